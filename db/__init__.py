@@ -1,0 +1,1 @@
+"""Everything about the database: tables, sessions, queries, maintenance."""

@@ -1,0 +1,15 @@
+"""The tables, one file each."""
+
+from db.models.base import Base
+from db.models.idempotency_records import IdempotencyRecord
+from db.models.template_translations import TemplateTranslation
+from db.models.template_versions import TemplateVersion
+from db.models.templates import Template
+
+__all__ = [
+    "Base",
+    "IdempotencyRecord",
+    "Template",
+    "TemplateTranslation",
+    "TemplateVersion",
+]

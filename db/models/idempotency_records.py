@@ -1,0 +1,29 @@
+"""The inbox: which writes were done, and what was answered."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Index, LargeBinary, String, func
+from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base
+
+
+class IdempotencyRecord(Base):
+    """A write that was done, kept longer than any redelivery of its message.
+
+    It is inserted in the transaction of its effect, so that either both exist or neither.
+    """
+
+    __tablename__ = "idempotency_records"
+    __table_args__ = (Index("idx_idempotency_records_created_at", "created_at"),)
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    task: Mapped[str] = mapped_column(String(100))
+    content_sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    # json, not jsonb: an answer that is given again has its members in the same order.
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.clock_timestamp()
+    )

@@ -1,0 +1,64 @@
+"""The versions of templates: immutable but for which one is current."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    Boolean,
+    DateTime,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import UUID as PGUUID
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base
+
+
+class TemplateVersion(Base):
+    """A version: the source of subject and body, and the variables they use."""
+
+    __tablename__ = "template_versions"
+    __table_args__ = (
+        UniqueConstraint("template_id", "version"),
+        Index("idx_template_versions_template_id", "template_id"),
+        Index("idx_template_versions_is_current", "is_current"),
+        Index("idx_template_versions_template_current", "template_id", "is_current"),
+        Index(
+            "uq_template_versions_one_current",
+            "template_id",
+            unique=True,
+            postgresql_where=text("is_current"),
+        ),
+        # For the pruning of old versions: the newest of each template.
+        Index("idx_template_versions_template_created", "template_id", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(
+        PGUUID(as_uuid=True), primary_key=True, server_default=func.gen_random_uuid()
+    )
+    template_id: Mapped[UUID] = mapped_column(ForeignKey("templates.id", ondelete="CASCADE"))
+    version: Mapped[str] = mapped_column(String(50))
+    subject: Mapped[str | None] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    variables: Mapped[list[dict[str, Any]]] = mapped_column(
+        JSONB, server_default=text("'[]'::jsonb")
+    )
+    is_current: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    # "metadata" is taken by SQLAlchemy's declarative base.
+    info: Mapped[dict[str, Any]] = mapped_column(
+        "metadata", JSONB, server_default=text("'{}'::jsonb")
+    )
+    # Not now(), which is the time the transaction began: under the template's row lock
+    # clock_timestamp() grows in the order of the publishes.
+    created_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.clock_timestamp()
+    )

@@ -1,0 +1,69 @@
+"""The one query of a render: everything that is needed, in one round trip.
+
+A single statement sees one state of the database, so a render has the version, its languages and
+its text of one moment, and a render that starts after a write's answer sees that write.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.orm import Session
+
+_STATEMENT = """
+SELECT t.type,
+       t.is_active,
+       v.id AS version_id,
+       v.version,
+       v.subject,
+       v.body,
+       v.variables,
+       v.metadata ->> 'language' AS language,
+       ARRAY(
+           SELECT l.language_code
+           FROM template_translations AS l
+           WHERE l.template_version_id = v.id
+           ORDER BY l.language_code
+       ) AS languages,
+       x.subject AS translated_subject,
+       x.body AS translated_body
+FROM templates AS t
+LEFT JOIN template_versions AS v ON v.template_id = t.id AND {version}
+LEFT JOIN template_translations AS x
+    ON x.template_version_id = v.id AND x.language_code = :language
+WHERE t.template_id = :template_id AND t.deleted_at IS NULL
+"""
+_CURRENT: TextClause = text(_STATEMENT.format(version="v.is_current"))
+_NAMED: TextClause = text(_STATEMENT.format(version="v.version = :version"))
+
+
+class Source(NamedTuple):
+    """What a render needs of a template; ``version_id`` is None where there is no such version.
+
+    ``translated_body`` is the text of the language asked for, None where there is none.
+    """
+
+    type: str
+    is_active: bool
+    version_id: UUID | None
+    version: str
+    subject: str | None
+    body: str
+    variables: Sequence[dict[str, Any]]
+    language: str | None
+    languages: Sequence[str]
+    translated_subject: str | None
+    translated_body: str | None
+
+
+def find(
+    session: Session, template_id: str, version: str | None, language: str | None
+) -> Source | None:
+    """Return the source of a version (None: the current one), or None without such a template."""
+    parameters = {"template_id": template_id, "language": language}
+    if version is None:
+        row = session.execute(_CURRENT, parameters).one_or_none()
+    else:
+        row = session.execute(_NAMED, parameters | {"version": version}).one_or_none()
+    return None if row is None else Source(*row)

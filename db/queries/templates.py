@@ -1,0 +1,95 @@
+"""Queries of the templates. They take a session and never commit."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from db.models import Template, TemplateVersion
+
+
+def add(session: Session, **columns: Any) -> Template | None:  # noqa: ANN401 - column values
+    """Insert a template and return it, or None when its template_id is taken."""
+    statement = (
+        insert(Template)
+        .values(**columns)
+        .on_conflict_do_nothing(index_elements=[Template.template_id])
+        .returning(Template)
+    )
+    return session.scalars(statement).one_or_none()
+
+
+def find(
+    session: Session, template_id: str, *, lock: bool = False, deleted: bool = False
+) -> Template | None:
+    """Return a template, soft-deleted ones only with ``deleted``.
+
+    ``lock`` locks its row until the transaction ends, which puts writers of one template in order.
+    """
+    statement = select(Template).where(Template.template_id == template_id)
+    if not deleted:
+        statement = statement.where(Template.deleted_at.is_(None))
+    if lock:
+        # NO KEY: rows that refer to the template may be inserted meanwhile. What the session has
+        # loaded before is older than the lock, and so is loaded again.
+        statement = statement.with_for_update(key_share=True).execution_options(
+            populate_existing=True
+        )
+    return session.scalars(statement).one_or_none()
+
+
+def page(
+    session: Session,
+    *,
+    limit: int,
+    after: str | None = None,
+    **equal: Any,  # noqa: ANN401 - column values
+) -> Sequence[tuple[Template, str | None]]:
+    """Return up to ``limit`` templates after ``after``, by template_id, with current versions.
+
+    ``equal`` holds the columns that must have a value; None stands for any value.
+    """
+    statement = (
+        select(Template, TemplateVersion.version)
+        .outerjoin(
+            TemplateVersion,
+            (TemplateVersion.template_id == Template.id) & TemplateVersion.is_current,
+        )
+        .where(Template.deleted_at.is_(None))
+        .order_by(Template.template_id)
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(Template.template_id > after)
+    for column, value in equal.items():
+        if value is not None:
+            statement = statement.where(getattr(Template, column) == value)
+    return [(template, version) for template, version in session.execute(statement)]
+
+
+def mark_deleted(session: Session, template: Template) -> None:
+    """Soft-delete a template."""
+    template.deleted_at = func.clock_timestamp()
+    _reload(session, template)
+
+
+def mark_restored(session: Session, template: Template) -> None:
+    """Undo a soft delete."""
+    template.deleted_at = None
+    _reload(session, template)
+
+
+def change(session: Session, template: Template, **columns: Any) -> None:  # noqa: ANN401 - column values
+    """Set columns of a template."""
+    for column, value in columns.items():
+        setattr(template, column, value)
+    # A change to the same values is a change too: its time is told to the producer.
+    template.updated_at = func.clock_timestamp()
+    _reload(session, template)
+
+
+def _reload(session: Session, template: Template) -> None:
+    session.flush()
+    session.refresh(template)

@@ -1,0 +1,87 @@
+"""Engine and sessions, and which database errors may pass by themselves."""
+
+from dataclasses import dataclass
+
+import psycopg
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session, sessionmaker
+
+_READ_ONLY = "25006"  # a primary that has become a standby: PostgreSQL, appendix A
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where the database is, and how it is used. Times are seconds."""
+
+    url: str
+    pool_size: int = 20
+    max_overflow: int = 10
+    pool_timeout: float = 30
+    pool_recycle: int = 3600
+    pool_pre_ping: bool = True
+    connect_timeout: int = 5
+    statement_timeout: float = 10
+
+
+def sqlalchemy_url(url: str) -> URL:
+    """Return ``url`` for SQLAlchemy with psycopg 3; plain ``postgresql://`` is what users write.
+
+    Raises
+    ------
+    sqlalchemy.exc.ArgumentError
+        It is no URL.
+    """
+    return make_url(url).set(drivername="postgresql+psycopg")
+
+
+def make_engine(database: Database, *, application_name: str = "template-service") -> Engine:
+    """Return an engine; it connects when it is first used."""
+    return create_engine(
+        sqlalchemy_url(database.url),
+        pool_size=database.pool_size,
+        max_overflow=database.max_overflow,
+        pool_timeout=database.pool_timeout,
+        pool_recycle=database.pool_recycle,
+        pool_pre_ping=database.pool_pre_ping,
+        # Parameters hold the words of templates, which are not for logs.
+        hide_parameters=True,
+        connect_args={
+            "application_name": application_name,
+            "connect_timeout": database.connect_timeout,
+            "options": f"-c statement_timeout={int(database.statement_timeout * 1000)} "
+            "-c timezone=UTC",
+            # A peer that vanished is noticed after 10 + 3 * 5 s, and unsent data after 20 s,
+            # instead of the kernel's two hours (tcp(7)).
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
+        },
+    )
+
+
+def make_sessions(engine: Engine) -> sessionmaker[Session]:
+    """Return a factory of sessions; objects stay readable after the commit."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the same transaction may succeed when it is tried again.
+
+    True for a server that is away, restarting, full or slow, for a lost connection, a deadlock, a
+    serialization failure, and a standby that was taken for the primary.
+    """
+    if isinstance(error, PoolTimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    original = error.orig
+    return (
+        isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
+        or getattr(original, "sqlstate", None) == _READ_ONLY
+    )

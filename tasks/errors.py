@@ -1,0 +1,279 @@
+"""The error codes of the contract, as exceptions that any client language can read.
+
+A refused message ends in state FAILURE. Celery's JSON result then holds ``exc_type`` (the class
+name) and ``exc_message``, which is always ``[code, message, details]``: the three arguments of the
+exception. ``details`` is a list of :class:`Problem`. Messages and details name ids, paths, limits
+and sizes, never a value of a producer, because they reach logs and Flower.
+"""
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import ClassVar, NotRequired, Self, TypedDict
+
+
+class Code(StrEnum):
+    """What went wrong. Only ``unavailable`` may succeed when the same message is sent again."""
+
+    INVALID_MESSAGE = "invalid_message"
+    TOO_LARGE = "too_large"
+    TEMPLATE_EXISTS = "template_exists"
+    TEMPLATE_NOT_FOUND = "template_not_found"
+    TEMPLATE_INACTIVE = "template_inactive"
+    TEMPLATE_IN_USE = "template_in_use"
+    VERSION_EXISTS = "version_exists"
+    VERSION_NOT_FOUND = "version_not_found"
+    VERSION_CONFLICT = "version_conflict"
+    BREAKING_CHANGE = "breaking_change"
+    LANGUAGE_NOT_FOUND = "language_not_found"
+    TEMPLATE_SYNTAX = "template_syntax"
+    PLACEHOLDER_MISMATCH = "placeholder_mismatch"
+    VARIABLES_INVALID = "variables_invalid"
+    RENDER_LIMIT_EXCEEDED = "render_limit_exceeded"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    POISON_MESSAGE = "poison_message"
+    UNAVAILABLE = "unavailable"
+
+
+class Problem(TypedDict):
+    """One thing that is wrong with a message.
+
+    ``path`` leads to the place in the message (``variables.user.name``, ``items[3].key``);
+    ``type`` is a short machine-readable name; ``message`` says what was expected. Problems of a
+    template's source also carry ``line`` and ``column`` (both from 1) and ``snippet``, the line
+    with a caret under the place.
+    """
+
+    path: str
+    type: str
+    message: str
+    line: NotRequired[int]
+    column: NotRequired[int]
+    snippet: NotRequired[str]
+
+
+class ServiceError(Exception):
+    """Base of all errors of the contract.
+
+    Parameters
+    ----------
+    code
+        One of :class:`Code`. Celery builds the exception anew from ``exc_message`` on the
+        producer's side, which is why the code is an argument although each class has its own.
+    message
+        One sentence.
+    details
+        Every problem found, in the order of the message.
+    """
+
+    code: ClassVar[Code]
+
+    def __init__(self, code: str, message: str, details: Sequence[Problem] = ()) -> None:
+        super().__init__(str(code), message, list(details))
+
+    @classmethod
+    def of(cls, message: str, details: Iterable[Problem] = ()) -> Self:
+        """Return an error of this class with its own code."""
+        return cls(cls.code, message, list(details))
+
+    @property
+    def message(self) -> str:
+        """The sentence for a person."""
+        return str(self.args[1])
+
+    @property
+    def details(self) -> list[Problem]:
+        """Every problem found."""
+        return list(self.args[2])
+
+    def __repr__(self) -> str:
+        """Return code and sentence: what a log line or a Flower row may show."""
+        return f"{type(self).__name__}({self.args[0]}: {self.args[1]})"
+
+
+class InvalidMessage(ServiceError):
+    """The message has another shape than its model."""
+
+    code = Code.INVALID_MESSAGE
+
+
+class TooLarge(ServiceError):
+    """A part of the message is over a limit."""
+
+    code = Code.TOO_LARGE
+
+
+class TemplateExists(ServiceError):
+    """A template with that template_id is there, perhaps soft-deleted."""
+
+    code = Code.TEMPLATE_EXISTS
+
+    @classmethod
+    def named(cls, template_id: str, *, deleted: bool) -> Self:
+        """Return the error for ``template_id``."""
+        hint = "it is soft-deleted: template.restore brings it back" if deleted else "it is in use"
+        return cls.of(
+            f"template '{template_id}' exists already",
+            [{"path": "template_id", "type": "exists", "message": hint}],
+        )
+
+
+class TemplateNotFound(ServiceError):
+    """No template with that template_id, or it is soft-deleted."""
+
+    code = Code.TEMPLATE_NOT_FOUND
+
+    @classmethod
+    def named(cls, template_id: str) -> Self:
+        """Return the error for ``template_id``."""
+        return cls.of(
+            f"there is no template '{template_id}'",
+            [{"path": "template_id", "type": "not_found", "message": "unknown or deleted"}],
+        )
+
+
+class TemplateInactive(ServiceError):
+    """The template is switched off with is_active."""
+
+    code = Code.TEMPLATE_INACTIVE
+
+    @classmethod
+    def named(cls, template_id: str) -> Self:
+        """Return the error for ``template_id``."""
+        return cls.of(
+            f"template '{template_id}' is not active",
+            [
+                {
+                    "path": "template_id",
+                    "type": "inactive",
+                    "message": "template.update with is_active true switches it on",
+                }
+            ],
+        )
+
+
+class VersionExists(ServiceError):
+    """The template has a version of that name; versions are immutable."""
+
+    code = Code.VERSION_EXISTS
+
+    @classmethod
+    def named(cls, template_id: str, version: str) -> Self:
+        """Return the error for ``version`` of ``template_id``."""
+        return cls.of(
+            f"template '{template_id}' has a version '{version}' already",
+            [{"path": "version", "type": "exists", "message": "leave it out for the next number"}],
+        )
+
+
+class VersionNotFound(ServiceError):
+    """The template has no such version, or none at all."""
+
+    code = Code.VERSION_NOT_FOUND
+
+    @classmethod
+    def named(cls, template_id: str, version: str | None) -> Self:
+        """Return the error for ``version`` of ``template_id``; None means the current one."""
+        if version is None:
+            message = f"template '{template_id}' has no current version"
+            hint = "version.publish makes the first one"
+        else:
+            message = f"template '{template_id}' has no version '{version}'"
+            hint = "version.list names those that exist"
+        return cls.of(message, [{"path": "version", "type": "not_found", "message": hint}])
+
+
+class VersionConflict(ServiceError):
+    """Another producer was first: the current version is not the expected one."""
+
+    code = Code.VERSION_CONFLICT
+
+    @classmethod
+    def between(cls, template_id: str, expected: str, current: str | None) -> Self:
+        """Return the error naming the ``expected`` and the ``current`` version."""
+        found = f"'{current}'" if current is not None else "none"
+        return cls.of(
+            f"template '{template_id}': expected version '{expected}', current is {found}",
+            [
+                {
+                    "path": "expected_version",
+                    "type": "conflict",
+                    "message": f"expected '{expected}', current is {found}",
+                }
+            ],
+        )
+
+
+class LanguageNotFound(ServiceError):
+    """The version has no text in that language, and the message allows no other."""
+
+    code = Code.LANGUAGE_NOT_FOUND
+
+    @classmethod
+    def named(cls, path: str, language: str, available: Sequence[str]) -> Self:
+        """Return the error for ``language``, naming the languages that are ``available``."""
+        return cls.of(
+            f"there is no text in '{language}'",
+            [
+                {
+                    "path": path,
+                    "type": "not_found",
+                    "message": f"available: {', '.join(available) or 'none'}",
+                }
+            ],
+        )
+
+
+class TemplateSyntax(ServiceError):
+    """A source does not compile, or uses what this service does not offer."""
+
+    code = Code.TEMPLATE_SYNTAX
+
+
+class PlaceholderMismatch(ServiceError):
+    """The sources use other placeholders than were declared."""
+
+    code = Code.PLACEHOLDER_MISMATCH
+
+
+class VariablesInvalid(ServiceError):
+    """The values do not fit the version's variables."""
+
+    code = Code.VARIABLES_INVALID
+
+
+class RenderLimitExceeded(ServiceError):
+    """Rendering took more time, memory or output than allowed."""
+
+    code = Code.RENDER_LIMIT_EXCEEDED
+
+
+class IdempotencyConflict(ServiceError):
+    """The idempotency key was used before, with another task or other content."""
+
+    code = Code.IDEMPOTENCY_CONFLICT
+
+    @classmethod
+    def of_key(cls, path: str) -> Self:
+        """Return the error; ``path`` is ``idempotency_key`` or ``id``, the Celery task id."""
+        return cls.of(
+            "the idempotency key was used before with other content",
+            [
+                {
+                    "path": path,
+                    "type": "conflict",
+                    "message": "send new content with a new key; the first write stands",
+                }
+            ],
+        )
+
+
+class PoisonMessage(ServiceError):
+    """The message ended its worker process each time it was tried; it is a dead letter now."""
+
+    code = Code.POISON_MESSAGE
+
+
+class Unavailable(ServiceError):
+    """A server that is needed did not answer, through all tries. The message may be sent again."""
+
+    code = Code.UNAVAILABLE

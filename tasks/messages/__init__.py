@@ -1,0 +1,1 @@
+"""Messages and results: importable by a producer without Celery or SQLAlchemy."""

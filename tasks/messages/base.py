@@ -1,0 +1,123 @@
+"""What all messages share, and how a message that does not fit is explained."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from tasks.errors import InvalidMessage, Problem, TooLarge
+from tasks.rendering.limits import Limits
+
+M = TypeVar("M", bound="Message")
+
+
+class Message(BaseModel):
+    """Keyword arguments of a task. Unknown ones are refused, and types are not converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class WriteMessage(Message):
+    """A message that changes something."""
+
+    idempotency_key: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=255,
+        description="Names this write; the Celery task id does when it is left out.",
+    )
+
+
+class Result(BaseModel):
+    """An answer: always a JSON object."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def parse(model: type[M], keywords: Mapping[str, object], limits: Limits) -> M:
+    """Return the message in ``keywords``.
+
+    Raises
+    ------
+    InvalidMessage
+        With a problem for each thing that is wrong.
+    TooLarge
+        When sizes are all that is wrong.
+    """
+    problems = list(text_problems(keywords, "", limits.depth))
+    if problems:
+        # pydantic would stop at the same strings with a poorer explanation.
+        raise InvalidMessage.of("the message holds text that cannot be stored", problems)
+    try:
+        return model.model_validate(keywords, context=limits)
+    except ValidationError as error:
+        problems = [_problem(item) for item in error.errors(include_url=False, include_input=False)]
+    if all(problem["type"] == "too_large" for problem in problems):
+        raise TooLarge.of("the message is over a limit", problems)
+    raise InvalidMessage.of(f"the message does not fit: {len(problems)} problem(s)", problems)
+
+
+def text_problems(value: object, path: str, depth: int) -> Iterator[Problem]:
+    """Yield a problem for each place in ``value`` that is not plain, storable JSON.
+
+    Lone surrogates have no UTF-8 form (RFC 3629, section 3), numbers other than finite ones no
+    JSON form (RFC 8259, section 6), and more than ``depth`` levels no sensible use.
+    """
+    stack: list[tuple[object, str, int]] = [(value, path, depth)]
+    while stack:
+        item, place, left = stack.pop()
+        if isinstance(item, str):
+            if not _encodable(item):
+                yield _told(place, "lone_surrogate", "text with a lone surrogate has no UTF-8 form")
+        elif isinstance(item, Mapping | list):
+            if left < 0:
+                yield _told(place, "too_deep", f"at most {depth} levels are allowed")
+                continue
+            children = item.items() if isinstance(item, Mapping) else enumerate(item)
+            for key, child in children:
+                if isinstance(key, str) and not _encodable(key):
+                    yield _told(place, "lone_surrogate", "a key with a lone surrogate")
+                    continue
+                stack.append((child, joined(place, key), left - 1))
+        elif isinstance(item, float) and item - item != 0:
+            yield _told(place, "not_finite", "a finite number was expected")
+        elif item is not None and not isinstance(item, bool | int | float):
+            yield _told(place, "not_json", "a JSON value was expected")
+
+
+def joined(path: str, key: object) -> str:
+    """Return ``path`` with one more step: a name, or the index of an array."""
+    step = f"[{key}]" if isinstance(key, int) else str(key)[:100]
+    return step if not path else f"{path}{step}" if isinstance(key, int) else f"{path}.{step}"
+
+
+def _problem(error: ErrorDetails) -> Problem:
+    path = ""
+    for step in error["loc"]:
+        # pydantic marks the key of a mapping with a step of its own.
+        path = path if step == "[key]" else joined(path, step)
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        message = "unknown keyword"
+    elif error["type"] == "missing":
+        message = "is required"
+    return _told(path, error["type"], message)
+
+
+def _told(path: str, kind: str, message: str) -> Problem:
+    return {"path": path, "type": kind, "message": message}
+
+
+def _encodable(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+JsonObject = dict[str, Any]
+"""A JSON object; :func:`text_problems` has made sure that it holds nothing else."""

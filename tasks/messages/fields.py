@@ -1,0 +1,149 @@
+"""The field types that messages share: ids, names, languages, sources."""
+
+import re
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import langcodes
+from langcodes.tag_parser import LanguageTagError
+from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from tasks.rendering.limits import Limits
+from tasks.rendering.outputs import BIDI_CONTROLS
+
+TEMPLATE_ID = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,254}\Z")
+VERSION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,49}\Z")
+STORED_LANGUAGE_LENGTH = 10
+REQUESTED_LANGUAGE_LENGTH = 35  # RFC 5646, section 4.4.1: no registered tag needs more
+
+_UNPRINTABLE = re.compile(f"[\x00-\x1f\x7f\x85\u2028\u2029{BIDI_CONTROLS}]")
+
+TemplateType = Literal["email", "in_app", "sms", "push", "partial"]
+VariableType = Literal[
+    "string",
+    "integer",
+    "number",
+    "boolean",
+    "date",
+    "datetime",
+    "url",
+    "email",
+    "array",
+    "object",
+    "any",
+]
+Fallback = Literal["closest", "strict", "default"]
+
+
+def canonical_language(text: str, longest: int = STORED_LANGUAGE_LENGTH) -> str:
+    """Return the canonical form of a BCP 47 language tag: ``en_us`` gives ``en-US``.
+
+    Raises
+    ------
+    ValueError
+        The tag is malformed, unknown to the IANA registry, or longer than ``longest``.
+    """
+    canonical = _canonical(text[: REQUESTED_LANGUAGE_LENGTH + 1])
+    if canonical is None or len(canonical) > longest:
+        raise ValueError(f"a BCP 47 language tag of at most {longest} characters was expected")
+    return canonical
+
+
+@lru_cache(maxsize=1024)
+def _canonical(text: str) -> str | None:
+    if len(text) > REQUESTED_LANGUAGE_LENGTH:
+        return None
+    try:
+        tag: str = langcodes.standardize_tag(text.replace("_", "-"))
+        return tag if langcodes.tag_is_valid(tag) and not tag.startswith("und") else None
+    except LanguageTagError:
+        return None
+
+
+def _template_id(text: str) -> str:
+    if TEMPLATE_ID.match(text) is None:
+        raise PydanticCustomError(
+            "template_id",
+            "1 to 255 characters were expected: lower-case letters, digits, '_', '.', '-', "
+            "the first a letter or digit",
+        )
+    return text
+
+
+def _version(text: str) -> str:
+    if VERSION.match(text) is None:
+        raise PydanticCustomError(
+            "version",
+            "1 to 50 characters were expected: letters, digits, '_', '.', '+', '-', "
+            "the first a letter or digit",
+        )
+    return text
+
+
+def _stored_language(text: str) -> str:
+    return _language(text, STORED_LANGUAGE_LENGTH)
+
+
+def _requested_language(text: str) -> str:
+    return _language(text, REQUESTED_LANGUAGE_LENGTH)
+
+
+def _language(text: str, longest: int) -> str:
+    try:
+        return canonical_language(text, longest)
+    except ValueError as error:
+        raise PydanticCustomError(
+            "language_code", "{problem}, such as 'de' or 'pt-BR'", {"problem": str(error)}
+        ) from None
+
+
+def _one_line(text: str) -> str:
+    if _UNPRINTABLE.search(text):
+        raise PydanticCustomError(
+            "one_line", "one line without control characters and bidi controls was expected"
+        )
+    return text
+
+
+def _without_nul(text: str) -> str:
+    # PostgreSQL's text and jsonb cannot hold U+0000.
+    if "\x00" in text:
+        raise PydanticCustomError("nul", "text without U+0000 was expected")
+    return text
+
+
+def limits_of(info: ValidationInfo) -> Limits:
+    """Return the limits that :func:`tasks.messages.base.parse` was given, else the defaults."""
+    return info.context if isinstance(info.context, Limits) else Limits()
+
+
+def within(size: int, limit: int, what: str) -> None:
+    """Raise ``too_large`` naming the limit and the size, both in bytes, when it is passed."""
+    if size > limit:
+        raise PydanticCustomError(
+            "too_large",
+            "{what} is {size} bytes, the limit is {limit}",
+            {"what": what, "size": size, "limit": limit},
+        )
+
+
+def _body(text: str, info: ValidationInfo) -> str:
+    within(len(text.encode()), limits_of(info).body_bytes, "the source of a body")
+    return _without_nul(text)
+
+
+def _subject(text: str, info: ValidationInfo) -> str:
+    within(len(text.encode()), limits_of(info).subject_bytes, "the source of a subject")
+    return _without_nul(text)
+
+
+TemplateId = Annotated[str, AfterValidator(_template_id)]
+VersionName = Annotated[str, AfterValidator(_version)]
+LanguageCode = Annotated[str, AfterValidator(_stored_language)]
+RequestedLanguage = Annotated[str, AfterValidator(_requested_language)]
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line)]
+Category = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
+Description = Annotated[str, Field(max_length=10_000), AfterValidator(_without_nul)]
+Body = Annotated[str, Field(min_length=1), AfterValidator(_body)]
+Subject = Annotated[str, AfterValidator(_subject)]

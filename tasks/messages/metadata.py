@@ -1,0 +1,40 @@
+"""The free JSON object that templates and versions carry."""
+
+import json
+from typing import Annotated
+
+from pydantic import AfterValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from tasks.messages.base import JsonObject
+from tasks.messages.fields import canonical_language, limits_of, within
+
+
+def _metadata(value: JsonObject, info: ValidationInfo) -> JsonObject:
+    text = json.dumps(value, ensure_ascii=False)
+    within(len(text.encode()), limits_of(info).variables_bytes, "metadata")
+    if "\\u0000" in text:
+        # PostgreSQL's jsonb cannot hold U+0000.
+        raise PydanticCustomError("nul", "text without U+0000 was expected")
+    return value
+
+
+def _version_metadata(value: JsonObject, info: ValidationInfo) -> JsonObject:
+    value = _metadata(value, info)
+    if "language" not in value:
+        return value
+    return value | {"language": _own_language(value["language"])}
+
+
+def _own_language(language: object) -> str:
+    problem = "a language tag was expected"
+    if isinstance(language, str):
+        try:
+            return canonical_language(language)
+        except ValueError as error:
+            problem = str(error)
+    raise PydanticCustomError("language_code", "metadata.language: {problem}", {"problem": problem})
+
+
+Metadata = Annotated[JsonObject, AfterValidator(_metadata)]
+VersionMetadata = Annotated[JsonObject, AfterValidator(_version_metadata)]

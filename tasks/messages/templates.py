@@ -1,0 +1,138 @@
+"""Messages and results of ``template.*``."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from tasks.messages.base import JsonObject, Message, Result, WriteMessage
+from tasks.messages.fields import (
+    Category,
+    Description,
+    LanguageCode,
+    Name,
+    TemplateId,
+    TemplateType,
+    VersionName,
+)
+from tasks.messages.metadata import Metadata
+from tasks.messages.versions import VersionText
+
+CHANGEABLE = ("name", "description", "category", "is_active")
+
+
+class CreateTemplate(WriteMessage):
+    """``template.create``: a template without a version yet."""
+
+    template_id: TemplateId
+    name: Name
+    type: TemplateType
+    description: Description | None = None
+    category: Category | None = None
+    is_active: bool = True
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class UpdateTemplate(WriteMessage):
+    """``template.update``: only what is given changes; null empties description and category."""
+
+    template_id: TemplateId
+    name: Name | None = None
+    description: Description | None = None
+    category: Category | None = None
+    is_active: bool | None = None
+
+    @model_validator(mode="after")
+    def _something_changes(self) -> Self:
+        given = self.model_fields_set & set(CHANGEABLE)
+        if not given:
+            raise PydanticCustomError(
+                "nothing_to_change", "one of name, description, category, is_active was expected"
+            )
+        for field in ("name", "is_active"):
+            if field in given and getattr(self, field) is None:
+                raise PydanticCustomError(
+                    "not_null", "{field} cannot be null; leave it out to keep it", {"field": field}
+                )
+        return self
+
+
+class DeleteTemplate(WriteMessage):
+    """``template.delete``: soft delete; nothing is rendered from it any more."""
+
+    template_id: TemplateId
+
+
+class RestoreTemplate(WriteMessage):
+    """``template.restore``: undo a soft delete."""
+
+    template_id: TemplateId
+
+
+class GetTemplate(Message):
+    """``template.get``: the current version, or the one named; with one language's text."""
+
+    template_id: TemplateId
+    version: VersionName | None = None
+    language: LanguageCode | None = None
+
+
+class ListTemplates(Message):
+    """``template.list``: a page in the order of template_id, deleted templates left out."""
+
+    type: TemplateType | None = None
+    category: Category | None = None
+    is_active: bool | None = None
+    after: TemplateId | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+
+class Template(Result):
+    """A template as the database has it."""
+
+    template_id: str
+    name: str
+    type: TemplateType
+    description: str | None
+    category: str | None
+    is_active: bool
+    metadata: JsonObject
+    current_version: str | None
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+
+
+class LanguageState(Result):
+    """A language of a version.
+
+    ``state`` is ``source`` for the version's own text, ``current`` for a translation of it, and
+    ``stale`` for one whose source text has changed since it was made.
+    """
+
+    language: str
+    state: Literal["source", "current", "stale"]
+
+
+class LanguageText(LanguageState):
+    """The text of one language."""
+
+    subject: str | None
+    body: str
+
+
+class TemplateDetails(Result):
+    """Answer of ``template.get``; ``version`` is null before the first publish."""
+
+    template: Template
+    version: VersionText | None
+    languages: list[LanguageState]
+    text: LanguageText | None
+
+
+class TemplatePage(Result):
+    """Answer of ``template.list``; pass ``next`` as ``after`` for the page that follows."""
+
+    templates: list[Template]
+    next: str | None

@@ -1,0 +1,54 @@
+"""Messages and results of ``translation.*``."""
+
+from datetime import datetime
+from typing import Literal
+
+from tasks.messages.base import Result, WriteMessage
+from tasks.messages.fields import Body, LanguageCode, Subject, TemplateId, VersionName
+
+
+class UpsertTranslation(WriteMessage):
+    """``translation.upsert``: write one language of the current version, or of the one named."""
+
+    template_id: TemplateId
+    language_code: LanguageCode
+    body: Body
+    subject: Subject | None = None
+    version: VersionName | None = None
+
+
+class DeleteTranslation(WriteMessage):
+    """``translation.delete``: remove one language of the current version, or of the one named."""
+
+    template_id: TemplateId
+    language_code: LanguageCode
+    version: VersionName | None = None
+
+
+class Translation(Result):
+    """A translation; ``subject`` is null where it takes the version's."""
+
+    template_id: str
+    version: str
+    version_id: str
+    language_code: str
+    subject: str | None
+    body: str
+    state: Literal["current", "stale"]
+    created_at: datetime
+    updated_at: datetime
+
+
+class UpsertedTranslation(Result):
+    """Answer of ``translation.upsert``."""
+
+    translation: Translation
+    created: bool
+
+
+class DeletedTranslation(Result):
+    """Answer of ``translation.delete``."""
+
+    template_id: str
+    version: str
+    language_code: str

@@ -1,0 +1,226 @@
+"""Messages and results of ``version.*``."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from tasks.messages.base import Message, Result, WriteMessage
+from tasks.messages.fields import (
+    Body,
+    Description,
+    LanguageCode,
+    Subject,
+    TemplateId,
+    VariableType,
+    VersionName,
+    canonical_language,
+    limits_of,
+)
+from tasks.messages.metadata import VersionMetadata
+
+VARIABLE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
+MOST_VARIABLES = 500
+RESERVED = frozenset({"caller", "false", "loop", "none", "self", "super", "true"})
+
+
+def _variable_name(text: str) -> str:
+    if VARIABLE_NAME.match(text) is None or text.split(".", maxsplit=1)[0] in RESERVED:
+        raise PydanticCustomError(
+            "variable_name",
+            "a name such as 'amount' or 'user.name' was expected, not one of the template language",
+        )
+    return text
+
+
+class Variable(BaseModel):
+    """A placeholder that a version's sources may use.
+
+    ``name`` is a path: ``user.name`` is the member ``name`` of the object ``user``. A variable
+    with a default need not be given.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    name: Annotated[str, Field(max_length=255), AfterValidator(_variable_name)]
+    type: VariableType = "any"
+    required: bool = True
+    default: Any = None
+    description: Description | None = None
+    example: Any = None
+
+    @property
+    def has_default(self) -> bool:
+        """Whether a default was given; null counts as none."""
+        return self.default is not None
+
+    def stored(self) -> dict[str, Any]:
+        """Return the variable as JSON, without what was not said."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _unique_names(variables: list[Variable]) -> list[Variable]:
+    names = [variable.name for variable in variables]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise PydanticCustomError(
+            "declared_twice", "declared more than once: {names}", {"names": ", ".join(twice)}
+        )
+    return variables
+
+
+def _unique_languages(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    seen: dict[str, str] = {}
+    for key in value:
+        try:
+            canonical = canonical_language(key)
+        except (ValueError, TypeError, AttributeError):
+            continue  # the key's own validation explains it
+        if canonical in seen:
+            raise PydanticCustomError(
+                "same_language",
+                "'{one}' and '{other}' are the same language",
+                {"one": seen[canonical], "other": key},
+            )
+        seen[canonical] = key
+    return value
+
+
+class Text(BaseModel):
+    """The source of one language; a missing subject is the version's."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    subject: Subject | None = None
+    body: Body
+
+
+def _few_enough(value: dict[str, Text], info: ValidationInfo) -> dict[str, Text]:
+    limit = limits_of(info).translations
+    if len(value) > limit:
+        raise PydanticCustomError(
+            "too_large",
+            "{size} translations were given, the limit is {limit}",
+            {"size": len(value), "limit": limit},
+        )
+    return value
+
+
+Variables = Annotated[
+    list[Annotated[Variable, BeforeValidator(_named)]],
+    Field(max_length=MOST_VARIABLES),
+    AfterValidator(_unique_names),
+]
+Translations = Annotated[
+    dict[LanguageCode, Text], BeforeValidator(_unique_languages), AfterValidator(_few_enough)
+]
+
+
+class PublishVersion(WriteMessage):
+    """``version.publish``: insert an immutable version and, unless told not to, make it current.
+
+    ``variables`` left out are inferred from the sources. ``expected_version`` makes the publish
+    conditional on the current version.
+    """
+
+    template_id: TemplateId
+    body: Body
+    subject: Subject | None = None
+    variables: Variables | None = None
+    metadata: VersionMetadata = Field(default_factory=dict)
+    version: VersionName | None = None
+    translations: Translations = Field(default_factory=dict)
+    expected_version: VersionName | None = None
+    carry_translations: bool = True
+    activate: bool = True
+    allow_breaking: bool = False
+
+
+class ActivateVersion(WriteMessage):
+    """``version.activate``: make a version current, to roll back or forward."""
+
+    template_id: TemplateId
+    version: VersionName
+    expected_version: VersionName | None = None
+
+
+class ListVersions(Message):
+    """``version.list``: every version of a template, the newest first."""
+
+    template_id: TemplateId
+
+
+class CarriedTranslations(Result):
+    """What became of the languages of the previous version, each list in order."""
+
+    carried: list[str]
+    stale: list[str]
+    dropped: list[str]
+
+
+class PublishedVersion(Result):
+    """Answer of ``version.publish``; ``previous_version`` was current before."""
+
+    template_id: str
+    version: str
+    version_id: str
+    previous_version: str | None
+    is_current: bool
+    variables: list[dict[str, Any]]
+    translations: CarriedTranslations
+    breaking: list[str]
+
+
+class ActivatedVersion(Result):
+    """Answer of ``version.activate``."""
+
+    template_id: str
+    version: str
+    version_id: str
+    previous_version: str | None
+
+
+class VersionText(Result):
+    """A version with its source."""
+
+    version: str
+    version_id: str
+    subject: str | None
+    body: str
+    variables: list[dict[str, Any]]
+    metadata: dict[str, Any]
+    is_current: bool
+    created_at: datetime
+
+
+class TranslationState(Result):
+    """A translation of a version, without its text."""
+
+    language: str
+    state: Literal["current", "stale"]
+
+
+class VersionSummary(Result):
+    """A version without its source."""
+
+    version: str
+    version_id: str
+    is_current: bool
+    created_at: datetime
+    languages: list[TranslationState]
+
+
+class VersionList(Result):
+    """Answer of ``version.list``."""
+
+    template_id: str
+    versions: list[VersionSummary]

@@ -1,0 +1,1 @@
+"""From source, variables and language to text: no Celery, no database."""

@@ -1,0 +1,57 @@
+"""Which language's text answers a request: pure, no I/O."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import langcodes
+
+# CLDR's language matching distance; 25 is the limit langcodes recommends for texts that a reader
+# of the requested language can be expected to understand.
+FARTHEST = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The language chosen, and the chain of those looked for, from the requested one to it.
+
+    ``is_source`` tells that the version's own text is meant, not a translation.
+    """
+
+    language: str
+    is_source: bool
+    chain: tuple[str, ...]
+
+
+@lru_cache(maxsize=8192)
+def choose(
+    requested: str | None, translations: tuple[str, ...], source: str, fallback: str
+) -> Choice | None:
+    """Return the text to use, or None when ``fallback`` is ``strict`` and there is none.
+
+    Parameters
+    ----------
+    requested
+        Canonical BCP 47 tag; None asks for the version's own text.
+    translations
+        Canonical tags of the version's translations.
+    source
+        Canonical tag of the version's own text.
+    fallback
+        ``closest``: the nearest by CLDR distance (Unicode Technical Standard 35, part 1, section
+        "Language Matching"), else the version's own text. ``strict``: that language or none.
+        ``default``: that language or the version's own text.
+    """
+    if requested is None:
+        return Choice(source, is_source=True, chain=(source,))
+    if requested in translations:
+        return Choice(requested, is_source=False, chain=(requested,))
+    if requested == source:
+        return Choice(source, is_source=True, chain=(source,))
+    if fallback == "strict":
+        return None
+    if fallback == "closest":
+        supported = [source, *(tag for tag in sorted(translations) if tag != source)]
+        nearest, _ = langcodes.closest_match(requested, supported, max_distance=FARTHEST)
+        if nearest in translations:
+            return Choice(nearest, is_source=False, chain=(requested, nearest))
+    return Choice(source, is_source=True, chain=(requested, source))

@@ -1,0 +1,124 @@
+"""What tasks work with in a worker process: database, render process, limits.
+
+The composition root installs a function that makes it; it is made when a process first needs it,
+which under the prefork pool is after the fork: neither connections nor pipes survive one.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from db.session import Database, make_engine, make_sessions
+from tasks.rendering.client import Renderer
+from tasks.rendering.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Tries of a message while a server is away. Times are seconds."""
+
+    most: int = 6
+    backoff: float = 0.5
+    longest: float = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Housekeeping:
+    """What maintenance keeps."""
+
+    purge_after_days: int = 30
+    keep_versions: int = 10
+    batch: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All that a :class:`Runtime` is made from: plain values, safe to carry over a fork."""
+
+    database: Database
+    limits: Limits = field(default_factory=Limits)
+    default_language: str = "en"
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    housekeeping: Housekeeping = field(default_factory=Housekeeping)
+
+
+class Runtime:
+    """Engine, sessions and render processes of this process."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self.engine = make_engine(configuration.database)
+        self._writing: sessionmaker[Session] = make_sessions(self.engine)
+        self._reading: sessionmaker[Session] = make_sessions(
+            self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
+        self._single: sessionmaker[Session] = make_sessions(
+            self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
+        self.renderer = Renderer(configuration.limits)
+
+    def writing(self) -> AbstractContextManager[Session]:
+        """Return a session in which each statement sees the newest committed state."""
+        return self._writing()
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """Return a session whose statements all see one state."""
+        return self._reading()
+
+    def single(self) -> AbstractContextManager[Session]:
+        """Return a session for single statements, without the round trips of a transaction."""
+        return self._single()
+
+    def close(self) -> None:
+        """Close connections and render processes."""
+        self.renderer.close()
+        self.engine.dispose()
+
+
+_lock = threading.Lock()
+_configure: Callable[[], Configuration] | None = None
+_made: tuple[int, Runtime] | None = None
+
+
+def install(configure: Callable[[], Configuration]) -> None:
+    """Set the function that says how the runtime of a process is made."""
+    global _configure  # noqa: PLW0603 - one per process, as is the Celery app
+    _configure = configure
+
+
+def current() -> Runtime:
+    """Return this process's runtime, made on first use.
+
+    Raises
+    ------
+    RuntimeError
+        Nothing was installed: the tasks were imported without the worker's app.
+    """
+    global _made  # noqa: PLW0603 - one per process
+    made, pid = _made, os.getpid()
+    if made is not None and made[0] == pid:
+        return made[1]
+    with _lock:
+        if _made is not None and _made[0] == pid:
+            return _made[1]
+        if _configure is None:
+            raise RuntimeError("no runtime is installed: import worker.app first")
+        if _made is not None:
+            # Made before a fork: the connections are the parent's, so they are not closed here.
+            _made[1].engine.dispose(close=False)
+        runtime = Runtime(_configure())
+        _made = (pid, runtime)
+        return runtime
+
+
+def close() -> None:
+    """Close this process's runtime, if it was made here."""
+    global _made
+    with _lock:
+        made, _made = _made, None
+    if made is not None and made[0] == os.getpid():
+        made[1].close()

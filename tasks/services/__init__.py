@@ -1,0 +1,1 @@
+"""What messages do; tasks call these, the task base commits."""

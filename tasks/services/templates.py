@@ -1,0 +1,145 @@
+"""What messages do to templates."""
+
+from db import models
+from db.queries import templates, translations, versions
+from tasks.base import Work
+from tasks.errors import LanguageNotFound, TemplateExists, TemplateNotFound, VersionNotFound
+from tasks.messages.templates import (
+    CHANGEABLE,
+    CreateTemplate,
+    GetTemplate,
+    LanguageText,
+    ListTemplates,
+    Template,
+    TemplateDetails,
+    TemplatePage,
+    UpdateTemplate,
+)
+from tasks.services import views
+
+
+def existing(
+    work: Work, template_id: str, *, lock: bool = False, deleted: bool = False
+) -> models.Template:
+    """Return a template.
+
+    Raises
+    ------
+    TemplateNotFound
+        There is none, or it is soft-deleted and ``deleted`` is false.
+    """
+    row = templates.find(work.session, template_id, lock=lock, deleted=deleted)
+    if row is None:
+        raise TemplateNotFound.named(template_id)
+    return row
+
+
+def view(work: Work, row: models.Template) -> Template:
+    """Return a template with the name of its current version."""
+    current = versions.find(work.session, row.id, None)
+    return views.template(row, current.version if current is not None else None)
+
+
+def create(message: CreateTemplate, work: Work) -> Template:
+    """Insert a template."""
+    row = templates.add(
+        work.session,
+        template_id=message.template_id,
+        name=message.name,
+        type=message.type,
+        description=message.description,
+        category=message.category,
+        is_active=message.is_active,
+        info=message.metadata,
+    )
+    if row is None:
+        other = existing(work, message.template_id, deleted=True)
+        raise TemplateExists.named(message.template_id, deleted=other.deleted_at is not None)
+    return views.template(row, None)
+
+
+def update(message: UpdateTemplate, work: Work) -> Template:
+    """Change what the message names."""
+    row = existing(work, message.template_id, lock=True)
+    given = message.model_fields_set & set(CHANGEABLE)
+    templates.change(work.session, row, **{field: getattr(message, field) for field in given})
+    return view(work, row)
+
+
+def delete(template_id: str, work: Work) -> Template:
+    """Soft-delete a template."""
+    row = existing(work, template_id, lock=True)
+    templates.mark_deleted(work.session, row)
+    return view(work, row)
+
+
+def restore(template_id: str, work: Work) -> Template:
+    """Undo a soft delete; a template that is there is left as it is."""
+    row = existing(work, template_id, lock=True, deleted=True)
+    if row.deleted_at is not None:
+        templates.mark_restored(work.session, row)
+    return view(work, row)
+
+
+def details(message: GetTemplate, work: Work) -> TemplateDetails:
+    """Return a template, one of its versions, its languages, and the text of one of them."""
+    row = existing(work, message.template_id)
+    current = versions.find(work.session, row.id, None)
+    version = current
+    if message.version is not None:
+        version = versions.find(work.session, row.id, message.version)
+    if version is None and (message.version is not None or message.language is not None):
+        raise VersionNotFound.named(message.template_id, message.version)
+    template = views.template(row, current.version if current is not None else None)
+    if version is None:
+        return TemplateDetails(template=template, version=None, languages=[], text=None)
+    source = version.info.get("language", work.configuration.default_language)
+    states = translations.states(work.session, [version.id])[version.id]
+    return TemplateDetails(
+        template=template,
+        version=views.version(version),
+        languages=views.languages(source, states),
+        text=_text(work, version, source, message.language, [language for language, _ in states]),
+    )
+
+
+def page(message: ListTemplates, work: Work) -> TemplatePage:
+    """Return a page of templates in the order of template_id."""
+    # One more than asked for tells whether there is a next page.
+    found = templates.page(
+        work.session,
+        limit=message.limit + 1,
+        after=message.after,
+        type=message.type,
+        category=message.category,
+        is_active=message.is_active,
+    )
+    shown = found[: message.limit]
+    return TemplatePage(
+        templates=[views.template(row, version) for row, version in shown],
+        next=shown[-1][0].template_id if len(found) > len(shown) else None,
+    )
+
+
+def _text(
+    work: Work,
+    version: models.TemplateVersion,
+    source: str,
+    language: str | None,
+    available: list[str],
+) -> LanguageText | None:
+    if language is None:
+        return None
+    row = translations.find(work.session, version.id, language)
+    if row is not None:
+        return LanguageText(
+            language=language,
+            state=views.state(is_stale=row.is_stale),
+            subject=row.subject,
+            body=row.body,
+        )
+    if language == source:
+        return LanguageText(
+            language=source, state="source", subject=version.subject, body=version.body
+        )
+    raise LanguageNotFound.named("language", language, [source, *available])

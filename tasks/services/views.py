@@ -1,0 +1,73 @@
+"""Rows as results."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from db import models
+from tasks.messages.templates import LanguageState, Template
+from tasks.messages.translations import Translation
+from tasks.messages.versions import VersionText
+
+
+def template(row: models.Template, current_version: str | None) -> Template:
+    """Return a template as producers see it."""
+    return Template.model_construct(
+        template_id=row.template_id,
+        name=row.name,
+        type=row.type,
+        description=row.description,
+        category=row.category,
+        is_active=row.is_active,
+        metadata=row.info,
+        current_version=current_version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        deleted_at=row.deleted_at,
+    )
+
+
+def version(row: models.TemplateVersion) -> VersionText:
+    """Return a version with its source."""
+    return VersionText(
+        version=row.version,
+        version_id=str(row.id),
+        subject=row.subject,
+        body=row.body,
+        variables=row.variables,
+        metadata=row.info,
+        is_current=row.is_current,
+        created_at=row.created_at,
+    )
+
+
+def translation(
+    row: models.TemplateTranslation, template_id: str, of: models.TemplateVersion
+) -> Translation:
+    """Return a translation with its text."""
+    return Translation(
+        template_id=template_id,
+        version=of.version,
+        version_id=str(of.id),
+        language_code=row.language_code,
+        subject=row.subject,
+        body=row.body,
+        state=state(is_stale=row.is_stale),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def languages(source: str, translations: Sequence[tuple[str, bool]]) -> list[LanguageState]:
+    """Return the languages of a version: its own first, then the translations in order."""
+    return [
+        LanguageState(language=source, state="source"),
+        *(
+            LanguageState(language=language, state=state(is_stale=is_stale))
+            for language, is_stale in translations
+        ),
+    ]
+
+
+def state(*, is_stale: bool) -> Literal["current", "stale"]:
+    """Return the state of a translation."""
+    return "stale" if is_stale else "current"

@@ -1,0 +1,281 @@
+"""The whole service from the command line: up, status, down, as a user types them."""
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from worker.local.processes import Identity, wait_until
+from worker.local.stack import DIRECTORY_VARIABLE
+
+PROGRAM = Path(sys.executable).with_name("template-service")
+PARTS = ["postgres", "valkey", "worker", "beat", "flower"]
+TIMEOUT = 120
+
+
+class Stack:
+    """One directory for the stack, and the commands on it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.environment = {**os.environ, DIRECTORY_VARIABLE: str(directory)}
+        self._seen: set[Identity] = set()
+
+    def call(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run one command to its end."""
+        done = subprocess.run(
+            [PROGRAM, *arguments],
+            env={**self.environment, **extra},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        self.look()
+        return done
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start one command."""
+        return subprocess.Popen(
+            [PROGRAM, *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def look(self) -> dict[str, Identity]:
+        """Return which processes run now, by name, and remember them."""
+        records = {
+            "supervisor": self.directory / "supervisor",
+            "postgres": self.directory / "postgres" / "process",
+            "valkey": self.directory / "valkey" / "process",
+            **{
+                name: self.directory / "run" / f"{name}.process"
+                for name in ("worker", "beat", "flower")
+            },
+        }
+        found = {
+            name: identity
+            for name, record in records.items()
+            if (identity := Identity.read(record)) is not None
+        }
+        self._seen |= set(found.values())
+        return found
+
+    def left(self) -> list[Identity]:
+        """Return every process ever seen that still runs."""
+        self.look()
+        return [identity for identity in self._seen if identity.alive()]
+
+    def states(self) -> tuple[int, dict[str, str]]:
+        """Return the exit status of ``status``, and the state of each part it shows."""
+        done = self.call("status")
+        rows = [line.split() for line in done.stdout.splitlines()[1:]]
+        return done.returncode, {row[0]: row[1] for row in rows if row[0] in PARTS}
+
+    def sourced(self, command: str) -> str:
+        """Return what a shell command prints after the environment file was sourced."""
+        return subprocess.run(
+            ["/bin/sh", "-ec", f'. "$1"; {command}', "sh", self.directory / "env"],
+            env={"PATH": os.defpath},
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=True,
+        ).stdout.strip()
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """Give a directory for the stack; in the end nothing may run there."""
+    found = Stack(tmp_path / "it's local")
+    yield found
+    done = found.call("down")
+    for identity in found.left():
+        identity.stop(signal.SIGKILL)
+    assert done.returncode == 0, done.stderr
+
+
+def test_up_status_down(stack: Stack) -> None:
+    """The life of a detached stack: every command does what its help says, and data stay."""
+    assert stack.states() == (3, dict.fromkeys(PARTS, "stopped"))
+    down = stack.call("down")
+    assert (down.returncode, down.stdout) == (0, "Nothing was running.\n")
+
+    up = stack.call("up", "--detach")
+    assert up.returncode == 0, up.stderr
+    assert stack.states() == (0, dict.fromkeys(PARTS, "running"))
+    running = stack.look()
+    assert set(running) == {"supervisor", *PARTS}
+    addresses = up.stdout.splitlines()[:3]
+
+    _check_secrets(stack, up.stdout)
+    _check_environment(stack)
+    _check_flower(up.stdout)
+    stack.sourced('psql "$DATABASE_URL" -c "CREATE TABLE kept ()"')
+
+    again = stack.call("up", "--detach")
+    assert again.returncode == 0
+    assert again.stdout.splitlines()[:3] == addresses
+    refused = stack.call("up")
+    assert refused.returncode == 1
+    assert "already runs" in refused.stdout
+    assert stack.look() == running
+
+    down = stack.call("down")
+    assert (down.returncode, down.stdout) == (0, "Stopped.\n")
+    assert not stack.left()
+    assert stack.states() == (3, dict.fromkeys(PARTS, "stopped"))
+
+    up = stack.call("up", "--detach")
+    assert up.stdout.splitlines()[:2] == addresses[:2]
+    kept = stack.sourced("""psql "$DATABASE_URL" -Atc "SELECT to_regclass('kept')" """)
+    assert kept == "kept"
+
+
+def test_down_after_the_supervisor_was_killed(stack: Stack) -> None:
+    """What a killed supervisor left behind is reported, and stopped by down."""
+    assert stack.call("up", "--detach").returncode == 0
+    stack.look()["supervisor"].stop(signal.SIGKILL)
+    assert len(stack.left()) == len(PARTS)
+    status = stack.call("status")
+    assert status.returncode == 3
+    assert "end them with template-service down" in status.stdout
+    down = stack.call("down")
+    assert (down.returncode, down.stdout) == (0, "Stopped.\n")
+    assert not stack.left()
+
+
+def test_up_after_the_supervisor_was_killed(stack: Stack) -> None:
+    """The next up stops what is left of the last one, and starts everything anew."""
+    assert stack.call("up", "--detach").returncode == 0
+    before = stack.look()
+    before["supervisor"].stop(signal.SIGKILL)
+    up = stack.call("up", "--detach")
+    assert up.returncode == 0, up.stderr
+    assert not any(identity.alive() for identity in before.values())
+    assert stack.states() == (0, dict.fromkeys(PARTS, "running"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_up_in_the_foreground_until_a_signal(stack: Stack, number: signal.Signals) -> None:
+    """Ctrl-C, kill and a closed terminal all stop everything, with exit status 0."""
+    with stack.start("up") as up:
+        _wait_for_line(up, "Stop with Ctrl-C")
+        assert set(stack.look()) == {"supervisor", *PARTS}
+        up.send_signal(number)
+        _, errors = up.communicate(timeout=TIMEOUT)
+    assert (up.returncode, errors) == (0, "")
+    assert not stack.left()
+
+
+def test_a_signal_while_starting(stack: Stack) -> None:
+    """Interrupted half way, up leaves nothing running."""
+    with stack.start("up") as up:
+        assert wait_until(lambda: "flower" in stack.look(), TIMEOUT)
+        up.send_signal(signal.SIGINT)
+        _, errors = up.communicate(timeout=TIMEOUT)
+    assert (up.returncode, errors) == (0, "")
+    assert not stack.left()
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_ends_by_itself_ends_everything(stack: Stack, part: str) -> None:
+    """Up says which part ended, shows its log, stops the others and fails."""
+    with stack.start("up") as up:
+        _wait_for_line(up, "Stop with Ctrl-C")
+        os.kill(stack.look()[part].pid, signal.SIGKILL)
+        _, errors = up.communicate(timeout=TIMEOUT)
+    assert up.returncode == 1
+    name = {"postgres": "PostgreSQL", "valkey": "Valkey"}.get(part, part)
+    assert f"{name} ended (exit status -9)" in errors
+    assert not stack.left()
+
+
+def test_a_part_that_does_not_start(stack: Stack) -> None:
+    """A wrong setting makes up fail with its name, and leaves nothing running."""
+    for arguments in (["up"], ["up", "--detach"]):
+        up = stack.call(*arguments, TEMPLATE_SERVICE_DB_POOL_SIZE="none")
+        assert up.returncode == 1
+        assert "TEMPLATE_SERVICE_DB_POOL_SIZE" in up.stderr
+        assert not stack.left()
+
+
+def test_a_silent_part_is_not_called_running(stack: Stack) -> None:
+    """Status asks: a process that exists but does not answer is shown as silent."""
+    assert stack.call("up", "--detach").returncode == 0
+    worker = stack.look()["worker"]
+    worker.send(signal.SIGSTOP)
+    try:
+        code, states = stack.states()
+    finally:
+        worker.send(signal.SIGCONT)
+    assert code == 3
+    assert states == {**dict.fromkeys(PARTS, "running"), "worker": "silent"}
+
+
+def test_two_ups_at_once(stack: Stack) -> None:
+    """Only one of two that start together runs; the other says so."""
+    both = [stack.start("up", "--detach") for _ in range(2)]
+    outputs = [up.communicate(timeout=TIMEOUT) for up in both]
+    assert 0 in [up.returncode for up in both], outputs
+    for up, (_, errors) in zip(both, outputs, strict=True):
+        assert up.returncode == 0 or "a stack already runs" in errors
+    assert stack.states() == (0, dict.fromkeys(PARTS, "running"))
+
+
+def _check_secrets(stack: Stack, shown: str) -> None:
+    assert shown.count("***") == 2
+    passwords = [
+        (stack.directory / name / "password").read_bytes() for name in ("postgres", "valkey")
+    ]
+    logs = [file.read_bytes() for file in (stack.directory / "log").iterdir()]
+    commands = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            commands.append(file.read_bytes())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    for password in passwords:
+        assert password.decode() not in shown
+        assert not any(password in text for text in (*logs, *commands))
+    environment = stack.directory / "env"
+    assert stat.S_IMODE(environment.stat().st_mode) == 0o600
+    # Root's is open for the search of a name that one knows, so that its server gets through.
+    assert stat.S_IMODE(stack.directory.stat().st_mode) == (0o711 if os.geteuid() == 0 else 0o700)
+
+
+def _check_environment(stack: Stack) -> None:
+    assert stack.sourced('psql "$DATABASE_URL" -Atc "SELECT 1"') == "1"
+    assert stack.sourced("command -v psql").endswith("pginstall/bin/psql")
+    assert stack.sourced("command -v celery") == str(Path(sys.executable).with_name("celery"))
+    pong = stack.sourced('celery --broker "$CELERY_BROKER_URL" inspect ping')
+    assert "1 node online" in pong
+    assert stack.sourced('echo "$CELERY_RESULT_BACKEND"').endswith("/1")
+
+
+def _check_flower(shown: str) -> None:
+    found = re.search(r"http://127\.0\.0\.1:\d+/", shown)
+    assert found is not None
+    with urllib.request.urlopen(found[0], timeout=10) as page:  # noqa: S310 - http, as matched
+        assert page.status == 200
+
+
+def _wait_for_line(process: subprocess.Popen[str], wanted: str) -> None:
+    assert process.stdout is not None
+    end = time.monotonic() + TIMEOUT
+    for line in process.stdout:
+        if wanted in line:
+            return
+        assert time.monotonic() < end, line
+    assert process.stderr is not None
+    pytest.fail(f"up ended without {wanted!r}: {process.stderr.read()}")

@@ -1,0 +1,476 @@
+"""The servers that `make up`, `make demo` and these tests themselves run on."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from worker.local import (
+    LocalPostgres,
+    LocalServerError,
+    LocalValkey,
+    postgres,
+    server,
+    unprivileged,
+)
+from worker.local.processes import Identity, wait_until
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change the user")
+SERVERS = (LocalPostgres, LocalValkey)
+Local = LocalPostgres | LocalValkey
+
+OWNER = """
+import os, signal, sys
+from pathlib import Path
+from worker.local import LocalPostgres, LocalValkey
+
+kind = {"LocalPostgres": LocalPostgres, "LocalValkey": LocalValkey}[sys.argv[1]]
+server = kind(Path(sys.argv[2]), durable=False, die_with_parent=sys.argv[3] == "yes")
+server.start()
+print(server.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture(params=SERVERS, ids=lambda kind: kind.__name__)
+def local(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Local]:
+    """Give either server, not started, and stop it in the end."""
+    found: Local = request.param(tmp_path / "server", durable=False)
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[LocalPostgres]:
+    """Give a PostgreSQL, not started, and stop it in the end."""
+    found = LocalPostgres(tmp_path / "server", durable=False)
+    yield found
+    found.stop()
+
+
+def test_data_stay_from_one_start_to_the_next(local: Local) -> None:
+    """What was written is there after stop and start, at the same address."""
+    local.start()
+    url = local.url
+    _put(local)
+    local.stop()
+    assert not local.running
+    assert not local.answers()
+    local.start()
+    assert local.url == url
+    assert _get(local)
+
+
+def test_data_survive_a_crash_of_the_server(local: Local) -> None:
+    """After SIGKILL the server starts again, with what it had acknowledged."""
+    local.start()
+    _put(local)
+    local.kill()
+    assert not local.running
+    local.start()
+    assert _get(local)
+
+
+def test_stopping_twice_or_before_the_start_is_harmless(local: Local) -> None:
+    """Stop may be called at any time."""
+    local.stop()
+    local.start()
+    local.start()
+    local.stop()
+    local.stop()
+
+
+def test_a_port_taken_meanwhile_is_replaced(local: Local) -> None:
+    """When something else listens on the port of last time, another one is used."""
+    local.start()
+    port = local.port
+    local.stop()
+    with _listening(port):
+        local.start()
+        assert local.port != port
+        assert local.answers()
+
+
+def test_losing_the_race_for_a_port_is_no_failure(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a port is taken between choosing and binding it, another one is tried."""
+    real = server.free_port
+    with _listening() as taken:
+        answers = iter([taken])
+        monkeypatch.setattr(server, "free_port", lambda *_: next(answers, None) or real())
+        local.start()
+        assert local.port != taken
+        assert local.answers()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_demanded_port_that_is_taken_is_an_error(kind: type[Local], tmp_path: Path) -> None:
+    """With a port of the caller's choice the start fails, and shows the server's own words."""
+    with _listening() as taken:
+        local = kind(tmp_path / "server", durable=False, port=taken)
+        with pytest.raises(LocalServerError, match="Address already in use"):
+            local.start()
+    assert not local.running
+
+
+def test_one_owner_at_a_time(local: Local) -> None:
+    """A second object on the same folder is refused, and the first goes on undisturbed."""
+    local.start()
+    with pytest.raises(LocalServerError, match="in use by another process"):
+        type(local)(local.directory, durable=False).start()
+    assert local.answers()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a signal of the Linux kernel")
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_dies_with_its_parent(kind: type[Local], tmp_path: Path) -> None:
+    """With die_with_parent nothing stays behind when the parent is killed."""
+    pid = _start_and_be_killed(kind, tmp_path / "server", die_with_parent=True)
+    assert wait_until(lambda: Identity.of(pid) is None, 20)
+
+
+def test_what_a_killed_owner_left_running_is_taken_over(local: Local) -> None:
+    """A server whose owner was killed is stopped by the next start on its folder."""
+    pid = _start_and_be_killed(type(local), local.directory, die_with_parent=False)
+    orphan = Identity.of(pid)
+    assert orphan is not None
+    assert local.found_pid() == pid
+    local.start()
+    assert not orphan.alive()
+    assert local.answers()
+
+
+def test_a_process_that_merely_has_the_recorded_number_is_left_alone(local: Local) -> None:
+    """A record from before a reboot may name a number that is someone else's by now."""
+    local.directory.mkdir()
+    with subprocess.Popen(["sleep", "60"]) as other:
+        Identity(other.pid, "another time").write(local.directory / "process")
+        assert local.found_pid() is None
+        assert not local.stop_orphan()
+        local.start()
+        assert other.poll() is None
+        other.kill()
+
+
+def test_a_stale_lock_file_does_not_prevent_the_start(database: LocalPostgres) -> None:
+    """postmaster.pid of a killed run may name a process that exists, but is no PostgreSQL."""
+    database.start()
+    _put(database)
+    lock = database.data / "postmaster.pid"
+    kept = lock.read_text()
+    owner = lock.stat()
+    database.kill()
+    uid = os.geteuid() if owner.st_uid == os.geteuid() else owner.st_uid
+    with subprocess.Popen(["sleep", "60"], user=uid) as other:
+        lock.write_text(kept.replace(kept.split("\n", 1)[0], str(other.pid), 1))
+        os.chown(lock, owner.st_uid, owner.st_gid)
+        database.start()
+        assert other.poll() is None
+        other.kill()
+    assert _get(database)
+
+
+def test_an_interrupted_initdb_is_done_anew(database: LocalPostgres) -> None:
+    """Half a data directory is thrown away, not used."""
+    draft = database.directory / "data.new"
+    draft.mkdir(parents=True)
+    (draft / "PG_VERSION").write_text("18\n")
+    database.start()
+    assert database.answers()
+    assert not draft.exists()
+
+
+def test_a_failed_start_shows_what_the_server_said(database: LocalPostgres) -> None:
+    """Data of another version are refused in PostgreSQL's words, and left as they are."""
+    database.start()
+    database.stop()
+    (database.data / "PG_VERSION").write_text("17\n")
+    with pytest.raises(LocalServerError, match="incompatible with server"):
+        database.start()
+    assert not database.running
+    assert (database.data / "PG_VERSION").read_text() == "17\n"
+
+
+def test_the_environment_of_the_caller_does_not_matter(
+    database: LocalPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A locale that does not exist, and variables meant for another server, change nothing."""
+    for name, value in {
+        "LANG": "xx_YY",
+        "LC_ALL": "xx_YY",
+        "PGDATA": "/nonexistent",
+        "PGHOST": "/nonexistent",
+        "PGPORT": "1",
+        "PGSSLMODE": "require",
+        "PATH": "/nonexistent",
+    }.items():
+        monkeypatch.setenv(name, value)
+    database.start()
+    assert database.answers()
+
+
+def test_postgresql_is_set_up_as_documented(database: LocalPostgres) -> None:
+    """Version, encoding, checksums, address and preloaded library are those that were asked for."""
+    wanted = {
+        "server_encoding": "UTF8",
+        "data_checksums": "on",
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": "",
+        "shared_preload_libraries": "pg_stat_statements",
+        "password_encryption": "scram-sha-256",
+        "TimeZone": "UTC",
+        "max_connections": "200",
+    }
+    with database, psycopg.connect(database.url) as connection:
+        assert connection.info.server_version // 10_000 == 18
+        found = {name: _value(connection, f"SHOW {name}") for name in wanted}
+        assert found == wanted
+        rules = connection.execute("SELECT DISTINCT auth_method FROM pg_hba_file_rules")
+        assert rules.fetchall() == [("scram-sha-256",)]
+        assert _value(connection, "SELECT upper('é')") == "É"
+
+
+@pytest.mark.parametrize(("durable", "fsync"), [(True, "everysec"), (False, "no")])
+def test_valkey_is_set_up_as_documented(tmp_path: Path, fsync: str, *, durable: bool) -> None:
+    """The append-only file is on, and nothing is ever evicted."""
+    wanted = {
+        "appendonly": "yes",
+        "appendfsync": fsync,
+        "maxmemory-policy": "noeviction",
+        "save": "",
+        "bind": "127.0.0.1",
+        "protected-mode": "yes",
+    }
+    with (
+        LocalValkey(tmp_path / "server", durable=durable) as local,
+        redis.Redis.from_url(local.url, decode_responses=True) as client,
+    ):
+        assert {name: client.config_get(name)[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(("durable", "fsync"), [(True, "on"), (False, "off")])
+def test_only_servers_for_tests_skip_the_disk(tmp_path: Path, fsync: str, *, durable: bool) -> None:
+    """PostgreSQL waits for the disk unless told otherwise."""
+    with (
+        LocalPostgres(tmp_path / "server", durable=durable) as local,
+        psycopg.connect(local.url) as connection,
+    ):
+        assert _value(connection, "SHOW fsync") == fsync
+
+
+def test_a_wrong_password_is_refused(local: Local) -> None:
+    """Neither server lets anyone in who merely reaches its port."""
+    local.start()
+    wrong = local.url.replace(local.password, "wrong")
+    if isinstance(local, LocalPostgres):
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(wrong)
+        return
+    with redis.Redis.from_url(wrong) as client, pytest.raises(redis.AuthenticationError):
+        client.ping()
+
+
+def test_the_password_stays_in_files_that_only_the_owner_reads(local: Local) -> None:
+    """It is in no command line, in no log, and in no file that others may read."""
+    local.start()
+    secret = local.password.encode()
+    assert len(secret) >= 32
+    assert not _command_lines_with(secret)
+    assert secret not in local.log.read_bytes()
+    for file in local.directory.rglob("*"):
+        if file.is_file() and secret in file.read_bytes():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+    assert not any("password.new" in file.name for file in local.directory.iterdir())
+    assert stat.S_IMODE(local.directory.stat().st_mode) in {0o700, 0o711}
+
+
+@ROOT_ONLY
+def test_root_behind_a_closed_folder_changes_no_permission(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a home with mode 0700 PostgreSQL runs as another user who may read, but not write."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    programs = _copy_of_programs(home)
+    monkeypatch.setattr(postgres, "programs", lambda: programs)
+    directory = home / "server"
+    outside = [programs, *programs.parents]
+    before = [_permissions(path) for path in outside]
+    with LocalPostgres(directory, durable=False) as local:
+        assert local.answers()
+        assert local.data == directory / "data"
+        status = Path(f"/proc/{local.pid}/status").read_text()
+        assert local.data.stat().st_uid != 0
+        assert stat.S_IMODE(local.data.stat().st_mode) == 0o700
+    assert [_permissions(path) for path in outside] == before
+    assert _field(status, "Uid").split() == [str(local.data.stat().st_uid)] * 4
+    assert not _field(status, "Groups").split()
+    allowed = {1 << unprivileged.CAP_DAC_READ_SEARCH, 1 << unprivileged.CAP_DAC_OVERRIDE}
+    assert int(_field(status, "CapEff"), 16) in allowed
+
+
+@ROOT_ONLY
+def test_root_in_an_open_folder_keeps_no_capability(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that reaches its files as an ordinary user gets no more rights than one."""
+    with _open_folder() as folder:
+        programs = _copy_of_programs(folder)
+        monkeypatch.setattr(postgres, "programs", lambda: programs)
+        with LocalPostgres(folder / "server", durable=False) as local:
+            status = Path(f"/proc/{local.pid}/status").read_text()
+            assert local.answers()
+        assert int(_field(status, "CapEff"), 16) == 0
+
+
+@ROOT_ONLY
+def test_root_without_capabilities_moves_the_server_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no capability helps, programs and data go to the folder for temporary files."""
+    monkeypatch.setattr(unprivileged, "_works", lambda *_: False)
+    with _open_folder() as folder:
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        local = LocalPostgres(tmp_path / "server", durable=False)
+        with local:
+            assert local.data.is_relative_to(folder)
+            _put(local)
+        with local:
+            assert _get(local)
+        # A system may empty that folder; the next start begins with an empty database.
+        shutil.rmtree(local.data.parent)
+        with local:
+            assert local.answers()
+            assert not _get(local)
+
+
+@ROOT_ONLY
+def test_root_with_nowhere_to_go_is_told_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When not even the folder for temporary files is open, one sentence says so."""
+    monkeypatch.setattr(unprivileged, "_works", lambda *_: False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    tmp_path.chmod(0o700)
+    with pytest.raises(LocalServerError, match="run this as an ordinary user"):
+        LocalPostgres(tmp_path / "server", durable=False).start()
+
+
+def test_a_missing_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the programs the message says what to install."""
+    for kind, module in ((LocalPostgres, "postgres"), (LocalValkey, "valkey")):
+        monkeypatch.setattr(sys.modules[f"worker.local.{module}"], "find_spec", lambda _: None)
+        with pytest.raises(LocalServerError, match="install this project's requirements"):
+            kind(tmp_path / module).start()
+
+
+def test_addresses_are_shown_without_their_password() -> None:
+    """Only the password is replaced, and an address without one stays as it is."""
+    assert (
+        server.mask("postgresql://me:secret@127.0.0.1:1/x") == "postgresql://me:***@127.0.0.1:1/x"
+    )
+    assert server.mask("redis://:secret@127.0.0.1:1/0") == "redis://:***@127.0.0.1:1/0"
+    assert server.mask("http://127.0.0.1:1/") == "http://127.0.0.1:1/"
+
+
+def _put(local: Local) -> None:
+    if isinstance(local, LocalPostgres):
+        with psycopg.connect(local.url) as connection:
+            connection.execute("CREATE TABLE kept ()")
+        return
+    with redis.Redis.from_url(local.url) as client:
+        client.set("kept", "1")
+
+
+def _get(local: Local) -> bool:
+    if isinstance(local, LocalPostgres):
+        with psycopg.connect(local.url) as connection:
+            return _value(connection, "SELECT to_regclass('kept')::text") == "kept"
+    with redis.Redis.from_url(local.url) as client:
+        return bool(client.exists("kept"))
+
+
+def _value(connection: psycopg.Connection, query: str) -> object:
+    row = connection.execute(query.encode()).fetchone()
+    return None if row is None else row[0]
+
+
+def _start_and_be_killed(kind: type[Local], directory: Path, *, die_with_parent: bool) -> int:
+    done = subprocess.run(
+        [sys.executable, "-c", OWNER, kind.__name__, directory, "yes" if die_with_parent else "no"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    return int(done.stdout)
+
+
+class _listening:  # noqa: N801 - used as a function is
+    """Occupy a port of 127.0.0.1, a given one or any."""
+
+    def __init__(self, port: int | None = None) -> None:
+        self._socket = socket.socket()
+        self._port = port
+
+    def __enter__(self) -> int:
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", self._port or server.free_port()))
+        self._socket.listen()
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+class _open_folder:  # noqa: N801 - used as a function is
+    """Make a folder for temporary files that everyone may search, and remove it."""
+
+    def __enter__(self) -> Path:
+        self._path = Path(tempfile.mkdtemp(dir="/tmp"))
+        self._path.chmod(0o755)
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._path)
+
+
+def _copy_of_programs(folder: Path) -> Path:
+    package = postgres.programs().parent.parent
+    for source in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("include"))
+    return folder / package.name / "pginstall" / "bin"
+
+
+def _permissions(path: Path) -> tuple[Path, int, int, int]:
+    found = path.stat()
+    return path, found.st_mode, found.st_uid, found.st_gid
+
+
+def _field(status: str, name: str) -> str:
+    found = re.search(rf"^{name}:(.*)$", status, re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+def _command_lines_with(secret: bytes) -> list[str]:
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if secret in file.read_bytes():
+                found.append(str(file))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found

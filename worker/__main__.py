@@ -1,0 +1,5 @@
+"""``python -m worker`` is ``template-service``."""
+
+from worker.cli import main
+
+main()

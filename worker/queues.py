@@ -1,0 +1,38 @@
+"""Queue names, and which task goes where."""
+
+from enum import StrEnum
+from typing import Final
+
+from kombu import Queue
+
+
+class QueueName(StrEnum):
+    """The queues of the contract."""
+
+    TEMPLATES = "templates"
+    RENDER = "render"
+    RENDER_BULK = "render-bulk"
+    MAINTENANCE = "maintenance"
+    DEAD_LETTERS = "dead-letters"
+
+
+CONSUMED: Final = (
+    QueueName.TEMPLATES,
+    QueueName.RENDER,
+    QueueName.RENDER_BULK,
+    QueueName.MAINTENANCE,
+)
+"""Dead letters are kept for people, so no worker consumes them."""
+
+QUEUES: Final = [Queue(name.value, routing_key=name.value) for name in CONSUMED]
+DEAD_LETTERS: Final = Queue(QueueName.DEAD_LETTERS.value, routing_key=QueueName.DEAD_LETTERS.value)
+
+ROUTES: Final = {
+    "template.*": {"queue": QueueName.TEMPLATES.value},
+    "version.*": {"queue": QueueName.TEMPLATES.value},
+    "translation.*": {"queue": QueueName.TEMPLATES.value},
+    "render.one": {"queue": QueueName.RENDER.value},
+    "render.preview": {"queue": QueueName.RENDER.value},
+    "render.batch": {"queue": QueueName.RENDER_BULK.value},
+    "maintenance.*": {"queue": QueueName.MAINTENANCE.value},
+}

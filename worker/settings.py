@@ -1,0 +1,309 @@
+"""Every setting of the service, once: its type, its default, and why it is so.
+
+Settings come from the environment only. ``DATABASE_URL``, ``CELERY_BROKER_URL`` and
+``CELERY_RESULT_BACKEND`` keep the names every Celery user knows; all others begin with
+``TEMPLATE_SERVICE_``. ``.env.example`` lists them with the same words.
+"""
+
+import re
+from functools import lru_cache
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from celery.schedules import ParseException, crontab
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.messages.fields import LanguageCode
+from tasks.rendering.limits import Limits
+
+PREFIX = "TEMPLATE_SERVICE_"
+BROKER_SCHEMES = ("redis", "rediss", "sentinel", "amqp", "amqps")
+RESULT_SCHEMES = ("redis", "rediss", "sentinel")
+DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+
+
+class SettingsError(SystemExit):
+    """Some settings are wrong: the start ends with a line for each, and exit status 1."""
+
+
+def _cron(text: str) -> str:
+    try:
+        crontab.from_string(text)
+    except (ParseException, ValueError) as error:
+        raise ValueError(f"five cron fields were expected, such as '0 2 * * *': {error}") from error
+    return text
+
+
+Cron = Annotated[str, BeforeValidator(_cron)]
+
+
+class Settings(BaseSettings):
+    """All settings, checked.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        Naming every wrong setting. :func:`load` turns it into :class:`SettingsError`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    database_url: SecretStr = Field(
+        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
+        description="PostgreSQL 15 or newer, as postgresql://user:password@host:port/database.",
+    )
+    broker_url: SecretStr = Field(
+        validation_alias=AliasChoices("CELERY_BROKER_URL", "broker_url"),
+        description="The broker: redis, rediss, sentinel, amqp or amqps.",
+    )
+    result_backend: SecretStr = Field(
+        validation_alias=AliasChoices("CELERY_RESULT_BACKEND", "result_backend"),
+        description="Where answers are kept until producers fetch them: redis, rediss, sentinel.",
+    )
+
+    default_language: LanguageCode = Field(
+        default="en",
+        description="Language of a version's own text when its metadata.language says nothing.",
+    )
+    callbacks: str = Field(
+        default=r".*",
+        description="Regular expression of the task names that link, chain and chord may call; "
+        "maintenance.* never may.",
+    )
+    remote_control: bool = Field(
+        default=True,
+        description="Celery's remote control. Flower and inspect need it; with it, anyone who "
+        "may write to the broker can stop workers.",
+    )
+
+    db_pool_size: PositiveInt = Field(
+        default=20, description="Connections that a worker process keeps open at the most."
+    )
+    db_max_overflow: NonNegativeInt = Field(
+        default=10, description="Connections beyond the pool when it is exhausted."
+    )
+    db_pool_timeout: PositiveFloat = Field(
+        default=30, description="Seconds to wait for a free connection."
+    )
+    db_pool_recycle: PositiveInt = Field(
+        default=3600, description="Seconds after which a connection is replaced."
+    )
+    db_pool_pre_ping: bool = Field(
+        default=True, description="Test a connection before each use, so a restart goes unseen."
+    )
+    db_connect_timeout: PositiveInt = Field(
+        default=5, description="Seconds to wait for PostgreSQL to accept a connection."
+    )
+    db_statement_timeout: PositiveFloat = Field(
+        default=10,
+        description="Seconds a statement of a task may take; maintenance has no such limit.",
+    )
+
+    start_timeout: PositiveFloat = Field(
+        default=10,
+        description="Seconds a starting worker waits for database and broker before it gives up.",
+    )
+    task_soft_time_limit: PositiveInt = Field(
+        default=20, description="Seconds after which a task is interrupted and tried again."
+    )
+    task_time_limit: PositiveInt = Field(
+        default=30, description="Seconds after which the process of a stuck task is replaced."
+    )
+    maintenance_time_limit: PositiveInt = Field(
+        default=1700, description="The same for maintenance.* tasks."
+    )
+    visibility_timeout: PositiveInt = Field(
+        default=3600,
+        description="Seconds after which Redis hands an unacknowledged message to another worker; "
+        "more than twice every time limit.",
+    )
+    socket_timeout: PositiveFloat = Field(
+        default=5, description="Seconds until a silent connection to Redis counts as broken."
+    )
+    max_retries: NonNegativeInt = Field(
+        default=6, description="Tries again while the database is away, before unavailable."
+    )
+    retry_backoff: PositiveFloat = Field(
+        default=0.5,
+        description="Seconds before the first try again; doubled each time, with jitter.",
+    )
+    retry_backoff_max: PositiveFloat = Field(
+        default=15, description="Seconds between two tries at the most."
+    )
+    prefetch: PositiveInt = Field(
+        default=4, description="Messages that each pool process may reserve ahead."
+    )
+    result_expires: PositiveInt = Field(
+        default=86_400, description="Seconds that an answer is kept in the result backend."
+    )
+
+    limit_body_bytes: PositiveInt = Field(
+        default=256 * 1024, description="Source of a body, in bytes of UTF-8."
+    )
+    limit_subject_bytes: PositiveInt = Field(
+        default=2 * 1024, description="Source of a subject, in bytes of UTF-8."
+    )
+    limit_variables_bytes: PositiveInt = Field(
+        default=256 * 1024, description="Variables of one render, in bytes of JSON."
+    )
+    limit_output_bytes: PositiveInt = Field(
+        default=2 * 1024 * 1024, description="Rendered output, in bytes of UTF-8."
+    )
+    limit_message_bytes: PositiveInt = Field(
+        default=1024 * 1024, description="A message's body, in bytes."
+    )
+    limit_translations: PositiveInt = Field(default=200, description="Translations of one version.")
+    limit_render_seconds: PositiveFloat = Field(
+        default=1.0, description="Wall-clock seconds of one render."
+    )
+    limit_render_memory_mb: Annotated[int, Field(ge=64)] = Field(
+        default=256, description="Address space of the render process, in MiB."
+    )
+
+    purge_after_days: NonNegativeInt = Field(
+        default=30, description="Days after which a soft-deleted template is deleted for good."
+    )
+    keep_versions: PositiveInt = Field(
+        default=10, description="Newest versions kept of each template, beside the current one."
+    )
+    maintenance_batch: PositiveInt = Field(
+        default=500, description="Rows that one transaction of a cleanup deletes at the most."
+    )
+    schedule_analyze: Cron = Field(
+        default="30 2 * * *", description="When maintenance.analyze runs, in UTC."
+    )
+    schedule_vacuum: Cron = Field(
+        default="0 3 * * 0", description="When maintenance.vacuum runs, in UTC."
+    )
+    schedule_purge_templates: Cron = Field(
+        default="15 3 * * *", description="When maintenance.purge_templates runs, in UTC."
+    )
+    schedule_prune_versions: Cron = Field(
+        default="45 3 * * *", description="When maintenance.prune_versions runs, in UTC."
+    )
+    beat_schedule_file: str = Field(
+        default="celerybeat-schedule", description="Where beat keeps the times of its last runs."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        default="INFO", description="What the commands of template-service log."
+    )
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_scheme(cls, value: SecretStr) -> SecretStr:
+        _require_url(value, DATABASE_SCHEMES)
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker_scheme(cls, value: SecretStr) -> SecretStr:
+        _require_url(value, BROKER_SCHEMES)
+        return value
+
+    @field_validator("result_backend")
+    @classmethod
+    def _result_scheme(cls, value: SecretStr) -> SecretStr:
+        _require_url(value, RESULT_SCHEMES)
+        return value
+
+    @field_validator("callbacks")
+    @classmethod
+    def _callbacks_pattern(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"a regular expression was expected: {error}") from error
+        return value
+
+    @model_validator(mode="after")
+    def _time_limits_fit(self) -> Self:
+        # A message that outlives the visibility timeout is handed out again while it still runs.
+        longest = max(self.task_time_limit, self.maintenance_time_limit)
+        if longest * 2 >= self.visibility_timeout:
+            raise ValueError(
+                f"{PREFIX}VISIBILITY_TIMEOUT must be more than twice the longest time limit "
+                f"({longest} s)"
+            )
+        if self.task_soft_time_limit >= self.task_time_limit:
+            raise ValueError(
+                f"{PREFIX}TASK_SOFT_TIME_LIMIT must be less than {PREFIX}TASK_TIME_LIMIT"
+            )
+        return self
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of section "Limits" in docs/messages.md, as the tasks take them."""
+        return Limits(
+            body_bytes=self.limit_body_bytes,
+            subject_bytes=self.limit_subject_bytes,
+            variables_bytes=self.limit_variables_bytes,
+            output_bytes=self.limit_output_bytes,
+            message_bytes=self.limit_message_bytes,
+            translations=self.limit_translations,
+            render_seconds=self.limit_render_seconds,
+            render_memory_bytes=self.limit_render_memory_mb * 1024 * 1024,
+        )
+
+
+def _require_url(value: SecretStr, schemes: tuple[str, ...]) -> None:
+    try:
+        parts = urlsplit(value.get_secret_value())
+    except ValueError as error:
+        raise ValueError("a URL was expected") from error
+    if parts.scheme not in schemes:
+        raise ValueError(f"a URL that begins with one of {', '.join(schemes)} was expected")
+
+
+def environment_name(field: str) -> str:
+    """Return the environment variable of a setting's field name."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return f"{PREFIX}{field}".upper()
+
+
+def explain(error: ValidationError) -> str:
+    """Return one line for each wrong setting: its name, and what was expected.
+
+    The values stay out of it: a URL holds a password.
+    """
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        field = str(problem["loc"][0]) if problem["loc"] else ""
+        names = {environment_name(name): name for name in Settings.model_fields}
+        name = field if field in names else environment_name(field) if field else "settings"
+        wanted = names.get(name, field)
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "missing" and wanted in Settings.model_fields:
+            message = f"is not set: {Settings.model_fields[wanted].description}"
+        lines.append(f"{name}: {message}")
+    return "\n".join(lines)
+
+
+@lru_cache(maxsize=1)
+def load() -> Settings:
+    """Return the settings of this process's environment.
+
+    Raises
+    ------
+    SettingsError
+        Naming each wrong setting and what was expected.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(f"template-service cannot start:\n{explain(error)}") from None

@@ -1,0 +1,46 @@
+"""What happens around tasks: a start that is checked, and processes that begin with nothing."""
+
+import logging
+import sys
+from typing import Any
+
+from celery.signals import (
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+)
+
+from tasks import runtime
+from worker.preflight import StartError, check
+from worker.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+def connect(settings: Settings) -> None:
+    """Connect the handlers of Celery's signals."""
+
+    def refuse_a_start_that_cannot_work(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
+        try:
+            check(settings)
+        except StartError as error:
+            # Celery logs what a handler raises and goes on; only an exit stops the start.
+            sys.stderr.write(f"template-service cannot start:\n{error}\n")
+            sys.stderr.flush()
+            raise SystemExit(1) from None
+
+    # weak: nobody else keeps the closure.
+    worker_init.connect(refuse_a_start_that_cannot_work, weak=False)
+    worker_process_init.connect(_begin)
+    worker_process_shutdown.connect(_end)
+    worker_shutdown.connect(_end)
+
+
+def _begin(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
+    # The first message should not wait for the render process to start.
+    runtime.current().renderer.start()
+
+
+def _end(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
+    runtime.close()
