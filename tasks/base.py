@@ -14,9 +14,10 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import uuid4
 
+import psycopg
 from celery import Task, shared_task
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -39,6 +40,19 @@ class Work:
     """What a task works with: a session that the base commits, and the process's runtime."""
 
     session: Session
+    runtime: Runtime
+
+    @property
+    def configuration(self) -> Configuration:
+        """Limits and defaults."""
+        return self.runtime.configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What a task works with that stores nothing: a connection for single statements."""
+
+    connection: psycopg.Connection
     runtime: Runtime
 
     @property
@@ -109,12 +123,12 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
             return Answer(type(self).execute(self, message, process))
         except SoftTimeLimitExceeded:
             raise self._later(process, "the time limit of the task") from None
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, psycopg.Error) as error:
             if is_transient(error):
                 raise self._later(process, "the database") from None
-            if isinstance(error, DBAPIError):
-                state = getattr(error.orig, "sqlstate", None)
-                raise UnexpectedDatabaseError(f"SQLSTATE {state}") from None
+            original = error.orig if isinstance(error, DBAPIError) else error
+            if isinstance(original, psycopg.Error):
+                raise UnexpectedDatabaseError(f"SQLSTATE {original.sqlstate}") from None
             raise
 
     def idempotency_key(self, message: WriteMessage) -> tuple[str, str]:
@@ -123,7 +137,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
             return message.idempotency_key, "idempotency_key"
         return self.request.id or str(uuid4()), "id"
 
-    def _later(self, process: Runtime, awaited: str) -> Exception:
+    def _later(self, process: Runtime, awaited: str) -> Any:  # noqa: ANN401 - Celery ships no types
         """Return the exception that has the message tried again, or told ``unavailable``."""
         policy = process.configuration.retry
         seconds = min(policy.longest, policy.backoff * 2**self.request.retries)
@@ -134,14 +148,11 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         try:
             # Jitter between half and all of the time, so that a thousand messages do not return
             # as one.
-            return cast(
-                "Exception",
-                self.retry(
-                    exc=error,
-                    countdown=seconds * random.uniform(0.5, 1),  # noqa: S311 - no secret
-                    max_retries=policy.most,
-                    throw=False,
-                ),
+            return self.retry(
+                exc=error,
+                countdown=seconds * random.uniform(0.5, 1),  # noqa: S311 - no secret
+                max_retries=policy.most,
+                throw=False,
             )
         except Reject as rejected:
             # Celery drops the message when it cannot publish the next try; the broker keeps it.
@@ -184,14 +195,14 @@ def read(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # no
     return _declare(name, model, execute, options)
 
 
-def single(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # noqa: ANN401 - Celery's options
-    """Declare a task of single statements, each of which sees the newest committed state."""
+def lookup(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # noqa: ANN401 - Celery's options
+    """Declare a task that looks up what it needs in single statements, and stores nothing."""
 
     def execute(
-        _: ServiceTask, do: Callable[[M, Work], Result], message: M, process: Runtime
+        _: ServiceTask, do: Callable[[M, Lookup], Result], message: M, process: Runtime
     ) -> dict[str, Any]:
-        with process.single() as session:
-            return do(message, Work(session, process)).model_dump(mode="json")
+        with process.statements() as connection:
+            return do(message, Lookup(connection, process)).model_dump(mode="json")
 
     return _declare(name, model, execute, options)
 

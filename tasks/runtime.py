@@ -10,9 +10,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+import psycopg
 from sqlalchemy.orm import Session, sessionmaker
 
-from db.session import Database, make_engine, make_sessions
+from db.session import Database, autocommitting, make_engine, make_sessions
 from tasks.rendering.client import Renderer
 from tasks.rendering.limits import Limits
 
@@ -56,9 +57,6 @@ class Runtime:
         self._reading: sessionmaker[Session] = make_sessions(
             self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
-        self._single: sessionmaker[Session] = make_sessions(
-            self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        )
         self.renderer = Renderer(configuration.limits)
 
     def writing(self) -> AbstractContextManager[Session]:
@@ -69,9 +67,9 @@ class Runtime:
         """Return a session whose statements all see one state."""
         return self._reading()
 
-    def single(self) -> AbstractContextManager[Session]:
-        """Return a session for single statements, without the round trips of a transaction."""
-        return self._single()
+    def statements(self) -> AbstractContextManager[psycopg.Connection]:
+        """Return a connection for single statements, each of which sees the newest state."""
+        return autocommitting(self.engine)
 
     def close(self) -> None:
         """Close connections and render processes."""

@@ -36,7 +36,6 @@ def make_app(settings: Settings) -> Celery:
         result_extended=False,
         task_queues=QUEUES,
         task_default_queue=QueueName.TEMPLATES.value,
-        task_create_missing_queues=False,
         task_routes=ROUTES,
         # A message is acknowledged once its answer is stored: a crash means again, never lost.
         task_acks_late=True,
@@ -71,6 +70,7 @@ def make_app(settings: Settings) -> Celery:
         beat_schedule=beat_schedule(settings),
         beat_schedule_filename=settings.beat_schedule_file,
     )
+    app.steps["consumer"].add("worker.heartbeat:Heartbeat")
     runtime.install(lambda: configuration(settings))
     signals.connect(settings)
     return app
@@ -106,7 +106,7 @@ def configuration(settings: Settings) -> Configuration:
 
 def _connections(settings: Settings) -> dict[str, object]:
     """Return broker and result backend, with time-outs that notice a peer that vanished."""
-    silent = {
+    silent: dict[str, object] = {
         "socket_timeout": settings.socket_timeout,
         "socket_connect_timeout": settings.socket_timeout,
         "health_check_interval": settings.socket_timeout,

@@ -1,15 +1,17 @@
 """The worker's consumer: a message that no task can take is kept, and its producer told.
 
-Celery's own consumer logs such a message with its body, and lets it go.
+Celery's own consumer logs such a message with its body and lets it go, or ends with it.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from celery.worker import consumer
+from kombu import compression
 
 from tasks.errors import InvalidMessage, Problem
-from worker import dead_letters
+from worker import dead_letters, envelope
 
 logger = logging.getLogger(__name__)
 
@@ -17,29 +19,52 @@ logger = logging.getLogger(__name__)
 class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no types
     """Takes messages from the queues."""
 
-    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
-        """Keep a message whose body cannot be decoded."""
-        self._bury(message, "undecodable", "the body is not what content-type says")
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
+        refuse_compression()
+        super().__init__(*arguments, **options)
 
-    def on_unknown_message(self, body: Any, message: Any) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
-        """Keep a message that is no task message."""
-        self._bury(message, "unknown_message", "not a task message of Celery's protocol 2")
+    def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - Celery's arguments
+        """Return Celery's handler of messages behind a check of the envelope."""
+        handle = super().create_task_handler(*arguments, **options)
+
+        def checked(message: Any) -> Any:  # noqa: ANN401 - kombu's message
+            try:
+                payload = message.payload
+            except Exception:  # noqa: BLE001 - whatever a decoder meets in foreign bytes
+                return self._bury(message, "undecodable", "the body is not the JSON it should be")
+            told = envelope.broken(message.headers, payload)
+            if told is not None:
+                return self._bury(message, "malformed", told)
+            return handle(message)
+
+        return checked
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
         """Keep a message for a task that this service does not have."""
         self._bury(message, "unknown_task", "there is no task of that name")
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
-        """Keep a message whose headers or content type Celery refuses."""
-        self._bury(message, "invalid_task", "headers or content type are not Celery's protocol 2")
+        """Keep a message that Celery refuses."""
+        self._bury(message, "malformed", "not a message of Celery's protocol 2")
 
     def _bury(self, message: Any, kind: str, told: str) -> None:  # noqa: ANN401 - kombu's message
         problem: Problem = {"path": "", "type": kind, "message": told}
-        error = InvalidMessage.of(f"the message cannot be worked on: {told}", [problem])
         dead_letters.keep(self.app, message, f"{kind}: {told}")
-        task_id = (message.headers or {}).get("id")
-        if isinstance(task_id, str) and task_id:
+        headers = message.headers
+        task_id = headers.get("id") if isinstance(headers, dict) else None
+        if isinstance(task_id, str) and 0 < len(task_id) <= envelope.LONGEST_ID:
+            error = InvalidMessage.of(f"the message cannot be worked on: {told}", [problem])
             self.app.backend.store_result(task_id, error, "FAILURE")
         message.ack_log_error(logger, self.connection_errors)
-        # An id that is no UUID may be anything.
+        # Without the id: where this one is wrong, that may be anything.
         logger.error("A message is a dead letter: %s: %s", kind, told)
+
+
+def refuse_compression() -> None:
+    """Take kombu its decompressors: a megabyte can unpack to gigabytes in the main process."""
+
+    def refuse(_: bytes) -> bytes:
+        raise ValueError("compressed messages are refused")
+
+    for content_type in compression.encoders():
+        compression.register(refuse, refuse, content_type)

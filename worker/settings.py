@@ -198,6 +198,11 @@ class Settings(BaseSettings):
     beat_schedule_file: str = Field(
         default="celerybeat-schedule", description="Where beat keeps the times of its last runs."
     )
+    heartbeat_file: str = Field(
+        default="",
+        description="File that a worker touches every 5 seconds while it takes messages, for "
+        "health checks. Empty: none.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
         default="INFO", description="What the commands of template-service log."
     )

@@ -5,11 +5,10 @@ its text of one moment, and a render that starts after a write's answer sees tha
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
-from sqlalchemy.orm import Session
+import psycopg
 
 _STATEMENT = """
 SELECT t.type,
@@ -31,11 +30,16 @@ SELECT t.type,
 FROM templates AS t
 LEFT JOIN template_versions AS v ON v.template_id = t.id AND {version}
 LEFT JOIN template_translations AS x
-    ON x.template_version_id = v.id AND x.language_code = :language
-WHERE t.template_id = :template_id AND t.deleted_at IS NULL
+    ON x.template_version_id = v.id AND x.language_code = %(language)s
+WHERE t.template_id = %(template_id)s AND t.deleted_at IS NULL
 """
-_CURRENT: TextClause = text(_STATEMENT.format(version="v.is_current"))
-_NAMED: TextClause = text(_STATEMENT.format(version="v.version = :version"))
+_CURRENT: Final = _STATEMENT.format(version="v.is_current")
+_NAMED: Final = _STATEMENT.format(version="v.version = %(version)s")
+_TRANSLATION: Final = """
+SELECT subject, body
+FROM template_translations
+WHERE template_version_id = %(version_id)s AND language_code = %(language)s
+"""
 
 
 class Source(NamedTuple):
@@ -58,12 +62,22 @@ class Source(NamedTuple):
 
 
 def find(
-    session: Session, template_id: str, version: str | None, language: str | None
+    connection: psycopg.Connection, template_id: str, version: str | None, language: str | None
 ) -> Source | None:
     """Return the source of a version (None: the current one), or None without such a template."""
     parameters = {"template_id": template_id, "language": language}
     if version is None:
-        row = session.execute(_CURRENT, parameters).one_or_none()
+        row = connection.execute(_CURRENT, parameters).fetchone()
     else:
-        row = session.execute(_NAMED, parameters | {"version": version}).one_or_none()
+        row = connection.execute(_NAMED, parameters | {"version": version}).fetchone()
     return None if row is None else Source(*row)
+
+
+def translation(
+    connection: psycopg.Connection, version_id: UUID, language: str
+) -> tuple[str | None, str] | None:
+    """Return subject and body of one language of a version, or None where there is none."""
+    row = connection.execute(
+        _TRANSLATION, {"version_id": version_id, "language": language}
+    ).fetchone()
+    return None if row is None else (row[0], row[1])

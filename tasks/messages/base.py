@@ -1,15 +1,20 @@
 """What all messages share, and how a message that does not fit is explained."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from tasks.errors import InvalidMessage, Problem, TooLarge
+from tasks.messages.fields import without_nul
 from tasks.rendering.limits import Limits
 
 M = TypeVar("M", bound="Message")
+KEY_LENGTH = 255
+IdempotencyKey = Annotated[
+    str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(without_nul)
+]
 
 
 class Message(BaseModel):
@@ -21,10 +26,8 @@ class Message(BaseModel):
 class WriteMessage(Message):
     """A message that changes something."""
 
-    idempotency_key: str | None = Field(
+    idempotency_key: IdempotencyKey | None = Field(
         default=None,
-        min_length=1,
-        max_length=255,
         description="Names this write; the Celery task id does when it is left out.",
     )
 
@@ -46,13 +49,18 @@ def parse(model: type[M], keywords: Mapping[str, object], limits: Limits) -> M:
         When sizes are all that is wrong.
     """
     problems = list(text_problems(keywords, "", limits.depth))
-    if problems:
-        # pydantic would stop at the same strings with a poorer explanation.
-        raise InvalidMessage.of("the message holds text that cannot be stored", problems)
+    # pydantic would explain the same strings poorly, and so it sees the other keywords only.
+    told = {_STEP.split(problem["path"], maxsplit=1)[0] for problem in problems}
+    rest = {key: value for key, value in keywords.items() if key not in told and encodable(key)}
     try:
-        return model.model_validate(keywords, context=limits)
+        message = model.model_validate(rest, context=limits)
     except ValidationError as error:
-        problems = [_problem(item) for item in error.errors(include_url=False, include_input=False)]
+        found = error.errors(include_url=False, include_input=False)
+        # What concerns all keywords has no place; nobody can tell it of some of them.
+        problems += [_problem(item) for item in found if not told & {*item["loc"][:1], ""}]
+    else:
+        if not problems:
+            return message
     if all(problem["type"] == "too_large" for problem in problems):
         raise TooLarge.of("the message is over a limit", problems)
     raise InvalidMessage.of(f"the message does not fit: {len(problems)} problem(s)", problems)
@@ -68,15 +76,16 @@ def text_problems(value: object, path: str, depth: int) -> Iterator[Problem]:
     while stack:
         item, place, left = stack.pop()
         if isinstance(item, str):
-            if not _encodable(item):
+            if not encodable(item):
                 yield _told(place, "lone_surrogate", "text with a lone surrogate has no UTF-8 form")
         elif isinstance(item, Mapping | list):
             if left < 0:
                 yield _told(place, "too_deep", f"at most {depth} levels are allowed")
                 continue
             children = item.items() if isinstance(item, Mapping) else enumerate(item)
-            for key, child in children:
-                if isinstance(key, str) and not _encodable(key):
+            # The last one in is the first one out, and the message's order is its reader's.
+            for key, child in reversed(list(children)):
+                if isinstance(key, str) and not encodable(key):
                     yield _told(place, "lone_surrogate", "a key with a lone surrogate")
                     continue
                 stack.append((child, joined(place, key), left - 1))
@@ -109,7 +118,8 @@ def _told(path: str, kind: str, message: str) -> Problem:
     return {"path": path, "type": kind, "message": message}
 
 
-def _encodable(text: str) -> bool:
+def encodable(text: str) -> bool:
+    """Tell whether ``text`` has a UTF-8 form, which one with a lone surrogate has not."""
     if text.isascii():
         return True
     try:

@@ -1,8 +1,9 @@
 """The field types that messages share: ids, names, languages, sources."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import langcodes
 from langcodes.tag_parser import LanguageTagError
@@ -56,9 +57,12 @@ def _canonical(text: str) -> str | None:
         return None
     try:
         tag: str = langcodes.standardize_tag(text.replace("_", "-"))
-        return tag if langcodes.tag_is_valid(tag) and not tag.startswith("und") else None
+        # The canonical form has no extended language subtag (RFC 5646, section 4.5), and langcodes
+        # takes any three letters for one, an ISO 3166 alpha-3 country too.
+        known = langcodes.tag_is_valid(tag) and not langcodes.Language.get(tag).extlangs
     except LanguageTagError:
         return None
+    return tag if known and not tag.startswith("und") else None
 
 
 def _template_id(text: str) -> str:
@@ -106,11 +110,25 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _without_nul(text: str) -> str:
-    # PostgreSQL's text and jsonb cannot hold U+0000.
+def without_nul(text: str) -> str:
+    """Raise ``nul`` where U+0000 stands: PostgreSQL's text and jsonb cannot hold it."""
     if "\x00" in text:
         raise PydanticCustomError("nul", "text without U+0000 was expected")
     return text
+
+
+def json_without_nul(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Raise ``nul`` where U+0000 stands in a text or key of ``value``, however deep."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, str):
+            without_nul(item)
+        elif isinstance(item, Mapping):
+            stack += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            stack += item
+    return value
 
 
 def limits_of(info: ValidationInfo) -> Limits:
@@ -130,12 +148,12 @@ def within(size: int, limit: int, what: str) -> None:
 
 def _body(text: str, info: ValidationInfo) -> str:
     within(len(text.encode()), limits_of(info).body_bytes, "the source of a body")
-    return _without_nul(text)
+    return without_nul(text)
 
 
 def _subject(text: str, info: ValidationInfo) -> str:
     within(len(text.encode()), limits_of(info).subject_bytes, "the source of a subject")
-    return _without_nul(text)
+    return without_nul(text)
 
 
 TemplateId = Annotated[str, AfterValidator(_template_id)]
@@ -144,6 +162,6 @@ LanguageCode = Annotated[str, AfterValidator(_stored_language)]
 RequestedLanguage = Annotated[str, AfterValidator(_requested_language)]
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line)]
 Category = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
-Description = Annotated[str, Field(max_length=10_000), AfterValidator(_without_nul)]
+Description = Annotated[str, Field(max_length=10_000), AfterValidator(without_nul)]
 Body = Annotated[str, Field(min_length=1), AfterValidator(_body)]
 Subject = Annotated[str, AfterValidator(_subject)]

@@ -7,15 +7,13 @@ from pydantic import AfterValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from tasks.messages.base import JsonObject
-from tasks.messages.fields import canonical_language, limits_of, within
+from tasks.messages.fields import canonical_language, json_without_nul, limits_of, within
 
 
 def _metadata(value: JsonObject, info: ValidationInfo) -> JsonObject:
     text = json.dumps(value, ensure_ascii=False)
     within(len(text.encode()), limits_of(info).variables_bytes, "metadata")
-    if "\\u0000" in text:
-        # PostgreSQL's jsonb cannot hold U+0000.
-        raise PydanticCustomError("nul", "text without U+0000 was expected")
+    json_without_nul(value)
     return value
 
 

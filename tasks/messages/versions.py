@@ -18,6 +18,7 @@ from tasks.messages.fields import (
     VariableType,
     VersionName,
     canonical_language,
+    json_without_nul,
     limits_of,
 )
 from tasks.messages.metadata import VersionMetadata
@@ -48,9 +49,9 @@ class Variable(BaseModel):
     name: Annotated[str, Field(max_length=255), AfterValidator(_variable_name)]
     type: VariableType = "any"
     required: bool = True
-    default: Any = None
+    default: Annotated[Any, AfterValidator(json_without_nul)] = None
     description: Description | None = None
-    example: Any = None
+    example: Annotated[Any, AfterValidator(json_without_nul)] = None
 
     @property
     def has_default(self) -> bool:

@@ -19,6 +19,7 @@ from tasks.rendering.process import HEADER, memory_error
 from tasks.rendering.trial import MOST_RENDERS
 
 START_SECONDS: Final = 30.0
+CHUNK_BYTES: Final = 64 * 1024
 GRACE_SECONDS: Final = 0.5
 """How much longer than the render process's own timer the client waits before it kills."""
 
@@ -231,29 +232,27 @@ class _RenderProcess:
                 pipe.close()
 
     def _read(self, seconds: float) -> dict[str, Any] | None:
-        deadline = time.monotonic() + seconds
-        header = self._read_bytes(HEADER.size, deadline)
-        if header is None:
-            return None
-        payload = self._read_bytes(HEADER.unpack(header)[0], deadline)
-        return None if payload is None else json.loads(payload)
-
-    def _read_bytes(self, size: int, deadline: float) -> bytes | None:
+        """Return the next message, or None when there is none in time."""
         assert self._popen.stdout is not None  # noqa: S101 - for the type checker
         descriptor = self._popen.stdout.fileno()
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        chunks = []
-        while size:
+        deadline = time.monotonic() + seconds
+        received = bytearray()
+        wanted = HEADER.size
+        while len(received) < wanted:
             left = deadline - time.monotonic()
             if left <= 0 or not poll.poll(left * 1000):
                 return None
-            chunk = os.read(descriptor, size)
+            # A request has one answer, so that whatever comes belongs to it.
+            chunk = os.read(descriptor, CHUNK_BYTES)
             if not chunk:
                 return None
-            chunks.append(chunk)
-            size -= len(chunk)
-        return b"".join(chunks)
+            received += chunk
+            if len(received) >= HEADER.size:
+                wanted = HEADER.size + HEADER.unpack_from(received)[0]
+        message: dict[str, Any] = json.loads(received[HEADER.size :])
+        return message
 
 
 _ERRORS: Final = {error.code: error for error in ServiceError.__subclasses__()}

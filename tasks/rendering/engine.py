@@ -18,10 +18,9 @@ from tasks.rendering.outputs import SUBJECT_CHARACTERS, one_line, without_nul
 FUEL: Final = 20_000_000
 """Engine steps of one render: more than a second of work, so that time is the limit in practice."""
 
-_AUTOESCAPE = re.compile(
-    r"\{#.*?#\}|\{%[-+]?\s*raw\s*[-+]?%\}.*?\{%[-+]?\s*endraw\b|\{%[-+]?\s*(autoescape)\b",
-    re.DOTALL,
-)
+# Wherever it stands, a comment or raw block too: telling those apart from strings that look like
+# them would take the engine's own lexer, and a mistake in it would switch escaping off.
+_AUTOESCAPE = re.compile(r"\{%[-+]?\s*(autoescape)\b")
 _NAMES_OF_THE_ENGINE = frozenset({"caller", "loop", "self", "super"})
 # The template is at fault whatever the values are.
 _KINDS_OF_THE_SOURCE = frozenset(
@@ -30,7 +29,6 @@ _KINDS_OF_THE_SOURCE = frozenset(
         "UnknownFilter",
         "UnknownFunction",
         "UnknownTest",
-        "UnknownMethod",
         "TemplateNotFound",
         "BadInclude",
         "EvalBlock",
@@ -123,6 +121,7 @@ class Engine:
     def _render(
         self, environment: Environment, source: str, path: str, values: Mapping[str, Any]
     ) -> str:
+        _refuse_autoescape(source, path)
         if "self" in values:
             # The engine's own name, and its Python method's: no template can use such a value.
             values = {name: value for name, value in values.items() if name != "self"}
@@ -134,6 +133,13 @@ class Engine:
         except _NullValueError:
             names = self.placeholders(source, path, html=environment is self._html)
             raise _null_printed(path, values, names) from None
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever Python says of a value may quote it
+            # Values reach Python in filters, in the finalizer and in methods of objects.
+            message = "an operation does not fit the value it was given"
+            problem: Problem = {"path": path, "type": "invalid_operation", "message": message}
+            raise SourceError(Code.VARIABLES_INVALID, message, problem) from None
 
 
 def _environment(*, escapes: bool) -> Environment:
@@ -160,15 +166,14 @@ def _printable(value: Any) -> Any:  # noqa: ANN401 - any value of a template
 
 
 def _to_json(value: Any) -> str:  # noqa: ANN401 - any value of a template
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _refuse_autoescape(source: str, path: str) -> None:
-    for match in _AUTOESCAPE.finditer(source):
-        if match.group(1):
-            message = "autoescape is not available: escaping follows the type of the template"
-            problem = _placed(path, "autoescape", message, source, match.start(1))
-            raise SourceError(Code.TEMPLATE_SYNTAX, message, problem)
+    if match := _AUTOESCAPE.search(source):
+        message = "autoescape is not available: escaping follows the type of the template"
+        problem = _placed(path, "autoescape", message, source, match.start(1))
+        raise SourceError(Code.TEMPLATE_SYNTAX, message, problem)
 
 
 def _explained(
@@ -193,12 +198,23 @@ def _explained(
         problem = _placed(path, "undefined", message, source, place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
     of_source = error.kind in _KINDS_OF_THE_SOURCE
-    message = error.detail or error.message
+    message = _without_values(error)
     kind = re.sub(r"(?<!^)(?=[A-Z])", "_", error.kind).lower()
     problem = _placed(path, kind, message, source, place)
     return SourceError(
         Code.TEMPLATE_SYNTAX if of_source else Code.VARIABLES_INVALID, message, problem
     )
+
+
+def _without_values(error: TemplateError) -> str:
+    """Return what the engine says, but for the sentences into which it puts values."""
+    if error.kind in {"TemplateNotFound", "BadInclude"}:
+        return "there is no template of that name to include, import or extend"
+    if error.detail and error.detail.startswith("unable to calculate"):
+        return "unable to calculate: a division by zero, or numbers too large"
+    if error.detail and error.detail.startswith("invalid conversion type"):
+        return "invalid conversion type in a format"
+    return error.detail or error.message
 
 
 def _null_printed(path: str, values: Mapping[str, Any], names: list[str]) -> SourceError:

@@ -113,7 +113,7 @@ def _renders(
     before_each()
     try:
         _render(engine, source, values)
-    except (SourceError, TypeError):
+    except SourceError:
         return False
     return True
 
@@ -139,8 +139,6 @@ def _first_problem(
             if failed.code is not Code.VARIABLES_INVALID:
                 return failed.problem
             error = error or failed
-        except TypeError:
-            continue  # the stand-in was called: only a real value would tell
         else:
             return None
     # With declared shapes the template is at fault; otherwise nobody can tell.

@@ -44,7 +44,8 @@ def bind(declared: Sequence[Declared], values: Mapping[str, Any]) -> tuple[Bound
     copied: set[str] = set()
     defaulted: list[str] = []
     problems: list[Problem] = []
-    for variable in declared:
+    # An object comes before its members, or its default would take the place of theirs.
+    for variable in sorted(declared, key=lambda variable: variable["name"].count(".")):
         name = variable["name"]
         given, blocked = _look_up(values, name)
         if blocked is not None:

@@ -1,8 +1,10 @@
 """From a stored template and values to a finished text."""
 
-from db.queries import sources, translations
+from typing import TYPE_CHECKING, cast
+
+from db.queries import sources
 from db.queries.sources import Source
-from tasks.base import Work
+from tasks.base import Lookup
 from tasks.errors import (
     LanguageNotFound,
     TemplateInactive,
@@ -15,8 +17,11 @@ from tasks.rendering.languages import Choice, choose
 from tasks.rendering.outputs import is_html, sha256
 from tasks.rendering.variables import bind
 
+if TYPE_CHECKING:
+    from tasks.messages.fields import TemplateType
 
-def render(message: RenderOne, work: Work) -> Rendered:
+
+def render(message: RenderOne, work: Lookup) -> Rendered:
     """Render a template in the language nearest to the one asked for."""
     source, choice, subject, body = _text(message, work)
     bound, problems = bind(source.variables, message.variables)
@@ -32,7 +37,7 @@ def render(message: RenderOne, work: Work) -> Rendered:
         template_id=message.template_id,
         version=source.version,
         version_id=str(source.version_id),
-        type=source.type,
+        type=cast("TemplateType", source.type),
         requested_language=message.language,
         language=choice.language,
         fallback_chain=list(choice.chain),
@@ -44,10 +49,12 @@ def render(message: RenderOne, work: Work) -> Rendered:
     )
 
 
-def _text(message: RenderOne, work: Work) -> tuple[Source, Choice, str | None, str]:
+def _text(message: RenderOne, work: Lookup) -> tuple[Source, Choice, str | None, str]:
     """Return the source of a version with subject and body in the language chosen."""
     while True:
-        source = sources.find(work.session, message.template_id, message.version, message.language)
+        source = sources.find(
+            work.connection, message.template_id, message.version, message.language
+        )
         if source is None:
             raise TemplateNotFound.named(message.template_id)
         if not source.is_active:
@@ -69,9 +76,10 @@ def _text(message: RenderOne, work: Work) -> tuple[Source, Choice, str | None, s
                 _first(source.translated_subject, source.subject),
                 source.translated_body,
             )
-        nearest = translations.find(work.session, source.version_id, choice.language)
+        nearest = sources.translation(work.connection, source.version_id, choice.language)
         if nearest is not None:
-            return source, choice, _first(nearest.subject, source.subject), nearest.body
+            subject, body = nearest
+            return source, choice, _first(subject, source.subject), body
         # The translation was deleted between the two queries: look again.
 
 

@@ -1,12 +1,15 @@
 """Rows as results."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from db import models
 from tasks.messages.templates import LanguageState, Template
 from tasks.messages.translations import Translation
 from tasks.messages.versions import VersionText
+
+if TYPE_CHECKING:
+    from tasks.messages.fields import TemplateType
 
 
 def template(row: models.Template, current_version: str | None) -> Template:
@@ -14,7 +17,7 @@ def template(row: models.Template, current_version: str | None) -> Template:
     return Template.model_construct(
         template_id=row.template_id,
         name=row.name,
-        type=row.type,
+        type=cast("TemplateType", row.type),
         description=row.description,
         category=row.category,
         is_active=row.is_active,

@@ -203,6 +203,17 @@ def test_a_failed_start_shows_what_the_server_said(database: LocalPostgres) -> N
     assert (database.data / "PG_VERSION").read_text() == "17\n"
 
 
+def test_a_server_that_does_not_answer_in_time_is_stopped(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start gives up after its time, says so, and leaves nothing running."""
+    monkeypatch.setattr(server, "START_TIMEOUT", 0.1)
+    monkeypatch.setattr(type(local), "_ready", lambda *_: False)
+    with pytest.raises(LocalServerError, match=r"did not answer within 0\.1 s"):
+        local.start()
+    assert local.found_pid() is None
+
+
 def test_the_environment_of_the_caller_does_not_matter(
     database: LocalPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,13 +1,20 @@
 """``template-service up``, ``down`` and ``status``: the service on this machine alone."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
 from worker.local.processes import LocalServerError
 from worker.local.server import mask
 from worker.local.stack import LocalStack, local_directory
-from worker.local.supervisor import AlreadyRunningError, run, supervising
+from worker.local.supervisor import (
+    AlreadyRunningError,
+    permissions_explained,
+    run,
+    supervising,
+)
 from worker.local.supervisor import detach as start_detached
 from worker.local.supervisor import down as stop_stack
 
@@ -23,40 +30,38 @@ def up(*, detach: bool) -> None:
 
     Nothing has to be installed. Data stay in .local from one start to the next.
     """
-    directory = local_directory()
-    try:
-        if detach:
-            _show(start_detached(directory))
-            print("Stop with: template-service down")
-        else:
-            run(directory, _ready)
-            print("Stopped.")
-    except AlreadyRunningError as error:
-        if (other := supervising(directory)) is None or not LocalStack(directory).started():
-            raise click.ClickException(f"{error}, or is just starting or stopping") from error
-        _show(LocalStack(directory))
-        print(f"It already runs as process {other.pid}; stop it with: template-service down")
-        sys.exit(0 if detach else 1)
-    except LocalServerError as error:
-        raise click.ClickException(str(error)) from error
+    with _explained():
+        directory = local_directory()
+        try:
+            if detach:
+                _show(start_detached(directory))
+                print("Stop with: template-service down")
+            else:
+                run(directory, _ready)
+                print("Stopped.")
+        except AlreadyRunningError as error:
+            if (other := supervising(directory)) is None or not LocalStack(directory).started():
+                raise LocalServerError(f"{error}, or is just starting or stopping") from error
+            _show(LocalStack(directory))
+            print(f"It already runs as process {other.pid}; stop it with: template-service down")
+            sys.exit(0 if detach else 1)
 
 
 @click.command()
 def down() -> None:
     """Stop what up started, and wait until it is gone."""
-    try:
+    with _explained():
         stopped = stop_stack(local_directory())
-    except LocalServerError as error:
-        raise click.ClickException(str(error)) from error
     print("Stopped." if stopped else "Nothing was running.")
 
 
 @click.command()
 def status() -> None:
     """Ask every part whether it runs. Exit status 0 if all do, else 3."""
-    directory = local_directory()
-    parts = LocalStack(directory).status()
-    supervisor = supervising(directory)
+    with _explained():
+        directory = local_directory()
+        parts = LocalStack(directory).status()
+        supervisor = supervising(directory)
     print(f"{'PART':<10}{'STATE':<16}{'PID':<10}ADDRESS")
     for part in parts:
         state = "running" if part.answers else "stopped" if part.pid is None else "silent"
@@ -65,6 +70,15 @@ def status() -> None:
         print("Nobody watches over these any more: end them with template-service down")
     if supervisor is None or not all(part.answers for part in parts):
         sys.exit(NOT_RUNNING)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        with permissions_explained():
+            yield
+    except LocalServerError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _ready(stack: LocalStack) -> None:

@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from abc import ABC, abstractmethod
+from functools import partial
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -277,8 +278,10 @@ class LocalServer(ABC):
     def _wait(self) -> None:
         end = time.monotonic() + START_TIMEOUT
         attempts = PORT_ATTEMPTS
-        while (process := self._process) is not None and time.monotonic() < end:
-            wait_until(lambda: not process.running or self._ready(process), end - time.monotonic())
+        while (process := self._process) is not None:
+            left = end - time.monotonic()
+            if not wait_until(partial(self._settled, process), left):
+                raise process.failure(f"did not answer within {START_TIMEOUT:g} s")
             if process.running:
                 return
             output = process.output()
@@ -291,9 +294,10 @@ class LocalServer(ABC):
                 self._spawn(self.port)
             else:
                 raise process.failure("ended instead of starting")
-        if self._process is None:
-            raise LocalServerError(f"{self.name} was not launched")
-        raise self._process.failure(f"did not answer within {START_TIMEOUT:g} s")
+        raise LocalServerError(f"{self.name} was not launched")
+
+    def _settled(self, process: Process) -> bool:
+        return not process.running or self._ready(process)
 
 
 def mask(url: str) -> str:

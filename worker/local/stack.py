@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
+import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
@@ -318,7 +319,9 @@ class LocalStack:
             raise LocalServerError(f"the migrations failed; the end of {log}:\n{tail}")
 
     def _worker_command(self, name: str) -> list[str]:
-        return ["worker", *self._worker_options, "-n", _node(name), "--loglevel", "INFO"]
+        # Mingling would wait a second for neighbours that are only just starting too.
+        options = [*self._worker_options, "--without-mingle", "--loglevel", "INFO"]
+        return ["worker", *options, "-n", _node(name)]
 
     def _start_flower(self) -> None:
         port = free_port(self._flower_port())
@@ -367,10 +370,12 @@ class LocalStack:
     def _worker_answers(self, name: str) -> bool:
         node = _node(name)
         # Not the service's own app: that one reads the settings of this process.
-        with Celery(broker=self.valkey.url, set_as_current=False) as app:
+        with Celery(set_as_current=False) as app:
+            # Not as an argument: CELERY_BROKER_URL, which may name another broker, wins over that.
+            app.conf.update(broker_read_url=self.valkey.url, broker_write_url=self.valkey.url)
             try:
                 replies = app.control.ping(destination=[node], timeout=PING_TIMEOUT)
-            except OperationalError:
+            except (OperationalError, redis.RedisError, OSError):
                 return False
         return any(node in reply for reply in replies)
 

@@ -22,7 +22,7 @@ from worker.local.processes import (
     rotate,
     wait_until,
 )
-from worker.local.stack import LocalStack, checkout, local_directory
+from worker.local.stack import DIRECTORY_VARIABLE, LocalStack, checkout, local_directory
 
 WATCH_EVERY = 0.2
 # Longer than the supervisor itself waits for workers, beat, Flower and the servers.
@@ -151,6 +151,18 @@ def supervising(directory: Path) -> Identity | None:
 
 
 @contextmanager
+def permissions_explained() -> Iterator[None]:
+    """Turn a :class:`PermissionError` into a :class:`LocalServerError` that says what to do."""
+    try:
+        yield
+    except PermissionError as error:
+        raise LocalServerError(
+            f"{error.filename} belongs to another user: run this as that user, or choose another "
+            f"folder with {DIRECTORY_VARIABLE}"
+        ) from error
+
+
+@contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     private_directory(directory, 0o711 if os.geteuid() == 0 else 0o700)
     descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -199,7 +211,8 @@ def _main(descriptor: int, directory: Path) -> int:
         told = True
 
     try:
-        run(directory, ready)
+        with permissions_explained():
+            run(directory, ready)
     except LocalServerError as error:
         sys.stderr.write(f"{error}\n")
         if not told:

@@ -1,0 +1,185 @@
+"""``make bench``: how much of Celery's own speed is left for a render."""
+
+import argparse
+import json
+import random
+import signal
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bench import templates
+from bench.producer import NOOP_QUEUE, NOOP_TASK, Producer
+from worker.local import LocalStack
+from worker.local.processes import Process, wait_until
+
+NOOP_WORKER: Final = "noop@bench"
+CONCURRENCY: Final = 2
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measurement. ``goal`` is what the ratio should reach, None where none was set."""
+
+    name: str
+    value: float
+    unit: str
+    yardstick: float
+    ratio: float
+    goal: float | None
+
+
+def main() -> None:
+    """Measure, and print a table or with ``--json`` a line of JSON for each measurement."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--json", action="store_true", help="lines of JSON in place of the table")
+    parser.add_argument("--messages", type=int, default=3000, help="messages of one measurement")
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each kind, in turn")
+    options = parser.parse_args()
+    lines = []
+    if not options.json:
+        print(f"{'MEASUREMENT':<44}{'VALUE':>12}{'YARDSTICK':>12}{'RATIO':>8}{'GOAL':>8}")
+    for line in measure(options.messages, options.rounds):
+        lines.append(line)
+        print(json.dumps(asdict(line)) if options.json else shown(line), flush=True)
+    missed = [line.name for line in lines if line.goal is not None and line.ratio < line.goal]
+    if missed:
+        sys.stderr.write(f"below the goal: {', '.join(missed)}\n")
+
+
+def shown(line: Line) -> str:
+    """Return a row of the table."""
+    goal = "" if line.goal is None else f"{line.goal:.2f}"
+    value, yardstick = f"{line.value:.4g} {line.unit}", f"{line.yardstick:.4g} {line.unit}"
+    return f"{line.name:<44}{value:>12}{yardstick:>12}{line.ratio:>8.2f}{goal:>8}"
+
+
+def measure(messages: int, rounds: int) -> Iterator[Line]:
+    """Yield the measurements, on a stack of their own that is gone afterwards."""
+    with (
+        tempfile.TemporaryDirectory(prefix="template-service-bench-") as folder,
+        stack(Path(folder)) as (local, node),
+    ):
+        addresses = local.addresses()
+        producer = Producer(addresses["CELERY_BROKER_URL"], addresses["CELERY_RESULT_BACKEND"])
+        templates.publish(producer)
+        database = addresses["DATABASE_URL"]
+        templates.fill(database, 1, 99)
+        few = pairs(producer, node, messages, rounds, 100)
+        yield throughput("render.one / no-op, 100 templates", few, None)
+        templates.fill(database, 100, 999)
+        yield throughput(
+            "render.one / no-op, 1,000 templates",
+            pairs(producer, node, messages, rounds, 1000),
+            0.75,
+        )
+        templates.fill(database, 1000, 99_999)
+        yield from crowded(producer, node, messages, rounds)
+        yield from latencies(producer)
+
+
+@contextmanager
+def stack(folder: Path) -> Iterator[tuple[LocalStack, str]]:
+    """Start servers, a worker of the service and a worker of the no-op, alike in all else."""
+    local = LocalStack(
+        folder,
+        workers=1,
+        beat=False,
+        flower=False,
+        concurrency=CONCURRENCY,
+        die_with_parent=True,
+    )
+    with local:
+        other = Process(
+            "noop",
+            [
+                sys.executable, "-m", "celery", "-A", "bench.noop", "worker", "--pool=prefork",
+                f"--concurrency={CONCURRENCY}", "-Q", NOOP_QUEUE, "-n", NOOP_WORKER,
+                "--loglevel", "INFO",
+            ],
+            log=folder / "log" / "noop.log",
+            record=folder / "run" / "noop.process",
+            environment=local.environment(),
+            directory=Path.cwd(), death_signal=signal.SIGTERM,
+        )  # fmt: skip
+        other.start()
+        try:
+            if not wait_until(lambda: " ready." in other.output(), 60):
+                raise other.failure("did not start")
+            yield (
+                local,
+                next(
+                    word for word in local.processes["worker"].output().split() if "worker@" in word
+                ),
+            )
+        finally:
+            other.stop()
+
+
+def pairs(
+    producer: Producer, node: str, messages: int, rounds: int, stored: int
+) -> list[tuple[float, float]]:
+    """Return the rates of renders and of no-ops, in answers per second, measured in turn."""
+    found = []
+    for _ in range(rounds):
+        yardstick = producer.rate(NOOP_TASK, [{}] * messages, NOOP_QUEUE, NOOP_WORKER)
+        found.append((renders(producer, node, messages, stored), yardstick))
+    return found
+
+
+def renders(producer: Producer, node: str, messages: int, stored: int) -> float:
+    """Return renders per second of templates drawn from the first ``stored``."""
+    draw = random.Random(stored)  # noqa: S311 - no secret
+    wanted = [
+        {"template_id": f"{templates.FIRST}{draw.randrange(stored)}", "variables": templates.VALUES}
+        for _ in range(messages)
+    ]
+    return producer.rate("render.one", wanted, "render", node)
+
+
+def throughput(name: str, found: list[tuple[float, float]], goal: float | None) -> Line:
+    """Return the line of the pair whose ratio is the median."""
+    value, yardstick = sorted(found, key=lambda pair: pair[0] / pair[1])[len(found) // 2]
+    return Line(name, value, "/s", yardstick, value / yardstick, goal)
+
+
+def crowded(producer: Producer, node: str, messages: int, rounds: int) -> Iterator[Line]:
+    """Yield how 100,000 templates compare with the no-op and with 100."""
+    against_noop, against_few = [], []
+    for _ in range(rounds):
+        yardstick = producer.rate(NOOP_TASK, [{}] * messages, NOOP_QUEUE, NOOP_WORKER)
+        few = renders(producer, node, messages, 100)
+        many = renders(producer, node, messages, 100_000)
+        against_noop.append((many, yardstick))
+        against_few.append((many, few))
+    yield throughput("render.one / no-op, 100,000 templates", against_noop, None)
+    yield throughput("render.one, 100,000 templates / 100", against_few, 0.9)
+
+
+def latencies(producer: Producer, count: int = 400) -> Iterator[Line]:
+    """Yield the latency of a message on an idle queue, beside that of a no-op."""
+    wanted: dict[str, Any] = {"template_id": templates.TEMPLATE, "variables": templates.VALUES}
+    taken: list[tuple[float, float]] = [
+        (
+            producer.latency("render.one", wanted, "render"),
+            producer.latency(NOOP_TASK, {}, NOOP_QUEUE),
+        )
+        for _ in range(count)
+    ]
+    for name, percentile in (("p50", 50), ("p99", 99)):
+        render, yardstick = (
+            statistics.quantiles(column, n=100)[percentile - 1] * 1000
+            for column in zip(*taken, strict=True)
+        )
+        yield Line(
+            f"latency on an idle queue, {name}", render, "ms", yardstick, render / yardstick, None
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""The yardstick: Celery as it comes, with this service's settings and a task that does nothing."""
+
+from kombu import Queue
+
+from bench.producer import NOOP_QUEUE, NOOP_TASK
+from worker.app import make_app
+from worker.settings import load
+
+app = make_app(load())
+app.conf.update(
+    include=(),
+    # Celery's own consumer and request class: what they cost less is held against this service.
+    task_annotations={},
+    worker_consumer="celery.worker.consumer:Consumer",
+    task_queues=[Queue(NOOP_QUEUE, routing_key=NOOP_QUEUE)],
+    task_default_queue=NOOP_QUEUE,
+    task_routes={},
+    beat_schedule={},
+)
+
+
+@app.task(name=NOOP_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+def noop() -> None:
+    """Do nothing."""

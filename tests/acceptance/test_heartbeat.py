@@ -1,0 +1,83 @@
+"""The file that a container's health check looks at, touched by a real worker."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.compose import command_of, load
+from worker.local import LocalStack
+from worker.local.processes import wait_until
+
+VARIABLE = "TEMPLATE_SERVICE_HEARTBEAT_FILE"
+
+
+@pytest.fixture
+def heartbeat(tmp_path: Path) -> Iterator[tuple[LocalStack, Path]]:
+    """A worker that runs, and its heartbeat file."""
+    file = tmp_path / "heartbeat"
+    stack = LocalStack(
+        tmp_path / "stack",
+        beat=False,
+        flower=False,
+        concurrency=1,
+        durable=False,
+        die_with_parent=True,
+        environment={VARIABLE: str(file)},
+    )
+    with stack:
+        yield stack, file
+
+
+def test_the_file_is_fresh_while_messages_are_taken(
+    heartbeat: tuple[LocalStack, Path], checkout: Path
+) -> None:
+    """It is touched again and again, goes with the broker, comes back, and goes at the end."""
+    stack, file = heartbeat
+    first = file.stat().st_mtime
+    assert time.time() - first < 10
+    assert wait_until(lambda: file.stat().st_mtime > first, 10)
+
+    # The very command of docker-compose.yml, which must also see a file that has grown old.
+    probe = command_of(load(checkout)["services"]["worker"]["healthcheck"]["test"])
+    assert _run(probe, file) == 0
+    stack.valkey.stop()
+    assert wait_until(lambda: not file.exists(), 20)
+    assert _run(probe, file) != 0
+    stack.valkey.start()
+    assert wait_until(file.exists, 30)
+    assert _run(probe, file) == 0
+
+    stack.processes["worker"].stop()
+    assert not file.exists()
+    file.touch()
+    long_ago = time.time() - 60
+    os.utime(file, (long_ago, long_ago))
+    assert _run(probe, file) != 0
+
+
+def test_a_place_that_cannot_be_written_stops_the_start(
+    stack: LocalStack, checkout: Path, tmp_path: Path
+) -> None:
+    """The setting is named, and the exit status tells."""
+    done = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "worker", "worker", "-Q", "maintenance"],
+        cwd=checkout,
+        env={**stack.environment(), VARIABLE: str(tmp_path / "missing" / "heartbeat")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"{VARIABLE}: a file that can be written was expected" in done.stderr
+
+
+def _run(probe: list[str], file: Path) -> int:
+    return subprocess.run(
+        probe, env={"PATH": os.defpath, VARIABLE: str(file)}, timeout=10, check=False
+    ).returncode

@@ -1,0 +1,29 @@
+"""Templates for tests; each has an id of its own, so that tests share a database."""
+
+import uuid
+from typing import Any, Protocol
+
+
+class Caller(Protocol):
+    """Anything that answers messages."""
+
+    def call(self, task: str, keywords: dict[str, Any] | None = None) -> Any:
+        """Return the answer to a message."""
+
+
+def template_id(prefix: str = "welcome") -> str:
+    """Return an id that no other test uses."""
+    return f"{prefix}-{uuid.uuid4().hex}"
+
+
+def created(caller: Caller, **keywords: Any) -> str:
+    """Create a template and return its id."""
+    message = {"template_id": template_id(), "name": "Welcome", "type": "email"} | keywords
+    return str(caller.call("template.create", message)["template_id"])
+
+
+def published(caller: Caller, body: str = "<p>Dear {{ name }}</p>", **keywords: Any) -> str:
+    """Create a template with one version and return its id."""
+    template = created(caller, **{"type": keywords.pop("type", "email")})
+    caller.call("version.publish", {"template_id": template, "body": body} | keywords)
+    return template

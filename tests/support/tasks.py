@@ -1,0 +1,28 @@
+"""Tasks in the process of the test, on a real database and without a broker."""
+
+import json
+from typing import Any
+
+from celery import Celery
+from kombu.utils.json import dumps
+
+from tests.support.producer import RefusedError
+from tasks.errors import ServiceError
+
+
+class Tasks:
+    """Works on messages as a worker does."""
+
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+
+    def call(
+        self, task: str, keywords: dict[str, Any] | None = None, *, task_id: str | None = None
+    ) -> Any:
+        """Return the answer to a message, after a trip through JSON."""
+        result = self.app.tasks[task].apply(kwargs=keywords or {}, task_id=task_id)
+        if isinstance(result.result, ServiceError):
+            raise RefusedError(*json.loads(dumps(result.result.args)))
+        if isinstance(result.result, BaseException):
+            raise result.result
+        return json.loads(dumps(result.result))

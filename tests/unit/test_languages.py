@@ -1,0 +1,186 @@
+"""Language tags and which language's text answers a request."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.messages.fields import (
+    REQUESTED_LANGUAGE_LENGTH,
+    STORED_LANGUAGE_LENGTH,
+    canonical_language,
+)
+from tasks.rendering.languages import choose
+
+QUICK = settings(max_examples=150, deadline=None)
+TAGS = ("de", "de-AT", "en", "en-GB", "fr", "fr-CA", "pt-BR", "zh-Hans", "zh-Hant", "sr-Latn", "nb")
+
+
+@pytest.mark.parametrize(
+    ("given_tag", "canonical"),
+    [
+        ("en_us", "en-US"),
+        ("EN", "en"),
+        ("DE-at", "de-AT"),
+        ("zh-hant-tw", "zh-Hant-TW"),
+        ("zh_Hant", "zh-Hant"),
+        ("pt-br", "pt-BR"),
+        ("es-419", "es-419"),
+        ("iw", "he"),
+        ("sr-latn", "sr-Latn"),
+    ],
+)
+def test_a_tag_is_stored_in_its_canonical_form(given_tag: str, canonical: str) -> None:
+    """RFC 5646, section 4.5: case, separators and superseded subtags."""
+    assert canonical_language(given_tag) == canonical
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "",
+        " ",
+        "e",
+        "x",
+        "english",
+        "de-",
+        "-de",
+        "de--AT",
+        "de-ATX",
+        "de AT",
+        "de\n",
+        "qq",
+        "und",
+        "und-DE",
+        "en-ZZZ",
+        "zh-TWN",
+        "de-Latn-Latn",
+        "dé",
+        "\u202ede",
+        "de\x00",
+        "{{ x }}",
+        "*",
+        "de;q=1",
+        "../de",
+        "a" * 1000,
+    ],
+)
+def test_what_is_no_language_is_refused(tag: str) -> None:
+    """Malformed tags, subtags that are not registered, and the undetermined language."""
+    with pytest.raises(ValueError, match="BCP 47"):
+        canonical_language(tag)
+
+
+def test_a_stored_tag_has_at_most_ten_characters() -> None:
+    """The column's width; the canonical form counts, not what was written."""
+    assert STORED_LANGUAGE_LENGTH == 10
+    assert canonical_language("zh-Hant-TW") == "zh-Hant-TW"
+    assert canonical_language("en-Latn-US") == "en-US"
+    with pytest.raises(ValueError, match="at most 10 characters"):
+        canonical_language("ca-ES-valencia")
+
+
+def test_a_requested_tag_may_be_longer_than_a_stored_one() -> None:
+    """A browser may ask for more than is stored: RFC 5646, section 4.4.1."""
+    assert canonical_language("ca-ES-valencia", REQUESTED_LANGUAGE_LENGTH) == "ca-ES-valencia"
+    with pytest.raises(ValueError, match="at most 35 characters"):
+        canonical_language("de-" + "-".join(["x"] + ["abcdefgh"] * 5), REQUESTED_LANGUAGE_LENGTH)
+
+
+@QUICK
+@given(st.text(max_size=40) | st.from_regex(r"\A[a-zA-Z]{2,3}([-_][a-zA-Z0-9]{2,8}){0,3}\Z"))
+def test_any_text_gives_a_canonical_tag_or_a_value_error(text: str) -> None:
+    """A canonical tag is ASCII, short enough, and canonical again."""
+    try:
+        tag = canonical_language(text, REQUESTED_LANGUAGE_LENGTH)
+    except ValueError:
+        return
+    assert re.fullmatch(r"[A-Za-z0-9-]{2,35}", tag)
+    assert canonical_language(tag, REQUESTED_LANGUAGE_LENGTH) == tag
+
+
+@pytest.mark.parametrize(
+    ("requested", "translations", "source", "language", "chain"),
+    [
+        ("de-AT", ("de", "fr"), "en", "de", ("de-AT", "de")),
+        ("zh-TW", ("zh-Hans", "zh-Hant"), "en", "zh-Hant", ("zh-TW", "zh-Hant")),
+        ("zh-CN", ("zh-Hans", "zh-Hant"), "en", "zh-Hans", ("zh-CN", "zh-Hans")),
+        ("de", ("de", "de-AT"), "en", "de", ("de",)),
+        ("de-AT", ("de", "de-AT"), "en", "de-AT", ("de-AT",)),
+        ("en-GB", ("de",), "en", "en", ("en-GB", "en")),
+        ("ja", ("de", "fr"), "en", "en", ("ja", "en")),
+        ("ja", ("de",), "fr", "fr", ("ja", "fr")),
+        ("en", ("de",), "en", "en", ("en",)),
+        ("de-AT", (), "de", "de", ("de-AT", "de")),
+    ],
+)
+def test_closest_takes_the_nearest_language(
+    requested: str,
+    translations: tuple[str, ...],
+    source: str,
+    language: str,
+    chain: tuple[str, ...],
+) -> None:
+    """By CLDR distance; what is too far gets the version's own text."""
+    choice = choose(requested, translations, source, "closest")
+    assert choice is not None
+    assert choice.language == language
+    assert choice.chain == chain
+    assert choice.is_source is (language not in translations)
+
+
+def test_without_a_language_the_own_text_is_meant() -> None:
+    """Nobody asked for a language: the version's own, whatever the fallback says."""
+    for fallback in ("closest", "strict", "default"):
+        choice = choose(None, ("de",), "fr", fallback)
+        assert choice is not None
+        assert (choice.language, choice.is_source, choice.chain) == ("fr", True, ("fr",))
+
+
+def test_a_translation_into_the_source_language_comes_before_the_own_text() -> None:
+    """It was written later than the version, which cannot change."""
+    choice = choose("en", ("en",), "en", "closest")
+    assert choice is not None
+    assert not choice.is_source
+
+
+def test_strict_takes_that_language_or_none() -> None:
+    """A near one does not do."""
+    assert choose("de-AT", ("de",), "en", "strict") is None
+    exact = choose("de", ("de",), "en", "strict")
+    own = choose("en", ("de",), "en", "strict")
+    assert exact is not None
+    assert own is not None
+    assert (exact.language, own.language) == ("de", "en")
+
+
+def test_default_takes_that_language_or_the_own_text() -> None:
+    """A near one is passed over."""
+    choice = choose("de-AT", ("de",), "en", "default")
+    assert choice is not None
+    assert (choice.language, choice.chain) == ("en", ("de-AT", "en"))
+
+
+@QUICK
+@given(
+    st.sampled_from(TAGS),
+    st.lists(st.sampled_from(TAGS), unique=True, max_size=6),
+    st.sampled_from(TAGS),
+    st.sampled_from(["closest", "strict", "default"]),
+)
+def test_a_choice_is_one_of_the_texts_there_are(
+    requested: str, translations: list[str], source: str, fallback: str
+) -> None:
+    """The chain leads from the requested language to the chosen one, whatever the order."""
+    choice = choose(requested, tuple(translations), source, fallback)
+    if choice is None:
+        assert fallback == "strict"
+        assert requested not in {source, *translations}
+        return
+    assert choice.chain[0] == requested
+    assert choice.chain[-1] == choice.language
+    assert choice.language == source if choice.is_source else choice.language in translations
+    if requested in {source, *translations}:
+        assert choice.language == requested
+    assert choose(requested, tuple(reversed(translations)), source, fallback) == choice

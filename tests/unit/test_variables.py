@@ -1,0 +1,359 @@
+"""Values against declared variables: what is missing or mistyped is named, nothing is changed."""
+
+import copy
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.rendering.variables import bind, covered, mistyped, nested
+
+QUICK = settings(max_examples=150, deadline=None)
+
+FITTING: dict[str, list[Any]] = {
+    "string": ["", "text", "0", "null", "\u202e", "a\nb"],
+    "integer": [0, -1, 2**80],
+    "number": [0, -1.5, 1e300, 7],
+    "boolean": [True, False],
+    "date": ["2026-01-31", "2024-02-29"],
+    "datetime": [
+        "2026-01-31T12:00:00+00:00",
+        "2026-01-31T12:00:00Z",
+        "2026-01-31T12:00:00.123456-05:30",
+        "2026-01-31 12:00",
+    ],
+    "url": [
+        "https://example.org/",
+        "http://localhost:8080/a?b=c#d",
+        "mailto:user@example.org",
+        "tel:+4930123456",
+        "sms:+4930123456",
+        "HTTPS://EXAMPLE.ORG",
+    ],
+    "email": ["user@example.org", "üser@exämple.org", "o'hara+tag@example.org"],
+    "array": [[], [1, None, {}]],
+    "object": [{}, {"a": {"b": 1}}],
+    "any": ["", 0, False, [], {}],
+}
+NOT_FITTING: dict[str, list[Any]] = {
+    "string": [0, True, [], {}, 1.5],
+    "integer": ["1", True, 1.0, 1.5, [], {}],
+    "number": ["1", "1.5", False, [], {}],
+    "boolean": [0, 1, "true", "", [], {}],
+    "date": [
+        "2026-02-29",
+        "2026-1-31",
+        "20260131",
+        "2026-01-31T00:00:00",
+        "31.01.2026",
+        "",
+        20260131,
+        "2026-01-31\n",
+    ],
+    "datetime": ["2026-01-31", "12:00", "", "2026-01-31T25:00:00Z", 1769860800, "20260131T120000Z"],
+    "url": [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        " javascript:alert(1)",
+        "java\nscript:alert(1)",
+        "data:text/html,<script>",
+        "vbscript:x",
+        "file:///etc/passwd",
+        "//example.org/",
+        "/relative",
+        "https://",
+        "http:example.org",
+        "https://exa mple.org",
+        "https://example.org/\n",
+        "https://[::1",
+        "mailto:",
+        "",
+        1,
+    ],
+    "email": [
+        "user",
+        "@example.org",
+        "user@",
+        "a b@example.org",
+        "user@example.org\nBcc: x@example.org",
+        "user@example.org\r",
+        "a@b@c",
+        "<user@example.org>",
+        "",
+        f"{'a' * 65}@example.org",
+        1,
+    ],
+    "array": ["ab", {}, 1],
+    "object": [[], "ab", 1],
+    "any": [None],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(kind, value) for kind, values in FITTING.items() for value in values]
+)
+def test_a_value_of_its_type_is_taken_as_it_is(kind: str, value: object) -> None:
+    """No value that fits is refused or converted."""
+    assert mistyped(kind, value) is None
+    bound, problems = bind([{"name": "x", "type": kind}], {"x": value})
+    assert problems == []
+    assert bound.values == {"x": value}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(kind, value) for kind, values in NOT_FITTING.items() for value in values]
+)
+def test_a_value_of_another_type_is_refused_with_what_was_expected(
+    kind: str, value: object
+) -> None:
+    """The problem says what was expected, and never the value that was given."""
+    expected = mistyped(kind, value)
+    assert expected is not None
+    assert expected.endswith(("expected", "(ISO 8601)", "(RFC 3339)")) or "begins with" in expected
+
+
+def test_every_missing_and_mistyped_variable_is_named_at_once() -> None:
+    """A producer repairs all in one go, misspelt names included."""
+    declared = [
+        {"name": "name", "type": "string"},
+        {"name": "amount", "type": "number"},
+        {"name": "user.mail", "type": "email"},
+        {"name": "user.age", "type": "integer"},
+        {"name": "fine", "type": "boolean"},
+    ]
+    values = {"nmae": "Ann", "amount": "12", "user": {"mail": "x", "colour": 1}, "fine": True}
+    _, problems = bind(declared, values)
+    assert {(problem["path"], problem["type"]) for problem in problems} == {
+        ("variables.name", "missing"),
+        ("variables.amount", "number"),
+        ("variables.user.mail", "email"),
+        ("variables.user.age", "missing"),
+        ("variables.nmae", "unknown"),
+        ("variables.user.colour", "unknown"),
+    }
+
+
+def test_unknown_values_alone_are_reported_and_not_refused() -> None:
+    """A producer that sends more than is used is told so in the answer."""
+    declared = [{"name": "user.name", "type": "string"}]
+    values = {"user": {"name": "Ann", "age": 1}, "extra": {"a": 1}}
+    bound, problems = bind(declared, values)
+    assert problems == []
+    assert bound.unused == ["user.age", "extra"]
+
+
+def test_null_counts_as_left_out() -> None:
+    """A null is missing where a value is required, gives way to a default, and else vanishes."""
+    declared = [
+        {"name": "must", "type": "string"},
+        {"name": "may", "type": "string", "required": False},
+        {"name": "filled", "type": "string", "default": "d"},
+    ]
+    bound, problems = bind(declared, {"must": None, "may": None, "filled": None})
+    assert [problem["path"] for problem in problems] == ["variables.must"]
+    assert "null" in problems[0]["message"]
+    assert bound.values == {"must": None, "filled": "d"}
+    assert bound.defaulted == ["filled"]
+
+
+def test_a_null_object_leaves_out_all_its_members() -> None:
+    """What is null has no members: each is missing, or takes its default."""
+    declared = [
+        {"name": "user.name", "type": "string"},
+        {"name": "user.title", "type": "string", "default": "Dr"},
+    ]
+    bound, problems = bind(declared, {"user": None})
+    assert [problem["path"] for problem in problems] == ["variables.user.name"]
+    assert bound.values == {"user": {"title": "Dr"}}
+
+
+def test_falsy_values_are_values() -> None:
+    """Zero, false and empty text are no reason to take a default."""
+    declared = [
+        {"name": "n", "type": "integer", "default": 7},
+        {"name": "b", "type": "boolean", "default": True},
+        {"name": "s", "type": "string", "default": "d"},
+        {"name": "l", "type": "array", "default": [1]},
+    ]
+    values = {"n": 0, "b": False, "s": "", "l": []}
+    bound, problems = bind(declared, values)
+    assert (bound.values, bound.defaulted, problems) == (values, [], [])
+
+
+def test_a_falsy_default_is_a_default() -> None:
+    """A default of zero, false or empty text makes the variable optional."""
+    declared = [
+        {"name": "n", "type": "integer", "default": 0},
+        {"name": "b", "type": "boolean", "default": False},
+        {"name": "s", "type": "string", "default": ""},
+    ]
+    bound, problems = bind(declared, {})
+    assert problems == []
+    assert bound.values == {"n": 0, "b": False, "s": ""}
+    assert bound.defaulted == ["n", "b", "s"]
+
+
+@pytest.mark.parametrize("value", ["text", 1, [], True])
+def test_a_member_of_what_is_no_object_is_explained_at_its_parent(value: object) -> None:
+    """``user.name`` of a text says that ``user`` should have been an object."""
+    _, problems = bind([{"name": "user.name", "type": "string"}], {"user": value})
+    assert {"path": "variables.user", "type": "object", "message": "an object was expected"} in (
+        problems
+    )
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_defaults_of_an_object_and_of_its_members_go_together_in_any_order(
+    *, backwards: bool
+) -> None:
+    """The order in which variables are declared changes nothing."""
+    declared: list[dict[str, Any]] = [
+        {"name": "user", "type": "object", "default": {"name": "Ann"}},
+        {"name": "user.title", "type": "string", "default": "Dr"},
+    ]
+    if backwards:
+        declared.reverse()
+    untouched = copy.deepcopy(declared)
+    bound, problems = bind(declared, {})
+    assert problems == []
+    assert bound.values == {"user": {"name": "Ann", "title": "Dr"}}
+    assert declared == untouched
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_null_object_keeps_the_defaults_of_its_members_in_any_order(*, backwards: bool) -> None:
+    """An optional object that is null does not take away what its members default to."""
+    declared: list[dict[str, Any]] = [
+        {"name": "user", "type": "object", "required": False},
+        {"name": "user.title", "type": "string", "default": "Dr"},
+    ]
+    if backwards:
+        declared.reverse()
+    bound, _ = bind(declared, {"user": None})
+    assert bound.values == {"user": {"title": "Dr"}}
+
+
+NAMES = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map(".".join)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab", max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("abcd"), inner),
+    max_leaves=6,
+)
+VALUES = st.dictionaries(st.sampled_from("abcd"), JSON, max_size=4)
+
+
+@st.composite
+def variables(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a declared variable, its default of its own type."""
+    kind = draw(st.sampled_from(["string", "integer", "boolean", "object", "array", "any"]))
+    variable: dict[str, Any] = {"name": draw(NAMES), "type": kind}
+    if draw(st.booleans()):
+        variable["required"] = draw(st.booleans())
+    if draw(st.booleans()):
+        variable["default"] = draw(st.sampled_from(FITTING[kind]))
+    return variable
+
+
+DECLARED = st.lists(variables(), max_size=5, unique_by=lambda variable: str(variable["name"]))
+
+
+def at(values: Any, name: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value at a path, None where there is none."""
+    for part in name.split("."):
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
+
+
+@QUICK
+@given(DECLARED, VALUES)
+def test_nothing_that_is_passed_in_is_changed(
+    declared: list[dict[str, Any]], values: dict[str, Any]
+) -> None:
+    """A message that is tried again, and a default used by the next render, are as they were."""
+    before = json.dumps([declared, values])
+    bind(declared, values)
+    assert json.dumps([declared, values]) == before
+
+
+@QUICK
+@given(DECLARED, VALUES)
+def test_a_variable_is_bound_or_told(
+    declared: list[dict[str, Any]], values: dict[str, Any]
+) -> None:
+    """What is given and fits is bound as given; what is not is defaulted, optional or a problem."""
+    bound, problems = bind(declared, values)
+    told = {problem["path"] for problem in problems if problem["type"] != "unknown"}
+    for variable in declared:
+        name = variable["name"]
+        steps = name.split(".")
+        path = f"variables.{name}"
+        parents = {f"variables.{'.'.join(steps[:count])}" for count in range(1, len(steps))}
+        given_value = at(values, name)
+        if told & parents:
+            continue  # an object was expected above it, which is all that can be told
+        if given_value is not None:
+            if mistyped(variable["type"], given_value) is not None:
+                assert path in told
+            elif path not in told and name not in parents_of(declared):
+                assert at(bound.values, name) == given_value
+        elif variable.get("default") is not None:
+            assert name in bound.defaulted
+            assert path not in told
+        else:
+            assert (path in told) is variable.get("required", True)
+
+
+def parents_of(declared: list[dict[str, Any]]) -> set[str]:
+    """Return the names that other variables are members of: their defaults are put in there."""
+    steps = [variable["name"].split(".") for variable in declared]
+    return {".".join(parts[:count]) for parts in steps for count in range(1, len(parts))}
+
+
+@QUICK
+@given(DECLARED, VALUES)
+def test_unknown_ones_are_told_only_beside_a_real_problem(
+    declared: list[dict[str, Any]], values: dict[str, Any]
+) -> None:
+    """Unknown values are always listed as unused, and never are the reason for a refusal."""
+    bound, problems = bind(declared, values)
+    unknown = [problem["path"] for problem in problems if problem["type"] == "unknown"]
+    if problems:
+        assert len(unknown) < len(problems)
+        assert unknown == [f"variables.{name}" for name in bound.unused]
+    for name in bound.unused:
+        assert not covered(name, {variable["name"] for variable in declared})
+
+
+@QUICK
+@given(st.dictionaries(NAMES, st.integers(), max_size=5))
+def test_nested_gives_every_path_that_no_parent_blocks(assignments: dict[str, int]) -> None:
+    """Each path leads to its value, except below a path that holds a value itself."""
+    result = nested(assignments)
+    for name, value in assignments.items():
+        parts = name.split(".")
+        blocked = any(".".join(parts[:count]) in assignments for count in range(1, len(parts)))
+        assert at(result, name) == (None if blocked else value)
+
+
+@pytest.mark.parametrize(
+    ("placeholder", "names", "expected"),
+    [
+        ("user", {"user"}, True),
+        ("user.name", {"user"}, True),
+        ("user.name.first", {"user"}, True),
+        ("user", {"user.name"}, True),
+        ("user.age", {"user.name"}, False),
+        ("user", {"username"}, False),
+        ("username", {"user"}, False),
+        ("user.names", {"user.name"}, False),
+        ("a", set(), False),
+    ],
+)
+def test_an_object_covers_its_members_and_is_covered_by_them(
+    placeholder: str, names: set[str], *, expected: bool
+) -> None:
+    """Paths are compared by their steps, never by their letters."""
+    assert covered(placeholder, names) is expected

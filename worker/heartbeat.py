@@ -1,0 +1,75 @@
+"""A file that says whether a worker takes messages, cheap enough for a container's health check.
+
+``celery inspect ping`` starts a Celery client and asks over the broker, which costs most of a
+second of CPU each time; the age of a file costs nothing.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from celery import bootsteps
+from celery.worker.consumer.tasks import Tasks
+
+from worker.settings import SettingsError, environment_name, load
+
+logger = logging.getLogger(__name__)
+
+EVERY = 5.0  # seconds
+
+
+class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
+    """Touches the file of ``TEMPLATE_SERVICE_HEARTBEAT_FILE`` while the consumer is connected.
+
+    The file is there from the moment the queues are consumed, and goes when the worker stops or
+    loses its broker. Under the prefork pool the timer belongs to the event loop that takes
+    messages, so a loop that hangs lets the file grow old.
+    """
+
+    requires = (Tasks,)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
+        super().__init__(consumer, **options)
+        self.file = Path(load().heartbeat_file)
+        self.enabled = load().heartbeat_file != ""
+        self._timer: Any = None
+
+    def create(self, consumer: Any) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
+        """Refuse the start when the file cannot be made, and remove what a killed worker left.
+
+        Raises
+        ------
+        SettingsError
+            Naming the setting.
+        """
+        try:
+            self.file.touch()
+            self.file.unlink()
+        except OSError as error:
+            name = environment_name("heartbeat_file")
+            raise SettingsError(
+                f"template-service cannot start:\n"
+                f"{name}: a file that can be written was expected: {error.strerror}"
+            ) from None
+
+    def start(self, consumer: Any) -> None:  # noqa: ANN401 - Celery's consumer
+        """Begin to touch the file; called at each connection to the broker."""
+        self._touch()
+        self._timer = consumer.timer.call_repeatedly(EVERY, self._touch)
+
+    def stop(self, consumer: Any) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
+        """Remove the file: no messages are taken any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.file.unlink(missing_ok=True)
+
+    # A worker that is told to end quickly calls this one instead.
+    terminate = stop
+
+    def _touch(self) -> None:
+        try:
+            self.file.touch()
+        except OSError as error:
+            # A full disk ends no worker; its health check will tell.
+            logger.warning("The heartbeat file cannot be written: %s", error.strerror)
