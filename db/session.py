@@ -3,16 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from time import monotonic
+from typing import Final, cast
+from weakref import WeakKeyDictionary
 
 import psycopg
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
-_READ_ONLY = "25006"  # a primary that has become a standby: PostgreSQL, appendix A
+PING_AFTER: Final = 1.0
+"""Seconds without use after which the pre-ping of a connection asks the server."""
+
+_READ_ONLY: Final = "25006"  # a primary that has become a standby: PostgreSQL, appendix A
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ def sqlalchemy_url(url: str) -> URL:
 
 def make_engine(database: Database, *, application_name: str = "template-service") -> Engine:
     """Return an engine; it connects when it is first used."""
-    return create_engine(
+    engine = create_engine(
         sqlalchemy_url(database.url),
         pool_size=database.pool_size,
         max_overflow=database.max_overflow,
@@ -64,6 +70,8 @@ def make_engine(database: Database, *, application_name: str = "template-service
             "tcp_user_timeout": 20_000,
         },
     )
+    _ping_only_after_rest(engine)
+    return engine
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
@@ -111,3 +119,23 @@ def is_transient(error: BaseException) -> bool:
         isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
         or getattr(original, "sqlstate", None) == _READ_ONLY
     )
+
+
+def _ping_only_after_rest(engine: Engine) -> None:
+    """Spare a busy connection the pre-ping's round trip before each use.
+
+    A server that went away within the last second is met by the statement itself, which
+    :func:`is_transient` has tried again, with a connection that is pinged or new.
+    """
+    used: WeakKeyDictionary[object, float] = WeakKeyDictionary()
+    ping = engine.dialect.do_ping
+
+    def remember(connection: object, _: object) -> None:
+        if connection is not None:
+            used[connection] = monotonic()
+
+    def do_ping(connection: DBAPIConnection) -> bool:
+        return monotonic() - used.get(connection, 0) < PING_AFTER or ping(connection)
+
+    event.listen(engine, "checkin", remember)
+    engine.dialect.do_ping = do_ping  # type: ignore[method-assign, assignment]  # SQLAlchemy has no hook for it

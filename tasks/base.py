@@ -27,7 +27,7 @@ from db.queries import idempotency
 from db.session import is_transient
 from tasks import runtime
 from tasks.errors import IdempotencyConflict, InvalidMessage, ServiceError, Unavailable
-from tasks.messages.base import Message, Result, WriteMessage, parse
+from tasks.messages.base import KEY_LENGTH, Message, Result, WriteMessage, encodable, parse
 from tasks.runtime import Configuration, Runtime
 
 M = TypeVar("M", bound=Message)
@@ -135,7 +135,14 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         """Return the key of a write and the place it came from in the message."""
         if message.idempotency_key is not None:
             return message.idempotency_key, "idempotency_key"
-        return self.request.id or str(uuid4()), "id"
+        key = self.request.id or str(uuid4())
+        if len(key) > KEY_LENGTH or "\x00" in key or not encodable(key):
+            told = f"1 to {KEY_LENGTH} characters without U+0000 were expected"
+            raise InvalidMessage.of(
+                "the task id cannot be an idempotency key",
+                [{"path": "id", "type": "idempotency_key", "message": told}],
+            )
+        return key, "id"
 
     def _later(self, process: Runtime, awaited: str) -> Any:  # noqa: ANN401 - Celery ships no types
         """Return the exception that has the message tried again, or told ``unavailable``."""

@@ -85,9 +85,13 @@ class ServiceError(Exception):
         """Every problem found."""
         return list(self.args[2])
 
+    def __str__(self) -> str:
+        """Return code and sentence, all that a log line, a traceback or Flower may show."""
+        return f"{self.args[0]}: {self.args[1]}"
+
     def __repr__(self) -> str:
-        """Return code and sentence: what a log line or a Flower row may show."""
-        return f"{type(self).__name__}({self.args[0]}: {self.args[1]})"
+        """Return the same with the name of the class."""
+        return f"{type(self).__name__}({self})"
 
 
 class InvalidMessage(ServiceError):

@@ -1,5 +1,6 @@
 """What all messages share, and how a message that does not fit is explained."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -12,6 +13,7 @@ from tasks.rendering.limits import Limits
 
 M = TypeVar("M", bound="Message")
 KEY_LENGTH = 255
+_STEP = re.compile(r"[.\[]")
 IdempotencyKey = Annotated[
     str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(without_nul)
 ]
@@ -56,8 +58,12 @@ def parse(model: type[M], keywords: Mapping[str, object], limits: Limits) -> M:
         message = model.model_validate(rest, context=limits)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        # What concerns all keywords has no place; nobody can tell it of some of them.
-        problems += [_problem(item) for item in found if not told & {*item["loc"][:1], ""}]
+        # What concerns all keywords has no place, and cannot be told of some of them.
+        problems += [
+            _problem(item)
+            for item in found
+            if not told or (item["loc"] and item["loc"][0] not in told)
+        ]
     else:
         if not problems:
             return message
@@ -72,33 +78,50 @@ def text_problems(value: object, path: str, depth: int) -> Iterator[Problem]:
     Lone surrogates have no UTF-8 form (RFC 3629, section 3), numbers other than finite ones no
     JSON form (RFC 8259, section 6), and more than ``depth`` levels no sensible use.
     """
-    stack: list[tuple[object, str, int]] = [(value, path, depth)]
+    # A place is its parent's place and the last step; only a problem's is written out.
+    stack: list[tuple[object, _Place, int]] = [(value, None, depth)]
     while stack:
         item, place, left = stack.pop()
         if isinstance(item, str):
             if not encodable(item):
-                yield _told(place, "lone_surrogate", "text with a lone surrogate has no UTF-8 form")
-        elif isinstance(item, Mapping | list):
+                told = "text with a lone surrogate has no UTF-8 form"
+                yield _told(_written(path, place), "lone_surrogate", told)
+        elif isinstance(item, dict | list):
             if left < 0:
-                yield _told(place, "too_deep", f"at most {depth} levels are allowed")
+                told = f"at most {depth} levels are allowed"
+                yield _told(_written(path, place), "too_deep", told)
                 continue
-            children = item.items() if isinstance(item, Mapping) else enumerate(item)
+            children = item.items() if isinstance(item, dict) else enumerate(item)
             # The last one in is the first one out, and the message's order is its reader's.
             for key, child in reversed(list(children)):
                 if isinstance(key, str) and not encodable(key):
-                    yield _told(place, "lone_surrogate", "a key with a lone surrogate")
-                    continue
-                stack.append((child, joined(place, key), left - 1))
+                    told = "a key with a lone surrogate"
+                    yield _told(_written(path, place), "lone_surrogate", told)
+                else:
+                    stack.append((child, (place, key), left - 1))
         elif isinstance(item, float) and item - item != 0:
-            yield _told(place, "not_finite", "a finite number was expected")
+            yield _told(_written(path, place), "not_finite", "a finite number was expected")
         elif item is not None and not isinstance(item, bool | int | float):
-            yield _told(place, "not_json", "a JSON value was expected")
+            yield _told(_written(path, place), "not_json", "a JSON value was expected")
 
 
 def joined(path: str, key: object) -> str:
     """Return ``path`` with one more step: a name, or the index of an array."""
     step = f"[{key}]" if isinstance(key, int) else str(key)[:100]
     return step if not path else f"{path}{step}" if isinstance(key, int) else f"{path}.{step}"
+
+
+_Place = tuple["_Place", object] | None
+
+
+def _written(path: str, place: _Place) -> str:
+    steps = []
+    while place is not None:
+        place, step = place
+        steps.append(step)
+    for step in reversed(steps):
+        path = joined(path, step)
+    return path
 
 
 def _problem(error: ErrorDetails) -> Problem:

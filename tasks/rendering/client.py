@@ -174,6 +174,9 @@ class _RenderProcess:
             env={"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},  # noqa: PTH109 - a string is needed
             bufsize=0,
         )
+        assert self._popen.stdin is not None  # noqa: S101 - for the type checker
+        # A pipe holds less than a message may: a process that does not read must block nobody.
+        os.set_blocking(self._popen.stdin.fileno(), False)
         ready = self._read(START_SECONDS)
         if ready is None:
             self.kill()
@@ -188,15 +191,10 @@ class _RenderProcess:
 
     def ask(self, payload: bytes, renders: int) -> dict[str, Any] | None:
         """Return the answer to a request of that many renders, or None when the process ended."""
-        pipe = self._popen.stdin
-        assert pipe is not None  # noqa: S101 - for the type checker
-        try:
-            message = memoryview(HEADER.pack(len(payload)) + payload)
-            while message:
-                message = message[pipe.write(message) or 0 :]
-        except BrokenPipeError:
+        seconds = self._seconds * renders + GRACE_SECONDS
+        if not self._write(HEADER.pack(len(payload)) + payload, seconds):
             return None
-        return self._read(self._seconds * renders + GRACE_SECONDS)
+        return self._read(seconds)
 
     def wait(self) -> int:
         """Return the exit status, negative for a signal, and close the pipes."""
@@ -230,6 +228,25 @@ class _RenderProcess:
         for pipe in (self._popen.stdin, self._popen.stdout):
             if pipe is not None:
                 pipe.close()
+
+    def _write(self, message: bytes, seconds: float) -> bool:
+        """Write a message; tell whether it was taken whole, in time."""
+        assert self._popen.stdin is not None  # noqa: S101 - for the type checker
+        descriptor = self._popen.stdin.fileno()
+        poll = select.poll()
+        poll.register(descriptor, select.POLLOUT)
+        deadline = time.monotonic() + seconds
+        rest = memoryview(message)
+        while rest:
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:
+                left = deadline - time.monotonic()
+                if left <= 0 or not poll.poll(left * 1000):
+                    return False
+            except BrokenPipeError:
+                return False
+        return True
 
     def _read(self, seconds: float) -> dict[str, Any] | None:
         """Return the next message, or None when there is none in time."""

@@ -6,13 +6,13 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from tasks.base import ServiceTask
 from tasks.errors import Code
+from tests.support import compose
 from tests.support.documents import Block, blocks, renamed
 from tests.support.producer import Producer
 from tests.support.tasks import Tasks
@@ -49,34 +49,56 @@ def test_the_producer_and_the_commands_of_the_readme(
     stack: LocalStack, checkout: Path, tmp_path: Path
 ) -> None:
     """What the README shows to run beside a running stack does what it says."""
-    names = {"greeting": f"greeting-{uuid.uuid4().hex[:8]}", ". .local/env": f". '{stack.directory}/env'"}
+    names = {
+        "greeting": f"greeting-{uuid.uuid4().hex[:8]}",
+        ". .local/env": f". {stack.environment_file}",
+    }
     story = [renamed(block, names) for block in blocks(checkout / "README.md")]
-    ran = [block.language for block in story if block.role == "run"]
-    assert ran == ["python", "sh"]
+    assert [block.language for block in story if block.role == "run"] == ["python", "sh"]
     for block, following in _with_following(story):
-        if block.role != "run":
-            continue
-        run = _run_python if block.language == "python" else _run_shell
-        _check_output(run(block, stack, tmp_path), following, block)
+        if block.role == "run" and block.language == "python":
+            _check_output(_run_python(block, stack, tmp_path), following, block)
+        elif block.role == "run":
+            _check_output(_run_shell(block, stack, checkout), following, block)
+
+
+def test_the_secrets_of_the_readme(stack: LocalStack, checkout: Path, tmp_path: Path) -> None:
+    """They are the ones that docker-compose.yml wants, each a password of its own."""
+    (block,) = (block for block in blocks(checkout / "README.md") if block.role == "elsewhere")
+    _run_shell(block, stack, tmp_path)
+    files = [tmp_path / secret["file"] for secret in compose.load(checkout)["secrets"].values()]
+    assert len({file.read_text() for file in files}) == len(files)
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o644}
+    assert files[0].parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_every_command_of_the_readme_exists(checkout: Path) -> None:
-    """``make`` targets and commands of ``template-service`` that the README names are there."""
-    readme = (checkout / "README.md").read_text()
-    targets = set(re.findall(r"^([a-z]+):", (checkout / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z]+)", readme)) <= targets
-    named = set(re.findall(r"^template-service ([a-z]+)", readme, re.MULTILINE))
-    assert named
-    assert named <= set(main.commands)
+    """The ``make`` targets and the commands of ``template-service`` that it names are there."""
+    code = "\n".join(
+        [block.text for block in blocks(checkout / "README.md")]
+        + re.findall(r"`([^`\n]+)`", (checkout / "README.md").read_text())
+    )
+    targets = re.findall(r"^([a-z]+):", (checkout / "Makefile").read_text(), re.MULTILINE)
+    named = set(re.findall(r"^make ([a-z]+)", code, re.MULTILINE))
+    assert {"demo", "test"} <= named <= set(targets)
+    named = set(re.findall(r"^(?:\S+/)?template-service ([a-z]+)", code, re.MULTILINE))
+    assert {"up", "status", "down"} <= named <= set(main.commands)
+
+
+def test_every_path_of_the_readme_exists(checkout: Path) -> None:
+    """What is said to be where is there."""
+    (tree,) = (block for block in blocks(checkout / "README.md") if block.role == "tree")
+    paths = [line.split()[0] for line in tree.text.splitlines()]
+    assert [path for path in paths if not (checkout / path).exists()] == []
 
 
 def test_every_task_keyword_and_field_is_documented(tasks: Tasks, checkout: Path) -> None:
     """Each task has a section that names its keywords, and the document shows its results."""
     text = (checkout / "docs" / "messages.md").read_text()
-    sections = dict(re.findall(r"^### `([a-z_.]+)`\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL))
-    served = {
-        name: task for name, task in tasks.app.tasks.items() if isinstance(task, ServiceTask)
-    }
+    sections = dict(
+        re.findall(r"^### `([a-z_.]+)`\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+    )
+    served = {name: task for name, task in tasks.app.tasks.items() if isinstance(task, ServiceTask)}
     assert set(sections) == set(served)
     for name, task in served.items():
         keywords = set(task.message.model_fields)
@@ -114,14 +136,12 @@ def test_links_lead_somewhere(checkout: Path) -> None:
 
 def _with_following(story: Iterable[Block]) -> Iterator[tuple[Block, Block | None]]:
     every = list(story)
-    yield from pairwise([*every, None])  # type: ignore[misc]  # only the last is None
+    yield from zip(every, [*every[1:], None], strict=True)
 
 
 def _check_answer(block: Block, following: Block | None, producer: Producer) -> None:
     assert following is not None, f"{block.place}: there is no answer"
-    result = producer.send(block.role, json.loads(block.text))
-    result.get(timeout=TIMEOUT, propagate=False)
-    stored = json.loads(producer.app.backend.client.get(f"celery-task-meta-{result.id}"))
+    stored = producer.stored(producer.send(block.role, json.loads(block.text)), TIMEOUT)
     assert stored["status"] == ("FAILURE" if following.role == "refused" else "SUCCESS"), (
         f"{block.place}: {stored['result']}"
     )
@@ -151,8 +171,8 @@ def _run_python(block: Block, stack: LocalStack, directory: Path) -> str:
     return _run([sys.executable, "-c", block.text], block, stack, directory)
 
 
-def _run_shell(block: Block, stack: LocalStack, _: Path) -> str:
-    return _run(["/bin/sh", "-euc", block.text], block, stack, Path(__file__).parents[2])
+def _run_shell(block: Block, stack: LocalStack, directory: Path) -> str:
+    return _run(["/bin/sh", "-euc", block.text], block, stack, directory)
 
 
 def _run(command: list[str], block: Block, stack: LocalStack, directory: Path) -> str:

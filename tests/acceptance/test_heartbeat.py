@@ -18,7 +18,7 @@ VARIABLE = "TEMPLATE_SERVICE_HEARTBEAT_FILE"
 
 @pytest.fixture
 def heartbeat(tmp_path: Path) -> Iterator[tuple[LocalStack, Path]]:
-    """A worker that runs, and its heartbeat file."""
+    """Give a worker that runs, and its heartbeat file."""
     file = tmp_path / "heartbeat"
     stack = LocalStack(
         tmp_path / "stack",

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 class Caller(Protocol):
     """Anything that answers messages."""
 
-    def call(self, task: str, keywords: dict[str, Any] | None = None) -> Any:
+    def call(self, task: str, keywords: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the answer to a message."""
 
 

@@ -1,12 +1,14 @@
 """A producer as other services are: it knows names and JSON, and none of this project's code."""
 
 import json
+import time
 import uuid
 from typing import Any
 
+import redis
 from celery import Celery
-from celery.result import AsyncResult
 
+POLL_SECONDS = 0.005
 QUEUES = {"render": "render", "maintenance": "maintenance"}
 
 
@@ -29,9 +31,11 @@ class Producer:
     """Sends messages and waits for answers."""
 
     def __init__(self, broker: str, backend: str) -> None:
-        self.app = Celery("producer", backend=backend, set_as_current=False)
+        # Answers are read from the backend as a client of another language would read them.
+        self.app = Celery("producer", backend="disabled://", set_as_current=False)
         # Not as an argument: CELERY_BROKER_URL, if a developer's shell has it, wins over that.
         self.app.conf.update(broker_read_url=broker, broker_write_url=broker)
+        self.backend = redis.Redis.from_url(backend)
 
     def send(
         self,
@@ -39,33 +43,48 @@ class Producer:
         keywords: dict[str, Any] | None = None,
         *,
         task_id: str | None = None,
-        **options: Any,
-    ) -> AsyncResult:
-        """Put a message on the task's queue; return its result to be."""
-        return self.app.send_task(
-            task,
-            kwargs=keywords or {},
-            queue=options.pop("queue", None) or QUEUES.get(task.split(".")[0], "templates"),
-            task_id=task_id or str(uuid.uuid4()),
-            **options,
+        **options: Any,  # noqa: ANN401 - Celery's options
+    ) -> str:
+        """Put a message on the task's queue; return its task id."""
+        task_id = task_id or str(uuid.uuid4())
+        queue = options.pop("queue", None) or QUEUES.get(
+            task.split(".", maxsplit=1)[0], "templates"
         )
+        self.app.send_task(task, kwargs=keywords or {}, queue=queue, task_id=task_id, **options)
+        return task_id
 
-    def answer(self, result: AsyncResult, timeout: float = 30) -> dict[str, Any]:
-        """Return the answer of a message that was sent, or raise :class:`RefusedError`."""
-        result.get(timeout=timeout, propagate=False)
-        # What the backend holds, byte for byte, is all that a client of another language has.
-        stored = json.loads(self.app.backend.client.get(f"celery-task-meta-{result.id}"))
+    def stored(self, task_id: str, timeout: float = 30) -> dict[str, Any]:
+        """Return what the result backend holds of a message once it has been worked on."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            found = self.backend.get(f"celery-task-meta-{task_id}")
+            if found is not None:
+                stored: dict[str, Any] = json.loads(found)
+                if stored["status"] in {"SUCCESS", "FAILURE"}:
+                    return stored
+            time.sleep(POLL_SECONDS)
+        raise TimeoutError(f"no answer to {task_id} within {timeout} s")
+
+    def answer(self, task_id: str, timeout: float = 30) -> dict[str, Any]:
+        """Return the answer to a message that was sent, or raise :class:`RefusedError`."""
+        stored = self.stored(task_id, timeout)
         if stored["status"] == "SUCCESS":
             answer: dict[str, Any] = stored["result"]
             return answer
-        assert stored["status"] == "FAILURE", stored["status"]
         raise RefusedError(*stored["result"]["exc_message"])
 
-    def call(self, task: str, keywords: dict[str, Any] | None = None, **options: Any) -> Any:
+    def call(
+        self,
+        task: str,
+        keywords: dict[str, Any] | None = None,
+        **options: Any,  # noqa: ANN401 - Celery's options
+    ) -> dict[str, Any]:
         """Send a message and return its answer."""
-        return self.answer(self.send(task, keywords, **options))
+        timeout = options.pop("timeout", 30)
+        return self.answer(self.send(task, keywords, **options), timeout)
 
     def close(self) -> None:
         """Close the connections."""
-        self.app.backend.client.close()
+        self.backend.close()
+        self.app.pool.force_close_all()
         self.app.close()

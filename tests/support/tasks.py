@@ -6,8 +6,8 @@ from typing import Any
 from celery import Celery
 from kombu.utils.json import dumps
 
-from tests.support.producer import RefusedError
 from tasks.errors import ServiceError
+from tests.support.producer import RefusedError
 
 
 class Tasks:
@@ -18,11 +18,12 @@ class Tasks:
 
     def call(
         self, task: str, keywords: dict[str, Any] | None = None, *, task_id: str | None = None
-    ) -> Any:
+    ) -> dict[str, Any]:
         """Return the answer to a message, after a trip through JSON."""
         result = self.app.tasks[task].apply(kwargs=keywords or {}, task_id=task_id)
         if isinstance(result.result, ServiceError):
             raise RefusedError(*json.loads(dumps(result.result.args)))
         if isinstance(result.result, BaseException):
             raise result.result
-        return json.loads(dumps(result.result))
+        answer: dict[str, Any] = json.loads(dumps(result.result))
+        return answer

@@ -60,7 +60,9 @@ class TestOutput:
         """Neither from the source nor from a value."""
         assert text("a{{ x }}", x="\0b") == "a\ufffdb"
 
-    @pytest.mark.parametrize("value", ["a\r\nBcc: x", "a\u2028Bcc: x", "\0a\n\nBcc:\tx", "a Bcc: x"])
+    @pytest.mark.parametrize(
+        "value", ["a\r\nBcc: x", "a\u2028Bcc: x", "\0a\n\nBcc:\tx", "a Bcc: x"]
+    )
     def test_a_subject_is_one_line(self, value: str) -> None:
         """No value adds a header field."""
         assert ENGINE.subject("{{ x }}", "subject", {"x": value}) == value.translate(
@@ -90,7 +92,9 @@ class TestOutput:
     def test_tojson_in_an_attribute_stays_in_it(self) -> None:
         """The JSON is escaped like any value, so a browser reads it back whole."""
         value = {"a": "<\"'>"}
-        parsed = Attributes.of(html("<p data-x=\"{{ x|tojson }}\" data-y='{{ x|tojson }}'>", x=value))
+        parsed = Attributes.of(
+            html("<p data-x=\"{{ x|tojson }}\" data-y='{{ x|tojson }}'>", x=value)
+        )
         assert set(parsed) == {"data-x", "data-y"}
         assert [json.loads(text) for text in parsed.values()] == [value, value]
 
@@ -245,7 +249,10 @@ class TestStrict:
 
     def test_null_may_be_asked_for(self) -> None:
         """Conditions and defaults work on it."""
-        assert text("{% if x is none %}-{% else %}+{% endif %}{{ x|default('d', true) }}", x=None) == "-d"
+        assert (
+            text("{% if x is none %}-{% else %}+{% endif %}{{ x|default('d', true) }}", x=None)
+            == "-d"
+        )
 
 
 class TestOutOfReach:

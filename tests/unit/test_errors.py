@@ -6,8 +6,8 @@ import pickle
 from typing import Any
 
 import pytest
-from celery.backends.base import Backend
 from celery import Celery
+from celery.backends.base import Backend
 
 from tasks import errors
 from tasks.errors import Code, ServiceError
@@ -130,6 +130,6 @@ def test_a_language_that_is_missing_names_those_there_are() -> None:
     """So that a producer may choose."""
     named = errors.LanguageNotFound.named("language", "it", ["de", "fr"])
     assert named.details[0]["message"] == "available: de, fr"
-    assert errors.LanguageNotFound.named("language", "it", []).details[0]["message"].endswith(
-        "none"
+    assert (
+        errors.LanguageNotFound.named("language", "it", []).details[0]["message"].endswith("none")
     )

@@ -132,7 +132,8 @@ class TestIds:
         assert parsed(DeleteTemplate, template_id=good).template_id == good
 
     @pytest.mark.parametrize(
-        "bad", ["", "A", "-a", ".a", "a b", "a\n", "ä", "a/b", "a" * 256, "a'; --", "\u202ea", "a\0"]
+        "bad",
+        ["", "A", "-a", ".a", "a b", "a\n", "ä", "a/b", "a" * 256, "a'; --", "\u202ea", "a\0"],
     )
     def test_other_ids_are_refused(self, bad: str) -> None:
         """With what was expected, and without the value."""
@@ -466,8 +467,9 @@ def test_any_json_is_taken_or_refused_with_a_code(
     try:
         message = parse(model, keywords, LIMITS)
     except ServiceError as error:
-        assert error.details
-        assert all(problem["message"] for problem in error.details)
+        problems = error.details
+        assert problems
+        assert all(problem["message"] for problem in problems)
         json.dumps(error.args, allow_nan=False, ensure_ascii=False).encode()
     else:
         again = message.model_dump(mode="json", exclude_unset=True)
@@ -521,3 +523,14 @@ def test_problems_come_in_the_order_of_the_message() -> None:
         "b[1].c",
         "d",
     ]
+
+
+def test_text_that_cannot_be_stored_hides_no_other_problem() -> None:
+    """All problems of a message come in one answer, whichever check finds them."""
+    keywords = {"template_id": "A", "body": "\ud800", "version": "", "colour": 1}
+    paths = [problem["path"] for problem in refused(PublishVersion, keywords).details]
+    assert paths == ["body", "template_id", "version", "colour"]
+    only = refused(UpdateTemplate, {"template_id": "a", "name": "\ud800"})
+    assert [problem["path"] for problem in only.details] == ["name"]
+    key = refused(RenderOne, {"\ud800": 1, "language": "qq"})
+    assert {problem["path"] for problem in key.details} == {"", "template_id", "language"}

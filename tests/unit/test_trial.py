@@ -131,9 +131,7 @@ def test_each_render_gets_its_own_time() -> None:
     """The timer starts anew before each render, and there are no more of them than announced."""
     started: list[None] = []
     shapeless = [{"name": "x", "type": "any"}, {"name": "flag", "type": "boolean"}]
-    try_out(
-        ENGINE, source("{{ x + flag.a.b + 'a' }}"), shapeless, lambda: started.append(None)
-    )
+    try_out(ENGINE, source("{{ x + flag.a.b + 'a' }}"), shapeless, lambda: started.append(None))
     assert 1 < len(started) <= MOST_RENDERS
 
 
@@ -147,7 +145,11 @@ def test_each_render_gets_its_own_time() -> None:
         ("{% if a is undefined %}x{% endif %}", ["a"], ["a"]),
         ("{{ a|default('x') }}{{ a }}", ["a"], []),
         ("{% if a %}{{ a }}{% endif %}", ["a"], []),
-        ("{{ user.title|default('') }}{{ user.name }}", ["user.name", "user.title"], ["user.title"]),
+        (
+            "{{ user.title|default('') }}{{ user.name }}",
+            ["user.name", "user.title"],
+            ["user.title"],
+        ),
         ("{{ a|default(b) }}", ["a", "b"], ["a"]),
         ("{{ aa|default('x') }}{{ a }}", ["a", "aa"], ["aa"]),
     ],

@@ -117,7 +117,7 @@ def test_a_value_of_another_type_is_refused_with_what_was_expected(
 
 def test_every_missing_and_mistyped_variable_is_named_at_once() -> None:
     """A producer repairs all in one go, misspelt names included."""
-    declared = [
+    declared: list[dict[str, Any]] = [
         {"name": "name", "type": "string"},
         {"name": "amount", "type": "number"},
         {"name": "user.mail", "type": "email"},
@@ -147,7 +147,7 @@ def test_unknown_values_alone_are_reported_and_not_refused() -> None:
 
 def test_null_counts_as_left_out() -> None:
     """A null is missing where a value is required, gives way to a default, and else vanishes."""
-    declared = [
+    declared: list[dict[str, Any]] = [
         {"name": "must", "type": "string"},
         {"name": "may", "type": "string", "required": False},
         {"name": "filled", "type": "string", "default": "d"},
@@ -161,7 +161,7 @@ def test_null_counts_as_left_out() -> None:
 
 def test_a_null_object_leaves_out_all_its_members() -> None:
     """What is null has no members: each is missing, or takes its default."""
-    declared = [
+    declared: list[dict[str, Any]] = [
         {"name": "user.name", "type": "string"},
         {"name": "user.title", "type": "string", "default": "Dr"},
     ]
@@ -172,7 +172,7 @@ def test_a_null_object_leaves_out_all_its_members() -> None:
 
 def test_falsy_values_are_values() -> None:
     """Zero, false and empty text are no reason to take a default."""
-    declared = [
+    declared: list[dict[str, Any]] = [
         {"name": "n", "type": "integer", "default": 7},
         {"name": "b", "type": "boolean", "default": True},
         {"name": "s", "type": "string", "default": "d"},
@@ -185,7 +185,7 @@ def test_falsy_values_are_values() -> None:
 
 def test_a_falsy_default_is_a_default() -> None:
     """A default of zero, false or empty text makes the variable optional."""
-    declared = [
+    declared: list[dict[str, Any]] = [
         {"name": "n", "type": "integer", "default": 0},
         {"name": "b", "type": "boolean", "default": False},
         {"name": "s", "type": "string", "default": ""},

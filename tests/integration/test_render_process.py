@@ -1,0 +1,377 @@
+"""The render process: what goes over a limit costs one clear error and never the worker."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tasks.errors import Code, ServiceError
+from tasks.rendering.client import Renderer
+from tasks.rendering.limits import Limits
+from worker.local.processes import wait_until
+
+LIMITS = Limits()
+ANSWER_SECONDS = 2.0
+SLACK_SECONDS = 3.0
+"""What a busy machine may add to a measured time; the start of a process is in it."""
+
+# Most would take the memory or the time of the whole worker, were they rendered in it.
+BOMBS = {
+    "doubling": "{% set ns = namespace(x='ab') %}{% for i in range(60) %}"
+    "{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x|length }}",
+    "repeated list": "{{ [1] * 100000000 }}",
+    "padding": "{{ '{:>1000000000}'.format(1) }}",
+    "percent padding": "{{ '%1000000000d'|format(1) }}",
+    "nested loops": "{% for a in range(10000) %}{% for b in range(10000) %}{% for c in "
+    "range(10000) %}{% endfor %}{% endfor %}{% endfor %}",
+    "printing loops": "{% for a in range(10000) %}{% for b in range(10000) %}aaaaaaaaaaaaaaaa"
+    "{% endfor %}{% endfor %}",
+    "large values in loops": "{% for a in range(10000) %}{{ big }}{% endfor %}",
+    "large values in lists": "{% set ns = namespace(x=[]) %}{% for a in range(10000) %}"
+    "{% set ns.x = ns.x + [big ~ a] %}{% endfor %}{{ ns.x|length }}",
+    "slices": "{{ 'a'|slice(987654321) }}",
+    "indentation": "{{ 'a\nb'|indent(987654321) }}",
+    "replacement": "{{ (big|replace('a', big))|length }}",
+    "joining": "{{ big|list|join(big)|length }}",
+    "recursion": "{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}",
+    "recursion with text": "{% macro m(n) %}{{ big }}{{ m(n) }}{{ m(n) }}{% endmacro %}{{ m(0) }}",
+    "nesting": "{% set ns = namespace(x=[]) %}{% for i in range(50000) %}{% set ns.x = [ns.x] %}"
+    "{% endfor %}{{ ns.x|tojson }}",
+    "sorting": "{% for a in range(10000) %}{{ big|list|sort|length }}{% endfor %}",
+}
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Renderer]:
+    """Give render processes with the limits of the contract."""
+    with Renderer(LIMITS) as renderer:
+        yield renderer
+
+
+@pytest.fixture
+def renderer() -> Iterator[Renderer]:
+    """Give render processes that no other test uses."""
+    with Renderer(LIMITS) as renderer:
+        yield renderer
+
+
+def body(renderer: Renderer, source: str, **values: object) -> str:
+    """Render an HTML body."""
+    return renderer.render(None, source, values, html=True)[1]
+
+
+def only_pid(renderer: Renderer) -> int:
+    """Return the one idle render process."""
+    (pid,) = renderer.process_ids
+    return pid
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_bomb_is_one_clear_error_and_the_next_render_works(shared: Renderer, bomb: str) -> None:
+    """It ends within 2 s, and the next message is served by a process in full health."""
+    start = time.monotonic()
+    with pytest.raises(ServiceError) as caught:
+        body(shared, BOMBS[bomb], big="a" * 200_000)
+    took = time.monotonic() - start
+    assert caught.value.code == Code.RENDER_LIMIT_EXCEEDED
+    assert took < ANSWER_SECONDS + SLACK_SECONDS
+    assert body(shared, "{{ x }}", x=1) == "1"
+
+
+def test_time_is_bounded_by_the_limit_and_not_by_much_more(renderer: Renderer) -> None:
+    """The limit is told with its number; a fresh process takes the next message."""
+    renderer.start()
+    before = only_pid(renderer)
+    start = time.monotonic()
+    with pytest.raises(ServiceError) as caught:
+        # Few engine steps that take long each: fuel does not bound them.
+        body(renderer, BOMBS["sorting"], big="ab" * 100_000)
+    took = time.monotonic() - start
+    assert LIMITS.render_seconds * 0.9 < took < ANSWER_SECONDS
+    assert caught.value.code == Code.RENDER_LIMIT_EXCEEDED
+    assert "1 s" in caught.value.message
+    assert not psutil.pid_exists(before)
+    assert body(renderer, "{{ x }}", x=1) == "1"
+    assert only_pid(renderer) != before
+
+
+def test_memory_is_bounded_for_the_process_and_for_nobody_else(renderer: Renderer) -> None:
+    """The limit is told with its number, and this process does not grow."""
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(ServiceError) as caught:
+        body(renderer, BOMBS["doubling"])
+    assert caught.value.code == Code.RENDER_LIMIT_EXCEEDED
+    assert str(LIMITS.render_memory_bytes) in caught.value.message
+    assert psutil.Process().memory_info().rss - before < 64 * 1024 * 1024
+
+
+def test_output_is_bounded(shared: Renderer) -> None:
+    """2 MiB pass, one character more does not; limit and size are told."""
+    assert len(body(shared, "{{ x * 16 }}", x="a" * 131_072)) == LIMITS.output_bytes
+    with pytest.raises(ServiceError) as caught:
+        body(shared, "{{ x * 16 }}b", x="a" * 131_072)
+    assert caught.value.code == Code.RENDER_LIMIT_EXCEEDED
+    assert "2097153" in caught.value.message
+    assert "2097152" in caught.value.message
+
+
+def test_the_limit_is_of_each_render(renderer: Renderer) -> None:
+    """Time that one render used is not taken from the next of the same process."""
+    loop = "{% for a in range(1000) %}{{ big|length }}{% endfor %}"
+    quick = Renderer(replace(LIMITS, render_seconds=0.4))
+    with quick:
+        for _ in range(10):
+            body(quick, loop, big="a" * 50_000)
+        end = time.monotonic() + 0.6
+        wait_until(lambda: time.monotonic() > end, 1)
+        assert body(quick, "{{ x }}", x=1) == "1", "an idle process has no timer"
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("{{ x|safe }}", Code.TEMPLATE_SYNTAX),
+        ("{% autoescape false %}{{ x }}{% endautoescape %}", Code.TEMPLATE_SYNTAX),
+        ("{{ debug() }}", Code.TEMPLATE_SYNTAX),
+        ("{% include '/etc/passwd' %}", Code.TEMPLATE_SYNTAX),
+        ("{{ x.__class__.__mro__ }}", Code.VARIABLES_INVALID),
+        ("{% if %}", Code.TEMPLATE_SYNTAX),
+        ("{{", Code.TEMPLATE_SYNTAX),
+        ("{{ missing }}", Code.VARIABLES_INVALID),
+        ("{{ none_value }}", Code.VARIABLES_INVALID),
+        ("{{ {(1, 2): 3}|tojson }}", Code.VARIABLES_INVALID),
+        ("{{ d.items(**d) }}", Code.VARIABLES_INVALID),
+        ("{{ {d: 1} }}", Code.VARIABLES_INVALID),
+        ("{{ x|tojson(indent=4) }}", Code.VARIABLES_INVALID),
+    ],
+)
+def test_a_hostile_template_costs_no_process(shared: Renderer, source: str, code: Code) -> None:
+    """What is only wrong, and goes over no limit, is answered by the process itself."""
+    body(shared, "warm")
+    before = set(shared.process_ids)
+    with pytest.raises(ServiceError) as caught:
+        body(shared, source, x="<b>", d={"a": 1}, none_value=None)
+    assert caught.value.code == code
+    assert set(shared.process_ids) == before
+
+
+def test_a_process_is_started_once_and_used_again(renderer: Renderer) -> None:
+    """Its start costs a thousand times as much as a render."""
+    assert renderer.process_ids == []
+    renderer.start()
+    pid = only_pid(renderer)
+    for number in range(200):
+        assert body(renderer, "{{ x }}", x=number) == str(number)
+    assert renderer.process_ids == [pid]
+
+
+def test_a_process_that_was_killed_while_idle_is_replaced(renderer: Renderer) -> None:
+    """The message that comes next notices nothing."""
+    body(renderer, "warm")
+    pid = only_pid(renderer)
+    os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, 10)
+    assert body(renderer, "{{ x }}", x=1) == "1"
+    assert only_pid(renderer) != pid
+    assert not psutil.pid_exists(pid), "it was not waited for"
+
+
+def test_a_process_that_was_stopped_is_given_up(renderer: Renderer) -> None:
+    """A process that does not answer at all costs its message an error, in time."""
+    body(renderer, "warm")
+    pid = only_pid(renderer)
+    os.kill(pid, signal.SIGSTOP)
+    assert wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, 10)
+    start = time.monotonic()
+    with pytest.raises(ServiceError) as caught:
+        body(renderer, "{{ x }}", x=1)
+    assert caught.value.code == Code.RENDER_LIMIT_EXCEEDED
+    assert time.monotonic() - start < LIMITS.render_seconds + SLACK_SECONDS
+    assert body(renderer, "{{ x }}", x=1) == "1"
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_large_message_to_a_stopped_process_does_not_block_for_ever(renderer: Renderer) -> None:
+    """A pipe holds 64 KiB: writing more needs a reader, and has the same limit of time."""
+    body(renderer, "warm")
+    pid = only_pid(renderer)
+    os.kill(pid, signal.SIGSTOP)
+    assert wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, 10)
+    # Should it block nevertheless, the test fails instead of waiting for ever.
+    rescue = threading.Timer(15, os.kill, (pid, signal.SIGKILL))
+    rescue.start()
+    try:
+        start = time.monotonic()
+        with pytest.raises(ServiceError) as caught:
+            body(renderer, "{{ x|length }}", x="a" * 250_000)
+        assert time.monotonic() - start < LIMITS.render_seconds + SLACK_SECONDS
+    finally:
+        rescue.cancel()
+        rescue.join()
+    assert caught.value.code == Code.RENDER_LIMIT_EXCEEDED
+    assert body(renderer, "{{ x }}", x=1) == "1"
+
+
+def test_threads_render_at_once_and_get_their_own_answers(renderer: Renderer) -> None:
+    """Under the threads pool no recipient gets another's text."""
+    gate = threading.Barrier(4)
+
+    def work(number: int) -> list[str]:
+        gate.wait(30)
+        return [body(renderer, "{{ x }}", x=f"{number}-{turn}") for turn in range(50)]
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(work, range(4)))
+    assert answers == [[f"{number}-{turn}" for turn in range(50)] for number in range(4)]
+    assert 1 <= len(renderer.process_ids) <= 4
+
+
+def test_one_threads_bomb_is_not_anothers_error(renderer: Renderer) -> None:
+    """While one render goes over its limit, others are served."""
+    with ThreadPoolExecutor(2) as pool:
+        bomb = pool.submit(body, renderer, BOMBS["sorting"], big="ab" * 100_000)
+        texts = [body(renderer, "{{ x }}", x=number) for number in range(100)]
+        assert isinstance(bomb.exception(30), ServiceError)
+    assert texts == [str(number) for number in range(100)]
+
+
+def test_an_interrupted_render_leaves_no_answer_to_the_next(
+    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A soft time limit may come between question and answer: that process is thrown away."""
+
+    class InterruptedError_(Exception):
+        """Stands for Celery's SoftTimeLimitExceeded."""
+
+    def interrupt(*_: object) -> None:
+        raise InterruptedError_
+
+    body(renderer, "warm")
+    pid = only_pid(renderer)
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.rendering.client._RenderProcess._read", interrupt)
+        with pytest.raises(InterruptedError_):
+            body(renderer, "{{ x }}", x="first recipient")
+    assert not psutil.pid_exists(pid)
+    assert body(renderer, "{{ x }}", x="second recipient") == "second recipient"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
+def test_signals_of_the_workers_group_do_not_end_it(
+    renderer: Renderer, number: signal.Signals
+) -> None:
+    """A warm shutdown signals the whole group, and the messages at hand are finished first."""
+    body(renderer, "warm")
+    pid = only_pid(renderer)
+    os.kill(pid, number)
+    assert body(renderer, "{{ x }}", x=1) == "1"
+    assert only_pid(renderer) == pid
+
+
+def test_no_setting_of_the_worker_is_in_the_process(
+    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where templates run there are no passwords, and no open file of the worker's."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:SEKRET@localhost/db")
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://:SEKRET@localhost/0")
+    with Path(__file__).open(encoding="utf-8") as opened:
+        os.set_inheritable(opened.fileno(), True)  # noqa: FBT003 - its only argument
+        renderer.start()
+        pid = only_pid(renderer)
+        names = {line.split("=")[0] for line in _environment(pid)}
+        assert names <= {"PYTHONPATH", "LC_CTYPE"}
+        assert "SEKRET" not in "".join(_environment(pid))
+        assert "SEKRET" not in " ".join(psutil.Process(pid).cmdline())
+        files = [Path(file.path).name for file in psutil.Process(pid).open_files()]
+        assert Path(__file__).name not in files
+
+
+def test_limits_of_the_kernel_are_set(renderer: Renderer) -> None:
+    """Address space as set, and no core file, which would hold values."""
+    renderer.start()
+    body(renderer, "warm")
+    process = psutil.Process(only_pid(renderer))
+    assert process.rlimit(psutil.RLIMIT_AS) == (LIMITS.render_memory_bytes,) * 2
+    assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+
+
+def test_closing_ends_the_processes(renderer: Renderer) -> None:
+    """A worker that ends leaves nothing running."""
+    renderer.start()
+    renderer.start()
+    pids = renderer.process_ids
+    assert len(pids) == 2
+    renderer.close()
+    assert renderer.process_ids == []
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+
+
+def test_it_ends_when_its_worker_is_killed(checkout: Path) -> None:
+    """``kill -9`` of a pool process leaves no orphan: the end of the pipe ends the other side."""
+    code = textwrap.dedent("""
+        import os, signal
+        from tasks.rendering.client import Renderer
+        from tasks.rendering.limits import Limits
+
+        renderer = Renderer(Limits())
+        renderer.start()
+        print(*renderer.process_ids, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=checkout,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    pid = int(done.stdout)
+    assert wait_until(lambda: not _runs(pid), 10)
+
+
+def test_memory_too_small_to_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that cannot start is this service's defect, and no template's."""
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(RuntimeError, match="did not start"):
+        Renderer(LIMITS).start()
+
+
+def test_sources_are_inspected_in_the_process_too(shared: Renderer) -> None:
+    """Each source by its path: placeholders of those that compile, problems of those that do not."""
+    placeholders, problems = shared.inspect(
+        [
+            {"path": "subject", "source": "{{ a }}", "html": False, "subject": True},
+            {"path": "body", "source": "{{ b.c }}{{ a }}", "html": True, "subject": False},
+            {"path": "translations.de.body", "source": "{% if %}", "html": True, "subject": False},
+            {"path": "translations.fr.body", "source": "{{", "html": True, "subject": False},
+        ]
+    )
+    assert placeholders == {"subject": ["a"], "body": ["a", "b.c"]}
+    assert [problem["path"] for problem in problems] == [
+        "translations.de.body",
+        "translations.fr.body",
+    ]
+
+
+def _environment(pid: int) -> list[str]:
+    text = Path(f"/proc/{pid}/environ").read_bytes().decode()
+    return [line for line in text.split("\0") if line]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,266 @@
+"""Settings: wrong ones stop the start, all named at once, and none of their values is shown."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
+
+from tasks.rendering.limits import Limits
+from tasks.runtime import Housekeeping, RetryPolicy
+from worker.local.stack import DIRECTORY_VARIABLE
+from worker.settings import PREFIX, Settings, SettingsError, environment_name, explain, load
+
+ADDRESSES = {
+    "DATABASE_URL": "postgresql://user:sekret@localhost:5432/templates",
+    "CELERY_BROKER_URL": "redis://:sekret@localhost:6379/0",
+    "CELERY_RESULT_BACKEND": "redis://:sekret@localhost:6379/1",
+}
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the three addresses, and nothing else of this machine's."""
+    for field in Settings.model_fields:
+        monkeypatch.delenv(environment_name(field), raising=False)
+    for name, value in ADDRESSES.items():
+        monkeypatch.setenv(name, value)
+
+
+def made() -> Settings:
+    """Return the settings of the environment, without the cache of :func:`load`."""
+    settings: Settings = load.__wrapped__()
+    return settings
+
+
+def told(monkeypatch: pytest.MonkeyPatch, **wrong: str | None) -> dict[str, str]:
+    """Return what the start says of wrong settings: name and words."""
+    for name, value in wrong.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        made()
+    first, *lines = str(caught.value).splitlines()
+    assert first == "template-service cannot start:"
+    return dict(line.split(": ", 1) for line in lines)
+
+
+def test_the_three_addresses_are_enough() -> None:
+    """Everything else has a default."""
+    settings = made()
+    assert settings.database_url.get_secret_value() == ADDRESSES["DATABASE_URL"]
+    assert settings.broker_url.get_secret_value() == ADDRESSES["CELERY_BROKER_URL"]
+    assert settings.result_backend.get_secret_value() == ADDRESSES["CELERY_RESULT_BACKEND"]
+
+
+def test_defaults_are_those_of_the_guide_and_the_contract() -> None:
+    """Pool 20 + 10, 30 s, an hour, pre-ping; the limits; 30 days and 10 versions."""
+    settings = made()
+    assert (settings.db_pool_size, settings.db_max_overflow) == (20, 10)
+    assert (settings.db_pool_timeout, settings.db_pool_recycle) == (30, 3600)
+    assert settings.db_pool_pre_ping is True
+    assert settings.limits == Limits()
+    assert (settings.purge_after_days, settings.keep_versions) == (30, 10)
+    assert settings.default_language == "en"
+    assert settings.task_time_limit * 2 < settings.visibility_timeout
+
+
+def test_the_tasks_own_defaults_are_the_same() -> None:
+    """A value that stands in two places is the same in both."""
+    settings = made()
+    kept = Housekeeping()
+    assert kept.purge_after_days == settings.purge_after_days
+    assert kept.keep_versions == settings.keep_versions
+    assert kept.batch == settings.maintenance_batch
+    policy = RetryPolicy()
+    assert policy.most == settings.max_retries
+    assert policy.backoff == settings.retry_backoff
+    assert policy.longest == settings.retry_backoff_max
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://a/b", "postgres://a/b", "postgresql+psycopg://a/b"],
+)
+def test_the_usual_spellings_of_the_database_are_taken(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """Plain ``postgresql://`` is what users write."""
+    monkeypatch.setenv("DATABASE_URL", url)
+    assert made().database_url.get_secret_value() == url
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "sentinel", "amqp", "amqps"])
+def test_every_broker_of_the_contract_is_taken(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """And the result backend is one of those that keep results."""
+    monkeypatch.setenv("CELERY_BROKER_URL", f"{scheme}://localhost/")
+    assert made()
+    if scheme.startswith("amqp"):
+        wrong = told(monkeypatch, CELERY_RESULT_BACKEND=f"{scheme}://localhost/")
+        assert set(wrong) == {"CELERY_RESULT_BACKEND"}
+
+
+def test_every_wrong_setting_is_named_in_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator repairs them all before the next try."""
+    wrong = told(
+        monkeypatch,
+        DATABASE_URL="mysql://user:sekret@localhost/db",
+        CELERY_BROKER_URL="http://user:sekret@localhost",
+        CELERY_RESULT_BACKEND=None,
+        TEMPLATE_SERVICE_DB_POOL_SIZE="0",
+        TEMPLATE_SERVICE_LIMIT_BODY_BYTES="much",
+        TEMPLATE_SERVICE_SCHEDULE_VACUUM="every sekret",
+        TEMPLATE_SERVICE_DEFAULT_LANGUAGE="english",
+        TEMPLATE_SERVICE_CALLBACKS="(sekret",
+        TEMPLATE_SERVICE_LOG_LEVEL="LOUD",
+        TEMPLATE_SERVICE_REMOTE_CONTROL="perhaps",
+        TEMPLATE_SERVICE_LIMIT_RENDER_MEMORY_MB="1",
+    )
+    assert set(wrong) == {
+        "DATABASE_URL",
+        "CELERY_BROKER_URL",
+        "CELERY_RESULT_BACKEND",
+        "TEMPLATE_SERVICE_DB_POOL_SIZE",
+        "TEMPLATE_SERVICE_LIMIT_BODY_BYTES",
+        "TEMPLATE_SERVICE_SCHEDULE_VACUUM",
+        "TEMPLATE_SERVICE_DEFAULT_LANGUAGE",
+        "TEMPLATE_SERVICE_CALLBACKS",
+        "TEMPLATE_SERVICE_LOG_LEVEL",
+        "TEMPLATE_SERVICE_REMOTE_CONTROL",
+        "TEMPLATE_SERVICE_LIMIT_RENDER_MEMORY_MB",
+    }
+    assert "postgresql" in wrong["DATABASE_URL"]
+    assert "amqps" in wrong["CELERY_BROKER_URL"]
+    assert "is not set" in wrong["CELERY_RESULT_BACKEND"]
+    assert "five cron fields" in wrong["TEMPLATE_SERVICE_SCHEDULE_VACUUM"]
+    assert "BCP 47" in wrong["TEMPLATE_SERVICE_DEFAULT_LANGUAGE"]
+    assert "INFO" in wrong["TEMPLATE_SERVICE_LOG_LEVEL"]
+
+
+def test_the_start_ends_with_status_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor sees that it failed; Python exits with 1 for an exit code that is text."""
+    monkeypatch.delenv("DATABASE_URL")
+    with pytest.raises(SystemExit) as caught:
+        made()
+    assert isinstance(caught.value.code, str)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"TEMPLATE_SERVICE_VISIBILITY_TIMEOUT": "3400"},
+        {"TEMPLATE_SERVICE_TASK_TIME_LIMIT": "1800"},
+        {"TEMPLATE_SERVICE_MAINTENANCE_TIME_LIMIT": "1800"},
+        {"TEMPLATE_SERVICE_TASK_SOFT_TIME_LIMIT": "30"},
+    ],
+)
+def test_time_limits_must_fit_together(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, str]
+) -> None:
+    """A message that outlives the visibility timeout would be worked on twice."""
+    (words,) = told(monkeypatch, **changed).values()
+    assert PREFIX in words
+
+
+@examples(max_examples=60, deadline=None)
+@given(st.from_regex(r"\Asekret[a-z0-9]{4,12}\Z"), st.sampled_from(sorted(Settings.model_fields)))
+def test_no_value_of_a_wrong_setting_is_shown(secret: str, field: str) -> None:
+    """A URL holds a password, and what was pasted into the wrong variable may be one."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv(environment_name(field), f"[x://{secret}:{secret}@h:[")
+        try:
+            settings = made()
+        except SettingsError as error:
+            assert secret not in str(error)  # noqa: PT017 - some settings take any text
+            assert environment_name(field) in str(error)  # noqa: PT017 - the same
+        else:
+            assert isinstance(getattr(settings, field), str)
+
+
+def test_passwords_are_in_no_repr() -> None:
+    """Settings may be logged."""
+    settings = made()
+    assert "sekret" not in repr(settings)
+    assert "sekret" not in str(settings.model_dump())
+    assert isinstance(settings.database_url, SecretStr)
+
+
+def test_a_setting_that_nobody_knows_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """During a deploy old and new workers share an environment."""
+    monkeypatch.setenv("TEMPLATE_SERVICE_OF_THE_NEXT_VERSION", "1")
+    assert made()
+
+
+def test_explaining_needs_no_environment() -> None:
+    """Settings made in code are explained by the names that operators know."""
+    with pytest.raises(ValidationError) as caught:
+        Settings(database_url="x", db_pool_size=0)
+    words = explain(caught.value)
+    assert "DATABASE_URL: " in words
+    assert "TEMPLATE_SERVICE_DB_POOL_SIZE: " in words
+
+
+def test_the_environment_is_read_once_for_a_process() -> None:
+    """Every part of a worker sees the same settings."""
+    load.cache_clear()
+    try:
+        assert load() is load()
+    finally:
+        load.cache_clear()
+
+
+class TestExampleFile:
+    """``.env.example`` lists every setting with its default and meaning."""
+
+    @pytest.fixture
+    def lines(self, checkout: Path) -> list[str]:
+        """Return the lines of the file."""
+        return (checkout / ".env.example").read_text(encoding="utf-8").splitlines()
+
+    @pytest.fixture
+    def listed(self, lines: list[str]) -> dict[str, str]:
+        """Return names and defaults."""
+        found = (re.fullmatch(r"(?:# ?)?([A-Z][A-Z0-9_]+)=(.*)", line) for line in lines)
+        return {match[1]: match[2].strip("'\"") for match in found if match is not None}
+
+    def test_lists_every_setting_and_no_other(self, listed: dict[str, str]) -> None:
+        """What can be set is found there; what stands there can be set."""
+        names = {environment_name(field) for field in Settings.model_fields}
+        # Where the commands keep their own servers: no setting of a worker.
+        assert set(listed) == names | {DIRECTORY_VARIABLE}
+
+    def test_gives_the_defaults(
+        self, listed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The file as it is makes the settings that there are without it."""
+        plain = made()
+        for field in Settings.model_fields:
+            name = environment_name(field)
+            if name not in ADDRESSES:
+                monkeypatch.setenv(name, listed[name])
+        assert made() == plain
+
+    def test_describes_each_setting(self, lines: list[str]) -> None:
+        """The words of the settings stand above each of them."""
+        words: dict[str, str] = {}
+        comment: list[str] = []
+        for line in lines:
+            match = re.fullmatch(r"(?:# ?)?([A-Z][A-Z0-9_]+)=(.*)", line)
+            if match is not None:
+                words[match[1]] = " ".join(comment)
+                comment = []
+            elif line.startswith("#"):
+                comment.append(line.removeprefix("#").strip())
+            else:
+                comment = []
+        for field, info in Settings.model_fields.items():
+            described: Any = info.description
+            assert described in words[environment_name(field)]

@@ -1,0 +1,227 @@
+"""How the parts are put together: tasks, messages, queues, the beat table, imports."""
+
+import fnmatch
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from pydantic import SecretStr
+
+from tasks.base import SHOWN, Answer, ServiceTask
+from tasks.errors import InvalidMessage
+from tasks.messages.base import Message
+from tests.support.tasks import Tasks
+from worker.queues import CONSUMED, DEAD_LETTERS, QUEUES, ROUTES, QueueName
+from worker.schedule import beat_schedule
+from worker.settings import Settings
+
+NAMES = {
+    "template.create",
+    "template.update",
+    "template.delete",
+    "template.restore",
+    "template.get",
+    "template.list",
+    "version.publish",
+    "version.activate",
+    "version.list",
+    "translation.upsert",
+    "translation.delete",
+    "render.one",
+    "maintenance.vacuum",
+    "maintenance.analyze",
+    "maintenance.purge_templates",
+    "maintenance.prune_versions",
+}
+QUEUE_OF = {
+    "template": "templates",
+    "version": "templates",
+    "translation": "templates",
+    "render": "render",
+    "maintenance": "maintenance",
+}
+LONGEST_TASK_MODULE = 75
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    """Return settings of servers that are not there: nothing here connects."""
+    return Settings(
+        database_url=SecretStr("postgresql://localhost:1/none"),
+        broker_url=SecretStr("redis://localhost:1/0"),
+        result_backend=SecretStr("redis://localhost:1/1"),
+    )
+
+
+@pytest.fixture(scope="module")
+def app(tasks: Tasks) -> Celery:
+    """Return the app with its tasks, as a worker loads them.
+
+    There is one in a process, so it is the one that the tests of tasks use.
+    """
+    tasks.app.finalize()
+    return tasks.app
+
+
+@pytest.fixture(scope="module")
+def own(app: Celery) -> dict[str, ServiceTask]:
+    """Return this service's tasks by name."""
+    return {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
+
+
+def test_the_tasks_are_those_of_the_contract(own: dict[str, ServiceTask]) -> None:
+    """No name is missing, and none is there that nobody documented."""
+    assert set(own) == NAMES
+
+
+def test_every_task_has_a_message_and_words(own: dict[str, ServiceTask]) -> None:
+    """What it takes is a model, and what it does is said in a sentence."""
+    for name, task in own.items():
+        assert isinstance(task, ServiceTask), name
+        assert issubclass(task.message, Message), name
+        assert (task.run.__doc__ or "").strip().endswith("."), name
+        assert name in (task.message.__doc__ or "") or name.startswith("maintenance."), name
+
+
+def test_every_task_goes_to_a_queue_that_is_declared_and_consumed(
+    app: Celery, own: dict[str, ServiceTask]
+) -> None:
+    """A message on a queue that nobody reads waits for ever."""
+    consumed = {queue.name for queue in app.conf.task_queues}
+    for name in own:
+        queue = app.amqp.router.route({}, name)["queue"].name
+        assert queue == QUEUE_OF[name.split(".")[0]]
+        assert queue in consumed
+
+
+def test_queues_are_those_of_the_contract() -> None:
+    """All are declared; dead letters are kept for people and consumed by no worker."""
+    names = {"templates", "render", "render-bulk", "maintenance", "dead-letters"}
+    assert {name.value for name in QueueName} == names
+    assert {queue.name for queue in QUEUES} == {name.value for name in CONSUMED}
+    assert {queue.name for queue in QUEUES} | {DEAD_LETTERS.name} == names
+    assert DEAD_LETTERS.name not in {queue.name for queue in QUEUES}
+
+
+def test_every_route_leads_to_a_declared_queue() -> None:
+    """No task name of the contract is without a route."""
+    declared = {queue.name for queue in QUEUES}
+    assert {route["queue"] for route in ROUTES.values()} == declared
+    for name in NAMES | {"render.batch", "render.preview", "version.diff", "maintenance.backup"}:
+        assert any(fnmatch.fnmatch(name, pattern) for pattern in ROUTES)
+
+
+def test_the_beat_table_holds_registered_tasks_only(
+    own: dict[str, ServiceTask], settings: Settings
+) -> None:
+    """Every entry is a task that exists, with a message that fits, on its own queue."""
+    table = beat_schedule(settings)
+    assert set(table) == {name for name in NAMES if name.startswith("maintenance.")}
+    for name, entry in table.items():
+        assert entry["task"] == name
+        own[name].message.model_validate(entry.get("kwargs", {}))
+        assert entry["options"]["queue"] == QueueName.MAINTENANCE.value
+
+
+def test_each_entry_of_the_beat_table_has_a_setting(settings: Settings) -> None:
+    """An operator moves a run by the setting of its name."""
+    for name, entry in beat_schedule(settings).items():
+        field = f"schedule_{name.removeprefix('maintenance.')}"
+        moved = settings.model_copy(update={field: "59 23 31 12 *"})
+        assert beat_schedule(moved)[name]["schedule"] != entry["schedule"]
+
+
+def test_messages_survive_a_crash_and_are_json(app: Celery) -> None:
+    """What the promises of the contract rest on."""
+    assert app.conf.accept_content == ["json"]
+    assert app.conf.result_accept_content == ["json"]
+    assert app.conf.task_serializer == app.conf.result_serializer == "json"
+    assert app.conf.task_acks_late is True
+    assert app.conf.task_time_limit * 2 < app.conf.broker_transport_options["visibility_timeout"]
+    assert app.conf.task_soft_time_limit < app.conf.task_time_limit
+
+
+def test_positional_arguments_are_refused(own: dict[str, ServiceTask]) -> None:
+    """Keyword arguments are the contract: a new field must not shift the others."""
+    for task in own.values():
+        refused = task.apply(args=("welcome",)).result
+        assert isinstance(refused, InvalidMessage)
+        assert [problem["path"] for problem in refused.details] == ["args"]
+
+
+def test_a_refusal_of_the_worker_is_the_answer(own: dict[str, ServiceTask]) -> None:
+    """What was wrong with a message's headers travels to the task, which does nothing else."""
+    refusal = InvalidMessage.of("the headers of the message do not fit")
+    task = own["template.create"]
+    task.push_request(refusal=refusal)
+    try:
+        with pytest.raises(InvalidMessage) as caught:
+            task.serve((), {})
+    finally:
+        task.pop_request()
+    assert caught.value is refusal
+
+
+@pytest.mark.parametrize(
+    "module", ["templates", "versions", "translations", "render", "maintenance"]
+)
+def test_task_modules_are_wiring(checkout: Path, module: str) -> None:
+    """Read it and you know what a message does; a longer one has logic in it."""
+    lines = (checkout / "tasks" / f"{module}.py").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= LONGEST_TASK_MODULE
+
+
+def test_an_answer_shows_ids_and_sizes_only() -> None:
+    """Celery logs the ``repr`` of an answer and sends it to Flower."""
+    payload = {
+        "template_id": "welcome",
+        "version": "3",
+        "language": "de",
+        "subject": "SEKRET",
+        "body": "SEKRET" * 10,
+        "variables": {"name": "SEKRET"},
+        "translation": {"body": "SEKRET"},
+        "name": "SEKRET",
+        "unused": ["SEKRET"],
+    }
+    shown = repr(Answer(payload))
+    assert shown == "<template_id=welcome version=3 language=de characters=60>"
+
+
+def test_an_answer_never_shows_nested_things() -> None:
+    """A name that is an id in one answer and an object in another is not shown as object."""
+    assert repr(Answer({name: {"a": "SEKRET"} for name in SHOWN})) == "<>"
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "tasks.messages.base",
+        "tasks.messages.templates",
+        "tasks.messages.versions",
+        "tasks.messages.translations",
+        "tasks.messages.render",
+        "tasks.messages.maintenance",
+        "tasks.errors",
+    ],
+)
+def test_a_producer_imports_messages_without_the_service(checkout: Path, module: str) -> None:
+    """Neither Celery nor SQLAlchemy, nor the template engine, comes along."""
+    code = f"import {module}, json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=checkout, capture_output=True, text=True, check=True
+    )
+    loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
+    assert not loaded & {"celery", "kombu", "sqlalchemy", "psycopg", "minijinja", "db", "worker"}
+
+
+def test_public_things_say_what_they_do() -> None:
+    """Each field of a setting has a meaning, which the example file repeats."""
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
+    assert inspect.getdoc(Settings)
