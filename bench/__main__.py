@@ -65,10 +65,9 @@ def measure(messages: int, rounds: int) -> Iterator[Line]:
         tempfile.TemporaryDirectory(prefix="template-service-bench-") as folder,
         stack(Path(folder)) as (local, node),
     ):
-        addresses = local.addresses()
-        producer = Producer(addresses["CELERY_BROKER_URL"], addresses["CELERY_RESULT_BACKEND"])
+        producer = Producer(local.producer())
         templates.publish(producer)
-        database = addresses["DATABASE_URL"]
+        database = local.postgres.url
         templates.fill(database, 1, 99)
         few = pairs(producer, node, messages, rounds, 100)
         yield throughput("render.one / no-op, 100 templates", few, None)

@@ -15,9 +15,9 @@ PATIENCE_SECONDS: Final = 300.0
 class Producer:
     """Sends messages to the stack that is measured."""
 
-    def __init__(self, broker: str, backend: str) -> None:
-        self.app = Celery("bench", broker=broker, backend=backend, set_as_current=False)
-        self._results = self.app.backend.client
+    def __init__(self, app: Celery) -> None:
+        self.app = app
+        self._results = app.backend.client
 
     def call(self, task: str, keywords: dict[str, Any], queue: str = "templates") -> Any:  # noqa: ANN401 - any answer
         """Send a message and return its answer."""

@@ -254,6 +254,4 @@ def _declare(
 
 
 def _content_sha256(message: WriteMessage) -> bytes:
-    # Defaults are left out, so that a field added by a newer worker changes no older message.
-    content = message.model_dump(mode="json", exclude={"idempotency_key"}, exclude_defaults=True)
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()
+    return hashlib.sha256(json.dumps(message.content(), sort_keys=True).encode()).digest()

@@ -114,7 +114,7 @@ class TemplateExists(ServiceError):
     @classmethod
     def named(cls, template_id: str, *, deleted: bool) -> Self:
         """Return the error for ``template_id``."""
-        hint = "it is soft-deleted: template.restore brings it back" if deleted else "it is in use"
+        hint = "it is soft-deleted: template.restore brings it back" if deleted else "choose another one, or update this one"
         return cls.of(
             f"template '{template_id}' exists already",
             [{"path": "template_id", "type": "exists", "message": hint}],

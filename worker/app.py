@@ -47,7 +47,12 @@ def make_app(settings: Settings) -> Celery:
         task_soft_time_limit=settings.task_soft_time_limit,
         task_time_limit=settings.task_time_limit,
         task_annotations={
-            "*": {"Request": "worker.request:Request", "max_retries": settings.max_retries},
+            "*": {
+                "Request": "worker.request:Request",
+                "max_retries": settings.max_retries,
+                # Before the next try of a message whose process was lost, in seconds.
+                "default_retry_delay": settings.retry_backoff,
+            },
             **{
                 name: {
                     "soft_time_limit": settings.maintenance_time_limit - 60,

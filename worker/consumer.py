@@ -12,6 +12,7 @@ from kombu import compression
 
 from tasks.errors import InvalidMessage, Problem
 from worker import dead_letters, envelope
+from worker.handover import Handover
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +22,19 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         refuse_compression()
+        self._handover = Handover()
         super().__init__(*arguments, **options)
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Leave the messages in hand to the next connection."""
+        if self.task_consumer is not None:
+            self._handover.leave(self.task_consumer.channel)
+        super().on_connection_error_after_connected(exc)
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - Celery's arguments
         """Return Celery's handler of messages behind a check of the envelope."""
         handle = super().create_task_handler(*arguments, **options)
+        self._handover.take_over(self.task_consumer.channel)
 
         def checked(message: Any) -> Any:  # noqa: ANN401 - kombu's message
             try:
@@ -38,6 +47,10 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
             return handle(message)
 
         return checked
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
+        """Keep a message that kombu could not unpack."""
+        self._bury(message, "undecodable", "compressed messages are refused")
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
         """Keep a message for a task that this service does not have."""

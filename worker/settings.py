@@ -7,7 +7,7 @@ Settings come from the environment only. ``DATABASE_URL``, ``CELERY_BROKER_URL``
 
 import re
 from functools import lru_cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from celery.schedules import ParseException, crontab
@@ -202,9 +202,6 @@ class Settings(BaseSettings):
         default="",
         description="File that a worker touches every 5 seconds while it takes messages, for "
         "health checks. Empty: none.",
-    )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
-        default="INFO", description="What the commands of template-service log."
     )
 
     @field_validator("database_url")

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, cast, func, select, update
+from sqlalchemy import Numeric, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, load_only
 
 from db.models import TemplateVersion
 
-_WHOLE_NUMBER = r"^[0-9]{1,9}$"
+# A number may be a date and time too; a longer one would leave no room in the column to go on.
+_WHOLE_NUMBER = r"^[0-9]{1,49}$"
 
 
 def find(session: Session, template: UUID, version: str | None) -> TemplateVersion | None:
@@ -29,7 +30,7 @@ def next_number(session: Session, template: UUID) -> str:
     number = func.max(
         cast(
             func.substring(TemplateVersion.version, _WHOLE_NUMBER),
-            Integer,
+            Numeric,
         )
     )
     highest = session.scalar(select(number).where(TemplateVersion.template_id == template))

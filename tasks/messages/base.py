@@ -33,6 +33,13 @@ class WriteMessage(Message):
         description="Names this write; the Celery task id does when it is left out.",
     )
 
+    def content(self) -> dict[str, Any]:
+        """Return what makes two messages with one key the same write.
+
+        Defaults are left out, so that a field added by a newer worker changes no older message.
+        """
+        return self.model_dump(mode="json", exclude={"idempotency_key"}, exclude_defaults=True)
+
 
 class Result(BaseModel):
     """An answer: always a JSON object."""

@@ -1,7 +1,7 @@
 """Messages and results of ``template.*``."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -42,6 +42,10 @@ class UpdateTemplate(WriteMessage):
     description: Description | None = None
     category: Category | None = None
     is_active: bool | None = None
+
+    def content(self) -> dict[str, Any]:
+        """Return what the message names: a null that empties a field is not one left out."""
+        return self.model_dump(mode="json", exclude={"idempotency_key"}, exclude_unset=True)
 
     @model_validator(mode="after")
     def _something_changes(self) -> Self:

@@ -6,7 +6,7 @@ steps, the process's limits bound time and memory.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Self
 
 from minijinja import Environment, TemplateError
@@ -21,6 +21,7 @@ FUEL: Final = 20_000_000
 # Wherever it stands, a comment or raw block too: telling those apart from strings that look like
 # them would take the engine's own lexer, and a mistake in it would switch escaping off.
 _AUTOESCAPE = re.compile(r"\{%[-+]?\s*(autoescape)\b")
+_TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _NAMES_OF_THE_ENGINE = frozenset({"caller", "loop", "self", "super"})
 # The template is at fault whatever the values are.
 _KINDS_OF_THE_SOURCE = frozenset(
@@ -85,7 +86,8 @@ class Engine:
             names = environment.undeclared_variables_in_str(source, nested=True)
         except TemplateError as error:
             raise _explained(error, source, path, {}, ()) from None
-        return sorted(name for name in names if name.split(".")[0] not in self._globals)
+        own = {name for name in names if name.split(".")[0] not in self._globals}
+        return sorted(_without_methods(own, source))
 
     def body(self, source: str, path: str, values: Mapping[str, Any], *, html: bool) -> str:
         """Return a rendered body.
@@ -142,6 +144,17 @@ class Engine:
             raise SourceError(Code.VARIABLES_INVALID, message, problem) from None
 
 
+def _without_methods(names: Iterable[str], source: str) -> set[str]:
+    """Return ``names`` with ``user.name`` for the ``user.name.upper`` that the source calls."""
+    tags = "\n".join(_TAG.findall(source))
+    found = set()
+    for name in names:
+        parent, _, _ = name.rpartition(".")
+        call = r"\b" + r"\s*\.\s*".join(re.escape(step) for step in name.split(".")) + r"\s*\("
+        found.add(parent if parent and re.search(call, tags) else name)
+    return found
+
+
 def _environment(*, escapes: bool) -> Environment:
     environment = Environment(
         debug=False,  # else values stand in error messages
@@ -188,6 +201,9 @@ def _explained(
     place = len(raw[:start].decode(errors="ignore")) if start is not None else None
     if error.kind == "OutOfFuel":
         return SourceError.limit(path, f"more than {FUEL} engine steps")
+    if "panic during rendering" in (error.detail or error.message):
+        # Its words are of no use: a Rust file, and a pointer that is null for want of memory.
+        return SourceError.limit(path, "the template engine gave up, as it does without memory")
     if error.detail == "recursion limit exceeded":
         return SourceError.limit(path, "nested too deeply")
     if error.kind == "UndefinedError":
@@ -197,7 +213,8 @@ def _explained(
         message = f"no value for {shown}" if shown else "a value is missing"
         problem = _placed(path, "undefined", message, source, place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
-    of_source = error.kind in _KINDS_OF_THE_SOURCE
+    # No JSON value can be called, so that a call of one is a function that there is not.
+    of_source = error.kind in _KINDS_OF_THE_SOURCE or (error.detail or "").endswith("not callable")
     message = _without_values(error)
     kind = re.sub(r"(?<!^)(?=[A-Z])", "_", error.kind).lower()
     problem = _placed(path, kind, message, source, place)

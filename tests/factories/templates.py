@@ -24,6 +24,6 @@ def created(caller: Caller, **keywords: Any) -> str:
 
 def published(caller: Caller, body: str = "<p>Dear {{ name }}</p>", **keywords: Any) -> str:
     """Create a template with one version and return its id."""
-    template = created(caller, **{"type": keywords.pop("type", "email")})
+    template = created(caller, type=keywords.pop("type", "email"))
     caller.call("version.publish", {"template_id": template, "body": body} | keywords)
     return template

@@ -83,6 +83,11 @@ class Producer:
         timeout = options.pop("timeout", 30)
         return self.answer(self.send(task, keywords, **options), timeout)
 
+    def waiting(self, queue: str) -> int:
+        """Return how many messages wait on a queue."""
+        with self.app.connection_for_read() as connection:
+            return int(connection.default_channel.client.llen(queue))
+
     def close(self) -> None:
         """Close the connections."""
         self.backend.close()

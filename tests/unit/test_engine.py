@@ -408,6 +408,9 @@ class TestSyntaxErrors:
         ("{% with a = b %}{{ a }}{% endwith %}", ["b"]),
         ("{% raw %}{{ a }}{% endraw %}{# {{ b }} #}", []),
         ("{% block b %}{{ a }}{% endblock %}{{ self.b() }}", ["a"]),
+        ("{{ name.upper() }}{{ user.mail . split ('@') }}{{ x.y }}", ["name", "user.mail", "x.y"]),
+        ("{% for k, v in order.items() %}{{ k }}{% endfor %}", ["order"]),
+        ("{{ user.name }} user.name (as you wrote it)", ["user.name"]),
         ("no placeholder", []),
     ],
 )

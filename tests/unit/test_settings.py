@@ -120,7 +120,6 @@ def test_every_wrong_setting_is_named_in_one_answer(monkeypatch: pytest.MonkeyPa
         TEMPLATE_SERVICE_SCHEDULE_VACUUM="every sekret",
         TEMPLATE_SERVICE_DEFAULT_LANGUAGE="english",
         TEMPLATE_SERVICE_CALLBACKS="(sekret",
-        TEMPLATE_SERVICE_LOG_LEVEL="LOUD",
         TEMPLATE_SERVICE_REMOTE_CONTROL="perhaps",
         TEMPLATE_SERVICE_LIMIT_RENDER_MEMORY_MB="1",
     )
@@ -133,7 +132,6 @@ def test_every_wrong_setting_is_named_in_one_answer(monkeypatch: pytest.MonkeyPa
         "TEMPLATE_SERVICE_SCHEDULE_VACUUM",
         "TEMPLATE_SERVICE_DEFAULT_LANGUAGE",
         "TEMPLATE_SERVICE_CALLBACKS",
-        "TEMPLATE_SERVICE_LOG_LEVEL",
         "TEMPLATE_SERVICE_REMOTE_CONTROL",
         "TEMPLATE_SERVICE_LIMIT_RENDER_MEMORY_MB",
     }
@@ -142,7 +140,6 @@ def test_every_wrong_setting_is_named_in_one_answer(monkeypatch: pytest.MonkeyPa
     assert "is not set" in wrong["CELERY_RESULT_BACKEND"]
     assert "five cron fields" in wrong["TEMPLATE_SERVICE_SCHEDULE_VACUUM"]
     assert "BCP 47" in wrong["TEMPLATE_SERVICE_DEFAULT_LANGUAGE"]
-    assert "INFO" in wrong["TEMPLATE_SERVICE_LOG_LEVEL"]
 
 
 def test_the_start_ends_with_status_1(monkeypatch: pytest.MonkeyPatch) -> None:

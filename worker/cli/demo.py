@@ -49,17 +49,13 @@ def demo() -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="demo-", dir=home) as folder:
             click.echo("Starting PostgreSQL, Valkey and a worker …")
-            with LocalStack(
-                private_directory(home / folder), beat=False, flower=False, die_with_parent=True
-            ) as stack:
-                addresses = stack.addresses()
-                _show(
-                    Celery(
-                        broker=addresses["CELERY_BROKER_URL"],
-                        backend=addresses["CELERY_RESULT_BACKEND"],
-                        set_as_current=False,
-                    )
-                )
+            with (
+                LocalStack(
+                    private_directory(home / folder), beat=False, flower=False, die_with_parent=True
+                ) as stack,
+                stack.producer() as producer,
+            ):
+                _show(producer)
     except LocalServerError as error:
         raise click.ClickException(str(error)) from error
     click.echo("\nStopped; nothing is left running.")

@@ -237,6 +237,15 @@ class LocalStack:
         """The file to source in a shell for :meth:`environment`."""
         return self.directory / "env"
 
+    def producer(self) -> Celery:
+        """Return a Celery app that sends to this stack, with none of the service's code."""
+        addresses = self.addresses()
+        app = Celery(backend=addresses["CELERY_RESULT_BACKEND"], set_as_current=False)
+        # Not as an argument: CELERY_BROKER_URL, which may name another broker, wins over that.
+        broker = addresses["CELERY_BROKER_URL"]
+        app.conf.update(broker_read_url=broker, broker_write_url=broker)
+        return app
+
     def addresses(self) -> dict[str, str]:
         """Return the variables that tell the service where its servers are, with passwords."""
         return {
@@ -369,10 +378,7 @@ class LocalStack:
 
     def _worker_answers(self, name: str) -> bool:
         node = _node(name)
-        # Not the service's own app: that one reads the settings of this process.
-        with Celery(set_as_current=False) as app:
-            # Not as an argument: CELERY_BROKER_URL, which may name another broker, wins over that.
-            app.conf.update(broker_read_url=self.valkey.url, broker_write_url=self.valkey.url)
+        with self.producer() as app:
             try:
                 replies = app.control.ping(destination=[node], timeout=PING_TIMEOUT)
             except (OperationalError, redis.RedisError, OSError):

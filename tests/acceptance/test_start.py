@@ -1,0 +1,112 @@
+"""A worker that cannot start says which setting or server it was, and ends with a status."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from worker.local import LocalStack
+from worker.local.server import free_port
+
+SECRET = "pass-word-that-nobody-may-see"  # noqa: S105 - of no server
+
+
+def start(
+    checkout: Path, stack: LocalStack, changes: Mapping[str, str | None]
+) -> subprocess.CompletedProcess[str]:
+    """Start a worker with changed settings and wait for its end."""
+    environment: dict[str, str] = stack.environment() | {"TEMPLATE_SERVICE_START_TIMEOUT": "1"}
+    for name, value in changes.items():
+        if value is None:
+            environment.pop(name)
+        else:
+            environment[name] = value
+    return subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "worker", "worker", "--pool=solo"],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param({"DATABASE_URL": None}, ["DATABASE_URL: is not set"], id="no database"),
+        pytest.param(
+            {"DATABASE_URL": f"mysql://u:{SECRET}@127.0.0.1/x", "CELERY_BROKER_URL": "nonsense"},
+            ["DATABASE_URL", "postgresql", "CELERY_BROKER_URL", "rediss"],
+            id="two wrong URLs",
+        ),
+        pytest.param(
+            {"TEMPLATE_SERVICE_DB_POOL_SIZE": "many", "TEMPLATE_SERVICE_SCHEDULE_VACUUM": "daily"},
+            ["TEMPLATE_SERVICE_DB_POOL_SIZE", "integer", "TEMPLATE_SERVICE_SCHEDULE_VACUUM"],
+            id="a number and a schedule",
+        ),
+        pytest.param(
+            {"TEMPLATE_SERVICE_VISIBILITY_TIMEOUT": "60"},
+            ["TEMPLATE_SERVICE_VISIBILITY_TIMEOUT"],
+            id="limits that do not fit",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    checkout: Path, servers: LocalStack, changes: dict[str, str | None], told: list[str]
+) -> None:
+    """All wrong ones at once, with what was expected, and without their values."""
+    ended = start(checkout, servers, changes)
+    assert ended.returncode != 0
+    for words in told:
+        assert words in ended.stderr
+    assert SECRET not in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_servers_that_are_away_are_named(checkout: Path, servers: LocalStack) -> None:
+    """Database, broker and result backend, all in one answer."""
+    away = f"127.0.0.1:{free_port()}"
+    changes: dict[str, str | None] = {
+        "DATABASE_URL": f"postgresql://u:{SECRET}@{away}/x",
+        "CELERY_BROKER_URL": f"redis://:{SECRET}@{away}/0",
+        "CELERY_RESULT_BACKEND": f"redis://:{SECRET}@{away}/1",
+    }
+    ended = start(checkout, servers, changes)
+    assert ended.returncode != 0
+    for name in changes:
+        assert f"{name}: " in ended.stderr
+    assert SECRET not in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("server", ["DATABASE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"])
+def test_a_wrong_password_is_told_and_not_shown(
+    checkout: Path, servers: LocalStack, server: str
+) -> None:
+    """The server's setting is named."""
+    address = servers.addresses()[server]
+    password = servers.postgres.password if "post" in address else servers.valkey.password
+    ended = start(checkout, servers, {server: address.replace(password, SECRET)})
+    assert ended.returncode != 0
+    assert f"{server}: " in ended.stderr
+    assert SECRET not in ended.stdout + ended.stderr
+
+
+def test_a_database_without_tables_is_told_how_to_get_them(
+    checkout: Path, servers: LocalStack
+) -> None:
+    """The answer is the command."""
+    with psycopg.connect(servers.postgres.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE empty")
+    try:
+        ended = start(checkout, servers, {"DATABASE_URL": servers.postgres.url_of("empty")})
+    finally:
+        with psycopg.connect(servers.postgres.url, autocommit=True) as connection:
+            connection.execute("DROP DATABASE empty")
+    assert ended.returncode != 0
+    assert "alembic upgrade head" in ended.stderr
