@@ -1,14 +1,15 @@
 """The yardstick: Celery as it comes, with this service's settings and a task that does nothing."""
 
+from celery import Celery
 from kombu import Queue
 
 from bench.producer import NOOP_QUEUE, NOOP_TASK
-from worker.app import make_app
+from worker.celery_settings import celery_settings
 from worker.settings import load
 
-app = make_app(load())
+app = Celery("noop")
+app.conf.update(celery_settings(load()))
 app.conf.update(
-    include=(),
     # Celery's own consumer and request class: what they cost less is held against this service.
     task_annotations={},
     worker_consumer="celery.worker.consumer:Consumer",

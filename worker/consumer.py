@@ -5,16 +5,20 @@ Celery's own consumer logs such a message with its body and lets it go, or ends 
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from celery.worker import consumer
 from kombu import compression
+from kombu.common import ignore_errors
 
 from tasks.errors import InvalidMessage, Problem
 from worker import dead_letters, envelope
 from worker.handover import Handover
 
 logger = logging.getLogger(__name__)
+
+EVENT_SECONDS: Final = 0.1
+"""How long an event waits for others, unless there are enough of them before."""
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no types
@@ -23,7 +27,23 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         refuse_compression()
         self._handover = Handover()
+        self._sending: Any = None
         super().__init__(*arguments, **options)
+
+    def on_send_event_buffered(self) -> None:
+        """Send the events of a moment together.
+
+        Celery publishes after every turn of its loop, with a round trip each time: a third of the
+        main process's work when it is busy.
+        """
+        if self.hub is not None and self._sending is None:
+            self._sending = self.hub.call_later(EVENT_SECONDS, self._send_events)
+
+    def shutdown(self) -> None:
+        """Send the last events before the connection goes."""
+        with ignore_errors(self.connection):
+            self._flush_events()
+        super().shutdown()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Leave the messages in hand to the next connection."""
@@ -35,6 +55,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         """Return Celery's handler of messages behind a check of the envelope."""
         handle = super().create_task_handler(*arguments, **options)
         self._handover.take_over(self.task_consumer.channel)
+        # Celery cancels the timers of a connection that was lost.
+        self._sending = None
 
         def checked(message: Any) -> Any:  # noqa: ANN401 - kombu's message
             try:
@@ -59,6 +81,10 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
         """Keep a message that Celery refuses."""
         self._bury(message, "malformed", "not a message of Celery's protocol 2")
+
+    def _send_events(self) -> None:
+        self._sending = None
+        self._flush_events()
 
     def _bury(self, message: Any, kind: str, told: str) -> None:  # noqa: ANN401 - kombu's message
         problem: Problem = {"path": "", "type": kind, "message": told}

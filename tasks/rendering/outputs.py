@@ -11,7 +11,7 @@ SUBJECT_CHARACTERS: Final = 998  # RFC 5322, section 2.1.1: the longest line of 
 HTML_TYPES = frozenset({"email", "in_app", "partial"})
 
 _LINE_BREAKS = re.compile("[\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029 ]+")
-_INVISIBLE = re.compile(f"[\x00-\x08\x0e-\x1f\x7f-\x9f{BIDI_CONTROLS}]")
+_INVISIBLE = re.compile(f"[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f{BIDI_CONTROLS}]")
 
 
 def one_line(text: str) -> str:
@@ -19,7 +19,8 @@ def one_line(text: str) -> str:
 
     Line breaks, tabs and runs of spaces become one space; controls and bidi controls go.
     """
-    return _INVISIBLE.sub("", _LINE_BREAKS.sub(" ", text)).strip()
+    # First what goes: between two spaces it would leave both.
+    return _LINE_BREAKS.sub(" ", _INVISIBLE.sub("", text)).strip()
 
 
 def without_nul(text: str) -> str:

@@ -32,6 +32,7 @@ def test_a_subject_is_one_line_whatever_the_text(text: str) -> None:
 
 @QUICK
 @given(SOME_TEXT)
+@example("a\r\b\rb")
 def test_making_one_line_twice_changes_nothing_more(text: str) -> None:
     """The rules leave nothing behind that they would change."""
     assert one_line(one_line(text)) == one_line(text)

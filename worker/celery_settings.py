@@ -1,0 +1,100 @@
+"""What Celery is told: connections, acknowledgement, limits, queues, events."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from worker.queues import QUEUES, ROUTES, QueueName
+from worker.schedule import beat_schedule
+from worker.settings import Settings
+
+
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """Return Celery's settings (https://docs.celeryq.dev/en/stable/userguide/configuration.html)."""
+    return dict(
+        **_connections(settings),
+        # JSON only, and only what a message's model accepts of it.
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        result_accept_content=["json"],
+        result_expires=settings.result_expires,
+        # Arguments would be stored beside results, and they hold what recipients are called.
+        result_extended=False,
+        task_queues=QUEUES,
+        task_default_queue=QueueName.TEMPLATES.value,
+        task_routes=ROUTES,
+        # A message is acknowledged once its answer is stored: a crash means again, never lost.
+        task_acks_late=True,
+        task_acks_on_failure_or_timeout=True,
+        task_reject_on_worker_lost=False,
+        # Tried again with a count instead of without end; see worker.request for what comes after.
+        task_retry_on_worker_lost=True,
+        worker_prefetch_multiplier=settings.prefetch,
+        task_soft_time_limit=settings.task_soft_time_limit,
+        task_time_limit=settings.task_time_limit,
+        task_annotations={
+            "*": {
+                "Request": "worker.request:Request",
+                "max_retries": settings.max_retries,
+                # Before the next try of a message whose process was lost, in seconds.
+                "default_retry_delay": settings.retry_backoff,
+            },
+            **{
+                name: {
+                    "soft_time_limit": settings.maintenance_time_limit - 60,
+                    "time_limit": settings.maintenance_time_limit,
+                }
+                for name in beat_schedule(settings)
+            },
+        },
+        worker_consumer="worker.consumer:Consumer",
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_soft_shutdown_timeout=10,
+        worker_enable_soft_shutdown_on_idle=True,
+        worker_enable_remote_control=settings.remote_control,
+        # Flower shows what these events tell: ids, sizes and codes.
+        worker_send_task_events=True,
+        task_send_sent_event=False,
+        worker_hijack_root_logger=True,
+        timezone="UTC",
+        enable_utc=True,
+        beat_schedule=beat_schedule(settings),
+        beat_schedule_filename=settings.beat_schedule_file,
+    )
+
+
+def _connections(settings: Settings) -> dict[str, object]:
+    """Return broker and result backend, with time-outs that notice a peer that vanished."""
+    silent: dict[str, object] = {
+        "socket_timeout": settings.socket_timeout,
+        "socket_connect_timeout": settings.socket_timeout,
+        "health_check_interval": settings.socket_timeout,
+        "socket_keepalive": True,
+    }
+    broker = settings.broker_url.get_secret_value()
+    options: dict[str, object] = {"confirm_publish": True}
+    if urlsplit(broker).scheme in {"redis", "rediss", "sentinel"}:
+        options = silent | {
+            "visibility_timeout": settings.visibility_timeout,
+            # How often, in polls, and for how long, in seconds, one worker looks for messages
+            # whose visibility timeout has passed; the lock outlives a worker that was killed.
+            "unacked_restore_limit": 1000,
+            "unacked_mutex_expire": 60,
+        }
+    return {
+        "broker_url": broker,
+        "broker_transport_options": options,
+        # A worker outlives its broker's restarts. At the start worker.signals has looked already.
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_connection_timeout": settings.socket_timeout,
+        "result_backend": settings.result_backend.get_secret_value(),
+        "result_backend_transport_options": silent,
+        "redis_socket_timeout": settings.socket_timeout,
+        "redis_socket_connect_timeout": settings.socket_timeout,
+        "redis_backend_health_check_interval": settings.socket_timeout,
+        "redis_socket_keepalive": True,
+        "redis_retry_on_timeout": True,
+        "result_backend_always_retry": True,
+        "result_backend_max_retries": 10,
+    }
