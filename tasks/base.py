@@ -147,7 +147,9 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
     def _later(self, process: Runtime, awaited: str) -> Any:  # noqa: ANN401 - Celery ships no types
         """Return the exception that has the message tried again, or told ``unavailable``."""
         policy = process.configuration.retry
-        seconds = min(policy.longest, policy.backoff * 2**self.request.retries)
+        # The count comes in a header, so it may be any number.
+        tries = min(max(self.request.retries, 0), policy.most)
+        seconds = min(policy.longest, policy.backoff * 2**tries)
         error = Unavailable.of(
             f"{awaited} did not answer in {policy.most + 1} tries",
             [{"path": "", "type": "unavailable", "message": "the message may be sent again"}],

@@ -114,7 +114,9 @@ class TemplateExists(ServiceError):
     @classmethod
     def named(cls, template_id: str, *, deleted: bool) -> Self:
         """Return the error for ``template_id``."""
-        hint = "it is soft-deleted: template.restore brings it back" if deleted else "choose another one, or update this one"
+        hint = "choose another one, or template.update this one"
+        if deleted:
+            hint = "it is soft-deleted: template.restore brings it back"
         return cls.of(
             f"template '{template_id}' exists already",
             [{"path": "template_id", "type": "exists", "message": hint}],
