@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks import runtime
 from tests.support.producer import Producer
 from tests.support.tasks import Tasks
 from worker.local import LocalStack
@@ -35,16 +36,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 @pytest.fixture(scope="session")
 def tasks(servers: LocalStack) -> Iterator[Tasks]:
     """All tasks in this process, on the database of ``servers``."""
-    from celery import Celery
-
-    from tasks import runtime
-
     with pytest.MonkeyPatch.context() as patch:
         for name, value in (servers.addresses() | QUICK).items():
             patch.setenv(name, value)
-        from worker.app import app
+        from worker.app import app  # noqa: PLC0415 - its settings come from the environment
 
-        assert isinstance(app, Celery)
         app.loader.import_default_modules()
     # The settings are read by now; left in the environment, CELERY_BROKER_URL would win over the
     # broker of every other Celery app in this process.
@@ -70,7 +66,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 @pytest.fixture(scope="session")
 def producer(stack: LocalStack) -> Iterator[Producer]:
-    """A producer on the broker of ``stack``."""
+    """Give a producer on the broker of ``stack``."""
     addresses = stack.addresses()
     producer = Producer(addresses["CELERY_BROKER_URL"], addresses["CELERY_RESULT_BACKEND"])
     yield producer
@@ -79,7 +75,7 @@ def producer(stack: LocalStack) -> Iterator[Producer]:
 
 @pytest.fixture(scope="session")
 def checkout() -> Path:
-    """The folder of the repository."""
+    """Return the folder of the repository."""
     return Path(__file__).resolve().parent.parent
 
 

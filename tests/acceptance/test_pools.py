@@ -90,6 +90,8 @@ def test_no_render_process_outlives_its_worker(pool_stack: LocalStack) -> None:
         if child.pid not in renderers and child.is_running():
             child.send_signal(signal.SIGKILL)
     assert wait_until(lambda: not any(psutil.pid_exists(pid) for pid in renderers), 20)
+    # Only now does the fixture below see that it has ended.
+    assert wait_until(lambda: not worker.running, 20)
 
 
 @pytest.fixture(autouse=True)

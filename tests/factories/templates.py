@@ -16,13 +16,17 @@ def template_id(prefix: str = "welcome") -> str:
     return f"{prefix}-{uuid.uuid4().hex}"
 
 
-def created(caller: Caller, **keywords: Any) -> str:
+def created(caller: Caller, **keywords: Any) -> str:  # noqa: ANN401 - a message's keywords
     """Create a template and return its id."""
     message = {"template_id": template_id(), "name": "Welcome", "type": "email"} | keywords
     return str(caller.call("template.create", message)["template_id"])
 
 
-def published(caller: Caller, body: str = "<p>Dear {{ name }}</p>", **keywords: Any) -> str:
+def published(
+    caller: Caller,
+    body: str = "<p>Dear {{ name }}</p>",
+    **keywords: Any,  # noqa: ANN401 - a message's keywords
+) -> str:
     """Create a template with one version and return its id."""
     template = created(caller, type=keywords.pop("type", "email"))
     caller.call("version.publish", {"template_id": template, "body": body} | keywords)
