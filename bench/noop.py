@@ -7,10 +7,12 @@ from bench.producer import NOOP_QUEUE, NOOP_TASK
 from worker.celery_settings import celery_settings
 from worker.settings import load
 
+settings = load()
 app = Celery("noop")
-app.conf.update(celery_settings(load()))
+app.conf.update(celery_settings(settings))
 app.conf.update(
-    # Celery's own consumer and request class: what they cost less is held against this service.
+    # Celery's own classes: what they cost less is held against this service.
+    result_backend=settings.result_backend.get_secret_value(),
     task_annotations={},
     worker_consumer="celery.worker.consumer:Consumer",
     task_queues=[Queue(NOOP_QUEUE, routing_key=NOOP_QUEUE)],
