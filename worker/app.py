@@ -5,7 +5,7 @@ from celery import Celery
 from db.session import Database
 from tasks import runtime
 from tasks.runtime import Configuration, Housekeeping, RetryPolicy
-from worker import signals
+from worker import signals, transport
 from worker.celery_settings import celery_settings
 from worker.settings import Settings, load
 
@@ -20,6 +20,7 @@ TASKS = (
 
 def make_app(settings: Settings) -> Celery:
     """Return the app with all its tasks; nothing is connected yet."""
+    transport.register()
     app = Celery("template-service", include=TASKS)
     app.conf.update(celery_settings(settings))
     app.steps["consumer"].add("worker.heartbeat:Heartbeat")

@@ -9,6 +9,7 @@ from celery.signals import (
     worker_init,
     worker_process_init,
     worker_process_shutdown,
+    worker_ready,
     worker_shutdown,
 )
 
@@ -31,9 +32,12 @@ def connect(settings: Settings) -> None:
             sys.stderr.flush()
             raise SystemExit(1) from None
 
+    # Each message has a line when it is done; another when it is received doubles the log.
+    logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
     # weak: nobody else keeps the closure.
     worker_init.connect(refuse_a_start_that_cannot_work, weak=False)
     worker_process_init.connect(_begin)
+    worker_ready.connect(_ready)
     worker_process_shutdown.connect(_end)
     worker_shutdown.connect(_end)
 
@@ -42,6 +46,10 @@ def _begin(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
     _spare_the_collector()
     # The first message should not wait for the render process to start.
     runtime.current().renderer.start()
+
+
+def _ready(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
+    _spare_the_collector()
 
 
 def _end(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments

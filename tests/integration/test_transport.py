@@ -1,0 +1,63 @@
+"""One client for each channel's pool."""
+
+from collections.abc import Iterator
+
+import pytest
+from kombu import Connection
+from kombu.transport import TRANSPORT_ALIASES, redis
+
+from worker.local import LocalStack
+from worker.transport import ALIASES, Channel, SentinelTransport, Transport
+
+
+@pytest.fixture
+def channel(servers: LocalStack) -> Iterator[Channel]:
+    """Give a channel of this service's transport."""
+    with Connection(servers.valkey.url_of(3), transport=Transport) as connection:
+        yield connection.channel()
+
+
+def test_a_channel_keeps_its_client(channel: Channel) -> None:
+    """Each use of a connection gets the same one."""
+    with channel.conn_or_acquire() as first, channel.conn_or_acquire() as second:
+        assert first is second
+
+
+def test_a_client_that_is_given_is_used(channel: Channel) -> None:
+    """As kombu's own channel does."""
+    given = object()
+    with channel.conn_or_acquire(given) as used:
+        assert used is given
+
+
+def test_after_a_lost_connection_there_is_a_new_client(channel: Channel) -> None:
+    """The old one would use the pool that was closed."""
+    with channel.conn_or_acquire() as first:
+        pass
+    channel._disconnect_pools()
+    with channel.conn_or_acquire() as second:
+        assert second is not first
+
+
+def test_every_scheme_of_redis_is_covered() -> None:
+    """The names that kombu has for its Redis transports are those that are replaced."""
+    assert set(ALIASES) == {
+        name
+        for name, path in TRANSPORT_ALIASES.items()
+        if path.startswith(("kombu.transport.redis", "worker.transport"))
+    }
+    assert issubclass(SentinelTransport.Channel, redis.SentinelChannel)
+
+
+def test_messages_go_there_and_back(channel: Channel, servers: LocalStack) -> None:
+    """Taken, noted as taken, and forgotten when acknowledged."""
+    connection = channel.connection.client
+    with connection.SimpleQueue("there-and-back") as queue:
+        queue.put({"n": 1})
+        message = queue.get(timeout=5)
+        assert message.payload == {"n": 1}
+        assert channel.client is not None
+        with channel.conn_or_acquire() as client:
+            assert client.hlen("unacked") == 1
+            message.ack()
+            assert client.hlen("unacked") == 0
