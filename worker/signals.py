@@ -59,7 +59,8 @@ def _end(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
 def _spare_the_collector() -> None:
     """Leave what was imported out of every garbage collection to come.
 
-    A worker holds some 200,000 objects that never go away; a full collection looks at each.
+    After its imports a worker holds 120,000 objects that the collector would look at each time and
+    that never go away (``len(gc.get_objects())``).
     """
     gc.collect()
     gc.freeze()
