@@ -8,28 +8,15 @@ import pytest
 
 from tasks import runtime
 from tests.support.producer import Producer
+from tests.support.stacks import QUICK, small_stack
 from tests.support.tasks import Tasks
 from worker.local import LocalStack
-
-# Short tries, so that a test of a server that is away need not wait for a minute.
-QUICK = {
-    "TEMPLATE_SERVICE_RETRY_BACKOFF": "0.2",
-    "TEMPLATE_SERVICE_RETRY_BACKOFF_MAX": "1",
-}
 
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """PostgreSQL, migrated, and Valkey; no worker."""
-    stack = LocalStack(
-        tmp_path_factory.mktemp("servers"),
-        workers=0,
-        beat=False,
-        flower=False,
-        durable=False,
-        die_with_parent=True,
-    )
-    with stack:
+    with small_stack(tmp_path_factory.mktemp("servers"), workers=0) as stack:
         yield stack
 
 
@@ -51,26 +38,15 @@ def tasks(servers: LocalStack) -> Iterator[Tasks]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """PostgreSQL, Valkey and two real workers of two processes each."""
-    stack = LocalStack(
-        tmp_path_factory.mktemp("stack"),
-        workers=2,
-        beat=False,
-        flower=False,
-        durable=False,
-        die_with_parent=True,
-        environment=QUICK,
-    )
-    with stack:
+    with small_stack(tmp_path_factory.mktemp("stack"), workers=2) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
 def producer(stack: LocalStack) -> Iterator[Producer]:
     """Give a producer on the broker of ``stack``."""
-    addresses = stack.addresses()
-    producer = Producer(addresses["CELERY_BROKER_URL"], addresses["CELERY_RESULT_BACKEND"])
-    yield producer
-    producer.close()
+    with Producer.of(stack) as producer:
+        yield producer
 
 
 @pytest.fixture(scope="session")

@@ -33,8 +33,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
     def on_send_event_buffered(self) -> None:
         """Send the events of a moment together.
 
-        Celery publishes after every turn of its loop, with a round trip each time: a third of the
-        main process's work when it is busy.
+        Celery publishes after every turn of its loop, with a round trip each time; ADR 7 has what
+        that costs a busy main process.
         """
         if self.hub is not None and self._sending is None:
             self._sending = self.hub.call_later(EVENT_SECONDS, self._send_events)

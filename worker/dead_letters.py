@@ -4,8 +4,6 @@ import base64
 import json
 from typing import Any
 
-from kombu.utils.encoding import bytes_to_str
-
 from worker.queues import DEAD_LETTERS
 
 
@@ -16,6 +14,7 @@ def keep(app: Any, message: Any, reason: str) -> None:  # noqa: ANN401 - Celery 
     ``content_encoding``, ``delivery_info`` and ``body`` in base64.
     """
     body = message.body
+    raw = body if isinstance(body, bytes) else str(body).encode("utf-8", "surrogatepass")
     letter = {
         "reason": reason,
         "headers": message.headers,
@@ -25,11 +24,7 @@ def keep(app: Any, message: Any, reason: str) -> None:  # noqa: ANN401 - Celery 
         "content_type": message.content_type,
         "content_encoding": message.content_encoding,
         "delivery_info": message.delivery_info,
-        "body": bytes_to_str(
-            base64.b64encode(
-                body if isinstance(body, bytes) else str(body).encode("utf-8", "surrogatepass")
-            )
-        ),
+        "body": base64.b64encode(raw).decode(),
     }
     with app.producer_pool.acquire(block=True) as producer:
         producer.publish(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.compose import command_of, load
+from tests.support.stacks import small_stack
 from worker.local import LocalStack
 from worker.local.processes import wait_until
 
@@ -20,16 +21,8 @@ VARIABLE = "TEMPLATE_SERVICE_HEARTBEAT_FILE"
 def heartbeat(tmp_path: Path) -> Iterator[tuple[LocalStack, Path]]:
     """Give a worker that runs, and its heartbeat file."""
     file = tmp_path / "heartbeat"
-    stack = LocalStack(
-        tmp_path / "stack",
-        beat=False,
-        flower=False,
-        concurrency=1,
-        durable=False,
-        die_with_parent=True,
-        environment={VARIABLE: str(file)},
-    )
-    with stack:
+    environment = {VARIABLE: str(file)}
+    with small_stack(tmp_path / "stack", concurrency=1, environment=environment) as stack:
         yield stack, file
 
 

@@ -106,7 +106,7 @@ def test_one_message_delivered_ten_times_makes_one_version(
     results = [producer.send("version.publish", message, task_id=task_id) for _ in range(10)]
     answers = [producer.answer(result) for result in results]
     # Behind the ten in the same queue: when it is answered, all of them have been taken.
-    versions = producer.call("version.list", {"template_id": template})["versions"]
+    versions = templates.versions(producer, template)
     assert [version["version"] for version in versions] == ["1"]
     assert all(answer == answers[0] for answer in answers)
     assert _records(stack, task_id) == 1
@@ -119,7 +119,7 @@ def test_ten_messages_with_one_key_get_ten_equal_answers(producer: Producer) -> 
     results = [producer.send("version.publish", message) for _ in range(10)]
     answers = [producer.answer(result) for result in results]
     assert all(answer == answers[0] for answer in answers)
-    versions = producer.call("version.list", {"template_id": template})["versions"]
+    versions = templates.versions(producer, template)
     assert len(versions) == 1
 
 

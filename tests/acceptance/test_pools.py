@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from tests.conftest import QUICK
 from tests.factories import templates
 from tests.support.producer import Producer, RefusedError
+from tests.support.stacks import small_stack
 from worker.local import LocalStack
 from worker.local.processes import wait_until
 
@@ -21,26 +21,15 @@ def pool_stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LocalStack]:
     """Give a stack whose one worker uses that pool."""
-    stack = LocalStack(
-        tmp_path_factory.mktemp(request.param),
-        beat=False,
-        flower=False,
-        pool=request.param,
-        durable=False,
-        die_with_parent=True,
-        environment=QUICK,
-    )
-    with stack:
+    with small_stack(tmp_path_factory.mktemp(request.param), pool=request.param) as stack:
         yield stack
 
 
 @pytest.fixture
 def pool_producer(pool_stack: LocalStack) -> Iterator[Producer]:
     """Give a producer on that stack's broker."""
-    addresses = pool_stack.addresses()
-    producer = Producer(addresses["CELERY_BROKER_URL"], addresses["CELERY_RESULT_BACKEND"])
-    yield producer
-    producer.close()
+    with Producer.of(pool_stack) as producer:
+        yield producer
 
 
 def render_processes(stack: LocalStack) -> set[int]:

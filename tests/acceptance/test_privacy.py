@@ -13,6 +13,7 @@ from celery import Celery
 
 from tests.factories import templates
 from tests.support.producer import Producer
+from tests.support.stacks import small_stack
 from worker.local import LocalStack
 from worker.local.processes import wait_until
 
@@ -106,9 +107,7 @@ def test_no_value_or_rendered_text_is_in_logs_or_events(
 def test_flower_shows_ids_and_no_values(tmp_path: Path) -> None:
     """Its list of tasks and the page of each task work, and hold none of the producer's words."""
     secret = f"secret-{uuid.uuid4().hex}"
-    with LocalStack(tmp_path, beat=False, durable=False, die_with_parent=True) as stack:
-        addresses = stack.addresses()
-        producer = Producer(addresses["CELERY_BROKER_URL"], addresses["CELERY_RESULT_BACKEND"])
+    with small_stack(tmp_path, flower=True) as stack, Producer.of(stack) as producer:
         ids = send_secrets(producer, secret)
         address = urlsplit(stack.flower_url)
 
@@ -124,6 +123,5 @@ def test_flower_shows_ids_and_no_values(tmp_path: Path) -> None:
         assert wait_until(lambda: all(page(f"/task/{i}")[0] == 200 for i in ids), 20)
         pages = [page(path) for path in ("/", "/workers", "/tasks", "/broker")]
         pages += [page(f"/task/{i}") for i in ids]
-        producer.close()
     assert {status for status, _ in pages} == {200}
     assert [text for _, text in pages if secret in text] == []

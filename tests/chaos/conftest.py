@@ -5,33 +5,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import QUICK
 from tests.support.producer import Producer
+from tests.support.stacks import QUICK, small_stack
 from worker.local import LocalStack
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[LocalStack]:
-    """Give a stack whose data survive the end of a server, with few and quick tries."""
-    stack = LocalStack(
-        tmp_path,
-        beat=False,
-        flower=False,
-        die_with_parent=True,
-        environment=QUICK
-        | {
-            "TEMPLATE_SERVICE_MAX_RETRIES": "3",
-            "TEMPLATE_SERVICE_DB_CONNECT_TIMEOUT": "2",
-        },
-    )
-    with stack:
+def environment() -> dict[str, str]:
+    """Return settings with few and quick tries; a test may ask for others."""
+    return QUICK | {
+        "TEMPLATE_SERVICE_MAX_RETRIES": "3",
+        "TEMPLATE_SERVICE_DB_CONNECT_TIMEOUT": "2",
+    }
+
+
+@pytest.fixture
+def stack(tmp_path: Path, environment: dict[str, str]) -> Iterator[LocalStack]:
+    """Give a stack whose data survive the end of a server."""
+    with small_stack(tmp_path, durable=True, environment=environment) as stack:
         yield stack
 
 
 @pytest.fixture
 def producer(stack: LocalStack) -> Iterator[Producer]:
     """Give a producer on the broker of ``stack``."""
-    addresses = stack.addresses()
-    producer = Producer(addresses["CELERY_BROKER_URL"], addresses["CELERY_RESULT_BACKEND"])
-    yield producer
-    producer.close()
+    with Producer.of(stack) as producer:
+        yield producer

@@ -30,6 +30,9 @@ def test_a_database_that_is_away_ends_in_unavailable(producer: Producer, stack: 
         producer.call(task, keywords)
 
 
+# Three quick tries are over before a busy machine has recovered a database; those that are the
+# default, over half a minute, are what is promised.
+@pytest.mark.parametrize("environment", [{}], ids=["default settings"])
 def test_a_restart_under_load_fails_nothing_and_doubles_nothing(
     producer: Producer, stack: LocalStack
 ) -> None:
@@ -52,6 +55,6 @@ def test_a_restart_under_load_fails_nothing_and_doubles_nothing(
         stack.postgres.start()
         restarted.set()
         published = sum(each.result() for each in working)
-    versions = producer.call("version.list", {"template_id": template})["versions"]
+    versions = templates.versions(producer, template)
     assert len(versions) == published + 1
     assert [version["is_current"] for version in versions] == [True] + [False] * published

@@ -67,7 +67,7 @@ def test_a_process_killed_in_a_transaction_leaves_one_effect(
         sent = producer.send("version.publish", {"template_id": template, "body": "Hello"})
         kill_who_waits(stack)
     assert producer.answer(sent, timeout=60)["version"] == "1"
-    versions = producer.call("version.list", {"template_id": template})["versions"]
+    versions = templates.versions(producer, template)
     assert len(versions) == 1
 
 
@@ -88,7 +88,7 @@ def test_a_process_killed_between_commit_and_answer_answers_after_all(
     for child in worker.children():
         child.kill()
     assert producer.answer(task_id, timeout=60)["version"] == "1"
-    versions = producer.call("version.list", {"template_id": template})["versions"]
+    versions = templates.versions(producer, template)
     assert len(versions) == 1
 
 
@@ -108,7 +108,7 @@ def test_a_message_that_ends_its_process_each_time_is_a_dead_letter(
     assert refused.value.code == "poison_message"
     kept = [letter["headers"]["id"] for letter in dead_letters(stack.valkey.url)]
     assert kept == [sent]
-    assert producer.call("version.list", {"template_id": template})["versions"] == []
+    assert templates.versions(producer, template) == []
 
 
 def recorded(stack: LocalStack, key: str) -> bool:

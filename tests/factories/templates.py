@@ -22,6 +22,14 @@ def created(caller: Caller, **keywords: Any) -> str:  # noqa: ANN401 - a message
     return str(caller.call("template.create", message)["template_id"])
 
 
+def versions(caller: Caller, template: str) -> list[dict[str, Any]]:
+    """Return the versions of a template, the newest first."""
+    listed: list[dict[str, Any]] = caller.call("version.list", {"template_id": template})[
+        "versions"
+    ]
+    return listed
+
+
 def published(
     caller: Caller,
     body: str = "<p>Dear {{ name }}</p>",

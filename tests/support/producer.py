@@ -1,12 +1,14 @@
-"""A producer as other services are: it knows names and JSON, and none of this project's code."""
+"""A producer as other services are: it sends names and JSON, and uses no model of this project."""
 
 import json
 import time
 import uuid
-from typing import Any
+from typing import Any, Self
 
 import redis
 from celery import Celery
+
+from worker.local import LocalStack
 
 POLL_SECONDS = 0.005
 QUEUES = {"render": "render", "maintenance": "maintenance"}
@@ -36,6 +38,20 @@ class Producer:
         # Not as an argument: CELERY_BROKER_URL, if a developer's shell has it, wins over that.
         self.app.conf.update(broker_read_url=broker, broker_write_url=broker)
         self.backend = redis.Redis.from_url(backend)
+
+    @classmethod
+    def of(cls, stack: LocalStack) -> Self:
+        """Return a producer on the broker of ``stack``."""
+        addresses = stack.addresses()
+        return cls(addresses["CELERY_BROKER_URL"], addresses["CELERY_RESULT_BACKEND"])
+
+    def __enter__(self) -> Self:
+        """Return the producer; its connections are closed with the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.close()
 
     def send(
         self,
