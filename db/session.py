@@ -61,7 +61,8 @@ def make_engine(database: Database, *, application_name: str = "template-service
             "application_name": application_name,
             "connect_timeout": database.connect_timeout,
             "options": f"-c statement_timeout={int(database.statement_timeout * 1000)} "
-            "-c timezone=UTC",
+            # Compiling a plan takes longer than any statement here (PostgreSQL, chapter 32).
+            "-c jit=off -c timezone=UTC",
             # A peer that vanished is noticed after 10 + 3 * 5 s, and unsent data after 20 s,
             # instead of the kernel's two hours (tcp(7)).
             "keepalives_idle": 10,
@@ -99,6 +100,12 @@ def autocommitting(engine: Engine) -> Iterator[psycopg.Connection]:
                 connection.autocommit = False
     finally:
         pooled.close()
+
+
+def driver_connection(session: Session) -> psycopg.Connection:
+    """Return psycopg's connection of a session, whose statements join its transaction."""
+    session.flush()
+    return cast("psycopg.Connection", session.connection().connection.driver_connection)
 
 
 def is_transient(error: BaseException) -> bool:

@@ -32,7 +32,17 @@ from tasks.runtime import Configuration, Runtime
 
 M = TypeVar("M", bound=Message)
 W = TypeVar("W", bound=WriteMessage)
-SHOWN = ("template_id", "version", "language", "language_code", "skipped", "deleted", "batches")
+SHOWN = (
+    "template_id",
+    "version",
+    "language",
+    "language_code",
+    "rendered",
+    "failed",
+    "skipped",
+    "deleted",
+    "batches",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +72,35 @@ class Lookup:
 
 
 class Answer:
-    """A result that is stored whole and shown in logs, events and Flower as ids and sizes."""
+    """A result that is stored whole and shown in logs, events and Flower as ids and sizes.
 
-    def __init__(self, payload: dict[str, Any]) -> None:
-        self.payload = payload
+    Parameters
+    ----------
+    payload
+        The result, a JSON object; with ``stored`` what is shown of it.
+    stored
+        The result as JSON in UTF-8, where it was put together so; it is stored as it is.
+    """
 
-    def __json__(self) -> dict[str, Any]:
+    def __init__(self, payload: Mapping[str, Any], stored: bytes | None = None) -> None:
+        self._payload = payload
+        self.stored = stored
+
+    def __json__(self) -> Mapping[str, Any]:
         """Return the JSON object; kombu's encoder asks for it."""
-        return self.payload
+        if self.stored is None:
+            return self._payload
+        result: dict[str, Any] = json.loads(self.stored)
+        return result
 
     def __repr__(self) -> str:
         """Return ids and sizes, never a rendered text."""
         shown = [
             f"{key}={value}"
             for key in SHOWN
-            if isinstance(value := self.payload.get(key), str | int)
+            if isinstance(value := self._payload.get(key), str | int)
         ]
-        if isinstance(body := self.payload.get("body"), str):
+        if isinstance(body := self._payload.get("body"), str):
             shown.append(f"characters={len(body)}")
         return f"<{' '.join(shown)}>"
 
@@ -98,7 +120,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
     typing = False  # the message's model checks keywords, and names all that is wrong
     throws = (ServiceError,)
     message: type[Message]
-    execute: Callable[["ServiceTask", Any, Runtime], dict[str, Any]]
+    execute: Callable[["ServiceTask", Any, Runtime], Answer]
 
     def serve(self, arguments: tuple[object, ...], keywords: Mapping[str, Any]) -> Answer:
         """Answer one message.
@@ -120,7 +142,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         process = runtime.current()
         message = parse(self.message, keywords, process.configuration.limits)
         try:
-            return Answer(type(self).execute(self, message, process))
+            return type(self).execute(self, message, process)
         except SoftTimeLimitExceeded:
             raise self._later(process, "the time limit of the task") from None
         except (SQLAlchemyError, psycopg.Error) as error:
@@ -175,7 +197,7 @@ def write(name: str, model: type[W], **options: Any) -> Callable[..., Any]:  # n
 
     def execute(
         self: ServiceTask, do: Callable[[W, Work], Result], message: W, process: Runtime
-    ) -> dict[str, Any]:
+    ) -> Answer:
         key, path = self.idempotency_key(message)
         content = _content_sha256(message)
         with process.writing() as session:
@@ -183,11 +205,11 @@ def write(name: str, model: type[W], **options: Any) -> Callable[..., Any]:  # n
             if stored is not None:
                 if (stored.task, stored.content_sha256) != (name, content):
                     raise IdempotencyConflict.of_key(path)
-                return stored.result
+                return Answer(stored.result)
             result = do(message, Work(session, process)).model_dump(mode="json")
             idempotency.complete(session, key, result)
             session.commit()
-        return result
+        return Answer(result)
 
     return _declare(name, model, execute, options)
 
@@ -197,9 +219,9 @@ def read(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # no
 
     def execute(
         _: ServiceTask, do: Callable[[M, Work], Result], message: M, process: Runtime
-    ) -> dict[str, Any]:
+    ) -> Answer:
         with process.reading() as session:
-            return do(message, Work(session, process)).model_dump(mode="json")
+            return Answer(do(message, Work(session, process)).model_dump(mode="json"))
 
     return _declare(name, model, execute, options)
 
@@ -208,10 +230,14 @@ def lookup(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # 
     """Declare a task that looks up what it needs in single statements, and stores nothing."""
 
     def execute(
-        _: ServiceTask, do: Callable[[M, Lookup], Result], message: M, process: Runtime
-    ) -> dict[str, Any]:
+        _: ServiceTask, do: Callable[[M, Lookup], Result | Answer], message: M, process: Runtime
+    ) -> Answer:
         with process.statements() as connection:
-            return do(message, Lookup(connection, process)).model_dump(mode="json")
+            result = do(message, Lookup(connection, process))
+        if isinstance(result, Answer):
+            return result
+        # What a type of template does not have is left out, not null.
+        return Answer(result.model_dump(mode="json", exclude_unset=True))
 
     return _declare(name, model, execute, options)
 
@@ -224,8 +250,8 @@ def upkeep(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # 
         do: Callable[[M, Configuration], Result],
         message: M,
         process: Runtime,
-    ) -> dict[str, Any]:
-        return do(message, process.configuration).model_dump(mode="json")
+    ) -> Answer:
+        return Answer(do(message, process.configuration).model_dump(mode="json"))
 
     return _declare(name, model, execute, options)
 
@@ -233,10 +259,10 @@ def upkeep(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # 
 def _declare(
     name: str,
     model: type[Message],
-    execute: Callable[..., dict[str, Any]],
+    execute: Callable[..., Answer],
     options: Mapping[str, Any],
 ) -> Callable[..., Any]:
-    def decorate(do: Callable[[Any, Any], Result]) -> object:
+    def decorate(do: Callable[[Any, Any], Result | Answer]) -> object:
         def run(self: ServiceTask, *arguments: object, **keywords: object) -> Answer:
             return self.serve(arguments, keywords)
 

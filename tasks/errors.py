@@ -8,7 +8,11 @@ and sizes, never a value of a producer, because they reach logs and Flower.
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import ClassVar, NotRequired, Self, TypedDict
+from itertools import islice
+from typing import ClassVar, Final, NotRequired, Self, TypedDict
+
+MOST_PROBLEMS: Final = 100
+"""That an error tells."""
 
 
 class Code(StrEnum):
@@ -72,8 +76,15 @@ class ServiceError(Exception):
 
     @classmethod
     def of(cls, message: str, details: Iterable[Problem] = ()) -> Self:
-        """Return an error of this class with its own code."""
-        return cls(cls.code, message, list(details))
+        """Return an error of this class with its own code, and its first problems.
+
+        An answer that is larger than the message helps nobody, and the worker keeps it.
+        """
+        told = list(islice(details, MOST_PROBLEMS + 1))
+        if len(told) > MOST_PROBLEMS:
+            more = f"there are more problems; the first {MOST_PROBLEMS} are told"
+            told[MOST_PROBLEMS:] = [{"path": "", "type": "more", "message": more}]
+        return cls(cls.code, message, told)
 
     @property
     def message(self) -> str:
@@ -157,6 +168,27 @@ class TemplateInactive(ServiceError):
         )
 
 
+class TemplateInUse(ServiceError):
+    """Other templates include or extend the partial."""
+
+    code = Code.TEMPLATE_IN_USE
+
+    @classmethod
+    def by(cls, template_id: str, users: Sequence[str]) -> Self:
+        """Return the error for ``template_id``, naming the templates that use it."""
+        return cls.of(
+            f"partial '{template_id}' is in use by {len(users)} template(s)",
+            [
+                {
+                    "path": "template_id",
+                    "type": "in_use",
+                    "message": f"'{user}' uses it: publish that without it, or delete it, first",
+                }
+                for user in users
+            ],
+        )
+
+
 class VersionExists(ServiceError):
     """The template has a version of that name; versions are immutable."""
 
@@ -177,15 +209,18 @@ class VersionNotFound(ServiceError):
     code = Code.VERSION_NOT_FOUND
 
     @classmethod
-    def named(cls, template_id: str, version: str | None) -> Self:
-        """Return the error for ``version`` of ``template_id``; None means the current one."""
+    def named(cls, template_id: str, version: str | None, path: str = "version") -> Self:
+        """Return the error for ``version`` of ``template_id``; None means the current one.
+
+        ``path`` is where the message names it.
+        """
         if version is None:
             message = f"template '{template_id}' has no current version"
             hint = "version.publish makes the first one"
         else:
             message = f"template '{template_id}' has no version '{version}'"
             hint = "version.list names those that exist"
-        return cls.of(message, [{"path": "version", "type": "not_found", "message": hint}])
+        return cls.of(message, [{"path": path, "type": "not_found", "message": hint}])
 
 
 class VersionConflict(ServiceError):
@@ -207,6 +242,12 @@ class VersionConflict(ServiceError):
                 }
             ],
         )
+
+
+class BreakingChange(ServiceError):
+    """Producers of the current version would be refused by the new one."""
+
+    code = Code.BREAKING_CHANGE
 
 
 class LanguageNotFound(ServiceError):

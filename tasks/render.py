@@ -1,11 +1,23 @@
 """``render.*``: the tasks that finish texts."""
 
-from tasks.base import Lookup, lookup
-from tasks.messages.render import Rendered, RenderOne
-from tasks.services import rendering
+from tasks.base import Answer, Lookup, lookup
+from tasks.messages.render import Preview, Previewed, RenderBatch, Rendered, RenderOne
+from tasks.services import batches, previews, rendering
 
 
 @lookup("render.one", RenderOne)
 def one(message: RenderOne, work: Lookup) -> Rendered:
     """Render one template for one recipient."""
     return rendering.render(message, work)
+
+
+@lookup("render.batch", RenderBatch)
+def batch(message: RenderBatch, work: Lookup) -> Answer:
+    """Render one template for many recipients."""
+    return batches.render_batch(message, work)
+
+
+@lookup("render.preview", Preview)
+def preview(message: Preview, work: Lookup) -> Previewed:
+    """Render a text that is not stored."""
+    return previews.preview(message, work)

@@ -1,6 +1,7 @@
 """``version.*``: the tasks of versions."""
 
 from tasks.base import Work, read, write
+from tasks.messages.differences import DiffVersions, VersionDifference
 from tasks.messages.versions import (
     ActivatedVersion,
     ActivateVersion,
@@ -9,7 +10,7 @@ from tasks.messages.versions import (
     PublishVersion,
     VersionList,
 )
-from tasks.services import versions
+from tasks.services import differences, versions
 
 
 @write("version.publish", PublishVersion)
@@ -28,3 +29,9 @@ def activate(message: ActivateVersion, work: Work) -> ActivatedVersion:
 def list_(message: ListVersions, work: Work) -> VersionList:
     """Return the versions of a template."""
     return versions.listed(message, work)
+
+
+@read("version.diff", DiffVersions)
+def diff(message: DiffVersions, work: Work) -> VersionDifference:
+    """Return what changes from one version to another."""
+    return differences.difference(message, work)

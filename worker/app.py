@@ -7,6 +7,8 @@ from tasks import runtime
 from tasks.runtime import Configuration, Housekeeping, RetryPolicy
 from worker import signals, transport
 from worker.celery_settings import celery_settings
+from worker.decoding import use_plain_json
+from worker.results import backend_url
 from worker.settings import Settings, load
 
 TASKS = (
@@ -21,7 +23,10 @@ TASKS = (
 def make_app(settings: Settings) -> Celery:
     """Return the app with all its tasks; nothing is connected yet."""
     transport.register()
+    use_plain_json()
     app = Celery("template-service", include=TASKS)
+    # Celery prefers CELERY_RESULT_BACKEND in the environment to what its settings say.
+    app.backend_cls = backend_url(settings.result_backend.get_secret_value())
     app.conf.update(celery_settings(settings))
     app.steps["consumer"].add("worker.heartbeat:Heartbeat")
     runtime.install(lambda: configuration(settings))

@@ -4,7 +4,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from worker.queues import QUEUES, ROUTES, QueueName
-from worker.results import backend_url
 from worker.schedule import beat_schedule
 from worker.settings import Settings
 
@@ -89,7 +88,7 @@ def _connections(settings: Settings) -> dict[str, object]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_connection_timeout": settings.socket_timeout,
-        "result_backend": backend_url(settings.result_backend.get_secret_value()),
+        "result_backend": settings.result_backend.get_secret_value(),
         "result_backend_transport_options": silent,
         "redis_socket_timeout": settings.socket_timeout,
         "redis_socket_connect_timeout": settings.socket_timeout,

@@ -3,7 +3,7 @@
 import logging
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
 from celery.exceptions import WorkerLostError
@@ -15,6 +15,8 @@ from worker import dead_letters, envelope
 from worker.settings import load
 
 logger = logging.getLogger(__name__)
+
+BATCH: Final = "render.batch"
 
 
 class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no types
@@ -41,7 +43,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         self.request_dict.update(
             argsrepr=self._argsrepr,
             kwargsrepr=self._kwargsrepr,
-            refusal=envelope.refusal(problems, len(message.body), rules.message_bytes),
+            refusal=envelope.refusal(problems, len(message.body), rules.bytes_of(self.name)),
         )
         self.time_limits = (None, None)
 
@@ -86,6 +88,11 @@ class _Rules(NamedTuple):
     longest_wait: float
     callbacks: re.Pattern[str]
     message_bytes: int
+    batch_bytes: int
+
+    def bytes_of(self, task: str) -> int:
+        """Return how many bytes a message for a task may have."""
+        return self.batch_bytes if task == BATCH else self.message_bytes
 
 
 @lru_cache(maxsize=1)
@@ -95,4 +102,5 @@ def _rules() -> _Rules:
         longest_wait=settings.visibility_timeout / 2,
         callbacks=re.compile(settings.callbacks),
         message_bytes=settings.limit_message_bytes,
+        batch_bytes=settings.limit_batch_bytes,
     )

@@ -7,6 +7,8 @@ from celery.backends import redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.objects import cached_property
 
+from tasks.base import Answer
+
 # What begins a stored success, as kombu's encoder writes it.
 _SUCCESS: Final = '{"status": "SUCCESS"'
 _STORE: Final = f"""
@@ -44,16 +46,27 @@ class _InOneStep:
         )
         meta["task_id"] = bytes_to_str(task_id)
         expires = self.failure_expires if state == states.FAILURE else self.expires
-        arguments = (self.get_key_for_task(task_id), self.encode(meta), int(expires or 0))
+        arguments = (self.get_key_for_task(task_id), _encoded(self, meta), int(expires or 0))
         self.ensure(self._store_once, arguments)
         return result
 
-    def _store_once(self: Any, key: bytes, value: str, expires: int) -> None:
+    def _store_once(self: Any, key: bytes, value: str | bytes, expires: int) -> None:
         self._script(keys=[key], args=[value, expires])
 
     @cached_property  # type: ignore[untyped-decorator]  # kombu ships no types
     def _script(self: Any) -> Any:  # noqa: ANN401 - Celery ships no types
         return self.client.register_script(_STORE)
+
+
+def _encoded(backend: Any, meta: dict[str, Any]) -> str | bytes:  # noqa: ANN401 - Celery ships no types
+    """Return what is stored; a result that is JSON already goes in as it is."""
+    result = meta["result"]
+    if not isinstance(result, Answer) or result.stored is None:
+        encoded: str = backend.encode(meta)
+        return encoded
+    rest = backend.encode({key: value for key, value in meta.items() if key != "result"}).encode()
+    status = rest[: len(_SUCCESS)]
+    return b'%b, "result": %b%b' % (status, result.stored, rest[len(_SUCCESS) :])
 
 
 class RedisBackend(_InOneStep, redis.RedisBackend):  # type: ignore[misc]  # Celery ships no types

@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.messages.fields import LanguageCode
-from tasks.rendering.limits import Limits
+from tasks.rendering.limits import SECONDS_OF_EACH, Limits
 
 PREFIX = "TEMPLATE_SERVICE_"
 BROKER_SCHEMES = ("redis", "rediss", "sentinel", "amqp", "amqps")
@@ -166,6 +166,26 @@ class Settings(BaseSettings):
     limit_message_bytes: PositiveInt = Field(
         default=1024 * 1024, description="A message's body, in bytes."
     )
+    limit_batch_bytes: PositiveInt = Field(
+        default=4 * 1024 * 1024, description="The body of a message of render.batch, in bytes."
+    )
+    limit_batch_items: PositiveInt = Field(default=1000, description="Items of one batch.")
+    limit_batch_output_bytes: PositiveInt = Field(
+        default=64 * 1024 * 1024, description="All results of one batch, in bytes of JSON."
+    )
+    limit_batch_seconds: PositiveFloat = Field(
+        default=12,
+        description="Seconds of one batch after which the rest of its items is refused; less than "
+        "the soft time limit of a task.",
+    )
+    limit_trial_seconds: PositiveFloat = Field(
+        default=2,
+        description="Seconds of the trial renders of a publish together. Translations that it "
+        "takes over have as much once more, and 0.04 s for each.",
+    )
+    limit_partial_depth: PositiveInt = Field(
+        default=10, description="Partials that use one another, one below the other."
+    )
     limit_translations: PositiveInt = Field(default=200, description="Translations of one version.")
     limit_render_seconds: PositiveFloat = Field(
         default=1.0, description="Wall-clock seconds of one render."
@@ -244,6 +264,19 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}TASK_SOFT_TIME_LIMIT must be less than {PREFIX}TASK_TIME_LIMIT"
             )
+        # A message that is cut off by its time limit would be tried again, as long each time.
+        if self.limit_batch_seconds + self.limit_render_seconds >= self.task_soft_time_limit:
+            raise ValueError(
+                f"{PREFIX}LIMIT_BATCH_SECONDS and {PREFIX}LIMIT_RENDER_SECONDS together must be "
+                f"less than {PREFIX}TASK_SOFT_TIME_LIMIT"
+            )
+        trials = 2 * self.limit_trial_seconds + SECONDS_OF_EACH * self.limit_translations
+        if trials + 2 * self.limit_render_seconds >= self.task_soft_time_limit:
+            raise ValueError(
+                f"{PREFIX}LIMIT_TRIAL_SECONDS and {PREFIX}LIMIT_RENDER_SECONDS, each twice, and "
+                f"{SECONDS_OF_EACH} s for each of {PREFIX}LIMIT_TRANSLATIONS together must be less "
+                f"than {PREFIX}TASK_SOFT_TIME_LIMIT"
+            )
         return self
 
     @property
@@ -255,6 +288,12 @@ class Settings(BaseSettings):
             variables_bytes=self.limit_variables_bytes,
             output_bytes=self.limit_output_bytes,
             message_bytes=self.limit_message_bytes,
+            batch_bytes=self.limit_batch_bytes,
+            batch_items=self.limit_batch_items,
+            batch_output_bytes=self.limit_batch_output_bytes,
+            batch_seconds=self.limit_batch_seconds,
+            trial_seconds=self.limit_trial_seconds,
+            partial_depth=self.limit_partial_depth,
             translations=self.limit_translations,
             render_seconds=self.limit_render_seconds,
             render_memory_bytes=self.limit_render_memory_mb * 1024 * 1024,

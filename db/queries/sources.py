@@ -26,7 +26,10 @@ SELECT t.type,
            ORDER BY l.language_code
        ) AS languages,
        x.subject AS translated_subject,
-       x.body AS translated_body
+       x.body AS translated_body,
+       EXISTS (
+           SELECT FROM template_partials AS p WHERE p.template_version_id = v.id
+       ) AS has_partials
 FROM templates AS t
 LEFT JOIN template_versions AS v ON v.template_id = t.id AND {version}
 LEFT JOIN template_translations AS x
@@ -59,6 +62,7 @@ class Source(NamedTuple):
     languages: Sequence[str]
     translated_subject: str | None
     translated_body: str | None
+    has_partials: bool
 
 
 def find(

@@ -1,11 +1,12 @@
 """Queries of the translations. They take a session and never commit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Boolean, delete, func, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from db.models import TemplateTranslation
 
@@ -61,6 +62,28 @@ def find(session: Session, version: UUID, language: str) -> TemplateTranslation 
     ).one_or_none()
 
 
+def texts(session: Session, version: UUID) -> Sequence[TemplateTranslation]:
+    """Return the translations of a version, by language."""
+    return session.scalars(
+        select(TemplateTranslation)
+        .where(TemplateTranslation.template_version_id == version)
+        .order_by(TemplateTranslation.language_code)
+    ).all()
+
+
+def carry(session: Session, version: UUID, row: TemplateTranslation, *, is_stale: bool) -> None:
+    """Write a translation of an earlier version for a new one."""
+    session.add(
+        TemplateTranslation(
+            template_version_id=version,
+            language_code=row.language_code,
+            subject=row.subject,
+            body=row.body,
+            is_stale=is_stale,
+        )
+    )
+
+
 def count(session: Session, version: UUID) -> int:
     """Return how many translations a version has."""
     statement = select(func.count()).where(TemplateTranslation.template_version_id == version)
@@ -82,3 +105,31 @@ def states(session: Session, versions: Sequence[UUID]) -> dict[UUID, list[tuple[
     for version, language, is_stale in rows:
         found[version].append((language, is_stale))
     return found
+
+
+class TextPair(NamedTuple):
+    """The texts of one language in two versions."""
+
+    language: str
+    from_subject: str | None
+    from_body: str
+    to_subject: str | None
+    to_body: str
+
+
+def differing(session: Session, version: UUID, other: UUID) -> Iterable[TextPair]:
+    """Yield the texts of each language that both versions have, and not alike, in order."""
+    one, two = aliased(TemplateTranslation), aliased(TemplateTranslation)
+    statement = (
+        select(one.language_code, one.subject, one.body, two.subject, two.body)
+        .join(two, one.language_code == two.language_code)
+        .where(
+            one.template_version_id == version,
+            two.template_version_id == other,
+            one.subject.is_distinct_from(two.subject) | (one.body != two.body),
+        )
+        .order_by(one.language_code)
+    )
+    # A version may hold 200 texts of 256 KiB: they are not all in memory at once.
+    for row in session.execute(statement, execution_options={"yield_per": 10}):
+        yield TextPair(*row)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -20,8 +20,12 @@ IdempotencyKey = Annotated[
 
 
 class Message(BaseModel):
-    """Keyword arguments of a task. Unknown ones are refused, and types are not converted."""
+    """Keyword arguments of a task. Unknown ones are refused, and types are not converted.
 
+    ``one_by_one`` names those whose parts the task checks itself, each with :func:`parse`.
+    """
+
+    one_by_one: ClassVar[frozenset[str]] = frozenset()
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
@@ -57,7 +61,8 @@ def parse(model: type[M], keywords: Mapping[str, object], limits: Limits) -> M:
     TooLarge
         When sizes are all that is wrong.
     """
-    problems = list(text_problems(keywords, "", limits.depth))
+    checked = {key: value for key, value in keywords.items() if key not in model.one_by_one}
+    problems = list(text_problems(checked, "", limits.depth))
     # pydantic would explain the same strings poorly, and so it sees the other keywords only.
     told = {_STEP.split(problem["path"], maxsplit=1)[0] for problem in problems}
     rest = {key: value for key, value in keywords.items() if key not in told and encodable(key)}

@@ -146,6 +146,16 @@ def within(size: int, limit: int, what: str) -> None:
         )
 
 
+def too_many(size: int, limit: int, what: str) -> None:
+    """Raise ``too_large`` naming the limit and the size, both counts, when it is passed."""
+    if size > limit:
+        raise PydanticCustomError(
+            "too_large",
+            "{size} {what} were given, the limit is {limit}",
+            {"what": what, "size": size, "limit": limit},
+        )
+
+
 def _body(text: str, info: ValidationInfo) -> str:
     within(len(text.encode()), limits_of(info).body_bytes, "the source of a body")
     return without_nul(text)

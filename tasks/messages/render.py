@@ -1,25 +1,47 @@
 """Messages and results of ``render.*``."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
 
-from tasks.messages.base import JsonObject, Message, Result
+from tasks.messages.base import KEY_LENGTH, JsonObject, Message, Result
 from tasks.messages.fields import (
+    Body,
     Fallback,
     RequestedLanguage,
+    Subject,
     TemplateId,
     TemplateType,
     VersionName,
     limits_of,
+    too_many,
     within,
 )
+from tasks.messages.versions import Variables
+from tasks.rendering.languages import Reason
 
 
 def _values(value: JsonObject, info: ValidationInfo) -> JsonObject:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     within(len(text.encode()), limits_of(info).variables_bytes, "variables")
+    return value
+
+
+def _few_enough(value: list[Any], info: ValidationInfo) -> list[Any]:
+    too_many(len(value), limits_of(info).batch_items, "items")
+    return value
+
+
+def _key(value: object) -> object:
+    is_text = isinstance(value, str) and 1 <= len(value) <= KEY_LENGTH
+    if not is_text and type(value) is not int:
+        raise PydanticCustomError(
+            "key",
+            "text of 1 to {most} characters or a whole number was expected",
+            {"most": KEY_LENGTH},
+        )
     return value
 
 
@@ -36,13 +58,73 @@ class RenderOne(Message):
     fallback: Fallback = "closest"
 
 
-class Rendered(Result):
+class RenderBatch(Message):
+    """``render.batch``: one version for many recipients.
+
+    ``variables`` are shared: an item's own come before them. Items are looked at one by one, as
+    :class:`BatchItem`, so that a bad one does not fail the others.
+    """
+
+    one_by_one = frozenset({"items"})
+
+    template_id: TemplateId
+    items: Annotated[list[Any], AfterValidator(_few_enough)]
+    variables: Values = Field(default_factory=dict)
+    language: RequestedLanguage | None = None
+    version: VersionName | None = None
+    fallback: Fallback = "closest"
+
+
+class BatchItem(Message):
+    """One recipient of a batch; ``key`` comes back with the result."""
+
+    key: Annotated[str | int, PlainValidator(_key)]
+    variables: JsonObject = Field(default_factory=dict)
+    language: RequestedLanguage | None = None
+
+
+class Preview(Message):
+    """``render.preview``: what a text would give, on the path of a real render; nothing is stored.
+
+    ``variables_schema`` is what ``version.publish`` takes as ``variables``. With ``variables`` left
+    out, the examples and defaults of the schema are used.
+    """
+
+    type: TemplateType
+    body: Body
+    subject: Subject | None = None
+    variables_schema: Variables | None = None
+    variables: Values | None = None
+    language: RequestedLanguage | None = None
+
+
+class Finished(Result):
+    """The finished parts of a notification.
+
+    ``text`` is there for ``email``: the plain-text alternative of the body. ``encoding``,
+    ``length`` and ``segments`` are there for ``sms``, and ``title``, the subject, for ``push``.
+    ``content_sha256`` is the hex SHA-256 of the subject (empty if null), one NUL byte and the body,
+    in UTF-8.
+    """
+
+    subject: str | None
+    body: str
+    text: str | None = None
+    encoding: Literal["GSM-7", "UCS-2"] | None = None
+    length: int | None = None
+    segments: int | None = None
+    title: str | None = None
+    content_sha256: str
+
+
+class Rendered(Finished):
     """Answer of ``render.one``.
 
     ``fallback_chain`` holds the languages that were looked for, from the requested one to the one
-    used. ``defaulted`` names the variables that took their default, ``unused`` those given that the
-    version does not declare. ``content_sha256`` is the hex SHA-256 of the subject (empty if null),
-    one NUL byte and the body, in UTF-8.
+    used, and ``language_reason`` why that one: ``exact``, ``closest``, ``default`` (none is near)
+    or ``own`` (none was asked for). ``defaulted`` names the variables that took their default,
+    ``unused`` those given that the version does not declare. ``partials`` has the template_id,
+    version and language of each partial that went into the text.
     """
 
     template_id: str
@@ -51,9 +133,19 @@ class Rendered(Result):
     type: TemplateType
     requested_language: str | None
     language: str
+    language_reason: Reason
     fallback_chain: list[str]
-    subject: str | None
-    body: str
+    partials: list[dict[str, str]]
     defaulted: list[str]
     unused: list[str]
-    content_sha256: str
+
+
+class Previewed(Finished):
+    """Answer of ``render.preview``; ``variables`` is the schema, inferred if none was given."""
+
+    type: TemplateType
+    language: str
+    partials: list[dict[str, str]]
+    variables: list[dict[str, Any]]
+    defaulted: list[str]
+    unused: list[str]

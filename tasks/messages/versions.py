@@ -20,16 +20,27 @@ from tasks.messages.fields import (
     canonical_language,
     json_without_nul,
     limits_of,
+    too_many,
 )
 from tasks.messages.metadata import VersionMetadata
 
 VARIABLE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 MOST_VARIABLES = 500
+LONGEST_NAME = 255
 RESERVED = frozenset({"caller", "false", "loop", "none", "self", "super", "true"})
 
 
+def is_variable_name(text: str) -> bool:
+    """Tell whether a variable may have that name."""
+    return (
+        len(text) <= LONGEST_NAME
+        and VARIABLE_NAME.match(text) is not None
+        and text.split(".", maxsplit=1)[0] not in RESERVED
+    )
+
+
 def _variable_name(text: str) -> str:
-    if VARIABLE_NAME.match(text) is None or text.split(".", maxsplit=1)[0] in RESERVED:
+    if not is_variable_name(text):
         raise PydanticCustomError(
             "variable_name",
             "a name such as 'amount' or 'user.name' was expected, not one of the template language",
@@ -46,7 +57,7 @@ class Variable(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    name: Annotated[str, Field(max_length=255), AfterValidator(_variable_name)]
+    name: Annotated[str, AfterValidator(_variable_name)]
     type: VariableType = "any"
     required: bool = True
     default: Annotated[Any, AfterValidator(json_without_nul)] = None
@@ -106,13 +117,7 @@ class Text(BaseModel):
 
 
 def _few_enough(value: dict[str, Text], info: ValidationInfo) -> dict[str, Text]:
-    limit = limits_of(info).translations
-    if len(value) > limit:
-        raise PydanticCustomError(
-            "too_large",
-            "{size} translations were given, the limit is {limit}",
-            {"size": len(value), "limit": limit},
-        )
+    too_many(len(value), limits_of(info).translations, "translations")
     return value
 
 
@@ -130,7 +135,9 @@ class PublishVersion(WriteMessage):
     """``version.publish``: insert an immutable version and, unless told not to, make it current.
 
     ``variables`` left out are inferred from the sources. ``expected_version`` makes the publish
-    conditional on the current version.
+    conditional on the current version. ``carry_translations`` takes over those of the previous
+    version that the message does not bring, ``allow_breaking`` lets changes pass that producers
+    must follow.
     """
 
     template_id: TemplateId
@@ -161,15 +168,30 @@ class ListVersions(Message):
 
 
 class CarriedTranslations(Result):
-    """What became of the languages of the previous version, each list in order."""
+    """What became of the languages of the previous version, each list in order.
+
+    ``carried`` were taken over, because their placeholders fit; ``stale`` are those of them whose
+    source text has changed; ``dropped`` were not taken over.
+    """
 
     carried: list[str]
     stale: list[str]
     dropped: list[str]
 
 
+class Change(Result):
+    """A change that breaks producers of the current version, as :class:`tasks.errors.Problem`."""
+
+    path: str
+    type: str
+    message: str
+
+
 class PublishedVersion(Result):
-    """Answer of ``version.publish``; ``previous_version`` was current before."""
+    """Answer of ``version.publish``; ``previous_version`` was current before.
+
+    ``breaking`` is what ``allow_breaking`` let pass.
+    """
 
     template_id: str
     version: str
@@ -178,7 +200,7 @@ class PublishedVersion(Result):
     is_current: bool
     variables: list[dict[str, Any]]
     translations: CarriedTranslations
-    breaking: list[str]
+    breaking: list[Change]
 
 
 class ActivatedVersion(Result):

@@ -1,31 +1,19 @@
 """The worker's side of the render process."""
 
-import json
-import os
-import select
 import signal
-import subprocess
-import sys
 import threading
-import time
+from collections import deque
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict
 from typing import Any, Final, Self
 
 from tasks.errors import Problem, RenderLimitExceeded, ServiceError
-from tasks.rendering.limits import Limits
-from tasks.rendering.process import HEADER, memory_error
-from tasks.rendering.trial import MOST_RENDERS
+from tasks.rendering.child import GRACE_SECONDS, RenderProcess, RenderProcessError
+from tasks.rendering.frames import decode, encode, pack
+from tasks.rendering.limits import TRIAL_RENDERS, Limits, memory_error
+from tasks.rendering.texts import Text
 
-START_SECONDS: Final = 30.0
-CHUNK_BYTES: Final = 64 * 1024
-GRACE_SECONDS: Final = 0.5
-"""How much longer than the render process's own timer the client waits before it kills."""
-
-
-class RenderProcessError(RuntimeError):
-    """The render process could not be started, or broke in a way that no template explains."""
+Item = tuple[int, bytes]
+"""The index of a text, and values as a JSON object."""
 
 
 class Renderer:
@@ -36,13 +24,13 @@ class Renderer:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._idle: list[_RenderProcess] = []
+        self.limits = limits
+        self._idle: list[RenderProcess] = []
         self._lock = threading.Lock()
 
     def start(self) -> None:
         """Start a process ahead of the first request."""
-        self._give_back(_RenderProcess(self._limits))
+        self.give_back(RenderProcess(self.limits))
 
     def close(self) -> None:
         """End the idle processes."""
@@ -65,87 +53,110 @@ class Renderer:
         with self._lock:
             return [process.pid for process in self._idle]
 
-    def render(
-        self, subject: str | None, body: str, values: Mapping[str, Any], *, html: bool
-    ) -> tuple[str | None, str]:
-        """Return subject and body rendered with ``values``, which must be plain JSON.
+    def render(self, text: Text, values: bytes) -> dict[str, Any]:
+        """Return the finished parts of ``text``: see :meth:`tasks.rendering.engine.Engine.render`.
+
+        ``values`` is a JSON object.
 
         Raises
         ------
         ServiceError
             ``variables_invalid``, ``template_syntax`` or ``render_limit_exceeded``.
         """
-        answer = self._ask(
-            {
-                "operation": "render",
-                "subject": subject,
-                "body": body,
-                "values": values,
-                "html": html,
-            }
-        )
-        return answer["subject"], answer["body"]
+        request = {"operation": "render", "texts": [text], "indexes": [0], "deadline": None}
+        (answer,) = self._ask(request, [values])
+        return _ok(answer)
+
+    def stream(self, deadline: float) -> "Stream":
+        """Return a stream of renders that must have begun by ``deadline``.
+
+        ``deadline`` is by ``time.monotonic()``, in seconds.
+        """
+        return Stream(self, deadline)
 
     def inspect(
-        self, sources: Sequence[Mapping[str, Any]]
-    ) -> tuple[dict[str, list[str]], list[Problem]]:
-        """Compile sources; return the placeholders of each path, and what does not compile.
+        self,
+        sources: Sequence[Mapping[str, Any]],
+        needs: Mapping[str, Sequence[str]],
+        deadline: float | None = None,
+    ) -> tuple[dict[str, list[str] | None], list[Problem]]:
+        """Compile sources; return the placeholders of each path, and what is wrong with them.
+
+        A source that does not compile has None for placeholders.
 
         Parameters
         ----------
         sources
-            Each with ``path``, ``source``, ``html`` and ``subject`` (bool).
+            Each with ``path``, ``source`` and ``html`` (bool).
+        needs
+            The placeholders of the partials that they use, by template_id.
+        deadline
+            By ``time.monotonic()``, in seconds, for this and the other questions of the gate; what
+            is not begun by then gives ``render_limit_exceeded``.
         """
-        answer = self._ask({"operation": "inspect", "sources": sources})
+        request = {"operation": "inspect", "sources": sources, "needs": needs}
+        answer = self._single(request, len(sources), deadline)
         return answer["placeholders"], answer["problems"]
 
     def try_out(
-        self, source: Mapping[str, Any], declared: Sequence[Mapping[str, Any]]
-    ) -> Problem | None:
-        """Return the problem of a trial render; see :func:`tasks.rendering.trial.try_out`."""
-        request = {"operation": "try_out", "source": source, "declared": declared}
-        problem: Problem | None = self._ask(request, renders=MOST_RENDERS)["problem"]
-        return problem
+        self, text: Text, declared: Sequence[Mapping[str, Any]], deadline: float | None = None
+    ) -> list[Problem]:
+        """Return the problems of trial renders; see :func:`tasks.rendering.trial.try_out`."""
+        request = {"operation": "try_out", "text": text, "declared": declared}
+        problems: list[Problem] = self._single(request, TRIAL_RENDERS, deadline)["problems"]
+        return problems
 
-    def optional(self, sources: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+    def optional(
+        self, texts: Sequence[Text], names: Sequence[str], deadline: float | None = None
+    ) -> list[str]:
         """Return the names that can be left out; see :func:`tasks.rendering.trial.optional`."""
-        request = {"operation": "optional", "sources": sources, "names": names}
-        found: list[str] = self._ask(request, renders=len(names) * len(sources))["names"]
+        request = {"operation": "optional", "texts": texts, "names": names}
+        renders = len(names) * len(texts)
+        found: list[str] = self._single(request, renders, deadline)["names"]
         return found
 
-    def _ask(self, request: Mapping[str, Any], *, renders: int = 1) -> dict[str, Any]:
-        payload = json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode()
-        process = self._take()
+    def _single(
+        self, request: Mapping[str, Any], renders: int, deadline: float | None
+    ) -> dict[str, Any]:
+        (answer,) = self._ask({**request, "deadline": deadline}, [], renders=renders)
+        return _ok(answer)
+
+    def _ask(
+        self, request: Mapping[str, Any], payloads: Sequence[bytes], *, renders: int = 1
+    ) -> list[bytes]:
+        seconds = self.limits.render_seconds * renders + GRACE_SECONDS
+        process = self.take()
         try:
-            answer = process.ask(payload, renders)
+            message = pack([encode(request), *payloads])
+            answer = process.receive(seconds) if process.send(message, seconds) else None
         except BaseException:
             # A soft time limit may have come in between: what the pipe holds is unknown now.
             process.kill()
             raise
         if answer is None:
-            raise self._limit_error(process.wait())
-        self._give_back(process)
-        if "error" in answer:
-            raise _error(answer["error"])
-        ok: dict[str, Any] = answer["ok"]
-        return ok
+            raise self.limit_error(process.wait())
+        self.give_back(process)
+        return answer
 
-    def _take(self) -> "_RenderProcess":
+    def take(self) -> RenderProcess:
+        """Return a process that nobody else uses: an idle one, or a new one."""
         while True:
             with self._lock:
                 process = self._idle.pop() if self._idle else None
             if process is None:
-                return _RenderProcess(self._limits)
+                return RenderProcess(self.limits)
             if process.is_alive():
                 return process
             process.close()
 
-    def _give_back(self, process: "_RenderProcess") -> None:
+    def give_back(self, process: RenderProcess) -> None:
+        """Make a process idle; everything that it was asked has been answered."""
         with self._lock:
             self._idle.append(process)
 
-    def _limit_error(self, status: int) -> Exception:
-        limits = self._limits
+    def limit_error(self, status: int) -> Exception:
+        """Return which limit ended a process with an exit status, negative for a signal."""
+        limits = self.limits
         if status == -signal.SIGALRM:
             told = f"more than {limits.render_seconds:g} s"
         elif status == -signal.SIGABRT:
@@ -161,118 +172,94 @@ class Renderer:
         )
 
 
-class _RenderProcess:
-    """One process and its two pipes."""
+class Stream:
+    """Renders in groups; the next may be handed over while the last is worked on.
 
-    def __init__(self, limits: Limits) -> None:
-        self._seconds = limits.render_seconds
-        self._popen = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
-            [sys.executable, "-m", "tasks.rendering.process", json.dumps(asdict(limits))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # No setting of the worker, its passwords least of all, where templates run.
-            env={"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},  # noqa: PTH109 - a string is needed
-            bufsize=0,
-        )
-        assert self._popen.stdin is not None  # noqa: S101 - for the type checker
-        # A pipe holds less than a message may: a process that does not read must block nobody.
-        os.set_blocking(self._popen.stdin.fileno(), False)
-        ready = self._read(START_SECONDS)
-        if ready is None:
-            self.kill()
-            raise RenderProcessError("the render process did not start")
+    Use it as a context manager. Every group that was put must be taken, in order.
+    """
 
-    @property
-    def pid(self) -> int:
-        return self._popen.pid
+    def __init__(self, renderer: Renderer, deadline: float) -> None:
+        self._renderer = renderer
+        self._deadline = deadline
+        self._process: RenderProcess | None = None
+        self._waiting: deque[tuple[RenderProcess, Sequence[Text], Sequence[Item]]] = deque()
 
-    def is_alive(self) -> bool:
-        return self._popen.poll() is None
+    def __enter__(self) -> Self:
+        """Return the stream."""
+        return self
 
-    def ask(self, payload: bytes, renders: int) -> dict[str, Any] | None:
-        """Return the answer to a request of that many renders, or None when the process ended."""
-        seconds = self._seconds * renders + GRACE_SECONDS
-        if not self._write(HEADER.pack(len(payload)) + payload, seconds):
-            return None
-        return self._read(seconds)
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        """Give the process back, or end it when nobody knows what it has to say yet."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if failure is not None or self._waiting:
+            process.kill()
+        else:
+            self._renderer.give_back(process)
 
-    def wait(self) -> int:
-        """Return the exit status, negative for a signal, and close the pipes."""
-        with suppress(ProcessLookupError):
-            if self._popen.poll() is None and not self._ended(GRACE_SECONDS):
-                # It outlived its own timer: it was stopped (SIGSTOP), or the machine stood still.
-                self._popen.send_signal(signal.SIGKILL)
-        status = self._popen.wait()
-        self._close_pipes()
-        return status
+    def put(self, texts: Sequence[Text], items: Sequence[Item]) -> None:
+        """Hand over a group of items, and the texts that they are rendered with."""
+        if self._process is None:
+            self._process = self._renderer.take()
+        request = {
+            "operation": "render",
+            "texts": texts,
+            "indexes": [index for index, _ in items],
+            "deadline": self._deadline,
+        }
+        message = pack([encode(request), *(values for _, values in items)])
+        self._process.send(message, self._seconds(len(items)))
+        self._waiting.append((self._process, texts, items))
 
-    def close(self) -> None:
-        self._close_pipes()
-        if not self._ended(GRACE_SECONDS):
-            self._popen.kill()
-        self._popen.wait()
+    def take(self) -> list[bytes]:
+        """Return what each item of the oldest group gives, as JSON.
 
-    def kill(self) -> None:
-        self._popen.kill()
-        self._popen.wait()
-        self._close_pipes()
+        ``{"ok": parts}`` or ``{"error": [code, message, details]}``. An item that goes over a limit
+        may take its process with it, and together the items of a group have the memory of one. So
+        those that came to nothing are rendered once more, one by one.
+        """
+        process, texts, items = self._waiting.popleft()
+        is_dead = process is not self._process
+        answers = None if is_dead else process.receive(self._seconds(len(items)))
+        if answers is None:
+            error = None if is_dead else self._renderer.limit_error(process.wait())
+            self._process = None if self._process is process else self._process
+            if error is not None and len(items) == 1:
+                if not isinstance(error, RenderLimitExceeded):
+                    raise error
+                return [encode({"error": error.args})]
+            answers = [_OVER_LIMIT] * len(items)
+        elif len(items) == 1:
+            return answers
+        return [
+            self._alone(texts[index], values) if answer.startswith(_OVER_LIMIT) else answer
+            for answer, (index, values) in zip(answers, items, strict=True)
+        ]
 
-    def _ended(self, seconds: float) -> bool:
-        try:
-            self._popen.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+    def _alone(self, text: Text, values: bytes) -> bytes:
+        with Stream(self._renderer, self._deadline) as stream:
+            stream.put([text], [(0, values)])
+            (answer,) = stream.take()
+            return answer
 
-    def _close_pipes(self) -> None:
-        for pipe in (self._popen.stdin, self._popen.stdout):
-            if pipe is not None:
-                pipe.close()
-
-    def _write(self, message: bytes, seconds: float) -> bool:
-        """Write a message; tell whether it was taken whole, in time."""
-        assert self._popen.stdin is not None  # noqa: S101 - for the type checker
-        descriptor = self._popen.stdin.fileno()
-        poll = select.poll()
-        poll.register(descriptor, select.POLLOUT)
-        deadline = time.monotonic() + seconds
-        rest = memoryview(message)
-        while rest:
-            try:
-                rest = rest[os.write(descriptor, rest) :]
-            except BlockingIOError:
-                left = deadline - time.monotonic()
-                if left <= 0 or not poll.poll(left * 1000):
-                    return False
-            except BrokenPipeError:
-                return False
-        return True
-
-    def _read(self, seconds: float) -> dict[str, Any] | None:
-        """Return the next message, or None when there is none in time."""
-        assert self._popen.stdout is not None  # noqa: S101 - for the type checker
-        descriptor = self._popen.stdout.fileno()
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        deadline = time.monotonic() + seconds
-        received = bytearray()
-        wanted = HEADER.size
-        while len(received) < wanted:
-            left = deadline - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
-                return None
-            # A request has one answer, so that whatever comes belongs to it.
-            chunk = os.read(descriptor, CHUNK_BYTES)
-            if not chunk:
-                return None
-            received += chunk
-            if len(received) >= HEADER.size:
-                wanted = HEADER.size + HEADER.unpack_from(received)[0]
-        message: dict[str, Any] = json.loads(received[HEADER.size :])
-        return message
+    def _seconds(self, items: int) -> float:
+        """Return how long the process may take before it is given up."""
+        waiting = sum(len(items) for _, _, items in self._waiting)
+        return self._renderer.limits.render_seconds * (items + waiting) + GRACE_SECONDS
 
 
+_OVER_LIMIT: Final = b'{"error":["%b"' % RenderLimitExceeded.code.encode()
 _ERRORS: Final = {error.code: error for error in ServiceError.__subclasses__()}
+
+
+def _ok(answer: bytes) -> dict[str, Any]:
+    """Return what an answer holds, or raise its error."""
+    found: dict[str, Any] = decode(answer)
+    if "error" in found:
+        raise _error(found["error"])
+    ok: dict[str, Any] = found["ok"]
+    return ok
 
 
 def _error(triple: Sequence[Any]) -> ServiceError:

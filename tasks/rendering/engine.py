@@ -1,275 +1,272 @@
-"""MiniJinja, set up so that templates reach nothing but their values.
+"""From the texts of a version and values to the finished parts of a notification.
 
-This module runs in the render process (:mod:`tasks.rendering.process`); the engine's fuel bounds
-steps, the process's limits bound time and memory.
+It runs in the render process (:mod:`tasks.rendering.process`).
 """
 
-import json
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
 
-from minijinja import Environment, TemplateError
+from minijinja import TemplateError
 
-from tasks.errors import Code, Problem
+from tasks.errors import MOST_PROBLEMS, Code, Problem
+from tasks.rendering import inspection
+from tasks.rendering.compiler import Compiler, FilterFailedError, NullPrintedError
+from tasks.rendering.explain import (
+    Scene,
+    SourceError,
+    explained,
+    filter_failed,
+    null_printed,
+    unfit_operation,
+)
+from tasks.rendering.html_contexts import has_dangerous_address
 from tasks.rendering.limits import Limits
-from tasks.rendering.outputs import SUBJECT_CHARACTERS, one_line, without_nul
-
-FUEL: Final = 20_000_000
-"""Engine steps of one render: more than a second of work, so that time is the limit in practice."""
+from tasks.rendering.outputs import SUBJECT_CHARACTERS, is_html, one_line, sha256, without_nul
+from tasks.rendering.plain_text import finished, text_of, text_source
+from tasks.rendering.sms import count
+from tasks.rendering.texts import Part, Text
+from tasks.rendering.values import decode
 
 # Wherever it stands, a comment or raw block too: telling those apart from strings that look like
 # them would take the engine's own lexer, and a mistake in it would switch escaping off.
-_AUTOESCAPE = re.compile(r"\{%[-+]?\s*(autoescape)\b")
-_TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
-_NAMES_OF_THE_ENGINE = frozenset({"caller", "loop", "self", "super"})
-# The template is at fault whatever the values are.
-_KINDS_OF_THE_SOURCE = frozenset(
-    {
-        "SyntaxError",
-        "UnknownFilter",
-        "UnknownFunction",
-        "UnknownTest",
-        "TemplateNotFound",
-        "BadInclude",
-        "EvalBlock",
-        "BadEscape",
-        "MissingArgument",
-        "TooManyArguments",
-    }
-)
+_AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
 
 
-class SourceError(Exception):
-    """A source cannot be compiled or rendered: a code of the contract, and where."""
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A compiled source and the compiled partials that it may use, by their ids."""
 
-    def __init__(self, code: Code, message: str, problem: Problem) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.problem = problem
+    compiler: Compiler
+    name: str
+    partials: Mapping[str, str]
 
-    @classmethod
-    def limit(cls, path: str, message: str) -> Self:
-        """Return the error of a render that went over a limit."""
-        return cls(
-            Code.RENDER_LIMIT_EXCEEDED,
-            message,
-            {"path": path, "type": "limit", "message": message},
-        )
+    def reaches_methods(self) -> bool:
+        """Tell whether any of the sources may come to the methods of its values."""
+        return self.compiler.reaches_methods([self.name, *self.partials.values()])
 
 
-class _NullValueError(Exception):
-    """A null was about to be printed, which would read None."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A text that is compiled.
+
+    ``plain`` is its plain-text alternative, where it has one. ``reaches_methods`` tells whether its
+    sources may come to the methods of their values.
+    """
+
+    text: Text
+    subject: _Sheet | None
+    body: _Sheet
+    plain: _Sheet | None
+    reaches_methods: bool
 
 
 class Engine:
-    """Compiles and renders single sources."""
+    """Compiles and renders texts."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._html = _environment(escapes=True)
-        self._text = _environment(escapes=False)
-        self._globals = _NAMES_OF_THE_ENGINE | set(self._text.globals)
+        self._html = Compiler(escapes=True)
+        self._text = Compiler(escapes=False)
 
-    def placeholders(self, source: str, path: str, *, html: bool) -> list[str]:
-        """Return the sorted names that ``source`` takes from its variables, as paths.
+    def forget(self) -> None:
+        """Bound what is kept of earlier texts; nothing prepared before may be used after."""
+        self._html.forget()
+        self._text.forget()
+
+    def prepare(self, text: Text) -> Prepared:
+        """Return a compiled text.
 
         Raises
         ------
         SourceError
             ``template_syntax``, with line and column.
         """
-        environment = self._html if html else self._text
-        _refuse_autoescape(source, path)
-        try:
-            names = environment.undeclared_variables_in_str(source, nested=True)
-        except TemplateError as error:
-            raise _explained(error, source, path, {}, ()) from None
-        own = {name for name in names if name.split(".")[0] not in self._globals}
-        return sorted(_without_methods(own, source))
+        compiler = self._html if is_html(text["type"]) else self._text
+        body = self._sheet(compiler, text, "body")
+        subject = None if text["subject"] is None else self._sheet(self._text, text, "subject")
+        return Prepared(
+            text=text,
+            subject=subject,
+            body=body,
+            plain=self._plain(text) if text["type"] == "email" else None,
+            reaches_methods=body.reaches_methods()
+            or (subject is not None and subject.reaches_methods()),
+        )
 
-    def body(self, source: str, path: str, values: Mapping[str, Any], *, html: bool) -> str:
-        """Return a rendered body.
+    def values(self, ready: Prepared, payload: bytes) -> dict[str, Any]:
+        """Return the values in a JSON object, as a text needs them."""
+        return decode(payload, plain=not ready.reaches_methods)
+
+    def render(self, ready: Prepared, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the finished parts: subject and body, and what else the type has.
+
+        Parameters
+        ----------
+        ready
+            As :meth:`prepare` gave it.
+        values
+            As :func:`tasks.rendering.values.decode` gives them.
 
         Raises
         ------
         SourceError
             ``variables_invalid``, ``template_syntax`` or ``render_limit_exceeded``.
         """
-        text = self._render(self._html if html else self._text, source, path, values)
-        size = len(text.encode())
-        if size > self._limits.output_bytes:
-            raise SourceError.limit(
-                path, f"the output is {size} bytes, the limit is {self._limits.output_bytes}"
-            )
-        return without_nul(text)
+        subject, body = self.subject(ready, values), self.body(ready, values)
+        parts: dict[str, Any] = {"subject": subject, "body": body}
+        match ready.text["type"]:
+            case "email":
+                parts["text"] = self._alternative(ready, values, body)
+            case "sms":
+                counted = count(body)
+                parts["encoding"] = counted.encoding
+                parts["length"] = counted.length
+                parts["segments"] = counted.segments
+            case "push":
+                parts["title"] = subject
+        parts["content_sha256"] = sha256(subject, body)
+        return parts
 
-    def subject(self, source: str, path: str, values: Mapping[str, Any]) -> str:
-        """Return a rendered subject: one line of at most 998 characters.
+    def subject(
+        self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False
+    ) -> str | None:
+        """Return a finished subject: one line of at most 998 characters.
 
         Raises
         ------
         SourceError
-            As for :meth:`body`.
+            As for :meth:`render`.
         """
-        line = one_line(self._render(self._text, source, path, values))
+        if ready.subject is None:
+            return None
+        line = one_line(self._run(ready.subject, "subject", values, is_trial=is_trial))
         if len(line) > SUBJECT_CHARACTERS:
             raise SourceError.limit(
-                path, f"the subject is {len(line)} characters, the limit is {SUBJECT_CHARACTERS}"
+                "subject",
+                f"the subject is {len(line)} characters, the limit is {SUBJECT_CHARACTERS}",
             )
         return line
 
-    def _render(
-        self, environment: Environment, source: str, path: str, values: Mapping[str, Any]
-    ) -> str:
+    def body(self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False) -> str:
+        """Return a finished body.
+
+        Raises
+        ------
+        SourceError
+            As for :meth:`render`.
+        """
+        body = without_nul(self._run(ready.body, "body", values, is_trial=is_trial))
+        size = len(body.encode())
+        if size > self._limits.output_bytes:
+            raise SourceError.limit(
+                "body", f"the output is {size} bytes, the limit is {self._limits.output_bytes}"
+            )
+        if ready.body.compiler is self._html and has_dangerous_address(body, _bodies(ready.text)):
+            message = "a value would become an address that runs a script"
+            problem: Problem = {"path": "body", "type": "dangerous_address", "message": message}
+            raise SourceError(Code.VARIABLES_INVALID, message, problem)
+        return body
+
+    def inspect(
+        self, source: str, path: str, *, html: bool, needs: Mapping[str, list[str]]
+    ) -> tuple[list[str] | None, list[Problem]]:
+        """Return the placeholders of a source, and what is wrong with it.
+
+        ``needs`` holds the placeholders of the partials that it uses, by their ids. A source that
+        does not compile has None for placeholders.
+        """
+        compiler = self._html if html else self._text
+        try:
+            _refuse_autoescape(source, path)
+            names = inspection.placeholders(compiler.environment, source, needs)
+        except SourceError as error:
+            return None, [error.problem]
+        except TemplateError as error:
+            scene = Scene(path, source, {}, {}, lambda _: ())
+            return None, [explained(error, scene).problem]
+        problems = inspection.problems(compiler.environment, source, path, html=html)
+        return names, list(islice(problems, MOST_PROBLEMS + 1))
+
+    def _sheet(self, compiler: Compiler, text: Text, part: Part) -> _Sheet:
+        partials = {
+            name: self._compiled(compiler, used["language"], used["body"], part)
+            for name, used in text["partials"].items()
+        }
+        name = self._compiled(compiler, text["language"], text[part] or "", part)
+        return _Sheet(compiler, name, partials)
+
+    def _compiled(self, compiler: Compiler, language: str, source: str, path: Part) -> str:
         _refuse_autoescape(source, path)
+        try:
+            return compiler.compile(language, source)
+        except TemplateError as error:
+            raise explained(error, Scene(path, source, {}, {}, lambda _: ())) from None
+
+    def _plain(self, text: Text) -> _Sheet | None:
+        """Return the plain-text alternative as a source of its own.
+
+        None where no source can be made of the HTML; then the alternative is made of each finished
+        body, which takes longer.
+        """
+        try:
+            partials = {
+                name: self._text.compile_derived(used["language"], used["body"], text_source)
+                for name, used in text["partials"].items()
+            }
+            name = self._text.compile_derived(text["language"], text["body"], text_source)
+        except TemplateError:
+            return None
+        return _Sheet(self._text, name, partials)
+
+    def _alternative(self, ready: Prepared, values: Mapping[str, Any], body: str) -> str:
+        plain = ready.plain
+        if plain is not None:
+            try:
+                rendered = plain.compiler.render(plain.name, plain.partials, values)
+            except (TemplateError, FilterFailedError, NullPrintedError):
+                return text_of(body)
+            return finished(without_nul(rendered))
+        return text_of(body)
+
+    def _run(self, sheet: _Sheet, path: Part, values: Mapping[str, Any], *, is_trial: bool) -> str:
         if "self" in values:
             # The engine's own name, and its Python method's: no template can use such a value.
             values = {name: value for name, value in values.items() if name != "self"}
         try:
-            return environment.render_str(source, path, **values)
+            return sheet.compiler.render(sheet.name, sheet.partials, values, is_trial=is_trial)
         except TemplateError as error:
-            names = self.placeholders(source, path, html=environment is self._html)
-            raise _explained(error, source, path, values, names) from None
-        except _NullValueError:
-            names = self.placeholders(source, path, html=environment is self._html)
-            raise _null_printed(path, values, names) from None
+            raise explained(error, _scene(sheet, path, values)) from None
+        except NullPrintedError:
+            raise null_printed(_scene(sheet, path, values)) from None
+        except FilterFailedError as failed:
+            place = sheet.compiler.place_of(failed, sheet.name, sheet.partials, values)
+            raise filter_failed(failed, _scene(sheet, path, values), place) from None
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - whatever Python says of a value may quote it
             # Values reach Python in filters, in the finalizer and in methods of objects.
-            message = "an operation does not fit the value it was given"
-            problem: Problem = {"path": path, "type": "invalid_operation", "message": message}
-            raise SourceError(Code.VARIABLES_INVALID, message, problem) from None
+            raise unfit_operation(path) from None
 
 
-def _without_methods(names: Iterable[str], source: str) -> set[str]:
-    """Return ``names`` with ``user.name`` for the ``user.name.upper`` that the source calls."""
-    tags = "\n".join(_TAG.findall(source))
-    found = set()
-    for name in names:
-        parent, _, _ = name.rpartition(".")
-        call = r"\b" + r"\s*\.\s*".join(re.escape(step) for step in name.split(".")) + r"\s*\("
-        found.add(parent if parent and re.search(call, tags) else name)
-    return found
-
-
-def _environment(*, escapes: bool) -> Environment:
-    environment = Environment(
-        debug=False,  # else values stand in error messages
-        fuel=FUEL,
-        undefined_behavior="strict",
-        auto_escape_callback=lambda _name: escapes,
-        finalizer=_printable,
-        keep_trailing_newline=True,
+def _scene(sheet: _Sheet, path: Part, values: Mapping[str, Any]) -> Scene:
+    compiler = sheet.compiler
+    return Scene(
+        path=path,
+        source=compiler.source(sheet.name),
+        partials={name: (key, compiler.source(name)) for key, name in sheet.partials.items()},
+        values=values,
+        placeholders=lambda source: inspection.placeholders(compiler.environment, source, {}),
     )
-    # Escaping follows the output, never the template.
-    environment.remove_filter("safe")
-    environment.remove_global("debug")
-    # The engine's own marks its output as safe, quotes included, which breaks out of attributes.
-    environment.add_filter("tojson", _to_json)
-    return environment
 
 
-def _printable(value: Any) -> Any:  # noqa: ANN401 - any value of a template
-    if value is None:
-        raise _NullValueError
-    return value
-
-
-def _to_json(value: Any) -> str:  # noqa: ANN401 - any value of a template
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+def _bodies(text: Text) -> list[str]:
+    return [text["body"], *(used["body"] for used in text["partials"].values())]
 
 
 def _refuse_autoescape(source: str, path: str) -> None:
     if match := _AUTOESCAPE.search(source):
         message = "autoescape is not available: escaping follows the type of the template"
-        problem = _placed(path, "autoescape", message, source, match.start(1))
-        raise SourceError(Code.TEMPLATE_SYNTAX, message, problem)
-
-
-def _explained(
-    error: TemplateError,
-    source: str,
-    path: str,
-    values: Mapping[str, Any],
-    names: list[str] | tuple[str, ...],
-) -> SourceError:
-    start, end = error.range or (None, None)
-    raw = source.encode()
-    place = len(raw[:start].decode(errors="ignore")) if start is not None else None
-    if error.kind == "OutOfFuel":
-        return SourceError.limit(path, f"more than {FUEL} engine steps")
-    if "panic during rendering" in (error.detail or error.message):
-        # Its words are of no use: a Rust file, and a pointer that is null for want of memory.
-        return SourceError.limit(path, "the template engine gave up, as it does without memory")
-    if error.detail == "recursion limit exceeded":
-        return SourceError.limit(path, "nested too deeply")
-    if error.kind == "UndefinedError":
-        expression = raw[start:end].decode(errors="ignore") if start is not None else ""
-        missing = [name for name in names if not _present(values, name)]
-        shown = expression if not missing else ", ".join(missing)
-        message = f"no value for {shown}" if shown else "a value is missing"
-        problem = _placed(path, "undefined", message, source, place)
-        return SourceError(Code.VARIABLES_INVALID, message, problem)
-    # No JSON value can be called, so that a call of one is a function that there is not.
-    of_source = error.kind in _KINDS_OF_THE_SOURCE or (error.detail or "").endswith("not callable")
-    message = _without_values(error)
-    kind = re.sub(r"(?<!^)(?=[A-Z])", "_", error.kind).lower()
-    problem = _placed(path, kind, message, source, place)
-    return SourceError(
-        Code.TEMPLATE_SYNTAX if of_source else Code.VARIABLES_INVALID, message, problem
-    )
-
-
-def _without_values(error: TemplateError) -> str:
-    """Return what the engine says, but for the sentences into which it puts values."""
-    if error.kind in {"TemplateNotFound", "BadInclude"}:
-        return "there is no template of that name to include, import or extend"
-    if error.detail and error.detail.startswith("unable to calculate"):
-        return "unable to calculate: a division by zero, or numbers too large"
-    if error.detail and error.detail.startswith("invalid conversion type"):
-        return "invalid conversion type in a format"
-    return error.detail or error.message
-
-
-def _null_printed(path: str, values: Mapping[str, Any], names: list[str]) -> SourceError:
-    nulls = [name for name in names if _present(values, name) and _value(values, name) is None]
-    message = f"null would be printed: {', '.join(nulls)}" if nulls else "null would be printed"
-    return SourceError(
-        Code.VARIABLES_INVALID, message, {"path": path, "type": "null", "message": message}
-    )
-
-
-def _placed(path: str, kind: str, message: str, source: str, place: int | None) -> Problem:
-    """Return a problem with line and column from 1, and the line with a caret under the place."""
-    problem: Problem = {"path": path, "type": kind, "message": message}
-    if place is None:
-        return problem
-    before = source[:place]
-    column = place - (before.rfind("\n") + 1)
-    text = source.split("\n")[before.count("\n")]
-    # A long line is cut around the place, which is what its author needs to see.
-    left = max(0, column - 60)
-    problem["line"] = before.count("\n") + 1
-    problem["column"] = column + 1
-    problem["snippet"] = f"{text[left : left + 120]}\n{' ' * (column - left)}^"
-    return problem
-
-
-def _value(values: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any JSON value
-    node: Any = values
-    for part in name.split("."):
-        if not isinstance(node, Mapping) or part not in node:
-            raise KeyError(name)
-        node = node[part]
-    return node
-
-
-def _present(values: Mapping[str, Any], name: str) -> bool:
-    try:
-        _value(values, name)
-    except KeyError:
-        return False
-    return True
+        raise SourceError.syntax(path, "autoescape", message, source, match.start(1))

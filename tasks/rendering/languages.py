@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import langcodes
 
@@ -10,16 +11,21 @@ import langcodes
 FARTHEST = 25
 
 
+Reason = Literal["own", "exact", "closest", "default"]
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The language chosen, and the chain of those looked for, from the requested one to it.
 
-    ``is_source`` tells that the version's own text is meant, not a translation.
+    ``is_source`` tells that the version's own text is meant, not a translation. ``reason`` is
+    ``own`` where none was asked for, ``exact``, ``closest``, or ``default`` where none is near.
     """
 
     language: str
     is_source: bool
     chain: tuple[str, ...]
+    reason: Reason
 
 
 @lru_cache(maxsize=8192)
@@ -42,16 +48,17 @@ def choose(
         ``default``: that language or the version's own text.
     """
     if requested is None:
-        return Choice(source, is_source=True, chain=(source,))
+        return Choice(source, is_source=True, chain=(source,), reason="own")
     if requested in translations:
-        return Choice(requested, is_source=False, chain=(requested,))
+        return Choice(requested, is_source=False, chain=(requested,), reason="exact")
     if requested == source:
-        return Choice(source, is_source=True, chain=(source,))
+        return Choice(source, is_source=True, chain=(source,), reason="exact")
     if fallback == "strict":
         return None
     if fallback == "closest":
         supported = [source, *(tag for tag in sorted(translations) if tag != source)]
         nearest, _ = langcodes.closest_match(requested, supported, max_distance=FARTHEST)
-        if nearest in translations:
-            return Choice(nearest, is_source=False, chain=(requested, nearest))
-    return Choice(source, is_source=True, chain=(requested, source))
+        if nearest in supported:
+            chain = (requested, nearest)
+            return Choice(nearest, nearest not in translations, chain, reason="closest")
+    return Choice(source, is_source=True, chain=(requested, source), reason="default")

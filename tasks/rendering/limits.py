@@ -1,6 +1,15 @@
 """The limits of a message and of a render."""
 
 from dataclasses import dataclass
+from typing import Any, Final
+
+from tasks.errors import Code
+
+SECONDS_OF_EACH: Final = 0.04
+"""Of the trial renders of a translation that is taken over, beside those that all have."""
+
+TRIAL_RENDERS: Final = 16
+"""Of one text in the publish gate: two parts, four stand-ins, optional values given and not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +26,24 @@ class Limits:
     render_memory_bytes: int = 256 * 1024 * 1024
     depth: int = 64
     """Levels of objects and arrays in variables and metadata."""
+
+    batch_bytes: int = 4 * 1024 * 1024
+    batch_items: int = 1000
+    batch_output_bytes: int = 64 * 1024 * 1024
+    batch_seconds: float = 12.0
+    """After which the rest of a batch's items is refused."""
+
+    trial_seconds: float = 2.0
+    """Of the trial renders of a publish, all together."""
+
+    partial_depth: int = 10
+
+
+def memory_error(limits: Limits) -> list[Any]:
+    """Return code, message and details for a render that needed more memory than there is."""
+    message = f"more than {limits.render_memory_bytes} bytes of memory"
+    return [
+        Code.RENDER_LIMIT_EXCEEDED,
+        message,
+        [{"path": "", "type": "limit", "message": message}],
+    ]

@@ -19,6 +19,8 @@ def one_line(text: str) -> str:
 
     Line breaks, tabs and runs of spaces become one space; controls and bidi controls go.
     """
+    if text.isprintable() and "  " not in text:
+        return text.strip()
     # First what goes: between two spaces it would leave both.
     return _LINE_BREAKS.sub(" ", _INVISIBLE.sub("", text)).strip()
 

@@ -2,27 +2,26 @@
 
 Rendering runs behind a process because the engine bounds steps but neither memory nor time, and
 no signal handler of Python's can interrupt Rust code. This process has limits of the kernel's
-instead: RLIMIT_AS for its memory, and for each request a timer whose SIGALRM, left at its default
+instead: RLIMIT_AS for its memory, and for each render a timer whose SIGALRM, left at its default
 action, ends it (setitimer(2), signal(7)). The client tells by the signal which limit it was.
-
-A message is its length in four bytes, big-endian, and that many bytes of JSON.
 """
 
+import gc
 import json
 import os
 import resource
 import signal
-import struct
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, BinaryIO, Final
 
-from tasks.errors import Code, Problem
-from tasks.rendering.engine import Engine, SourceError
-from tasks.rendering.limits import Limits
+from tasks.rendering.engine import Engine, Prepared
+from tasks.rendering.explain import SourceError
+from tasks.rendering.frames import decode, encode, receive, send
+from tasks.rendering.limits import Limits, memory_error
 from tasks.rendering.trial import optional, try_out
-
-HEADER: Final = struct.Struct(">I")
 
 
 def main() -> None:
@@ -36,108 +35,116 @@ def main() -> None:
     # What the engine prints when an allocation fails is not for the worker's log.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
-    engine = Engine(limits)
-    send(outbox, {"ready": os.getpid()})
+    server = Server(limits)
+    # What was imported stays; a collection need not look at it each time.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    send(outbox, [encode({"ready": os.getpid()})])
     os.dup2(nowhere, 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (limits.render_memory_bytes, limits.render_memory_bytes))
-    serve(engine, inbox, outbox, limits)
+    server.serve(inbox, outbox)
 
 
-def serve(engine: Engine, inbox: BinaryIO, outbox: BinaryIO, limits: Limits) -> None:
-    """Answer requests, one after the other, until ``inbox`` ends."""
+class Server:
+    """Answers requests, one after the other."""
 
-    def start_timer() -> None:
-        signal.setitimer(signal.ITIMER_REAL, limits.render_seconds)
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._engine = Engine(limits)
 
-    while (request := receive(inbox)) is not None:
-        start_timer()
-        answer = respond(engine, request, limits, start_timer)
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        send(outbox, answer)
+    def serve(self, inbox: BinaryIO, outbox: BinaryIO) -> None:
+        """Answer requests until ``inbox`` ends."""
+        while (parts := receive(inbox)) is not None:
+            self._start_timer()
+            answer = self.respond(parts)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            send(outbox, answer)
 
+    def respond(self, parts: Sequence[bytes]) -> list[bytes]:
+        """Return the answer to a request: a part for each render, or one.
 
-def respond(
-    engine: Engine, request: Mapping[str, Any], limits: Limits, start_timer: Callable[[], None]
-) -> dict[str, Any]:
-    """Return the answer of one request: ``{"ok": …}`` or ``{"error": [code, message, details]}``.
+        Each is ``{"ok": …}`` or ``{"error": [code, message, details]}``.
+        """
+        request = decode(parts[0])
+        self._engine.forget()
+        if request["operation"] == "render":
+            return self._render(request, parts[1:])
+        operation = _OPERATIONS[request["operation"]]
+        too_late = f"the trial renders took more than {self._limits.trial_seconds:g} s"
+        begin = partial(self._begin, request["deadline"], SourceError.limit("", too_late))
+        return [self._answer(operation, self._engine, request, begin)]
 
-    ``start_timer`` gives the time limit of one render anew.
-    """
-    try:
-        return {"ok": _OPERATIONS[request["operation"]](engine, request, start_timer)}
-    except SourceError as error:
-        return {"error": [error.code, error.message, [error.problem]]}
-    except MemoryError:
-        return {"error": memory_error(limits)}
+    def _render(self, request: Mapping[str, Any], payloads: Sequence[bytes]) -> list[bytes]:
+        ready: dict[int, Prepared] = {}
+        texts, deadline = request["texts"], request["deadline"]
+        too_late = SourceError.limit(
+            "items", f"the batch took more than {self._limits.batch_seconds:g} s"
+        )
 
+        def one(index: int, payload: bytes) -> dict[str, Any]:
+            self._begin(deadline, too_late)
+            if index not in ready:
+                ready[index] = self._engine.prepare(texts[index])
+            return self._engine.render(ready[index], self._engine.values(ready[index], payload))
 
-def memory_error(limits: Limits) -> list[Any]:
-    """Return the error of a request that needed more memory than there is."""
-    message = f"more than {limits.render_memory_bytes} bytes of memory"
-    return [
-        Code.RENDER_LIMIT_EXCEEDED,
-        message,
-        [{"path": "", "type": "limit", "message": message}],
-    ]
+        indexes = request["indexes"]
+        return [self._answer(one, *each) for each in zip(indexes, payloads, strict=True)]
 
-
-def receive(stream: BinaryIO) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the next message, or None at the end of the stream."""
-    header = stream.read(HEADER.size)
-    if len(header) < HEADER.size:
-        return None
-    (size,) = HEADER.unpack(header)
-    return json.loads(stream.read(size))
-
-
-def send(stream: BinaryIO, message: object) -> None:
-    """Write one message."""
-    payload = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
-    stream.write(HEADER.pack(len(payload)) + payload)
-    stream.flush()
-
-
-def _render(engine: Engine, request: Mapping[str, Any], _: Callable[[], None]) -> dict[str, Any]:
-    values, subject = request["values"], request["subject"]
-    return {
-        "subject": None if subject is None else engine.subject(subject, "subject", values),
-        "body": engine.body(request["body"], "body", values, html=request["html"]),
-    }
-
-
-def _inspect(engine: Engine, request: Mapping[str, Any], _: Callable[[], None]) -> dict[str, Any]:
-    placeholders: dict[str, list[str]] = {}
-    problems: list[Problem] = []
-    for source in request["sources"]:
+    def _answer(self, work: Callable[..., dict[str, Any]], *arguments: object) -> bytes:
         try:
-            placeholders[source["path"]] = engine.placeholders(
-                source["source"], source["path"], html=source["html"]
-            )
+            return encode({"ok": work(*arguments)})
         except SourceError as error:
-            problems.append(error.problem)
+            return encode({"error": [error.code, error.message, [error.problem]]})
+        except MemoryError:
+            return encode({"error": memory_error(self._limits)})
+        except BaseException as error:
+            # So ends, in PyO3, an allocation for Python that fails while the engine runs.
+            if type(error).__name__ != "PanicException":
+                raise
+            return encode({"error": memory_error(self._limits)})
+
+    def _begin(self, deadline: float | None, too_late: SourceError) -> None:
+        """Give one render its time, unless the time of all is over.
+
+        Raises ``too_late`` then. ``deadline`` is by the system's clock, which both processes share
+        (clock_gettime(2)).
+        """
+        if deadline is not None and time.monotonic() > deadline:
+            raise too_late
+        self._start_timer()
+
+    def _start_timer(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, self._limits.render_seconds)
+
+
+def _inspect(
+    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
+) -> dict[str, Any]:
+    placeholders, problems = {}, []
+    for source in request["sources"]:
+        begin()
+        path = source["path"]
+        placeholders[path], found = engine.inspect(
+            source["source"], path, html=source["html"], needs=request["needs"]
+        )
+        problems += found
     return {"placeholders": placeholders, "problems": problems}
 
 
 def _try_out(
-    engine: Engine, request: Mapping[str, Any], start_timer: Callable[[], None]
+    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
 ) -> dict[str, Any]:
-    problem = try_out(engine, request["source"], request["declared"], start_timer)
-    return {"problem": problem}
+    return {"problems": try_out(engine, request["text"], request["declared"], begin)}
 
 
 def _optional(
-    engine: Engine, request: Mapping[str, Any], start_timer: Callable[[], None]
+    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
 ) -> dict[str, Any]:
-    return {"names": optional(engine, request["sources"], request["names"], start_timer)}
+    return {"names": optional(engine, request["texts"], request["names"], begin)}
 
 
-_OPERATIONS: Final = {
-    "render": _render,
-    "inspect": _inspect,
-    "try_out": _try_out,
-    "optional": _optional,
-}
+_OPERATIONS: Final = {"inspect": _inspect, "try_out": _try_out, "optional": _optional}
 
 if __name__ == "__main__":
     main()

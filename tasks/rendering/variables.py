@@ -7,9 +7,8 @@ A declared variable is a mapping as :meth:`tasks.messages.versions.Variable.stor
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from tasks.errors import Problem
@@ -21,11 +20,11 @@ URL_SCHEMES = ("http", "https", "mailto", "tel", "sms")
 # mail is for the delivery service to find out.
 _EMAIL = re.compile(r"[^\s@<>\x00-\x1f\x7f]{1,64}@[^\s@<>\x00-\x1f\x7f]{1,255}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_BLANK = re.compile("[\x00-\x20]")
 _ABSENT: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(NamedTuple):
     """Values ready to render: defaults filled in."""
 
     values: Mapping[str, Any]
@@ -33,39 +32,69 @@ class Bound:
     unused: list[str]
 
 
-def bind(declared: Sequence[Declared], values: Mapping[str, Any]) -> tuple[Bound, list[Problem]]:
-    """Return ``values`` with defaults, and a problem for each that is missing or mistyped.
+class Schema:
+    """The variables of a version, looked through once for many binds."""
 
-    A null counts as left out. Values that no variable declares are named in ``Bound.unused``;
-    when there are problems, they are told as problems of type ``unknown`` too, since a misspelt
-    name is the usual reason for a missing one.
-    """
-    bound: dict[str, Any] = dict(values)
-    copied: set[str] = set()
-    defaulted: list[str] = []
-    problems: list[Problem] = []
-    # An object comes before its members, or its default would take the place of theirs.
-    for variable in sorted(declared, key=lambda variable: variable["name"].count(".")):
-        name = variable["name"]
-        given, blocked = _look_up(values, name)
-        if blocked is not None:
-            problems.append(_problem(blocked, "object", "an object was expected"))
-        elif given is not _ABSENT and given is not None:
-            expected = mistyped(variable["type"], given)
-            if expected is not None:
-                problems.append(_problem(name, variable["type"], expected))
-        elif variable.get("default") is not None:
-            _put(bound, name, variable["default"], copied)
-            defaulted.append(name)
-        elif variable.get("required", True):
-            told = "is required" if given is _ABSENT else "is required, null was given"
-            problems.append(_problem(name, "missing", told))
-        elif given is None:
-            _remove(bound, name, copied)
-    unused = list(_undeclared(values, _tree(declared)))
-    if problems:
-        problems += [_problem(name, "unknown", "is not declared") for name in unused]
-    return Bound(bound, defaulted, unused), problems
+    def __init__(self, declared: Sequence[Declared]) -> None:
+        # An object comes before its members, or its default would take the place of theirs.
+        self._declared = sorted(declared, key=lambda variable: variable["name"].count("."))
+        self._tree = _tree(declared)
+        self._checks = [(variable["name"], _TYPES[variable["type"]][0]) for variable in declared]
+        self._has_paths = any("." in name for name, _ in self._checks)
+
+    def bind(self, values: Mapping[str, Any]) -> tuple[Bound, list[Problem]]:
+        """Return ``values`` with defaults, and a problem for each that is missing or mistyped.
+
+        A null counts as left out. Values that no variable declares are named in ``Bound.unused``;
+        when there are problems, they are told as problems of type ``unknown`` too, since a misspelt
+        name is the usual reason for a missing one.
+        """
+        if self._fits(values):
+            return Bound(values, [], [name[:255] for name in values if name not in self._tree]), []
+        bound: dict[str, Any] = dict(values)
+        copied: set[str] = set()
+        defaulted: list[str] = []
+        problems: list[Problem] = []
+        for variable in self._declared:
+            name = variable["name"]
+            given, blocked = _look_up(values, name)
+            if blocked is not None:
+                problems.append(_problem(blocked, "object", "an object was expected"))
+            elif given is not _ABSENT and given is not None:
+                expected = mistyped(variable["type"], given)
+                if expected is not None:
+                    problems.append(_problem(name, variable["type"], expected))
+            elif variable.get("default") is not None:
+                _put(bound, name, variable["default"], copied)
+                defaulted.append(name)
+            elif variable.get("required", True):
+                told = "is required" if given is _ABSENT else "is required, null was given"
+                problems.append(_problem(name, "missing", told))
+            elif given is None:
+                _remove(bound, name, copied)
+        unused = list(_undeclared(values, self._tree))
+        if problems:
+            problems += [_problem(name, "unknown", "is not declared") for name in unused]
+        return Bound(bound, defaulted, unused), problems
+
+    def _fits(self, values: Mapping[str, Any]) -> bool:
+        """Tell whether every variable is given and fits, as is usual, so that nothing is to do."""
+        if self._has_paths:
+            return False
+        for name, fits in self._checks:
+            if name not in values or not fits(values[name]):
+                return False
+        return True
+
+
+def bind(declared: Sequence[Declared], values: Mapping[str, Any]) -> tuple[Bound, list[Problem]]:
+    """Return what :meth:`Schema.bind` does, for values that are bound once."""
+    return Schema(declared).bind(values)
+
+
+def needed(variable: Declared) -> bool:
+    """Tell whether a variable must be given: it is required and has no default."""
+    return variable.get("required", True) and variable.get("default") is None
 
 
 def mistyped(kind: str, value: Any) -> str | None:  # noqa: ANN401 - any JSON value
@@ -92,6 +121,12 @@ def nested(assignments: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def above(name: str) -> list[str]:
+    """Return the paths above a path, the nearest first: ``a.b.c`` gives ``a.b`` and ``a``."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
+
+
 def covered(placeholder: str, names: set[str]) -> bool:
     """Tell whether a variable of ``names`` declares ``placeholder``.
 
@@ -106,6 +141,8 @@ def covered(placeholder: str, names: set[str]) -> bool:
 
 def _look_up(values: Mapping[str, Any], name: str) -> tuple[Any, str | None]:
     """Return the value at ``name``, or the path at which something else than an object stands."""
+    if "." not in name:
+        return values.get(name, _ABSENT), None
     node: Any = values
     walked = ""
     for part in name.split("."):
@@ -207,7 +244,7 @@ def _is_datetime(value: object) -> bool:
 
 
 def _is_url(value: object) -> bool:
-    if not isinstance(value, str) or any(character <= " " for character in value):
+    if not isinstance(value, str) or _BLANK.search(value) is not None:
         return False
     try:
         parts = urlsplit(value)

@@ -1,8 +1,10 @@
 """From a stored template and values to a finished text."""
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
-from db.queries import sources
+from db.queries import partials, sources
 from db.queries.sources import Source
 from tasks.base import Lookup
 from tasks.errors import (
@@ -12,77 +14,171 @@ from tasks.errors import (
     VariablesInvalid,
     VersionNotFound,
 )
-from tasks.messages.render import Rendered, RenderOne
+from tasks.messages.render import RenderBatch, Rendered, RenderOne
+from tasks.rendering.frames import encode
 from tasks.rendering.languages import Choice, choose
-from tasks.rendering.outputs import is_html, sha256
-from tasks.rendering.variables import bind
+from tasks.rendering.texts import Text
+from tasks.rendering.variables import Bound, Schema
+from tasks.services.partials import Library
 
 if TYPE_CHECKING:
     from tasks.messages.fields import TemplateType
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The text of a version in the language chosen for a request."""
+
+    choice: Choice
+    text: Text
+
+
+class VersionTexts:
+    """The version that a message asks for, and its texts, each read once.
+
+    Raises
+    ------
+    TemplateNotFound, TemplateInactive, VersionNotFound
+        Of the template, or of a partial that an old version uses.
+    """
+
+    def __init__(self, message: RenderOne | RenderBatch, work: Lookup) -> None:
+        self._message = message
+        self._connection = work.connection
+        self._default_language = work.configuration.default_language
+        self._chosen: dict[str | None, Chosen] = {}
+        self._source = self._find(message.version)
+        self._library = self._read_library()
+        while (problem := self._library.missing()) is not None:
+            # A partial that the current version uses is not deleted, so this one is no longer it.
+            before, self._source = self._source, self._find(message.version)
+            if before.version_id == self._source.version_id:
+                raise problem
+            self._library = self._read_library()
+        own = self._source.variables
+        self._schema = Schema([*own, *self._library.beyond(own)])
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a result tells of the version."""
+        return {
+            "template_id": self._message.template_id,
+            "version": self._source.version,
+            "version_id": str(self._source.version_id),
+            "type": cast("TemplateType", self._source.type),
+        }
+
+    def in_language(self, requested: str | None) -> Chosen:
+        """Return the text for a request.
+
+        Raises
+        ------
+        LanguageNotFound
+            The fallback is ``strict``, and there is none.
+        """
+        if requested not in self._chosen:
+            self._chosen[requested] = self._choose(requested)
+        return self._chosen[requested]
+
+    def bound(self, values: Mapping[str, Any]) -> Bound:
+        """Return values with their defaults.
+
+        Raises
+        ------
+        VariablesInvalid
+            They do not fit the version's variables.
+        """
+        bound, problems = self._schema.bind(values)
+        if problems:
+            version, template = self._source.version, self._message.template_id
+            raise VariablesInvalid.of(
+                f"the variables do not fit version '{version}' of '{template}'", problems
+            )
+        return bound
+
+    def told(self, requested: str | None, chosen: Chosen, bound: Bound) -> dict[str, Any]:
+        """Return what a result tells of the language and the values."""
+        return {
+            "requested_language": requested,
+            "language": chosen.choice.language,
+            "language_reason": chosen.choice.reason,
+            "fallback_chain": list(chosen.choice.chain),
+            "partials": self._library.used(chosen.text["partials"]),
+            "defaulted": bound.defaulted,
+            "unused": bound.unused,
+        }
+
+    def _find(self, version: str | None) -> Source:
+        template_id, language = self._message.template_id, self._message.language
+        source = sources.find(self._connection, template_id, version, language)
+        if source is None:
+            raise TemplateNotFound.named(template_id)
+        if not source.is_active:
+            raise TemplateInactive.named(template_id)
+        if source.version_id is None:
+            raise VersionNotFound.named(template_id, version)
+        return source
+
+    def _read_library(self) -> Library:
+        assert self._source.version_id is not None  # noqa: S101 - for the type checker: _find saw to it
+        found = (
+            partials.of_version(self._connection, self._source.version_id)
+            if self._source.has_partials
+            else []
+        )
+        return Library(self._connection, found, self._default_language)
+
+    def _choose(self, requested: str | None) -> Chosen:
+        own = self._source.language or self._default_language
+        while True:
+            source = self._source
+            languages = tuple(source.languages)
+            choice = choose(requested, languages, own, self._message.fallback)
+            if choice is None:
+                raise LanguageNotFound.named("language", str(requested), [own, *languages])
+            found = self._text(choice)
+            if found is not None:
+                break
+            # The translation was deleted between the two queries: look again.
+            self._source = self._find(source.version)
+        subject, body = found
+        strict = self._message.fallback == "strict"
+        text = Text(
+            type=source.type,
+            language=choice.language,
+            subject=subject,
+            body=body,
+            partials=self._library.in_language(
+                choice.language,
+                sources=[source for source in found if source is not None],
+                strict=strict,
+            ),
+        )
+        return Chosen(choice, text)
+
+    def _text(self, choice: Choice) -> tuple[str | None, str] | None:
+        """Return subject and body; a translation without a subject has the version's."""
+        source = self._source
+        if choice.is_source:
+            return source.subject, source.body
+        if choice.language == self._message.language and source.translated_body is not None:
+            subject: str | None = source.translated_subject
+            body = source.translated_body
+        else:
+            assert source.version_id is not None  # noqa: S101 - for the type checker: _find saw to it
+            found = sources.translation(self._connection, source.version_id, choice.language)
+            if found is None:
+                return None
+            subject, body = found
+        return subject if subject is not None else source.subject, body
+
+
 def render(message: RenderOne, work: Lookup) -> Rendered:
     """Render a template in the language nearest to the one asked for."""
-    source, choice, subject, body = _text(message, work)
-    bound, problems = bind(source.variables, message.variables)
-    if problems:
-        raise VariablesInvalid.of(
-            f"the variables do not fit version '{source.version}' of '{message.template_id}'",
-            problems,
-        )
-    subject, body = work.runtime.renderer.render(
-        subject, body, bound.values, html=is_html(source.type)
-    )
+    version = VersionTexts(message, work)
+    chosen = version.in_language(message.language)
+    bound = version.bound(message.variables)
+    parts = work.runtime.renderer.render(chosen.text, encode(bound.values))
     return Rendered.model_construct(
-        template_id=message.template_id,
-        version=source.version,
-        version_id=str(source.version_id),
-        type=cast("TemplateType", source.type),
-        requested_language=message.language,
-        language=choice.language,
-        fallback_chain=list(choice.chain),
-        subject=subject,
-        body=body,
-        defaulted=bound.defaulted,
-        unused=bound.unused,
-        content_sha256=sha256(subject, body),
+        **version.identity, **version.told(message.language, chosen, bound), **parts
     )
-
-
-def _text(message: RenderOne, work: Lookup) -> tuple[Source, Choice, str | None, str]:
-    """Return the source of a version with subject and body in the language chosen."""
-    while True:
-        source = sources.find(
-            work.connection, message.template_id, message.version, message.language
-        )
-        if source is None:
-            raise TemplateNotFound.named(message.template_id)
-        if not source.is_active:
-            raise TemplateInactive.named(message.template_id)
-        if source.version_id is None:
-            raise VersionNotFound.named(message.template_id, message.version)
-        own = source.language or work.configuration.default_language
-        choice = choose(message.language, tuple(source.languages), own, message.fallback)
-        if choice is None:
-            raise LanguageNotFound.named(
-                "language", str(message.language), [own, *source.languages]
-            )
-        if choice.is_source:
-            return source, choice, source.subject, source.body
-        if choice.language == message.language and source.translated_body is not None:
-            return (
-                source,
-                choice,
-                _first(source.translated_subject, source.subject),
-                source.translated_body,
-            )
-        nearest = sources.translation(work.connection, source.version_id, choice.language)
-        if nearest is not None:
-            subject, body = nearest
-            return source, choice, _first(subject, source.subject), body
-        # The translation was deleted between the two queries: look again.
-
-
-def _first(translated: str | None, own: str | None) -> str | None:
-    """Return the translation's subject, which is the version's where it has none."""
-    return translated if translated is not None else own

@@ -15,7 +15,7 @@ from tasks.messages.templates import (
     TemplatePage,
     UpdateTemplate,
 )
-from tasks.services import views
+from tasks.services import graph, views
 
 
 def existing(
@@ -60,7 +60,11 @@ def create(message: CreateTemplate, work: Work) -> Template:
 
 def update(message: UpdateTemplate, work: Work) -> Template:
     """Change what the message names."""
+    if message.is_active is False:
+        graph.lock(work, existing(work, message.template_id))
     row = existing(work, message.template_id, lock=True)
+    if message.is_active is False:
+        graph.require_unused(work, row)
     given = message.model_fields_set & set(CHANGEABLE)
     templates.change(work.session, row, **{field: getattr(message, field) for field in given})
     return view(work, row)
@@ -68,15 +72,21 @@ def update(message: UpdateTemplate, work: Work) -> Template:
 
 def delete(template_id: str, work: Work) -> Template:
     """Soft-delete a template."""
+    graph.lock(work, existing(work, template_id))
     row = existing(work, template_id, lock=True)
+    graph.require_unused(work, row)
     templates.mark_deleted(work.session, row)
     return view(work, row)
 
 
 def restore(template_id: str, work: Work) -> Template:
     """Undo a soft delete; a template that is there is left as it is."""
+    graph.lock(work, existing(work, template_id, deleted=True))
     row = existing(work, template_id, lock=True, deleted=True)
     if row.deleted_at is not None:
+        current = versions.find(work.session, row.id, None)
+        if current is not None:
+            graph.use_again(work, row, current)
         templates.mark_restored(work.session, row)
     return view(work, row)
 

@@ -10,19 +10,18 @@ from tasks.messages.translations import (
     UpsertedTranslation,
     UpsertTranslation,
 )
-from tasks.messages.versions import Text, Variable
-from tasks.services import views
-from tasks.services.gate import pass_gate, sources_of
+from tasks.messages.versions import Variable
+from tasks.services import graph, views
 from tasks.services.templates import existing
+from tasks.services.texts import Texts
 
 
 def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
     """Write one language of a version, once its text has passed the gate."""
+    graph.lock(work, existing(work, message.template_id))
     template = existing(work, message.template_id, lock=True)
     version = _version(work, template, message.version)
-    text = Text.model_construct(subject=message.subject, body=message.body)
-    declared = [Variable.model_validate(variable) for variable in version.variables]
-    pass_gate(work.runtime.renderer, sources_of(template.type, text, {}), declared)
+    _through_the_gate(message, template, version, work)
     row, created = translations.upsert(
         work.session, version.id, message.language_code, message.subject, message.body
     )
@@ -32,6 +31,7 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
         raise TooLarge.of(
             problem, [{"path": "language_code", "type": "too_large", "message": problem}]
         )
+    graph.store_uses(work, version)
     return UpsertedTranslation(
         translation=views.translation(row, message.template_id, version), created=created
     )
@@ -39,6 +39,7 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
 
 def delete(message: DeleteTranslation, work: Work) -> DeletedTranslation:
     """Remove one language of a version."""
+    graph.lock(work, existing(work, message.template_id))
     template = existing(work, message.template_id, lock=True)
     version = _version(work, template, message.version)
     if not translations.remove(work.session, version.id, message.language_code):
@@ -46,11 +47,26 @@ def delete(message: DeleteTranslation, work: Work) -> DeletedTranslation:
         raise LanguageNotFound.named(
             "language_code", message.language_code, [language for language, _ in available]
         )
+    graph.store_uses(work, version)
     return DeletedTranslation(
         template_id=message.template_id,
         version=version.version,
         language_code=message.language_code,
     )
+
+
+def _through_the_gate(
+    message: UpsertTranslation,
+    template: models.Template,
+    version: models.TemplateVersion,
+    work: Work,
+) -> None:
+    sources = [version.subject, version.body, message.subject, message.body]
+    texts = Texts(work, template, graph.library(work, sources))
+    own = texts.own(version.subject, version.body, version.info, "version.")
+    other = texts.translation(own, message.language_code, message.subject, message.body, "")
+    declared = [Variable.model_validate(variable) for variable in version.variables]
+    texts.gate.check(own, [other], declared, own_is_new=False)
 
 
 def _version(work: Work, template: models.Template, name: str | None) -> models.TemplateVersion:

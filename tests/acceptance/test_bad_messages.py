@@ -176,6 +176,25 @@ def test_a_message_over_the_limit_names_limit_and_size(
     assert str(1024**2) in refused.value.message
 
 
+@pytest.mark.parametrize(
+    ("mebibytes", "code"), [(3, "template_not_found"), (5, "too_large")], ids=["under", "over"]
+)
+def test_a_batch_may_be_four_mebibytes(
+    producer: Producer, stack: LocalStack, mebibytes: int, code: str
+) -> None:
+    """It holds the values of a thousand recipients; a single one's message does not."""
+    values = {"x": "x" * (mebibytes * 1024)}
+    items = [{"key": number, "variables": values} for number in range(1000)]
+    message = {"template_id": "no-such-template", "items": items}
+    task_id, sent = envelope("render.batch", body_of(message))
+    push(stack.valkey.url, "render-bulk", sent)
+    with pytest.raises(RefusedError) as refused:
+        producer.answer(task_id)
+    assert refused.value.code == code
+    if code == "too_large":
+        assert str(4 * 1024**2) in refused.value.message
+
+
 def test_positional_arguments_are_refused(producer: Producer, stack: LocalStack) -> None:
     """Messages have keywords only."""
     task_id, message = envelope("render.one", body_of({}, args=["welcome"]))

@@ -5,15 +5,17 @@ import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from tasks.base import ServiceTask
 from tasks.errors import Code
+from tasks.rendering.engine import Engine
+from tasks.rendering.limits import Limits
+from tasks.rendering.locale_filters import FILTERS
 from tests.support import compose
-from tests.support.documents import Block, blocks, renamed
+from tests.support.documents import Block, Example, blocks, examples, renamed, told
 from tests.support.producer import Producer
 from tests.support.tasks import Tasks
 from worker.cli import main
@@ -33,16 +35,29 @@ def test_the_story_of_the_messages(
     names = {name: f"{name}-{uuid.uuid4().hex[:8]}" for name in ("welcome_email", "order_shipped")}
     story = [renamed(block, names) for block in blocks(checkout / "docs" / "messages.md")]
     ran = 0
-    for block, following in _with_following(story):
-        if block.language == "python":
-            _check_output(_run_python(block, stack, tmp_path), following, block)
-        elif block.language == "json" and "." in block.role:
-            _check_answer(block, following, producer)
+    for example in examples(story):
+        if example.block.language == "python":
+            _check_output(_run_python(example.block, stack, tmp_path), example)
         else:
-            assert block.role in {"answer", "part", "refused", "output"}, block.place
-            continue
+            _check_answers(example, producer)
         ran += 1
-    assert ran > 30
+    assert ran > 40
+
+
+def test_the_examples_of_the_templates(producer: Producer, checkout: Path) -> None:
+    """Every source of docs/templates.md gives what stands below it."""
+    story = list(blocks(checkout / "docs" / "templates.md"))
+    published = [block.role.split() for block in story if block.role.startswith("publish ")]
+    types = {template_id: kind for _, kind, template_id in published}
+    names = {name: f"{name}-{uuid.uuid4().hex[:8]}" for name in types}
+    for name, kind in types.items():
+        new = {"template_id": names[name], "name": name, "type": kind}
+        producer.call("template.create", new)
+    ran = 0
+    for example in examples(renamed(block, names) for block in story):
+        _check_answers(example, producer)
+        ran += 1
+    assert ran > 60
 
 
 def test_the_producer_and_the_commands_of_the_readme(
@@ -53,13 +68,12 @@ def test_the_producer_and_the_commands_of_the_readme(
         "greeting": f"greeting-{uuid.uuid4().hex[:8]}",
         ". .local/env": f". {stack.environment_file}",
     }
-    story = [renamed(block, names) for block in blocks(checkout / "README.md")]
-    assert [block.language for block in story if block.role == "run"] == ["python", "sh"]
-    for block, following in _with_following(story):
-        if block.role == "run" and block.language == "python":
-            _check_output(_run_python(block, stack, tmp_path), following, block)
-        elif block.role == "run":
-            _check_output(_run_shell(block, stack, checkout), following, block)
+    story = [renamed(block, names) for block in blocks(checkout / "README.md") if block.role]
+    runs = [example for example in examples(story) if example.block.role == "run"]
+    assert [example.block.language for example in runs] == ["python", "sh"]
+    python, shell = runs
+    _check_output(_run_python(python.block, stack, tmp_path), python)
+    _check_output(_run_shell(shell.block, stack, checkout), shell)
 
 
 def test_the_secrets_of_the_readme(stack: LocalStack, checkout: Path, tmp_path: Path) -> None:
@@ -121,6 +135,34 @@ def test_every_code_queue_and_limit_is_documented(checkout: Path) -> None:
     }
 
 
+def test_every_limit_of_an_author_is_as_the_messages_say(checkout: Path) -> None:
+    """The limits that docs/templates.md repeats are those of docs/messages.md, row for row."""
+    rows = re.compile(r"^\| .* \| [\d,]+ \| `\w+_LIMIT_\w+` \|$", re.MULTILINE)
+    repeated = rows.findall((checkout / "docs" / "templates.md").read_text())
+    assert len(repeated) > 5
+    assert set(repeated) <= set(rows.findall((checkout / "docs" / "messages.md").read_text()))
+
+
+def test_every_filter_and_test_of_the_templates_exists(checkout: Path) -> None:
+    """What docs/templates.md says is there or not, is; and every locale filter has a row."""
+    text = (checkout / "docs" / "templates.md").read_text()
+    rows = re.findall(r"^\| `(\w+)\([^)]*\)` \|", text, re.MULTILINE)
+    assert sorted(rows) == sorted(FILTERS)
+
+    _, filters, tests, absent = re.split(
+        "^These filters are there:$|^And these tests behind `is`:|^Not there, on purpose:$",
+        text.partition("## No blanks")[0],
+        flags=re.MULTILINE,
+    )
+    named = re.findall(r"`(\w+)`", re.sub(r"^(\|[^|]*\|).*$", r"\1", filters, flags=re.MULTILINE))
+    assert set(FILTERS) < set(named)
+    assert _unknown("{{{{ 1 | {} }}}}", named) == []
+    assert _unknown("{{{{ 1 is {} }}}}", re.findall(r"`(\w+)`", tests)) == []
+    refused = re.findall(r"\| the filter `(\w+)`", absent)
+    assert refused
+    assert _unknown("{{{{ 1 | {} }}}}", refused) == refused
+
+
 def test_links_lead_somewhere(checkout: Path) -> None:
     """Relative links of all documents name files, and anchors name headings."""
     for file in [checkout / "README.md", *sorted((checkout / "docs").rglob("*.md"))]:
@@ -134,24 +176,67 @@ def test_links_lead_somewhere(checkout: Path) -> None:
                 assert anchor in _anchors(found), f"{file.name}: {target}"
 
 
-def _with_following(story: Iterable[Block]) -> Iterator[tuple[Block, Block | None]]:
-    every = list(story)
-    yield from zip(every, [*every[1:], None], strict=True)
+def _unknown(use: str, names: list[str]) -> list[str]:
+    """Return those of ``names`` that are neither filter nor test, whichever ``use`` makes them."""
+    engine = Engine(Limits())
+    return [
+        name
+        for name in names
+        for problem in engine.inspect(use.format(name), "body", html=True, needs={})[1]
+        if problem["type"].startswith("unknown_")
+    ]
 
 
-def _check_answer(block: Block, following: Block | None, producer: Producer) -> None:
-    assert following is not None, f"{block.place}: there is no answer"
-    stored = producer.stored(producer.send(block.role, json.loads(block.text)), TIMEOUT)
-    assert stored["status"] == ("FAILURE" if following.role == "refused" else "SUCCESS"), (
-        f"{block.place}: {stored['result']}"
+def _check_answers(example: Example, producer: Producer) -> None:
+    """Send what an example sends, and compare with what it shows."""
+    answers = [
+        producer.stored(
+            producer.send(task, keywords, queue="render-bulk" if task == "render.batch" else None),
+            TIMEOUT,
+        )
+        for task, keywords in example.messages()
+    ]
+    is_refused = any(block.role == "refused" for block in example.shown)
+    expected = "FAILURE" if is_refused else "SUCCESS"
+    for answer in answers:
+        assert answer["status"] == expected, f"{example.block.place}: {answer['result']}"
+    assert example.shown or example.words[0] in {"publish", "translate"}, (
+        f"{example.block.place}: there is no answer"
     )
-    expected, found = json.loads(following.text), stored["result"]
-    if following.role == "part":
-        found = {key: found[key] for key in expected}
-    if following.role == "refused":
-        for refusal in (expected, found):  # the order of the problems is nobody's business
-            refusal["exc_message"][2].sort(key=itemgetter("path"))
-    assert _plain(found) == _plain(expected), following.place
+    for block in example.shown:
+        if block.role == "languages":
+            languages = example.words[2:]
+            lines = [
+                f"{language:<6} {answer['result']['body']}"
+                for language, answer in zip(languages, answers, strict=True)
+            ]
+            _compare("\n".join(lines), block)
+        else:
+            (answer,) = answers
+            _check_answer(answer["result"], block)
+
+
+def _check_answer(found: dict[str, Any], block: Block) -> None:
+    match block.language, block.role:
+        case "text", "refused":
+            _compare(told(found["exc_message"]), block)
+        case "text" | "html", "subject" | "body" | "text" | "title":
+            _compare(found[block.role], block)
+        case "json", "answer" | "part" | "refused":
+            expected = json.loads(block.text)
+            if block.role == "part":
+                found = {key: found[key] for key in expected}
+            if block.role == "refused":
+                for refusal in (expected, found):  # the order of the problems is nobody's business
+                    refusal["exc_message"][2].sort(key=itemgetter("path"))
+            assert _plain(found) == _plain(expected), block.place
+        case language, role:
+            raise AssertionError(f"{block.place}: {language} {role}?")
+
+
+def _compare(found: str, block: Block) -> None:
+    # Spaces that do not break and marks of direction are to be seen where they differ.
+    assert ascii(found) == ascii(block.text.removesuffix("\n")), block.place
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -189,12 +274,14 @@ def _run(command: list[str], block: Block, stack: LocalStack, directory: Path) -
     return done.stdout
 
 
-def _check_output(output: str, following: Block | None, block: Block) -> None:
+def _check_output(output: str, example: Example) -> None:
     """Compare with the block below: each of its lines, ``…`` standing for anything."""
-    assert following is not None, f"{block.place}: its output is not shown"
-    assert following.role == "output", f"{block.place}: its output is not shown"
-    pattern = re.escape(following.text).replace("…", ".*")
-    assert re.fullmatch(pattern, output, re.DOTALL), f"{following.place}: it was\n{output}"
+    assert [block.role for block in example.shown] == ["output"], (
+        f"{example.block.place}: its output is not shown"
+    )
+    (shown,) = example.shown
+    pattern = re.escape(shown.text).replace("…", ".*")
+    assert re.fullmatch(pattern, output, re.DOTALL), f"{shown.place}: it was\n{output}"
 
 
 def _anchors(file: Path) -> set[str]:

@@ -23,6 +23,9 @@ class Author:
     def __init__(self, producer: Producer, seed: int) -> None:
         self.producer = producer
         self.random = random.Random(seed)  # noqa: S311 - no secret
+        self.footer = ""
+        self.partial = templates.created(producer, type="partial")
+        self.publish_partial()
         self.template = templates.created(producer, type="sms")
         self.versions: dict[str, str] = {}
         self.german: dict[str, str] = {}
@@ -36,14 +39,29 @@ class Author:
             self.producer.call("template.restore", {"template_id": self.template})
             self.deleted = False
             return
-        self.random.choice([self.publish, self.activate, self.upsert, self.forget, self.delete])()
+        writes = (self.publish, self.activate, self.upsert, self.forget, self.delete)
+        self.random.choice([*writes, self.publish_partial])()
+
+    def with_footer(self, body: str) -> str:
+        """Return the source of a body that ends with the partial."""
+        return f'{body} {{% include "{self.partial}" %}}'
+
+    def publish_partial(self) -> None:
+        """Publish the partial, which every version shows from then on."""
+        self.footer = f"footer {uuid.uuid4()}"
+        message = {"template_id": self.partial, "body": self.footer}
+        self.producer.call("version.publish", message)
 
     def publish(self) -> None:
-        """Publish a version."""
-        body = f"body {uuid.uuid4()}"
-        message = {"template_id": self.template, "body": body}
-        self.current = self.producer.call("version.publish", message)["version"]
+        """Publish a version, which takes over the German text of the current one or does not."""
+        body, carries = f"body {uuid.uuid4()}", self.random.choice([True, False])
+        message = {"template_id": self.template, "body": self.with_footer(body)}
+        answer = self.producer.call("version.publish", message | {"carry_translations": carries})
+        german = self.german.get(self.current) if carries else None
+        self.current = answer["version"]
         self.versions[self.current] = body
+        if german is not None:
+            self.german[self.current] = german
 
     def activate(self) -> None:
         """Roll back or forward."""
@@ -54,8 +72,8 @@ class Author:
     def upsert(self) -> None:
         """Write the German text of the current version."""
         body = f"German {uuid.uuid4()}"
-        message = {"template_id": self.template, "language_code": "de", "body": body}
-        self.producer.call("translation.upsert", message)
+        message = {"template_id": self.template, "language_code": "de"}
+        self.producer.call("translation.upsert", message | {"body": self.with_footer(body)})
         self.german[self.current] = body
 
     def forget(self) -> None:
@@ -79,11 +97,11 @@ class Author:
             return
         answer = self.producer.call("render.one", message)
         expected = self.german.get(self.current, self.versions[self.current])
-        assert (answer["version"], answer["body"]) == (self.current, expected)
+        assert (answer["version"], answer["body"]) == (self.current, f"{expected} {self.footer}")
 
 
 def test_a_render_sent_after_an_answer_never_shows_the_old_state(producer: Producer) -> None:
-    """500 rounds of publish, activate, upsert, delete and a render, over two workers."""
+    """500 rounds of a write, to the template or its partial, and a render, over two workers."""
 
     def rounds(seed: int) -> int:
         author = Author(producer, seed)

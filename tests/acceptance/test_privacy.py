@@ -66,6 +66,40 @@ def send_secrets(producer: Producer, secret: str) -> list[str]:
         ("render.one", {"template_id": template, "variables": {"name": [secret]}}),
         ("render.one", {"template_id": f"{secret} ", "variables": {"name": secret}}),
         ("render.one", {"template_id": template, "variables": {"name": 1, "other": secret}}),
+        (
+            "render.batch",
+            {
+                "template_id": template,
+                "items": [
+                    {"key": secret, "variables": {"name": secret}},
+                    {"key": 2, "variables": {"name": [secret]}},
+                    {"key": 3, "variables": {"name": 1, secret: secret}},
+                    secret,
+                ],
+                "variables": {"name": secret},
+            },
+        ),
+        ("render.batch", {"template_id": template, "items": {secret: secret}}),
+        (
+            "render.preview",
+            {"type": "email", "body": f"{secret} {{{{ x }}}}", "variables": {"x": secret}},
+        ),
+        (
+            "render.preview",
+            {"type": "sms", "body": "{{ x|currency('EUR') }}", "variables": {"x": secret}},
+        ),
+        (
+            "render.preview",
+            {
+                "type": "sms",
+                "body": "{{ x|join(y)|abs }}",
+                "variables": {"x": [secret], "y": secret},
+            },
+        ),
+        (
+            "version.diff",
+            {"template_id": template, "from_version": "1", "to_version": "1"},
+        ),
         ("template.get", {"template_id": template}),
         ("template.update", {"template_id": template, "name": f"{secret}\n"}),
         ("version.publish", {"template_id": template, "body": f"{secret} {{{{ name"}),

@@ -297,7 +297,11 @@ class TestAtOnce:
             6,
             lambda number: tasks.call(
                 "translation.upsert",
-                {"template_id": template, "language_code": "de", "body": f"text {number}"},
+                {
+                    "template_id": template,
+                    "language_code": "de",
+                    "body": f"{{{{ name }}}} {number}",
+                },
             ),
         )
         assert sorted(answer["created"] for answer in answers) == [False] * 5 + [True]

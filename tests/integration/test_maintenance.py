@@ -44,7 +44,7 @@ def _clean(tasks: Tasks) -> None:
 
 def deleted_ago(tasks: Tasks, rows: Rows, *, hours: float) -> str:
     """Publish and soft-delete a template some hours ago."""
-    template = templates.published(tasks, translations={"de": {"body": "x"}})
+    template = templates.published(tasks, translations={"de": {"body": "{{ name }}"}})
     tasks.call("template.delete", {"template_id": template})
     rows.run(
         "UPDATE templates SET deleted_at = now() - make_interval(secs => %(seconds)s)"
@@ -167,7 +167,7 @@ class TestPrune:
 
     def test_translations_go_with_their_version(self, tasks: Tasks, rows: Rows) -> None:
         """They are not counted: a version is what was deleted."""
-        template = templates.published(tasks, translations={"de": {"body": "x"}})
+        template = templates.published(tasks, translations={"de": {"body": "{{ name }}"}})
         for _ in range(10):
             tasks.call("version.publish", {"template_id": template, "body": "x"})
         assert rows.counts(template)[2] == 1

@@ -347,6 +347,30 @@ class TestSchema:
         assert query(url, "SELECT count(*) FROM template_versions") == [(3,)]
         assert query(url, "SELECT count(*) FROM template_translations") == [(6,)]
 
+    @pytest.mark.parametrize(("deleted", "left"), [("welcome", 0), ("code", 0), ("other", 3)])
+    def test_uses_of_partials_go_with_either_side(
+        self, new_database: Database, deleted: str, left: int
+    ) -> None:
+        """Neither a user nor a partial that is deleted for good leaves a row behind."""
+        url = new_database("head")
+        fill(url)
+        query(
+            url,
+            "INSERT INTO template_partials (template_version_id, partial_id)"
+            " SELECT v.id, p.id FROM templates AS p, template_versions AS v"
+            " JOIN templates AS t ON t.id = v.template_id"
+            " WHERE p.template_id = 'code' AND t.template_id = 'welcome'",
+        )
+        assert query(url, "SELECT count(*) FROM template_partials") == [(3,)]
+        query(url, f"DELETE FROM templates WHERE template_id = '{deleted}'")  # noqa: S608 - the table's own cases
+        assert query(url, "SELECT count(*) FROM template_partials") == [(left,)]
+        with pytest.raises(psycopg.IntegrityError, match="fk_template_partials_partial_id"):
+            query(
+                url,
+                "INSERT INTO template_partials (template_version_id, partial_id)"
+                " SELECT id, gen_random_uuid() FROM template_versions",
+            )
+
 
 class TestCommands:
     """``alembic`` as operators type it, in a checkout."""

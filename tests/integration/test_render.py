@@ -44,21 +44,24 @@ def test_the_answer_is_that_of_the_contract(tasks: Tasks) -> None:
             {"name": "amount", "type": "number", "default": 0},
             {"name": "greeting", "type": "string", "default": "Dear"},
         ],
-        translations={"de": {"body": "<p>{{ greeting }} {{ user.name }}</p>"}},
+        translations={"de": {"body": "<p>{{ greeting }} {{ user.name }}</p>\n{{ amount }}"}},
     )
     variables = {"user": {"name": "A&B", "age": 1}, "amount": 5, "extra": True}
     answer = render(tasks, template, variables=variables, language="de-AT")
     uuid.UUID(answer.pop("version_id"))
-    subject, body = "For A&B", "<p>Dear A&amp;B</p>"
+    subject, body = "For A&B", "<p>Dear A&amp;B</p>\n5"
     assert answer == {
         "template_id": template,
         "version": "1",
         "type": "email",
         "requested_language": "de-AT",
         "language": "de",
+        "language_reason": "closest",
         "fallback_chain": ["de-AT", "de"],
+        "partials": [],
         "subject": subject,
         "body": body,
+        "text": "Dear A&B\n\n5",
         "defaulted": ["greeting"],
         "unused": ["user.age", "extra"],
         "content_sha256": hashlib.sha256(f"{subject}\0{body}".encode()).hexdigest(),

@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from tasks.errors import Code, ServiceError
 from tasks.rendering.client import Renderer
+from tasks.rendering.frames import decode, encode
 from tasks.rendering.limits import Limits
+from tests.support.sources import source_of
 from worker.local.processes import wait_until
 
 LIMITS = Limits()
@@ -43,12 +46,18 @@ BOMBS = {
     "slices": "{{ 'a'|slice(987654321) }}",
     "indentation": "{{ 'a\nb'|indent(987654321) }}",
     "replacement": "{{ (big|replace('a', big))|length }}",
-    "joining": "{{ big|list|join(big)|length }}",
+    "joining": "{{ big|join(big)|length }}",
+    "zipping": "{% for a in range(10000) %}{{ big|zip(big)|length }}{% endfor %}",
+    "grouping": "{% for a in range(10000) %}{{ big|groupby('a', default=1)|length }}{% endfor %}",
+    "wrapping": "{% for a in range(10000) %}{{ big|wordwrap(width=1)|length }}{% endfor %}",
+    "joining again": "{% for a in range(10000) %}{{ big|join(',')|length }}{% endfor %}",
+    "formatting": "{% for a in range(10000) %}{{ range(1000)|map('currency', 'EUR')|join }}"
+    "{% endfor %}",
     "recursion": "{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}",
     "recursion with text": "{% macro m(n) %}{{ big }}{{ m(n) }}{{ m(n) }}{% endmacro %}{{ m(0) }}",
     "nesting": "{% set ns = namespace(x=[]) %}{% for i in range(50000) %}{% set ns.x = [ns.x] %}"
     "{% endfor %}{{ ns.x|tojson }}",
-    "sorting": "{% for a in range(10000) %}{{ big|list|sort|length }}{% endfor %}",
+    "sorting": "{% for a in range(10000) %}{{ big|sort|length }}{% endfor %}",
 }
 
 
@@ -68,7 +77,7 @@ def renderer() -> Iterator[Renderer]:
 
 def body(renderer: Renderer, source: str, **values: object) -> str:
     """Render an HTML body."""
-    return renderer.render(None, source, values, html=True)[1]
+    return str(renderer.render(source_of(source), encode(values))["body"])
 
 
 def only_pid(renderer: Renderer) -> int:
@@ -152,7 +161,10 @@ def test_the_limit_is_of_each_render(renderer: Renderer) -> None:
         ("{{ none_value }}", Code.VARIABLES_INVALID),
         ("{{ {(1, 2): 3}|tojson }}", Code.VARIABLES_INVALID),
         ("{{ d.items(**d) }}", Code.VARIABLES_INVALID),
-        ("{{ {d: 1} }}", Code.VARIABLES_INVALID),
+        ("{{ {d: 1}|tojson }}", Code.VARIABLES_INVALID),
+        ("{{ x|currency(x) }}", Code.VARIABLES_INVALID),
+        ("{{ x|number('x') }}", Code.TEMPLATE_SYNTAX),
+        ("{{ missing|join }}", Code.VARIABLES_INVALID),
         ("{{ x|tojson(indent=4) }}", Code.VARIABLES_INVALID),
     ],
 )
@@ -260,7 +272,7 @@ def test_an_interrupted_render_leaves_no_answer_to_the_next(
     body(renderer, "warm")
     pid = only_pid(renderer)
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.rendering.client._RenderProcess._read", interrupt)
+        patch.setattr("tasks.rendering.child.RenderProcess.receive", interrupt)
         with pytest.raises(SoftLimitError):
             body(renderer, "{{ x }}", x="first recipient")
     assert not psutil.pid_exists(pid)
@@ -353,17 +365,96 @@ def test_sources_are_inspected_in_the_process_too(shared: Renderer) -> None:
     """Placeholders of each that compiles, a problem of each that does not, by their paths."""
     placeholders, problems = shared.inspect(
         [
-            {"path": "subject", "source": "{{ a }}", "html": False, "subject": True},
-            {"path": "body", "source": "{{ b.c }}{{ a }}", "html": True, "subject": False},
-            {"path": "translations.de.body", "source": "{% if %}", "html": True, "subject": False},
-            {"path": "translations.fr.body", "source": "{{", "html": True, "subject": False},
-        ]
+            {"path": "subject", "source": "{{ a }}", "html": False},
+            {"path": "body", "source": "{{ b.c }}{{ a|nope }}{% include 'p' %}", "html": True},
+            {"path": "translations.de.body", "source": "{% if %}", "html": True},
+            {"path": "translations.fr.body", "source": "{{", "html": True},
+        ],
+        {"p": ["d"]},
     )
-    assert placeholders == {"subject": ["a"], "body": ["a", "b.c"]}
-    assert [problem["path"] for problem in problems] == [
-        "translations.de.body",
-        "translations.fr.body",
+    assert placeholders == {
+        "subject": ["a"],
+        "body": ["a", "b.c", "d"],
+        "translations.de.body": None,
+        "translations.fr.body": None,
+    }
+    assert [(problem["path"], problem["type"]) for problem in problems] == [
+        ("body", "unknown_filter"),
+        ("translations.de.body", "syntax_error"),
+        ("translations.fr.body", "syntax_error"),
     ]
+
+
+def test_texts_are_tried_in_the_process_too(shared: Renderer) -> None:
+    """With values that are made up; and what can be left out is found there."""
+    text = source_of("{{ a + 1 }}", "email", "{{ b|default('c') }}{{ a }}")
+    (problem,) = shared.try_out(text, [{"name": "a", "type": "string"}])
+    assert problem["path"] == "body"
+    assert shared.try_out(text, [{"name": "a", "type": "integer"}]) == []
+    text = source_of("{{ a }}", "email", "{{ b|default('c') }}{{ a }}")
+    assert shared.optional([text], ["a", "b"]) == ["b"]
+
+
+class TestStream:
+    """Renders in groups, each answered as it is, in order."""
+
+    def answers(
+        self, renderer: Renderer, source: str, values: list[dict[str, object]], seconds: float = 30
+    ) -> list[dict[str, Any]]:
+        """Render one text with each of some values, in groups of three."""
+        texts = [source_of("not this"), source_of(source)]
+        groups = [values[start : start + 3] for start in range(0, len(values), 3)]
+        with renderer.stream(time.monotonic() + seconds) as stream:
+            for group in groups:
+                stream.put(texts, [(1, encode(one)) for one in group])
+            return [decode(answer) for _ in groups for answer in stream.take()]
+
+    def test_each_item_gets_its_own_answer(self, renderer: Renderer) -> None:
+        """A bad one among them costs the others nothing, and no process."""
+        renderer.start()
+        pid = only_pid(renderer)
+        values: list[dict[str, object]] = [{"x": number} for number in range(10)]
+        values[4] = {}
+        answers = self.answers(renderer, "{{ x }}", values)
+        assert [answer.get("ok", {}).get("body") for answer in answers] == [
+            *("0", "1", "2", "3", None, "5", "6", "7", "8", "9")
+        ]
+        assert answers[4]["error"][0] == Code.VARIABLES_INVALID
+        assert only_pid(renderer) == pid
+
+    def test_one_that_goes_over_a_limit_is_the_only_one(self, renderer: Renderer) -> None:
+        """It takes the process with it, and the others are rendered by the next."""
+        values: list[dict[str, object]] = [{"n": 1, "x": str(number)} for number in range(7)]
+        values[3] = {"n": 10_000, "x": "a" * 200_000}
+        answers = self.answers(
+            renderer, "{% for i in range(n) %}{{ x|sort|length }}{% endfor %}", values
+        )
+        assert [answer["error"][0] for answer in answers if "error" in answer] == [
+            Code.RENDER_LIMIT_EXCEEDED
+        ]
+        assert [index for index, answer in enumerate(answers) if "ok" in answer] == [
+            *(0, 1, 2, 4, 5, 6)
+        ]
+        assert body(renderer, "{{ x }}", x=1) == "1"
+
+    def test_what_is_not_begun_in_time_is_refused(self, renderer: Renderer) -> None:
+        """A batch has an end, whatever its items cost."""
+        values: list[dict[str, object]] = [{"x": number} for number in range(4)]
+        answers = self.answers(renderer, "{{ x }}", values, seconds=-1)
+        assert [answer["error"][0] for answer in answers] == [Code.RENDER_LIMIT_EXCEEDED] * 4
+        assert "12 s" in answers[0]["error"][1]
+
+    def test_a_stream_that_is_left_leaves_no_answer_to_the_next(self, renderer: Renderer) -> None:
+        """What was put and not taken would be read as another's."""
+        with renderer.stream(time.monotonic() + 30) as stream:
+            stream.put([source_of("{{ x }}")], [(0, encode({"x": "first"}))])
+        assert renderer.process_ids == []
+        assert body(renderer, "{{ x }}", x="second") == "second"
+
+    def test_nothing_is_asked_for_nothing(self, renderer: Renderer) -> None:
+        """A batch of no items starts no process."""
+        assert self.answers(renderer, "{{ x }}", []) == []
+        assert renderer.process_ids == []
 
 
 def _environment(pid: int) -> list[str]:

@@ -121,9 +121,11 @@ def test_a_deleted_template_is_gone_and_comes_back(tasks: Tasks, rows: Rows) -> 
         "version.publish": {"body": "B"},
         "version.activate": {"version": "1"},
         "version.list": {},
+        "version.diff": {"from_version": "1", "to_version": "1"},
         "translation.upsert": {"language_code": "de", "body": "B"},
         "translation.delete": {"language_code": "de"},
         "render.one": {"variables": {"name": "A"}},
+        "render.batch": {"items": [{"key": 1, "variables": {"name": "A"}}]},
     }
     for task, keywords in messages.items():
         error = refused(tasks, task, template_id=template, **keywords)
@@ -152,9 +154,11 @@ def test_restoring_what_is_there_changes_nothing(tasks: Tasks) -> None:
         ("version.publish", {"body": "B"}),
         ("version.activate", {"version": "1"}),
         ("version.list", {}),
+        ("version.diff", {"from_version": "1", "to_version": "1"}),
         ("translation.upsert", {"language_code": "de", "body": "B"}),
         ("translation.delete", {"language_code": "de"}),
         ("render.one", {}),
+        ("render.batch", {"items": []}),
     ],
 )
 def test_a_template_that_never_was_is_not_found(

@@ -160,12 +160,15 @@ def test_only_that_language_of_that_version_is_deleted(tasks: Tasks, template: s
         {
             "template_id": template,
             "body": "Two {{ name }}",
-            "translations": {"de": {"body": "Zwei"}, "de-AT": {"body": "Zwoa"}},
+            "translations": {
+                "de": {"body": "Zwei {{ name }}"},
+                "de-AT": {"body": "Zwoa {{ name }}"},
+            },
         },
     )
     tasks.call("translation.delete", {"template_id": template, "language_code": "de"})
     assert render(tasks, template, version="1")["body"] == "Hallo Ann"
-    assert render(tasks, template, language="de-AT")["body"] == "Zwoa"
+    assert render(tasks, template, language="de-AT")["body"] == "Zwoa Ann"
     with pytest.raises(RefusedError) as caught:
         tasks.call(
             "translation.delete", {"template_id": template, "language_code": "de", "version": "7"}

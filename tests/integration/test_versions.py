@@ -189,19 +189,24 @@ class TestVariables:
     """What a version declares, or what is inferred from its sources."""
 
     def test_inferred_from_every_source(self, tasks: Tasks) -> None:
-        """Subject, body and translations; guarded ones are optional."""
+        """Subject and body; what is guarded in each of them and in each language is optional."""
         answer = publish(
             tasks,
             templates.created(tasks),
-            "{{ a }}{{ b|default('x') }}{% for i in items %}{{ i.name }}{% endfor %}{{ u.v.w }}",
+            "{{ a }}{{ b|default('x') }}{% for i in items %}{{ i.name }}{% endfor %}{{ u.v.w }}"
+            "{{ d|default('x') }}",
             subject="{{ s }}",
-            translations={"de": {"body": "{{ a }}{{ d }}", "subject": "{{ e }}"}},
+            translations={
+                "de": {
+                    "body": "{{ s }}{{ b|default('x') }}{{ d }}{{ u.v.w }}",
+                    "subject": "{{ a }}{{ items|length }}",
+                }
+            },
         )
         assert {found["name"]: found["required"] for found in answer["variables"]} == {
             "a": True,
             "b": False,
             "d": True,
-            "e": True,
             "items": True,
             "s": True,
             "u.v.w": True,
@@ -264,19 +269,46 @@ class TestVariables:
         ]
 
     def test_every_undeclared_placeholder_is_named(self, tasks: Tasks, rows: Rows) -> None:
-        """In each source, by its path."""
+        """In each source of the version's own text, by its path and place."""
+        template = templates.created(tasks)
+        error = refused(
+            tasks, template, "{{ a }}\n{{ b }}", subject="{{ c.d }}{{ a }}", variables=["a", "c.e"]
+        )
+        assert error.code == "placeholder_mismatch"
+        told = [(problem["path"], problem["message"].split("'")[1]) for problem in error.details]
+        assert told == [("subject", "c.d"), ("body", "b")]
+        assert {problem["type"] for problem in error.details} == {"undeclared"}
+        assert [problem["line"] for problem in error.details] == [1, 2]
+        assert rows.counts(template) == (1, 0, 0, 0)
+
+    def test_a_translation_has_the_placeholders_of_the_own_text(
+        self, tasks: Tasks, rows: Rows
+    ) -> None:
+        """No more and no fewer, wherever in subject and body they stand."""
         template = templates.created(tasks)
         error = refused(
             tasks,
             template,
             "{{ a }}{{ b }}",
-            subject="{{ c.d }}{{ a }}",
-            variables=["a", "c.e"],
-            translations={"de": {"body": "{{ f }}"}},
+            subject="{{ c.d }}",
+            variables=["a", "b", "c", "f"],
+            translations={
+                "de": {"body": "{{ f }}\n{{ c.d }}{{ g }}", "subject": "{{ a }}"},
+                "fr": {"body": "{{ b }}{{ a }}", "subject": "{{ c.d }}"},
+                "it": {"body": "{{ b }}{{ a }}"},
+            },
         )
         assert error.code == "placeholder_mismatch"
-        told = [(problem["path"], problem["message"].split("'")[1]) for problem in error.details]
-        assert told == [("subject", "c.d"), ("body", "b"), ("translations.de.body", "f")]
+        told = [
+            (problem["path"], problem["type"], problem["message"].split("'")[1])
+            for problem in error.details
+        ]
+        assert told == [
+            ("translations.de.body", "lost", "b"),
+            ("translations.de.body", "added", "f"),
+            ("translations.de.body", "added", "g"),
+        ]
+        assert [problem.get("line") for problem in error.details] == [None, 1, 2]
         assert rows.counts(template) == (1, 0, 0, 0)
 
     def test_defaults_and_examples_must_fit_their_types(self, tasks: Tasks, rows: Rows) -> None:
@@ -454,13 +486,55 @@ class TestTranslations:
         rendered = tasks.call("render.one", {"template_id": template, "language": "pt-BR"})
         assert rendered["body"] == "Um"
 
-    def test_those_that_the_new_version_has_not_are_named(self, tasks: Tasks) -> None:
-        """A producer that forgot one sees it in the answer."""
+    def test_those_that_still_fit_are_carried(self, tasks: Tasks, rows: Rows) -> None:
+        """Stale where the own text changed; the message's own come before them."""
+        template = templates.published(
+            tasks, "One", translations={tag: {"body": tag} for tag in ("it", "de", "fr")}
+        )
+        answer = publish(tasks, template, "Two", translations={"fr": {"body": "y"}})
+        found = {"carried": ["de", "it"], "stale": ["de", "it"], "dropped": []}
+        assert answer["translations"] == found
+        for language, body in (("de", "de"), ("it", "it"), ("fr", "y")):
+            call = {"template_id": template, "language": language}
+            assert tasks.call("render.one", call)["body"] == body
+        assert rows.counts(template)[2] == 6
+        again = publish(tasks, template, "Two")["translations"]
+        assert (again["carried"], again["dropped"]) == (["de", "fr", "it"], [])
+
+    def test_what_did_not_change_is_not_stale(self, tasks: Tasks) -> None:
+        """A version with other metadata has the same text to translate."""
+        template = templates.published(tasks, "One", translations={"de": {"body": "Eins"}})
+        answer = publish(tasks, template, "One", metadata={"campaign": 7})
+        assert answer["translations"] == {"carried": ["de"], "stale": [], "dropped": []}
+
+    def test_those_that_do_not_fit_are_dropped_and_named(self, tasks: Tasks, rows: Rows) -> None:
+        """By their placeholders, or because their trial render fails now."""
+        template = templates.published(
+            tasks,
+            "{{ a }}",
+            variables=[{"name": "a", "type": "integer"}, {"name": "b", "type": "string"}],
+            translations={
+                "de": {"body": "{{ a }}!"},
+                "fr": {"body": "{{ a + 1 }}"},
+            },
+        )
+        texts = [{"name": "a", "type": "string"}, {"name": "b", "type": "string"}]
+        answer = publish(tasks, template, "a: {{ a }}", variables=texts, allow_breaking=True)
+        assert answer["translations"] == {"carried": ["de"], "stale": ["de"], "dropped": ["fr"]}
+        answer = publish(tasks, template, "{{ a }}{{ b }}", variables=texts)
+        assert answer["translations"] == {"carried": [], "stale": [], "dropped": ["de"]}
+        assert rows.counts(template)[2] == 3
+
+    def test_carrying_may_be_switched_off(self, tasks: Tasks, rows: Rows) -> None:
+        """Then those that the message does not bring are dropped and named."""
         template = templates.published(
             tasks, "One", translations={tag: {"body": "x"} for tag in ("de", "fr", "it")}
         )
-        answer = publish(tasks, template, "Two", translations={"fr": {"body": "y"}})
+        answer = publish(
+            tasks, template, "Two", translations={"fr": {"body": "y"}}, carry_translations=False
+        )
         assert answer["translations"] == {"carried": [], "stale": [], "dropped": ["de", "it"]}
+        assert rows.counts(template)[2] == 4
 
 
 def test_an_answer_has_the_shape_of_the_contract(tasks: Tasks) -> None:

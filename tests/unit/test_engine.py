@@ -2,29 +2,40 @@
 
 import json
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, Final
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, settings
+from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from tasks.errors import Code
-from tasks.rendering.engine import Engine, SourceError
+from tasks.rendering.engine import Engine
+from tasks.rendering.explain import SourceError
 from tasks.rendering.limits import Limits
+from tasks.rendering.outputs import sha256
+from tests.support.sources import body_of, given, source_of
 
 QUICK = settings(max_examples=150, deadline=None)
 ENGINE = Engine(Limits())
 HOSTILE = "<script>alert(\"1\" + '2')</script>&amp;"
 
 
-def html(source: str, **values: Any) -> str:  # noqa: ANN401 - any JSON value
+def html(source: str, /, **values: Any) -> str:  # noqa: ANN401 - any JSON value
     """Render an HTML body."""
-    return ENGINE.body(source, "body", values, html=True)
+    return body_of(ENGINE, source_of(source), values)
 
 
-def text(source: str, **values: Any) -> str:  # noqa: ANN401 - any JSON value
+def text(source: str, /, **values: Any) -> str:  # noqa: ANN401 - any JSON value
     """Render a text body."""
-    return ENGINE.body(source, "body", values, html=False)
+    return body_of(ENGINE, source_of(source, "sms"), values)
+
+
+def subject(source: str, /, **values: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Render a subject."""
+    rendered = ENGINE.subject(ENGINE.prepare(source_of("", "email", source)), given(values))
+    assert rendered is not None
+    return rendered
 
 
 def refused(source: str, **values: Any) -> SourceError:  # noqa: ANN401 - any JSON value
@@ -32,6 +43,22 @@ def refused(source: str, **values: Any) -> SourceError:  # noqa: ANN401 - any JS
     with pytest.raises(SourceError) as caught:
         html(source, **values)
     return caught.value
+
+
+def placeholders(source: str) -> list[str]:
+    """Return the placeholders of an HTML body that compiles."""
+    names, _ = ENGINE.inspect(source, "body", html=True, needs={})
+    assert names is not None
+    return names
+
+
+def compiles(source: str) -> bool:
+    """Tell whether an HTML body compiles."""
+    try:
+        ENGINE.prepare(source_of(source))
+    except SourceError:
+        return False
+    return True
 
 
 class TestOutput:
@@ -46,7 +73,7 @@ class TestOutput:
     def test_text_and_subjects_never_show_entities(self) -> None:
         """An ampersand in an SMS is an ampersand."""
         assert text("{{ x }}", x=HOSTILE) == HOSTILE
-        assert ENGINE.subject("{{ x }}", "subject", {"x": HOSTILE}) == HOSTILE
+        assert subject("{{ x }}", x=HOSTILE) == HOSTILE
 
     def test_the_source_itself_is_not_escaped(self) -> None:
         """The template's author writes HTML."""
@@ -65,15 +92,16 @@ class TestOutput:
     )
     def test_a_subject_is_one_line(self, value: str) -> None:
         """No value adds a header field."""
-        assert ENGINE.subject("{{ x }}", "subject", {"x": value}) == value.translate(
+        assert subject("{{ x }}", x=value) == value.translate(
             {0: "", ord("\r"): "", ord("\n"): " ", 0x2028: " ", ord("\t"): " "}
         ).replace("  ", " ")
 
     def test_a_subject_has_at_most_998_characters(self) -> None:
         """RFC 5322: at the limit it passes, above it the limit and the size are told."""
-        assert len(ENGINE.subject("{{ x }}", "subject", {"x": "ä" * 998})) == 998
+        assert len(subject("{{ x }}", x="ä" * 998)) == 998
         with pytest.raises(SourceError) as caught:
-            ENGINE.subject("{{ x }}", "subject", {"x": "ä" * 999})
+            subject("{{ x }}", x="ä" * 999)
+        assert caught.value.problem["path"] == "subject"
         assert caught.value.code == Code.RENDER_LIMIT_EXCEEDED
         assert "999" in caught.value.message
         assert "998" in caught.value.message
@@ -81,9 +109,10 @@ class TestOutput:
     def test_the_output_limit_counts_bytes(self) -> None:
         """At the limit it passes, one byte more does not."""
         engine = Engine(Limits(output_bytes=10))
-        assert engine.body("{{ x }}", "body", {"x": "ä" * 5}, html=False) == "äääää"
+        source = source_of("{{ x }}", "sms")
+        assert body_of(engine, source, {"x": "ä" * 5}) == "äääää"
         with pytest.raises(SourceError) as caught:
-            engine.body("{{ x }}", "body", {"x": "ä" * 5 + "a"}, html=False)
+            body_of(engine, source, {"x": "ä" * 5 + "a"})
         assert caught.value.code == Code.RENDER_LIMIT_EXCEEDED
         assert caught.value.problem["path"] == "body"
         assert "11 bytes" in caught.value.message
@@ -154,7 +183,12 @@ WAYS = (
     "{{ {'k': [x]}|tojson }}",
     "{{ [x] }}",
     "{{ {x: x} }}",
-    "{{ x|list|join }}",
+    "{{ [x]|list }}{{ [x, x]|list('or') }}",
+    "{{ [x|e]|join }}",
+    "{{ (x|e)|wordwrap(width=3) }}{{ x|truncate(length=5) }}{{ x|urlencode }}{{ x|pprint }}",
+    "{% for g in [{'k': x}]|groupby('k') %}{{ g.grouper }}{{ g.list }}{{ g }}{% endfor %}",
+    "{{ [x]|zip([x|e]) }}{{ [x]|chain([x|e]) }}",
+    "{{ 2|plural(one=x, other=x) }}",
     "{{ x|indent(2) }}{{ x|title }}{{ x|reverse }}",
     "{% set y = x %}{{ y }}",
     "{% set y %}{{ x }}{% endset %}{{ y }}",
@@ -170,7 +204,7 @@ WAYS = (
 
 @pytest.mark.parametrize("way", WAYS)
 @QUICK
-@given(value=ANY_TEXT)
+@drawn(value=ANY_TEXT)
 @example(value=HOSTILE)
 @example(value="\"><img src=x onerror='1'>")
 @example(value="{{ x }}{% raw %}")
@@ -183,7 +217,7 @@ def test_rendered_html_holds_values_only_as_text(way: str, value: str) -> None:
 
 
 @QUICK
-@given(ANY_TEXT)
+@drawn(ANY_TEXT)
 def test_a_browser_reads_the_value_that_was_given(value: str) -> None:
     """Escaping loses nothing (but NUL, and the CR that HTML itself turns to LF)."""
     value = value.replace("\r", "").replace("\0", "")
@@ -193,12 +227,14 @@ def test_a_browser_reads_the_value_that_was_given(value: str) -> None:
 
 
 @QUICK
-@given(st.text(max_size=30) | st.text(st.sampled_from("{}%#|. ab'\"()[]-~\n"), max_size=30))
+@drawn(st.text(max_size=30) | st.text(st.sampled_from("{}%#|. ab'\"()[]-~\n"), max_size=30))
 def test_any_source_renders_or_is_explained(source: str) -> None:
     """Nothing but a code of the contract comes out of a source."""
     try:
-        names = ENGINE.placeholders(source, "body", html=True)
-        assert names == sorted(names)
+        names, problems = ENGINE.inspect(source, "body", html=True, needs={})
+        assert (names is not None) is compiles(source)
+        assert names is None or names == sorted(names)
+        assert all(problem["path"] == "body" for problem in problems)
         html(source, a="x", b=["y"])
     except SourceError as error:
         assert error.code in {Code.TEMPLATE_SYNTAX, Code.VARIABLES_INVALID}  # noqa: PT017 - either way is fine
@@ -239,20 +275,190 @@ class TestStrict:
         """``default`` and ``is defined`` are how a template says that a value is optional."""
         assert text("{{ a|default('x') }}{% if b is defined %}{{ b }}{% endif %}") == "x"
 
-    @pytest.mark.parametrize("source", ["{{ x }}", "{{ o.x }}", "a{% if true %}{{ x }}{% endif %}"])
-    def test_null_is_never_printed(self, source: str) -> None:
-        """It would read ``None`` in a letter; the error names it."""
-        error = refused(source, x=None, o={"x": None})
+    def test_an_if_without_else_prints_nothing(self) -> None:
+        """The author says so; words that look like none or undefined change nothing in it."""
+        for rest in ("", " None of these is undefined"):
+            assert text(f"{{{{ 'a' if flag }}}}{rest}", flag=False) == rest
+            assert text(f"{{{{ 'a' if flag }}}}{rest}", flag=True) == f"a{rest}"
+
+    @pytest.mark.parametrize("words", ["None", "undefined", "[None]", "[undefined]"])
+    def test_words_that_look_like_nothing_are_words(self, words: str) -> None:
+        """A value or a source may say None."""
+        assert text(f"{words} {{{{ x }}}} {{{{ xs }}}}", x=words, xs=[words]) == (
+            f"{words} {words} ['{words}']"
+        )
+
+    @pytest.mark.parametrize(
+        "source", ["{{ none }}", "{{ [none] }}", "{{ {'a': none} }}", "{{ x|default(none) }}"]
+    )
+    def test_a_none_of_the_template_is_never_printed(self, source: str) -> None:
+        """It would read None, for which there is no word in a letter."""
+        error = refused(source)
         assert error.code == Code.VARIABLES_INVALID
         assert error.problem["type"] == "null"
-        assert "x" in error.message
 
-    def test_null_may_be_asked_for(self) -> None:
-        """Conditions and defaults work on it."""
-        assert (
-            text("{% if x is none %}-{% else %}+{% endif %}{{ x|default('d', true) }}", x=None)
-            == "-d"
+
+class TestPartials:
+    """What goes wrong in a partial is told with the partial and the place in its source."""
+
+    PARTIALS: Final = {
+        "footer": "Kind regards\nYours {{ sender }}",
+        "middle": '\n{% include "footer" %}',
+        "layout": "<p>\n{% block main %}\n{{ title }}{% endblock %}</p>",
+        "macro": "{% macro m(a) %}\n{{ a.b.c }}{% endmacro %}\n\n{{ m(user) }}",
+        "zero": "a\n\n{{ 1 / zero }}",
+        "unknown": "a\n{{ zero|nope }}",
+        "wrong": "{{ zero|number }}\n{{ zero|currency(code) }}{{ zero|currency('EUR') }}",
+        "literal": "a\n{{ zero|currency('Euro') }}",
+        "blank": "a\n{{ zero is eq(1) }} {{ sender is eq(1) }}",
+    }
+
+    def refused(self, source: str) -> SourceError:
+        """Return the error of a body with these partials."""
+        text = source_of(source, partials=self.PARTIALS)
+        with pytest.raises(SourceError) as caught:
+            body_of(ENGINE, text, {"zero": 0, "user": {}, "code": "Euro", "nothing": None})
+        return caught.value
+
+    @pytest.mark.parametrize(
+        ("source", "partial", "line", "told"),
+        [
+            ('{% include "footer" %}', "footer", 2, "sender"),
+            ('{% include "middle" %}', "footer", 2, "sender"),
+            ('{% extends "layout" %}', "layout", 3, "title"),
+            (
+                '{% extends "layout" %}{% block main %}\n\n\n{{ super() }}{% endblock %}',
+                "layout",
+                3,
+                "title",
+            ),
+            ('\n\n\n{% include "macro" %}', "macro", 2, "missing"),
+            ('{% include "zero" %}', "zero", 3, "division by zero"),
+            ('{% include "unknown" %}', "unknown", 2, "nope"),
+            ('{% include "wrong" %}', "wrong", 2, "ISO 4217"),
+            ('{% include "literal" %}', "literal", 2, "ISO 4217"),
+            ('{% include "blank" %}', "blank", 2, "sender"),
+        ],
+    )
+    def test_partial_line_and_snippet_are_told(
+        self, source: str, partial: str, line: int, told: str
+    ) -> None:
+        """The message begins with the partial, and the snippet is its line."""
+        problem = self.refused(source).problem
+        assert problem["message"].startswith(f"partial '{partial}': ")
+        assert told in problem["message"]
+        assert problem["line"] == line
+        shown, caret = problem["snippet"].split("\n")
+        assert shown == self.PARTIALS[partial].split("\n")[line - 1]
+        assert caret == " " * (problem["column"] - 1) + "^"
+
+    @pytest.mark.parametrize(
+        ("source", "line", "column"),
+        [
+            ('{% extends "layout" %}{% block main %}\n{{ own }}{% endblock %}', 2, 4),
+            ('a\n{% include "gone" %}', 2, 4),
+            ("{% block b %}\n{{ own }}{% endblock %}", 2, 4),
+            ("{% macro m(a) %}\n\n{{ a }}{% endmacro %}{{ m(own) }}", 3, 4),
+        ],
+    )
+    def test_what_is_wrong_in_the_text_itself_is_told_there(
+        self, source: str, line: int, column: int
+    ) -> None:
+        """The partial that a text extends is not blamed for the text's own block."""
+        problem = self.refused(source).problem
+        assert "partial '" not in problem["message"]
+        assert (problem["line"], problem["column"]) == (line, column)
+        assert problem["snippet"].split("\n")[0] == source.split("\n")[line - 1]
+
+    def test_whose_fault_it_is_does_not_depend_on_the_place(self) -> None:
+        """A wrong literal is the template's fault wherever it is, a wrong value the producer's."""
+        assert self.refused('{% include "literal" %}').code == Code.TEMPLATE_SYNTAX
+        assert self.refused('{% include "unknown" %}').code == Code.TEMPLATE_SYNTAX
+        assert self.refused('{% include "wrong" %}').code == Code.VARIABLES_INVALID
+        assert self.refused('{% include "footer" %}').code == Code.VARIABLES_INVALID
+
+    @pytest.mark.parametrize("name", ["upper", "length", "title", "abs", "truncate", "e", "nope"])
+    @pytest.mark.parametrize("arguments", ["(1)", "(nope=1)", "('a', 'b', 'c')"])
+    def test_names_of_ours_are_in_no_error(self, name: str, arguments: str) -> None:
+        """The engine knows compiled sources by names that another process would not give them."""
+        source = f"{{{{ x|{name}{arguments} }}}}"
+        texts = [
+            source_of(source),
+            source_of('{% include "p" %}', partials={"p": source}),
+            source_of('{% include "q" %}', partials={"p": source, "q": '{% include "p" %}'}),
+            source_of(f"{{% block b %}}{source}{{% endblock %}}"),
+            source_of(f"{{% macro m() %}}{source}{{% endmacro %}}{{{{ m() }}}}"),
+        ]
+        messages = []
+        for text in texts:
+            with pytest.raises(SourceError) as caught:
+                body_of(ENGINE, text, {"x": "a"})
+            assert caught.value.code == Code.TEMPLATE_SYNTAX
+            messages.append(caught.value.problem["message"].removeprefix("partial 'p': "))
+        assert len(set(messages)) == 1
+        assert "template" not in messages[0]
+        assert "<expression>" not in messages[0]
+
+
+class TestParts:
+    """What a finished notification of each type has."""
+
+    @pytest.mark.parametrize(
+        ("kind", "names"),
+        [
+            ("email", {"text"}),
+            ("in_app", set()),
+            ("partial", set()),
+            ("sms", {"encoding", "length", "segments"}),
+            ("push", {"title"}),
+        ],
+    )
+    def test_each_type_has_its_parts(self, kind: str, names: set[str]) -> None:
+        """Subject, body and digest are of every type."""
+        ready = ENGINE.prepare(source_of("<p>{{ x }}</p>", kind, "Hi {{ x }}"))
+        parts = ENGINE.render(ready, given({"x": "A&B"}))
+        assert set(parts) == {"subject", "body", "content_sha256"} | names
+        assert parts["subject"] == "Hi A&B"
+        escaped = kind in {"email", "in_app", "partial"}
+        assert parts["body"] == ("<p>A&amp;B</p>" if escaped else "<p>A&B</p>")
+        assert parts["content_sha256"] == sha256(parts["subject"], parts["body"])
+        assert parts.get("text", "A&B\n").rstrip("\n") == "A&B"
+        assert parts.get("title", "Hi A&B") == "Hi A&B"
+        assert parts.get("length", 10) == 10
+
+    def test_without_a_subject_there_is_none(self) -> None:
+        """An SMS has none, and a push without one has no title."""
+        parts = ENGINE.render(ENGINE.prepare(source_of("a", "push")), {})
+        assert (parts["subject"], parts["title"]) == (None, None)
+
+    def test_addresses_that_run_scripts_are_refused(self) -> None:
+        """A value may be an address, but no program; the author's own are the author's."""
+        error = refused('<a href="{{ x }}">a</a>', x="javascript:alert(1)")
+        assert error.code == Code.VARIABLES_INVALID
+        assert error.problem["type"] == "dangerous_address"
+        assert "alert" not in error.message
+        assert text('<a href="{{ x }}">a</a>', x="javascript:alert(1)").endswith("a</a>")
+        assert html('<a href="{{ x }}">a</a>', x="https://example.org").endswith("a</a>")
+
+    def test_the_same_message_gives_the_same_bytes(self) -> None:
+        """In another process too, whatever was rendered before."""
+        source = source_of(
+            "{{ xs }}{{ o }}{% for g in xs|groupby('a') %}{{ g }}{{ g.list }}{% endfor %}"
+            "{{ xs|zip(xs) }}{{ xs|map(attribute='a')|unique }}{{ o|dictsort }}{{ o.items() }}"
+            "{{ range(3) }}{{ cycler }}{{ joiner }}{% macro m() %}{% endmacro %}{{ m }}"
+            "{% for x in xs %}{{ loop }}{% endfor %}{{ xs|batch(2) }}{{ xs|pprint }}",
+            "email",
+            "{{ xs|tojson }}",
         )
+        values = given({"xs": [{"a": 1.5}, {"a": "b"}], "o": {"z": 1, "a": [True]}})
+        other = Engine(Limits())
+        other.render(other.prepare(source_of("{{ 1 }}")), {})
+        results = [
+            json.dumps(engine.render(engine.prepare(source), values))
+            for engine in (ENGINE, other, ENGINE)
+        ]
+        assert len(set(results)) == 1
+        assert "0x" not in results[0]
 
 
 class TestOutOfReach:
@@ -323,7 +529,14 @@ class TestOutOfReach:
             "{{ '{:d}'.format(s) }}",
             "{{ d.items(**d) }}",
             "{{ d.pop(s) }}",
-            "{{ {d: 1} }}",
+            "{{ {d: 1}|tojson }}",
+            "{{ s|join(n) }}{{ n|join(s) }}",
+            "{{ s|truncate(length=s) }}",
+            "{{ n|groupby(s) }}",
+            "{{ [s]|sum(attribute=s) }}",
+            "{{ n is divisibleby(s, s) }}",
+            "{{ n|currency(s) }}",
+            "{{ s|number }}",
             "{{ {(s, 1): 1}|tojson }}",
             "{{ s|tojson(s) }}",
             "{{ d|tojson(indent=s) }}",
@@ -389,10 +602,12 @@ class TestSyntaxErrors:
 
     def test_placeholders_are_not_read_from_a_broken_source(self) -> None:
         """Inspecting finds the same error as rendering."""
-        with pytest.raises(SourceError) as caught:
-            ENGINE.placeholders("{% if x %}", "translations.de.body", html=False)
-        assert caught.value.code == Code.TEMPLATE_SYNTAX
-        assert caught.value.problem["path"] == "translations.de.body"
+        path = "translations.de.body"
+        names, problems = ENGINE.inspect("{% if x %}", path, html=False, needs={})
+        assert names is None
+        assert [problem["path"] for problem in problems] == [path]
+        rendered = refused("{% if x %}").problem
+        assert problems == [rendered | {"path": path}]
 
 
 @pytest.mark.parametrize(
@@ -418,7 +633,7 @@ def test_placeholders_are_what_a_source_takes_from_its_values(
     source: str, names: list[str]
 ) -> None:
     """Names that the template makes itself, and the engine's own, are none of them."""
-    assert ENGINE.placeholders(source, "body", html=True) == names
+    assert placeholders(source) == names
 
 
 @pytest.mark.parametrize(
@@ -426,7 +641,7 @@ def test_placeholders_are_what_a_source_takes_from_its_values(
 )
 def test_a_value_may_have_any_name(name: str) -> None:
     """A producer's name that is also one of Python's or the engine's breaks nothing."""
-    assert ENGINE.body("{{ x }}", "body", {"x": 1, name: "value"}, html=False) == "1"
+    assert text("{{ x }}", **{"x": 1, name: "value"}) == "1"
 
 
 def test_one_render_leaves_nothing_for_the_next() -> None:

@@ -101,33 +101,34 @@ def test_any_text_gives_a_canonical_tag_or_a_value_error(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("requested", "translations", "source", "language", "chain"),
+    ("requested", "translations", "source", "chain", "reason"),
     [
-        ("de-AT", ("de", "fr"), "en", "de", ("de-AT", "de")),
-        ("zh-TW", ("zh-Hans", "zh-Hant"), "en", "zh-Hant", ("zh-TW", "zh-Hant")),
-        ("zh-CN", ("zh-Hans", "zh-Hant"), "en", "zh-Hans", ("zh-CN", "zh-Hans")),
-        ("de", ("de", "de-AT"), "en", "de", ("de",)),
-        ("de-AT", ("de", "de-AT"), "en", "de-AT", ("de-AT",)),
-        ("en-GB", ("de",), "en", "en", ("en-GB", "en")),
-        ("ja", ("de", "fr"), "en", "en", ("ja", "en")),
-        ("ja", ("de",), "fr", "fr", ("ja", "fr")),
-        ("en", ("de",), "en", "en", ("en",)),
-        ("de-AT", (), "de", "de", ("de-AT", "de")),
+        ("de-AT", ("de", "fr"), "en", ("de-AT", "de"), "closest"),
+        ("zh-TW", ("zh-Hans", "zh-Hant"), "en", ("zh-TW", "zh-Hant"), "closest"),
+        ("zh-CN", ("zh-Hans", "zh-Hant"), "en", ("zh-CN", "zh-Hans"), "closest"),
+        ("de", ("de", "de-AT"), "en", ("de",), "exact"),
+        ("de-AT", ("de", "de-AT"), "en", ("de-AT",), "exact"),
+        ("en-GB", ("de",), "en", ("en-GB", "en"), "closest"),
+        ("ja", ("de", "fr"), "en", ("ja", "en"), "default"),
+        ("ja", ("de",), "fr", ("ja", "fr"), "default"),
+        ("en", ("de",), "en", ("en",), "exact"),
+        ("de-AT", (), "de", ("de-AT", "de"), "closest"),
     ],
 )
 def test_closest_takes_the_nearest_language(
     requested: str,
     translations: tuple[str, ...],
     source: str,
-    language: str,
     chain: tuple[str, ...],
+    reason: str,
 ) -> None:
     """By CLDR distance; what is too far gets the version's own text."""
     choice = choose(requested, translations, source, "closest")
     assert choice is not None
-    assert choice.language == language
+    assert choice.language == chain[-1]
     assert choice.chain == chain
-    assert choice.is_source is (language not in translations)
+    assert choice.is_source is (chain[-1] not in translations)
+    assert choice.reason == reason
 
 
 def test_without_a_language_the_own_text_is_meant() -> None:
@@ -136,6 +137,7 @@ def test_without_a_language_the_own_text_is_meant() -> None:
         choice = choose(None, ("de",), "fr", fallback)
         assert choice is not None
         assert (choice.language, choice.is_source, choice.chain) == ("fr", True, ("fr",))
+        assert choice.reason == "own"
 
 
 def test_a_translation_into_the_source_language_comes_before_the_own_text() -> None:
@@ -153,6 +155,7 @@ def test_strict_takes_that_language_or_none() -> None:
     assert exact is not None
     assert own is not None
     assert (exact.language, own.language) == ("de", "en")
+    assert (exact.reason, own.reason) == ("exact", "exact")
 
 
 def test_default_takes_that_language_or_the_own_text() -> None:
@@ -160,6 +163,7 @@ def test_default_takes_that_language_or_the_own_text() -> None:
     choice = choose("de-AT", ("de",), "en", "default")
     assert choice is not None
     assert (choice.language, choice.chain) == ("en", ("de-AT", "en"))
+    assert choice.reason == "default"
 
 
 @QUICK
@@ -183,4 +187,8 @@ def test_a_choice_is_one_of_the_texts_there_are(
     assert choice.language == source if choice.is_source else choice.language in translations
     if requested in {source, *translations}:
         assert choice.language == requested
+    assert (choice.reason == "exact") is (choice.language == requested)
+    assert choice.reason in (
+        {"exact", "closest", "default"} if fallback == "closest" else {"exact", "default"}
+    )
     assert choose(requested, tuple(reversed(translations)), source, fallback) == choice

@@ -6,20 +6,18 @@ import pytest
 
 from tasks.errors import Problem
 from tasks.rendering.engine import Engine
-from tasks.rendering.limits import Limits
-from tasks.rendering.trial import MOST_RENDERS, optional, try_out
+from tasks.rendering.limits import TRIAL_RENDERS, Limits
+from tasks.rendering.trial import optional, try_out
+from tests.support.sources import source_of
 
 ENGINE = Engine(Limits())
 
 
-def source(text: str, *, html: bool = True, subject: bool = False) -> dict[str, Any]:
-    """Return a source as the gate gives it."""
-    return {"path": "body", "source": text, "html": html, "subject": subject}
-
-
 def problem_of(text: str, *declared: dict[str, Any]) -> Problem | None:
     """Try a body out."""
-    return try_out(ENGINE, source(text), declared, lambda: None)
+    problems = try_out(ENGINE, source_of(text), declared, lambda: None)
+    assert len(problems) <= 1
+    return problems[0] if problems else None
 
 
 @pytest.mark.parametrize(
@@ -47,6 +45,13 @@ def test_a_value_is_made_from_each_type(kind: str) -> None:
         ("any", "{% for y in x %}{{ y.a }}{% endfor %}"),
         ("any", "{% for k, v in x.items() %}{{ k }}{% endfor %}"),
         ("any", "{{ x|tojson }}"),
+        ("any", "{{ x|currency('EUR') }}{{ x|date }}{{ x|plural(one='a', other='b') }}"),
+        ("any", "{{ x|currency(x) }}"),
+        ("string", "{{ x|currency('EUR') }}{{ 12|currency(x) }}{{ x|datetime('short', x) }}"),
+        ("array", "{{ x|list }}{{ x|join(', ') }}{{ x|map(attribute='a')|join }}"),
+        ("array", "{{ x|sum }}{% for g in x|groupby('a') %}{{ g.grouper }}{% endfor %}"),
+        ("any", "{% if x is string %}{{ x }}{% elif x is eq(1) %}{{ x|urlencode }}{% endif %}"),
+        ("any", "{{ x|truncate(length=20) }}{{ x|wordwrap }}{{ x|e }}{{ x|zip(x) }}"),
     ],
 )
 def test_a_sensible_template_passes(kind: str, text: str) -> None:
@@ -64,6 +69,10 @@ def test_a_sensible_template_passes(kind: str, text: str) -> None:
         ("{{ x() }}", {"name": "x", "type": "string"}),
         ("{{ x.city }}", {"name": "x", "type": "object", "example": {"town": "Bonn"}}),
         ("{{ x[1] }}", {"name": "x", "type": "array", "example": [1]}),
+        ("{{ x|currency('Euro') }}", {"name": "x", "type": "number"}),
+        ("{{ x|currency('EUR') }}", {"name": "x", "type": "date"}),
+        ("{{ x|list }}", {"name": "x", "type": "number"}),
+        ("{{ x|map(attribute='b')|join }}", {"name": "x", "type": "array", "example": [{"a": 1}]}),
     ],
 )
 def test_a_template_that_misuses_what_it_declares_is_told(
@@ -77,7 +86,15 @@ def test_a_template_that_misuses_what_it_declares_is_told(
 
 
 @pytest.mark.parametrize(
-    "text", ["{{ x|nosuch }}", "{{ x is nosuch }}", "{% include 'a' %}", "{{ x() }}"]
+    "text",
+    [
+        "{{ x|nosuch }}",
+        "{{ x is nosuch }}",
+        "{% include 'a' %}",
+        "{{ x() }}",
+        "{{ x|currency('Euro') }}",
+        "{{ x|e('none') }}",
+    ],
 )
 def test_what_is_not_offered_is_told_whatever_the_types(text: str) -> None:
     """An unknown filter is wrong with every value there may be, and none can be called."""
@@ -120,20 +137,44 @@ def test_members_are_tried_in_their_objects() -> None:
 def test_a_subject_is_tried_as_a_subject() -> None:
     """Its limit of 998 characters is the subject's, not the body's."""
     long = f"{'a' * 999}{{{{ x }}}}"
-    found = try_out(
-        ENGINE, source(long, subject=True), [{"name": "x", "type": "string"}], lambda: None
-    )
-    assert found is not None
-    assert found["type"] == "limit"
-    assert problem_of(long, {"name": "x", "type": "string"}) is None
+    declared = [{"name": "x", "type": "string"}]
+    problems = try_out(ENGINE, source_of(long, "email", long), declared, lambda: None)
+    assert [(problem["path"], problem["type"]) for problem in problems] == [("subject", "limit")]
+
+
+def test_subject_and_body_are_told_at_once() -> None:
+    """One problem for each, so that an author mends both."""
+    text = source_of("{{ x|nope }}", "email", "{{ y|nope }}")
+    declared = [{"name": name, "type": "string"} for name in "xy"]
+    problems = try_out(ENGINE, text, declared, lambda: None)
+    assert [problem["path"] for problem in problems] == ["subject", "body"]
+
+
+def test_partials_are_tried_with_the_text_that_uses_them() -> None:
+    """A text may be at odds with a partial although each compiles."""
+    text = source_of('{% include "footer" %}', partials={"footer": "a\n{{ x + 1 }}"})
+    (problem,) = try_out(ENGINE, text, [{"name": "x", "type": "string"}], lambda: None)
+    assert problem["message"].startswith("partial 'footer': ")
+    assert problem["line"] == 2
+    assert try_out(ENGINE, text, [{"name": "x", "type": "integer"}], lambda: None) == []
+
+
+def test_a_text_that_does_not_compile_is_told_once() -> None:
+    """There is nothing to render then."""
+    started: list[None] = []
+    text = source_of("{% if x %}", "email", "{{ x|nope }}")
+    problems = try_out(ENGINE, text, [], lambda: started.append(None))
+    assert [problem["path"] for problem in problems] == ["body"]
+    assert not started
 
 
 def test_each_render_gets_its_own_time() -> None:
     """The timer starts anew before each render, and there are no more of them than announced."""
     started: list[None] = []
     shapeless = [{"name": "x", "type": "any"}, {"name": "flag", "type": "boolean"}]
-    try_out(ENGINE, source("{{ x + flag.a.b + 'a' }}"), shapeless, lambda: started.append(None))
-    assert 1 < len(started) <= MOST_RENDERS
+    worst = "{{ x + flag.a.b + 'a' }}"
+    try_out(ENGINE, source_of(worst, "email", worst), shapeless, lambda: started.append(None))
+    assert 1 < len(started) <= TRIAL_RENDERS
 
 
 @pytest.mark.parametrize(
@@ -153,16 +194,31 @@ def test_each_render_gets_its_own_time() -> None:
         ),
         ("{{ a|default(b) }}", ["a", "b"], ["a"]),
         ("{{ aa|default('x') }}{{ a }}", ["a", "aa"], ["aa"]),
+        ("{{ a|default('x') }}{{ [a]|join }}", ["a"], []),
+        ("{{ a|default('x') }}{% if a is string %}{% endif %}", ["a"], []),
+        ("{{ a|default('x')|currency('EUR') }}{{ b|date }}", ["a", "b"], []),
+        ("{{ a|default(1)|currency('EUR') }}{{ b|date }}", ["a", "b"], ["a"]),
     ],
 )
 def test_a_guarded_variable_can_be_left_out(
     text: str, names: list[str], expected: list[str]
 ) -> None:
     """Optional is what the source guards everywhere; a variable used bare once is required."""
-    assert optional(ENGINE, [source(text)], names, lambda: None) == expected
+    assert optional(ENGINE, [source_of(text)], names, lambda: None) == expected
 
 
 def test_one_bare_use_in_any_source_makes_a_variable_required() -> None:
     """A translation that misses it would fail."""
-    sources = [source("{{ a|default('x') }}"), source("{{ a }}", subject=True, html=False)]
-    assert optional(ENGINE, sources, ["a"], lambda: None) == []
+    guarded, bare = "{{ a|default('x') }}", "{{ a }}"
+    assert optional(ENGINE, [source_of(guarded), source_of(bare)], ["a"], lambda: None) == []
+    assert optional(ENGINE, [source_of(guarded, "email", bare)], ["a"], lambda: None) == []
+    assert optional(ENGINE, [source_of(guarded, "email", guarded)], ["a"], lambda: None) == ["a"]
+
+
+def test_each_name_and_text_has_a_render_of_its_own() -> None:
+    """The client allows one for each, and each gets its own time."""
+    started: list[None] = []
+    texts = [source_of("{{ a|default('x') }}{{ b|default('x') }}")] * 2
+    found = optional(ENGINE, texts, ["a", "b"], lambda: started.append(None))
+    assert found == ["a", "b"]
+    assert len(started) == 4

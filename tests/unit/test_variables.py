@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.rendering.variables import bind, covered, mistyped, nested
+from tasks.rendering.variables import bind, covered, mistyped, needed, nested
 
 QUICK = settings(max_examples=150, deadline=None)
 
@@ -194,6 +194,24 @@ def test_a_falsy_default_is_a_default() -> None:
     assert problems == []
     assert bound.values == {"n": 0, "b": False, "s": ""}
     assert bound.defaulted == ["n", "b", "s"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [
+        ({"name": "x", "type": "string"}, True),
+        ({"name": "x", "type": "string", "required": True}, True),
+        ({"name": "x", "type": "string", "required": False}, False),
+        ({"name": "x", "type": "string", "default": ""}, False),
+        ({"name": "x", "type": "boolean", "required": True, "default": False}, False),
+        ({"name": "x", "type": "string", "default": None}, True),
+    ],
+)
+def test_needed_is_what_bind_misses(variable: dict[str, Any], *, expected: bool) -> None:
+    """A variable must be given when its absence is a problem, and only then."""
+    assert needed(variable) is expected
+    _, problems = bind([variable], {})
+    assert bool(problems) is expected
 
 
 @pytest.mark.parametrize("value", ["text", 1, [], True])

@@ -16,6 +16,7 @@ from tasks.errors import InvalidMessage
 from tasks.messages.base import Message
 from tests.support.tasks import Tasks
 from worker.queues import CONSUMED, DEAD_LETTERS, QUEUES, ROUTES, QueueName
+from worker.results import RedisBackend
 from worker.schedule import beat_schedule
 from worker.settings import Settings
 
@@ -29,9 +30,12 @@ NAMES = {
     "version.publish",
     "version.activate",
     "version.list",
+    "version.diff",
     "translation.upsert",
     "translation.delete",
     "render.one",
+    "render.batch",
+    "render.preview",
     "maintenance.vacuum",
     "maintenance.analyze",
     "maintenance.purge_templates",
@@ -44,6 +48,9 @@ QUEUE_OF = {
     "render": "render",
     "maintenance": "maintenance",
 }
+BULK = "render.batch"
+"""Thousands of its items must not keep a single one waiting."""
+
 LONGEST_TASK_MODULE = 75
 
 
@@ -94,7 +101,7 @@ def test_every_task_goes_to_a_queue_that_is_declared_and_consumed(
     consumed = {queue.name for queue in app.conf.task_queues}
     for name in own:
         queue = app.amqp.router.route({}, name)["queue"].name
-        assert queue == QUEUE_OF[name.split(".")[0]]
+        assert queue == ("render-bulk" if name == BULK else QUEUE_OF[name.split(".")[0]])
         assert queue in consumed
 
 
@@ -111,7 +118,7 @@ def test_every_route_leads_to_a_declared_queue() -> None:
     """No task name of the contract is without a route."""
     declared = {queue.name for queue in QUEUES}
     assert {route["queue"] for route in ROUTES.values()} == declared
-    for name in NAMES | {"render.batch", "render.preview", "version.diff", "maintenance.backup"}:
+    for name in NAMES | {"maintenance.backup"}:
         assert any(fnmatch.fnmatch(name, pattern) for pattern in ROUTES)
 
 
@@ -133,6 +140,11 @@ def test_each_entry_of_the_beat_table_has_a_setting(settings: Settings) -> None:
         field = f"schedule_{name.removeprefix('maintenance.')}"
         moved = settings.model_copy(update={field: "59 23 31 12 *"})
         assert beat_schedule(moved)[name]["schedule"] != entry["schedule"]
+
+
+def test_the_result_backend_is_the_service_s_own(app: Celery) -> None:
+    """Although Celery prefers the one that the environment names."""
+    assert isinstance(app.backend, RedisBackend)
 
 
 def test_messages_survive_a_crash_and_are_json(app: Celery) -> None:
@@ -203,6 +215,7 @@ def test_an_answer_never_shows_nested_things() -> None:
         "tasks.messages.base",
         "tasks.messages.templates",
         "tasks.messages.versions",
+        "tasks.messages.differences",
         "tasks.messages.translations",
         "tasks.messages.render",
         "tasks.messages.maintenance",

@@ -4,42 +4,19 @@ import json
 import sys
 import tempfile
 import textwrap
+import time
 from typing import Any, Final
 
 import click
 from celery import Celery
 
+from worker.cli import story
 from worker.local import LocalServerError, LocalStack, local_directory
 from worker.local.processes import private_directory
 
-TEMPLATE: Final = "welcome_email"
 WAIT_SECONDS: Final = 30
 WIDTH: Final = 100
-
-CREATE: Final = {"template_id": TEMPLATE, "name": "Welcome", "type": "email"}
-PUBLISH: Final = {
-    "template_id": TEMPLATE,
-    "subject": "Welcome, {{ user.name }}",
-    "body": "<p>Dear {{ user.name }}, your {{ plan }} plan is ready.</p>",
-    "variables": [
-        {"name": "user.name", "type": "string", "example": "Ada"},
-        {"name": "plan", "type": "string", "default": "free"},
-    ],
-    "metadata": {"language": "en"},
-    "translations": {
-        "fr": {
-            "subject": "Bienvenue, {{ user.name }}",
-            "body": "<p>Bonjour {{ user.name }}, votre offre {{ plan }} est prête.</p>",
-        }
-    },
-}
-GERMAN: Final = {
-    "template_id": TEMPLATE,
-    "language_code": "de",
-    "subject": "Willkommen, {{ user.name }}",
-    "body": "<p>Hallo {{ user.name }}, dein Tarif {{ plan }} ist bereit.</p>",
-}
-VALUES: Final = {"user": {"name": "Zoë & Co"}}
+LONGEST_SHOWN: Final = 60
 
 
 @click.command()
@@ -62,24 +39,54 @@ def demo() -> None:
 
 
 def _show(producer: Celery) -> None:
-    """Send the messages of the demo as any producer would, and print what comes back."""
-    _accepted(producer, "A template", "template.create", CREATE, ("template_id", "type"))
-    _accepted(
-        producer, "A version, with French", "version.publish", PUBLISH, ("version", "variables")
-    )
-    _accepted(
-        producer, "German, written later", "translation.upsert", GERMAN, ("created", "translation")
-    )
-    shown = ("language", "fallback_chain", "subject", "body", "defaulted")
+    """Send the messages of the story as any producer would, and print what comes back."""
+    for message in story.TEMPLATES:
+        title = f"A template of type {message['type']}"
+        _accepted(producer, title, "template.create", message, ("template_id",))
+    for title, message in (
+        ("A footer in three languages", story.FOOTER_TEXT),
+        ("A layout that includes it", story.LAYOUT_TEXT),
+        ("An e-mail that extends it, in English and Polish", story.EMAIL_TEXT),
+        ("An SMS", story.SMS_TEXT),
+    ):
+        _accepted(producer, title, "version.publish", message, ("version",))
+    _accepted(producer, "German, written later", "translation.upsert", story.GERMAN, ("created",))
+    shown = ("language", "language_reason", "fallback_chain", "subject", "body", "text")
     for title, language in (
         ("English", "en"),
-        ("French", "fr"),
+        ("Polish, whose plurals have three forms", "pl"),
         ("Austrian German, for which there is German", "de-AT"),
     ):
-        message = {"template_id": TEMPLATE, "language": language, "variables": VALUES}
+        message = {"template_id": story.EMAIL, "language": language, "variables": story.VALUES}
         _accepted(producer, title, "render.one", message, shown)
-    refused = {"template_id": TEMPLATE, "language": "fr", "variables": {"user": {"nmae": "Zoë"}}}
-    _refused(producer, "A misspelt name is refused, never left blank", "render.one", refused)
+    _refused(
+        producer,
+        "A misspelt name is refused, never left blank",
+        "render.one",
+        {"template_id": story.EMAIL, "language": "pl", "variables": story.MISSPELT},
+    )
+    _accepted(
+        producer,
+        "An SMS, and what it will cost",
+        "render.one",
+        {"template_id": story.SMS, "variables": story.VALUES},
+        ("body", "encoding", "length", "segments"),
+    )
+    _batch(producer)
+
+
+def _batch(producer: Celery) -> None:
+    message = story.batch()
+    start = time.perf_counter()
+    _accepted(
+        producer,
+        f"A batch of {story.BATCH:,} customers, in two languages",
+        "render.batch",
+        message,
+        ("version", "rendered", "failed"),
+    )
+    seconds = time.perf_counter() - start
+    _print("rate", f"{story.BATCH / seconds:,.0f} items/s, from sending it to having the answer")
 
 
 def _accepted(
@@ -105,9 +112,9 @@ def _refused(producer: Celery, title: str, task: str, message: dict[str, Any]) -
 
 def _answer(producer: Celery, title: str, task: str, message: dict[str, Any]) -> dict[str, Any]:
     """Send one message and return what the result backend holds, as any client can read it."""
-    click.echo(f"\n{title}\n  → {task} {_json({**message, **_shortened(message)})}")
-    queue = "render" if task.startswith("render.") else "templates"
-    result = producer.send_task(task, kwargs=message, queue=queue)
+    short = {name: _shortened(value) for name, value in message.items()}
+    click.echo(f"\n{title}\n  → {task} {_json(short)}")
+    result = producer.send_task(task, kwargs=message, queue=_queue(task))
     result.get(timeout=WAIT_SECONDS, propagate=False)
     stored: dict[str, Any] = json.loads(
         producer.backend.get(producer.backend.get_key_for_task(result.id))
@@ -115,22 +122,27 @@ def _answer(producer: Celery, title: str, task: str, message: dict[str, Any]) ->
     return stored
 
 
-def _shortened(message: dict[str, Any]) -> dict[str, Any]:
-    """Return the members of ``message`` that only fill the screen, shortened."""
-    return {
-        name: "…"
-        for name in ("body", "translations", "variables")
-        if "body" in message and name in message
-    }
+def _queue(task: str) -> str:
+    if not task.startswith("render."):
+        return "templates"
+    return "render-bulk" if task == "render.batch" else "render"
+
+
+def _shortened(value: object) -> object:
+    """Return a part of a message as it fits the screen."""
+    return value if len(_json(value)) <= LONGEST_SHOWN else "…"
 
 
 def _print(name: str, value: object) -> None:
     text = value if isinstance(value, str) else _json(value)
-    indent = " " * 20
-    sys.stdout.write(
-        textwrap.fill(text, WIDTH, initial_indent=f"  ← {name:<15} ", subsequent_indent=indent)
-        + "\n"
-    )
+    first, *rest = [
+        part
+        for line in text.splitlines()
+        for part in textwrap.wrap(line, WIDTH - 20, break_long_words=False) or [""]
+    ]
+    sys.stdout.write(f"  ← {name:<15} {first}\n")
+    for line in rest:
+        sys.stdout.write(f"{' ' * 20}{line}\n")
 
 
 def _json(value: object) -> str:

@@ -1,0 +1,170 @@
+"""Queries of the partials that versions use. They take a connection and never commit.
+
+One statement finds a version's partials, those of the partials, and so on, all as they are at one
+moment: the current version of each is what renders use.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import psycopg
+
+_LOCK: Final = 0x7465_6D70_7061_7274
+"""Of the advisory lock of the graph of partials; any number that nothing else uses."""
+
+# The planner cannot know how few rows the recursion gives, and would read whole tables for them;
+# LATERAL with LIMIT leaves it the indexes.
+_CLOSURE: Final = """
+WITH RECURSIVE used (partial_id) AS (
+    {start}
+    UNION
+    SELECT p.partial_id
+    FROM used AS u
+    CROSS JOIN LATERAL (
+        SELECT id FROM template_versions WHERE template_id = u.partial_id AND is_current LIMIT 1
+    ) AS v
+    JOIN template_partials AS p ON p.template_version_id = v.id
+)
+SELECT t.template_id,
+       t.type,
+       t.is_active,
+       t.deleted_at IS NOT NULL AS is_deleted,
+       v.id AS version_id,
+       v.version,
+       v.body,
+       v.variables,
+       v.metadata ->> 'language' AS language,
+       ARRAY(
+           SELECT l.language_code
+           FROM template_translations AS l
+           WHERE l.template_version_id = v.id
+           ORDER BY l.language_code
+       ) AS languages,
+       ARRAY(
+           SELECT (SELECT o.template_id FROM templates AS o WHERE o.id = p.partial_id)
+           FROM template_partials AS p
+           WHERE p.template_version_id = v.id
+           ORDER BY 1
+       ) AS uses
+FROM used AS u
+CROSS JOIN LATERAL (SELECT * FROM templates WHERE id = u.partial_id LIMIT 1) AS t
+LEFT JOIN LATERAL (
+    SELECT * FROM template_versions WHERE template_id = u.partial_id AND is_current LIMIT 1
+) AS v ON TRUE
+ORDER BY t.template_id
+"""
+_OF_VERSION: Final = _CLOSURE.format(
+    start="SELECT partial_id FROM template_partials WHERE template_version_id = %(version_id)s"
+)
+_NAMED: Final = _CLOSURE.format(start="SELECT id FROM templates WHERE template_id = ANY(%(names)s)")
+_BODIES: Final = """
+SELECT x.template_version_id, x.language_code, x.body
+FROM template_translations AS x
+JOIN unnest(%(versions)s::uuid[], %(languages)s::text[]) AS w (version_id, language)
+    ON x.template_version_id = w.version_id AND x.language_code = w.language
+"""
+_USERS: Final = """
+WITH RECURSIVE users (template_id, height) AS (
+    SELECT %(partial_id)s::uuid, 0
+    UNION
+    SELECT v.template_id, u.height + 1
+    FROM users AS u
+    JOIN template_partials AS p ON p.partial_id = u.template_id
+    CROSS JOIN LATERAL (
+        SELECT template_id
+        FROM template_versions
+        WHERE id = p.template_version_id AND is_current
+        LIMIT 1
+    ) AS v
+    CROSS JOIN LATERAL (
+        SELECT FROM templates WHERE id = v.template_id AND deleted_at IS NULL LIMIT 1
+    ) AS t
+)
+SELECT t.template_id, min(u.height), max(u.height)
+FROM users AS u
+CROSS JOIN LATERAL (SELECT template_id FROM templates WHERE id = u.template_id LIMIT 1) AS t
+WHERE u.height > 0
+GROUP BY t.template_id
+ORDER BY t.template_id
+"""
+
+
+class Partial(NamedTuple):
+    """A template that others include, as its current version has it.
+
+    ``version_id`` is None where there is none, and what is the version's with it. ``body`` is the
+    version's own text, ``languages`` those of its translations, ``uses`` the template_ids of the
+    partials that it uses itself.
+    """
+
+    template_id: str
+    type: str
+    is_active: bool
+    is_deleted: bool
+    version_id: UUID | None
+    version: str
+    body: str
+    variables: Sequence[dict[str, Any]]
+    language: str | None
+    languages: Sequence[str]
+    uses: Sequence[str]
+
+
+class User(NamedTuple):
+    """A template that uses a partial, over how many steps: 1 where it includes it itself."""
+
+    template_id: str
+    fewest_steps: int
+    most_steps: int
+
+
+def of_version(connection: psycopg.Connection, version_id: UUID) -> list[Partial]:
+    """Return every partial that a version uses, directly or through others, by template_id."""
+    rows = connection.execute(_OF_VERSION, {"version_id": version_id})
+    return [Partial(*row) for row in rows]
+
+
+def named(connection: psycopg.Connection, names: Collection[str]) -> list[Partial]:
+    """Return templates and every partial that these use, directly or through others."""
+    return [Partial(*row) for row in connection.execute(_NAMED, {"names": list(names)})]
+
+
+def bodies(
+    connection: psycopg.Connection, wanted: Collection[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], str]:
+    """Return the translated bodies of versions in languages; what is not there is left out."""
+    parameters = {
+        "versions": [version for version, _ in wanted],
+        "languages": [language for _, language in wanted],
+    }
+    return {(row[0], row[1]): row[2] for row in connection.execute(_BODIES, parameters)}
+
+
+def users(connection: psycopg.Connection, partial_id: UUID) -> list[User]:
+    """Return the templates whose current versions use a partial, by template_id."""
+    return [User(*row) for row in connection.execute(_USERS, {"partial_id": partial_id})]
+
+
+def set_uses(connection: psycopg.Connection, version_id: UUID, names: Iterable[str]) -> None:
+    """Store which partials a version uses, in place of what was stored before."""
+    connection.execute(
+        "DELETE FROM template_partials WHERE template_version_id = %s", (version_id,)
+    )
+    # The foreign key locks the partials in any case; locked here, one that is purged at the moment
+    # is waited for and left out, instead of breaking the key.
+    connection.execute(
+        "INSERT INTO template_partials (template_version_id, partial_id) "
+        "SELECT %s, id FROM templates WHERE template_id = ANY(%s) FOR KEY SHARE",
+        (version_id, list(names)),
+    )
+
+
+def lock_graph(connection: psycopg.Connection, *, shared: bool) -> None:
+    """Keep, until the transaction ends, the partials as they are: who uses which.
+
+    A template that uses partials takes it shared, what changes a partial takes it alone. Renders
+    take no lock.
+    """
+    name = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+    connection.execute(f"SELECT {name}(%s)", (_LOCK,))

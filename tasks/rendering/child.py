@@ -1,0 +1,148 @@
+"""The render process as its parent sees it: started, written to, read from, ended."""
+
+import fcntl
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Final
+
+from tasks.rendering.frames import HEADER, unpack
+from tasks.rendering.limits import Limits
+
+START_SECONDS: Final = 30.0
+CHUNK_BYTES: Final = 256 * 1024
+PIPE_BYTES: Final = 1024 * 1024
+"""Of answers that wait to be read, so that the process can go on; the most that Linux allows."""
+
+GRACE_SECONDS: Final = 0.5
+"""How much longer than the render process's own timer its parent waits before it kills."""
+
+
+class RenderProcessError(RuntimeError):
+    """The render process could not be started, or broke in a way that no template explains."""
+
+
+class RenderProcess:
+    """One process and its two pipes.
+
+    Raises
+    ------
+    RenderProcessError
+        It does not start.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._seconds = limits.render_seconds
+        self._popen = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
+            [sys.executable, "-m", "tasks.rendering.process", json.dumps(asdict(limits))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # No setting of the worker, its passwords least of all, where templates run.
+            env={"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},  # noqa: PTH109 - a string is needed
+            bufsize=0,
+        )
+        assert self._popen.stdin is not None  # noqa: S101 - for the type checker
+        assert self._popen.stdout is not None  # noqa: S101 - for the type checker
+        self._inbox, self._outbox = self._popen.stdin.fileno(), self._popen.stdout.fileno()
+        self._received = bytearray()
+        # A pipe holds less than a message may: a process that does not read must block nobody.
+        os.set_blocking(self._inbox, False)
+        with suppress(OSError):  # the user has many pipes, and the usual size does too
+            fcntl.fcntl(self._outbox, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        if self.receive(START_SECONDS) is None:
+            self.kill()
+            raise RenderProcessError("the render process did not start")
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._popen.pid
+
+    def is_alive(self) -> bool:
+        """Tell whether the process runs."""
+        return self._popen.poll() is None
+
+    def wait(self) -> int:
+        """Return the exit status, negative for a signal, and close the pipes."""
+        with suppress(ProcessLookupError):
+            if self._popen.poll() is None and not self._ended(GRACE_SECONDS):
+                # It outlived its own timer: it was stopped (SIGSTOP), or the machine stood still.
+                self._popen.send_signal(signal.SIGKILL)
+        status = self._popen.wait()
+        self._close_pipes()
+        return status
+
+    def close(self) -> None:
+        """Let the process end, or end it."""
+        self._close_pipes()
+        if not self._ended(GRACE_SECONDS):
+            self._popen.kill()
+        self._popen.wait()
+
+    def kill(self) -> None:
+        """End the process, whatever it does."""
+        self._popen.kill()
+        self._popen.wait()
+        self._close_pipes()
+
+    def send(self, message: bytes, seconds: float) -> bool:
+        """Write a message; tell whether it was taken whole, in time."""
+        poll = select.poll()
+        poll.register(self._inbox, select.POLLOUT)
+        poll.register(self._outbox, select.POLLIN)
+        deadline = time.monotonic() + seconds
+        rest = memoryview(message)
+        while rest:
+            try:
+                rest = rest[os.write(self._inbox, rest) :]
+            except BlockingIOError:
+                # The process may wait for its last answer to be taken, before it reads on.
+                left = deadline - time.monotonic()
+                events = dict(poll.poll(left * 1000)) if left > 0 else {}
+                if not events or (self._outbox in events and not self._take_what_is_there()):
+                    return False
+            except BrokenPipeError:
+                return False
+        return True
+
+    def receive(self, seconds: float) -> list[bytes] | None:
+        """Return the parts of the next message, or None when there is none in time."""
+        poll = select.poll()
+        poll.register(self._outbox, select.POLLIN)
+        deadline = time.monotonic() + seconds
+        while (size := self._size()) is None or len(self._received) < size:
+            left = deadline - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000) or not self._take_what_is_there():
+                return None
+        parts = unpack(bytes(self._received[HEADER.size : size]))
+        del self._received[:size]
+        return parts
+
+    def _size(self) -> int | None:
+        """Return how long the next message is with its header, or None while nobody knows."""
+        if len(self._received) < HEADER.size:
+            return None
+        return int(HEADER.size + HEADER.unpack_from(self._received)[0])
+
+    def _take_what_is_there(self) -> bool:
+        chunk = os.read(self._outbox, CHUNK_BYTES)
+        self._received += chunk
+        return bool(chunk)
+
+    def _ended(self, seconds: float) -> bool:
+        try:
+            self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _close_pipes(self) -> None:
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            if pipe is not None:
+                pipe.close()

@@ -1,0 +1,253 @@
+"""What went wrong in a source, told to its author: a code of the contract, and the place."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Self
+
+from minijinja import TemplateError
+
+from tasks.errors import Code, Problem
+from tasks.rendering.compiler import FUEL, FilterFailedError
+from tasks.rendering.guards import MissingError
+from tasks.rendering.locale_filters import ArgumentError
+from tasks.rendering.places import placed
+from tasks.rendering.tags import tags
+from tasks.rendering.values import Null
+
+# The template is at fault whatever the values are.
+_KINDS_OF_THE_SOURCE: Final = frozenset(
+    {
+        "SyntaxError",
+        "UnknownFilter",
+        "UnknownFunction",
+        "UnknownTest",
+        "TemplateNotFound",
+        "BadInclude",
+        "EvalBlock",
+        "BadEscape",
+        "MissingArgument",
+        "TooManyArguments",
+    }
+)
+# An error in a partial reaches Python as the words of a chain of causes, the last of which is it.
+_CAUSE: Final = re.compile(
+    r"^caused by: ([^:\n]+?)(?:: ([^\n]*))? \(in ([^\n]+):(\d+)\)$", re.MULTILINE
+)
+_KIND_OF: Final = {
+    "undefined value": "UndefinedError",
+    "engine ran out of fuel": "OutOfFuel",
+    "template not found": "TemplateNotFound",
+    "could not render include": "BadInclude",
+    "could not render block": "EvalBlock",
+}
+_METHODS: Final = (".get", ".items", ".keys", ".values")
+_LITERALS: Final = re.compile(
+    r"""\s*(\(\s*(\w+\s*=\s*)?(-?[\d.]+|"[^"]*"|'[^']*')(\s*,\s*(\w+\s*=\s*)?(-?[\d.]+|"[^"]*"|'[^']*'))*\s*\))?\s*(\||[-+]?[%}]\}|$|\s)"""
+)
+
+
+class SourceError(Exception):
+    """A source cannot be compiled or rendered: a code of the contract, and where."""
+
+    def __init__(self, code: Code, message: str, problem: Problem) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.problem = problem
+
+    @classmethod
+    def limit(cls, path: str, message: str) -> Self:
+        """Return the error of a render that went over a limit."""
+        return cls(
+            Code.RENDER_LIMIT_EXCEEDED,
+            message,
+            {"path": path, "type": "limit", "message": message},
+        )
+
+    @classmethod
+    def syntax(cls, path: str, kind: str, message: str, source: str, place: int | None) -> Self:
+        """Return the error of a source that no values make good."""
+        return cls(Code.TEMPLATE_SYNTAX, message, placed(path, kind, message, source, place))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What was rendered when an error came.
+
+    Attributes
+    ----------
+    path
+        The place of the source in the message: ``subject`` or ``body``.
+    source
+        The source itself.
+    partials
+        The template_ids of the partials, by their compiled names, each with its source.
+    values
+        What it was rendered with.
+    placeholders
+        Returns the placeholders of a source.
+    """
+
+    path: str
+    source: str
+    partials: Mapping[str, tuple[str, str]]
+    values: Mapping[str, Any]
+    placeholders: Callable[[str], Iterable[str]]
+
+
+class _Cause(NamedTuple):
+    kind: str
+    detail: str
+    template: str | None
+    place: int | None
+
+
+def explained(error: TemplateError, scene: Scene) -> SourceError:
+    """Return what the engine met, as an error of the contract."""
+    if "panic during rendering" in (error.detail or error.message):
+        # Its words are of no use: a Rust file, and a pointer that is null for want of memory.
+        told = "the template engine gave up, as it does without memory"
+        return SourceError.limit(scene.path, told)
+    cause = _cause(error, scene)
+    if cause.kind == "OutOfFuel":
+        return SourceError.limit(scene.path, f"more than {FUEL} engine steps")
+    if cause.detail == "recursion limit exceeded":
+        return SourceError.limit(scene.path, "nested too deeply")
+    partial, source = scene.partials.get(cause.template or "", (None, scene.source))
+    prefix = f"partial '{partial}': " if partial is not None else ""
+    if cause.kind == "UndefinedError":
+        shown = _missing(scene, source) or _expression(error, source)
+        message = f"{prefix}no value for {shown}" if shown else f"{prefix}a value is missing"
+        problem = placed(scene.path, "undefined", message, source, cause.place)
+        return SourceError(Code.VARIABLES_INVALID, message, problem)
+    message = prefix + _without_values(cause)
+    kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cause.kind).lower()
+    # No JSON value can be called, so that a call of one is a function that there is not.
+    of_source = cause.kind in _KINDS_OF_THE_SOURCE or cause.detail.endswith("not callable")
+    code = Code.TEMPLATE_SYNTAX if of_source else Code.VARIABLES_INVALID
+    return SourceError(code, message, placed(scene.path, kind, message, source, cause.place))
+
+
+def null_printed(scene: Scene) -> SourceError:
+    """Return the error of a null that would have been printed."""
+    sources = [scene.source, *(source for _, source in scene.partials.values())]
+    names = list(dict.fromkeys(name for source in sources for name in scene.placeholders(source)))
+    nulls = [name for name in names if _is_null(scene.values, name)]
+    if not nulls:
+        # A method that every object has stands in the place of a member that this one lacks.
+        lacking = [name for name in names if name.endswith(_METHODS)]
+        absent = ", ".join(name for name in lacking if not present(scene.values, name))
+        if absent:
+            message = f"no value for {absent}"
+            problem: Problem = {"path": scene.path, "type": "undefined", "message": message}
+            return SourceError(Code.VARIABLES_INVALID, message, problem)
+    told = "null would be printed"
+    message = f"{told}: {', '.join(nulls)}" if nulls else told
+    problem = {"path": scene.path, "type": "null", "message": message}
+    return SourceError(Code.VARIABLES_INVALID, message, problem)
+
+
+def filter_failed(failed: FilterFailedError, scene: Scene, place: int | None) -> SourceError:
+    """Return the error of a filter or test at ``place`` of the source in which it stands."""
+    partial, source = scene.partials.get(failed.template, (None, scene.source))
+    message = f"partial '{partial}': {failed}" if partial is not None else str(failed)
+    if isinstance(failed.error, MissingError):
+        shown = _missing(scene, source)
+        message += f", no value for {shown}" if shown else ""
+        problem = placed(scene.path, "undefined", message, source, place)
+        return SourceError(Code.VARIABLES_INVALID, message, problem)
+    # An argument that comes from a value is wrong for this render only.
+    is_literal = place is not None and _LITERALS.match(source, place + len(failed.use)) is not None
+    of_source = isinstance(failed.error, ArgumentError) and is_literal
+    problem = placed(scene.path, failed.kind, message, source, place)
+    code = Code.TEMPLATE_SYNTAX if of_source else Code.VARIABLES_INVALID
+    return SourceError(code, message, problem)
+
+
+def unfit_operation(path: str) -> SourceError:
+    """Return the error of an operation that does not fit the value it was given."""
+    message = "an operation does not fit the value it was given"
+    problem: Problem = {"path": path, "type": "invalid_operation", "message": message}
+    return SourceError(Code.VARIABLES_INVALID, message, problem)
+
+
+def present(values: Mapping[str, Any], name: str) -> bool:
+    """Tell whether there is a value at a path such as ``user.name``."""
+    try:
+        value_at(values, name)
+    except KeyError:
+        return False
+    return True
+
+
+def value_at(values: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value at a path.
+
+    Raises
+    ------
+    KeyError
+        There is none.
+    """
+    node: Any = values
+    for part in name.split("."):
+        if not isinstance(node, dict) or part not in node:
+            raise KeyError(name)
+        node = node[part]
+    return node
+
+
+def _is_null(values: Mapping[str, Any], name: str) -> bool:
+    return present(values, name) and isinstance(value_at(values, name), Null)
+
+
+def _cause(error: TemplateError, scene: Scene) -> _Cause:
+    causes = _CAUSE.findall(str(error)) if error.kind in ("BadInclude", "EvalBlock") else []
+    if not causes:
+        source = scene.partials.get(error.name or "", ("", scene.source))[1]
+        # Without a detail the engine tells the kind and, by a name of ours, the template.
+        detail = error.detail or error.message.partition(" (in ")[0]
+        return _Cause(error.kind, detail, error.name, _characters(error, source))
+    words, detail, template, line = causes[-1]
+    source = scene.partials.get(template, ("", scene.source))[1]
+    place = _first_tag_of_line(source, int(line))
+    kind = _KIND_OF.get(words, words.title().replace(" ", ""))
+    return _Cause(kind, detail or words, template, place)
+
+
+def _characters(error: TemplateError, source: str) -> int | None:
+    """Return the place of an error in characters; the engine counts bytes."""
+    if error.range is None:
+        return None
+    return len(source.encode()[: error.range[0]].decode(errors="ignore"))
+
+
+def _first_tag_of_line(source: str, line: int) -> int:
+    start = len("\n".join(source.split("\n")[: line - 1])) + (line > 1)
+    return next((tag.start for tag in tags(source) if tag.end > start), start)
+
+
+def _missing(scene: Scene, source: str) -> str:
+    """Return the placeholders of a source that have no value, for people."""
+    names = scene.placeholders(source)
+    return ", ".join(name for name in names if not present(scene.values, name))
+
+
+def _expression(error: TemplateError, source: str) -> str:
+    if error.kind != "UndefinedError" or error.range is None:
+        return ""
+    start, end = error.range
+    return source.encode()[start:end].decode(errors="ignore")
+
+
+def _without_values(cause: _Cause) -> str:
+    """Return what the engine says, but for the sentences into which it puts values."""
+    if cause.kind in {"TemplateNotFound", "BadInclude"}:
+        return "there is no partial of that name to include or extend"
+    if cause.detail.startswith("unable to calculate"):
+        return "unable to calculate: a division by zero, or numbers too large"
+    if cause.detail.startswith("invalid conversion type"):
+        return "invalid conversion type in a format"
+    if cause.detail.endswith("not callable"):
+        return "there is no function of that name"
+    return cause.detail

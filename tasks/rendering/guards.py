@@ -1,0 +1,168 @@
+"""The engine's filters and tests that take a missing value for nothing, made to refuse it.
+
+MiniJinja is strict about what is missing in prints, operators and most filters, but these give a
+blank, an empty list or false for it, and miss a missing member of a list. Each does what the
+engine's own does, which an environment of its own is asked for.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from minijinja import Environment, TemplateError, safe
+
+from tasks.rendering.locale_filters import ArgumentError, FilterError, InputError
+from tasks.rendering.values import Array, Null, wrapped
+
+_FILTERS: Final = (
+    *("chain", "e", "escape", "groupby", "join", "pprint", "sum", "truncate", "urlencode"),
+    *("wordwrap", "zip"),
+)
+_TESTS: Final = (
+    *("boolean", "divisibleby", "eq", "equalto", "escaped", "even", "false", "float", "ge"),
+    *("greaterthan", "gt", "in", "int", "integer", "iterable", "le", "lessthan", "lower", "lt"),
+    *("mapping", "ne", "number", "odd", "safe", "sameas", "sequence", "string", "true", "upper"),
+)
+_SIGNS: Final = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
+"""Names of tests in ``select`` and its like, and those by which they can be used elsewhere."""
+
+_OF_THE_SOURCE: Final = {
+    "MissingArgument": "an argument is missing",
+    "TooManyArguments": "too many arguments, or one that it does not have",
+}
+
+
+class MissingError(FilterError):
+    """There is no value, or a none that the template made itself."""
+
+
+class _Group(Array):
+    """What ``groupby`` gives for each group: a pair whose two halves have names."""
+
+    __slots__ = ()
+
+    grouper = property(lambda self: self[0])
+    list = property(lambda self: self[1])
+
+
+def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
+    """Return the filters by their names; they raise a :class:`FilterError`.
+
+    ``escapes`` tells whether values are escaped for HTML.
+    """
+    engine = _engine(escapes=escapes)
+    found = {name: _guarded(engine.eval_expr, name, f"value|{name}") for name in _FILTERS}
+    # The engine's own gives nothing for what is no text.
+    found["wordwrap"] = _guarded(engine.eval_expr, "wordwrap", "value|string|wordwrap")
+    found["groupby"] = _groups(found["groupby"])
+    found["sum"] = _summing(found["sum"], _guarded(engine.eval_expr, "sum", "value|map"))
+    # The engine's own marks its output, quotes included, as safe to stand in attributes.
+    found["tojson"] = _to_json
+    if escapes:
+        found["join"] = _guarded(_printing(engine), "join", "value|join")
+    else:
+        found["e"] = found["escape"] = _as_it_is
+    return found
+
+
+def guarded_tests() -> dict[str, Callable[..., Any]]:
+    """Return the tests by their names; they raise a :class:`FilterError`.
+
+    Those that may ask for what is missing are left: ``defined``, ``undefined`` and ``none``.
+    """
+    evaluate = _engine(escapes=False).eval_expr
+    words = dict(zip(_TESTS, _TESTS, strict=True)) | _SIGNS
+    return {name: _guarded(evaluate, name, f"value is {word}") for name, word in words.items()}
+
+
+def lacks(value: Any) -> bool:  # noqa: ANN401 - any value of a template
+    """Tell whether a value of a template is missing or none, or holds such a thing.
+
+    What a producer gives holds none: see :mod:`tasks.rendering.values`.
+    """
+    if value is None:
+        return True
+    kind = type(value)
+    if kind in {list, tuple}:
+        return any(map(lacks, value))
+    if kind is dict:
+        return any(lacks(key) or lacks(item) for key, item in value.items())
+    return False
+
+
+def _engine(*, escapes: bool) -> Environment:
+    return Environment(
+        debug=False,  # else values stand in error messages
+        undefined_behavior="strict",
+        auto_escape_callback=lambda _name: escapes,
+    )
+
+
+def _printing(engine: Environment) -> Callable[..., Any]:
+    """Return what evaluates an expression as a page would print it: escaped, and safe then."""
+
+    def evaluate(expression: str, **given: Any) -> Any:  # noqa: ANN401 - any value of a template
+        return safe(engine.render_str(f"{{{{ {expression} }}}}", **given))
+
+    return evaluate
+
+
+def _guarded(evaluate: Callable[..., Any], name: str, expression: str) -> Callable[..., Any]:
+    def call(value: Any = None, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
+        if lacks(value) or lacks(arguments) or lacks(keywords):
+            raise MissingError(f"{name}: a value is missing")
+        # Not every filter takes keywords, be there none of them.
+        called = (
+            f"{expression}(*arguments, **keywords)" if keywords else f"{expression}(*arguments)"
+        )
+        try:
+            result = evaluate(called, value=value, arguments=arguments, keywords=keywords)
+        except TemplateError as error:
+            told = _OF_THE_SOURCE.get(error.kind)
+            if told is not None:
+                raise ArgumentError(f"{name}: {told}") from None
+            raise InputError(f"{name}: the value or an argument does not fit") from None
+        if lacks(result):  # a member of an item
+            raise MissingError(f"{name}: a value is missing")
+        return _unchangeable(result)
+
+    return call
+
+
+def _as_it_is(value: Any = None) -> Any:  # noqa: ANN401 - any value of a template
+    if lacks(value):
+        raise MissingError("escape: a value is missing")
+    return value
+
+
+def _to_json(value: Any = None) -> str:  # noqa: ANN401 - any value of a template
+    if value is None:
+        raise MissingError("tojson: a value is missing")
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_json_default)
+
+
+def _json_default(value: object) -> None:
+    if not isinstance(value, Null):
+        raise TypeError
+
+
+def _groups(groupby: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*arguments: Any, **keywords: Any) -> Array:  # noqa: ANN401 - any value of a template
+        return Array(map(_Group, groupby(*arguments, **keywords)))
+
+    return call
+
+
+def _summing(added: Callable[..., Any], mapped: Callable[..., Any]) -> Callable[..., Any]:
+    def call(value: Any = None, attribute: Any = None, start: Any = 0) -> Any:  # noqa: ANN401 - any value of a template
+        items = value if attribute is None else list(mapped(value, attribute=attribute))
+        return added(items, start=start)
+
+    return call
+
+
+def _unchangeable(result: Any) -> Any:  # noqa: ANN401 - any value of a template
+    """Return a result without the methods of Python's lists, which print as addresses."""
+    if type(result) in {list, tuple}:
+        return Array(map(_unchangeable, result))
+    return wrapped(result)

@@ -1,0 +1,201 @@
+"""Where in HTML values may stand, and what they may do there: pure, no I/O.
+
+Values are escaped, which holds them in text and in quoted attribute values and nowhere else.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tasks.rendering.markup import (
+    BLOCK,
+    PRINT,
+    Attribute,
+    Markup,
+    Token,
+    attributes,
+    conditional,
+    decoded,
+    markup,
+    pieces,
+    prints,
+    tokens,
+)
+
+_IN_NAME: Final = (
+    "a placeholder cannot be part of the name of an element or attribute: use {% if %} around "
+    "names that are written out, or write &lt; where a less-than sign is meant"
+)
+_BARE: Final = (
+    "a placeholder cannot stand between attributes: write attributes out, each with a quoted "
+    "value, and use {% if %} around those that are not always wanted"
+)
+_UNQUOTED: Final = "a placeholder stands in an attribute value without quotes: quote the value"
+_EVENT_HANDLER: Final = (
+    "a placeholder cannot stand in an event handler, whose value is a program: put the value into "
+    "an attribute named data-..."
+)
+_SRCDOC: Final = (
+    "a placeholder cannot stand in srcdoc, whose value is read as HTML again: put it into the page"
+)
+_SCRIPT: Final = (
+    "a placeholder cannot stand in a script: put the value into an attribute named data-..., "
+    "which the script reads"
+)
+
+_NAMELESS = re.compile(rf"</?{BLOCK}*+{PRINT}")
+_DATA_TYPE = re.compile(r"\s*(?:application/json|[\w.-]+/[\w.+-]+\+json)\s*", re.IGNORECASE)
+
+# HTML standard, "Attributes": those that hold an address; xlink:href of SVG; lowsrc and dynsrc of
+# old mail readers.
+_FOLLOWED = frozenset({"action", "cite", "formaction", "href", "longdesc", "ping", "xlink:href"})
+# SVG's animations give them to other attributes.
+_ANIMATED = frozenset({"by", "from", "to", "values"})
+_LOADED = frozenset({"background", "data", "dynsrc", "lowsrc", "poster", "src", "srcset"})
+_LOWER: Final = bytes(range(256)).lower()
+_MAY_BE_DANGEROUS = (b"script:", b"data:")
+# A letter, a colon or what is removed, written as a reference. Only authors can: of the references
+# that escaping makes of values none is among them.
+_SPELLED = re.compile(
+    rb"&(?:(?:colon|newline|tab);"
+    rb"|#(?:0*+(?:9|1[03]|58|6[5-9]|[7-9]\d|1[01]\d|12[0-2])(?!\d)"
+    rb"|x0*+(?:[9ad]|3a|[4-7][0-9a-f])(?![0-9a-f])))"
+)
+_INVISIBLE = dict.fromkeys(b"\t\n\r")
+_CONTROLS = "".join(map(chr, range(0x21)))
+# In these an image may be a drawing that runs scripts.
+_EMBEDDING = frozenset({"embed", "frame", "iframe", "object"})
+_SCRIPT_SCHEMES = ("javascript:", "vbscript:")
+
+
+@dataclass(frozen=True, slots=True)
+class Unsafe:
+    """A tag, at ``start`` in characters of the source, whose values escaping does not hold."""
+
+    start: int
+    message: str
+
+
+def unsafe_prints(source: str) -> list[Unsafe]:
+    """Return the prints and includes of an HTML template that stand where they must not.
+
+    They may stand in text, in quoted values of attributes other than event handlers and
+    ``srcdoc``, in comments, and in elements that hold text only, scripts of data included. Branches
+    are read one after the other, as they stand; comments for Outlook are read as HTML.
+    """
+    texts, found = pieces(source)
+    if not any(prints(tag) for tag in found):
+        return []
+    page = markup(texts, found)
+    unsafe = _unsafe(page, 0, len(page.mask))
+    return [Unsafe(page.tags[index].start, message) for index, message in sorted(unsafe)]
+
+
+def has_dangerous_address(html: str, sources: Iterable[str]) -> bool:
+    """Tell whether a value has brought an address that runs a program into a finished page.
+
+    Such are ``javascript:``, ``vbscript:`` and ``data:``, but for images that are loaded, as a
+    browser reads them (URL standard, section 4.4). An attribute value that stands as it is in one
+    of ``sources``, the templates that the page was made of, is their author's.
+    """
+    raw = html.encode().translate(_LOWER, b"\t\n\r")
+    if not any(scheme in raw for scheme in _MAY_BE_DANGEROUS) and _SPELLED.search(raw) is None:
+        return False
+    own = tuple(sources)
+    return any(
+        _is_dangerous(element, attribute, value := html[attribute.value : attribute.value_end])
+        and not any(value in source for source in own)
+        for element, attribute in _addresses(html)
+    )
+
+
+def _unsafe(page: Markup, start: int, end: int, *, outer: bool = True) -> Iterator[tuple[int, str]]:
+    """Yield the index of each unsafe tag from ``start`` to before ``end``, and what to do."""
+    position = start
+    script = False
+    for token in tokens(page.mask, start, end):
+        yield from _nameless(page, position, token.start)
+        position = token.end
+        if token.sort == "comment":
+            # Comments do not nest: within one for Outlook, another would not end.
+            inside = conditional(page.mask, token) if outer else None
+            if inside is not None:
+                yield from _unsafe(page, *inside, outer=False)
+            elif page.mask.startswith("</", token.start):
+                yield from _nameless(page, token.start, token.end)
+        elif token.sort == "raw":
+            if script:
+                yield from ((index, _SCRIPT) for index in _printing(page, token.start, token.end))
+        else:
+            yield from _in_tag(page, token)
+            script = token.name == "script" and not _holds_data(page.mask, token)
+    yield from _nameless(page, position, end)
+
+
+def _printing(page: Markup, start: int, end: int) -> Iterator[int]:
+    """Yield the indexes of the prints and includes from ``start`` to before ``end``."""
+    for index in range(bisect_left(page.places, start), bisect_left(page.places, end)):
+        if prints(page.tags[index]):
+            yield index
+
+
+def _nameless(page: Markup, start: int, end: int) -> Iterator[tuple[int, str]]:
+    for match in _NAMELESS.finditer(page.mask, start, end):
+        yield from ((index, _IN_NAME) for index in _printing(page, match.start(), match.end()))
+
+
+def _in_tag(page: Markup, token: Token) -> Iterator[tuple[int, str]]:
+    following = attributes(page.mask, token)
+    attribute = None
+    for index in _printing(page, token.start, token.end):
+        place = page.places[index]
+        while place >= token.inside and (attribute is None or attribute.end <= place):
+            attribute = next(following)
+        message = _IN_NAME if attribute is None else _in_attribute(attribute, place)
+        if message is not None:
+            yield index, message
+
+
+def _in_attribute(attribute: Attribute, place: int) -> str | None:
+    if place < attribute.value:
+        return _BARE if attribute.name == PRINT else _IN_NAME
+    if not attribute.quoted:
+        return _UNQUOTED
+    if attribute.name.startswith("on"):
+        return _EVENT_HANDLER
+    return _SRCDOC if attribute.name == "srcdoc" else None
+
+
+def _holds_data(mask: str, token: Token) -> bool:
+    """Tell whether the content of a script element is data, by its type."""
+    for attribute in attributes(mask, token):
+        if attribute.name == "type":
+            return _DATA_TYPE.fullmatch(mask, attribute.value, attribute.value_end) is not None
+    return False
+
+
+def _addresses(html: str) -> Iterator[tuple[str, Attribute]]:
+    for token in tokens(html):
+        inside = conditional(html, token) if token.sort == "comment" else None
+        for tag in tokens(html, *inside) if inside is not None else (token,):
+            if tag.sort == "start":
+                for attribute in attributes(html, tag):
+                    if attribute.name in _FOLLOWED | _LOADED | _ANIMATED:
+                        yield tag.name, attribute
+
+
+def _is_dangerous(element: str, attribute: Attribute, value: str) -> bool:
+    address = decoded(value).translate(_INVISIBLE).lower()
+    # Some hold several: srcset between commas and spaces, values between semicolons.
+    between = {"srcset": r"[\s,]", "values": ";"}.get(attribute.name)
+    each = (address,) if between is None else re.split(between, address)
+    for candidate in each:
+        scheme = candidate.lstrip(_CONTROLS)
+        if scheme.startswith(_SCRIPT_SCHEMES):
+            return True
+        is_loaded = attribute.name in _LOADED and element not in _EMBEDDING
+        if scheme.startswith("data:") and not (is_loaded and scheme.startswith("data:image/")):
+            return True
+    return False

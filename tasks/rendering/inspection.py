@@ -1,0 +1,94 @@
+"""What can be said of a source before it is rendered.
+
+It runs in the render process (:mod:`tasks.rendering.process`), where the engine compiles.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from minijinja import Environment, TemplateError
+
+from tasks.errors import Problem
+from tasks.rendering.html_contexts import unsafe_prints
+from tasks.rendering.partials import uses, with_needs
+from tasks.rendering.places import placed
+from tasks.rendering.slices import without_slices
+from tasks.rendering.tags import code, prepared, tags
+
+_NAMES_OF_THE_ENGINE: Final = frozenset({"caller", "loop", "self", "super"})
+_USED: Final = {
+    "filter": re.compile(r"(?:\||\{%[-+]?\s*filter\s)\s*([A-Za-z_]\w*)"),
+    "test": re.compile(r"\bis\s+(?:not\s+)?([A-Za-z_]\w*)"),
+}
+
+
+def placeholders(
+    environment: Environment, source: str, needs: Mapping[str, list[str]]
+) -> list[str]:
+    """Return the sorted names that a source takes from its variables, as paths.
+
+    ``needs`` holds the placeholders of the partials that it uses, by their ids.
+
+    Raises
+    ------
+    minijinja.TemplateError
+        It does not compile.
+    """
+    # By itself first: what is put in for partials would move the places of errors.
+    environment.undeclared_variables_in_str(prepared(source))
+    names = environment.undeclared_variables_in_str(
+        prepared(without_slices(with_needs(source, needs))), nested=True
+    )
+    not_values = _NAMES_OF_THE_ENGINE | set(environment.globals)
+    own = {name for name in names if name.split(".")[0] not in not_values}
+    return sorted(_without_methods(own, source))
+
+
+def problems(environment: Environment, source: str, path: str, *, html: bool) -> Iterator[Problem]:
+    """Yield what is wrong with a source that compiles.
+
+    Filters and tests that there are not, which the engine looks up only when it comes to them;
+    tags that use partials in ways that are not offered; and in HTML, prints where no escaping
+    keeps a value from being read as markup.
+    """
+    yield from _unknown(environment, source, path)
+    for use in uses(source):
+        if use.partial is None:
+            yield placed(path, "partial", use.problem, source, use.start)
+    for unsafe in unsafe_prints(source) if html else ():
+        yield placed(path, "unsafe_placeholder", unsafe.message, source, unsafe.start)
+
+
+def _unknown(environment: Environment, source: str, path: str) -> Iterator[Problem]:
+    known: dict[tuple[str, str], bool] = {}
+    for start, inside in code(source):
+        for kind, pattern in _USED.items():
+            for match in pattern.finditer(inside):
+                name = match[1]
+                if (kind, name) not in known:
+                    known[kind, name] = _knows(environment, kind, name)
+                if not known[kind, name]:
+                    told = f"there is no {kind} '{name[:50]}'"
+                    yield placed(path, f"unknown_{kind}", told, source, start + match.start(1))
+
+
+def _knows(environment: Environment, kind: str, name: str) -> bool:
+    try:
+        environment.eval_expr(f"1|{name}" if kind == "filter" else f"1 is {name}")
+    except TemplateError as error:
+        return error.kind not in ("UnknownFilter", "UnknownTest")
+    except Exception:  # noqa: BLE001 - it is there, and does not like the 1
+        return True
+    return True
+
+
+def _without_methods(names: set[str], source: str) -> set[str]:
+    """Return ``names`` with ``user.name`` for the ``user.name.upper`` that the source calls."""
+    inside = "\n".join(tag.inner for tag in tags(source))
+    found = set()
+    for name in names:
+        parent, _, _ = name.rpartition(".")
+        call = r"\b" + r"\s*\.\s*".join(re.escape(step) for step in name.split(".")) + r"\s*\("
+        found.add(parent if parent and re.search(call, inside) else name)
+    return found

@@ -1,0 +1,39 @@
+"""Places in sources, as their authors count them."""
+
+import re
+
+from tasks.errors import Problem
+from tasks.rendering.tags import tags
+
+
+def placed(path: str, kind: str, message: str, source: str, place: int | None) -> Problem:
+    """Return a problem with line and column from 1, and the line with a caret under the place.
+
+    ``place`` is an offset in characters, or None where it is not known.
+    """
+    problem: Problem = {"path": path, "type": kind, "message": message}
+    if place is None:
+        return problem
+    start = source.rfind("\n", 0, place) + 1
+    end = source.find("\n", place)
+    column = place - start
+    # A long line is cut around the place, which is what its author needs to see.
+    left = start + max(0, column - 60)
+    right = min(left + 120, end if end >= 0 else len(source))
+    # A tab above is a tab below, however wide it is shown.
+    indent = re.sub(r"[^\t]", " ", source[left:place])
+    problem["line"] = source.count("\n", 0, place) + 1
+    problem["column"] = column + 1
+    problem["snippet"] = f"{source[left:right]}\n{indent}^"
+    return problem
+
+
+def place_of(name: str, source: str) -> int | None:
+    """Return where a placeholder such as ``user.name`` first stands, in characters, or None.
+
+    None where it comes from a partial, or is written in another way.
+    """
+    steps = r"\s*\.\s*".join(map(re.escape, name.split(".")))
+    placeholder = re.compile(rf"(?<![\w.]){steps}(?!\w)")
+    found = (placeholder.search(source, tag.start, tag.end) for tag in tags(source))
+    return next((match.start() for match in found if match is not None), None)

@@ -1,0 +1,26 @@
+"""What is rendered, as the worker hands it to the render process: plain JSON."""
+
+from typing import Literal, TypedDict
+
+Part = Literal["subject", "body"]
+
+
+class PartialText(TypedDict):
+    """A partial as a text uses it: its source in one language."""
+
+    language: str
+    body: str
+
+
+class Text(TypedDict):
+    """The sources of one language.
+
+    ``type`` is the template's, ``language`` that of the sources, and ``partials`` holds every
+    partial that they and the partials themselves use, by template_id.
+    """
+
+    type: str
+    language: str
+    subject: str | None
+    body: str
+    partials: dict[str, PartialText]

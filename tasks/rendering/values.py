@@ -1,0 +1,145 @@
+"""Values of a render as the engine gets them: JSON that templates can read and nothing else.
+
+The engine lets templates call the public methods of Python objects and prints what it is given.
+So objects and arrays come without the methods that change them, null cannot be printed, and whole
+numbers that the engine would round come as text.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NoReturn
+
+import orjson
+
+from tasks.rendering.tags import tags
+
+_LONGEST_INTEGER: Final = 18
+"""Digits of a whole number that surely fits the engine's 64 bits."""
+
+
+class Unprintable:
+    """Something that must not become text; remembers that it was about to.
+
+    The engine swallows what Python raises while it prints, so that a flag has to do.
+    """
+
+    printed: bool = False
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """Return nothing, and remember it."""
+        Unprintable.printed = True
+        return ""
+
+    __repr__ = __str__
+
+
+class Null(Unprintable):
+    """JSON's null: false, and never printed."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        """Be false in conditions."""
+        return False
+
+
+NULL: Final = Null()
+
+
+class _Call(Unprintable, partial[Any]):
+    """A method of an object, to be called and never printed."""
+
+    __slots__ = ()
+
+
+def _offered(method: Callable[..., Any]) -> Any:  # noqa: ANN401 - in the place of a method
+    """Return a method of ``dict`` that templates may call.
+
+    The engine asks for ``items`` with each access to a member, so it is made without Python frames.
+    """
+    return property(partial(_Call, method))
+
+
+class _Hidden:
+    """A method that templates do not see."""
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        raise AttributeError
+
+
+class Object(dict[str, Any]):
+    """A JSON object that cannot be changed by a template."""
+
+    __slots__ = ()
+
+    get = _offered(lambda self, key, default=NULL: dict.get(self, key, default))
+    items = _offered(lambda self: [(key, value) for key, value in dict.items(self)])
+    keys = _offered(lambda self: list(dict.keys(self)))
+    values = _offered(lambda self: list(dict.values(self)))
+    clear = copy = fromkeys = pop = popitem = setdefault = update = _Hidden()
+
+
+class Array(list[Any]):
+    """A JSON array that cannot be changed by a template."""
+
+    __slots__ = ()
+
+    append = clear = copy = count = extend = index = insert = pop = remove = reverse = sort = (
+        _Hidden()
+    )
+
+
+def decode(payload: bytes, *, plain: bool = False) -> dict[str, Any]:
+    """Return the values of a JSON object in UTF-8, safe to give to the engine.
+
+    With ``plain`` they are Python's own objects and arrays, which the engine reads in half the
+    time; for sources that :func:`reaches_methods` tells of no.
+    """
+    values: dict[str, Any]
+    if _LONG_NUMBER in payload.translate(_DIGITS):
+        values = json.loads(payload, parse_int=_whole)
+    else:
+        values = orjson.loads(payload)
+    if plain and b"null" not in payload:
+        return values
+    return {
+        name: value if type(value) in _SAFE else wrapped(value) for name, value in values.items()
+    }
+
+
+def reaches_methods(source: str) -> bool:
+    """Tell whether a source may come to the methods of the objects and arrays that it is given.
+
+    By a name after a dot, or by one that it makes up: a subscript, or an attribute's name that is
+    handed to a filter.
+    """
+    return any(_REACHING.search(tag.inner) is not None for tag in tags(source))
+
+
+def wrapped(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a JSON value with its objects, arrays and nulls made safe."""
+    kind = type(value)
+    # Most values are of these, and a call for each would be most of the work.
+    if kind is dict:
+        return Object(
+            {key: item if type(item) in _SAFE else wrapped(item) for key, item in value.items()}
+        )
+    if kind is list:
+        return Array([item if type(item) in _SAFE else wrapped(item) for item in value])
+    return NULL if value is None else value
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits.lstrip("-")) <= _LONGEST_INTEGER else digits
+
+
+_METHODS: Final = "|".join(name for name in {*dir(dict), *dir(list)} if not name.startswith("_"))
+_REACHING: Final = re.compile(
+    rf"\.\s*(?:{_METHODS})\b|\[|attr|\|\s*(?:groupby|map|max|min|sort|sum|unique)\b"
+)
+_SAFE: Final = frozenset({bool, float, int, str})
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER: Final = b"0" * (_LONGEST_INTEGER + 1)

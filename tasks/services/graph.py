@@ -1,0 +1,110 @@
+"""Who uses which partial: kept whole while templates change."""
+
+from collections.abc import Iterable
+
+from db import models
+from db.queries import partials, translations
+from db.queries.partials import User
+from db.session import driver_connection
+from tasks.base import Work
+from tasks.errors import TemplateInUse, TemplateSyntax, TooLarge
+from tasks.rendering.partials import cycle_through, depth, partials_of
+from tasks.services.gate import Place
+from tasks.services.partials import Library
+
+
+def lock(work: Work, template: models.Template) -> None:
+    """Keep the partials as they are until the transaction ends; call it before any row lock.
+
+    What changes a partial waits for all who use partials, and they for it, so that neither a cycle
+    nor a partial without its users' knowledge can come of two messages at once.
+    """
+    partials.lock_graph(driver_connection(work.session), shared=template.type != "partial")
+
+
+def library(work: Work, sources: Iterable[str | None]) -> Library:
+    """Return the partials that sources use, and those that these use."""
+    names = partials_of(source for source in sources if source is not None)
+    connection = driver_connection(work.session)
+    found = partials.named(connection, names) if names else []
+    return Library(connection, found, work.configuration.default_language)
+
+
+def place(work: Work, template: models.Template) -> Place:
+    """Return where a template stands among partials."""
+    return Place(
+        template.template_id,
+        height=max((user.most_steps for user in _users(work, template)), default=0),
+        limit=work.configuration.limits.partial_depth,
+    )
+
+
+def store_uses(work: Work, version: models.TemplateVersion) -> None:
+    """Store which partials a version uses, in all of its languages."""
+    names = partials_of(_sources(work, version))
+    partials.set_uses(driver_connection(work.session), version.id, names)
+
+
+def require_unused(work: Work, template: models.Template) -> None:
+    """Make sure that no current version uses a template.
+
+    Raises
+    ------
+    TemplateInUse
+        Naming the templates that do.
+    """
+    if found := users(work, template):
+        raise TemplateInUse.by(template.template_id, found)
+
+
+def users(work: Work, template: models.Template) -> list[str]:
+    """Return the templates whose current versions include or extend a template."""
+    return [user.template_id for user in _users(work, template) if user.fewest_steps == 1]
+
+
+def use_again(work: Work, template: models.Template, version: models.TemplateVersion) -> None:
+    """Make sure that a version that was published some time ago can be rendered now.
+
+    What it uses is stored again: a partial may have been purged, and another have its id now.
+
+    Raises
+    ------
+    TemplateNotFound, TemplateInactive
+        A partial that it uses is gone.
+    TemplateSyntax
+        Partials would use themselves.
+    TooLarge
+        Partials would be nested too deeply.
+    """
+    sources = _sources(work, version)
+    names = partials_of(sources)
+    shelf = library(work, sources)
+    if (problem := shelf.missing(names)) is not None:
+        raise problem
+    where = place(work, template)
+    cycle = cycle_through(template.template_id, {**shelf.uses, template.template_id: list(names)})
+    if cycle is not None:
+        told = f"a partial cannot use itself: {' → '.join(cycle)}"
+        raise TemplateSyntax.of(
+            told, [{"path": "version", "type": "partial_cycle", "message": told}]
+        )
+    size = where.height + depth(names, shelf.uses)
+    if size > where.limit:
+        raise TooLarge.of(
+            (told := where.told(size)),
+            [{"path": "version", "type": "too_large", "message": told}],
+        )
+    store_uses(work, version)
+
+
+def _sources(work: Work, version: models.TemplateVersion) -> list[str]:
+    texts = translations.texts(work.session, version.id)
+    sources = [version.subject, version.body]
+    sources += [source for row in texts for source in (row.subject, row.body)]
+    return [source for source in sources if source is not None]
+
+
+def _users(work: Work, template: models.Template) -> list[User]:
+    if template.type != "partial":
+        return []
+    return partials.users(driver_connection(work.session), template.id)

@@ -1,0 +1,216 @@
+"""The partials of a version: which they are, and their texts in the language of a render."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+
+from db.queries import partials
+from db.queries.partials import Partial
+from tasks.errors import LanguageNotFound, TemplateInactive, TemplateNotFound
+from tasks.rendering.languages import choose
+from tasks.rendering.texts import PartialText
+from tasks.rendering.variables import Declared, covered, needed
+
+Needs = Mapping[str, Mapping[str, Declared]]
+"""The variables that partials must be given, by template_id and name."""
+
+# Renders have no time for the lexer. What this finds beyond it, in a comment say, does no harm: no
+# partial that is not loaded is told or handed on.
+_USE: Final = re.compile(r"""\{%[-+]?\s*(?:include|extends)\s+["']([^"']*)""")
+
+
+class Library:
+    """Partials that are loaded, and their texts.
+
+    Parameters
+    ----------
+    connection
+        Where translations are read.
+    found
+        Every partial, those that partials use too.
+    default_language
+        The language of a partial's own text where its version does not say.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection, found: Iterable[Partial], default_language: str
+    ) -> None:
+        self._connection = connection
+        self._found = {partial.template_id: partial for partial in found}
+        self._default_language = default_language
+        self._bodies: dict[tuple[Any, str], str] = {}
+
+    def __contains__(self, template_id: str) -> bool:
+        """Tell whether there is such a partial to include: active, and with a version."""
+        partial = self._found.get(template_id)
+        return (
+            partial is not None
+            and partial.type == "partial"
+            and partial.is_active
+            and not partial.is_deleted
+            and partial.version_id is not None
+        )
+
+    def body(self, template_id: str) -> str:
+        """Return a partial's own text."""
+        return self._found[template_id].body
+
+    @property
+    def uses(self) -> dict[str, Sequence[str]]:
+        """The template_ids of the partials that each partial uses."""
+        return {name: partial.uses for name, partial in self._found.items()}
+
+    def missing(self, names: Iterable[str] = ()) -> TemplateNotFound | TemplateInactive | None:
+        """Return the error of a partial that cannot be used, or None.
+
+        There is one for versions that were published when it could, and are not current now.
+        ``names`` are those that there must be, and may have been purged since.
+        """
+        for name in sorted({*self._found, *names}):
+            if name not in self:
+                partial = self._found.get(name)
+                is_off = partial is not None and not (partial.is_active or partial.is_deleted)
+                return (TemplateInactive if is_off else TemplateNotFound).named(name)
+        return None
+
+    def in_language(
+        self, language: str, *, sources: Iterable[str] | None = None, strict: bool = False
+    ) -> dict[str, PartialText]:
+        """Return the text of each partial in the language nearest to that of a render.
+
+        A partial that has no translations is taken to speak to everybody, as layouts do.
+
+        Parameters
+        ----------
+        language
+            That of the render.
+        sources
+            The text that is rendered: only its partials and theirs are returned, for other
+            languages may have others. None has all returned.
+        strict
+            Whether a partial that has translations must have that one.
+
+        Raises
+        ------
+        LanguageNotFound
+            With ``strict``, a partial has translations and none in ``language``.
+        """
+        chosen = {name: self._choice(partial, language) for name, partial in self._found.items()}
+        wanted = {
+            (partial.version_id, chosen[name])
+            for name, partial in self._found.items()
+            if partial.version_id is not None and chosen[name] in partial.languages
+        }
+        if missing := wanted - self._bodies.keys():
+            self._bodies |= partials.bodies(self._connection, missing)
+        texts = {name: self._text(partial, chosen[name]) for name, partial in self._found.items()}
+        if sources is not None:
+            texts = _reached(sources, texts)
+        for name in texts if strict else ():
+            self._require(self._found[name], language)
+        return texts
+
+    def used(self, texts: Mapping[str, PartialText]) -> list[dict[str, str]]:
+        """Return what a result tells of the partials of its text."""
+        return [
+            {
+                "template_id": name,
+                "version": self._found[name].version,
+                "language": text["language"],
+            }
+            for name, text in texts.items()
+        ]
+
+    def needs(self, placeholders: Callable[[str, Needs], Collection[str]]) -> Needs:
+        """Return for each partial the variables that it must be given, by their names.
+
+        These are its own, and those that its partials have come to need since it was published,
+        unless it gives them a value itself, as a loop does: ``placeholders`` returns those of a
+        source with what its partials need.
+        """
+        found: dict[str, Mapping[str, Declared]] = {}
+        for name in self._found:
+            self._find_needs(name, found, placeholders)
+        return found
+
+    def undeclared(self, declared: Iterable[str]) -> list[Declared]:
+        """Return the variables of partials that ``declared`` does not name, as declared there."""
+        names = set(declared)
+        found: dict[str, Declared] = {}
+        for partial in self._found.values():
+            for variable in partial.variables or ():
+                if not covered(variable["name"], names):
+                    found.setdefault(variable["name"], variable)
+        return list(found.values())
+
+    def beyond(self, declared: Sequence[Declared]) -> list[Declared]:
+        """Return the variables of partials that a version does not declare, for its renders.
+
+        A partial may have come to use them after the version was published. None is required: what
+        a loop around the partial provides cannot be told from what the producer must give, and the
+        engine refuses a name without a value.
+        """
+        return [
+            {key: variable[key] for key in ("name", "default") if key in variable}
+            | {"type": "any", "required": False}
+            for variable in self.undeclared(variable["name"] for variable in declared)
+        ]
+
+    def _find_needs(
+        self,
+        name: str,
+        found: dict[str, Mapping[str, Declared]],
+        placeholders: Callable[[str, Needs], Collection[str]],
+    ) -> Mapping[str, Declared]:
+        """Return the needs of a partial, which are put into ``found`` with those of its own."""
+        if name not in found:
+            partial = self._found.get(name)
+            variables = () if partial is None else partial.variables or ()
+            own = {variable["name"]: variable for variable in variables}
+            uses = () if partial is None else partial.uses
+            below = {used: self._find_needs(used, found, placeholders) for used in uses}
+            later = {
+                need: variable
+                for needs in below.values()
+                for need, variable in needs.items()
+                if not covered(need, set(own))
+            }
+            asked = placeholders(self.body(name), below) if later else ()
+            found[name] = {need: variable for need, variable in own.items() if needed(variable)} | {
+                need: variable for need, variable in later.items() if need in asked
+            }
+        return found[name]
+
+    def _choice(self, partial: Partial, language: str) -> str:
+        choice = choose(language, tuple(partial.languages), self._own(partial), "closest")
+        assert choice is not None  # noqa: S101 - for the type checker: some language is the closest
+        return choice.language
+
+    def _require(self, partial: Partial, language: str) -> None:
+        own, languages = self._own(partial), partial.languages
+        if languages and choose(language, tuple(languages), own, "strict") is None:
+            path = f"partials.{partial.template_id}"
+            raise LanguageNotFound.named(path, language, [own, *languages])
+
+    def _text(self, partial: Partial, language: str) -> PartialText:
+        body = self._bodies.get((partial.version_id, language))
+        if body is not None:
+            return PartialText(language=language, body=body)
+        # Its own text was chosen, or the translation was deleted a moment ago.
+        return PartialText(language=self._own(partial), body=partial.body or "")
+
+    def _own(self, partial: Partial) -> str:
+        return partial.language or self._default_language
+
+
+def _reached(sources: Iterable[str], texts: Mapping[str, PartialText]) -> dict[str, PartialText]:
+    """Return those of ``texts`` that sources use, and those that these use."""
+    reached: set[str] = set()
+    left = list(sources)
+    while left:
+        names = {name for source in left for name in _USE.findall(source) if name in texts}
+        left = [texts[name]["body"] for name in names - reached]
+        reached |= names
+    return {name: text for name, text in texts.items() if name in reached}

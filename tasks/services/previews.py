@@ -1,0 +1,73 @@
+"""What a text would give if it were published: the same gate and the same render."""
+
+import time
+
+from db.queries import partials
+from tasks.base import Lookup
+from tasks.errors import ServiceError, VariablesInvalid
+from tasks.messages.render import Preview, Previewed
+from tasks.rendering.frames import encode
+from tasks.rendering.partials import partials_of
+from tasks.rendering.texts import Text
+from tasks.rendering.variables import bind, nested
+from tasks.services.gate import Candidate, Gate, Place, Stored
+from tasks.services.partials import Library
+
+
+def preview(message: Preview, work: Lookup) -> Previewed:
+    """Render a text that is not stored, with the partials that are."""
+    sources = [source for source in (message.subject, message.body) if source is not None]
+    names = partials_of(sources)
+    library = Library(
+        work.connection,
+        partials.named(work.connection, names) if names else [],
+        work.configuration.default_language,
+    )
+    language = message.language or work.configuration.default_language
+    text = Text(
+        type=message.type,
+        language=language,
+        subject=message.subject,
+        body=message.body,
+        partials=library.in_language(language, sources=sources),
+    )
+    place = Place(None, height=0, limit=work.configuration.limits.partial_depth)
+    deadline = time.monotonic() + work.configuration.limits.trial_seconds
+    gate = Gate(work.runtime.renderer, library, place, deadline)
+    try:
+        variables = gate.check(Candidate("", text), [], message.variables_schema)
+    except ServiceError as error:
+        raise _of_the_schema(error) from None
+    values = message.variables if message.variables is not None else _examples(variables)
+    bound, problems = bind([*variables, *library.beyond(variables)], values)
+    if problems:
+        raise VariablesInvalid.of("the variables do not fit the schema", problems)
+    parts = work.runtime.renderer.render(text, encode(bound.values))
+    return Previewed.model_construct(
+        type=message.type,
+        language=language,
+        partials=library.used(text["partials"]),
+        variables=variables,
+        defaulted=bound.defaulted,
+        unused=bound.unused,
+        **parts,
+    )
+
+
+def _of_the_schema(error: ServiceError) -> ServiceError:
+    """Return an error of the gate for this message, in which ``variables`` are values."""
+    details = error.details
+    for problem in details:
+        if problem["path"].startswith("variables["):
+            problem["path"] = problem["path"].replace("variables", "variables_schema", 1)
+    return type(error).of(error.message, details)
+
+
+def _examples(variables: Stored) -> dict[str, object]:
+    return nested(
+        {
+            variable["name"]: variable["example"]
+            for variable in variables
+            if variable.get("example") is not None
+        }
+    )

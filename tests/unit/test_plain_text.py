@@ -1,0 +1,580 @@
+"""The plain-text alternative: what it shows of HTML, derived before a render or after it."""
+
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from minijinja import Environment
+
+from tasks.rendering.plain_text import finished, text_of, text_source
+from tasks.rendering.tags import COMMENT_START, prepared
+
+QUICK = settings(max_examples=150, deadline=None)
+
+PARTIALS = {
+    "footer": '<p>Bye, {{ name }}. <a href="{{ url }}">Leave</a></p>',
+    "styles": "<style>a { color: red }</style><title>No</title>",
+    "buttons": (
+        '{% macro button(to, label) %}<a href="{{ to }}" class="b">{{ label }}</a>{% endmacro %}'
+        "{% macro box() %}<div>{{ caller() }}</div>{% endmacro %}"
+    ),
+    "base": (
+        "<html><head><style>{% block css %}p { color: red }{% endblock %}</style>"
+        "{% block head %}<title>T</title>{% endblock %}</head>"
+        "<body><h1>{% block heading %}Base{% endblock %}</h1>"
+        '<table><tr><td class="{% block class %}c{% endblock %}">{% block body %}{% endblock %}'
+        "</td></tr></table></body></html>"
+    ),
+}
+VALUES: dict[str, Any] = {
+    "name": "Jane <b>O'Hara</b> & Co {{ x }} {% if %}",
+    "url": "https://example.org/?a=1&b=2#c",
+    "empty": "",
+    "yes": True,
+    "no": False,
+    "items": ["one", "two  \n three", ""],
+    "mail": "mailto:help@example.org",
+}
+
+
+def _environment(*, escapes: bool) -> Environment:
+    def load(name: str) -> str:
+        return prepared(PARTIALS[name]) if escapes else text_source(PARTIALS[name])
+
+    return Environment(
+        loader=load,
+        undefined_behavior="strict",
+        auto_escape_callback=lambda _name: escapes,
+        comment_start_string=COMMENT_START,
+        keep_trailing_newline=True,
+    )
+
+
+HTML = _environment(escapes=True)
+TEXT = _environment(escapes=False)
+
+
+def _before(template: str, values: Mapping[str, Any]) -> str:
+    """Return the text derived from the template and then rendered."""
+    return finished(TEXT.render_str(text_source(template), **values))
+
+
+def _after(template: str, values: Mapping[str, Any]) -> str:
+    """Return the text derived from the rendered page."""
+    return text_of(HTML.render_str(prepared(template), **values))
+
+
+def _text(template: str) -> str:
+    """Return the text of a template, which is the same on both ways."""
+    text = _before(template, VALUES)
+    assert text == _after(template, VALUES)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("", ""),
+        (" \n ", ""),
+        ("<p></p>", ""),
+        ("plain", "plain"),
+        ("a\n\t  b&nbsp;&nbsp;c\u00a0d", "a b c d"),
+        ("&lt;b&gt; &amp;amp; &euro;&#8364;&#x20AC; &copy;", "<b> &amp; €€€ ©"),
+        ("a < b, 1<2, <3 and </3>!", "a < b, 1<2, <3 and !"),
+        ("x<b>y</b>z <i>i</i>", "xyz i"),
+        ("<p>a</p><p>b</p>", "a\n\nb"),
+        ("<p>a<p>b", "a\n\nb"),
+        ("<P CLASS=x>a</P\n>b", "a\n\nb"),
+        ("<div>a</div><div>b</div>", "a\nb"),
+        ("<div><div><div>a</div></div></div>\n<div>b</div>", "a\nb"),
+        ("<h1>T</h1>a<h6>U</h6>b", "T\n\na\n\nU\n\nb"),
+        ("a<br>b<br/>c<BR />d", "a\nb\nc\nd"),
+        ("a<br><br>b", "a\n\nb"),
+        ("a<br> <br>\n<br><br>b", "a\n\nb"),
+        ("<div>a<br></div><div>b</div>", "a\nb"),
+        ("<div>a</div><br><div>b</div>", "a\n\nb"),
+        ("<br>a<br>", "a"),
+        ("a<hr>b", "a\n\n---\n\nb"),
+        ("<blockquote>q</blockquote>r", "q\n\nr"),
+        ("<dl><dt>t</dt><dd>d</dd></dl>", "t\nd"),
+        ("<pre>a</pre>b", "a\n\nb"),
+        ("a<section>b</section><footer>c</footer><center>d</center>", "a\nb\nc\nd"),
+        ("<form><button>Go</button></form><textarea>a <b> &amp;</textarea>", "Go\na <b> &"),
+    ],
+)
+def test_elements_become_lines_and_paragraphs(html: str, text: str) -> None:
+    """Whitespace is one space, blocks are lines, paragraphs have an empty line between them."""
+    assert _text(html) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("a<ul><li>b</li><li>c</li></ul>d", "a\n\n- b\n- c\n\nd"),
+        ("<ol>\n<li>b\n<li>c\n</ol>", "- b\n- c"),
+        ("<ul><li><p>b</p></li><li><div>c</div></li></ul>", "- b\n\n- c"),
+        ("<ul><li>a<ul><li>b</li><li>c</li></ul></li><li>d</li></ul>e", "- a\n- b\n- c\n- d\n\ne"),
+        ("<ul><li></li><li>b</li></ul><p>c</p>", "- b\n\nc"),
+        ("<ul><li>b</li><li></li></ul><p>c</p>", "- b\n\nc"),
+        ("<ul><li><ul><li>b</li></ul></li></ul>", "- b"),
+        ("<ul>{% for i in items %}<li>{{ i }}</li>{% endfor %}</ul>c", "- one\n- two three\n\nc"),
+    ],
+)
+def test_list_items_have_a_dash(html: str, text: str) -> None:
+    """One line each, nested lists without empty lines, and no dash before nothing."""
+    assert _text(html) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        (
+            "<table><tr><th>I</th><th>Cost</th></tr><tr><td>A</td><td>1 &euro;</td></tr></table>",
+            "I Cost\nA 1 €",
+        ),
+        (
+            "a<table>{% for i in items %}<tr><td>{{ loop.index }}<td>{{ i }}{% endfor %}</table>b",
+            "a\n\n1 one\n2 two three\n3\n\nb",
+        ),
+        (
+            """<table role="presentation"><tbody><tr><td>
+            <table><tr><td><h1>T</h1></td></tr></table>
+            <table><tr><td>&nbsp;</td><td><p>a</p><p>b</p></td></tr></table>
+            </td></tr></tbody></table>""",
+            "T\n\na\n\nb",
+        ),
+        ("""<td {% if yes %}class="x"{% endif %} {{ 'a' }}>A</td><td>B</td>""", "A B"),
+    ],
+)
+def test_rows_are_lines_and_cells_stand_apart(html: str, text: str) -> None:
+    """A table of data reads line by line; one that only lays out leaves no trace."""
+    assert _text(html) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ('<a href="https://x.example/">Shop</a>.', "Shop (https://x.example/)."),
+        (
+            '<a href="https://x.example/?a=1&amp;b=2&copy=3">S</a>',
+            "S (https://x.example/?a=1&b=2&copy=3)",
+        ),
+        ("<a href=https://x.example/a>S</a>", "S (https://x.example/a)"),
+        ("<a class='b' HREF = '{{ url }}'>S</a>", "S (https://example.org/?a=1&b=2#c)"),
+        ('<a href="{{ url }}">{{ url }}</a>', "https://example.org/?a=1&b=2#c"),
+        (
+            '<a href="{{ url }}&amp;u={{ name|length }}"> </a>',
+            "https://example.org/?a=1&b=2#c&u=40",
+        ),
+        ('<a href="{{ url }}">{{ empty }}</a>', "https://example.org/?a=1&b=2#c"),
+        ('<a href="{{ empty }}">S</a>', "S"),
+        ('<a href="#top">Top</a> <a href="">A</a> <a href>B</a> <a name="c">C</a>', "Top A B C"),
+        ('<a href="#">{{ empty }}</a>', ""),
+        ('<a href="javascript:void(0)">S</a>', "S"),
+        ('<a href="mailto:a@b.example">a@b.example</a>', "a@b.example"),
+        ('<a href="MAILTO:a@b.example">Mail</a>', "Mail (a@b.example)"),
+        ('<a href="{{ mail }}">Mail</a>', "Mail (help@example.org)"),
+        ('<a href="tel:+49301234">+49 30 1234</a>', "+49 30 1234 (+49301234)"),
+        ('<a href="mailto:a@b.example">mailto:a@b.example</a>', "a@b.example"),
+        ('<a href="/a">A</a><a href="/b">B</a>', "A (/a) B (/b)"),
+        ('<a href="/a"><table><tr><td>A</td></tr></table></a>b', "A (/a)\n\nb"),
+        ('<a href="/a"><img src="a.png" alt="A &amp; {{ yes }}"></a>', "A & True (/a)"),
+        ('<a href="/a"><img src="a.png"></a>', "/a"),
+        ('<a href="/a">A<p>b', "A\n\nb (/a)"),
+        ('A</a> <a href="/b" href="/c">B</a>', "A B (/b)"),
+        (
+            "{% if no %}<a href=\"/a\">{% else %}<a href='/b'>{% endif %}B</a>",
+            "B (/b)",
+        ),
+        ('<a {% if yes %}href="/a"{% else %}href="/b"{% endif %}>A</a>', "A (/a)"),
+        ('<a {% if no %}href="/a" {% endif %}title="t">A</a>', "A"),
+        ('<a href="{% if no %}/a{% else %}/b/{{ yes }}{% endif %}?c">A</a>', "A (/b/True?c)"),
+        ('<a href={% if yes %}"{{ url }}"{% endif %}>A</a>', "A (https://example.org/?a=1&b=2#c)"),
+    ],
+)
+def test_links_tell_their_address(html: str, text: str) -> None:
+    """Whole and decoded, once, and only where it leads somewhere."""
+    assert _text(html) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ('a<img src="x.png" alt="B {{ items[0] }}">c', "a B one c"),
+        ("<img alt=''><img><img alt>", ""),
+        ('<img alt="A"><img alt="B">', "A B"),
+        ("<img {% if no %}alt='A'{% else %}alt='B'{% endif %}>", "B"),
+        ('<img alt="A" style="display: none">', ""),
+    ],
+)
+def test_images_give_their_text(html: str, text: str) -> None:
+    """And nothing where they have none."""
+    assert _text(html) == text
+
+
+@pytest.mark.parametrize(
+    "dropped",
+    [
+        "<style>p > a { content: '<p>' } {{ name }}</style>",
+        "<STYLE>{{ name }}</style\n>",
+        "<style>@media print{#menu{display:none}}</style>",
+        "<script>if (a < b) { '</p>' }</script>",
+        "<title>{{ name }}</title>",
+        "<head><meta charset=utf-8> x {{ name }} {% include 'styles' %}<link></head>",
+        "<template><p>{{ name }}</p></template>",
+        "<svg viewBox='0 0 1 1'><text>{{ name }}</text></svg>",
+        "<svg/>",
+        "<!-- {{ name }} <p> -- > -->",
+        "<!--><!---><!----><!-- a --!>",
+        "<!DOCTYPE html><?xml version='1.0'?><![CDATA[ x ]]>",
+        "<!--[if mso]><table><tr><td>{{ name }}<![endif]--><!--[if mso | IE]></td><![endif]-->",
+        "{# {{ name }} #}",
+        "<p {{ name }} title='{{ name }}' {% include 'footer' %}></p {{ name }}>",
+        '<div style="display:none;max-height:0">{{ name }}<div>b</div>c</div>',
+        "<span style='color: red; DISPLAY : NONE !important'>a</span>",
+        "<div hidden><p>{{ name }}</p></div>",
+        "<p style='display:none'>a<br>b</p>",
+        "<iframe src='/'>{{ name }}</iframe>",
+        "<style>{% if yes %}{{ name }}{% else %}{{ url }}{% endif %}</style>",
+        "<style>{% for i in items %}{{ i }}{% include 'footer' %}{% endfor %}</style>",
+        "<style>{% filter upper %}{{ name }}{% endfilter %}</style>",
+        "<style>{% with a = 1 %}{{ a }}{{ name }}{% endwith %}</style>",
+        "<!-- {% block note %}{% set inner = 1 %}{{ inner }}{% endblock %} -->",
+        "{% from 'buttons' import box %}<!-- {% call box() %}{{ name }}{% endcall %} -->",
+    ],
+)
+def test_what_no_reader_sees_gives_no_text(dropped: str) -> None:
+    """Styles, comments, hidden elements; with the prints, includes and blocks in them."""
+    assert _text(f"a {dropped} b") == "a b" if "<p" not in dropped else "a\n\nb"
+    assert "name" not in text_source(dropped)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<!--[if !mso]><!--><p>a</p><!--<![endif]-->", "a"),
+        ("<![if !mso]>a<![endif]>", "a"),
+        ("<!-- {% if no %} -->a<!-- {% else %} -->b<!-- {% endif %} -->", "b"),
+        ('<div style="display:block">a</div>', "a"),
+        ('<div style="overflow:hidden">a</div>', "a"),
+        ('<div data-style="display:none" class="hidden">a</div>', "a"),
+        ('<div {% if no %}hidden{% endif %} style="color:red">a</div>', "a"),
+        ('<div style="{% if no %}display:none{% endif %}">a</div>', "a"),
+        ('<div style="display:none">a<div>b</div></div>c', "c"),
+        ("<head><title>T</title><body>a", "a"),
+        ("<head><title>T</title><p>a", "a"),
+        ("<noscript>a</noscript>", "a"),
+        ("<o:p>a</o:p><v:shape>b</v:shape>", "ab"),
+        (
+            "<{% if no %}th{% else %}td{% endif %} id=x>a</{% if no %}th{% else %}td{% endif %}>b",
+            "a b",
+        ),
+        ("{% if yes %}<td{% else %}<th{% endif %}>a</td>b", "a b"),
+    ],
+)
+def test_what_readers_see_is_shown(html: str, text: str) -> None:
+    """Also when it looks much like something that is hidden."""
+    assert _text(html) == text
+
+
+def test_text_is_shown_when_only_one_branch_hides_it() -> None:
+    """An element hidden in one branch must not take the rest of the mail with it."""
+    template = (
+        "{% if no %}<div style='display:none'>{% else %}<div>{% endif %}a</div>"
+        "{% if yes %}<p>b{% elif no %}<p hidden>c{% endif %}</p>d"
+    )
+    assert _text(template) == "a\n\nb\n\nd"
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<head>{% set n = 1 %}</head>{{ n }}", "1"),
+        ("<style>{% if yes %}{% set n = 1 %}{% endif %}</style>{{ n }}", "1"),
+        (
+            "<head>{% set t %}<b>{{ items[0] }}{% endset %}<title>{{ t }}</title></head>{{ t }}",
+            "one",
+        ),
+        ("<!-- {% macro m(x) %}<p>{{ x }}</p>{% endmacro %} -->a{{ m('b') }}c", "a\n\nb\n\nc"),
+        ("a{% macro m(x) %}<div>{{ x }}</div>{% endmacro %}{{ m('b') }}", "a\nb"),
+        ("{% set t %}{% set u %}<i>x</i>{% endset %}{{ u }}y{% endset %}{{ t }}", "xy"),
+        ("{% set t | upper %}<i>x</i>{% endset %}{{ t }}", "X"),
+        (
+            "<head>{% from 'buttons' import button %}</head>{{ button(url, 'Go') }}",
+            "Go (https://example.org/?a=1&b=2#c)",
+        ),
+        ("{% import 'buttons' as b %}{{ b.button('/x', name) }}", f"{VALUES['name']} (/x)"),
+        ("a{% include 'footer' %}", f"a\n\nBye, {VALUES['name']}. Leave ({VALUES['url']})"),
+        ("<head>{% include 'styles' %}</head>{% include 'styles' %}a", "a"),
+        (
+            """{% for i in items %}<!-- {% if i == "one" %}{% continue %}{% endif %} -->
+            {{ i }}{% endfor %}""",
+            "two three",
+        ),
+        (
+            """{% extends 'base' %}{% block css %}b { }{% endblock %}
+            {% block head %}{{ super() }}<title>U</title>{% endblock %}
+            {% block body %}<p>{{ name }}</p>{% endblock %}
+            {% block heading %}{{ super() }}!{% endblock %}""",
+            f"Base!\n\n{VALUES['name']}",
+        ),
+    ],
+)
+def test_definitions_stay_wherever_they_stand(html: str, text: str) -> None:
+    """What a head or a comment sets, imports or defines is there for the text too."""
+    assert _text(html) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("&#123;&#123; x }}", "{{ x }}"),
+        ("&lbrace;% if %&rbrace; {&#35; #}", "{% if %} {# #}"),
+        ("{% raw %}{{ x }} {% if %} {# a #}{% endraw %}", "{{ x }} {% if %} {# a #}"),
+        ("<p>{% raw -%} <b>{{</b> {%- endraw %}{{ items[0] }}</p>", "{{one"),
+        ("{<b>{</b> x }} {<b>% if %}</b> {<i></i>{{ items[0] }}", "{{ x }} {% if %} {one"),
+        ("a {", "a {"),
+        ("{{ '{{' }} {{ \"%}\" }} {{ {'a': {'b': 1}}.a.b }}", "{{ %} 1"),
+        ("a {{- items[0] -}} b <b>{{- items[0] -}}</b> c {#- x -#} d", "aoneb one cd"),
+        ("a\n{%- if yes -%}\n b {%- endif %} c", "ab c"),
+        ("{{ -1 }} {{+ 2 }} {%+ if yes +%}3{% endif %}", "-1 2 3"),
+    ],
+)
+def test_the_engine_reads_only_the_tags_of_the_author(html: str, text: str) -> None:
+    """Braces that are text stay text, and whitespace control takes what it took in the HTML."""
+    assert _text(html) == text
+
+
+def test_a_real_mail() -> None:
+    """A preheader, media queries, nested tables, a bulletproof button and Outlook's own markup."""
+    template = """<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN"
+ "http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">
+<html xmlns="http://www.w3.org/1999/xhtml" xmlns:v="urn:schemas-microsoft-com:vml"
+ xmlns:o="urn:schemas-microsoft-com:office:office">
+<head>
+  <meta http-equiv="Content-Type" content="text/html; charset=utf-8">
+  <title>Order {{ name }}</title>
+  {% set total = items|length %}
+  <!--[if gte mso 9]><xml><o:OfficeDocumentSettings><o:AllowPNG/>
+  <o:PixelsPerInch>96</o:PixelsPerInch></o:OfficeDocumentSettings></xml><![endif]-->
+  <style type="text/css">
+    @media only screen and (max-width:600px){#menu{display:none}.w{width:100%!important}}
+    {% if no %}a > b { color: {{ name }} }{% endif %}
+  </style>
+</head>
+<body style="margin:0;padding:0">
+<div style="display:none;font-size:1px;max-height:0">Look inside &zwnj;&nbsp;&zwnj;&nbsp;</div>
+<!--[if mso]><table width="600"><tr><td><![endif]-->
+<table role="presentation" width="100%"><tr><td {% if yes %}class="w"{% endif %}>
+  <h1>Hello {{ items[0] }}!</h1>
+  <p>Your order of {{ total }} items &amp; more.<br>
+  It ships <b>soon</b>.</p>
+  <table>
+  {% for item in items if item %}
+    <tr><td>{{ item }}</td><td align="right">{{ loop.index }} &euro;</td></tr>
+  {% endfor %}
+  </table>
+  <div><!--[if mso]>
+    <v:roundrect xmlns:v="urn:schemas-microsoft-com:vml" href="{{ url }}"
+     style="height:40px;v-text-anchor:middle;width:200px;" arcsize="10%"><w:anchorlock/>
+    <center>Track</center></v:roundrect>
+  <![endif]--><!--[if !mso]><!--><a href="{{ url }}"
+     style="background-color:#49a;border-radius:4px;display:inline-block">Track</a><!--<![endif]-->
+  </div>
+  {% if empty %}<p>{{ empty }}</p>{% endif %}
+  <a href="https://x.example"><img src="x.png" alt="X" width="20"></a><a
+   href="https://y.example"><img src="y.png" alt="Y" width="20"></a>
+  <p style="font-size:11px">Questions? <a href="mailto:help@example.org">help@example.org</a></p>
+</td></tr></table>
+<!--[if mso]></td></tr></table><![endif]-->
+<o:p></o:p>
+</body></html>
+"""
+    assert (
+        _text(template)
+        == """\
+Hello one!
+
+Your order of 3 items & more.
+It ships soon.
+
+one 1 €
+two three 2 €
+
+Track (https://example.org/?a=1&b=2#c)
+X (https://x.example) Y (https://y.example)
+
+Questions? help@example.org"""
+    )
+
+
+def test_blocks_that_show_nothing_cost_nothing() -> None:
+    """Conditions of which only markup depended are gone from the text's template."""
+    template = '<td {% if yes %}class="x"{% else %}b{% endif %}>a</td><!-- {% for i in items %} -->'
+    assert text_source(f"{template}<!-- {{% endfor %}} -->").split() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<a href='/a'>b{{ mark }}</a> c", "b (/a) c"),
+        ("<a href='/a{{ mark }}'>b</a>", "/ab"),
+        ("a{{ mark }} {{ mark }} b</a>", "a b"),
+    ],
+)
+def test_marks_in_values_and_of_unclosed_tags_do_not_show(html: str, text: str) -> None:
+    """What is left of them is taken out."""
+    values = {"mark": "\x17"}
+    assert _before(html, values) == _after(html, values) == text
+
+
+SPACES = " \t\n\r\v\f\x1c\x85\u00a0\u2028\u3000"
+ANY_TEXT = st.text(
+    st.sampled_from(f"ab{{}}%#<>&;\"'/!-\x10\x13\x15\x16\x17\x1a\x1b{SPACES}")
+    | st.characters(codec="utf-8", exclude_characters="\0"),
+    max_size=12,
+) | st.sampled_from(["", "{{ a }}", "{% if %}", "&amp;", "<p>", "--><p>", "mailto:a", "#a", "/b"])
+LEAVES = st.sampled_from(
+    [
+        "{{ a }}",
+        "{{ a }} {{ b }}",
+        "{{- a -}}",
+        " word ",
+        "\n  ",
+        "&nbsp;&amp; ",
+        "&#123;&#123; ",
+        "{% raw %}{{ a }}{% endraw %}",
+        "{<i></i>",
+        "a < b ",
+        "<br>",
+        "<hr>",
+        "{# note #}",
+        '<img alt="{{ b }}">',
+        "<img {% if x %}alt='{{ a }}'{% endif %}>",
+        "<style>p { {{ a }} }{% if x %}</i>{% endif %}</style>",
+        "<!-- {{ a }} {% for i in items %}{{ i }}{% endfor %} -->",
+        "<!--[if mso]><td>{{ a }}<![endif]-->",
+        "{% macro m(v) %}<p>{{ v }}</p>{% endmacro %}{{ m(a) }}",
+        "{% include 'part' %}",
+        "{% set s = a %}{{ s }}",
+    ]
+)
+WRAPS = st.sampled_from(
+    [
+        "<p>%s</p>",
+        "<div class='c' {%% if x %%}id='{{ a }}'{%% endif %%}>%s</div>",
+        "<b>%s</b>",
+        "<h2>%s</h2>",
+        "<ul><li>%s</li><li>{{ b }}</li></ul>",
+        "<table><tr><td>%s</td><td>{{ b }}</td></tr></table>",
+        "{%% if x %%}%s{%% else %%}{{ b }}{%% endif %%}",
+        "{%% if y %%}<p>{{ a }}</p>{%% elif x %%}%s{%% endif %%}",
+        "{%% for i in items %%}<tr><td>{{ i }}</td><td>%s</td></tr>{%% else %%}none{%% endfor %%}",
+        "<a href='{{ a }}'>%s</a>",
+        '<a href="https://x.example/?q={{ a }}&amp;r={{ b }}">%s</a>',
+        "{%% if x %%}<a href='{{ a }}'>{%% else %%}<a href='/b'>{%% endif %%}%s</a>",
+        "<div style='display:none'>%s</div>",
+        "<!--[if !mso]><!-->%s<!--<![endif]-->",
+        "{%% set t %%}%s{%% endset %%}{{ t }}",
+        "{%% with w = a %%}{{ w }}%s{%% endwith %%}",
+    ]
+)
+TEMPLATES = st.recursive(
+    LEAVES,
+    lambda inner: st.builds(
+        lambda wrap, parts: wrap % "".join(parts), WRAPS, st.lists(inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+PARTIALS["part"] = "<p>{{ a }}<a href='{{ b }}'>c</a>"
+
+
+@QUICK
+@given(
+    TEMPLATES,
+    st.fixed_dictionaries(
+        {
+            "a": ANY_TEXT,
+            "b": ANY_TEXT,
+            "x": st.booleans(),
+            "y": st.booleans(),
+            "items": st.lists(ANY_TEXT, max_size=3),
+        }
+    ),
+)
+@example("<a href='{{ a }}'>{{ b }}</a>", {"a": "/b", "b": "/b"})
+@example("<a href='{{ a }}'>{{ b }}</a>", {"a": "mailto:a", "b": "\u2028"})
+def test_before_or_after_the_render_the_text_is_the_same(
+    template: str, values: dict[str, Any]
+) -> None:
+    """Whatever the values: they are text in the page, and the same text beside it."""
+    text = _before(template, values)
+    assert text == _after(template, values)
+    assert text == text.strip()
+    assert "\n\n\n" not in text
+    assert not set(text) & (set(SPACES) - {" ", "\n"})
+    assert all(line == " ".join(line.split()) for line in text.split("\n"))
+
+
+@QUICK
+@given(st.text(st.characters(codec="utf-8")))
+def test_any_source_gives_a_text(source: str) -> None:
+    """Broken HTML and broken templates raise nothing."""
+    text_source(source)
+    text_of(source)
+
+
+@contextmanager
+def _soon() -> Iterator[None]:
+    """Fail after half a minute, which no slow machine needs and no quadratic time keeps."""
+
+    def late(_signal: int, _frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(30)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        "<",
+        "{#",
+        "<a ",
+        '<a href="',
+        "<a href=x>",
+        "<!--",
+        "<!--[if mso]>",
+        "</",
+        "<style>",
+        "<title></title",
+        "<head>",
+        "<div hidden>",
+        "<a hidden {% if a %}",
+        "{% if a %}<div style='display:none'>",
+        "{% set x %}",
+        "{% set x %}{% endset %}",
+        "{{ x }}",
+        "{",
+        "&",
+        "<br> ",
+        "<li>",
+        "\x15a\x16",
+    ],
+)
+def test_hostile_sources_take_no_longer_than_long_ones(junk: str) -> None:
+    """A body of the largest size is read in time that grows with its size only."""
+    source = (junk * (256 * 1024))[: 256 * 1024]
+    with _soon():
+        text_source(source)
+        text_of(source)

@@ -1,0 +1,47 @@
+"""Slices are taken out of a source before it is asked for its placeholders."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.rendering.engine import Engine
+from tasks.rendering.limits import Limits
+from tasks.rendering.slices import without_slices
+
+ENGINE = Engine(Limits())
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("{{ name[:1] }}", ["name"]),
+        ("{{ user.name[:1] }}", ["user.name"]),
+        ("{{ a[b:c] }}", ["a", "b", "c"]),
+        ("{{ (a ~ b)[:2]|upper }}", ["a", "b"]),
+        ("{{ a[b[1:2]:3] }}", ["a", "b"]),
+        ("{% for x in items[1:][:n] %}{{ x[:2] }}{% endfor %}", ["items", "n"]),
+        ("{% if a[:1] == 'x' %}{% endif %}", ["a"]),
+        ("{{ {'k': a[:1]}['k'] }}", ["a"]),
+        ("{{ 'a:b'[0:1] }}{{ ':[' ~ a }}", ["a"]),
+        ("{% set x = a[:1] %}{{ x[:1] }}", ["a"]),
+        ("{# a[:1] #}{% raw %}{{ b[:1] }}{% endraw %}{{ c }}", ["c"]),
+    ],
+)
+def test_what_is_sliced_is_a_placeholder(source: str, names: list[str]) -> None:
+    """So are the names that a slice goes from and to."""
+    assert ENGINE.inspect(source, "body", html=False, needs={}) == (names, [])
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ [1, 2] }}", "{{ {'a': [b]} }}", "{{ a['b:c'] }}", "{{ a[b] }}", "a[1:2]"]
+)
+def test_what_is_no_slice_stays(source: str) -> None:
+    """Lists, objects, subscripts, and text outside of tags."""
+    assert without_slices(source) == source
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.sampled_from("{}%#[]():'\"ab .|-"), max_size=60))
+def test_any_source_is_taken(source: str) -> None:
+    """Whatever it holds, and what is outside of its tags stays."""
+    assert isinstance(without_slices(source), str)

