@@ -33,7 +33,7 @@ check: $(VENV)/.dev ## Lint, types, direction of imports, and whether the lock f
 		diff -q "$$lock" "$$scratch/$$lock" || { echo "$$lock is not current: run make lock"; exit 1; }; \
 	done; echo "lock files current"
 
-bench: $(VENV)/.dev ## Measure render.one against a no-op task on the same stack
+bench: $(VENV)/.dev ## Measure renders and batches against a no-op task and bare loops
 	@$(BIN)/python -m bench $(ARGS)
 
 lock: $(VENV)/.dev ## Write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)

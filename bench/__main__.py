@@ -9,29 +9,19 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from bench import templates
+import psutil
+
+from bench import batches, templates
+from bench.line import Line, middle, shown
 from bench.producer import NOOP_QUEUE, NOOP_TASK, Producer
 from worker.local import LocalStack
 from worker.local.processes import Process, wait_until
 
 NOOP_WORKER: Final = "noop@bench"
-CONCURRENCY: Final = 2
-
-
-@dataclass(frozen=True)
-class Line:
-    """One measurement. ``goal`` is what the ratio should reach, None where none was set."""
-
-    name: str
-    value: float
-    unit: str
-    yardstick: float
-    ratio: float
-    goal: float | None
 
 
 def main() -> None:
@@ -52,45 +42,53 @@ def main() -> None:
         sys.stderr.write(f"below the goal: {', '.join(missed)}\n")
 
 
-def shown(line: Line) -> str:
-    """Return a row of the table."""
-    goal = "" if line.goal is None else f"{line.goal:.2f}"
-    value, yardstick = f"{line.value:.4g} {line.unit}", f"{line.yardstick:.4g} {line.unit}"
-    return f"{line.name:<44}{value:>12}{yardstick:>12}{line.ratio:>8.2f}{goal:>8}"
-
-
 def measure(messages: int, rounds: int) -> Iterator[Line]:
-    """Yield the measurements, on a stack of their own that is gone afterwards."""
-    with (
-        tempfile.TemporaryDirectory(prefix="template-service-bench-") as folder,
-        stack(Path(folder)) as (local, node),
-    ):
-        producer = Producer(local.producer())
-        templates.publish(producer)
-        database = local.postgres.url
-        templates.fill(database, 1, 99)
-        few = pairs(producer, node, messages, rounds, 100)
-        yield throughput("render.one / no-op, 100 templates", few, None)
-        templates.fill(database, 100, 999)
-        yield throughput(
-            "render.one / no-op, 1,000 templates",
-            pairs(producer, node, messages, rounds, 1000),
-            0.75,
-        )
-        templates.fill(database, 1000, 99_999)
-        yield from crowded(producer, node, messages, rounds)
-        yield from latencies(producer)
+    """Yield the measurements, on stacks of their own that are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="template-service-bench-") as folder:
+        with stack(Path(folder) / "two", concurrency=2) as (local, node):
+            yield from singles(local, node, messages, rounds)
+        # A batch keeps one process busy, so that is what it is measured on.
+        with stack(Path(folder) / "one", concurrency=1) as (local, node):
+            producer = Producer(local.producer())
+            templates.publish(producer)
+            yield from batches.measure(producer, node, NOOP_WORKER, messages, rounds)
+            templates.fill(local.postgres.url, 1, 1999)
+            worker = psutil.Process(local.processes["worker"].pid)
+            yield batches.growth(producer, node, worker, 2000)
+
+
+def singles(local: LocalStack, node: str, messages: int, rounds: int) -> Iterator[Line]:
+    """Yield the measurements of ``render.one``."""
+    producer = Producer(local.producer())
+    templates.publish(producer)
+    templates.publish_rich(producer)
+    database = local.postgres.url
+    templates.fill(database, 1, 99)
+    few = pairs(producer, node, messages, rounds, 100)
+    yield middle("render.one / no-op, 100 templates", few, None)
+    templates.fill(database, 100, 999)
+    yield middle(
+        "render.one / no-op, 1,000 templates",
+        pairs(producer, node, messages, rounds, 1000),
+        0.75,
+    )
+    yield middle(
+        "render.one / no-op, partial, filter, text", rich(producer, node, messages, rounds), 0.7
+    )
+    templates.fill(database, 1000, 99_999)
+    yield from crowded(producer, node, messages, rounds)
+    yield from latencies(producer)
 
 
 @contextmanager
-def stack(folder: Path) -> Iterator[tuple[LocalStack, str]]:
+def stack(folder: Path, concurrency: int) -> Iterator[tuple[LocalStack, str]]:
     """Start servers, a worker of the service and a worker of the no-op, alike in all else."""
     local = LocalStack(
         folder,
         workers=1,
         beat=False,
         flower=False,
-        concurrency=CONCURRENCY,
+        concurrency=concurrency,
         die_with_parent=True,
     )
     with local:
@@ -98,7 +96,7 @@ def stack(folder: Path) -> Iterator[tuple[LocalStack, str]]:
             "noop",
             [
                 sys.executable, "-m", "celery", "-A", "bench.noop", "worker", "--pool=prefork",
-                f"--concurrency={CONCURRENCY}", "-Q", NOOP_QUEUE, "-n", NOOP_WORKER,
+                f"--concurrency={concurrency}", "-Q", NOOP_QUEUE, "-n", NOOP_WORKER,
                 "--loglevel", "INFO",
             ],
             log=folder / "log" / "noop.log",
@@ -131,6 +129,21 @@ def pairs(
     return found
 
 
+def rich(producer: Producer, node: str, messages: int, rounds: int) -> list[tuple[float, float]]:
+    """Return the rates of renders of a template with a partial and locale filters."""
+    message = {
+        "template_id": templates.RICH,
+        "language": "de",
+        "variables": templates.VALUES | {"total": "1234.50"},
+    }
+    found = []
+    for _ in range(rounds):
+        yardstick = producer.rate(NOOP_TASK, [{}] * messages, NOOP_QUEUE, NOOP_WORKER)
+        value = producer.rate("render.one", [message] * messages, "render", node)
+        found.append((value, yardstick))
+    return found
+
+
 def renders(producer: Producer, node: str, messages: int, stored: int) -> float:
     """Return renders per second of templates drawn from the first ``stored``."""
     draw = random.Random(stored)  # noqa: S311 - no secret
@@ -139,12 +152,6 @@ def renders(producer: Producer, node: str, messages: int, stored: int) -> float:
         for _ in range(messages)
     ]
     return producer.rate("render.one", wanted, "render", node)
-
-
-def throughput(name: str, found: list[tuple[float, float]], goal: float | None) -> Line:
-    """Return the line of the pair whose ratio is the median."""
-    value, yardstick = sorted(found, key=lambda pair: pair[0] / pair[1])[len(found) // 2]
-    return Line(name, value, "/s", yardstick, value / yardstick, goal)
 
 
 def crowded(producer: Producer, node: str, messages: int, rounds: int) -> Iterator[Line]:
@@ -156,8 +163,8 @@ def crowded(producer: Producer, node: str, messages: int, rounds: int) -> Iterat
         many = renders(producer, node, messages, 100_000)
         against_noop.append((many, yardstick))
         against_few.append((many, few))
-    yield throughput("render.one / no-op, 100,000 templates", against_noop, None)
-    yield throughput("render.one, 100,000 templates / 100", against_few, 0.9)
+    yield middle("render.one / no-op, 100,000 templates", against_noop, None)
+    yield middle("render.one, 100,000 templates / 100", against_few, 0.9)
 
 
 def latencies(producer: Producer, count: int = 400) -> Iterator[Line]:

@@ -12,7 +12,6 @@ app = Celery("noop")
 app.conf.update(celery_settings(settings))
 app.conf.update(
     # Celery's own classes: what they cost less is held against this service.
-    result_backend=settings.result_backend.get_secret_value(),
     task_annotations={},
     worker_consumer="celery.worker.consumer:Consumer",
     task_queues=[Queue(NOOP_QUEUE, routing_key=NOOP_QUEUE)],

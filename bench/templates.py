@@ -8,6 +8,8 @@ from bench.producer import Producer
 
 TEMPLATE: Final = "bench-0"
 FIRST: Final = "bench-"
+RICH: Final = "rich"
+FOOTER: Final = "rich-footer"
 _ROW: Final = (
     '<tr style="border-bottom:1px solid #eee"><td>{{ item.name }}</td>'
     "<td>{{ item.price }}</td></tr>"
@@ -87,6 +89,31 @@ def publish(producer: Producer) -> None:
             "subject": SUBJECT,
             "body": BODY,
             "variables": VARIABLES,
+        },
+    )
+
+
+def publish_rich(producer: Producer) -> None:
+    """Create a template with a partial and locale filters, both in two languages."""
+    for template, kind in ((FOOTER, "partial"), (RICH, "email")):
+        message = {"template_id": template, "name": "Bench", "type": kind}
+        producer.call("template.create", message)
+    footer = '<p>{{ total|currency("EUR") }} {{ date|date }}</p>'
+    body = BODY.replace("</body>", f'{{% include "{FOOTER}" %}}</body>')
+    variables = [*VARIABLES, {"name": "total", "type": "any", "example": "1.50"}]
+    translations = {"de": {"body": footer}}
+    producer.call(
+        "version.publish",
+        {"template_id": FOOTER, "body": footer, "translations": translations},
+    )
+    producer.call(
+        "version.publish",
+        {
+            "template_id": RICH,
+            "subject": SUBJECT,
+            "body": body,
+            "variables": variables,
+            "translations": {"de": {"body": body}},
         },
     )
 
