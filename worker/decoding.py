@@ -1,13 +1,12 @@
 """How the bodies of messages are decoded: as JSON, without what kombu adds to it."""
 
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from kombu.serialization import register
 from kombu.utils import json
 
-_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
-_LONG_NUMBER: Final = b"0" * 19
+from tasks.rendering.frames import has_long_number
 
 
 def use_plain_json() -> None:
@@ -23,7 +22,7 @@ def use_plain_json() -> None:
 def _loads(text: str | bytes) -> Any:  # noqa: ANN401 - any JSON value
     try:
         raw = text.encode() if isinstance(text, str) else bytes(text)
-        if _LONG_NUMBER not in raw.translate(_DIGITS):
+        if not has_long_number(raw):
             return orjson.loads(raw)
     except ValueError:
         pass

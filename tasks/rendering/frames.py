@@ -13,6 +13,11 @@ from typing import Any, BinaryIO, Final
 import orjson
 
 HEADER: Final = struct.Struct(">I")
+LONGEST_INTEGER: Final = 18
+"""Digits of a whole number that surely fits 64 bits."""
+
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER: Final = b"0" * (LONGEST_INTEGER + 1)
 
 
 def pack(parts: Iterable[bytes]) -> bytes:
@@ -47,6 +52,14 @@ def send(stream: BinaryIO, parts: Iterable[bytes]) -> None:
     """Write one message."""
     stream.write(pack(parts))
     stream.flush()
+
+
+def has_long_number(payload: bytes) -> bool:
+    """Tell whether JSON may hold a whole number of more digits than surely fit 64 bits.
+
+    Those are not for orjson, which gives such a number as a float.
+    """
+    return _LONG_NUMBER in payload.translate(_DIGITS)
 
 
 def encode(value: object) -> bytes:

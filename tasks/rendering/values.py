@@ -13,10 +13,8 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
+from tasks.rendering.frames import LONGEST_INTEGER, has_long_number
 from tasks.rendering.tags import tags
-
-_LONGEST_INTEGER: Final = 18
-"""Digits of a whole number that surely fits the engine's 64 bits."""
 
 
 class Unprintable:
@@ -99,7 +97,7 @@ def decode(payload: bytes, *, plain: bool = False) -> dict[str, Any]:
     time; for sources that :func:`reaches_methods` tells of no.
     """
     values: dict[str, Any]
-    if _LONG_NUMBER in payload.translate(_DIGITS):
+    if has_long_number(payload):
         values = json.loads(payload, parse_int=_whole)
     else:
         values = orjson.loads(payload)
@@ -133,7 +131,7 @@ def wrapped(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _whole(digits: str) -> int | str:
-    return int(digits) if len(digits.lstrip("-")) <= _LONGEST_INTEGER else digits
+    return int(digits) if len(digits.lstrip("-")) <= LONGEST_INTEGER else digits
 
 
 _METHODS: Final = "|".join(name for name in {*dir(dict), *dir(list)} if not name.startswith("_"))
@@ -141,5 +139,3 @@ _REACHING: Final = re.compile(
     rf"\.\s*(?:{_METHODS})\b|\[|attr|\|\s*(?:groupby|map|max|min|sort|sum|unique)\b"
 )
 _SAFE: Final = frozenset({bool, float, int, str})
-_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
-_LONG_NUMBER: Final = b"0" * (_LONGEST_INTEGER + 1)

@@ -61,9 +61,18 @@ class Place:
     height: int
     limit: int
 
-    def told(self, size: int) -> str:
-        """Return the sentence about partials that are nested ``size`` deep."""
-        return f"partials are nested {size} deep, the limit is {self.limit}"
+    def require_room(self, below: int, path: str) -> None:
+        """Make sure that there may be so many partials below the template.
+
+        Raises
+        ------
+        TooLarge
+            With those above it they are too many; ``path`` is the place in the message.
+        """
+        size = self.height + below
+        if size > self.limit:
+            told = f"partials are nested {size} deep, the limit is {self.limit}"
+            raise TooLarge.of(told, [{"path": path, "type": "too_large", "message": told}])
 
 
 class Gate:
@@ -174,12 +183,8 @@ class Gate:
 
     def _check_depth(self, new: Sequence[Candidate]) -> None:
         names = partials_of(source for text in new for _, source, _ in text.sources())
-        if self._cycle(names) is not None:
-            return
-        size = self._place.height + depth(names, self._library.uses)
-        if size > self._place.limit:
-            told = self._place.told(size)
-            raise TooLarge.of(told, [{"path": "body", "type": "too_large", "message": told}])
+        if self._cycle(names) is None:
+            self._place.require_room(depth(names, self._library.uses), "body")
 
     def _cycle(self, names: Iterable[str]) -> list[str] | None:
         name = self._place.template_id

@@ -7,7 +7,7 @@ from db.queries import partials, translations
 from db.queries.partials import User
 from db.session import driver_connection
 from tasks.base import Work
-from tasks.errors import TemplateInUse, TemplateSyntax, TooLarge
+from tasks.errors import TemplateInUse, TemplateSyntax
 from tasks.rendering.partials import cycle_through, depth, partials_of
 from tasks.services.gate import Place
 from tasks.services.partials import Library
@@ -88,12 +88,7 @@ def use_again(work: Work, template: models.Template, version: models.TemplateVer
         raise TemplateSyntax.of(
             told, [{"path": "version", "type": "partial_cycle", "message": told}]
         )
-    size = where.height + depth(names, shelf.uses)
-    if size > where.limit:
-        raise TooLarge.of(
-            (told := where.told(size)),
-            [{"path": "version", "type": "too_large", "message": told}],
-        )
+    where.require_room(depth(names, shelf.uses), "version")
     store_uses(work, version)
 
 
