@@ -46,12 +46,19 @@ SELECT t.template_id,
            FROM template_partials AS p
            WHERE p.template_version_id = v.id
            ORDER BY 1
-       ) AS uses
+       ) AS uses,
+       x.body AS translated_body
 FROM used AS u
 CROSS JOIN LATERAL (SELECT * FROM templates WHERE id = u.partial_id LIMIT 1) AS t
 LEFT JOIN LATERAL (
     SELECT * FROM template_versions WHERE template_id = u.partial_id AND is_current LIMIT 1
 ) AS v ON TRUE
+LEFT JOIN LATERAL (
+    SELECT body
+    FROM template_translations
+    WHERE template_version_id = v.id AND language_code = %(language)s
+    LIMIT 1
+) AS x ON TRUE
 ORDER BY t.template_id
 """
 _OF_VERSION: Final = _CLOSURE.format(
@@ -95,7 +102,7 @@ class Partial(NamedTuple):
 
     ``version_id`` is None where there is none, and what is the version's with it. ``body`` is the
     version's own text, ``languages`` those of its translations, ``uses`` the template_ids of the
-    partials that it uses itself.
+    partials that it uses itself, ``translated_body`` its text in the language that was asked for.
     """
 
     template_id: str
@@ -109,6 +116,7 @@ class Partial(NamedTuple):
     language: str | None
     languages: Sequence[str]
     uses: Sequence[str]
+    translated_body: str | None
 
 
 class User(NamedTuple):
@@ -119,15 +127,18 @@ class User(NamedTuple):
     most_steps: int
 
 
-def of_version(connection: psycopg.Connection, version_id: UUID) -> list[Partial]:
+def of_version(
+    connection: psycopg.Connection, version_id: UUID, language: str | None
+) -> list[Partial]:
     """Return every partial that a version uses, directly or through others, by template_id."""
-    rows = connection.execute(_OF_VERSION, {"version_id": version_id})
+    rows = connection.execute(_OF_VERSION, {"version_id": version_id, "language": language})
     return [Partial(*row) for row in rows]
 
 
 def named(connection: psycopg.Connection, names: Collection[str]) -> list[Partial]:
     """Return templates and every partial that these use, directly or through others."""
-    return [Partial(*row) for row in connection.execute(_NAMED, {"names": list(names)})]
+    rows = connection.execute(_NAMED, {"names": list(names), "language": None})
+    return [Partial(*row) for row in rows]
 
 
 def bodies(

@@ -32,15 +32,25 @@ class Library:
         Every partial, those that partials use too.
     default_language
         The language of a partial's own text where its version does not say.
+    language
+        That in which ``found`` has translated bodies.
     """
 
     def __init__(
-        self, connection: psycopg.Connection, found: Iterable[Partial], default_language: str
+        self,
+        connection: psycopg.Connection,
+        found: Iterable[Partial],
+        default_language: str,
+        language: str | None = None,
     ) -> None:
         self._connection = connection
         self._found = {partial.template_id: partial for partial in found}
         self._default_language = default_language
-        self._bodies: dict[tuple[Any, str], str] = {}
+        self._bodies: dict[tuple[Any, str], str] = {
+            (partial.version_id, language): partial.translated_body
+            for partial in self._found.values()
+            if language is not None and partial.translated_body is not None
+        }
 
     def __contains__(self, template_id: str) -> bool:
         """Tell whether there is such a partial to include: active, and with a version."""

@@ -120,13 +120,14 @@ class VersionTexts:
         return source
 
     def _read_library(self) -> Library:
+        language = self._message.language
         assert self._source.version_id is not None  # noqa: S101 - for the type checker: _find saw to it
         found = (
-            partials.of_version(self._connection, self._source.version_id)
+            partials.of_version(self._connection, self._source.version_id, language)
             if self._source.has_partials
             else []
         )
-        return Library(self._connection, found, self._default_language)
+        return Library(self._connection, found, self._default_language, language)
 
     def _choose(self, requested: str | None) -> Chosen:
         own = self._source.language or self._default_language
