@@ -24,16 +24,17 @@ _SPACE = r"\t\n\f\r \x1b"
 _NAME = rf"[^{_SPACE}/>][^{_SPACE}/>=]*+"
 _EQUALS = rf"[{_SPACE}]*+=[{_SPACE}]*+"
 _BARE = rf"""[^{_SPACE}>"'][^{_SPACE}>]*+"""
-# What does not end runs to the end of the source, as in the standard: nothing is read twice.
+# What does not end runs to the end of the source, as in the standard: nothing is read twice. No
+# group is possessive, which Python 3.11.2 gets wrong.
 _MARKUP = re.compile(
     rf"""
-    <(?: !--(?: -?> | (?: [^-]++ | -(?!-!?>) )*+ (?: --!?> | \Z ) )
+    <(?: !--(?: -?> | (?s:.*?) (?: --!?> | \Z ) )
        | [!?] [^>]*+ (?: > | \Z )
        | / (?!\x1b*+[a-zA-Z]) [^>]*+ (?: > | \Z )
        | (/?) \x1b*+ ([a-zA-Z][^{_SPACE}/>]*+)
          ((?: [{_SPACE}/]++
             | {_NAME} (?: {_EQUALS} (?: "[^"]*+(?:"|\Z) | '[^']*+(?:'|\Z) | {_BARE} )? )?
-         )*+)
+         )*)
          (?: > | \Z )
     )
     """,

@@ -44,7 +44,7 @@ _LISTS = re.compile(f"[{_LIST}{_LIST_END}]")
 _LINKS = re.compile(f"{_LINK}([^{_LINK_MARKS}]*+){_LABEL}([^{_LINK_MARKS}]*+){_LINK_END}?")
 _WITHOUT_LINK_MARKS = dict.fromkeys(map(ord, _LINK_MARKS))
 _EDGE = f"{_BREAKS} "
-_RUN = re.compile(f"([{_BREAKS}](?: ?[{_BREAKS}])*+ ?)")
+_RUN = re.compile(f"([{_BREAKS}](?: ?[{_BREAKS}])* ?)")
 _UNSHOWN = frozenset({"mailto", "tel"})
 
 _SPACES = re.compile(r"\s+")

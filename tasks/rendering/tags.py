@@ -19,7 +19,7 @@ COMMENT_START: Final = "{\x1f"
 _START = re.compile(r"\{[{%#]")
 # A string without an end runs to that of the source, so that nothing is read twice.
 _INSIDE = re.compile(
-    r"""'(?:[^'\\]|\\.)*+'?|"(?:[^"\\]|\\.)*+"?|[^'"()\[\]{}%+-]+|.""",
+    r"""'[^'\\]*(?:\\.[^'\\]*)*'?|"[^"\\]*(?:\\.[^"\\]*)*"?|[^'"()\[\]{}%+-]+|.""",
     re.DOTALL,
 )
 _STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
