@@ -38,7 +38,6 @@ class RenderProcess:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._seconds = limits.render_seconds
         self._popen = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
             [sys.executable, "-m", "tasks.rendering.process", json.dumps(asdict(limits))],
             stdin=subprocess.PIPE,

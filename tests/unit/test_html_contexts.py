@@ -1,10 +1,6 @@
 """Where placeholders may stand in HTML, and which addresses no value may bring."""
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from html.parser import HTMLParser
-from types import FrameType
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,6 +9,7 @@ from minijinja import Environment
 
 from tasks.rendering.html_contexts import has_dangerous_address, unsafe_prints
 from tasks.rendering.tags import tags
+from tests.support.alarm import soon
 
 QUICK = settings(max_examples=150, deadline=None)
 LARGEST = 256 * 1024
@@ -286,22 +283,6 @@ def test_an_author_may_write_what_a_value_may_not_bring() -> None:
     assert not has_dangerous_address(ESCAPED.render_str(source, url="/a"), [source])
 
 
-@contextmanager
-def _soon() -> Iterator[None]:
-    """Fail after half a minute, which no slow machine needs and no quadratic time keeps."""
-
-    def late(_signal: int, _frame: FrameType | None) -> None:
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(30)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
 @pytest.mark.parametrize(
     "junk",
     [
@@ -327,6 +308,6 @@ def test_hostile_pages_take_no_longer_than_long_ones(junk: str) -> None:
     """The largest body is read in time that grows with its size only."""
     page = (junk * LARGEST)[:LARGEST]
     for start in ("", "<p ", "<style>"):
-        with _soon():
+        with soon():
             unsafe_prints(f"{start}{page}")
             has_dangerous_address(f"{start}{page}<a href='data:'>", ["a"])

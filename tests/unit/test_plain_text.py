@@ -1,9 +1,6 @@
 """The plain-text alternative: what it shows of HTML, derived before a render or after it."""
 
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,6 +10,7 @@ from minijinja import Environment
 
 from tasks.rendering.plain_text import finished, text_of, text_source
 from tasks.rendering.tags import COMMENT_START, prepared
+from tests.support.alarm import soon
 
 QUICK = settings(max_examples=150, deadline=None)
 
@@ -529,22 +527,6 @@ def test_any_source_gives_a_text(source: str) -> None:
     text_of(source)
 
 
-@contextmanager
-def _soon() -> Iterator[None]:
-    """Fail after half a minute, which no slow machine needs and no quadratic time keeps."""
-
-    def late(_signal: int, _frame: FrameType | None) -> None:
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(30)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
 @pytest.mark.parametrize(
     "junk",
     [
@@ -575,6 +557,6 @@ def _soon() -> Iterator[None]:
 def test_hostile_sources_take_no_longer_than_long_ones(junk: str) -> None:
     """A body of the largest size is read in time that grows with its size only."""
     source = (junk * (256 * 1024))[: 256 * 1024]
-    with _soon():
+    with soon():
         text_source(source)
         text_of(source)
