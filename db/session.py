@@ -1,5 +1,6 @@
 """Engine and sessions, and which database errors may pass by themselves."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,16 +9,18 @@ from typing import Final, cast
 from weakref import WeakKeyDictionary
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 PING_AFTER: Final = 1.0
 """Seconds without use after which the pre-ping of a connection asks the server."""
 
+_SCHEME: Final = re.compile(r"\Apostgres(?:ql)?(?:\+\w+)?://")
 _READ_ONLY: Final = "25006"  # a primary that has become a standby: PostgreSQL, appendix A
 
 
@@ -38,12 +41,63 @@ class Database:
 def sqlalchemy_url(url: str) -> URL:
     """Return ``url`` for SQLAlchemy with psycopg 3; plain ``postgresql://`` is what users write.
 
+    Host and port are in its query, where SQLAlchemy takes several of them.
+
     Raises
     ------
     sqlalchemy.exc.ArgumentError
-        It is no URL.
+        As :func:`connection_options` does.
     """
-    return make_url(url).set(drivername="postgresql+psycopg")
+    options = connection_options(url)
+    return URL.create(
+        "postgresql+psycopg",
+        username=options.pop("user", None),
+        password=options.pop("password", None),
+        database=options.pop("dbname", None),
+        query=options,
+    )
+
+
+def connection_options(url: str) -> dict[str, str]:
+    """Return what ``url`` says, as libpq reads it, by libpq's keywords.
+
+    Of several hosts (``postgresql://user:password@one:5432,two:5432/database``) the one that takes
+    writes is connected to, unless the address asks for another with ``target_session_attrs``.
+
+    Raises
+    ------
+    sqlalchemy.exc.ArgumentError
+        It is no address of PostgreSQL.
+    """
+    try:
+        options = {
+            name: str(value)
+            for name, value in conninfo_to_dict(libpq_url(url)).items()
+            if value is not None
+        }
+    except psycopg.ProgrammingError:
+        # libpq's own words quote the address, in which a password may be.
+        raise ArgumentError(
+            "postgresql://user:password@host:port/database was expected, with several hosts as "
+            "host1:port1,host2:port2, and %XX for other characters in user and password"
+        ) from None
+    if "," in options.get("host", ""):
+        options.setdefault("target_session_attrs", "read-write")
+    return options
+
+
+def libpq_url(url: str) -> str:
+    """Return ``url`` as libpq and its programs take it: ``postgresql://``, whatever the driver.
+
+    https://www.postgresql.org/docs/current/libpq-connect.html: it may name several hosts.
+    """
+    return _SCHEME.sub("postgresql://", url, count=1)
+
+
+def refusal(error: BaseException | None) -> str:
+    """Return in one line why a connection was refused: what each host said, if several did."""
+    first, *others = str(error).strip().splitlines()
+    return "; ".join(line.removeprefix("- ") for line in others if line[:2] == "- ") or first
 
 
 def make_engine(database: Database, *, application_name: str = "template-service") -> Engine:
@@ -72,6 +126,7 @@ def make_engine(database: Database, *, application_name: str = "template-service
         },
     )
     _ping_only_after_rest(engine)
+    event.listen(engine, "handle_error", _leave_a_standby)
     return engine
 
 
@@ -126,6 +181,12 @@ def is_transient(error: BaseException) -> bool:
         isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
         or getattr(original, "sqlstate", None) == _READ_ONLY
     )
+
+
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """Drop all connections of the pool once one turns out to be to a server that only reads."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def _ping_only_after_rest(engine: Engine) -> None:

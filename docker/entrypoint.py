@@ -10,7 +10,12 @@ import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
-ADDRESSES = ("DATABASE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")
+ADDRESSES = (
+    "DATABASE_URL",
+    "TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL",
+    "CELERY_BROKER_URL",
+    "CELERY_RESULT_BACKEND",
+)
 SUFFIX = "_PASSWORD_FILE"
 
 

@@ -23,11 +23,19 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from db.errors import OperationError
 from db.queries import idempotency
 from db.session import is_transient
 from tasks import runtime
-from tasks.errors import IdempotencyConflict, InvalidMessage, ServiceError, Unavailable
+from tasks.errors import (
+    IdempotencyConflict,
+    InvalidMessage,
+    MaintenanceFailed,
+    ServiceError,
+    Unavailable,
+)
 from tasks.messages.base import KEY_LENGTH, Message, Result, WriteMessage, encodable, parse
+from tasks.runs import recorded
 from tasks.runtime import Configuration, Runtime
 
 M = TypeVar("M", bound=Message)
@@ -246,12 +254,16 @@ def upkeep(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # 
     """Declare a task of maintenance, which makes connections of its own."""
 
     def execute(
-        _: ServiceTask,
+        self: ServiceTask,
         do: Callable[[M, Configuration], Result],
         message: M,
         process: Runtime,
     ) -> Answer:
-        return Answer(do(message, process.configuration).model_dump(mode="json"))
+        run_id = self.request.id or str(uuid4())
+        try:
+            return Answer(recorded(name, run_id, message, process.configuration, do))
+        except OperationError as error:
+            raise MaintenanceFailed.because(error.kind, error.message, error.remedy) from None
 
     return _declare(name, model, execute, options)
 

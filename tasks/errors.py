@@ -35,6 +35,7 @@ class Code(StrEnum):
     RENDER_LIMIT_EXCEEDED = "render_limit_exceeded"
     IDEMPOTENCY_CONFLICT = "idempotency_conflict"
     POISON_MESSAGE = "poison_message"
+    MAINTENANCE_FAILED = "maintenance_failed"
     UNAVAILABLE = "unavailable"
 
 
@@ -318,6 +319,17 @@ class PoisonMessage(ServiceError):
     """The message ended its worker process each time it was tried; it is a dead letter now."""
 
     code = Code.POISON_MESSAGE
+
+
+class MaintenanceFailed(ServiceError):
+    """A maintenance task could not do its work; the type of its one problem names the cause."""
+
+    code = Code.MAINTENANCE_FAILED
+
+    @classmethod
+    def because(cls, kind: str, message: str, remedy: str) -> Self:
+        """Return the error for the cause ``kind``, with what to do about it."""
+        return cls.of(message, [{"path": "", "type": kind, "message": remedy}])
 
 
 class Unavailable(ServiceError):

@@ -2,11 +2,11 @@
 
 from celery import Celery
 
-from db.session import Database
-from tasks import runtime
-from tasks.runtime import Configuration, Housekeeping, RetryPolicy
+from tasks import backlog, letters, runtime
 from worker import signals, transport
+from worker.broker import counting, pruning
 from worker.celery_settings import celery_settings
+from worker.configuration import configuration
 from worker.decoding import use_plain_json
 from worker.results import backend_url
 from worker.settings import Settings, load
@@ -17,6 +17,8 @@ TASKS = (
     "tasks.translations",
     "tasks.render",
     "tasks.maintenance",
+    "tasks.backups",
+    "tasks.report",
 )
 
 
@@ -30,36 +32,10 @@ def make_app(settings: Settings) -> Celery:
     app.conf.update(celery_settings(settings))
     app.steps["consumer"].add("worker.heartbeat:Heartbeat")
     runtime.install(lambda: configuration(settings))
+    letters.install(pruning(settings))
+    backlog.install(counting(settings))
     signals.connect(settings)
     return app
-
-
-def configuration(settings: Settings) -> Configuration:
-    """Return what the tasks need of the settings."""
-    return Configuration(
-        database=Database(
-            url=settings.database_url.get_secret_value(),
-            pool_size=settings.db_pool_size,
-            max_overflow=settings.db_max_overflow,
-            pool_timeout=settings.db_pool_timeout,
-            pool_recycle=settings.db_pool_recycle,
-            pool_pre_ping=settings.db_pool_pre_ping,
-            connect_timeout=settings.db_connect_timeout,
-            statement_timeout=settings.db_statement_timeout,
-        ),
-        limits=settings.limits,
-        default_language=settings.default_language,
-        retry=RetryPolicy(
-            most=settings.max_retries,
-            backoff=settings.retry_backoff,
-            longest=settings.retry_backoff_max,
-        ),
-        housekeeping=Housekeeping(
-            purge_after_days=settings.purge_after_days,
-            keep_versions=settings.keep_versions,
-            batch=settings.maintenance_batch,
-        ),
-    )
 
 
 app = make_app(load())

@@ -59,7 +59,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         timezone="UTC",
         enable_utc=True,
         beat_schedule=beat_schedule(settings),
-        beat_schedule_filename=settings.beat_schedule_file,
+        beat_scheduler="worker.beat:Scheduler",
     )
 
 

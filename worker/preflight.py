@@ -10,10 +10,20 @@ from kombu import Connection
 from sqlalchemy import create_engine, inspect, pool, text
 from sqlalchemy.exc import OperationalError
 
-from db.session import sqlalchemy_url
+from db.session import refusal, sqlalchemy_url
 from worker.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
+LASTING = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "permission denied for database",
+    "SSL error",
+    "does not match host name",
+    "root certificate",
+)
+"""What libpq says when no later try would end otherwise."""
 OLDEST_POSTGRESQL = 150_000  # server_version_num of PostgreSQL 15.0
 
 
@@ -69,6 +79,7 @@ def _database(settings: Settings) -> None:
     try:
         with engine.connect() as connection:
             version = connection.scalar(text("SELECT current_setting('server_version_num')::int"))
+            follows = connection.scalar(text("SELECT pg_is_in_recovery()"))
             migrated = inspect(connection).has_table("alembic_version")
             revision = (
                 connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -76,11 +87,16 @@ def _database(settings: Settings) -> None:
                 else None
             )
     except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
+        reason = refusal(error.orig)
         message = f"DATABASE_URL: PostgreSQL cannot be used: {reason}"
-        if "authentication failed" in reason or "does not exist" in reason:
+        if any(words in reason for words in LASTING):
             raise StartError(message) from None
         raise _AwayError(message) from None
+    if follows:
+        raise _AwayError(
+            "DATABASE_URL: PostgreSQL there is a standby, which takes no writes: name its primary, "
+            "or both as postgresql://user:password@host1:port1,host2:port2/database"
+        )
     if (version or 0) < OLDEST_POSTGRESQL:
         raise StartError("DATABASE_URL: PostgreSQL 15 or newer was expected")
     if revision is None:

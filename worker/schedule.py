@@ -11,10 +11,16 @@ from worker.settings import Settings
 def beat_schedule(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return Celery's ``beat_schedule``, each entry named after its task."""
     table = {
+        "maintenance.backup": settings.schedule_backup,
+        "maintenance.verify_backup": settings.schedule_verify_backup,
+        "maintenance.base_backup": settings.schedule_base_backup,
         "maintenance.analyze": settings.schedule_analyze,
         "maintenance.vacuum": settings.schedule_vacuum,
+        "maintenance.reindex": settings.schedule_reindex,
         "maintenance.purge_templates": settings.schedule_purge_templates,
         "maintenance.prune_versions": settings.schedule_prune_versions,
+        "maintenance.prune_records": settings.schedule_prune_records,
+        "maintenance.report": settings.schedule_report,
     }
     return {
         task: {

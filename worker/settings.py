@@ -24,7 +24,9 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.exc import ArgumentError
 
+from db.session import connection_options
 from tasks.messages.fields import LanguageCode
 from tasks.rendering.limits import SECONDS_OF_EACH, Limits
 
@@ -64,7 +66,13 @@ class Settings(BaseSettings):
 
     database_url: SecretStr = Field(
         validation_alias=AliasChoices("DATABASE_URL", "database_url"),
-        description="PostgreSQL 15 or newer, as postgresql://user:password@host:port/database.",
+        description="PostgreSQL 15 or newer, as postgresql://user:password@host:port/database. Of "
+        "several hosts, as host1:port1,host2:port2, the one that takes writes is used.",
+    )
+    maintenance_database_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="The same database as a role that may maintain it, for maintenance.* and the "
+        "commands. Empty: DATABASE_URL.",
     )
     broker_url: SecretStr = Field(
         validation_alias=AliasChoices("CELERY_BROKER_URL", "broker_url"),
@@ -203,6 +211,69 @@ class Settings(BaseSettings):
     maintenance_batch: PositiveInt = Field(
         default=500, description="Rows that one transaction of a cleanup deletes at the most."
     )
+    keep_records_days: PositiveInt = Field(
+        default=30,
+        description="Days that idempotency records and dead letters are kept; longer than any "
+        "message may be delivered again.",
+    )
+    postgres_programs: str = Field(
+        default="",
+        description="Folder of PostgreSQL's programs, as new as the server. Empty: those installed "
+        "with this service.",
+    )
+    scratch_directory: str = Field(
+        default="",
+        description="Folder for restore drills and dumps under way, with room for the database. "
+        "Empty: the system's for temporary files.",
+    )
+    backup_target: str = Field(
+        default="backups",
+        description="Where dumps go: a folder, or object storage as s3://bucket/prefix.",
+    )
+    backup_recipients_file: str = Field(
+        default="",
+        description="File of age recipients, one a line, to whom dumps are encrypted. Empty: they "
+        "are not.",
+    )
+    backup_identity_file: str = Field(
+        default="",
+        description="File of the age identity that reads them, for drills and restores.",
+    )
+    backup_keep_days: PositiveInt = Field(default=7, description="Days that dumps are kept.")
+    backup_keep_verified: PositiveInt = Field(
+        default=3, description="Verified dumps that are kept whatever their age."
+    )
+    backup_alarm_days: PositiveInt = Field(
+        default=8,
+        description="Days after which the doctor says that no dump was proved by a restore.",
+    )
+    recovery_directory: str = Field(
+        default="recovery",
+        description="Folder of base backups and archived WAL, for point-in-time recovery; the "
+        "server's user writes to its folder wal.",
+    )
+    recovery_keep: PositiveInt = Field(
+        default=4, description="Full base backups that are kept, with all that builds on them."
+    )
+    recovery_full_days: PositiveInt = Field(
+        default=28,
+        description="Days after which maintenance.base_backup takes a full base backup again, "
+        "instead of an incremental one (PostgreSQL 17 and newer).",
+    )
+    metrics_file: str = Field(
+        default="",
+        description="File that maintenance.report writes for Prometheus's textfile collector. "
+        "Empty: none.",
+    )
+    schedule_backup: Cron = Field(
+        default="0 2 * * *", description="When maintenance.backup runs, in UTC."
+    )
+    schedule_verify_backup: Cron = Field(
+        default="0 4 * * 0", description="When maintenance.verify_backup runs, in UTC."
+    )
+    schedule_base_backup: Cron = Field(
+        default="0 1 * * 0", description="When maintenance.base_backup runs, in UTC."
+    )
     schedule_analyze: Cron = Field(
         default="30 2 * * *", description="When maintenance.analyze runs, in UTC."
     )
@@ -215,19 +286,32 @@ class Settings(BaseSettings):
     schedule_prune_versions: Cron = Field(
         default="45 3 * * *", description="When maintenance.prune_versions runs, in UTC."
     )
-    beat_schedule_file: str = Field(
-        default="celerybeat-schedule", description="Where beat keeps the times of its last runs."
+    schedule_reindex: Cron = Field(
+        default="0 5 1 * *", description="When maintenance.reindex runs, in UTC."
+    )
+    schedule_prune_records: Cron = Field(
+        default="30 4 * * *", description="When maintenance.prune_records runs, in UTC."
+    )
+    schedule_report: Cron = Field(
+        default="* * * * *", description="When maintenance.report runs, in UTC."
     )
     heartbeat_file: str = Field(
         default="",
-        description="File that a worker touches every 5 seconds while it takes messages, for "
-        "health checks. Empty: none.",
+        description="File that a worker touches every 5 seconds while it takes messages, and beat "
+        "once a minute, for health checks. Empty: none.",
     )
 
     @field_validator("database_url")
     @classmethod
     def _database_scheme(cls, value: SecretStr) -> SecretStr:
-        _require_url(value, DATABASE_SCHEMES)
+        _require_database(value)
+        return value
+
+    @field_validator("maintenance_database_url")
+    @classmethod
+    def _maintenance_scheme(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            _require_database(value)
         return value
 
     @field_validator("broker_url")
@@ -307,6 +391,14 @@ def _require_url(value: SecretStr, schemes: tuple[str, ...]) -> None:
         raise ValueError("a URL was expected") from error
     if parts.scheme not in schemes:
         raise ValueError(f"a URL that begins with one of {', '.join(schemes)} was expected")
+
+
+def _require_database(value: SecretStr) -> None:
+    _require_url(value, DATABASE_SCHEMES)
+    try:
+        connection_options(value.get_secret_value())
+    except ArgumentError as error:
+        raise ValueError(str(error)) from None
 
 
 def environment_name(field: str) -> str:

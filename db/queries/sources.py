@@ -36,7 +36,7 @@ LEFT JOIN template_translations AS x
     ON x.template_version_id = v.id AND x.language_code = %(language)s
 WHERE t.template_id = %(template_id)s AND t.deleted_at IS NULL
 """
-_CURRENT: Final = _STATEMENT.format(version="v.is_current")
+CURRENT: Final = _STATEMENT.format(version="v.is_current")
 _NAMED: Final = _STATEMENT.format(version="v.version = %(version)s")
 _TRANSLATION: Final = """
 SELECT subject, body
@@ -71,7 +71,7 @@ def find(
     """Return the source of a version (None: the current one), or None without such a template."""
     parameters = {"template_id": template_id, "language": language}
     if version is None:
-        row = connection.execute(_CURRENT, parameters).fetchone()
+        row = connection.execute(CURRENT, parameters).fetchone()
     else:
         row = connection.execute(_NAMED, parameters | {"version": version}).fetchone()
     return None if row is None else Source(*row)

@@ -10,7 +10,7 @@ class Maintain(Message):
 
 
 class MaintainedTables(Result):
-    """Answer of ``maintenance.vacuum`` and ``maintenance.analyze``.
+    """Answer of ``maintenance.vacuum``, ``analyze`` and ``reindex``.
 
     ``skipped`` is true when the same task was under way elsewhere; ``seconds`` is wall-clock time
     for each table.
@@ -22,13 +22,21 @@ class MaintainedTables(Result):
 
 
 class DeletedRows(Result):
-    """Answer of ``maintenance.purge_templates`` and ``maintenance.prune_versions``.
+    """Answer of the cleanups: ``purge_templates``, ``prune_versions``, ``prune_records``.
 
     ``deleted`` counts the rows deleted, or with ``dry_run`` those that would be; ``batches``
-    counts transactions. Rows that go with them by cascade are not counted.
+    counts transactions, and ``skipped_batches`` those that met a lock for too long, whose rows are
+    left to the next run. Rows that go with others by cascade are not counted.
     """
 
     dry_run: bool
     skipped: bool
     deleted: int
     batches: int
+    skipped_batches: int
+
+
+class PrunedRecords(DeletedRows):
+    """Answer of ``maintenance.prune_records``; ``dead_letters`` counts those that went."""
+
+    dead_letters: int

@@ -9,11 +9,11 @@ from typing import Any
 import psutil
 import pytest
 
+from db.cluster.processes import wait_until
 from tests.factories import templates
 from tests.support.envelopes import body_of, dead_letters, envelope, push
 from tests.support.producer import Producer, RefusedError
 from worker.local import LocalStack
-from worker.local.processes import wait_until
 
 DEEP = 100_000
 RENDER = {"template_id": "no-such-template"}

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from db.cluster.processes import wait_until
 from tests.factories import templates
 from tests.support.envelopes import body_of, envelope, push
 from tests.support.producer import Producer, RefusedError
 from worker.local import LocalStack
-from worker.local.processes import wait_until
 
 QUEUE = "render-bulk"
 BATCH_BYTES = 4 * 1024 * 1024

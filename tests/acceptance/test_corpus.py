@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from db.cluster.processes import wait_until
 from tasks.errors import Code
 from tasks.rendering.limits import Limits
 from tests.factories import templates
@@ -20,7 +21,6 @@ from tests.support.envelopes import envelope, push
 from tests.support.producer import POLL_SECONDS, Producer
 from tests.support.stacks import small_stack
 from worker.local import LocalStack
-from worker.local.processes import wait_until
 
 ANSWER_SECONDS = 2.0
 SLACK_SECONDS = 3.0

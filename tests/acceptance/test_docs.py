@@ -18,7 +18,7 @@ from tests.support import compose
 from tests.support.documents import Block, Example, blocks, examples, renamed, told
 from tests.support.producer import Producer
 from tests.support.tasks import Tasks
-from worker.cli import main
+from worker.cli import PLACES
 from worker.local import LocalStack
 from worker.queues import QueueName
 from worker.settings import Settings, environment_name
@@ -92,11 +92,11 @@ def test_every_command_of_the_readme_exists(checkout: Path) -> None:
         [block.text for block in blocks(checkout / "README.md")]
         + re.findall(r"`([^`\n]+)`", (checkout / "README.md").read_text())
     )
-    targets = re.findall(r"^([a-z]+):", (checkout / "Makefile").read_text(), re.MULTILINE)
-    named = set(re.findall(r"^make ([a-z]+)", code, re.MULTILINE))
+    targets = re.findall(r"^([a-z0-9-]+):", (checkout / "Makefile").read_text(), re.MULTILINE)
+    named = set(re.findall(r"^make ([a-z0-9-]+)", code, re.MULTILINE))
     assert {"demo", "test"} <= named <= set(targets)
     named = set(re.findall(r"^(?:\S+/)?template-service ([a-z]+)", code, re.MULTILINE))
-    assert {"up", "status", "down"} <= named <= set(main.commands)
+    assert {"up", "status", "down"} <= named <= set(PLACES)
 
 
 def test_every_path_of_the_readme_exists(checkout: Path) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from db.cluster.processes import wait_until
 from tests.support.compose import command_of, load
 from tests.support.stacks import small_stack
 from worker.local import LocalStack
-from worker.local.processes import wait_until
 
 VARIABLE = "TEMPLATE_SERVICE_HEARTBEAT_FILE"
 

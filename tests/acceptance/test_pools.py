@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
+from db.cluster.processes import wait_until
 from tests.factories import templates
 from tests.support.producer import Producer, RefusedError
 from tests.support.stacks import small_stack
 from worker.local import LocalStack
-from worker.local.processes import wait_until
 
 BOMB = "{% for i in range(99999) %}{% for j in range(99999) %}{{ n }}{% endfor %}{% endfor %}"
 

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 from celery import Celery
 
+from db.cluster.processes import wait_until
 from tests.factories import templates
 from tests.support.producer import Producer
 from tests.support.stacks import small_stack
 from worker.local import LocalStack
-from worker.local.processes import wait_until
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from db.cluster.processes import Identity, wait_until
 from worker.local import LocalStack
-from worker.local.processes import Identity, wait_until
 from worker.local.stack import DIRECTORY_VARIABLE
 
 PROGRAM = Path(sys.executable).with_name("template-service")

@@ -4,10 +4,10 @@ import psutil
 import psycopg
 import redis
 
+from db.cluster.processes import wait_until
 from tests.factories import templates
 from tests.support.producer import Producer
 from worker.local import LocalStack
-from worker.local.processes import wait_until
 
 
 def test_a_worker_goes_on_when_its_broker_was_killed(producer: Producer, stack: LocalStack) -> None:

@@ -11,11 +11,11 @@ import psycopg
 import pytest
 import redis
 
+from db.cluster.processes import wait_until
 from tests.factories import templates
 from tests.support.envelopes import dead_letters
 from tests.support.producer import Producer, RefusedError
 from worker.local import LocalStack
-from worker.local.processes import wait_until
 
 
 @contextmanager

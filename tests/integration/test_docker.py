@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from worker.local.processes import wait_until
+from db.cluster.processes import wait_until
 from worker.local.server import free_port
 from worker.local.valkey import program
 

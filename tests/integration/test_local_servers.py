@@ -16,15 +16,15 @@ import psycopg
 import pytest
 import redis
 
+from db.cluster import unprivileged
+from db.cluster.processes import Identity, wait_until
 from worker.local import (
     LocalPostgres,
     LocalServerError,
     LocalValkey,
     postgres,
     server,
-    unprivileged,
 )
-from worker.local.processes import Identity, wait_until
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change the user")
 SERVERS = (LocalPostgres, LocalValkey)
@@ -379,8 +379,11 @@ def test_root_with_nowhere_to_go_is_told_what_to_do(
 
 def test_a_missing_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the programs the message says what to install."""
-    for kind, module in ((LocalPostgres, "postgres"), (LocalValkey, "valkey")):
-        monkeypatch.setattr(sys.modules[f"worker.local.{module}"], "find_spec", lambda _: None)
+    for kind, module in (
+        (LocalPostgres, "db.cluster.programs"),
+        (LocalValkey, "worker.local.valkey"),
+    ):
+        monkeypatch.setattr(sys.modules[module], "find_spec", lambda _: None)
         with pytest.raises(LocalServerError, match="install this project's requirements"):
             kind(tmp_path / module).start()
 

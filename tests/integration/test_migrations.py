@@ -329,6 +329,10 @@ class TestSchema:
             ),
             ("UPDATE templates SET type = 'fax'", "ck_templates_type"),
             (
+                "INSERT INTO maintenance_runs (task, id, state) VALUES ('a', 'b', 'odd')",
+                "ck_maintenance_runs_state",
+            ),
+            (
                 "UPDATE template_versions SET template_id = gen_random_uuid()",
                 "fk_template_versions_template_id_templates",
             ),

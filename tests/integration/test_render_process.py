@@ -16,12 +16,12 @@ from typing import Any
 import psutil
 import pytest
 
+from db.cluster.processes import wait_until
 from tasks.errors import Code, ServiceError
 from tasks.rendering.client import Renderer
 from tasks.rendering.frames import decode, encode
 from tasks.rendering.limits import Limits
 from tests.support.sources import source_of
-from worker.local.processes import wait_until
 
 LIMITS = Limits()
 ANSWER_SECONDS = 2.0

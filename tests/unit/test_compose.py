@@ -40,14 +40,28 @@ def test_every_queue_has_one_kind_of_worker(services: dict[str, Any]) -> None:
 
 
 def test_every_part_that_stays_has_a_health_check(services: dict[str, Any]) -> None:
-    """Only the migration ends by itself, and those after it wait for its success."""
-    assert set(services) >= {"postgres", "valkey", "migrate", "beat", "flower"}
+    """Only migration and roles end by themselves; the others wait for the success of both."""
+    assert set(services) >= {"postgres", "valkey", "migrate", "roles", "beat", "flower"}
     without = {name for name, service in services.items() if "healthcheck" not in service}
-    assert without == {"migrate"}
+    assert without == {"migrate", "roles"}
     for name, service in services.items():
         if service.get("build") and name != "migrate":
-            condition = service["depends_on"]["migrate"]["condition"]
+            before = "migrate" if name == "roles" else "roles"
+            condition = service["depends_on"][before]["condition"]
             assert condition == "service_completed_successfully", name
+
+
+def test_only_the_migration_and_the_roles_own_the_database(services: dict[str, Any]) -> None:
+    """What takes messages connects as a role that can do nothing else."""
+    owners = {
+        name
+        for name, service in services.items()
+        if "database_password" in service.get("secrets", ())
+    }
+    assert owners == {"postgres", "migrate", "roles"}
+    for name, service in services.items():
+        if service.get("build") and name not in owners:
+            assert "template_service_app@" in service["environment"]["DATABASE_URL"], name
 
 
 def test_nothing_runs_as_root(services: dict[str, Any], checkout: Path) -> None:
@@ -75,13 +89,17 @@ def test_passwords_come_from_secrets(services: dict[str, Any], checkout: Path) -
                 assert secret in secrets, name
             else:
                 assert "://" not in value or urlsplit(value).password is None, name
-        assert "password" not in str(service.get("command")), name
+        for word in service.get("command", ()):
+            file = word.partition("=/run/secrets/")[2]
+            assert "password" not in word or word == "--password-file" or file in secrets, name
 
 
 def test_only_settings_that_exist_are_set(services: dict[str, Any]) -> None:
     """A misspelt variable would be ignored."""
     known = {environment_name(field) for field in Settings.model_fields}
-    known |= {f"{address}_PASSWORD_FILE" for address in ADDRESSES} | {"REMAP_SIGTERM"}
+    maintenance = environment_name("maintenance_database_url")
+    known |= {f"{address}_PASSWORD_FILE" for address in (*ADDRESSES, maintenance)}
+    known |= {"REMAP_SIGTERM"}
     for name, service in services.items():
         if service.get("build"):
             assert set(service["environment"]) <= known, name

@@ -38,8 +38,14 @@ NAMES = {
     "render.preview",
     "maintenance.vacuum",
     "maintenance.analyze",
+    "maintenance.backup",
+    "maintenance.verify_backup",
+    "maintenance.base_backup",
+    "maintenance.reindex",
     "maintenance.purge_templates",
     "maintenance.prune_versions",
+    "maintenance.prune_records",
+    "maintenance.report",
 }
 QUEUE_OF = {
     "template": "templates",
@@ -118,7 +124,7 @@ def test_every_route_leads_to_a_declared_queue() -> None:
     """No task name of the contract is without a route."""
     declared = {queue.name for queue in QUEUES}
     assert {route["queue"] for route in ROUTES.values()} == declared
-    for name in NAMES | {"maintenance.backup"}:
+    for name in NAMES:
         assert any(fnmatch.fnmatch(name, pattern) for pattern in ROUTES)
 
 
@@ -179,7 +185,8 @@ def test_a_refusal_of_the_worker_is_the_answer(own: dict[str, ServiceTask]) -> N
 
 
 @pytest.mark.parametrize(
-    "module", ["templates", "versions", "translations", "render", "maintenance"]
+    "module",
+    ["templates", "versions", "translations", "render", "maintenance", "backups", "report"],
 )
 def test_task_modules_are_wiring(checkout: Path, module: str) -> None:
     """Read it and you know what a message does; a longer one has logic in it."""
@@ -219,6 +226,8 @@ def test_an_answer_never_shows_nested_things() -> None:
         "tasks.messages.translations",
         "tasks.messages.render",
         "tasks.messages.maintenance",
+        "tasks.messages.backups",
+        "tasks.messages.report",
         "tasks.errors",
     ],
 )

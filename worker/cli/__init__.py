@@ -2,15 +2,23 @@
 
 import click
 
-from worker.cli.demo import demo
-from worker.cli.stack import down, status, up
+from worker.cli.lazy import LazyGroup
+
+PLACES = {
+    "demo": "worker.cli.demo:demo",
+    "up": "worker.cli.stack:up",
+    "status": "worker.cli.stack:status",
+    "down": "worker.cli.stack:down",
+    "backup": "worker.cli.backup:backup",
+    "pitr": "worker.cli.pitr:pitr",
+    "replica": "worker.cli.replica:replica",
+    "db": "worker.cli.database:database",
+    "maintenance": "worker.cli.maintenance:maintenance",
+    "dead-letters": "worker.cli.dead_letters:dead_letters",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, places=PLACES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="template-service")
 def main() -> None:
     """Keep, version, translate and render notification templates."""
-
-
-for command in (demo, up, status, down):
-    main.add_command(command)

@@ -10,9 +10,9 @@ from typing import Any, Final
 import click
 from celery import Celery
 
+from db.cluster.processes import private_directory
 from worker.cli import story
 from worker.local import LocalServerError, LocalStack, local_directory
-from worker.local.processes import private_directory
 
 WAIT_SECONDS: Final = 30
 WIDTH: Final = 100

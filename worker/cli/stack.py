@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import click
 
-from worker.local.processes import LocalServerError
+from db.cluster.processes import LocalServerError
 from worker.local.server import mask
 from worker.local.stack import LocalStack, local_directory
 from worker.local.supervisor import (

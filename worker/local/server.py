@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from worker.local.processes import (
+from db.cluster.processes import (
     Identity,
     LocalServerError,
     Process,

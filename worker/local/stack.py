@@ -18,8 +18,7 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from worker.local.postgres import LocalPostgres, programs
-from worker.local.processes import (
+from db.cluster.processes import (
     Identity,
     LocalServerError,
     Process,
@@ -27,6 +26,7 @@ from worker.local.processes import (
     wait_until,
     write_private,
 )
+from worker.local.postgres import LocalPostgres, programs
 from worker.local.server import HOST, LocalServer, free_port, mask
 from worker.local.valkey import LocalValkey
 
@@ -80,7 +80,7 @@ class LocalStack:
     durable
         ``False`` makes the servers faster and a crash of the machine fatal to their data.
     environment
-        Variables for the service's processes, over those of this process.
+        Variables for the service's processes, over all others.
     die_with_parent
         Have the kernel end everything when the thread that starts it ends. For tests.
     cancel
@@ -150,8 +150,7 @@ class LocalStack:
             for name in self._worker_names:
                 self._launch(name, self._worker_command(name), stop_timeout=WARM_SHUTDOWN)
             if self._beat:
-                private_directory(self.directory / "beat")
-                self._launch("beat", ["beat", "-s", str(self._schedule), "--loglevel", "INFO"])
+                self._launch("beat", ["beat", "--loglevel", "INFO"])
             for name in self._worker_names:
                 self._wait_for(name, partial(self._worker_answers, name))
             if self._beat:
@@ -247,12 +246,13 @@ class LocalStack:
         return app
 
     def addresses(self) -> dict[str, str]:
-        """Return the variables that tell the service where its servers are, with passwords."""
+        """Return the variables that tell where servers and files are, with passwords."""
         return {
             "DATABASE_URL": self.postgres.url,
             "CELERY_BROKER_URL": self.valkey.url,
             "CELERY_RESULT_BACKEND": self.valkey.url_of(1),
-            "TEMPLATE_SERVICE_BEAT_SCHEDULE_FILE": str(self._schedule),
+            "TEMPLATE_SERVICE_BACKUP_TARGET": str(self.directory / "backups"),
+            "TEMPLATE_SERVICE_RECOVERY_DIRECTORY": str(self.directory / "recovery"),
         }
 
     def environment(self) -> dict[str, str]:
@@ -268,8 +268,8 @@ class LocalStack:
             **inherited,
             # Without it nothing here could be asked whether it runs.
             "TEMPLATE_SERVICE_REMOTE_CONTROL": "true",
-            **self._extra,
             **self.addresses(),
+            **self._extra,
             "PATH": os.pathsep.join(paths),
             "PYTHONUNBUFFERED": "1",
         }
@@ -277,10 +277,6 @@ class LocalStack:
     @property
     def _run(self) -> Path:
         return self.directory / "run"
-
-    @property
-    def _schedule(self) -> Path:
-        return self.directory / "beat" / "schedule"
 
     def _start_servers(self) -> None:
         # Root lets its unprivileged server through to the server's folder, and no further.

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.local.processes import (
+from db.cluster.processes import (
     Identity,
     LocalServerError,
     private_directory,

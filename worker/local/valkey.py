@@ -6,7 +6,7 @@ from pathlib import Path
 
 import redis
 
-from worker.local.processes import LocalServerError, Process, write_private
+from db.cluster.processes import LocalServerError, Process, write_private
 from worker.local.server import HOST, LocalServer
 
 ASK_TIMEOUT = 2.0

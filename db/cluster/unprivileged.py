@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from worker.local.processes import LocalServerError, Rights, launched
+from db.cluster.processes import LocalServerError, Rights, launched
 
 # In the order they are tried. Docker's default set lacks the first and has the second, which
 # also writes anything; the container is the fence then.

@@ -1,0 +1,1 @@
+"""Dumps: made, catalogued, checked, expired and restored; one verb a file."""

@@ -1,0 +1,245 @@
+"""Rows of one table of a backup, put back into the live table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+from psycopg import errors, sql
+
+from db.backup.catalogue import Catalogue
+from db.backup.create import create
+from db.backup.databases import at, connected, named
+from db.backup.facts import SCHEMA
+from db.backup.policy import BackupPolicy
+from db.backup.restore import draft, require_new_enough, suitable
+from db.backup.restore_live import require_revision
+from db.backup.store import open_store
+from db.commands.core import Client
+from db.errors import OperationError
+
+# Renders read on meanwhile; a publish waits, or makes this give up.
+LOCK_TIMEOUT: Final = "10s"
+_STAGED: Final = sql.Identifier("pg_temp", "restored")
+_COLUMNS: Final = """
+SELECT a.attname
+FROM pg_attribute AS a
+WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+ORDER BY a.attnum
+"""
+_KEY: Final = """
+SELECT a.attname
+FROM pg_index AS i
+JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+WHERE i.indrelid = %s::regclass AND i.indisprimary
+"""
+_PARTLY_UNIQUE: Final = """
+SELECT pg_get_expr(i.indpred, i.indrelid)
+FROM pg_index AS i
+WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indpred IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """What became of the rows of a table.
+
+    Attributes
+    ----------
+    name, table
+        The backup, and the table.
+    inserted, updated, unchanged
+        Rows of the backup: those that were missing, had changed, or were there as they are.
+    kept
+        Rows that the backup does not know, which stay.
+    safety
+        The backup that was made of all before.
+    """
+
+    name: str
+    table: str
+    inserted: int
+    updated: int
+    unchanged: int
+    kept: int
+    safety: str
+
+
+def put_back(
+    client: Client,
+    policy: BackupPolicy,
+    *,
+    table: str,
+    name: str | None = None,
+    jobs: int | None = None,
+) -> PutBack:
+    """Insert or update the rows of a table as a backup has them, by primary key, all or none.
+
+    First the live database is dumped. The table is restored and compared beside it, and its rows
+    are copied over in one transaction, in which nobody else writes to the table.
+
+    Parameters
+    ----------
+    client
+        Programs and the live database.
+    policy, name, jobs
+        As of :func:`db.backup.restore.restore`.
+    table
+        Of schema ``public``.
+
+    Raises
+    ------
+    OperationError
+        ``rows_conflict``: a row of the backup cannot stand beside one of now; ``table_locked``;
+        what else went wrong. The live table is as it was.
+    """
+    catalogue = Catalogue(open_store(policy.target, policy.scratch))
+    entry = suitable(catalogue, name, table)
+    require_new_enough(client.programs, entry)
+    require_revision(client, entry, same=True)
+    safety = create(client, policy)
+    with (
+        draft(client, policy, catalogue, entry, table=table, jobs=jobs, with_roles=False) as made,
+        connected(at(client.url, made.database)) as source,
+        connected(at(client.url, named(client.url))) as live,
+    ):
+        total, inserted, updated, now = _in_one(source, live, table)
+    return PutBack(
+        name=entry.name,
+        table=table,
+        inserted=inserted,
+        updated=updated,
+        unchanged=total - inserted - updated,
+        kept=now - total,
+        safety=safety.name,
+    )
+
+
+def _in_one(
+    source: psycopg.Connection, live: psycopg.Connection, table: str
+) -> tuple[int, int, int, int]:
+    """Return the rows of the backup, those inserted, those updated, and all that are there now."""
+    whole = f"{SCHEMA}.{table}"
+    columns = _names(live, _COLUMNS, whole)
+    key = _names(live, _KEY, whole)
+    if not key or columns != _names(source, _COLUMNS, whole):
+        raise OperationError(
+            "schema_differs",
+            f"table {table} is not the same in the backup, or has no primary key",
+            "restore it into another database, and copy what is needed by hand",
+        )
+    try:
+        with live.transaction():
+            live.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(LOCK_TIMEOUT)))
+            target = sql.Identifier(SCHEMA, table)
+            live.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(target))
+            total = _copy(source, live, target, columns)
+            updated = sum(
+                live.execute(statement).rowcount
+                for statement in _updates(live, whole, target, columns, key)
+            )
+            inserted = live.execute(_insert(target, columns, key)).rowcount
+            now = live.execute(sql.SQL("SELECT count(*) FROM {}").format(target)).fetchone()
+    except errors.IntegrityError as error:
+        raise OperationError(
+            "rows_conflict",
+            f"rows of {table} in the backup do not fit those of now: they break the constraint "
+            f"{error.diag.constraint_name}",
+            "restore it into another database, and copy what is needed by hand; tables that others "
+            "refer to come first",
+        ) from None
+    except errors.LockNotAvailable:
+        raise OperationError(
+            "table_locked",
+            f"somebody else wrote to {table} for more than {LOCK_TIMEOUT}",
+            "look at template-service db locks, and start it again",
+        ) from None
+    return total, inserted, updated, now[0] if now is not None else 0
+
+
+def _names(connection: psycopg.Connection, query: str, table: str) -> list[str]:
+    return [name for (name,) in connection.execute(query.encode(), [table])]
+
+
+def _copy(
+    source: psycopg.Connection,
+    live: psycopg.Connection,
+    target: sql.Identifier,
+    columns: Sequence[str],
+) -> int:
+    """Copy the restored rows to a table of this transaction alone; return how many they are."""
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    live.execute(
+        sql.SQL(
+            "CREATE TEMPORARY TABLE restored ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
+        ).format(names, target)
+    )
+    out = sql.SQL("COPY {} ({}) TO STDOUT (FORMAT binary)").format(target, names)
+    back = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(_STAGED, names)
+    with source.cursor() as reading, live.cursor() as writing:
+        with reading.copy(out) as rows, writing.copy(back) as taken:
+            for block in rows:
+                taken.write(block)
+        live.execute(sql.SQL("ANALYZE {}").format(_STAGED))
+        return writing.rowcount
+
+
+def _updates(
+    live: psycopg.Connection,
+    whole: str,
+    target: sql.Identifier,
+    columns: Sequence[str],
+    key: Sequence[str],
+) -> list[sql.Composed]:
+    """Return statements that update what differs.
+
+    Uniqueness is checked row by row. So where an index is unique among some rows only, such as the
+    current versions, those that no longer belong to them come first.
+    """
+    # As text: json has no operator to compare with.
+    update = sql.SQL(
+        "UPDATE {target} AS t SET ({names}) = ROW({new}) FROM {staged} AS b"
+        " WHERE {same} AND ROW({old})::text IS DISTINCT FROM ROW({new})::text"
+    ).format(
+        target=target,
+        staged=_STAGED,
+        names=sql.SQL(", ").join(map(sql.Identifier, columns)),
+        old=_of("t", columns),
+        new=_of("b", columns),
+        same=_same(key),
+    )
+    predicates = _names(live, _PARTLY_UNIQUE, whole)
+    if not predicates:
+        return [update]
+    outside = sql.SQL(" AND ").join(
+        sql.SQL("({}) IS NOT TRUE").format(sql.SQL(predicate)) for predicate in predicates
+    )
+    keys = sql.SQL(", ").join(map(sql.Identifier, key))
+    leaving = sql.SQL(" AND ({}) IN (SELECT {} FROM {} WHERE {})").format(
+        _of("t", key), keys, _STAGED, outside
+    )
+    return [update + leaving, update]
+
+
+def _insert(target: sql.Identifier, columns: Sequence[str], key: Sequence[str]) -> sql.Composed:
+    return sql.SQL(
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} AS b"
+        " WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {})"
+    ).format(
+        target,
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        _of("b", columns),
+        _STAGED,
+        target,
+        _same(key),
+    )
+
+
+def _of(alias: str, names: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(alias, name) for name in names)
+
+
+def _same(key: Sequence[str]) -> sql.Composed:
+    return sql.SQL(" AND ").join(
+        sql.SQL("t.{0} = b.{0}").format(sql.Identifier(column)) for column in key
+    )

@@ -1,0 +1,8 @@
+"""Maintenance of the tables, one verb a file; none of them locks out a render."""
+
+from typing import Final
+
+TABLES: Final = ("templates", "template_versions", "template_translations")
+"""The tables of the guide."""
+
+EVERY_TABLE: Final = (*TABLES, "template_partials", "idempotency_records", "maintenance_runs")

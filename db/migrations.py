@@ -1,0 +1,56 @@
+"""The migrations of this checkout, without alembic's command line."""
+
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+# alembic.context is one for the whole process: two threads would migrate one another's database.
+_one_at_a_time = Lock()
+
+
+def head() -> str:
+    """Return the revision of the newest migration."""
+    return str(_scripts().get_current_head())
+
+
+def is_known(revision: str) -> bool:
+    """Tell whether this checkout has the migration; if not, a newer one made it."""
+    return revision in {script.revision for script in _scripts().walk_revisions()}
+
+
+def is_before(revision: str, other: str) -> bool:
+    """Tell whether a known revision comes before another known one."""
+    if revision == other:
+        return False
+    below = _scripts().iterate_revisions(other, "base")
+    return revision in {script.revision for script in below}
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring a database to a revision; it may be empty.
+
+    Parameters
+    ----------
+    url
+        ``postgresql://user@host/database``.
+    revision
+        Of a migration of this checkout.
+    """
+    # Without alembic.ini: its [loggers] would replace those of the worker.
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "alembic"))
+    config.attributes["database_url"] = url
+    with _one_at_a_time:
+        command.upgrade(config, revision)
+
+
+@lru_cache(maxsize=1)
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(ROOT / "alembic"))

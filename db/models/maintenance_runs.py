@@ -1,0 +1,39 @@
+"""The runs of maintenance: which were due, which were done, and what they did."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, DateTime, Index, String, func
+from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.models.base import Base
+
+
+class MaintenanceRun(Base):
+    """A run of a task of maintenance; ``due_at`` is null where an operator started it.
+
+    ``state`` is ``passed`` for a time that was over before the schedule was first looked at,
+    ``sent`` for a message that no worker has taken yet, ``running``, ``done``, ``skipped`` where
+    the same task was under way, and ``failed``, whose cause is in ``error``.
+    """
+
+    __tablename__ = "maintenance_runs"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('passed', 'sent', 'running', 'done', 'skipped', 'failed')", name="state"
+        ),
+        Index("idx_maintenance_runs_task_created", "task", "created_at"),
+    )
+
+    task: Mapped[str] = mapped_column(String(100), primary_key=True)
+    id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    state: Mapped[str] = mapped_column(String(20))
+    created_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.clock_timestamp()
+    )
+    started_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    error: Mapped[str | None] = mapped_column(String(100))

@@ -1,0 +1,52 @@
+"""Autovacuum's settings on the tables of templates, as the guide has them."""
+
+from typing import Final
+
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from db.errors import OperationError
+from db.maintenance import TABLES
+
+SETTINGS: Final = {
+    "autovacuum_enabled": "true",
+    "autovacuum_vacuum_scale_factor": "0.1",
+    "autovacuum_analyze_scale_factor": "0.05",
+}
+"""A table is vacuumed when a tenth of it is dead, and analysed when a twentieth has changed."""
+
+_LOCK_TIMEOUT: Final = "2s"
+
+
+def apply(engine: Engine) -> None:
+    """Set :data:`SETTINGS` on the three tables, all or none.
+
+    https://www.postgresql.org/docs/current/sql-altertable.html: it locks out neither readers nor
+    writers, only a vacuum or a change of the table that is under way.
+
+    Raises
+    ------
+    OperationError
+        ``permission_denied``; ``locked``.
+    """
+    settings = ", ".join(f"{name} = {value}" for name, value in SETTINGS.items())
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
+            for table in TABLES:
+                connection.execute(text(f"ALTER TABLE {table} SET ({settings})"))
+    except DBAPIError as error:
+        if isinstance(error.orig, InsufficientPrivilege):
+            raise OperationError(
+                "permission_denied",
+                "only the owner of the tables may change their settings",
+                "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to the role that runs alembic",
+            ) from None
+        if isinstance(error.orig, LockNotAvailable):
+            raise OperationError(
+                "locked",
+                "a vacuum or a change of a table is under way",
+                "start it again later; template-service db locks shows who holds it",
+            ) from None
+        raise

@@ -1,0 +1,162 @@
+"""What a check finds, and what it has to go by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Final, Literal
+
+from db.monitoring.reader import Reader
+
+Severity = Literal["error", "warning", "notice"]
+MIB: Final = 1024 * 1024
+MAINTENANCE_ROLE: Final = "template-service db roles apply"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes
+    ----------
+    id
+        What kind of thing, always the same word.
+    severity
+        ``error``: the service or its data are in danger now; ``warning``: mend it soon;
+        ``notice``: good to know.
+    what
+        What was found, naming tables, roles, sizes, ages.
+    why
+        What comes of it.
+    remedy
+        The command that mends it.
+    """
+
+    id: str
+    severity: Severity
+    what: str
+    why: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where on something is a finding. Ages are seconds, sizes bytes, shares 0 to 1."""
+
+    connections: float = 0.8
+    transaction_seconds: float = 600
+    blocked_seconds: float = 10
+    prepared_seconds: float = 3600
+    dead_factor: float = 2
+    dead_rows: int = 10_000
+    unused_index_bytes: int = 10 * MIB
+    unknown_rows: int = 1000
+    cache_ratio: float = 0.9
+    cache_blocks: int = 100_000
+    slot_bytes: int = 1024 * MIB
+    standby_bytes: int = 256 * MIB
+    sequence_percent: float = 75
+    xid_age: int = 2**30
+    """Half of the way to where PostgreSQL refuses writes."""
+    clock_seconds: float = 5
+    dump_age: timedelta = timedelta(hours=26)
+    """A day, and the time that a nightly dump may take."""
+    verified_age: timedelta = timedelta(days=8)
+    base_backup_age: timedelta = timedelta(days=8)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """How this service's database should be.
+
+    Attributes
+    ----------
+    revision
+        The newest migration of this checkout.
+    application_role
+        As whom the tasks connect.
+    pool
+        Connections that one worker process may open.
+    programs
+        Version of PostgreSQL's client programs, such as (18, 7); None where they are not found.
+    limits
+        From where on something is a finding.
+    """
+
+    revision: str
+    application_role: str
+    pool: int
+    programs: tuple[int, int] | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+class Patient:
+    """The database that is looked at."""
+
+    def __init__(self, reader: Reader, expected: Expected, now: datetime) -> None:
+        self.reader = reader
+        self.expected = expected
+        self.now = now
+
+    @property
+    def limits(self) -> Limits:
+        """From where on something is a finding."""
+        return self.expected.limits
+
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        """The settings that checks ask for."""
+        return self.reader.settings(*ASKED)
+
+    @cached_property
+    def version(self) -> tuple[int, int]:
+        """The server's version, such as (18, 6)."""
+        return divmod(int(self.settings["server_version_num"]), 10_000)
+
+
+ASKED: Final[Sequence[str]] = (
+    "archive_command",
+    "archive_library",
+    "archive_mode",
+    "autovacuum",
+    "data_checksums",
+    "fsync",
+    "full_page_writes",
+    "log_min_duration_statement",
+    "log_parameter_max_length",
+    "log_statement",
+    "max_connections",
+    "max_slot_wal_keep_size",
+    "password_encryption",
+    "pg_stat_statements.max",
+    "server_version_num",
+    "ssl",
+    "synchronous_standby_names",
+    "track_counts",
+)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 index`` or ``3 indexes``."""
+    plural = f"{noun}es" if noun.endswith(("x", "s")) else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as people read it, such as ``1.5 GiB``."""
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:  # noqa: PLR2004 - what a kibi is
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def age(seconds: float) -> str:
+    """Return a time span as people read it, such as ``3 h 20 min``."""
+    whole = int(seconds)
+    days, hours, minutes = whole // 86_400, whole // 3600 % 24, whole // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{whole} s"

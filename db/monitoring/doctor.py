@@ -1,0 +1,89 @@
+"""All checks of the guide, one after the other, none of which can end the others."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final
+
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
+
+from db.monitoring.checks import copies, server, sessions, tables
+from db.monitoring.checks.finding import Expected, Finding, Patient, Severity
+from db.monitoring.reader import reading
+
+Check = Callable[[Patient], Iterator[Finding]]
+CHECKS: Final[tuple[Check, ...]] = (
+    sessions.sight,
+    tables.revision,
+    server.server_version,
+    server.programs_version,
+    server.durability,
+    server.passwords,
+    server.weak_logins,
+    server.encryption,
+    server.autovacuum,
+    server.logged_values,
+    server.statements,
+    server.clock,
+    tables.invalid_indexes,
+    tables.foreign_keys,
+    tables.unused_indexes,
+    tables.table_vacuum,
+    tables.statistics,
+    tables.sequences,
+    tables.wraparound,
+    tables.cache,
+    sessions.connections,
+    sessions.pool,
+    sessions.transactions,
+    sessions.blocked,
+    sessions.prepared,
+    sessions.application_role,
+    copies.archiving,
+    copies.slots,
+    copies.standbys,
+)
+_ORDER: Final[tuple[Severity, ...]] = ("error", "warning", "notice")
+
+
+def examine(engine: Engine, expected: Expected, now: datetime) -> list[Finding]:
+    """Run every check of the database; return what was found, the worst first."""
+    found: list[Finding] = []
+    with reading(engine) as reader:
+        patient = Patient(reader, expected, now)
+        for check in CHECKS:
+            try:
+                with reader.apart():
+                    found += check(patient)
+            except DBAPIError as error:
+                if (reason := _unanswered(error)) is None:
+                    raise
+                found.append(
+                    Finding(
+                        "not_checked",
+                        "notice",
+                        f"{check.__name__.replace('_', ' ')}: {reason}",
+                        "what this check looks for may be there",
+                        "run this with a superuser in TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL",
+                    )
+                )
+    return worst_first(found)
+
+
+def worst_first(findings: list[Finding]) -> list[Finding]:
+    """Return errors, then warnings, then notices, each in their order."""
+    return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
+
+
+def alarming(findings: list[Finding]) -> bool:
+    """Tell whether there is more than notices."""
+    return any(finding.severity != "notice" for finding in findings)
+
+
+def _unanswered(error: DBAPIError) -> str | None:
+    if isinstance(error.orig, InsufficientPrivilege):
+        return "this role may not look at it"
+    if isinstance(error.orig, LockNotAvailable):
+        return "a table is locked against readers"
+    return None

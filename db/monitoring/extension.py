@@ -1,0 +1,99 @@
+"""Extensions of PostgreSQL that these queries can use: what they need, and how they come."""
+
+from typing import Final
+
+from psycopg.errors import InsufficientPrivilege
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from db.errors import OperationError
+from db.monitoring.reader import Reader, reading
+
+STATEMENTS: Final = "pg_stat_statements"
+TUPLES: Final = "pgstattuple"
+
+
+def require_statements(reader: Reader) -> None:
+    """Return when ``pg_stat_statements`` can be read.
+
+    Raises
+    ------
+    OperationError
+        ``extension_missing``, with what has to be done.
+    """
+    if not reader.installed(STATEMENTS):
+        raise _not_loaded(reader) or OperationError(
+            "extension_missing",
+            f"{STATEMENTS} is not set up in this database",
+            "set it up, as a superuser: template-service db slow-queries --setup",
+        )
+    if (problem := _not_loaded(reader)) is not None:
+        raise problem
+
+
+def create(engine: Engine, name: str) -> None:
+    """Create an extension in the database; one that is there is left.
+
+    Raises
+    ------
+    OperationError
+        ``extension_missing``: the server does not have it, or must load it at its start;
+        ``permission_denied``.
+    """
+    with reading(engine) as reader:
+        if not reader.rows("extensions", names=[name]):
+            raise OperationError(
+                "extension_missing",
+                f"{name} is not installed with this PostgreSQL",
+                "install its contrib modules (Debian: postgresql-contrib, part of postgresql-NN)",
+            )
+        if name == STATEMENTS and (problem := _not_loaded(reader)) is not None:
+            raise problem
+    try:
+        with engine.begin() as connection:
+            connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {name}"))
+    except DBAPIError as error:
+        if isinstance(error.orig, InsufficientPrivilege):
+            raise OperationError(
+                "permission_denied",
+                f"only a superuser may create the extension {name}",
+                f"have one run: CREATE EXTENSION {name}",
+            ) from None
+        raise
+
+
+def reset_statements(engine: Engine) -> None:
+    """Forget what ``pg_stat_statements`` has counted for this database.
+
+    Raises
+    ------
+    OperationError
+        ``extension_missing``.
+    """
+    with reading(engine) as reader:
+        require_statements(reader)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_stat_statements_reset(0, oid, 0) FROM pg_database "
+                "WHERE datname = current_database()"
+            )
+        )
+
+
+def _not_loaded(reader: Reader) -> OperationError | None:
+    """Return what to do when the server did not load ``pg_stat_statements`` at its start.
+
+    The list of what it loads is for pg_read_all_settings only; the module's own settings tell
+    everyone.
+    """
+    if reader.settings(f"{STATEMENTS}.max"):
+        return None
+    loaded = reader.settings("shared_preload_libraries").get("shared_preload_libraries", "")
+    wanted = ", ".join(part for part in (loaded, STATEMENTS) if part)
+    return OperationError(
+        "extension_missing",
+        f"the server does not load {STATEMENTS}",
+        f"as a superuser: ALTER SYSTEM SET shared_preload_libraries = '{wanted}'; then restart "
+        "PostgreSQL",
+    )

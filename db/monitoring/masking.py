@@ -1,0 +1,78 @@
+"""Statements of others, shown without the values in them: those may be personal data.
+
+PostgreSQL's own normalisation (``pg_stat_statements``) replaces values only in statements that
+could be parsed, and ``pg_stat_activity`` cuts long ones off in the middle. So the text is taken
+apart by the lexical rules of
+https://www.postgresql.org/docs/current/sql-syntax-lexical.html, and where it is not certain where
+a string ends, the rest is hidden.
+"""
+
+import re
+from typing import Final
+
+HIDDEN: Final = "***"
+_TOKEN: Final = re.compile(
+    r"""
+    (?P<escape> [eE]' )
+  | (?P<plain>  (?:[bBnNxX]|[uU]&)?' )
+  | (?P<name>   "(?:[^"]|"")*" | [^\W\d][\w$]* | \$\d+\b )
+  | (?P<quote>  \$(?P<tag>(?:[^\W\d]\w*)?)\$ )
+  | (?P<block>  /\* )
+  | (?P<line>   --[^\r\n]* )
+  | (?P<number> \.?\d[\w.]* )
+  | (?P<open>   " )
+  | (?P<other>  . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPED: Final = re.compile(r"(?:[^'\\]|\\.|'')*'", re.DOTALL)
+_PLAIN: Final = re.compile(r"(?:[^']|'')*'", re.DOTALL)
+_BLOCK: Final = re.compile(r"/\*|\*/")
+_UNCERTAIN: Final = re.compile(r"\\'")
+
+
+def masked(statement: str) -> str:
+    """Return ``statement`` on one line, with ``***`` for strings and numbers and no comments.
+
+    Names, parameters (``$1``) and all else stay.
+    """
+    shown: list[str] = []
+    place = 0
+    while (match := _TOKEN.match(statement, place)) is not None:
+        kind, place = str(match.lastgroup), match.end()
+        if kind in {"name", "other"}:
+            shown.append(match[0])
+            continue
+        end = _end(statement, place, kind, match["tag"])
+        shown.append(" " if kind in {"block", "line"} and end is not None else HIDDEN)
+        if end is None:
+            break
+        place = end
+    return " ".join("".join(shown).split())
+
+
+def _end(statement: str, place: int, kind: str, tag: str | None) -> int | None:
+    """Return where what begins before ``place`` ends, or None where that is not certain."""
+    if kind in {"number", "line"}:
+        return place
+    if kind == "quote":
+        closing = f"${tag}$"
+        found = statement.find(closing, place)
+        return None if found < 0 else found + len(closing)
+    if kind == "block":
+        return _end_of_comment(statement, place)
+    pattern = {"escape": _ESCAPED, "plain": _PLAIN}.get(kind)
+    match = pattern.match(statement, place) if pattern is not None else None
+    # With standard_conforming_strings off a backslash escapes in plain strings too.
+    if match is None or (kind == "plain" and _UNCERTAIN.search(match[0])):
+        return None
+    return match.end()
+
+
+def _end_of_comment(statement: str, place: int) -> int | None:
+    depth = 1  # they nest, unlike in the SQL standard's older versions
+    for match in _BLOCK.finditer(statement, place):
+        depth += 1 if match[0] == "/*" else -1
+        if depth == 0:
+            return match.end()
+    return None

@@ -1,0 +1,95 @@
+"""The queries of the folder ``sql``, by name, in a transaction that can neither write nor wait.
+
+Each file is one statement under a comment that says what it tells, its columns with their units,
+and where PostgreSQL's documentation has it. A parameter is written ``:name``, so that psql runs a
+file too: ``psql -v seconds=5 -f long_queries.sql``.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Final
+
+from psycopg.errors import LockNotAvailable, QueryCanceled
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from db.errors import OperationError
+
+Row = dict[str, Any]
+LOCK_TIMEOUT: Final = "2s"
+STATEMENT_TIMEOUT: Final = "60s"
+_LIMITS: Final = text(
+    "SELECT set_config('lock_timeout', :lock, true), "
+    "set_config('statement_timeout', :longest, true)"
+)
+_COMMENT: Final = "--"
+
+
+class Reader:
+    """Runs the named queries on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def rows(self, name: str, **parameters: object) -> list[Row]:
+        """Return the rows of a query, its columns in their order."""
+        found = self.connection.execute(text(statement(name)), parameters)
+        return [dict(row) for row in found.mappings()]
+
+    def row(self, name: str, **parameters: object) -> Row:
+        """Return the only row of a query."""
+        return self.rows(name, **parameters)[0]
+
+    def settings(self, *names: str) -> dict[str, str]:
+        """Return settings of the server; those that this role may not see are left out."""
+        return {row["name"]: row["value"] for row in self.rows("settings", names=list(names))}
+
+    def installed(self, *names: str) -> bool:
+        """Tell whether these extensions are in the database."""
+        found = self.rows("extensions", names=list(names))
+        return len([row for row in found if row["version"] is not None]) == len(names)
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Have what fails in the block leave the transaction as it was."""
+        with self.connection.begin_nested():
+            yield
+
+
+@contextmanager
+def reading(engine: Engine, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[Reader]:
+    """Yield a reader whose transaction is read-only and waits for no lock for long.
+
+    Raises
+    ------
+    OperationError
+        ``locked``: a table is locked against readers; ``too_slow``: a query took over a minute.
+    """
+    with engine.connect() as connection, connection.begin():
+        connection.execute(text("SET TRANSACTION READ ONLY"))
+        connection.execute(_LIMITS, {"lock": lock_timeout, "longest": STATEMENT_TIMEOUT})
+        try:
+            yield Reader(connection)
+        except DBAPIError as error:
+            if isinstance(error.orig, LockNotAvailable):
+                raise OperationError(
+                    "locked",
+                    "a table is locked against readers",
+                    "see who holds it: template-service db locks",
+                ) from None
+            if isinstance(error.orig, QueryCanceled):
+                raise OperationError(
+                    "too_slow",
+                    f"PostgreSQL did not answer within {STATEMENT_TIMEOUT}",
+                    "see what it does: template-service db long-queries",
+                ) from None
+            raise
+
+
+@lru_cache(maxsize=64)
+def statement(name: str) -> str:
+    """Return the statement of ``sql/<name>.sql`` without the comment above it."""
+    lines = (files("db.monitoring") / "sql" / f"{name}.sql").read_text("utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.startswith(_COMMENT))

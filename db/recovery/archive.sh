@@ -1,0 +1,48 @@
+#!/bin/sh
+# PostgreSQL's archive_command:  sh archive.sh '%p' FOLDER/'%f'
+#
+# It ends with status 0 only when TARGET is whole, on disk and the same as SOURCE. A file that is
+# there is never replaced; the same content under the same name counts as archived, since after a
+# crash PostgreSQL may ask again. TARGET gets its name by a hard link, which the folder's file
+# system must know. https://www.postgresql.org/docs/current/continuous-archiving.html
+#
+# Any failure ends with status 1: above 125 PostgreSQL would restart its archiver and count nothing.
+set -u
+source=$1
+target=$2
+folder=${target%/*}
+name=${target##*/}
+# Two servers may be told to archive to one folder by mistake, with equal process numbers.
+partial=$folder/.$name.$(uname -n).$$.partial
+
+# For whoever is in the group of the folder, if its owner lets them in.
+umask 027
+# Create a file, and never write into one that is there.
+set -C
+
+fail() {
+    echo "archive.sh: $name was not archived: $1" >&2
+    exit 1
+}
+
+copy() {
+    rm -f "$partial"
+    { dd if="$source" bs=65536 "conv=$1" >"$partial"; } 2>&1
+}
+
+trap 'rm -f "$partial"' EXIT
+trap 'exit 1' HUP INT TERM
+
+if [ -e "$target" ]; then
+    cmp -s "$source" "$target" || fail "$target is there with other content; nothing is replaced"
+    sync "$target" "$folder" || fail "$target could not be synced to disk"
+    exit 0
+fi
+# What an archiver that was killed left behind. A second one at work on the same file loses its
+# draft by this, fails, and is asked again.
+rm -f "$folder/.$name".*.partial
+# The unused rest of a segment is zeros; where dd can leave them out, it takes no room on disk.
+copy sparse,fsync >/dev/null || told=$(copy fsync) || fail "$told"
+cmp -s "$source" "$partial" || fail "the copy differs from $source"
+ln "$partial" "$target" || fail "it could not be given its name"
+sync "$folder" || fail "$folder could not be synced to disk"

@@ -1,0 +1,152 @@
+"""The base backups that are there: what each is, and which others it builds on.
+
+Each is a folder with ``data``, as ``pg_basebackup`` made it, and ``backup.json``. It gets its name
+when both are whole and on disk; until then, and while it is removed, it ends with ``.partial``.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from db.errors import OperationError
+from db.recovery.segments import parsed_lsn, segment_name
+
+ENTRY: Final = "backup.json"
+DATA: Final = "data"
+PARTIAL: Final = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class BaseBackup:
+    """One base backup, which was verified when it was taken.
+
+    Attributes
+    ----------
+    name
+        Its folder.
+    parent
+        Name of the one that it builds on; ``None`` for a full one.
+    started_at, ended_at
+        By the server's clock. A recovery can go back to ``ended_at`` or later.
+    server
+        Version of the server, such as ``180006``.
+    superuser
+        The role that made the cluster, which is there at any time that one may go back to.
+    system
+        Identifier of the database cluster, the same for its whole life.
+    timeline, start_lsn, stop_lsn
+        The WAL that it needs at least, which is in it.
+    segment_bytes
+        Size of a WAL segment.
+    bytes
+        Its own size.
+    """
+
+    name: str
+    parent: str | None
+    started_at: datetime
+    ended_at: datetime
+    server: int
+    superuser: str
+    system: str
+    timeline: int
+    start_lsn: str
+    stop_lsn: str
+    segment_bytes: int
+    bytes: int
+
+    @property
+    def kind(self) -> str:
+        """``full`` or ``incremental``."""
+        return "full" if self.parent is None else "incremental"
+
+    @property
+    def major(self) -> int:
+        """Major version of PostgreSQL."""
+        return self.server // 10_000
+
+    @property
+    def stop(self) -> int:
+        """The place in WAL that a recovery reaches at least."""
+        return parsed_lsn(self.stop_lsn)
+
+    @property
+    def first_segment(self) -> str:
+        """Name of the oldest segment of WAL that a recovery from it reads."""
+        number = parsed_lsn(self.start_lsn) // self.segment_bytes
+        return segment_name(self.timeline, number, self.segment_bytes)
+
+
+_ADAPTER: Final = TypeAdapter(BaseBackup)
+
+
+def write(folder: Path, backup: BaseBackup) -> Path:
+    """Write the entry of a backup into its folder; return its file."""
+    file = folder / ENTRY
+    file.write_bytes(_ADAPTER.dump_json(backup, indent=2))
+    return file
+
+
+def read(base: Path) -> list[BaseBackup]:
+    """Return the base backups of a folder, the oldest first.
+
+    What has no readable entry is not one: :func:`strangers` names it.
+    """
+    found = [backup for _, backup in _folders(base) if backup is not None]
+    return sorted(found, key=lambda backup: (backup.started_at, backup.name))
+
+
+def strangers(base: Path) -> list[str]:
+    """Return the names of folders without a readable entry, which no command touches."""
+    return [name for name, backup in _folders(base) if backup is None]
+
+
+def chain(backups: Sequence[BaseBackup], name: str) -> list[BaseBackup]:
+    """Return a backup and all that it builds on, the full one first.
+
+    Raises
+    ------
+    OperationError
+        ``parent_missing``: one of them is gone. ``no_base_backup``: there is none of that name.
+    """
+    by_name = {backup.name: backup for backup in backups}
+    found: list[BaseBackup] = []
+    wanted: str | None = name
+    while wanted is not None:
+        backup = by_name.get(wanted)
+        if backup is None and not found:
+            raise OperationError(
+                "no_base_backup",
+                f"there is no base backup {name}",
+                "choose one that is there: template-service pitr status",
+            )
+        if backup is None:
+            raise OperationError(
+                "parent_missing",
+                f"base backup {found[-1].name} builds on {wanted}, which is gone",
+                "name another with --from (template-service pitr status lists them), and take a "
+                "new one: template-service pitr base-backup --full",
+            )
+        found.append(backup)
+        wanted = backup.parent
+    return found[::-1]
+
+
+def _folders(base: Path) -> Iterator[tuple[str, BaseBackup | None]]:
+    if not base.is_dir():
+        return
+    for folder in sorted(base.iterdir()):
+        if folder.is_dir() and not folder.name.endswith(PARTIAL):
+            yield folder.name, _entry(folder)
+
+
+def _entry(folder: Path) -> BaseBackup | None:
+    try:
+        backup = _ADAPTER.validate_json((folder / ENTRY).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+    return backup if backup.name == folder.name else None

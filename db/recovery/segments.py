@@ -1,0 +1,161 @@
+"""Names of WAL files, and which of them a recovery needs, one after the other.
+
+https://www.postgresql.org/docs/current/wal-internals.html: a segment's name is its timeline and
+its place, in hexadecimal digits. A timeline begins where a recovery ended; its history file says
+from which other one, and where.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+NAME: Final = re.compile(r"[0-9A-F]{24}", re.ASCII)
+_HISTORY: Final = re.compile(r"([0-9A-F]{8})\.history", re.ASCII)
+_HISTORY_LINE: Final = re.compile(r"\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)", re.ASCII)
+_LOG: Final = 0x1_0000_0000  # bytes that one middle part of a name stands for
+
+History = Mapping[int, tuple[tuple[int, int], ...]]
+"""Of each timeline but the first: its ancestors, the oldest first, and the LSN where each ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Segments of one timeline; ``last`` is ``None`` for as far as there are any."""
+
+    timeline: int
+    first: int
+    last: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What is in a folder of archived WAL.
+
+    Attributes
+    ----------
+    sizes
+        Of each segment, by name, in bytes.
+    segment_bytes
+        What the size of each has to be.
+    history
+        Of the timelines.
+    """
+
+    folder: Path
+    sizes: Mapping[str, int]
+    segment_bytes: int
+    history: History
+
+    @classmethod
+    def read(cls, folder: Path, segment_bytes: int) -> "Archive":
+        """List a folder."""
+        sizes: dict[str, int] = {}
+        history: dict[int, tuple[tuple[int, int], ...]] = {}
+        for path in folder.iterdir():
+            if NAME.fullmatch(path.name):
+                sizes[path.name] = path.stat().st_size
+            elif (match := _HISTORY.fullmatch(path.name)) is not None:
+                history[int(match[1], 16)] = ancestors(path.read_text())
+        return cls(folder, sizes, segment_bytes, history)
+
+    @property
+    def newest_timeline(self) -> int:
+        """The highest number of a timeline that anything here is of."""
+        return max([1, *self.history, *(int(name[:8], 16) for name in self.sizes)])
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How far the segments of an archive reach without a gap.
+
+    Attributes
+    ----------
+    names
+        The segments that are there, in order.
+    fault
+        What the next one lacks although there are later ones, or ``None`` at the archive's end.
+    kind
+        ``wal_gap`` or ``wal_damaged`` for a fault, else empty.
+    """
+
+    names: tuple[str, ...]
+    fault: str | None = None
+    kind: str = ""
+
+
+def parsed_lsn(text: str) -> int:
+    """Return the number of a place in WAL that is written as ``0/3000028``."""
+    high, _, low = text.partition("/")
+    return (int(high, 16) << 32) + int(low, 16)
+
+
+def segment_name(timeline: int, number: int, segment_bytes: int) -> str:
+    """Return the name of the segment with that number, counted from the beginning of WAL."""
+    high, low = divmod(number, _LOG // segment_bytes)
+    return f"{timeline:08X}{high:08X}{low:08X}"
+
+
+def segment_number(name: str, segment_bytes: int) -> int:
+    """Return the number of a segment by its name; the timeline does not matter."""
+    return int(name[8:16], 16) * (_LOG // segment_bytes) + int(name[16:], 16)
+
+
+def ancestors(history: str) -> tuple[tuple[int, int], ...]:
+    """Return what a history file says: each ancestor and the LSN where it was left."""
+    found = (_HISTORY_LINE.match(line) for line in history.splitlines())
+    return tuple((int(match[1]), parsed_lsn(match[2])) for match in found if match is not None)
+
+
+def leads_to(history: History, timeline: int, lsn: int, target: int) -> bool:
+    """Tell whether a recovery from that place can end on timeline ``target``."""
+    if timeline == target:
+        return True
+    return any(ancestor == timeline and lsn <= end for ancestor, end in history.get(target, ()))
+
+
+def route(
+    history: History, timeline: int, lsn: int, target: int, segment_bytes: int
+) -> list[Piece]:
+    """Return the segments that lead from a place on ``timeline`` along to ``target``.
+
+    The segment in which a timeline was left is taken from its successor, as PostgreSQL does.
+    """
+    way = [step for step in history.get(target, ()) if step[0] >= timeline]
+    first = lsn // segment_bytes
+    pieces = []
+    for number, end in way:
+        last = end // segment_bytes - 1
+        if first <= last:
+            pieces.append(Piece(number, first, last))
+            first = last + 1
+    return [*pieces, Piece(target, first, None)]
+
+
+def coverage(archive: Archive, pieces: list[Piece]) -> Coverage:
+    """Return how far the segments of a route are there, each with its whole size."""
+    names: list[str] = []
+    for name in _wanted(archive, pieces):
+        size = archive.sizes.get(name)
+        if size is None:
+            return Coverage(tuple(names), f"segment {name} is missing", "wal_gap")
+        if size != archive.segment_bytes:
+            told = f"segment {name} has {size} bytes instead of {archive.segment_bytes}"
+            return Coverage(tuple(names), told, "wal_damaged")
+        names.append(name)
+    return Coverage(tuple(names))
+
+
+def _wanted(archive: Archive, pieces: list[Piece]) -> Iterator[str]:
+    """Yield the names of a route in order, up to the last one that is there."""
+    size = archive.segment_bytes
+    for piece in pieces:
+        there = (
+            segment_number(name, size)
+            for name in archive.sizes
+            if int(name[:8], 16) == piece.timeline
+        )
+        last = max(there, default=-1) if piece.last is None else piece.last
+        for number in range(piece.first, last + 1):
+            yield segment_name(piece.timeline, number, size)

@@ -1,0 +1,238 @@
+"""Have the server archive its WAL.
+
+https://www.postgresql.org/docs/current/continuous-archiving.html. ``ALTER SYSTEM`` writes the
+settings to ``postgresql.auto.conf``, which a restored data directory has too.
+"""
+
+import os
+import shlex
+import stat
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import Engine
+
+from db.cluster.processes import Rights, private_directory, wait_until
+from db.cluster.programs import Programs
+from db.cluster.unprivileged import give
+from db.commands import physical
+from db.errors import OperationError
+from db.recovery import server
+from db.recovery.policy import RecoveryPolicy
+from db.session import autocommitting
+
+ARCHIVE_TIMEOUT_SECONDS: Final = 60
+SUMMARIES_SINCE: Final = 170_000
+RELOAD_TIMEOUT: Final = 10.0
+_SETTINGS: Final = """
+SELECT name, setting, source, pending_restart FROM pg_settings WHERE name = ANY(%s)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a setup did.
+
+    Attributes
+    ----------
+    changed
+        The settings that were written, with their new values.
+    restart
+        Those which the server takes only when it starts again; empty when all are in force.
+    archived
+        Name of a segment that was archived as a proof, or ``None`` before the restart.
+    """
+
+    changed: dict[str, str]
+    restart: list[str]
+    archived: str | None
+
+
+def wanted(engine: Engine, policy: RecoveryPolicy, *, archive_timeout: int) -> dict[str, str]:
+    """Return the settings that the server lacks, with the values they shall have.
+
+    Parameters
+    ----------
+    archive_timeout
+        Seconds after which a segment is archived although it is not full: the most that is lost
+        with the server's disk.
+
+    Raises
+    ------
+    OperationError
+        ``archive_library_set`` or ``is_standby``.
+    """
+    facts = server.ask(engine)
+    if facts.in_recovery:
+        raise OperationError(
+            "is_standby", "the server is a standby", "set up its primary: check DATABASE_URL"
+        )
+    names = ["wal_level", "archive_mode", "archive_command", "archive_timeout", "archive_library"]
+    with autocommitting(engine) as connection:
+        found = _settings(connection, [*names, "summarize_wal"])
+    if found["archive_library"].value:
+        raise OperationError(
+            "archive_library_set",
+            f"the server archives by archive_library {found['archive_library'].value}, beside "
+            "which it takes no archive command",
+            "ALTER SYSTEM RESET archive_library, or keep it and do without this",
+        )
+    values = {"archive_command": command(policy)}
+    if found["wal_level"].value == "minimal":
+        values["wal_level"] = "replica"
+    if found["archive_mode"].value == "off":
+        values["archive_mode"] = "on"
+    if int(found["archive_timeout"].value) != archive_timeout:
+        values["archive_timeout"] = str(archive_timeout)
+    if facts.version >= SUMMARIES_SINCE:
+        values["summarize_wal"] = "on"
+    return {name: value for name, value in values.items() if found[name].value != value}
+
+
+def set_up(
+    engine: Engine, programs: Programs, policy: RecoveryPolicy, *, archive_timeout: int
+) -> Setup:
+    """Make the archive, have the server write to it, and prove it if no restart is needed.
+
+    Doing it again changes nothing and proves it again.
+
+    Raises
+    ------
+    OperationError
+        Those of :func:`wanted`; ``permission_denied``: the role may not change settings;
+        ``setting_overridden``: the server's command line or a later file says otherwise;
+        ``archive_failed`` or ``archive_elsewhere``: no segment arrives in the folder.
+    """
+    changes = wanted(engine, policy, archive_timeout=archive_timeout)
+    install(policy, _owner(engine, programs, policy))
+    with autocommitting(engine) as connection:
+        _alter(connection, changes)
+        names = ["wal_level", "archive_mode", *changes]
+        _wait_for_reload(connection, changes)
+        found = _settings(connection, names)
+    restart = sorted(name for name in found if found[name].awaits_restart)
+    for name, value in changes.items():
+        if name not in restart and found[name].value != value:
+            raise OperationError(
+                "setting_overridden",
+                f"{name} was set in postgresql.auto.conf, but the server takes it from elsewhere "
+                f"({found[name].source})",
+                f"set {name} = {value} there",
+            )
+    return Setup(changes, restart, None if restart else prove(engine, policy))
+
+
+def prove(engine: Engine, policy: RecoveryPolicy) -> str:
+    """Have a segment archived, look for it in the folder, and return its name."""
+    _, segment = server.archive_now(engine, "template-service pitr setup")
+    if not (policy.wal / segment).exists():
+        raise OperationError(
+            "archive_elsewhere",
+            f"the server archived {segment}, which is not in {policy.wal}",
+            "have that folder mounted under the same path where the server runs",
+        )
+    return segment
+
+
+def command(policy: RecoveryPolicy) -> str:
+    """Return the ``archive_command``; PostgreSQL replaces ``%p`` and ``%f``."""
+    script, folder = (
+        shlex.quote(str(path)).replace("%", "%%") for path in (_script(policy), policy.wal)
+    )
+    return f"sh {script} '%p' {folder}/'%f'"
+
+
+def install(policy: RecoveryPolicy, owner: Rights) -> None:
+    """Make the folders, and put the archive command beside them.
+
+    A folder that is there keeps its owner and permissions: an operator may have prepared it.
+    """
+    directory = policy.directory.absolute()
+    if not directory.exists():
+        # Others than its owner come through to the archive, and see nothing else.
+        private_directory(directory, 0o711 if owner.user is not None else 0o700)
+    private_directory(policy.base)
+    if not policy.wal.exists():
+        give(private_directory(policy.wal), owner)
+    script = files("db.recovery").joinpath("archive.sh").read_bytes()
+    draft = _script(policy).with_name(".archive.sh.new")
+    draft.write_bytes(script)
+    draft.chmod(0o644)  # the server's user reads it, and only its owner may change it
+    draft.replace(_script(policy))
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    value: str
+    source: str
+    awaits_restart: bool
+
+
+def _script(policy: RecoveryPolicy) -> Path:
+    return policy.directory.absolute() / "archive.sh"
+
+
+def _settings(connection: psycopg.Connection, names: list[str]) -> dict[str, _Setting]:
+    found = connection.execute(_SETTINGS, [names]).fetchall()
+    settings = {name: _Setting(*rest) for name, *rest in found}
+    # Without archiving, the server shows "(disabled)" for the command it was given.
+    if (shown := settings.get("archive_command")) is not None and shown.value == "(disabled)":
+        stored = connection.execute(
+            "SELECT setting FROM pg_file_settings WHERE name = 'archive_command'"
+            " ORDER BY seqno DESC LIMIT 1"
+        ).fetchone()
+        value = "" if stored is None else str(stored[0])
+        settings["archive_command"] = _Setting(value, shown.source, shown.awaits_restart)
+    return settings
+
+
+def _alter(connection: psycopg.Connection, changes: dict[str, str]) -> None:
+    try:
+        for name, value in changes.items():
+            statement = sql.SQL("ALTER SYSTEM SET {} = {}")
+            connection.execute(statement.format(sql.Identifier(name), sql.Literal(value)))
+        connection.execute("SELECT pg_reload_conf()")
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise OperationError(
+            "permission_denied",
+            f"this role may not change the server's settings: {error.diag.message_primary}",
+            "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to a superuser for this command",
+        ) from None
+
+
+def _wait_for_reload(connection: psycopg.Connection, changes: dict[str, str]) -> None:
+    def is_taken() -> bool:
+        found = _settings(connection, list(changes))
+        return all(
+            found[name].awaits_restart or found[name].value == value
+            for name, value in changes.items()
+        )
+
+    wait_until(is_taken, RELOAD_TIMEOUT)
+
+
+def _owner(engine: Engine, programs: Programs, policy: RecoveryPolicy) -> Rights:
+    """Return whose the archive shall be: the server's user's, if it runs on this machine."""
+    if os.geteuid() != 0:
+        return Rights()
+    if policy.wal.exists():
+        return _owner_of(policy.wal)
+    with autocommitting(engine) as connection:
+        row = connection.execute("SHOW data_directory").fetchone()
+    data = Path(str(row[0])) if row is not None else Path()
+    system = server.ask(engine).system
+    if (data / "PG_VERSION").exists():
+        told = physical.control_data(programs, data)
+        if told.get("Database system identifier") == system:
+            return _owner_of(data)
+    return Rights()
+
+
+def _owner_of(path: Path) -> Rights:
+    found = path.stat()
+    is_ours = found.st_uid == 0 or not stat.S_ISDIR(found.st_mode)
+    return Rights() if is_ours else Rights(found.st_uid, found.st_gid)

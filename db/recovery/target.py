@@ -1,0 +1,72 @@
+"""Where a recovery shall end, and what it is told for that.
+
+https://www.postgresql.org/docs/current/runtime-config-wal.html#RUNTIME-CONFIG-WAL-RECOVERY-TARGET
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+_SETTINGS: Final = (
+    "recovery_target",
+    "recovery_target_lsn",
+    "recovery_target_name",
+    "recovery_target_time",
+    "recovery_target_xid",
+)
+_XID_BITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One of a time, a named restore point, the moment before a transaction, or none: the latest.
+
+    Attributes
+    ----------
+    time
+        With a zone. Commits at this very microsecond are still taken.
+    restore_point
+        Name that ``pg_create_restore_point`` was given.
+    before_transaction
+        Number of a transaction whose end is no longer taken; those that ended before it are,
+        whatever their numbers.
+    """
+
+    time: datetime | None = None
+    restore_point: str | None = None
+    before_transaction: int | None = None
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings of the server that recovers.
+
+        The others are emptied first, in case the backup's own configuration has one: PostgreSQL
+        refuses two.
+        """
+        chosen: dict[str, str] = {}
+        if self.time is not None:
+            chosen["recovery_target_time"] = self.time.astimezone(UTC).isoformat(sep=" ")
+        elif self.restore_point is not None:
+            chosen["recovery_target_name"] = self.restore_point
+        elif self.before_transaction is not None:
+            chosen["recovery_target_xid"] = str(self.short_transaction)
+        return {
+            **{name: "" for name in _SETTINGS if name not in chosen},
+            **chosen,
+            "recovery_target_inclusive": "off" if self.before_transaction is not None else "on",
+            "recovery_target_action": "promote",
+        }
+
+    @property
+    def short_transaction(self) -> int:
+        """The transaction's number as WAL has it, without its epoch."""
+        return (self.before_transaction or 0) % (1 << _XID_BITS)
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        if self.time is not None:
+            return f"the time {self.time.astimezone(UTC).isoformat()}"
+        if self.restore_point is not None:
+            return f"restore point {self.restore_point}"
+        if self.before_transaction is not None:
+            return f"the moment before transaction {self.before_transaction}"
+        return "the latest"

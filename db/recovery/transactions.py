@@ -1,0 +1,86 @@
+"""What archived WAL says about transactions and restore points."""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Final
+
+from db.cluster.programs import Programs
+from db.commands.physical import WalRecord, wal_records
+from db.errors import OperationError
+from db.recovery.segments import Archive, parsed_lsn
+
+_END: Final = re.compile(
+    r"(COMMIT|ABORT)(?:_PREPARED (\d+):)? (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}) UTC", re.ASCII
+)
+_RESTORE_POINT: Final = "RESTORE_POINT "
+
+
+def records(
+    programs: Programs,
+    archive: Archive,
+    names: Sequence[str],
+    managers: Sequence[str],
+    transaction: int | None = None,
+) -> Iterator[WalRecord]:
+    """Yield the records of segments that follow one another, over timelines too."""
+    for _, group in groupby(names, key=lambda name: name[:8]):
+        part = list(group)
+        yield from wal_records(
+            programs,
+            archive.folder,
+            part[0],
+            part[-1],
+            managers=managers,
+            transaction=transaction,
+        )
+
+
+def last_end(
+    programs: Programs, archive: Archive, names: Sequence[str]
+) -> tuple[datetime | None, str | None]:
+    """Return when the last transaction in these segments ended, and what cannot be read of them.
+
+    Only as many are read as it takes, from the last one backwards.
+    """
+    fault = None
+    for name in reversed(names):
+        last = None
+        try:
+            for record in records(programs, archive, [name], ["Transaction"]):
+                if (found := ended(record)) is not None:
+                    last = found[1]
+        except OperationError as error:
+            fault = error.message
+        if last is not None:
+            return last, fault
+    return None, fault
+
+
+def has_restore_point(
+    programs: Programs, archive: Archive, names: Sequence[str], wanted: str, after: int
+) -> bool:
+    """Tell whether there is a restore point of that name in these segments, after a place."""
+    return any(
+        record.description == _RESTORE_POINT + wanted and parsed_lsn(record.lsn) >= after
+        for record in records(programs, archive, names, ["XLOG"])
+    )
+
+
+def has_end(
+    programs: Programs, archive: Archive, names: Sequence[str], transaction: int, after: int
+) -> bool:
+    """Tell whether a transaction committed or aborted in these segments, after a place."""
+    return any(
+        ended(record) is not None and parsed_lsn(record.lsn) >= after
+        for record in records(programs, archive, names, ["Transaction"], transaction)
+    )
+
+
+def ended(record: WalRecord) -> tuple[int, datetime, bool] | None:
+    """Return which transaction a record ends, when, and whether it commits."""
+    if record.manager != "Transaction" or (match := _END.match(record.description)) is None:
+        return None
+    number = int(match[2] or record.transaction)
+    return number, datetime.fromisoformat(match[3]).replace(tzinfo=UTC), match[1] == "COMMIT"

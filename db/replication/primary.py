@@ -1,0 +1,218 @@
+"""What a primary needs before a standby can follow it: settings, room and a role."""
+
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from db.cluster.programs import Programs
+from db.errors import OperationError
+from db.replication.servers import Address, is_standby
+
+# The copy streams WAL beside it, so it takes two.
+SENDERS_OF_A_COPY: Final = 2
+# A standby refuses queries when one of the first five is less than on its primary
+# (https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN).
+CARRIED: Final = (
+    "max_connections",
+    "max_worker_processes",
+    "max_wal_senders",
+    "max_prepared_transactions",
+    "max_locks_per_transaction",
+    "max_replication_slots",
+    "max_slot_wal_keep_size",
+    "shared_preload_libraries",
+)
+
+_FACTS: Final = """
+SELECT current_setting('server_version_num')::int AS version,
+       current_setting('wal_level') AS wal_level,
+       current_setting('max_wal_senders')::int AS max_wal_senders,
+       current_setting('max_replication_slots')::int AS max_replication_slots,
+       current_setting('max_slot_wal_keep_size') AS max_slot_wal_keep_size,
+       current_setting('wal_keep_size') AS wal_keep_size,
+       (SELECT count(*) FROM pg_stat_replication) AS senders,
+       (SELECT count(*) FROM pg_replication_slots) AS slots,
+       (SELECT sum(pg_database_size(oid))::bigint FROM pg_database WHERE datallowconn) AS bytes,
+       host(inet_client_addr()) AS client
+"""
+# A copy of the data directory has what stands in its own files, and nothing of what came from the
+# command line or from files elsewhere.
+_CARRIED: Final = """
+SELECT name, setting
+FROM pg_settings
+WHERE name = ANY(%s)
+    AND source IN ('command line', 'configuration file', 'environment variable')
+    AND NOT coalesce(starts_with(
+        sourcefile, (SELECT setting || '/' FROM pg_settings WHERE name = 'data_directory')
+    ), false)
+ORDER BY name
+"""
+_ROLE: Final = "SELECT rolsuper, rolcanlogin AND rolreplication FROM pg_roles WHERE rolname = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """What a standby must know of its primary.
+
+    Attributes
+    ----------
+    address
+        The server that was connected to, of all that the address of the database names.
+    client
+        Our own address as the primary sees it; empty over a Unix socket.
+    size
+        Of all databases, in bytes.
+    settings
+        Those that decide how long a standby may stay away, as PostgreSQL shows them.
+    carried
+        Settings that a copy of the data directory would lack.
+    """
+
+    address: Address
+    client: str
+    size: int
+    settings: dict[str, Any]
+    carried: dict[str, str]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What an operator should change soon."""
+        if self.settings["max_slot_wal_keep_size"] != "-1":
+            return []
+        return [
+            (
+                "max_slot_wal_keep_size is unlimited: while the standby is away the primary keeps "
+                "all WAL for it, until its disk is full. Set a limit: "
+                "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf();"
+            )
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How the standby logs in to its primary; ``made`` tells whether the role is new."""
+
+    user: str
+    password: str
+    made: bool
+
+
+def examine(connection: psycopg.Connection, programs: Programs) -> Primary:
+    """Return what there is to know of the primary, which has room for one standby more.
+
+    Raises
+    ------
+    OperationError
+        ``not_a_primary``, ``version_mismatch``, ``wal_level`` or ``no_room``.
+    """
+    info = connection.info
+    address = Address(info.host, info.port)
+    if is_standby(connection):
+        raise OperationError(
+            "not_a_primary",
+            f"the server at {address} is a standby itself",
+            "name the primary in DATABASE_URL",
+        )
+    with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+        facts = cursor.execute(_FACTS).fetchall()[0]
+    _check(facts, programs)
+    return Primary(
+        address=address,
+        client=facts["client"] or "",
+        size=facts["bytes"],
+        settings={
+            name: facts[name]
+            for name in (
+                "wal_level",
+                "max_wal_senders",
+                "max_replication_slots",
+                "max_slot_wal_keep_size",
+                "wal_keep_size",
+            )
+        },
+        carried=dict(connection.execute(_CARRIED, [list(CARRIED)]).fetchall()),
+    )
+
+
+def ensure_login(connection: psycopg.Connection, user: str, password: str | None) -> Login:
+    """Make the role of the standby, or give it a password.
+
+    The password is sent as a SCRAM verifier, so that it is in no log of the server
+    (https://www.postgresql.org/docs/current/libpq-misc.html#LIBPQ-PQENCRYPTPASSWORDCONN). The role
+    of other standbys is left as it is.
+
+    Parameters
+    ----------
+    password
+        ``None`` has one made.
+
+    Raises
+    ------
+    OperationError
+        ``role_unfit`` or ``password_needed``.
+    """
+    found = connection.execute(_ROLE, [user]).fetchone()
+    if found is not None and found[0]:
+        raise OperationError(
+            "role_unfit",
+            f"role {user!r} is a superuser, whose password no standby should know",
+            "choose another one with --user",
+        )
+    others = connection.execute(
+        "SELECT 1 FROM pg_replication_slots WHERE slot_type = 'physical'"
+    ).fetchone()
+    if found is not None and found[1] and others is not None:
+        if password is None:
+            raise OperationError(
+                "password_needed",
+                f"role {user!r} exists, and other standbys may use its password",
+                "give that password with --password-file, or choose another role with --user",
+            )
+        return Login(user, password, made=False)
+    password = password or secrets.token_urlsafe(32)
+    verifier = connection.pgconn.encrypt_password(
+        password.encode(), user.encode(), b"scram-sha-256"
+    ).decode()
+    verb = sql.SQL("CREATE" if found is None else "ALTER")
+    connection.execute(
+        sql.SQL("{} ROLE {} LOGIN REPLICATION PASSWORD {}").format(
+            verb, sql.Identifier(user), sql.Literal(verifier)
+        )
+    )
+    return Login(user, password, made=found is None)
+
+
+def drop_login(connection: psycopg.Connection, login: Login) -> None:
+    """Drop the role if :func:`ensure_login` made it."""
+    if login.made:
+        connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(login.user)))
+
+
+def _check(facts: dict[str, Any], programs: Programs) -> None:
+    server, ours = facts["version"] // 10_000, programs.major("postgres")
+    if server != ours:
+        raise OperationError(
+            "version_mismatch",
+            f"the primary is PostgreSQL {server}, and the programs here are PostgreSQL {ours}",
+            f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the programs of PostgreSQL {server}",
+        )
+    if facts["wal_level"] == "minimal":
+        raise OperationError(
+            "wal_level",
+            "the primary writes too little WAL for a standby: wal_level is minimal",
+            "ALTER SYSTEM SET wal_level = 'replica', and restart it",
+        )
+    for setting, used, wanted in (
+        ("max_wal_senders", facts["senders"], SENDERS_OF_A_COPY),
+        ("max_replication_slots", facts["slots"], 1),
+    ):
+        if used + wanted > facts[setting]:
+            raise OperationError(
+                "no_room",
+                f"the primary has no room for a standby more: {used} of {setting} = "
+                f"{facts[setting]} are in use, and {wanted} more are needed",
+                f"ALTER SYSTEM SET {setting} = {used + wanted + 8}, and restart it",
+            )

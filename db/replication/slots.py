@@ -1,0 +1,62 @@
+"""Replication slots: what a primary keeps for a standby that is away.
+
+https://www.postgresql.org/docs/current/warm-standby.html#STREAMING-REPLICATION-SLOTS
+"""
+
+from typing import Final
+
+import psycopg
+
+from db.errors import OperationError
+
+_SLOT: Final = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
+
+
+def reserve_slot(connection: psycopg.Connection, name: str) -> None:
+    """Make a physical slot, which from now on keeps the WAL that the standby has not had.
+
+    Raises
+    ------
+    OperationError
+        ``slot_exists``.
+    """
+    found = connection.execute(_SLOT, [name]).fetchone()
+    if found is not None:
+        state = "in use" if found[0] else "not in use"
+        raise OperationError(
+            "slot_exists",
+            f"the primary has a replication slot {name!r} already, which is {state}",
+            "choose another --name, or if that standby is gone for good: "
+            f"template-service replica drop {name}",
+        )
+    connection.execute("SELECT pg_create_physical_replication_slot(%s, true)", [name])
+
+
+def is_active(connection: psycopg.Connection, name: str) -> bool:
+    """Tell whether a standby, or a copy that is being made, uses the slot."""
+    found = connection.execute(_SLOT, [name]).fetchone()
+    return found is not None and bool(found[0])
+
+
+def drop_slot(connection: psycopg.Connection, name: str) -> None:
+    """Drop the slot of a standby that is gone for good, and with it the WAL kept for it.
+
+    Raises
+    ------
+    OperationError
+        ``slot_missing``, or ``slot_in_use``: its standby is connected.
+    """
+    found = connection.execute(_SLOT, [name]).fetchone()
+    if found is None:
+        raise OperationError(
+            "slot_missing",
+            f"the primary has no replication slot {name!r}",
+            "see those it has: template-service replica status",
+        )
+    if found[0]:
+        raise OperationError(
+            "slot_in_use",
+            f"the standby of replication slot {name!r} is connected",
+            "stop that standby first: template-service replica stop DIR",
+        )
+    connection.execute("SELECT pg_drop_replication_slot(%s)", [name])

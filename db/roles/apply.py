@@ -1,0 +1,182 @@
+"""Make or update the roles, in one transaction."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from db.roles.names import LOGINS, Kind, Names
+from db.roles.passwords import Secret, choose, kept
+from db.roles.server import Server, look
+from db.roles.statements import statements
+from db.session import connection_options
+
+CONNECT_TIMEOUT: Final = 10
+# Statements here wait for each other and for nobody else: a table in use is tried again later.
+LOCK_TIMEOUT: Final = "4s"
+HIDDEN: Final = "SCRAM-SHA-256$..."
+# A verifier does not let anyone in, but is nobody's business either.
+_UNSEEN: Final = {
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+    "log_min_duration_sample": "-1",
+    "log_min_error_statement": "panic",
+    "pg_stat_statements.track_utility": "off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One role that was made or updated.
+
+    Attributes
+    ----------
+    kind, name
+        What it is for, and its name.
+    made
+        Whether it is new.
+    password
+        ``kept`` means that the server has one and it was left alone.
+    file
+        Where the password is, if this run knows it.
+    """
+
+    kind: Kind
+    name: str
+    made: bool
+    password: Literal["generated", "set", "kept"]
+    file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What :func:`apply` did.
+
+    Attributes
+    ----------
+    database, user
+        Which database, and as whom.
+    roles
+        Those that log in.
+    open_databases
+        Others of the server that these roles may still connect to, as everyone may.
+    """
+
+    database: str
+    user: str
+    roles: tuple[Role, ...]
+    open_databases: tuple[str, ...]
+
+
+def apply(  # noqa: PLR0913 - by name only, and each is one option of the command
+    url: str,
+    names: Names,
+    *,
+    given: Mapping[Kind, Path],
+    output: Path | None,
+    rotate: bool = False,
+    close_others: bool = False,
+) -> Applied:
+    """Make the roles, or bring them to what they should be; running it again changes nothing.
+
+    Parameters
+    ----------
+    url
+        The database, as a superuser.
+    names
+        Of the roles.
+    given
+        Files with the passwords of some.
+    output
+        Folder for the files of generated ones; see :func:`db.roles.passwords.choose`.
+    rotate
+        Generate new passwords for those that have one.
+    close_others
+        Take the right to connect to the server's other databases from PUBLIC.
+
+    Raises
+    ------
+    OperationError
+        Nothing was changed: see :func:`db.roles.server.look` and
+        :func:`db.roles.passwords.choose`.
+    psycopg.Error
+        Nothing was changed.
+    """
+    with ExitStack() as files, connected(url, names) as (connection, server):
+        chosen: dict[Kind, Secret | None] = {
+            kind: choose(
+                name := names.of(kind),
+                has=server.roles.get(name, False),
+                given=given.get(kind),
+                output=output,
+                rotate=rotate,
+            )
+            for kind in LOGINS
+        }
+        secrets = [secret for secret in chosen.values() if secret is not None]
+        # Ends after the transaction, whose commit decides about the files.
+        files.enter_context(kept(secrets))
+        verifiers = {secret.role: secret.verifier(connection) for secret in secrets}
+        for statement in statements(names, server, verifiers, close_others=close_others):
+            connection.execute(statement)
+    return Applied(
+        database=server.database,
+        user=server.user,
+        roles=tuple(
+            Role(
+                kind=kind,
+                name=names.of(kind),
+                made=names.of(kind) not in server.roles,
+                password="kept" if secret is None else "generated" if secret.new else "set",
+                file=None if secret is None else secret.file,
+            )
+            for kind, secret in chosen.items()
+        ),
+        open_databases=() if close_others else server.open_databases,
+    )
+
+
+def preview(url: str, names: Names, *, rotate: bool = False, close_others: bool = False) -> str:
+    """Return the statements that :func:`apply` would run, with passwords hidden."""
+    with connected(url, names) as (connection, server):
+        verifiers = {
+            name: HIDDEN
+            for name in map(names.of, LOGINS)
+            if rotate or not server.roles.get(name, False)
+        }
+        planned = statements(names, server, verifiers, close_others=close_others)
+        lines = [f"{statement.as_string(connection)};" for statement in planned]
+    return "\n".join(["BEGIN;", *lines, "COMMIT;"])
+
+
+@contextmanager
+def connected(url: str, names: Names) -> Iterator[tuple[psycopg.Connection, Server]]:
+    """Yield a connection in a transaction, committed with the block, and what is there.
+
+    Runs at the same time wait for each other. What it runs is not logged.
+
+    Raises
+    ------
+    OperationError
+        See :func:`db.roles.server.look`.
+    """
+    with (
+        psycopg.connect(
+            make_conninfo(**connection_options(url)),
+            autocommit=True,
+            connect_timeout=CONNECT_TIMEOUT,
+            application_name="template-service operator",
+        ) as connection,
+        connection.transaction(),
+    ):
+        connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('template-service: roles', 0))"
+        )
+        server = look(connection, names)
+        for setting, value in {**_UNSEEN, "lock_timeout": LOCK_TIMEOUT}.items():
+            connection.execute("SELECT set_config(%s, %s, true)", [setting, value])
+        yield connection, server

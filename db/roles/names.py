@@ -1,0 +1,89 @@
+"""What the roles are called, and what each of them has beside its rights on tables."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from db.errors import OperationError
+
+Kind = Literal["owner", "app", "maintenance", "readonly"]
+KINDS: Final[tuple[Kind, ...]] = ("owner", "app", "maintenance", "readonly")
+LOGINS: Final[tuple[Kind, ...]] = ("app", "maintenance", "readonly")
+DEFAULT_PREFIX: Final = "template_service"
+# PostgreSQL cuts names after 63 bytes, and keeps those that begin with pg_ for itself.
+_PREFIX: Final = re.compile(r"\A(?!pg_)[a-z_][a-z0-9_]{0,49}\Z")
+
+ATTRIBUTES: Final[dict[Kind, str]] = {
+    "owner": "NOLOGIN NOREPLICATION",
+    "app": "LOGIN NOREPLICATION",
+    # pg_basebackup connects for replication: https://www.postgresql.org/docs/current/app-pgbasebackup.html
+    "maintenance": "LOGIN REPLICATION",
+    "readonly": "LOGIN NOREPLICATION",
+}
+SETTINGS: Final[dict[Kind, dict[str, str]]] = {
+    "owner": {},
+    # A worker sets shorter ones for itself; these end what another program left behind.
+    "app": {
+        "search_path": "public",
+        "statement_timeout": "60s",
+        "idle_in_transaction_session_timeout": "60s",
+    },
+    # Whatever the database's own settings are: a dump takes its time, and the lock that keeps a
+    # second run away is held by an idle transaction.
+    "maintenance": {
+        "search_path": "public",
+        "statement_timeout": "0",
+        "idle_in_transaction_session_timeout": "0",
+    },
+    "readonly": {
+        "search_path": "public",
+        "default_transaction_read_only": "on",
+        "statement_timeout": "5min",
+        "idle_in_transaction_session_timeout": "5min",
+    },
+}
+# https://www.postgresql.org/docs/current/predefined-roles.html: pg_dump reads everything, the
+# report looks at other sessions, db kill-idle ends some, a base backup begins with a checkpoint.
+PREDEFINED: Final = ("pg_read_all_data", "pg_monitor", "pg_signal_backend", "pg_checkpoint")
+# At first superusers alone may use these: the archive is proved with the first two, and the doctor
+# looks for weak logins in pg_hba.conf.
+GRANTS: Final = (
+    "EXECUTE ON FUNCTION pg_switch_wal(), pg_create_restore_point(text), pg_hba_file_rules()",
+    "SELECT ON pg_hba_file_rules",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of one set of roles; roles belong to the whole server, not to a database.
+
+    Raises
+    ------
+    OperationError
+        ``bad_prefix``.
+    """
+
+    prefix: str = DEFAULT_PREFIX
+
+    def __post_init__(self) -> None:
+        """Refuse what would need quoting in every other tool."""
+        if not _PREFIX.match(self.prefix):
+            raise OperationError(
+                "bad_prefix",
+                f"{self.prefix!r} cannot begin the names of roles",
+                "use at most 50 lower-case letters, digits and underscores, not beginning with "
+                "a digit or pg_",
+            )
+
+    def of(self, kind: Kind) -> str:
+        """Return the name of one role."""
+        return f"{self.prefix}_{kind}"
+
+    def all(self) -> dict[str, Kind]:
+        """Return what each name stands for."""
+        return {self.of(kind): kind for kind in KINDS}
+
+
+def mark(kind: Kind) -> str:
+    """Return the comment by which a role is known to be one of these."""
+    return f"template-service: {kind}"

@@ -1,0 +1,162 @@
+"""Passwords of roles: files that only their owner may read, and verifiers for the server.
+
+A password is never part of a statement: the server gets the SCRAM verifier, from which nobody can
+log in (https://www.postgresql.org/docs/current/auth-password.html).
+"""
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from db.errors import OperationError
+
+_BYTES = 24  # 192 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A password that a role gets.
+
+    Attributes
+    ----------
+    role
+        Whose.
+    file
+        Where it is, or will be.
+    password
+        The password.
+    new
+        Whether it was made just now, so that the file has to be written.
+    """
+
+    role: str
+    file: Path
+    password: str
+    new: bool
+
+    def verifier(self, connection: psycopg.Connection) -> str:
+        """Return what the server keeps instead of the password; made on this side."""
+        made = connection.pgconn.encrypt_password(
+            self.password.encode(), self.role.encode(), b"scram-sha-256"
+        )
+        return made.decode()
+
+
+def choose(
+    role: str, *, has: bool, given: Path | None, output: Path | None, rotate: bool
+) -> Secret | None:
+    """Return the password that a role gets, or ``None`` when it keeps the one it has.
+
+    Parameters
+    ----------
+    role
+        Its name, which is also that of its file in ``output``.
+    has
+        Whether it has a password.
+    given
+        A file with the password to set, whatever the others say.
+    output
+        Folder of password files. One that is there already is used, so that a server that was
+        made anew gets the passwords that the workers know.
+    rotate
+        Make a new password, although there is one.
+
+    Raises
+    ------
+    OperationError
+        ``password_file`` cannot be used, or ``no_output``: there is nowhere to write a new one.
+    """
+    if given is not None:
+        return Secret(role, given, read(given), new=False)
+    if has and not rotate:
+        return None
+    if output is None:
+        raise OperationError(
+            "no_output",
+            f"{role} needs a password, and there is no place to keep it",
+            "name a folder for password files with --output",
+        )
+    file = output / role
+    if file.exists() and not rotate:
+        return Secret(role, file, read(file), new=False)
+    return Secret(role, file, secrets.token_urlsafe(_BYTES), new=True)
+
+
+def read(file: Path) -> str:
+    """Return the password in a file, which may end with a line break.
+
+    Raises
+    ------
+    OperationError
+        ``password_file``: it cannot be read, or is not one line of text.
+    """
+    try:
+        password = file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise OperationError(
+            "password_file", f"the password file {file} cannot be read: {reason}", "mend that"
+        ) from None
+    if not password or not password.isprintable():
+        raise OperationError(
+            "password_file",
+            f"the password file {file} is not one line of printable characters",
+            "put the password alone into it",
+        )
+    return password
+
+
+@contextmanager
+def kept(chosen: Iterable[Secret]) -> Iterator[None]:
+    """Have new passwords on the disk before the server learns them; forget them if it does not.
+
+    A file that is there is replaced only when the block ended well. After a crash the password is
+    in the file or in its ``.new`` beside it.
+
+    Raises
+    ------
+    OperationError
+        ``password_file``: one cannot be written.
+    """
+    written: list[tuple[Path, Path]] = []
+    try:
+        for secret in chosen:
+            if secret.new:
+                replaces = secret.file.exists()
+                draft = secret.file.with_name(f"{secret.file.name}.new")
+                path = draft if replaces else secret.file
+                _write(path, secret.password)
+                written.append((path, secret.file))
+        yield
+    except BaseException:
+        for draft, _ in written:
+            draft.unlink(missing_ok=True)
+        raise
+    for draft, file in written:
+        draft.replace(file)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            path.unlink()
+            raise
+    except OSError as error:
+        raise OperationError(
+            "password_file",
+            f"the password file {path} cannot be written: {error.strerror}",
+            "choose another folder with --output",
+        ) from None

@@ -1,0 +1,153 @@
+"""The runs of maintenance: each due time is sent once, and each message is worked on once.
+
+What beat has sent stands in the database that the tasks look after, in one transaction with the
+sending, so that two beats cannot send the same run, and none is lost when one of them restarts.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Engine, text
+from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.sql import bindparam
+
+# Both wait for another beat that is sending the same run, because of the primary key.
+_CLAIM: Final = text("""
+INSERT INTO maintenance_runs (task, id, due_at, state)
+SELECT d.task, d.id, d.due_at, 'sent'
+FROM (SELECT CAST(:task AS text), CAST(:id AS text), CAST(:due_at AS timestamptz))
+    AS d (task, id, due_at)
+WHERE NOT EXISTS (
+    SELECT FROM maintenance_runs AS r WHERE r.task = d.task AND r.due_at >= d.due_at
+)
+ON CONFLICT DO NOTHING
+""")
+_PASS_OVER: Final = text("""
+INSERT INTO maintenance_runs (task, id, due_at, state)
+SELECT d.task, d.id, d.due_at, 'passed'
+FROM (SELECT CAST(:task AS text), CAST(:id AS text), CAST(:due_at AS timestamptz))
+    AS d (task, id, due_at)
+WHERE NOT EXISTS (
+    SELECT FROM maintenance_runs AS r WHERE r.task = d.task AND r.due_at IS NOT NULL
+)
+ON CONFLICT DO NOTHING
+""")
+_BEGIN: Final = text("""
+INSERT INTO maintenance_runs AS r (task, id, state, started_at)
+VALUES (:task, :id, 'running', clock_timestamp())
+ON CONFLICT (task, id) DO UPDATE
+SET state = 'running', started_at = clock_timestamp(), finished_at = NULL, error = NULL
+WHERE r.state <> 'done'
+""")
+_RESULT: Final = text("SELECT result FROM maintenance_runs WHERE task = :task AND id = :id")
+# A message that was delivered twice at once runs once; the copy that was skipped must not say that
+# the other one is done.
+_END: Final = text("""
+UPDATE maintenance_runs
+SET state = :state, finished_at = clock_timestamp(), result = :result, error = :error
+WHERE task = :task AND id = :id AND state <> 'done'
+""").bindparams(bindparam("result", type_=JSON(none_as_null=True)))
+_NEWEST: Final = text("""
+WITH newest AS (
+    SELECT DISTINCT ON (task)
+        task, id, due_at, state, created_at, started_at, finished_at, result, error
+    FROM maintenance_runs
+    ORDER BY task, created_at DESC
+)
+SELECT n.*, (
+    SELECT max(finished_at) FROM maintenance_runs WHERE task = n.task AND state = 'done'
+) AS done_at
+FROM newest AS n
+ORDER BY n.task
+""")
+_OF_TASK: Final = text("""
+SELECT task, id, due_at, state, created_at, started_at, finished_at, result, error
+FROM maintenance_runs
+WHERE task = :task
+ORDER BY created_at DESC
+LIMIT :limit
+""")
+
+
+class Run(NamedTuple):
+    """A run as it is stored; see :class:`db.models.MaintenanceRun`."""
+
+    task: str
+    id: str
+    due_at: datetime | None
+    state: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    result: dict[str, Any] | None
+    error: str | None
+
+
+class Newest(NamedTuple):
+    """The newest run of a task, and when a run of it was last done; None where none was."""
+
+    run: Run
+    done_at: datetime | None
+
+
+@contextmanager
+def claimed(engine: Engine, task: str, run_id: str, due_at: datetime) -> Iterator[bool]:
+    """Claim a due run of ``task``; yield whether it, or a later one, is nobody's yet.
+
+    The claim holds once the block has ended well. Where sending fails, somebody else may claim it;
+    where the commit fails after it, the run is sent again under the same id.
+    """
+    with engine.begin() as connection:
+        parameters = {"task": task, "id": run_id, "due_at": due_at}
+        yield connection.execute(_CLAIM, parameters).rowcount == 1
+
+
+def pass_over(engine: Engine, task: str, run_id: str, due_at: datetime) -> None:
+    """Begin the schedule of a task that was never on it, after a due time in the past."""
+    with engine.begin() as connection:
+        connection.execute(_PASS_OVER, {"task": task, "id": run_id, "due_at": due_at})
+
+
+def begin(engine: Engine, task: str, run_id: str) -> dict[str, Any] | None:
+    """Note that a run begins; return the result of an earlier one with that id that was done."""
+    with engine.begin() as connection:
+        parameters = {"task": task, "id": run_id}
+        if connection.execute(_BEGIN, parameters).rowcount:
+            return None
+        result: dict[str, Any] = connection.execute(_RESULT, parameters).scalar_one()
+        return result
+
+
+def end(engine: Engine, task: str, run_id: str, result: Mapping[str, Any]) -> None:
+    """Note what a run did; ``skipped`` in its result means nothing."""
+    state = "skipped" if result.get("skipped") else "done"
+    _end(engine, task, run_id, state=state, result=dict(result), error=None)
+
+
+def fail(engine: Engine, task: str, run_id: str, error: str) -> None:
+    """Note that a run failed, and the kind of its error."""
+    _end(engine, task, run_id, state="failed", result=None, error=error)
+
+
+def newest(engine: Engine) -> list[Newest]:
+    """Return the newest run of each task, by name."""
+    with engine.connect() as connection:
+        return [Newest(Run(*row[:-1]), row[-1]) for row in connection.execute(_NEWEST)]
+
+
+def of_task(engine: Engine, task: str, limit: int) -> list[Run]:
+    """Return the ``limit`` newest runs of a task, the newest first."""
+    with engine.connect() as connection:
+        return [Run(*row) for row in connection.execute(_OF_TASK, {"task": task, "limit": limit})]
+
+
+def _end(
+    engine: Engine,
+    task: str,
+    run_id: str,
+    **columns: Any,  # noqa: ANN401 - column values
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(_END, {"task": task, "id": run_id} | columns)

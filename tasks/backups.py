@@ -1,0 +1,70 @@
+"""``maintenance.backup``, ``verify_backup`` and ``base_backup``: what is kept for a bad day."""
+
+from datetime import UTC, datetime
+from functools import partial
+
+from db.backup.catalogue import Catalogue
+from db.backup.create import BackupRunningError, create, ready
+from db.backup.drill import drill, to_drill
+from db.backup.prune import prune
+from db.backup.store import open_store
+from tasks import runtime
+from tasks.base import upkeep
+from tasks.messages.backups import BackedUp, BaseBackedUp, VerifiedBackup
+from tasks.messages.maintenance import Maintain
+from tasks.runtime import Configuration
+from tasks.services import base_backups
+from tasks.services.drills import render_newest
+
+
+@upkeep("maintenance.backup", Maintain)
+def backup(message: Maintain, configuration: Configuration) -> BackedUp:
+    """Dump the database, prove the dump, and only then delete the dumps that have expired."""
+    client, policy = configuration.client, configuration.operations.backup
+    made = None
+    if message.dry_run:
+        ready(client, policy)
+    else:
+        try:
+            made = create(client, policy)
+        except BackupRunningError:
+            return BackedUp(skipped=True)
+    pruned = prune(policy, client.programs, now=datetime.now(UTC), dry_run=message.dry_run)
+    if made is None:
+        return BackedUp(dry_run=True, expired=tuple(pruned.deleted), kept=len(pruned.kept))
+    return BackedUp(
+        backup=made.name,
+        size=made.size,
+        tables=len(made.tables),
+        rows=sum(facts.rows for facts in made.tables.values()),
+        seconds=round((made.finished_at - made.started_at).total_seconds(), 3),
+        expired=tuple(pruned.deleted),
+        kept=len(pruned.kept),
+    )
+
+
+@upkeep("maintenance.verify_backup", Maintain)
+def verify_backup(message: Maintain, configuration: Configuration) -> VerifiedBackup:
+    """Restore the newest full backup into a server of its own, and compare all of it."""
+    policy = configuration.operations.backup
+    if message.dry_run:
+        entry = to_drill(Catalogue(open_store(policy.target, policy.scratch)), None)
+        return VerifiedBackup(dry_run=True, backup=entry.name, size=entry.size)
+    render = partial(render_newest, process=runtime.current())
+    done = drill(configuration.client.programs, policy, render=render)
+    return VerifiedBackup(
+        backup=done.name,
+        size=done.size,
+        revision=done.revision,
+        rows=done.rows,
+        roles=done.roles,
+        objects=done.objects,
+        rendered=tuple(done.rendered),
+        seconds=done.seconds,
+    )
+
+
+@upkeep("maintenance.base_backup", Maintain)
+def base_backup(message: Maintain, configuration: Configuration) -> BaseBackedUp:
+    """Take and verify a base backup for point-in-time recovery; then let old ones go."""
+    return base_backups.take(message, configuration)

@@ -1,0 +1,66 @@
+"""Results of ``maintenance.backup``, ``verify_backup`` and ``base_backup``."""
+
+from pydantic import Field
+
+from tasks.messages.base import Result
+
+
+class BackedUp(Result):
+    """Answer of ``maintenance.backup``.
+
+    ``backup`` is the name of the one that was made, null with ``dry_run`` and when it was
+    ``skipped`` because another was under way. ``size`` is bytes of its files, ``tables`` and
+    ``rows`` what it holds, ``seconds`` what it took. ``expired`` names the backups that retention
+    deleted, or with ``dry_run`` would delete now; ``kept`` counts those that stay.
+    """
+
+    dry_run: bool = False
+    skipped: bool = False
+    backup: str | None = None
+    size: int = 0
+    tables: int = 0
+    rows: int = 0
+    seconds: float = 0
+    expired: tuple[str, ...] = ()
+    kept: int = 0
+
+
+class VerifiedBackup(Result):
+    """Answer of ``maintenance.verify_backup``.
+
+    ``backup`` was restored into a server of its own, or with ``dry_run`` would be. ``rows`` are
+    those of each table, contents and numbers as they were when it was dumped; ``objects`` counts
+    columns, indexes, constraints and others that are as their migration makes them; ``rendered``
+    names the templates that were rendered from it. ``seconds`` is what it took.
+    """
+
+    dry_run: bool = False
+    backup: str
+    size: int
+    revision: str | None = None
+    rows: dict[str, int] = Field(default_factory=dict)
+    roles: int = 0
+    objects: int = 0
+    rendered: tuple[str, ...] = ()
+    seconds: float = 0
+
+
+class BaseBackedUp(Result):
+    """Answer of ``maintenance.base_backup``.
+
+    ``base_backup`` is the name of the one that was taken, null with ``dry_run`` and when it was
+    ``skipped``, of which ``reason`` says why: another was under way, or recovery to a point in time
+    was never set up. ``kind`` is ``full`` or ``incremental``, ``parent``
+    what it builds on. ``size`` is bytes, ``seconds`` what it took, ``expired`` the ones that were
+    removed then.
+    """
+
+    dry_run: bool = False
+    skipped: bool = False
+    reason: str | None = None
+    base_backup: str | None = None
+    kind: str = ""
+    parent: str | None = None
+    size: int = 0
+    seconds: float = 0
+    expired: tuple[str, ...] = ()

@@ -1,0 +1,71 @@
+"""The result of ``maintenance.report``."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from tasks.messages.base import Result
+
+
+class QueueFigures(Result):
+    """Messages of one queue on the broker.
+
+    ``ready`` wait for a worker; ``reserved`` are with one, that is being worked on, taken ahead or
+    kept for their time. ``reserved`` is null where the broker does not tell it: RabbitMQ tells its
+    own management only.
+    """
+
+    ready: int
+    reserved: int | None
+
+
+class ReplicaFigures(Result):
+    """How far a standby is behind: in WAL, and in time, null when nothing was written lately."""
+
+    lag_bytes: int | None
+    lag_seconds: float | None
+
+
+class Report(Result):
+    """Answer of ``maintenance.report``: the figures of one moment.
+
+    Ages and times are seconds, sizes bytes, ratios 0 to 1. What there is not, is null: an age when
+    nothing of the kind was ever made. What could not be had is null too, and named in ``unknown``.
+    """
+
+    at: datetime = Field(description="When the figures were taken, in UTC.")
+    connections: dict[str, int] = Field(
+        description="Sessions of clients in this database, by state."
+    )
+    max_connections: int = Field(description="What the server takes, in all databases.")
+    longest_query_seconds: float = Field(description="Age of the longest running statement.")
+    longest_transaction_seconds: float = Field(description="Age of the oldest open transaction.")
+    blocked_sessions: int = Field(description="Sessions that wait for a lock.")
+    cache_hit_ratio: float | None = Field(description="Blocks found in PostgreSQL's memory.")
+    dead_rows: int = Field(description="Rows that are gone and not cleared away yet.")
+    xid_age: int = Field(description="Transactions since the oldest row was frozen.")
+    database_bytes: int = Field(description="Disk space of the database.")
+    table_bytes: dict[str, int] | None = Field(
+        description="Disk space of each table and sequence, with indexes and TOAST."
+    )
+    standby: bool = Field(description="Whether the server is one.")
+    standby_lag_seconds: float | None = Field(
+        description="On a standby: since the last commit it applied, 0 when it has all."
+    )
+    replicas: dict[str, ReplicaFigures] = Field(description="Standbys of this server, by name.")
+    slot_retained_bytes: dict[str, int | None] = Field(
+        description="WAL kept for each replication slot; null for one that is lost."
+    )
+    archiving: bool = Field(description="Whether WAL is archived.")
+    archive_failures: int = Field(description="Failed tries since the statistics were reset.")
+    archived_age_seconds: float | None = Field(description="Since WAL was last archived.")
+    backup_age_seconds: float | None = Field(description="Age of the newest full dump.")
+    backup_verified_age_seconds: float | None = Field(
+        description="Since a restore last proved a full dump."
+    )
+    queues: dict[str, QueueFigures] | None = Field(
+        description="The backlog of each queue of the broker, dead letters too."
+    )
+    unknown: list[str] = Field(
+        description="What could not be had, and why: tables: locked, backups: target_unreadable."
+    )

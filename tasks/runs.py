@@ -1,0 +1,59 @@
+"""Runs of maintenance are noted where the schedule is kept, and each message is worked on once."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from db import runs
+from db.errors import OperationError
+from db.session import make_engine
+from tasks.messages.base import Message, Result
+from tasks.runtime import Configuration
+
+M = TypeVar("M", bound=Message)
+
+
+def recorded(
+    task: str,
+    run_id: str,
+    message: M,
+    configuration: Configuration,
+    do: Callable[[M, Configuration], Result],
+) -> dict[str, Any]:
+    """Do what a message of maintenance asks for, and note that it was done.
+
+    A message that is delivered again, or that two beats have sent, gets the result of the run that
+    was done. A dry run is not noted.
+
+    Parameters
+    ----------
+    task
+        Its name, such as ``maintenance.vacuum``.
+    run_id
+        The task id of the message: the same one for each copy of it.
+
+    Returns
+    -------
+    dict
+        The result, a JSON object.
+    """
+    if getattr(message, "dry_run", False):
+        return do(message, configuration).model_dump(mode="json")
+    engine = make_engine(configuration.maintenance)
+    try:
+        if (known := runs.begin(engine, task, run_id)) is not None:
+            return known
+        try:
+            result = do(message, configuration).model_dump(mode="json")
+        except Exception as error:
+            kind = error.kind if isinstance(error, OperationError) else type(error).__name__
+            # Where the database is away, that is what is to be told.
+            with suppress(SQLAlchemyError):
+                runs.fail(engine, task, run_id, kind)
+            raise
+        runs.end(engine, task, run_id, result)
+        return result
+    finally:
+        engine.dispose()

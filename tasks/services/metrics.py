@@ -1,0 +1,120 @@
+"""The report as a file for Prometheus: node_exporter's textfile collector reads it.
+
+https://github.com/prometheus/node_exporter#textfile-collector. What is unknown has no sample, so
+that an alarm on ``absent(...)`` fires; ``template_service_report_time_seconds`` tells when the file
+was last written.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from db.errors import OperationError
+from tasks.messages.report import Report
+
+PREFIX: Final = "template_service"
+_ONE_NUMBER: Final = {
+    "max_connections": "max_connections",
+    "longest_query_seconds": "longest_query_seconds",
+    "longest_transaction_seconds": "longest_transaction_seconds",
+    "blocked_sessions": "blocked_sessions",
+    "cache_hit_ratio": "cache_hit_ratio",
+    "dead_rows": "dead_rows",
+    "xid_age": "xid_age",
+    "database_bytes": "database_bytes",
+    "standby_lag_seconds": "standby_lag_seconds",
+    "archived_age_seconds": "wal_archived_age_seconds",
+    "backup_age_seconds": "backup_age_seconds",
+    "backup_verified_age_seconds": "backup_verified_age_seconds",
+}
+"""The name of each metric by the field of the report that it shows."""
+
+
+def write(report: Report, path: str) -> None:
+    """Write the report to ``path``, all of it or nothing.
+
+    Raises
+    ------
+    OperationError
+        ``metrics_unwritable``.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Metrics(report))
+    try:
+        write_to_textfile(path, registry)
+    except OSError as error:
+        raise OperationError(
+            "metrics_unwritable",
+            f"the file of metrics {path} cannot be written: {error.strerror}",
+            "check the folder in TEMPLATE_SERVICE_METRICS_FILE",
+        ) from None
+
+
+class _Metrics(Collector):
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def collect(self) -> Iterator[Metric]:
+        report = self._report
+        for field, name in _ONE_NUMBER.items():
+            words = str(type(report).model_fields[field].description)
+            gauge = GaugeMetricFamily(f"{PREFIX}_{name}", words)
+            if (value := getattr(report, field)) is not None:
+                gauge.add_metric([], value)
+            yield gauge
+        yield GaugeMetricFamily(
+            f"{PREFIX}_report_time_seconds",
+            "When these figures were taken, in seconds since 1970.",
+            value=report.at.timestamp(),
+        )
+        yield CounterMetricFamily(
+            f"{PREFIX}_wal_archive_failures",
+            "Failed tries to archive WAL since the statistics were reset.",
+            value=report.archive_failures,
+        )
+        yield _labelled("connections", "Sessions of clients by state.", "state", report.connections)
+        yield _labelled("table_bytes", "Disk space.", "table", report.table_bytes or {})
+        yield _labelled(
+            "slot_retained_bytes",
+            "WAL kept for each replication slot.",
+            "slot",
+            report.slot_retained_bytes,
+        )
+        yield _labelled(
+            "replica_lag_bytes",
+            "WAL that a standby has not applied.",
+            "replica",
+            {name: replica.lag_bytes for name, replica in report.replicas.items()},
+        )
+        yield _labelled(
+            "replica_lag_seconds",
+            "Time that a standby took to apply the last commit.",
+            "replica",
+            {name: replica.lag_seconds for name, replica in report.replicas.items()},
+        )
+        queues = report.queues or {}
+        yield _labelled(
+            "queue_ready",
+            "Messages that wait on a queue.",
+            "queue",
+            {name: queue.ready for name, queue in queues.items()},
+        )
+        yield _labelled(
+            "queue_reserved",
+            "Messages of a queue that workers hold.",
+            "queue",
+            {name: queue.reserved for name, queue in queues.items()},
+        )
+
+
+def _labelled(
+    name: str, words: str, label: str, values: Mapping[str, float | None]
+) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(f"{PREFIX}_{name}", words, labels=[label])
+    for key, value in values.items():
+        if value is not None:
+            gauge.add_metric([key], value)
+    return gauge

@@ -1,0 +1,82 @@
+"""The figures of ``maintenance.report``: of the database, the dumps and the broker."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from db.backup.catalogue import Catalogue
+from db.backup.policy import BackupPolicy
+from db.backup.store import open_store
+from db.errors import OperationError
+from db.monitoring import ages
+from db.monitoring.figures import Figures, figures
+from db.session import make_engine
+from tasks.messages.report import QueueFigures, ReplicaFigures, Report
+from tasks.runtime import Configuration
+
+
+def report(configuration: Configuration, queues: Mapping[str, QueueFigures] | None) -> Report:
+    """Return the figures of this moment.
+
+    Parameters
+    ----------
+    configuration
+        Which database, and where its dumps are.
+    queues
+        What the broker told, None when it did not answer.
+    """
+    engine = make_engine(configuration.maintenance)
+    try:
+        found = figures(engine)
+    finally:
+        engine.dispose()
+    now = datetime.now(UTC)
+    dumps = _dumps(configuration.operations.backup, now)
+    unknown = [] if found.tables is not None else ["tables: locked"]
+    unknown += [] if dumps.problem is None else [f"backups: {dumps.problem}"]
+    unknown += [] if queues is not None else ["queues: no answer"]
+    return Report(
+        at=now,
+        **_of_database(found),
+        backup_age_seconds=dumps.newest,
+        backup_verified_age_seconds=dumps.verified,
+        queues=None if queues is None else dict(queues),
+        unknown=unknown,
+    )
+
+
+class _Dumps(NamedTuple):
+    """Ages in seconds, or the kind of what keeps them unknown."""
+
+    newest: float | None = None
+    verified: float | None = None
+    problem: str | None = None
+
+
+def _dumps(policy: BackupPolicy, now: datetime) -> _Dumps:
+    try:
+        entries = Catalogue(open_store(policy.target, policy.scratch)).entries()
+    except OperationError as error:
+        return _Dumps(problem=error.kind)
+    return _Dumps(_seconds(ages.newest(entries), now), _seconds(ages.last_verified(entries), now))
+
+
+def _seconds(then: datetime | None, now: datetime) -> float | None:
+    return None if then is None else round((now - then).total_seconds(), 3)
+
+
+def _of_database(found: Figures) -> dict[str, object]:
+    return {
+        **found.figures,
+        "table_bytes": None
+        if found.tables is None
+        else {row["relation"]: row["total_bytes"] for row in found.tables},
+        "replicas": {
+            row["name"]: ReplicaFigures(lag_bytes=row["lag_bytes"], lag_seconds=row["lag_seconds"])
+            for row in found.replicas
+        },
+        "slot_retained_bytes": {row["name"]: row["retained_bytes"] for row in found.slots},
+        "archiving": found.archiver["mode"] != "off",
+        "archive_failures": found.archiver["failed_count"],
+        "archived_age_seconds": found.archiver["archived_age_seconds"],
+    }

@@ -1,0 +1,88 @@
+"""What the tasks of maintenance do, and the commands of the same names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+
+from db.maintenance import prune_records as records
+from db.maintenance import prune_versions as versions
+from db.maintenance import purge_templates as templates
+from db.maintenance import reindex as indexes
+from db.maintenance import tables
+from db.maintenance.batches import Deleted
+from db.session import make_engine
+from tasks import letters
+from tasks.messages.maintenance import DeletedRows, Maintain, MaintainedTables, PrunedRecords
+from tasks.runtime import Configuration
+
+
+def vacuum(message: Maintain, configuration: Configuration) -> MaintainedTables:
+    """Vacuum the tables and renew the planner's statistics."""
+    with _engine(configuration) as engine:
+        return _tables(message, tables.vacuum(engine, dry_run=message.dry_run))
+
+
+def analyze(message: Maintain, configuration: Configuration) -> MaintainedTables:
+    """Renew the planner's statistics."""
+    with _engine(configuration) as engine:
+        return _tables(message, tables.analyze(engine, dry_run=message.dry_run))
+
+
+def reindex(message: Maintain, configuration: Configuration) -> MaintainedTables:
+    """Build the indexes anew, one after the other."""
+    with _engine(configuration) as engine:
+        return _tables(message, indexes.reindex(engine, dry_run=message.dry_run))
+
+
+def purge_templates(message: Maintain, configuration: Configuration) -> DeletedRows:
+    """Delete for good the templates that were soft-deleted long ago."""
+    keep = configuration.housekeeping
+    with _engine(configuration) as engine:
+        done = templates.purge_templates(
+            engine, days=keep.purge_after_days, batch=keep.batch, dry_run=message.dry_run
+        )
+    return DeletedRows(dry_run=message.dry_run, **_numbers(done))
+
+
+def prune_versions(message: Maintain, configuration: Configuration) -> DeletedRows:
+    """Delete the oldest versions of each template, never the current one."""
+    keep = configuration.housekeeping
+    with _engine(configuration) as engine:
+        done = versions.prune_versions(
+            engine, keep=keep.keep_versions, batch=keep.batch, dry_run=message.dry_run
+        )
+    return DeletedRows(dry_run=message.dry_run, **_numbers(done))
+
+
+def prune_records(message: Maintain, configuration: Configuration) -> PrunedRecords:
+    """Delete old records of writes and of runs, and old dead letters."""
+    keep = configuration.housekeeping
+    days, dry_run = keep.keep_records_days, message.dry_run
+    with _engine(configuration) as engine:
+        done = records.prune_records(engine, days=days, batch=keep.batch, dry_run=dry_run)
+    gone = 0 if done.skipped else letters.prune(days, dry_run=dry_run)
+    return PrunedRecords(dry_run=dry_run, dead_letters=gone, **_numbers(done))
+
+
+@contextmanager
+def _engine(configuration: Configuration) -> Iterator[Engine]:
+    """Yield an engine of its own: no statement timeout, and nothing kept open between runs."""
+    engine = make_engine(configuration.maintenance)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _tables(message: Maintain, done: tables.Maintained) -> MaintainedTables:
+    return MaintainedTables(dry_run=message.dry_run, skipped=done.skipped, tables=done.seconds)
+
+
+def _numbers(done: Deleted) -> dict[str, int]:
+    return {
+        "skipped": done.skipped,
+        "deleted": done.rows,
+        "batches": done.batches,
+        "skipped_batches": done.skipped_batches,
+    }

@@ -1,0 +1,201 @@
+"""The archive command: whole, synced and never over another file, whatever happens meanwhile."""
+
+import os
+import random
+import shutil
+import signal
+import stat
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db.cluster.processes import wait_until
+
+SCRIPT = str(files("db.recovery").joinpath("archive.sh"))
+NAME = "000000010000000000000007"
+SIZE = 1 << 20
+SHELLS = [shell for shell in ("sh", "dash", "bash", "busybox") if shutil.which(shell)]
+
+
+class Archive:
+    """A folder of WAL, a folder to archive to, and the command between them."""
+
+    def __init__(self, directory: Path, shell: str) -> None:
+        self.shell = ["busybox", "sh"] if shell == "busybox" else [shell]
+        self.source = directory / "pg wal" / NAME
+        self.source.parent.mkdir()
+        self.source.write_bytes(random.Random(1).randbytes(SIZE))  # noqa: S311 - no secret
+        self.folder = directory / "the archive's"
+        self.folder.mkdir()
+        self.target = self.folder / NAME
+
+    @property
+    def command(self) -> list[str]:
+        """The call as PostgreSQL makes it."""
+        return [*self.shell, SCRIPT, str(self.source), str(self.target)]
+
+    def call(self, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 - subprocess.run's
+        """Archive the file."""
+        return subprocess.run(
+            options.pop("command", self.command),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            **options,
+        )
+
+    def is_archived(self) -> bool:
+        """Tell whether there is the whole file and nothing else."""
+        names = [path.name for path in self.folder.iterdir()]
+        return names == [NAME] and self.target.read_bytes() == self.source.read_bytes()
+
+    def kill_in_the_middle(self, number: int) -> None:
+        """Have the command wait for its source, and send it and its programs a signal."""
+        content = self.source.read_bytes()
+        self.source.unlink()
+        os.mkfifo(self.source)
+        with (
+            subprocess.Popen(
+                self.command, start_new_session=True, stderr=subprocess.DEVNULL
+            ) as child,
+            self.source.open("wb", buffering=0) as pipe,
+        ):
+            pipe.write(content[:1000])
+            assert wait_until(lambda: any(self.folder.iterdir()), 30)
+            os.killpg(child.pid, number)
+            child.wait(30)
+        self.source.unlink()
+        self.source.write_bytes(content)
+
+
+@pytest.fixture(params=SHELLS)
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
+    """Give folders with a space and a quote in their names, for each shell that is there."""
+    return Archive(tmp_path, request.param)
+
+
+def test_a_file_is_archived(archive: Archive) -> None:
+    """Nobody but its owner, and the group of the folder, can read it."""
+    done = archive.call()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert archive.is_archived()
+    assert stat.S_IMODE(archive.target.stat().st_mode) == 0o640
+
+
+def test_the_same_file_again_is_archived(archive: Archive) -> None:
+    """A server that crashed before it had noted the first time asks again."""
+    archive.call()
+    first = archive.target.stat()
+    assert archive.call().returncode == 0
+    assert archive.target.stat().st_ino == first.st_ino
+    assert archive.is_archived()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"x" * SIZE], ids=["an empty file", "a short one", "another one"]
+)
+def test_another_file_of_that_name_is_never_replaced(archive: Archive, content: bytes) -> None:
+    """Two servers, or a server after a recovery, may be told to archive to one folder."""
+    archive.target.write_bytes(content)
+    done = archive.call()
+    assert done.returncode == 1
+    assert "nothing is replaced" in done.stderr
+    assert archive.target.read_bytes() == content
+    assert len(list(archive.folder.iterdir())) == 1
+
+
+def test_a_kill_leaves_nothing_under_that_name(archive: Archive) -> None:
+    """What was left is replaced by the next call."""
+    archive.kill_in_the_middle(signal.SIGKILL)
+    assert not archive.target.exists()
+    assert len(list(archive.folder.iterdir())) == 1
+    assert archive.call().returncode == 0
+    assert archive.is_archived()
+
+
+def test_a_server_that_stops_leaves_nothing_at_all(archive: Archive) -> None:
+    """It ends its archiver with SIGTERM."""
+    archive.kill_in_the_middle(signal.SIGTERM)
+    assert list(archive.folder.iterdir()) == []
+    assert archive.call().returncode == 0
+    assert archive.is_archived()
+
+
+def test_a_full_disk_is_a_failure(archive: Archive) -> None:
+    """A file that could not be written to its end gets no name."""
+    limited = [*archive.shell, "-c", 'ulimit -f 512; exec "$@"', "sh", *archive.command]
+    done = archive.call(command=limited)
+    assert done.returncode == 1
+    assert f"{NAME} was not archived" in done.stderr
+    assert list(archive.folder.iterdir()) == []
+    assert archive.call().returncode == 0
+    assert archive.is_archived()
+
+
+def remove_the_folder(archive: Archive) -> None:
+    """Take the archive away, as an unmounted disk is."""
+    archive.folder.rmdir()
+
+
+def replace_the_folder(archive: Archive) -> None:
+    """Have a file in its place."""
+    archive.folder.rmdir()
+    archive.folder.touch()
+
+
+def remove_the_source(archive: Archive) -> None:
+    """Take the WAL file away."""
+    archive.source.unlink()
+
+
+@pytest.mark.parametrize("damage", [remove_the_folder, replace_the_folder, remove_the_source])
+def test_what_cannot_be_archived_is_a_failure_that_is_counted(
+    archive: Archive, damage: Callable[[Archive], None]
+) -> None:
+    """With a status of which PostgreSQL takes note, and a reason for its log."""
+    damage(archive)
+    done = archive.call()
+    assert done.returncode == 1
+    assert f"archive.sh: {NAME} was not archived: " in done.stderr
+    assert not archive.target.exists()
+
+
+def test_calls_at_the_same_time_make_one_whole_file(archive: Archive) -> None:
+    """One may lose its draft to another and fail; PostgreSQL asks again."""
+    with ThreadPoolExecutor(6) as pool:
+        statuses = {done.returncode for done in pool.map(lambda _: archive.call(), range(6))}
+    assert 0 in statuses
+    assert statuses <= {0, 1}
+    assert archive.call().returncode == 0
+    assert archive.is_archived()
+
+
+def test_a_dd_that_knows_no_holes_will_do(archive: Archive, tmp_path: Path) -> None:
+    """As that of busybox, in images with Alpine."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    plain = programs / "dd"
+    plain.write_text(
+        '#!/bin/sh\ncase "$*" in *sparse*) echo "dd: invalid conv" >&2; exit 1;; esac\n'
+        f'exec {shutil.which("dd")} "$@"\n'
+    )
+    plain.chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+    done = archive.call(env={"PATH": path})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert archive.is_archived()
+
+
+def test_the_unused_rest_of_a_segment_takes_no_room(archive: Archive) -> None:
+    """A server at rest archives a segment every minute, nearly all of it zeros."""
+    archive.source.write_bytes(b"x" * 65536 + bytes(SIZE - 65536))
+    assert archive.call().returncode == 0
+    assert archive.is_archived()
+    assert archive.target.stat().st_size == SIZE
+    assert archive.target.stat().st_blocks * 512 < SIZE // 2

@@ -1,0 +1,304 @@
+"""Dead letters: listed without what they hold, shown, replayed as they came, and discarded."""
+
+import base64
+import json
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from celery import Celery
+from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kombu import Connection
+
+from db.errors import OperationError
+from tests.support.envelopes import body_of, envelope
+from tests.support.tasks import Tasks
+from worker import dead_letters, letter_box
+from worker.cli.dead_letters import dead_letters as command
+from worker.local import LocalStack
+from worker.queues import DEAD_LETTERS
+from worker.settings import load
+
+RECIPIENT = "Ada Lovelace"
+
+
+@pytest.fixture(params=["redis", "memory"])
+def connection(request: pytest.FixtureRequest, servers: LocalStack) -> Iterator[Connection]:
+    """Give an empty queue: on the list of Redis, and on a broker that hands messages out."""
+    url = servers.valkey.url_of(3) if request.param == "redis" else "memory://"
+    with Connection(url) as connection:
+        with connection.channel() as channel:
+            DEAD_LETTERS(channel).declare()
+            DEAD_LETTERS(channel).purge()
+        yield connection
+
+
+def bury(connection: Connection, *, reason: str = "unknown_task: none", age: int = 0) -> str:
+    """Keep a message as a worker does, and return its letter's id."""
+    task_id, made = envelope("no.such.task", body_of({"name": RECIPIENT}))
+    message = SimpleNamespace(
+        body=base64.b64decode(made["body"]),
+        headers=made["headers"] | {"kwargsrepr": RECIPIENT},
+        properties=made["properties"],
+        content_type=made["content-type"],
+        content_encoding=made["content-encoding"],
+        delivery_info={"exchange": "", "routing_key": "render"},
+    )
+    with Celery(set_as_current=False) as app:
+        app.conf.update(broker_read_url=connection.as_uri(include_password=True))
+        app.conf.update(broker_write_url=connection.as_uri(include_password=True))
+        with pytest.MonkeyPatch.context() as patch:
+            if age:
+                kept = datetime.now(UTC) - timedelta(days=age)
+                patch.setattr(dead_letters, "datetime", SimpleNamespace(now=lambda _: kept))
+            dead_letters.keep(app, message, reason)
+    (letter,) = (
+        letter
+        for letter in dead_letters.letters(connection, 1000)
+        if letter.headers.get("id") == task_id
+    )
+    return letter.id
+
+
+def ids(connection: Connection) -> list[str]:
+    """Return the letters that are there."""
+    return [letter.id for letter in dead_letters.letters(connection, 10_000)]
+
+
+def taken(connection: Connection, queue: str) -> list[Any]:
+    """Take the messages of a queue."""
+    found: list[Any] = []
+    with connection.SimpleQueue(queue) as messages:
+        while True:
+            try:
+                message = messages.get(block=False)
+            except messages.Empty:
+                return found
+            message.ack()
+            found.append(message)
+
+
+def test_looking_changes_nothing(connection: Connection) -> None:
+    """Neither how many there are nor, where a list can be looked at, their order."""
+    buried = [bury(connection) for _ in range(5)]
+    assert ids(connection) == buried
+    assert dead_letters.letters(connection, 2)[1].id == buried[1]
+    found = dead_letters.find(connection, buried[3])
+    assert found is not None
+    assert json.loads(found.body)[1] == {"name": RECIPIENT}
+    assert dead_letters.find(connection, "nothing") is None
+    left = ids(connection)
+    assert sorted(left) == sorted(buried)
+    assert left == buried or connection.transport.driver_type != "redis"
+
+
+def test_replay_gives_the_message_as_it_came(connection: Connection) -> None:
+    """Body, headers, types and the ids that answers go to; the letter is gone afterwards."""
+    first, second = bury(connection), bury(connection)
+    letter = dead_letters.letters(connection, 2)[0]
+    assert dead_letters.replay(connection, {first}) == [first]
+    (message,) = taken(connection, "render")
+    assert message.body == letter.body
+    assert message.headers == letter.headers
+    assert (message.content_type, message.content_encoding) == ("application/json", "utf-8")
+    assert message.properties["correlation_id"] == letter.headers["id"]
+    assert ids(connection) == [second]
+    assert dead_letters.replay(connection, {first}) == []
+
+
+def test_a_replay_that_is_interrupted_loses_nothing(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message is on its queue before its letter goes."""
+    letter = bury(connection)
+    with monkeypatch.context() as patch:
+        for box in (letter_box._List, letter_box._Queue):
+            patch.setattr(box, "take_out", _cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            dead_letters.replay(connection, {letter})
+    assert len(taken(connection, "render")) == 1
+    assert ids(connection) == [letter]
+
+
+def test_a_letter_from_nowhere_needs_a_queue(connection: Connection) -> None:
+    """It may have come to a queue that this service does not have."""
+    with connection.Producer() as producer:
+        producer.publish("junk", routing_key=DEAD_LETTERS.name, content_type="text/plain")
+        producer.publish(
+            {"reason": "x", "delivery_info": {"routing_key": "elsewhere"}, "body": "eA=="},
+            routing_key=DEAD_LETTERS.name,
+        )
+    junk, other = ids(connection)
+    for letter in (junk, other):
+        with pytest.raises(OperationError, match="nobody knows") as caught:
+            dead_letters.replay(connection, {letter})
+        assert caught.value.kind == "no_queue"
+    assert ids(connection) == [junk, other]
+    assert dead_letters.replay(connection, {other}, "render") == [other]
+    assert taken(connection, "render")[0].body == b"x"
+    assert dead_letters.discard(connection, {junk}) == [junk]
+
+
+def test_old_letters_are_pruned(connection: Connection) -> None:
+    """Those without a time are for people to look at."""
+    old = [bury(connection, age=31) for _ in range(3)]
+    young = bury(connection, age=29)
+    with connection.Producer() as producer:
+        producer.publish({"reason": "of long ago"}, routing_key=DEAD_LETTERS.name)
+    assert dead_letters.prune(connection, 30, dry_run=True) == 3
+    assert set(ids(connection)) > {*old, young}
+    assert dead_letters.prune(connection, 30, dry_run=False) == 3
+    left = ids(connection)
+    assert (young in left, len(left)) == (True, 2)
+
+
+def test_two_at_once_count_each_letter_once(servers: LocalStack) -> None:
+    """And lose none that stays."""
+    url = servers.valkey.url_of(3)
+    with Connection(url) as connection:
+        connection.default_channel.client.delete(DEAD_LETTERS.name)
+        template = dead_letters.letters(connection, 1)
+        assert not template
+        old, young = bury(connection, age=40), bury(connection)
+        (raw_young, raw_old) = connection.default_channel.client.lrange(DEAD_LETTERS.name, 0, -1)
+        more = []
+        for _ in range(150):
+            for raw in (raw_young, raw_old):
+                wrapped = json.loads(raw)
+                wrapped["properties"]["delivery_tag"] = str(uuid.uuid4())
+                more.append(json.dumps(wrapped))
+        connection.default_channel.client.lpush(DEAD_LETTERS.name, *more)
+
+    def prune(_: int) -> int:
+        with Connection(url) as own:
+            return dead_letters.prune(own, 30, dry_run=False)
+
+    with ThreadPoolExecutor(2) as pool:
+        pruned = sum(pool.map(prune, range(2)))
+    with Connection(url) as connection:
+        pruned += dead_letters.prune(connection, 30, dry_run=False)
+        assert (pruned, ids(connection)) == (151, [young] * 151)
+        assert old != young
+        connection.default_channel.client.delete(DEAD_LETTERS.name)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.booleans(), max_size=12), st.integers(1, 5))
+def test_pruning_while_paging_misses_none(
+    servers: LocalStack, is_old: list[bool], page: int
+) -> None:
+    """However old and young ones lie, and wherever a page ends."""
+    now = datetime.now(UTC)
+    with Connection(servers.valkey.url_of(4)) as connection, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(letter_box, "PAGE", page)
+        connection.default_channel.client.delete(DEAD_LETTERS.name)
+        with connection.Producer() as producer:
+            for number, old in enumerate(is_old):
+                kept_at = now - timedelta(days=40 * old)
+                letter = {"reason": str(number), "kept_at": kept_at.isoformat()}
+                producer.publish(letter, routing_key=DEAD_LETTERS.name)
+        assert dead_letters.prune(connection, 30, dry_run=False) == sum(is_old)
+        left = [letter.reason for letter in dead_letters.letters(connection, 100)]
+        assert left == [str(number) for number, old in enumerate(is_old) if not old]
+
+
+def test_the_task_prunes_them_too(tasks: Tasks, servers: LocalStack) -> None:
+    """On the broker that its message came from; a dry run only counts."""
+    with Connection(servers.valkey.url) as connection:
+        connection.default_channel.client.delete(DEAD_LETTERS.name)
+        bury(connection, age=31)
+        young = bury(connection, age=29)
+        for dry_run, left in ((True, 2), (False, 1)):
+            answer = tasks.call("maintenance.prune_records", {"dry_run": dry_run})
+            assert (answer["dead_letters"], len(ids(connection))) == (1, left)
+        assert tasks.call("maintenance.prune_records")["dead_letters"] == 0
+        assert ids(connection) == [young]
+        connection.default_channel.client.delete(DEAD_LETTERS.name)
+
+
+class TestCommands:
+    """``template-service dead-letters``."""
+
+    @pytest.fixture
+    def letters(self, servers: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+        """Give the queue that the settings name, empty."""
+        for name, value in servers.addresses().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("CELERY_BROKER_URL", servers.valkey.url_of(3))
+        load.cache_clear()
+        with Connection(servers.valkey.url_of(3)) as connection:
+            connection.default_channel.client.delete(DEAD_LETTERS.name)
+            yield connection
+            connection.default_channel.client.delete(DEAD_LETTERS.name, "render")
+        load.cache_clear()
+
+    def run(self, *arguments: str, answer: str = "") -> Result:
+        """Run a command."""
+        return CliRunner().invoke(command, arguments, input=answer)
+
+    def test_a_list_shows_names_only(self, letters: Connection) -> None:
+        """Times, reasons and ids; nothing of what the producer sent."""
+        assert self.run("list").output == "no dead letters\n"
+        letter = bury(letters, age=2)
+        for arguments in (("list",), ("list", "--json"), ("show", letter)):
+            done = self.run(*arguments)
+            assert done.exit_code == 0, done.output
+            assert all(word in done.output for word in (letter, "no.such.task", "unknown_task"))
+            assert RECIPIENT not in done.output
+        whole = json.loads(self.run("show", letter, "--body").output)
+        assert RECIPIENT in whole["body"]
+        assert whole["headers"]["kwargsrepr"] == RECIPIENT
+
+    def test_replay(self, letters: Connection) -> None:
+        """Asks first, and says how many."""
+        chosen, other = bury(letters), bury(letters)
+        assert self.run("replay", chosen, answer="n\n").exit_code == 1
+        assert ids(letters) == [chosen, other]
+        done = self.run("replay", chosen, answer="y\n")
+        assert (done.exit_code, done.output.splitlines()[-1]) == (0, "Replayed 1 letters.")
+        assert ids(letters) == [other]
+        assert len(taken(letters, "render")) == 1
+
+    def test_discard(self, letters: Connection) -> None:
+        """By name, or all of them."""
+        chosen = [bury(letters) for _ in range(3)]
+        assert self.run("discard", chosen[1], "--yes").exit_code == 0
+        assert ids(letters) == [chosen[0], chosen[2]]
+        done = self.run("discard", "--all", "--yes")
+        assert done.output == "Deleted 2 letters.\n"
+        assert ids(letters) == []
+
+    @pytest.mark.parametrize("verb", ["show", "replay", "discard"])
+    def test_a_letter_that_is_not_there(self, letters: Connection, verb: str) -> None:
+        """Somebody else was quicker."""
+        assert ids(letters) == []
+        done = self.run(verb, "0123456789ab", *(["--yes"] if verb != "show" else []))
+        assert done.exit_code == 1
+        assert "there is no letter 0123456789ab" in done.output
+
+    @pytest.mark.usefixtures("letters")
+    @pytest.mark.parametrize("arguments", [(), ("--all", "0123456789ab")])
+    def test_which_letters_must_be_clear(self, arguments: tuple[str, ...]) -> None:
+        """No letter is not all letters."""
+        assert self.run("discard", *arguments).exit_code == 2
+
+    @pytest.mark.usefixtures("letters")
+    def test_a_broker_that_is_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A sentence, and no password."""
+        monkeypatch.setenv("CELERY_BROKER_URL", "redis://:sekret@127.0.0.1:1/0")
+        load.cache_clear()
+        done = self.run("list")
+        assert done.exit_code == 1
+        assert "the broker does not answer" in done.output
+        assert "sekret" not in done.output
+        assert "Traceback" not in done.output
+
+
+def _cut_off(*_: object) -> bool:
+    raise KeyboardInterrupt

@@ -1,0 +1,415 @@
+"""The restore drill: on demand, as a task, and what it leaves behind."""
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from http.client import HTTPConnection
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+from moto.server import ThreadedMotoServer
+from psycopg.conninfo import conninfo_to_dict
+
+from db import migrations
+from db.backup.catalogue import Catalogue, Entry
+from db.backup.create import create
+from db.backup.drill import Drilled, drill, last_verified
+from db.backup.drill_cluster import PREFIX, new_cluster
+from db.backup.drill_proof import Clusters
+from db.backup.policy import BackupPolicy
+from db.backup.store import open_store
+from db.cluster.private import PrivateCluster
+from db.cluster.programs import Programs
+from db.errors import OperationError
+from db.session import Database
+from tasks import runtime
+from tasks.runtime import Configuration, Operations, Runtime
+from tasks.services.drills import render_newest
+from tests.support.drills import shared_cluster
+from tests.support.producer import RefusedError
+from tests.support.shops import ROWS, TEMPLATES, Shop, copy_of, shop
+from tests.support.tasks import Tasks
+from worker.cli.backup import backup
+from worker.local import LocalStack
+
+RENDERED = {f"welcome-{number} 2" for number in range(1, TEMPLATES + 1)}
+
+
+@pytest.fixture(scope="module")
+def source(servers: LocalStack) -> Iterator[Shop]:
+    """Give the database that the backups of this module are made of; nobody changes it."""
+    with shop(servers) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clusters]:
+    """Give a server that drills share."""
+    with shared_cluster(tmp_path_factory.mktemp("cluster")) as (clusters, _):
+        yield clusters
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> BackupPolicy:
+    """Return a place for the backups of one test, and one for files under way."""
+    (tmp_path / "scratch").mkdir()
+    return BackupPolicy(target=str(tmp_path / "backups"), scratch=str(tmp_path / "scratch"))
+
+
+@pytest.fixture
+def process(source: Shop) -> Iterator[Runtime]:
+    """Give what renders."""
+    process = Runtime(Configuration(Database(url=source.url)))
+    yield process
+    process.close()
+
+
+def catalogue(policy: BackupPolicy) -> Catalogue:
+    """Return the catalogue of a place."""
+    return Catalogue(open_store(policy.target))
+
+
+def held(policy: BackupPolicy, clusters: Clusters, name: str | None = None) -> Drilled:
+    """Hold a drill that renders nothing."""
+    return drill(Programs.chosen(), policy, render=lambda _: [], name=name, clusters=clusters)
+
+
+def left(policy: BackupPolicy) -> list[str]:
+    """Return what is in the folder for files under way."""
+    return [path.name for path in Path(policy.scratch).iterdir()]
+
+
+def test_an_operator_holds_one(source: Shop, policy: BackupPolicy) -> None:
+    """On a new server of its own; the catalogue then says when, and nothing else is left."""
+    entry = create(source.client, policy)
+    assert last_verified(catalogue(policy)) is None
+    before = datetime.now(UTC)
+    environment = {
+        "DATABASE_URL": source.url,
+        "TEMPLATE_SERVICE_BACKUP_TARGET": policy.target,
+        "TEMPLATE_SERVICE_SCRATCH_DIRECTORY": policy.scratch,
+    }
+    result = CliRunner().invoke(backup, ["drill", "--json"], env=environment)
+    assert result.exit_code == 0, result.output
+    done = json.loads(result.stdout)
+    assert {name: done["rows"][name] for name in ROWS} == ROWS
+    assert set(done["rendered"]) == RENDERED
+    assert (done["name"], done["revision"]) == (entry.name, migrations.head())
+    assert done["objects"] > 60
+    assert done["is_amchecked"] is True
+    assert done["roles"] >= 1
+    noted = catalogue(policy).get(entry.name)
+    assert noted.problem is None
+    assert noted.verified_at is not None
+    assert before <= noted.verified_at <= datetime.now(UTC)
+    assert last_verified(catalogue(policy)) == noted.verified_at
+    assert noted.files == entry.files
+    assert left(policy) == []
+
+
+def test_beat_holds_one(
+    source: Shop,
+    tasks: Tasks,
+    policy: BackupPolicy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``maintenance.verify_backup``, of an encrypted plain dump; its answer is in numbers."""
+    pyrage = pytest.importorskip("pyrage")
+    identity = pyrage.x25519.Identity.generate()
+    (tmp_path / "identity").write_text(f"{identity}\n")
+    (tmp_path / "recipients").write_text(f"{identity.to_public()}\n")
+    own = replace(
+        policy,
+        recipients_file=str(tmp_path / "recipients"),
+        identity_file=str(tmp_path / "identity"),
+    )
+    entry = create(source.client, own, form="plain")
+    process = Runtime(Configuration(Database(url=source.url), operations=Operations(backup=own)))
+    monkeypatch.setattr(runtime, "current", lambda: process)
+    try:
+        planned = tasks.call("maintenance.verify_backup", {"dry_run": True})
+        assert (planned["dry_run"], planned["backup"]) == (True, entry.name)
+        assert catalogue(policy).get(entry.name).verified_at is None
+        done = tasks.call("maintenance.verify_backup")
+        assert (done["dry_run"], done["backup"]) == (False, entry.name)
+        assert {name: done["rows"][name] for name in ROWS} == ROWS
+        assert set(done["rendered"]) == RENDERED
+        assert done["size"] == entry.size
+        assert catalogue(policy).get(entry.name).verified_at is not None
+        file = Path(policy.target) / entry.dump.name
+        file.write_bytes(file.read_bytes()[:-1])
+        with pytest.raises(RefusedError) as refused:
+            tasks.call("maintenance.verify_backup")
+    finally:
+        process.close()
+    assert refused.value.code == "maintenance_failed"
+    assert [problem["type"] for problem in refused.value.details] == ["truncated"]
+    assert left(policy) == []
+
+
+def test_one_in_object_storage(
+    source: Shop, policy: BackupPolicy, clusters: Clusters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read and noted there."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "operator",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        with closing(HTTPConnection(host, port)) as connection:
+            connection.request("PUT", "/drills")
+            assert connection.getresponse().status == HTTPStatus.OK
+        own = replace(policy, target="s3://drills/daily")
+        entry = create(source.client, own)
+        assert held(own, clusters).name == entry.name
+        assert catalogue(own).get(entry.name).verified_at is not None
+        assert left(own) == []
+    finally:
+        server.stop()
+
+
+class TestBackups:
+    """What is drilled, and what it takes to pass."""
+
+    def test_one_of_an_older_release_is_brought_up_to_date(
+        self, servers: LocalStack, policy: BackupPolicy, clusters: Clusters, process: Runtime
+    ) -> None:
+        """It is compared as it was, and then migrated as a restore of it would be."""
+        with shop(servers, revision="0003") as old:
+            create(old.client, policy)
+
+        def render(connection: psycopg.Connection) -> list[str]:
+            found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+            assert found == [(migrations.head(),)]
+            return render_newest(connection, process)
+
+        done = drill(Programs.chosen(), policy, render=render, clusters=clusters)
+        assert (done.revision, set(done.rendered)) == ("0003", RENDERED)
+
+    def test_one_without_templates_says_that_none_was_rendered(
+        self, servers: LocalStack, policy: BackupPolicy, clusters: Clusters, process: Runtime
+    ) -> None:
+        """It is a good backup of a new service."""
+        with shop(servers, filled=False) as new:
+            create(new.client, policy)
+        done = drill(
+            Programs.chosen(),
+            policy,
+            render=lambda connection: render_newest(connection, process),
+            clusters=clusters,
+        )
+        assert done.rendered == []
+        assert catalogue(policy).entries()[0].verified_at is not None
+
+    def test_templates_whose_values_nobody_can_guess_are_no_problem(
+        self, source: Shop, policy: BackupPolicy, clusters: Clusters, process: Runtime
+    ) -> None:
+        """Only its author knows what a variable of any shape holds."""
+        with copy_of(source) as own:
+            own.run(
+                "UPDATE template_versions"
+                " SET body = '{{ order.lines[3].price | currency(''EUR'') }}',"
+                """ variables = '[{"name": "order", "type": "any"}]'"""
+                " FROM templates AS t WHERE t.id = template_versions.template_id"
+                " AND t.template_id = 'welcome-2'"
+            )
+            create(own.client, policy)
+        done = drill(
+            Programs.chosen(),
+            policy,
+            render=lambda connection: render_newest(connection, process),
+            clusters=clusters,
+        )
+        assert set(done.rendered) == RENDERED - {"welcome-2 2"}
+
+    def test_an_operator_s_own_index_is_no_problem(
+        self, source: Shop, policy: BackupPolicy, clusters: Clusters
+    ) -> None:
+        """Nor are extensions that are on the server, and an unused table."""
+        with copy_of(source) as own:
+            own.run("CREATE INDEX my_own ON templates (name); CREATE TABLE notes (note text)")
+            own.run("CREATE EXTENSION pg_stat_statements")
+            entry = create(own.client, policy)
+        assert "notes" in held(policy, clusters).rows
+        assert "pg_stat_statements" not in entry.tables
+
+    def test_the_newest_full_one_is_taken(
+        self, source: Shop, policy: BackupPolicy, clusters: Clusters
+    ) -> None:
+        """Or the one that is named, if it is a full one."""
+        old = create(source.client, policy)
+        new = create(source.client, policy)
+        part = create(source.client, policy, contents="schema")
+        assert held(policy, clusters).name == new.name
+        assert held(policy, clusters, old.name).name == old.name
+        with pytest.raises(OperationError) as refused:
+            held(policy, clusters, part.name)
+        assert refused.value.kind == "not_full"
+        assert catalogue(policy).get(part.name).problem is None
+
+    def test_a_good_one_is_no_longer_a_problem(
+        self, source: Shop, policy: BackupPolicy, clusters: Clusters
+    ) -> None:
+        """What an earlier drill found is gone when the file is back."""
+        entry = create(source.client, policy)
+        file = Path(policy.target) / entry.dump.name
+        content = file.read_bytes()
+        file.unlink()
+        with pytest.raises(OperationError):
+            held(policy, clusters)
+        assert str(catalogue(policy).get(entry.name).problem).startswith("missing_file: ")
+        file.write_bytes(content)
+        held(policy, clusters)
+        assert catalogue(policy).get(entry.name).problem is None
+
+    def test_two_at_once_do_not_disturb_each_other(
+        self, source: Shop, policy: BackupPolicy, clusters: Clusters
+    ) -> None:
+        """Two workers, or a worker and an operator."""
+        create(source.client, policy)
+        meeting = threading.Barrier(2, timeout=60)
+        found: list[object] = []
+
+        def render(_: psycopg.Connection) -> list[str]:
+            meeting.wait()
+            return []
+
+        def hold() -> None:
+            try:
+                done = drill(Programs.chosen(), policy, render=render, clusters=clusters)
+                found.append(done.rows["templates"])
+            except OperationError as error:
+                found.append(error)
+
+        threads = [threading.Thread(target=hold) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [ROWS["templates"]] * 2
+        assert left(policy) == []
+
+
+class TestLeftovers:
+    """Scratch folders go, whatever happens."""
+
+    def test_an_interrupted_drill_leaves_nothing(self, source: Shop, policy: BackupPolicy) -> None:
+        """Neither files, nor a server, nor a word in the catalogue."""
+        entry = create(source.client, policy)
+        sockets: list[Path] = []
+
+        @contextmanager
+        def clusters(programs: Programs, folder: Path) -> Iterator[PrivateCluster]:
+            with new_cluster(programs, folder) as cluster:
+                host = str(conninfo_to_dict(cluster.url())["host"])
+                sockets.extend(Path(host).glob(".s.PGSQL*"))
+                yield cluster
+
+        def interrupt(_: psycopg.Connection) -> list[str]:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            drill(Programs.chosen(), policy, render=interrupt, clusters=clusters)
+        assert left(policy) == []
+        assert catalogue(policy).get(entry.name) == entry
+        assert sockets
+        assert not any(socket.exists() for socket in sockets)
+
+    def test_what_a_killed_one_left_goes_with_the_next(
+        self, source: Shop, policy: BackupPolicy, clusters: Clusters
+    ) -> None:
+        """But not what one still uses, nor a folder that was just made."""
+        create(source.client, policy)
+        names = ("killed", "used", "young")
+        folders = {name: Path(policy.scratch) / f"{PREFIX}{name}" for name in names}
+        hour_ago = datetime.now(UTC) - timedelta(hours=1)
+        for name, folder in folders.items():
+            folder.mkdir()
+            (folder / "data").write_text("x")
+            if name != "young":
+                os.utime(folder, (hour_ago.timestamp(), hour_ago.timestamp()))
+        descriptor = os.open(folders["used"], os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            held(policy, clusters)
+        finally:
+            os.close(descriptor)
+        assert sorted(left(policy)) == sorted(folders[name].name for name in ("used", "young"))
+
+
+class TestNotItsFault:
+    """What keeps a drill from being held says nothing of the backup."""
+
+    @pytest.mark.parametrize("kind", ["server_failed", "disk_full", "initdb_failed"])
+    def test_a_server_that_does_not_start(
+        self, source: Shop, policy: BackupPolicy, kind: str
+    ) -> None:
+        """It stays verified, and retention goes on."""
+        entry = create(source.client, policy)
+        verified = entry.model_copy(update={"verified_at": datetime.now(UTC)})
+        catalogue(policy).update(verified)
+
+        def broken(_: Programs, __: Path) -> PrivateCluster:
+            raise OperationError(kind, "it does not work", "mend it")
+
+        with pytest.raises(OperationError) as refused:
+            held(policy, broken)
+        assert refused.value.kind == kind
+        assert catalogue(policy).get(entry.name) == verified
+        assert left(policy) == []
+
+    @pytest.mark.parametrize(
+        ("changes", "kind"),
+        [({"client_version": "99.1"}, "client_too_old"), ({"revision": "9999"}, "newer_schema")],
+    )
+    def test_a_backup_of_a_newer_release(
+        self,
+        source: Shop,
+        policy: BackupPolicy,
+        clusters: Clusters,
+        changes: dict[str, str],
+        kind: str,
+    ) -> None:
+        """During a deploy an old worker may meet one."""
+        newer = create(source.client, policy).model_copy(update=changes)
+        catalogue(policy).update(newer)
+        with pytest.raises(OperationError) as refused:
+            held(policy, clusters)
+        assert refused.value.kind == kind
+        assert catalogue(policy).get(newer.name) == newer
+
+    def test_there_is_none(self, policy: BackupPolicy, clusters: Clusters) -> None:
+        """The error says how one is made."""
+        with pytest.raises(OperationError) as refused:
+            held(policy, clusters)
+        assert refused.value.kind == "backup_not_found"
+        assert "backup create" in refused.value.remedy
+
+    def test_one_that_is_deleted_meanwhile_stays_deleted(
+        self, source: Shop, policy: BackupPolicy, clusters: Clusters
+    ) -> None:
+        """Its entry is not written anew."""
+        entry: Entry = create(source.client, policy)
+
+        def delete(_: psycopg.Connection) -> list[str]:
+            catalogue(policy).remove(entry)
+            return []
+
+        drill(Programs.chosen(), policy, render=delete, clusters=clusters)
+        assert list(Path(policy.target).iterdir()) == []

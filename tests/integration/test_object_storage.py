@@ -1,0 +1,200 @@
+"""Backups in object storage, over HTTP to an S3 server."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3  # type: ignore[import-untyped]
+import pytest
+from moto.server import ThreadedMotoServer
+
+from db.backup.check import check
+from db.backup.object_store import ObjectStore
+from db.backup.prune import prune
+from db.backup.store import open_store
+from db.errors import OperationError
+from tests.factories import templates
+from tests.support.dumps import Backups, backups, facts, wrapped
+from tests.support.producer import RefusedError
+from tests.support.tasks import Tasks
+from worker.local import LocalStack
+
+NOW = datetime.now(UTC)
+BUCKET = "shop-backups"
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[None]:
+    """Start the server, and have the environment lead every S3 client to it."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "operator",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "eu-central-1",
+            "AWS_DEFAULT_REGION": "eu-central-1",
+        }.items():
+            patch.setenv(name, value)
+        boto3.client("s3").create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        yield
+    server.stop()
+
+
+@pytest.fixture
+def stored(
+    servers: LocalStack, tasks: Tasks, bucket: None, request: pytest.FixtureRequest, tmp_path: Path
+) -> Backups:
+    """Give a prefix of the test's own, and a scratch folder that can be looked at."""
+    templates.published(tasks)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    prefix = f"s3://{BUCKET}/{request.node.name}/daily"
+    return backups(servers, tmp_path).using(target=prefix, scratch=str(scratch))
+
+
+def objects() -> list[str]:
+    """Return the keys of all objects, as another client sees them."""
+    listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET)
+    return [item["Key"] for item in listed.get("Contents", [])]
+
+
+def test_a_backup_goes_there_and_comes_back(servers: LocalStack, stored: Backups) -> None:
+    """Its three objects, and no file stays on this machine."""
+    entry = stored.make()
+    prefix = stored.policy.target.removeprefix(f"s3://{BUCKET}/")
+    names = [file.name for file in entry.files] + [f"{entry.name}.json"]
+    assert {key for key in objects() if key.startswith(prefix)} == {
+        f"{prefix}/{name}" for name in names
+    }
+    assert not [path for path in Path(stored.policy.scratch).rglob("*") if path.is_file()]
+    assert entry.tables == facts(servers.postgres.url)
+    assert check(stored.catalogue.store, entry, stored.policy, stored.client.programs).opened
+    assert stored.catalogue.entries() == [entry]
+    assert stored.plain(entry).startswith(b"PGDMP")
+
+
+def test_a_large_file_goes_in_parts_and_comes_in_pieces(stored: Backups, tmp_path: Path) -> None:
+    """Neither way is it held as a whole."""
+    store = stored.catalogue.store
+    content = bytes(range(256)) * 4096 * 20
+    path = store.workspace() / "large.partial"
+    path.write_bytes(content)
+    store.put(path, "large")
+    assert not path.exists()
+    with store.open("large") as file:
+        first = file.read(1000)
+        rest = b"".join(iter(lambda: file.read(1 << 20), b""))
+    assert first + rest == content
+    assert store.names() == {"large": len(content)}
+
+
+def test_the_commands_and_the_task(tasks: Tasks, stored: Backups) -> None:
+    """They see no difference."""
+    old = stored.make(now=NOW - timedelta(days=9))
+    with stored.as_settings():
+        answer = tasks.call("maintenance.backup")
+    assert answer["expired"] == [old.name]
+    listed = json.loads(stored.command("list", "--json").output)
+    assert [entry["name"] for entry in listed["backups"]] == [answer["backup"]]
+    assert stored.command("verify").exit_code == 0
+    assert stored.command("cat", answer["backup"]).stdout_bytes.startswith(b"PGDMP")
+
+
+def test_damage_is_found_and_stops_retention(stored: Backups) -> None:
+    """As in a folder."""
+    old = stored.make(now=NOW - timedelta(days=9))
+    entry = stored.make()
+    content = bytearray(stored.catalogue.store.open(entry.dump.name).read())
+    content[len(content) // 2] ^= 1
+    stored.catalogue.store.write(entry.dump.name, bytes(content))
+    with pytest.raises(OperationError) as caught:
+        prune(stored.policy, stored.client.programs, now=NOW)
+    assert caught.value.kind == "checksum_mismatch"
+    stored.catalogue.store.delete(entry.dump.name)
+    with pytest.raises(OperationError) as caught:
+        prune(stored.policy, stored.client.programs, now=NOW)
+    assert caught.value.kind == "missing_file"
+    assert [problem.kind for problem in stored.catalogue.problems()] == ["missing_file"]
+    assert stored.catalogue.get(old.name) == old
+
+
+def test_a_dump_that_fails_leaves_nothing(stored: Backups, tmp_path: Path) -> None:
+    """Neither there nor here."""
+    kept = stored.make()
+    programs = wrapped(tmp_path / "bin", pg_dumpall="exit 1")
+    before = objects()
+    with pytest.raises(OperationError):
+        dataclasses.replace(
+            stored, client=dataclasses.replace(stored.client, programs=programs)
+        ).make()
+    assert objects() == before
+    assert stored.catalogue.entries() == [kept]
+    assert not [path for path in Path(stored.policy.scratch).rglob("*") if path.is_file()]
+
+
+def test_a_bucket_that_is_not_there(tasks: Tasks, stored: Backups) -> None:
+    """The server's words are told, and what to check."""
+    broken = stored.using(target="s3://nobody-has-this/daily")
+    with pytest.raises(OperationError, match="NoSuchBucket") as caught:
+        broken.make()
+    assert caught.value.kind in {"target_unreadable", "target_unwritable"}
+    assert "AWS_" in caught.value.remedy or "BACKUP_TARGET" in caught.value.remedy
+    done = broken.command("create")
+    assert (done.exit_code, "NoSuchBucket" in done.output) == (1, True)
+    with broken.as_settings(), pytest.raises(RefusedError) as refused:
+        tasks.call("maintenance.backup")
+    assert refused.value.code == "maintenance_failed"
+    with pytest.raises(OperationError, match="NoSuchBucket") as caught:
+        broken.catalogue.store.write("x", b"x")
+    assert caught.value.kind == "target_unwritable"
+
+
+def test_a_server_that_is_not_there(stored: Backups, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told within seconds, in one sentence."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(OperationError) as caught:
+        stored.catalogue.entries()
+    assert caught.value.kind == "target_unreadable"
+    assert "\n" not in caught.value.message
+
+
+def test_plain_http_must_be_asked_for(stored: Backups, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dumps and keys would travel for everyone to read."""
+    monkeypatch.delenv("AWS_ALLOW_HTTP")
+    with pytest.raises(OperationError):
+        stored.catalogue.entries()
+
+
+def test_a_scratch_folder_that_is_not_there(stored: Backups, tmp_path: Path) -> None:
+    """Its setting is named."""
+    broken = stored.using(scratch=str(tmp_path / "nowhere"))
+    with pytest.raises(OperationError, match="SCRATCH_DIRECTORY") as caught:
+        broken.make()
+    assert caught.value.kind == "scratch_unwritable"
+
+
+def test_the_workspace_goes_with_its_store(stored: Backups) -> None:
+    """A worker makes one a day, for years."""
+    store = open_store(stored.policy.target, stored.policy.scratch)
+    assert isinstance(store, ObjectStore)
+    assert store.workspace().is_dir()
+    del store
+    assert list(Path(stored.policy.scratch).iterdir()) == []
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what to install."""
+    monkeypatch.setitem(sys.modules, "obstore", None)
+    monkeypatch.delitem(sys.modules, "db.backup.object_store")
+    with pytest.raises(OperationError, match=r"template-service\[object-storage\]") as caught:
+        open_store("s3://bucket/prefix")
+    assert caught.value.kind == "extra_missing"

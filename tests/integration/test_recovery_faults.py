@@ -1,0 +1,329 @@
+"""What goes wrong with point-in-time recovery: each is named, ends with 1, and leaves nothing."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import Result
+
+from db.cluster.processes import wait_until
+from db.recovery.policy import RecoveryPolicy
+from tests.support.recovery import History, Server, flipped, lived, replaced
+
+Damage = Callable[[History, RecoveryPolicy], None]
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
+    """Give a server on which something has happened."""
+    with lived(tmp_path_factory.mktemp("faults")) as history:
+        yield history
+
+
+def files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return what is in a folder, by name: which file, and when it was changed."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_ino, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+    }
+
+
+def refused(history: History, policy: RecoveryPolicy, into: Path, *arguments: str) -> Result:
+    """Restore, which must fail and change nothing."""
+    before, beside = files(policy.directory), sorted(into.parent.iterdir())
+    done = history.server.call("restore", *arguments, "--into", str(into), policy=policy)
+    assert done.exit_code == 1, done.output
+    assert done.stdout == ""
+    assert "Error: " in done.stderr
+    assert sorted(into.parent.iterdir()) == beside
+    assert files(policy.directory) == before
+    return done
+
+
+def segments(policy: RecoveryPolicy) -> list[Path]:
+    """Return the archived segments in order."""
+    return sorted(path for path in policy.wal.iterdir() if len(path.name) == 24)
+
+
+def behind(history: History, policy: RecoveryPolicy, name: str) -> Path:
+    """Return the first segment that is behind a base backup."""
+    label = (policy.base / name / "backup.json").read_text()
+    stop = label.split('"stop_lsn": "')[1].split('"')[0]
+    number = int(stop.split("/")[1], 16) >> 24
+    return policy.wal / f"{'00000001':0<16}{number + 1:08X}"
+
+
+def flip_a_byte_of_data(history: History, policy: RecoveryPolicy) -> None:
+    """Damage a table of the full backup."""
+    table = next(path for path in (policy.base / history.full / "data/base/1").glob("1259"))
+    flipped(table, 5000)
+
+
+def cut_a_file_of_data(history: History, policy: RecoveryPolicy) -> None:
+    """Truncate a table of the full backup."""
+    table = policy.base / history.full / "data/base/1/1259"
+    replaced(table, table.read_bytes()[:-8192])
+
+
+def flip_a_byte_of_the_manifest(history: History, policy: RecoveryPolicy) -> None:
+    """Damage what the others are compared with."""
+    manifest = policy.base / history.full / "data/backup_manifest"
+    flipped(manifest, manifest.stat().st_size // 2)
+
+
+def remove_a_file_of_data(history: History, policy: RecoveryPolicy) -> None:
+    """Take a table away."""
+    (policy.base / history.full / "data/base/1/1259").unlink()
+
+
+def flip_a_byte_of_the_incremental_one(history: History, policy: RecoveryPolicy) -> None:
+    """Damage the last link of the chain."""
+    folder = policy.base / history.incremental / "data"
+    flipped(max(folder.rglob("INCREMENTAL.*"), key=lambda path: path.stat().st_size), 5000)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip_a_byte_of_data,
+        cut_a_file_of_data,
+        flip_a_byte_of_the_manifest,
+        remove_a_file_of_data,
+        flip_a_byte_of_the_incremental_one,
+    ],
+)
+def test_a_damaged_base_backup(history: History, tmp_path: Path, damage: Damage) -> None:
+    """It was verified when it was taken, and is again before it is used."""
+    policy = history.copy(tmp_path / "recovery")
+    damage(history, policy)
+    done = refused(history, policy, tmp_path / "data", "--to", history.after.isoformat())
+    assert "is damaged: pg_verifybackup" in done.stderr
+    assert "pitr base-backup --full" in done.stderr
+
+
+def test_a_missing_parent(history: History, tmp_path: Path) -> None:
+    """Its name is told, and status tells it before it is needed."""
+    policy = history.copy(tmp_path / "recovery")
+    shutil.rmtree(policy.base / history.full)
+    done = refused(history, policy, tmp_path / "data", "--to", history.after.isoformat())
+    assert f"builds on {history.full}, which is gone" in done.stderr
+    told = history.server.call("status", policy=policy)
+    assert told.exit_code == 1
+    assert f"builds on {history.full}, which is gone" in told.stdout
+
+
+def test_a_folder_without_an_entry(history: History, tmp_path: Path) -> None:
+    """It is no base backup, is named as such, and is left alone."""
+    policy = history.copy(tmp_path / "recovery")
+    (policy.base / history.incremental / "backup.json").unlink()
+    told = history.server.call("status", policy=policy)
+    assert told.exit_code == 1
+    assert f"{history.incremental} has no readable backup.json" in told.stdout
+
+
+@pytest.mark.parametrize("target", ["between", "latest", "point"])
+def test_a_gap_in_the_archive(history: History, tmp_path: Path, target: str) -> None:
+    """A recovery would take it for the end of the archive and say nothing."""
+    policy = history.copy(tmp_path / "recovery")
+    gap = behind(history, policy, history.full)
+    gap.unlink()
+    arguments = {
+        "between": ["--to", history.between.isoformat()],
+        "point": ["--restore-point", history.point],
+        "latest": ["--latest", "--from", history.full],
+    }
+    done = refused(history, policy, tmp_path / "data", *arguments[target])
+    assert f"segment {gap.name} is missing" in done.stderr
+    told = history.server.call("status", policy=policy)
+    assert told.exit_code == 1
+    assert f"segment {gap.name} is missing" in told.stdout
+
+
+def test_what_lies_after_the_gap_can_be_restored(history: History, tmp_path: Path) -> None:
+    """From the base backup that was taken after it."""
+    policy = history.copy(tmp_path / "recovery")
+    behind(history, policy, history.full).unlink()
+    told = history.server.json(
+        "restore",
+        "--to",
+        history.after.isoformat(),
+        "--into",
+        str(tmp_path / "data"),
+        policy=policy,
+    )
+    assert told["proof"]["tables"]["templates"] == 25
+
+
+def test_a_truncated_segment(history: History, tmp_path: Path) -> None:
+    """Its size is told."""
+    policy = history.copy(tmp_path / "recovery")
+    cut = behind(history, policy, history.full)
+    replaced(cut, cut.read_bytes()[:1000])
+    done = refused(history, policy, tmp_path / "data", "--to", history.between.isoformat())
+    assert f"segment {cut.name} has 1000 bytes instead of 16777216" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["between", "latest"])
+def test_a_damaged_segment(history: History, tmp_path: Path, target: str) -> None:
+    """PostgreSQL takes it for the end of WAL, which is less than was asked for."""
+    policy = history.copy(tmp_path / "recovery")
+    damaged = behind(history, policy, history.full)
+    content = damaged.read_bytes()
+    replaced(damaged, content[:60] + bytes(1000) + content[1060:])
+    arguments = {
+        "between": ["--to", history.between.isoformat()],
+        "latest": ["--latest", "--from", history.full],
+    }
+    told = {
+        "between": "checksum in record at 0/",
+        "latest": f"WAL could be replayed to 0/{int(damaged.name[-2:], 16):X}000000 only",
+    }
+    done = refused(history, policy, tmp_path / "data", *arguments[target])
+    assert told[target] in done.stderr
+    assert "from a base backup after it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--to", "2020-01-01T00:00:00Z"], "before the first base backup"),
+        (["--to", "2200-01-01T00:00:00Z"], "archived WAL ends before"),
+        (["--restore-point", "nobody made it"], "is not in the archived WAL"),
+        (["--before-transaction", "2000000000"], "is not in the archived WAL"),
+        (["--latest", "--from", "nobody-took-it"], "there is no base backup nobody-took-it"),
+        (["--latest", "--timeline", "7"], "no such base backup leads to timeline 7"),
+    ],
+)
+def test_a_target_that_is_not_there(
+    history: History, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    """What can be reached is said instead, before anything is built."""
+    policy = history.copy(tmp_path / "recovery")
+    done = refused(history, policy, tmp_path / "data", *arguments)
+    assert told in done.stderr
+
+
+def test_nothing_is_restored_over_anything(history: History, tmp_path: Path) -> None:
+    """Not even over an empty folder."""
+    policy = history.copy(tmp_path / "recovery")
+    (tmp_path / "data").mkdir()
+    done = refused(history, policy, tmp_path / "data", "--latest")
+    assert "is there already" in done.stderr
+    done = history.server.call("restore", "--latest", "--into", str(tmp_path / "no" / "data"))
+    assert done.exit_code == 1
+    assert f"there is no folder {tmp_path / 'no'}" in done.stderr
+
+
+def test_no_archive_at_all(history: History, tmp_path: Path) -> None:
+    """The setting is named."""
+    policy = RecoveryPolicy(tmp_path / "nothing")
+    (tmp_path / "nothing").mkdir()
+    done = refused(history, policy, tmp_path / "data", "--latest")
+    assert "TEMPLATE_SERVICE_RECOVERY_DIRECTORY" in done.stderr
+    listed = history.server.call("transactions", "--from", "2026-01-01T00:00Z", policy=policy)
+    assert listed.exit_code == 1
+    assert "there is no base backup" in listed.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["--latest", "--to", "2026-01-01"], ["--to", "soon"]])
+def test_a_target_that_is_none(history: History, tmp_path: Path, arguments: list[str]) -> None:
+    """A slip of an operator under stress is explained, not guessed."""
+    done = history.server.call("restore", *arguments, "--into", str(tmp_path / "data"))
+    assert done.exit_code == 2
+    assert "Usage: " in done.stderr
+
+
+def test_an_archive_that_cannot_be_written(history: History, tmp_path: Path) -> None:
+    """The server goes on and keeps its WAL; whoever waits for an archived segment is told."""
+    server = history.server
+    hidden = server.policy.directory.with_name("hidden")
+    server.policy.directory.rename(hidden)
+    try:
+        done = server.call("restore-point", "lost")
+        assert done.exit_code == 1
+        assert "the server did not archive 0000" in done.stderr
+        assert "its log says why" in done.stderr
+        done = server.call("status", policy=RecoveryPolicy(hidden))
+        assert done.exit_code == 1
+        assert "was not archived: see the server's log" in done.stdout
+    finally:
+        hidden.rename(server.policy.directory)
+    assert wait_until(lambda: server.call("status").exit_code == 0, 90, every=1)
+
+
+def test_a_base_backup_that_fails_changes_nothing(history: History, tmp_path: Path) -> None:
+    """Neither the others nor the archive; retention comes after a good one only."""
+    policy = dataclasses.replace(history.copy(tmp_path / "recovery"), keep=1)
+    leftover = policy.base / "20200101T000000.000000Z.partial"
+    leftover.mkdir()
+    before = {name: file for name, file in files(policy.directory).items() if "2020" not in name}
+    with limited(history.server):
+        done = history.server.call("base-backup", "--full", policy=policy)
+    assert done.exit_code == 1
+    assert "pg_basebackup ended with status 1" in done.stderr
+    left = {name: file for name, file in files(policy.directory).items() if name != "base"}
+    before.pop("base")
+    assert left == before
+
+
+def test_base_backups_of_another_cluster(history: History, tmp_path: Path) -> None:
+    """Two servers do not share a folder."""
+    policy = history.copy(tmp_path / "recovery")
+    entry = policy.base / history.incremental / "backup.json"
+    content = entry.read_text()
+    system = history.server.run("SELECT system_identifier::text FROM pg_control_system()")
+    replaced(entry, content.replace(system, "1").encode())
+    done = history.server.call("base-backup", policy=policy)
+    assert done.exit_code == 1
+    assert f"are of cluster 1, and the server is {system}" in done.stderr
+
+
+def test_a_role_that_may_not(history: History, tmp_path: Path) -> None:
+    """Neither set it up nor copy the cluster; a restore uses what is archived already."""
+    server = history.server
+    server.run("CREATE ROLE reader LOGIN PASSWORD 'reads'")
+    url = server.stack.postgres.url.replace(server.stack.postgres.password, "reads")
+    url = url.replace("//template_service:", "//reader:")
+    try:
+        environment = {"TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL": url}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            done = server.call("setup", "--yes", "--archive-timeout", "30")
+            assert done.exit_code == 1
+            assert "may not change the server's settings" in done.stderr
+            done = server.call("base-backup")
+            assert done.exit_code == 1
+            assert "ALTER ROLE ... REPLICATION" in done.stderr
+            into = tmp_path / "data"
+            done = server.call("restore", "--restore-point", history.point, "--into", str(into))
+            assert "Only what the server has archived counts" in done.stderr
+            assert done.exit_code == 0, done.output
+            assert "15 rows" in done.stdout
+    finally:
+        server.run("DROP ROLE reader")
+    assert server.run("SHOW archive_timeout") == "1min"
+
+
+class limited:  # noqa: N801 - used as a function is
+    """Have no connection left for a replica or a base backup."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._connections: list[psycopg.Connection] = []
+
+    def __enter__(self) -> None:
+        """Take them all."""
+        url = self._server.stack.postgres.url + "?replication=true"
+        for _ in range(int(self._server.run("SHOW max_wal_senders"))):
+            self._connections.append(psycopg.connect(url, autocommit=True))
+
+    def __exit__(self, *_: object) -> None:
+        """Give them back."""
+        for connection in self._connections:
+            connection.close()
+        # The server notices in its own time.
+        wait_until(lambda: self._server.run("SELECT count(*) FROM pg_stat_replication") == 0, 30)

@@ -1,0 +1,146 @@
+"""The commands of operators on PostgreSQL 15, with its own programs and over TLS."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.postgres15.conftest import Server
+from worker.local.server import free_port
+
+VIEWS = (
+    "connections",
+    "long-queries",
+    "sizes",
+    "index-usage",
+    "cache",
+    "locks",
+    "missing-indexes",
+    "statistics",
+    "explain",
+    "autovacuum",
+    "bloat",
+    "pool",
+    "report",
+)
+
+
+@pytest.fixture(scope="module")
+def template(server: Server) -> str:
+    """Give the id of a template with a current version, written past the service."""
+    server.run(
+        "WITH made AS ("
+        " INSERT INTO templates (template_id, name, type) VALUES ('fifteen', 'Fifteen', 'sms')"
+        " RETURNING id)"
+        " INSERT INTO template_versions (template_id, version, body, is_current)"
+        " SELECT id, '1', 'Hello', true FROM made"
+    )
+    return "fifteen"
+
+
+@pytest.mark.usefixtures("template")
+class TestBackups:
+    """``backup``: made, checked, restored and proved by the programs of the same version."""
+
+    @pytest.mark.parametrize("options", [(), ("--plain",)], ids=["archive", "sql"])
+    def test_there_and_back(self, server: Server, options: tuple[str, ...]) -> None:
+        """A new database has the same rows."""
+        made = json.loads(server.works("backup", "create", "--json", *options))
+        assert made["name"] in server.works("backup", "list")
+        server.works("backup", "verify", made["name"])
+        into = f"restored{len(options)}"
+        server.works("backup", "restore", made["name"], "--into", into, "--json")
+        url = server.url().replace("/template_service?", f"/{into}?")
+        with psycopg.connect(url) as connection:
+            found = connection.execute("SELECT template_id FROM templates").fetchall()
+        assert ("fifteen",) in found
+
+    def test_a_drill_proves_the_newest(self, server: Server) -> None:
+        """In a server of its own, of version 15 too."""
+        made = json.loads(server.works("backup", "create", "--json"))
+        proved = json.loads(server.works("backup", "drill", "--json"))
+        assert made["name"] in json.dumps(proved)
+
+
+class TestViews:
+    """``db``: the figures of version 15 have other names and places than those of 18."""
+
+    @pytest.mark.parametrize("view", VIEWS)
+    def test_each_shows_something(self, server: Server, template: str, view: str) -> None:
+        """As JSON and for people."""
+        arguments = ("explain", template) if view == "explain" else (view,)
+        assert json.loads(server.works("db", *arguments, "--json"))
+        assert server.works("db", *arguments)
+
+    def test_slow_queries_say_what_they_need(self, server: Server) -> None:
+        """The extension is not loaded here, and nobody can do that while the server runs."""
+        done = server.call("db", "slow-queries", "--setup")
+        assert done.exit_code == 1
+        assert "shared_preload_libraries" in done.output
+
+    def test_the_slow_log(self, server: Server) -> None:
+        """On, shown, and off again."""
+        server.works("db", "slow-log", "on", "--milliseconds", "500")
+        assert "500" in server.works("db", "slow-log", "status")
+        server.works("db", "slow-log", "off")
+
+    def test_kill_idle_ends_a_session_of_another(self, server: Server) -> None:
+        """It was idle for longer than was asked for."""
+        with psycopg.connect(server.url(), autocommit=True) as idle:
+            idle.execute("SELECT 1")
+            server.works("db", "kill-idle", "--older-than", "0s", "--yes")
+            with pytest.raises(psycopg.OperationalError):
+                idle.execute("SELECT 1")
+
+    def test_the_doctor_knows_this_version(self, server: Server) -> None:
+        """Every check runs; some find something here."""
+        found = server.call("db", "doctor", "--json")
+        assert found.exit_code in {0, 1}, found.output
+        assert json.loads(found.output)
+
+
+@pytest.fixture
+def archived(server: Server) -> Iterator[Server]:
+    """Give the server with its WAL archived."""
+    server.works("pitr", "setup", "--yes")
+    server.restart()
+    yield server
+    server.run("ALTER SYSTEM RESET archive_mode")
+    server.restart()
+
+
+def test_point_in_time_recovery(archived: Server, tmp_path: Path) -> None:
+    """A base backup is full whenever it is taken, since increments came with version 17."""
+    archived.works("pitr", "setup", "--yes")
+    kinds = [json.loads(archived.works("pitr", "base-backup", "--json"))["kind"] for _ in range(2)]
+    assert kinds == ["full", "full"]
+    archived.run("CREATE TABLE kept (id int)")
+    archived.works("pitr", "restore-point", "before")
+    archived.run("DROP TABLE kept")
+    archived.works("pitr", "status")
+    made = archived.works(
+        "pitr", "restore", "--restore-point", "before", "--into", str(tmp_path / "data")
+    )
+    assert "is ready" in made
+
+
+@pytest.mark.usefixtures("template")
+def test_a_standby_becomes_the_primary(server: Server, tmp_path: Path) -> None:
+    """It follows over TLS, has every row, and takes writes once it is promoted."""
+    port = free_port()
+    data = tmp_path / "standby"
+    server.works("replica", "create", "--into", str(data), "--port", str(port), "--start")
+    try:
+        server.works("replica", "status")
+        done = server.call("replica", "promote", str(data), "--yes")
+        assert done.exit_code == 1
+        assert "--force" in done.output  # the primary still answers
+        server.works("replica", "promote", str(data), "--yes", "--force")
+        with psycopg.connect(server.url().replace(f":{server.port}/", f":{port}/")) as promoted:
+            changed = promoted.execute("UPDATE templates SET name = 'New' RETURNING template_id")
+            assert ("fifteen",) in changed.fetchall()
+    finally:
+        server.works("replica", "stop", str(data))
+        server.works("replica", "drop", "standby1", "--yes")

@@ -1,0 +1,115 @@
+"""TLS: the server is who it says, and nobody speaks to it in the clear."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from db.commands.core import Client
+from db.errors import OperationError
+from db.session import Database, make_engine
+from tests.postgres15.certificates import Authority
+from tests.postgres15.conftest import Server
+from worker.local.valkey import LocalValkey
+from worker.preflight import StartError, check
+from worker.settings import Settings
+
+
+def test_the_engine_of_the_worker_speaks_tls(server: Server) -> None:
+    """With ``verify-full``, which checks authority and host name."""
+    engine = make_engine(Database(url=server.url()))
+    with engine.connect() as connection:
+        query = "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        assert connection.execute(text(query)).one() == (True, "TLSv1.3")
+    engine.dispose()
+
+
+class TestRefusals:
+    """What is not as it should be is refused, by one side or the other."""
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [((), "signature failure"), (("Another",), "certificate verify failed")],
+        ids=["same name", "other name"],
+    )
+    def test_another_authority(
+        self, server: Server, tmp_path: Path, options: tuple[str, ...], words: str
+    ) -> None:
+        """A certificate that someone else signed is not believed, whatever they call themselves."""
+        other = Authority(tmp_path / "other", *options).root
+        with pytest.raises(psycopg.OperationalError, match=words):
+            psycopg.connect(server.url(f"sslmode=verify-full&sslrootcert={other}"))
+
+    def test_another_host_name(self, server: Server) -> None:
+        """A certificate is for the name that it was made for."""
+        with pytest.raises(psycopg.OperationalError, match="does not match host name"):
+            psycopg.connect(server.url(host="127.0.0.1"))
+
+    def test_a_plain_connection(self, server: Server) -> None:
+        """``hostssl`` in pg_hba.conf has no line for it."""
+        with pytest.raises(psycopg.OperationalError, match="no encryption"):
+            psycopg.connect(server.url("sslmode=disable"))
+
+    @pytest.mark.parametrize(
+        ("tls", "host", "words"),
+        [
+            ("sslmode=disable", "localhost", "no encryption"),
+            ("sslmode=verify-full&sslrootcert=/dev/null", "localhost", "no certificate"),
+            ("sslmode=verify-full&sslrootcert={root}", "127.0.0.1", "does not match host name"),
+            ("sslmode=verify-full&sslrootcert=/missing", "localhost", "/missing"),
+        ],
+        ids=["plain", "authority", "host name", "no root"],
+    )
+    def test_a_worker_says_why_it_does_not_start(
+        self, server: Server, valkey: LocalValkey, tls: str, host: str, words: str
+    ) -> None:
+        """With the name of the setting, and without the password."""
+        settings = Settings(
+            database_url=SecretStr(server.url(tls.format(root=server.root), host=host)),
+            broker_url=SecretStr(valkey.url),
+            result_backend=SecretStr(valkey.url_of(1)),
+            start_timeout=0.1,
+        )
+        with pytest.raises(StartError) as refused:
+            check(settings)
+        line = str(refused.value)
+        assert line.startswith("DATABASE_URL: PostgreSQL cannot be used: ")
+        assert words in line
+        assert server.password not in line
+
+
+class TestCommands:
+    """The commands of operators go over TLS too."""
+
+    def test_programs_of_postgresql_speak_tls(self, server: Server) -> None:
+        """``pg_dump`` gets authority and mode through the environment."""
+        server.works("backup", "create", "--quiet")
+
+    @pytest.mark.parametrize(
+        ("tls", "host", "kind"),
+        [
+            ("sslmode=disable", "localhost", "connection_refused"),
+            ("sslmode=verify-full&sslrootcert={other}", "localhost", "server_not_trusted"),
+            ("sslmode=verify-full&sslrootcert={root}", "127.0.0.1", "server_not_trusted"),
+        ],
+        ids=["plain", "authority", "host name"],
+    )
+    def test_programs_of_postgresql_say_why_not(
+        self, server: Server, tmp_path: Path, tls: str, host: str, kind: str
+    ) -> None:
+        """Each cause has its own word, and its own remedy."""
+        other = Authority(tmp_path / "other", "Another").root
+        url = server.url(tls.format(root=server.root, other=other), host=host)
+        with pytest.raises(OperationError) as refused:
+            Client(server.programs, url).run("pg_dump", ["--schema-only"])
+        assert refused.value.kind == kind
+        assert server.password not in str(refused.value)
+
+    def test_programs_without_tls_say_so(self, server: Server) -> None:
+        """Those that come with the service have none: others have to be named."""
+        done = server.call("backup", "create", TEMPLATE_SERVICE_POSTGRES_PROGRAMS="")
+        assert done.exit_code == 1
+        assert "TEMPLATE_SERVICE_POSTGRES_PROGRAMS" in done.output
+        assert "TLS" in done.output

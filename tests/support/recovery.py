@@ -1,0 +1,153 @@
+"""A server whose WAL is archived, and a history to go back in."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+from click.testing import CliRunner, Result
+
+from db.cluster.processes import wait_until
+from db.recovery.policy import RecoveryPolicy
+from tests.support.stacks import small_stack
+from worker.cli import main
+from worker.local import LocalStack
+
+_ADD: LiteralString = """
+INSERT INTO templates (template_id, name, type)
+SELECT 't' || gen_random_uuid(), 'n', 'sms' FROM generate_series(1, %(count)s)
+"""
+
+
+class Server:
+    """A stack without workers, and the commands of an operator on it."""
+
+    def __init__(self, stack: LocalStack, directory: Path) -> None:
+        self.stack = stack
+        self.policy = RecoveryPolicy(directory)
+
+    def call(self, *arguments: str, policy: RecoveryPolicy | None = None) -> Result:
+        """Run a command of ``template-service pitr``, whatever its exit status."""
+        environment = self.stack.addresses() | {
+            "TEMPLATE_SERVICE_RECOVERY_DIRECTORY": str((policy or self.policy).directory),
+            "TEMPLATE_SERVICE_RECOVERY_KEEP": str((policy or self.policy).keep),
+            "TEMPLATE_SERVICE_RECOVERY_FULL_DAYS": str((policy or self.policy).full_days),
+        }
+        return CliRunner(env=environment).invoke(main, ["pitr", *arguments])
+
+    def json(self, *arguments: str, policy: RecoveryPolicy | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Return what a command that must succeed prints as JSON."""
+        done = self.call(*arguments, "--json", policy=policy)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    def run(self, statement: LiteralString, **parameters: Any) -> Any:  # noqa: ANN401 - a column's value
+        """Run one statement, commit, and return the first column of the first row."""
+        with psycopg.connect(self.stack.postgres.url, autocommit=True) as connection:
+            cursor = connection.execute(statement, parameters)
+            row = cursor.fetchone() if cursor.description else None
+        return None if row is None else row[0]
+
+    def add(self, count: int) -> None:
+        """Write some templates."""
+        self.run(_ADD, count=count)
+
+    def now(self) -> datetime:
+        """Return a time with nothing written at it, by the server's clock."""
+        found: datetime = self.run("SELECT clock_timestamp()")
+        wait_until(lambda: bool(self.run("SELECT clock_timestamp() > %(at)s", at=found)), 10)
+        return found
+
+    def set_up(self) -> None:
+        """Have WAL archived."""
+        self.json("setup", "--yes")
+        self.stack.postgres.restart()
+        assert self.json("setup", "--yes")["archived"]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What happened on a server, with the rows of ``templates`` at each moment.
+
+    Attributes
+    ----------
+    full, incremental
+        Names of the base backups.
+    point
+        A restore point between the two: 15 rows.
+    between
+        A time between the two: 22 rows.
+    after
+        A time after both: 25 rows.
+    deletion
+        The transaction that deleted four of those 25 then; it has been archived.
+    """
+
+    server: Server
+    full: str
+    incremental: str
+    point: str
+    between: datetime
+    after: datetime
+    deletion: int
+
+    def copy(self, directory: Path) -> RecoveryPolicy:
+        """Return a copy of archive and base backups that a test may damage."""
+        # A damage is done to a new file, so that hard links are copies enough.
+        shutil.copytree(
+            self.server.policy.directory,
+            directory,
+            copy_function=lambda source, target: Path(target).hardlink_to(source),
+        )
+        return RecoveryPolicy(directory)
+
+
+@contextmanager
+def recoverable(directory: Path) -> Iterator[Server]:
+    """Yield a server whose WAL is archived."""
+    with small_stack(directory / "local", workers=0) as stack:
+        server = Server(stack, directory / "the archive's" / "recovery")
+        server.policy.directory.parent.mkdir(mode=0o711)
+        server.set_up()
+        yield server
+
+
+@contextmanager
+def lived(directory: Path) -> Iterator[History]:
+    """Yield a server on which something has happened."""
+    with recoverable(directory) as server:
+        server.add(10)
+        full = server.json("base-backup")["backup"]["name"]
+        server.add(5)
+        server.json("restore-point", "before it")
+        server.add(7)
+        between = server.now()
+        incremental = server.json("base-backup")["backup"]["name"]
+        server.add(3)
+        after = server.now()
+        deletion = server.run(
+            "WITH gone AS (DELETE FROM templates WHERE id IN (SELECT id FROM templates LIMIT 4))"
+            " SELECT pg_current_xact_id()::text::bigint"
+        )
+        server.json("restore-point", "after it")
+        yield History(server, full, incremental, "before it", between, after, deletion)
+
+
+def replaced(path: Path, content: bytes) -> None:
+    """Give a file other content, and leave those alone that are hard links to it."""
+    found = path.stat()
+    path.unlink()
+    path.write_bytes(content)
+    path.chmod(found.st_mode)
+
+
+def flipped(path: Path, place: int) -> None:
+    """Flip one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    replaced(path, bytes(content))

@@ -1,0 +1,175 @@
+"""Checks that need no server: versions, and what is kept for a bad day."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from db.backup.catalogue import Catalogue, Entry, StoredFile
+from db.backup.store import open_store
+from db.errors import OperationError
+from db.monitoring.checks import copies, server
+from db.monitoring.checks.finding import Finding, Limits, Severity, age, size
+from db.monitoring.doctor import alarming, worst_first
+
+NOW = datetime(2026, 3, 29, 3, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+LIMITS = Limits(verified_age=timedelta(days=8))
+
+
+def stored(folder: Path, age: timedelta, **known: object) -> Entry:
+    """Put a dump into the catalogue that was taken so long ago."""
+    name = f"dump_{age.total_seconds():.0f}"
+    (folder / f"{name}.dump").write_bytes(b"dump")
+    entry = Entry.model_validate(
+        {
+            "name": name,
+            "contents": "full",
+            "form": "custom",
+            "started_at": NOW - age,
+            "finished_at": NOW - age,
+            "database": "d",
+            "server_version": "18.7",
+            "client_version": "18.7",
+            "encrypted": False,
+            "files": (StoredFile(name=f"{name}.dump", part="dump", size=4, sha256="0" * 64),),
+            **known,
+        }
+    )
+    Catalogue(open_store(str(folder))).add(entry)
+    return entry
+
+
+def found(folder: Path) -> dict[str, str]:
+    """Return the severity of each finding in the dumps of a folder, by its id."""
+    catalogue = Catalogue(open_store(str(folder)))
+    return {finding.id: finding.severity for finding in copies.dumps(catalogue, LIMITS, NOW)}
+
+
+class TestDumps:
+    """``copies.dumps``."""
+
+    def test_a_young_dump_that_was_proved_is_well(self, tmp_path: Path) -> None:
+        """Nothing is found, on either limit."""
+        stored(tmp_path, LIMITS.dump_age, verified_at=NOW - LIMITS.verified_age)
+        assert found(tmp_path) == {}
+
+    def test_without_any(self, tmp_path: Path) -> None:
+        """Neither a dump nor a proof."""
+        assert found(tmp_path) == {"dump_old": "error", "dump_unverified": "error"}
+
+    def test_one_that_is_too_old(self, tmp_path: Path) -> None:
+        """An hour over the limit."""
+        stored(tmp_path, LIMITS.dump_age + HOUR, verified_at=NOW)
+        assert found(tmp_path) == {"dump_old": "error"}
+
+    def test_a_proof_that_is_too_old(self, tmp_path: Path) -> None:
+        """An hour over the limit, though the dump is young."""
+        stored(tmp_path, HOUR, verified_at=NOW - LIMITS.verified_age - HOUR)
+        assert found(tmp_path) == {"dump_unverified": "error"}
+
+    def test_part_of_the_database_is_no_dump(self, tmp_path: Path) -> None:
+        """One table brings no database back."""
+        stored(tmp_path, HOUR, contents="table", table="templates", verified_at=NOW)
+        assert found(tmp_path) == {"dump_old": "error", "dump_unverified": "error"}
+
+    def test_one_that_the_drill_found_damaged(self, tmp_path: Path) -> None:
+        """Its proof counts no more."""
+        stored(tmp_path, HOUR, verified_at=NOW, problem="a row is missing")
+        assert found(tmp_path) == {"dump_damaged": "error", "dump_unverified": "error"}
+
+    @pytest.mark.parametrize(
+        ("damage", "kind"),
+        [
+            (lambda folder, name: (folder / f"{name}.dump").unlink(), "dump_missing_file"),
+            (
+                lambda folder, name: (folder / f"{name}.dump").write_bytes(b"du"),
+                "dump_truncated",
+            ),
+            (lambda folder, _: (folder / "other.dump").write_bytes(b"x"), "dump_unlisted_file"),
+            (
+                lambda folder, _: (folder / "other.json").write_bytes(b"{"),
+                "dump_entry_unreadable",
+            ),
+        ],
+    )
+    def test_a_catalogue_in_pieces(self, tmp_path: Path, damage: object, kind: str) -> None:
+        """What its files tell is passed on with what to do."""
+        entry = stored(tmp_path, HOUR, verified_at=NOW)
+        assert callable(damage)
+        damage(tmp_path, entry.name)
+        assert found(tmp_path) == {kind: "warning"}
+
+    def test_a_place_that_cannot_be_read(self, tmp_path: Path) -> None:
+        """A file where a folder was expected."""
+        (tmp_path / "file").write_bytes(b"")
+        assert found(tmp_path / "file") == {"dumps_unreachable": "error"}
+
+    def test_a_place_that_makes_no_sense(self) -> None:
+        """The remedy of the error is that of the finding."""
+        with pytest.raises(OperationError) as caught:
+            open_store("ftp://somewhere")
+        finding = copies.unreachable(caught.value)
+        assert (finding.id, finding.remedy) == ("dumps_unreachable", caught.value.remedy)
+
+
+@pytest.mark.parametrize(
+    ("ages", "expected"),
+    [
+        ([], ["base_backup_old"]),
+        ([LIMITS.base_backup_age], []),
+        ([LIMITS.base_backup_age + HOUR], ["base_backup_old"]),
+        ([LIMITS.base_backup_age + HOUR, HOUR], []),
+    ],
+)
+def test_base_backups(ages: list[timedelta], expected: list[str]) -> None:
+    """The newest one counts."""
+    finished = [NOW - one for one in ages]
+    assert [finding.id for finding in copies.base_backups(finished, LIMITS, NOW)] == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "severities"),
+    [
+        ((14, 30), ["error"]),
+        ((15, 19), ["warning"]),
+        ((15, 20), []),
+        ((16, 15), ["warning"]),
+        ((16, 16), []),
+        ((17, 11), ["warning"]),
+        ((17, 12), []),
+        ((18, 0), ["warning"]),
+        ((18, 6), ["warning"]),
+        ((18, 7), []),
+        ((19, 0), []),
+    ],
+)
+def test_versions(version: tuple[int, int], severities: list[str]) -> None:
+    """From the release with the fixes on it is well, and in newer major versions always."""
+    assert [finding.severity for finding in server.versions("v", "it", version)] == severities
+
+
+def test_the_worst_comes_first() -> None:
+    """And notices alone alarm nobody."""
+    severities: tuple[Severity, ...] = ("notice", "warning", "error")
+    notice, warning, error = (Finding("x", severity, "", "", "") for severity in severities)
+    assert worst_first([notice, warning, error]) == [error, warning, notice]
+    assert [alarming([one]) for one in (notice, warning, error)] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "shown"),
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (2**40 * 3, "3.0 TiB")],
+)
+def test_sizes_as_people_read_them(bytes_: int, shown: str) -> None:
+    """By powers of 1024."""
+    assert size(bytes_) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.9, "0 s"), (59, "59 s"), (60, "1 min"), (3660, "1 h 1 min"), (90_000, "1 d 1 h")],
+)
+def test_ages_as_people_read_them(seconds: float, shown: str) -> None:
+    """In two units at the most."""
+    assert age(seconds) == shown

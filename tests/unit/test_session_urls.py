@@ -1,0 +1,105 @@
+"""The address of the database: as libpq reads it, with one host or several."""
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import create_engine
+from sqlalchemy.exc import ArgumentError
+
+from db.session import connection_options, refusal, sqlalchemy_url
+from worker.local.server import mask
+
+DIALECT = create_engine("postgresql+psycopg://").dialect
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
+
+
+def driver_options(url: str) -> dict[str, str]:
+    """Return what SQLAlchemy hands to psycopg."""
+    _, options = DIALECT.create_connect_args(sqlalchemy_url(url))
+    return {name: value for name, value in options.items() if isinstance(value, str)}
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("postgresql://u:p@h:1/d", {"host": "h", "port": "1"}),
+        ("postgres://u:p@h/d", {"host": "h"}),
+        ("postgresql+psycopg://u:p@h:1/d?sslmode=require", {"port": "1", "sslmode": "require"}),
+        ("postgresql://u:p@/d?host=%2Frun%2Fpostgresql", {"host": "/run/postgresql"}),
+        ("postgresql://u:p@[::1]:1/d", {"host": "::1", "port": "1"}),
+        (
+            "postgresql://u:p@one:1,two:2/d",
+            {"host": "one,two", "port": "1,2", "target_session_attrs": "read-write"},
+        ),
+        (
+            "postgresql://u:p@one,two:2/d?target_session_attrs=any",
+            {"host": "one,two", "port": ",2", "target_session_attrs": "any"},
+        ),
+        (
+            "postgresql://u:p@[::1]:1,[::2]:2/d",
+            {"host": "::1,::2", "port": "1,2", "target_session_attrs": "read-write"},
+        ),
+    ],
+)
+def test_an_address_means_the_same_to_libpq_and_to_the_engine(
+    url: str, options: dict[str, str]
+) -> None:
+    """Of several hosts the one that takes writes, unless another is asked for."""
+    found = driver_options(url)
+    assert found == connection_options(url)
+    assert (found["user"], found["password"], found["dbname"]) == ("u", "p", "d")
+    assert options.items() <= found.items()
+    assert ("target_session_attrs" in found) == ("," in found.get("host", ""))
+
+
+@given(user=WORDS, password=WORDS, database=WORDS)
+def test_any_character_may_be_in_names_and_password(
+    user: str, password: str, database: str
+) -> None:
+    """Percent-encoded, as in every URL."""
+    parts = [quote(part, safe="") for part in (user, password, database)]
+    url = "postgresql://{}:{}@one:1,two:2/{}".format(*parts)
+    found = driver_options(url)
+    assert (found["user"], found["password"], found["dbname"]) == (user, password, database)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:sekret%zz@h/d",
+        "postgresql://u:p@[::1/sekret",
+        "postgresql://u:p@h/d?sekret=1",
+        "sekret",
+    ],
+)
+def test_what_is_no_address_is_refused_without_being_shown(url: str) -> None:
+    """It may hold a password."""
+    with pytest.raises(ArgumentError) as refused:
+        sqlalchemy_url(url)
+    assert "host1:port1,host2:port2" in str(refused.value)
+    assert "sekret" not in str(refused.value)
+
+
+def test_the_password_of_an_address_with_several_hosts_is_masked() -> None:
+    """As that of any other, and all hosts stay."""
+    assert mask("postgresql://u:sekret@one:1,two:2/d") == "postgresql://u:***@one:1,two:2/d"
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (
+            "connection failed: Connection refused\nIs it running?",
+            "connection failed: Connection refused",
+        ),
+        (
+            "last\nMultiple connection attempts failed.\n- host one: away\n- host two: full",
+            "host one: away; host two: full",
+        ),
+    ],
+)
+def test_each_host_says_why_it_refused(told: str, shown: str) -> None:
+    """In one line."""
+    assert refusal(OSError(told)) == shown

@@ -1,0 +1,130 @@
+"""beat's scheduler: what was sent stands in the database, so any number of beats may run.
+
+Celery's own keeps the times in a file: two beats send everything twice, a lost file skips what was
+due meanwhile, and a publish that fails skips its run, since its time is noted first. Here a run is
+noted and sent in one transaction. Who comes second finds it noted; who dies in between leaves a
+note that is not there, and the run is sent again under the same id, by which its task knows it.
+"""
+
+import copy
+import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from celery import beat
+from celery.schedules import crontab
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from db import runs
+from db.session import is_transient, make_engine
+from worker.configuration import configuration
+from worker.settings import load
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 5.0
+MINUTE: Final = timedelta(minutes=1)
+DAYS: Final = 366 * 8
+"""How far back a due time is looked for: the 29th of February comes within eight years."""
+
+
+class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
+    """Sends each due time of the beat table once, whoever else does.
+
+    After a time without any beat, each task that was due meanwhile is sent once. A task that is new
+    on the table begins with its next due time.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
+        self._engine = make_engine(
+            configuration(load()).maintenance, application_name="template-service beat"
+        )
+        self._seen: dict[str, datetime] = {}
+        super().__init__(*arguments, **options)
+
+    def tick(self, *_: object, **__: object) -> float:
+        """Send what is due; return the seconds until something may be due again."""
+        if (heartbeat := load().heartbeat_file) != "":
+            Path(heartbeat).touch()
+        now = self.now()
+        try:
+            tried = [self._look_at(entry, now) for entry in self.schedule.values()]
+            is_done = all(tried)
+        except SQLAlchemyError as error:
+            if not is_transient(error):
+                raise
+            told = error.orig if isinstance(error, DBAPIError) else error
+            logger.warning("The database does not answer, nothing is sent: %s", type(told).__name__)
+            is_done = False
+        if not is_done:
+            return RETRY_SECONDS
+        next_minute = now.replace(second=0, microsecond=0) + MINUTE
+        return max(0.0, (next_minute - self.now()).total_seconds())
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return datetime.now(UTC)
+
+    def close(self) -> None:
+        """Close the connections."""
+        super().close()
+        self._engine.dispose()
+
+    @property
+    def info(self) -> str:
+        """What beat says of itself when it starts."""
+        return "    . what was sent -> table maintenance_runs"
+
+    def _look_at(self, entry: Any, now: datetime) -> bool:  # noqa: ANN401 - Celery ships no types
+        """Send an entry if it is due and nobody has; return False when it is to be tried again."""
+        due = last_due(entry.schedule, now)
+        seen = self._seen.get(entry.name)
+        if due is None or seen == due:
+            return True
+        run_id = f"{entry.task}@{due:%Y-%m-%dT%H:%MZ}"
+        if seen is None:
+            runs.pass_over(self._engine, entry.task, run_id, due)
+        try:
+            self._send(entry, run_id, due)
+        except beat.SchedulingError:
+            logger.exception("The broker did not take %s", run_id)
+            return False
+        self._seen[entry.name] = due
+        return True
+
+    def _send(self, entry: Any, run_id: str, due: datetime) -> None:  # noqa: ANN401 - Celery ships no types
+        # Before the transaction: it waits for as long as the broker is away.
+        producer = self.producer
+        with runs.claimed(self._engine, entry.task, run_id, due) as is_mine:
+            if is_mine:
+                sent = copy.copy(entry)
+                sent.options = {**entry.options, "task_id": run_id}
+                self.apply_async(sent, producer=producer, advance=False)
+                logger.info("Sent %s", run_id)
+
+
+def last_due(schedule: crontab, now: datetime) -> datetime | None:
+    """Return the last time at or before ``now`` that a schedule names; None if there was none.
+
+    A day must fit its day of the month and its day of the week, as Celery has it.
+    """
+    moment = now.replace(second=0, microsecond=0)
+    for _ in range(DAYS):
+        if (
+            moment.month in schedule.month_of_year
+            and moment.day in schedule.day_of_month
+            and moment.isoweekday() % 7 in schedule.day_of_week
+        ):
+            clock = (moment.hour, moment.minute)
+            fitting = [
+                (hour, minute)
+                for hour in schedule.hour
+                for minute in schedule.minute
+                if (hour, minute) <= clock
+            ]
+            if fitting:
+                hour, minute = max(fitting)
+                return moment.replace(hour=hour, minute=minute)
+        moment = moment.replace(hour=23, minute=59) - timedelta(days=1)
+    return None

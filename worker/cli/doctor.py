@@ -1,0 +1,126 @@
+"""``template-service db doctor`` and ``report``: the state of the database in one look."""
+
+import os
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import click
+from psycopg.conninfo import conninfo_to_dict
+
+from db import migrations
+from db.backup.catalogue import Catalogue
+from db.backup.store import open_store
+from db.cluster.programs import Programs
+from db.errors import OperationError
+from db.monitoring import doctor as checks
+from db.monitoring.checks import copies
+from db.monitoring.checks.finding import Expected, Finding, Limits
+from db.recovery import catalogue as base_backups
+from db.session import libpq_url
+from tasks.messages.report import QueueFigures, Report
+from tasks.runtime import Configuration
+from tasks.services.report import report as figures
+from worker.backlog import backlog
+from worker.broker import connection
+from worker.cli.operator import as_json, explained, operator_engine, operator_settings
+from worker.cli.tables import json_option, show
+from worker.configuration import configuration
+from worker.settings import Settings, environment_name
+
+_COLOURS: Final = {"error": "red", "warning": "yellow", "notice": "cyan"}
+
+
+@click.command()
+@json_option
+@explained
+def doctor(*, json_: bool) -> None:
+    """Look at everything that can be wrong, and say what mends it.
+
+    Exit status 1 if there is an error or a warning; notices are only good to know.
+    """
+    settings = operator_settings()
+    found = _examined(configuration(settings), timedelta(days=settings.backup_alarm_days))
+    if json_:
+        as_json({"findings": [asdict(finding) for finding in found]})
+    else:
+        for finding in found:
+            click.secho(f"{finding.severity}: {finding.what}", fg=_COLOURS[finding.severity])
+            print(f"    why:  {finding.why}\n    mend: {finding.remedy}  [{finding.id}]")
+        if not found:
+            print("Nothing is wrong.")
+    if checks.alarming(found):
+        sys.exit(1)
+
+
+@click.command()
+@json_option
+@explained
+def report(*, json_: bool) -> None:
+    """Print the figures of maintenance.report; it writes no file of metrics."""
+    settings = operator_settings()
+    found = figures(configuration(settings), _queues(settings))
+    if json_:
+        print(found.model_dump_json(indent=2))
+    else:
+        _print(found)
+
+
+def _examined(chosen: Configuration, verified_age: timedelta) -> list[Finding]:
+    now = datetime.now(UTC)
+    limits = Limits(verified_age=verified_age)
+    with operator_engine(chosen) as engine:
+        found = checks.examine(engine, _expected(chosen, limits), now)
+    policy = chosen.operations.backup
+    try:
+        catalogue = Catalogue(open_store(policy.target, policy.scratch))
+    except OperationError as error:
+        found.append(copies.unreachable(error))
+    else:
+        found += copies.dumps(catalogue, limits, now)
+    taken = [backup.ended_at for backup in base_backups.read(chosen.operations.recovery.base)]
+    found += copies.base_backups(taken, limits, now)
+    return checks.worst_first(found)
+
+
+def _expected(chosen: Configuration, limits: Limits) -> Expected:
+    programs: tuple[int, int] | None = None
+    try:
+        programs = Programs.chosen(chosen.operations.programs).version()
+    except OperationError as error:
+        if error.kind != "programs_missing":
+            raise
+    role = conninfo_to_dict(libpq_url(chosen.database.url)).get("user")
+    return Expected(
+        revision=migrations.head(),
+        application_role=str(role or ""),
+        pool=chosen.database.pool_size + chosen.database.max_overflow,
+        programs=programs,
+        limits=limits,
+    )
+
+
+def _queues(settings: Settings) -> dict[str, QueueFigures] | None:
+    """Return what the broker tells, None where none is set or it does not answer."""
+    if not os.environ.get(environment_name("broker_url")):
+        return None
+    return backlog(connection(settings))
+
+
+def _print(found: Report) -> None:
+    single: dict[str, object] = {}
+    tables: dict[str, list[dict[str, object]]] = {}
+    for name, value in found:
+        if isinstance(value, dict):
+            tables[name] = [
+                {
+                    "name": key,
+                    **(item.model_dump() if hasattr(item, "model_dump") else {name: item}),
+                }
+                for key, item in value.items()
+            ]
+        else:
+            single[name] = value
+    rows = [{"figure": name, "value": value} for name, value in single.items()]
+    show({"figures": rows, **tables}, json_=False)
