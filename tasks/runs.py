@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import runs
+from db.commands.core import explained
 from db.errors import OperationError
 from db.session import make_engine
 from tasks.messages.base import Message, Result
@@ -43,7 +44,9 @@ def recorded(
         return do(message, configuration).model_dump(mode="json")
     engine = make_engine(configuration.maintenance)
     try:
-        if (known := runs.begin(engine, task, run_id)) is not None:
+        with explained():
+            known = runs.begin(engine, task, run_id)
+        if known is not None:
             return known
         try:
             result = do(message, configuration).model_dump(mode="json")

@@ -2,18 +2,15 @@
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from kombu import Connection
 from sqlalchemy import create_engine, inspect, pool, text
 from sqlalchemy.exc import OperationalError
 
+from db import migrations
 from db.session import refusal, sqlalchemy_url
 from worker.settings import Settings
 
-ROOT = Path(__file__).resolve().parent.parent
 LASTING = (
     "authentication failed",
     "does not exist",
@@ -48,12 +45,6 @@ def check(settings: Settings) -> None:
             problems.append(str(error))
     if problems:
         raise StartError("\n".join(problems))
-
-
-def head() -> str:
-    """Return the revision of the newest migration."""
-    script = ScriptDirectory.from_config(Config(ROOT / "alembic.ini"))
-    return str(script.get_current_head())
 
 
 class _AwayError(Exception):
@@ -101,21 +92,12 @@ def _database(settings: Settings) -> None:
         raise StartError("DATABASE_URL: PostgreSQL 15 or newer was expected")
     if revision is None:
         raise StartError("DATABASE_URL: the database has no tables yet: run 'alembic upgrade head'")
-    if not _is_at_head(str(revision)):
+    # An unknown revision is a newer one: during a deploy old workers run on.
+    if revision != migrations.head() and migrations.is_known(revision):
         raise StartError(
-            f"DATABASE_URL: the database is at revision {revision}, this worker needs {head()}: "
-            "run 'alembic upgrade head'"
+            f"DATABASE_URL: the database is at revision {revision}, this worker needs "
+            f"{migrations.head()}: run 'alembic upgrade head'"
         )
-
-
-def _is_at_head(revision: str) -> bool:
-    """Tell whether the tables are as this worker needs them, or newer.
-
-    An unknown revision is a newer one: during a deploy old workers run on until they are replaced.
-    """
-    script = ScriptDirectory.from_config(Config(ROOT / "alembic.ini"))
-    known = {item.revision for item in script.walk_revisions()}
-    return revision == head() or revision not in known
 
 
 def _broker(settings: Settings) -> None:

@@ -16,10 +16,10 @@ from db.backup.facts import EMPTY
 from db.backup.files import NewFiles
 from db.backup.policy import BackupPolicy
 from db.backup.proofs import observed, proof
-from db.backup.snapshot import Snapshot, explained, exported
+from db.backup.snapshot import Snapshot, exported
 from db.backup.store import Store, open_store
 from db.backup.streams import Progress, suffix
-from db.commands.core import Client
+from db.commands.core import Client, explained
 from db.commands.dump import dump, dump_roles
 from db.errors import OperationError
 from db.locks import alone

@@ -151,14 +151,6 @@ def to_drill(catalogue: Catalogue, name: str | None) -> Entry:
     return entry
 
 
-def last_verified(catalogue: Catalogue) -> datetime | None:
-    """Return when a drill last proved a backup that is still there."""
-    return max(
-        (entry.verified_at for entry in catalogue.entries() if entry.verified_at is not None),
-        default=None,
-    )
-
-
 def _note(catalogue: Catalogue, entry: Entry, **changes: object) -> None:
     """Write what the drill found, unless the backup was deleted meanwhile."""
     try:

@@ -7,12 +7,10 @@ from typing import Final
 
 import psycopg
 from psycopg.conninfo import make_conninfo
-from sqlalchemy.exc import DBAPIError
 
 from db.backup.catalogue import TableFacts
 from db.backup.facts import revision, table_facts, table_names
-from db.commands.core import CAUSES, Client
-from db.errors import OperationError
+from db.commands.core import Client, explained
 from db.session import libpq_url
 
 CONNECT_TIMEOUT: Final = 10
@@ -28,8 +26,6 @@ SELECT pg_export_snapshot(), current_database(), current_setting('server_version
        current_setting('server_version_num')::integer / 10000,
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
 """
-# What no second try mends; a server that is away may come back.
-_LASTING: Final = {"password_refused", "permission_denied"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +96,6 @@ def exported(client: Client) -> Iterator[Snapshot]:
             is_superuser=is_superuser,
         )
         connection.execute("ROLLBACK")
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Turn errors of PostgreSQL that no second try mends into what an operator can act on."""
-    try:
-        yield
-    except (psycopg.Error, DBAPIError) as error:
-        told = str(error.orig if isinstance(error, DBAPIError) else error)
-        for words, kind, remedy in CAUSES:
-            if words in told:
-                if kind in _LASTING:
-                    raise OperationError(kind, told.splitlines()[0], remedy) from None
-                break
-        raise
 
 
 def _pinned(client: Client, connection: psycopg.Connection) -> Client:

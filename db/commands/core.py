@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
+from sqlalchemy.exc import DBAPIError
 
 from db.cluster.processes import Rights, launched
 from db.cluster.programs import Programs
@@ -23,6 +25,8 @@ from db.errors import OperationError
 from db.session import connection_options
 
 SHOWN_LINES: Final = 10
+# What no second try mends; a server that is away may come back.
+_LASTING: Final = {"password_refused", "permission_denied"}
 # What libpq and the programs say, in the C locale, and what it means for an operator.
 CAUSES: Final = (
     (
@@ -185,6 +189,21 @@ def connection_environment(
             os.chown(folder, rights.user, rights.group)
             os.chown(passfile, rights.user, rights.group)
         yield environment | {"PGPASSFILE": str(passfile)}
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn errors of PostgreSQL that no second try mends into what an operator can act on."""
+    try:
+        yield
+    except (psycopg.Error, DBAPIError) as error:
+        told = str(error.orig if isinstance(error, DBAPIError) else error)
+        for words, kind, remedy in CAUSES:
+            if words in told:
+                if kind in _LASTING:
+                    raise OperationError(kind, told.splitlines()[0], remedy) from None
+                break
+        raise
 
 
 def failure(program: str, status: int, errors: bytes) -> OperationError:

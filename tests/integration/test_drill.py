@@ -1,7 +1,6 @@
 """The restore drill: on demand, as a task, and what it leaves behind."""
 
 import fcntl
-import json
 import os
 import threading
 from collections.abc import Iterator
@@ -21,14 +20,15 @@ from psycopg.conninfo import conninfo_to_dict
 from db import migrations
 from db.backup.catalogue import Catalogue, Entry
 from db.backup.create import create
-from db.backup.drill import Drilled, drill, last_verified
-from db.backup.drill_cluster import PREFIX, new_cluster
+from db.backup.drill import Drilled, drill, to_drill
+from db.backup.drill_cluster import PREFIX, drill_folder, new_cluster
 from db.backup.drill_proof import Clusters
 from db.backup.policy import BackupPolicy
 from db.backup.store import open_store
 from db.cluster.private import PrivateCluster
 from db.cluster.programs import Programs
 from db.errors import OperationError
+from db.monitoring.ages import last_verified
 from db.session import Database
 from tasks import runtime
 from tasks.runtime import Configuration, Operations, Runtime
@@ -90,27 +90,25 @@ def left(policy: BackupPolicy) -> list[str]:
 def test_an_operator_holds_one(source: Shop, policy: BackupPolicy) -> None:
     """On a new server of its own; the catalogue then says when, and nothing else is left."""
     entry = create(source.client, policy)
-    assert last_verified(catalogue(policy)) is None
+    assert last_verified(catalogue(policy).entries()) is None
     before = datetime.now(UTC)
     environment = {
         "DATABASE_URL": source.url,
         "TEMPLATE_SERVICE_BACKUP_TARGET": policy.target,
         "TEMPLATE_SERVICE_SCRATCH_DIRECTORY": policy.scratch,
     }
-    result = CliRunner().invoke(backup, ["drill", "--json"], env=environment)
+    result = CliRunner().invoke(backup, ["drill"], env=environment)
     assert result.exit_code == 0, result.output
-    done = json.loads(result.stdout)
-    assert {name: done["rows"][name] for name in ROWS} == ROWS
-    assert set(done["rendered"]) == RENDERED
-    assert (done["name"], done["revision"]) == (entry.name, migrations.head())
-    assert done["objects"] > 60
-    assert done["is_amchecked"] is True
-    assert done["roles"] >= 1
+    assert f"{entry.name} is verified" in result.output
+    assert f"migration {migrations.head()}" in result.output
+    assert "compared with the migrations and by amcheck" in result.output
+    rendered = result.output.partition("Rendered: ")[2].strip()
+    assert set(rendered.split(", ")) == RENDERED
     noted = catalogue(policy).get(entry.name)
     assert noted.problem is None
     assert noted.verified_at is not None
     assert before <= noted.verified_at <= datetime.now(UTC)
-    assert last_verified(catalogue(policy)) == noted.verified_at
+    assert last_verified(catalogue(policy).entries()) == noted.verified_at
     assert noted.files == entry.files
     assert left(policy) == []
 
@@ -143,7 +141,9 @@ def test_beat_holds_one(
         assert (done["dry_run"], done["backup"]) == (False, entry.name)
         assert {name: done["rows"][name] for name in ROWS} == ROWS
         assert set(done["rendered"]) == RENDERED
-        assert done["size"] == entry.size
+        assert (done["size"], done["revision"]) == (entry.size, migrations.head())
+        assert done["objects"] > 60
+        assert done["roles"] >= 1
         assert catalogue(policy).get(entry.name).verified_at is not None
         file = Path(policy.target) / entry.dump.name
         file.write_bytes(file.read_bytes()[:-1])
@@ -202,42 +202,6 @@ class TestBackups:
         done = drill(Programs.chosen(), policy, render=render, clusters=clusters)
         assert (done.revision, set(done.rendered)) == ("0003", RENDERED)
 
-    def test_one_without_templates_says_that_none_was_rendered(
-        self, servers: LocalStack, policy: BackupPolicy, clusters: Clusters, process: Runtime
-    ) -> None:
-        """It is a good backup of a new service."""
-        with shop(servers, filled=False) as new:
-            create(new.client, policy)
-        done = drill(
-            Programs.chosen(),
-            policy,
-            render=lambda connection: render_newest(connection, process),
-            clusters=clusters,
-        )
-        assert done.rendered == []
-        assert catalogue(policy).entries()[0].verified_at is not None
-
-    def test_templates_whose_values_nobody_can_guess_are_no_problem(
-        self, source: Shop, policy: BackupPolicy, clusters: Clusters, process: Runtime
-    ) -> None:
-        """Only its author knows what a variable of any shape holds."""
-        with copy_of(source) as own:
-            own.run(
-                "UPDATE template_versions"
-                " SET body = '{{ order.lines[3].price | currency(''EUR'') }}',"
-                """ variables = '[{"name": "order", "type": "any"}]'"""
-                " FROM templates AS t WHERE t.id = template_versions.template_id"
-                " AND t.template_id = 'welcome-2'"
-            )
-            create(own.client, policy)
-        done = drill(
-            Programs.chosen(),
-            policy,
-            render=lambda connection: render_newest(connection, process),
-            clusters=clusters,
-        )
-        assert set(done.rendered) == RENDERED - {"welcome-2 2"}
-
     def test_an_operator_s_own_index_is_no_problem(
         self, source: Shop, policy: BackupPolicy, clusters: Clusters
     ) -> None:
@@ -249,19 +213,16 @@ class TestBackups:
         assert "notes" in held(policy, clusters).rows
         assert "pg_stat_statements" not in entry.tables
 
-    def test_the_newest_full_one_is_taken(
-        self, source: Shop, policy: BackupPolicy, clusters: Clusters
-    ) -> None:
+    def test_the_newest_full_one_is_taken(self, source: Shop, policy: BackupPolicy) -> None:
         """Or the one that is named, if it is a full one."""
         old = create(source.client, policy)
         new = create(source.client, policy)
         part = create(source.client, policy, contents="schema")
-        assert held(policy, clusters).name == new.name
-        assert held(policy, clusters, old.name).name == old.name
+        assert to_drill(catalogue(policy), None) == new
+        assert to_drill(catalogue(policy), old.name) == old
         with pytest.raises(OperationError) as refused:
-            held(policy, clusters, part.name)
+            to_drill(catalogue(policy), part.name)
         assert refused.value.kind == "not_full"
-        assert catalogue(policy).get(part.name).problem is None
 
     def test_a_good_one_is_no_longer_a_problem(
         self, source: Shop, policy: BackupPolicy, clusters: Clusters
@@ -279,9 +240,9 @@ class TestBackups:
         assert catalogue(policy).get(entry.name).problem is None
 
     def test_two_at_once_do_not_disturb_each_other(
-        self, source: Shop, policy: BackupPolicy, clusters: Clusters
+        self, source: Shop, policy: BackupPolicy
     ) -> None:
-        """Two workers, or a worker and an operator."""
+        """Two workers, or a worker and an operator, each with a server of their own."""
         create(source.client, policy)
         meeting = threading.Barrier(2, timeout=60)
         found: list[object] = []
@@ -292,7 +253,7 @@ class TestBackups:
 
         def hold() -> None:
             try:
-                done = drill(Programs.chosen(), policy, render=render, clusters=clusters)
+                done = drill(Programs.chosen(), policy, render=render)
                 found.append(done.rows["templates"])
             except OperationError as error:
                 found.append(error)
@@ -304,6 +265,44 @@ class TestBackups:
             thread.join()
         assert found == [ROWS["templates"]] * 2
         assert left(policy) == []
+
+
+class TestRendered:
+    """``render_newest``: the main job, with values that nobody gave."""
+
+    def test_without_templates_none_is_rendered(self, source: Shop, process: Runtime) -> None:
+        """A backup of a new service is a good one."""
+        with copy_of(source) as new:
+            new.run("DELETE FROM templates")
+            with psycopg.connect(new.url) as connection:
+                assert render_newest(connection, process) == []
+
+    def test_values_that_nobody_can_guess_are_no_problem(
+        self, source: Shop, process: Runtime
+    ) -> None:
+        """Only its author knows what a variable of any shape holds."""
+        with copy_of(source) as own:
+            own.run(
+                "UPDATE template_versions"
+                " SET body = '{{ order.lines[3].price | currency(''EUR'') }}',"
+                """ variables = '[{"name": "order", "type": "any"}]'"""
+                " FROM templates AS t WHERE t.id = template_versions.template_id"
+                " AND t.template_id = 'welcome-2'"
+            )
+            with psycopg.connect(own.url) as connection:
+                rendered = render_newest(connection, process)
+        assert set(rendered) == RENDERED - {"welcome-2 2"}
+
+    def test_a_partial_that_is_missing_is_one(self, source: Shop, process: Runtime) -> None:
+        """The error names the template and the code."""
+        with copy_of(source) as own:
+            own.run("UPDATE template_versions SET body = '{% include \"gone\" %}' WHERE is_current")
+            with (
+                psycopg.connect(own.url) as connection,
+                pytest.raises(OperationError, match=r"welcome-\d .*template_") as found,
+            ):
+                render_newest(connection, process)
+        assert found.value.kind == "render_failed"
 
 
 class TestLeftovers:
@@ -331,11 +330,8 @@ class TestLeftovers:
         assert sockets
         assert not any(socket.exists() for socket in sockets)
 
-    def test_what_a_killed_one_left_goes_with_the_next(
-        self, source: Shop, policy: BackupPolicy, clusters: Clusters
-    ) -> None:
+    def test_what_a_killed_one_left_goes_with_the_next(self, policy: BackupPolicy) -> None:
         """But not what one still uses, nor a folder that was just made."""
-        create(source.client, policy)
         names = ("killed", "used", "young")
         folders = {name: Path(policy.scratch) / f"{PREFIX}{name}" for name in names}
         hour_ago = datetime.now(UTC) - timedelta(hours=1)
@@ -347,7 +343,8 @@ class TestLeftovers:
         descriptor = os.open(folders["used"], os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            held(policy, clusters)
+            with drill_folder(policy) as (folder, _):
+                assert folder.is_dir()
         finally:
             os.close(descriptor)
         assert sorted(left(policy)) == sorted(folders[name].name for name in ("used", "young"))

@@ -15,7 +15,7 @@ import pytest
 from db.backup.catalogue import Catalogue, Entry, Form
 from db.backup.create import create
 from db.backup.databases import administering
-from db.backup.drill import drill, last_verified
+from db.backup.drill import drill
 from db.backup.drill_proof import Clusters
 from db.backup.policy import BackupPolicy
 from db.backup.prune import prune
@@ -23,6 +23,7 @@ from db.backup.store import open_store
 from db.cluster.private import PrivateCluster
 from db.cluster.programs import Programs
 from db.errors import OperationError
+from db.monitoring.ages import last_verified
 from db.session import Database
 from tasks.runtime import Configuration, Runtime
 from tasks.services.drills import render_newest
@@ -419,7 +420,7 @@ def test_a_good_backup_passes_and_retention_goes_on(
     """What the tests below compare with: without damage the old backup is deleted."""
     hold(store)
     noted = store.catalogue.get(store.entry.name)
-    assert (noted.problem, noted.verified_at) == (None, last_verified(store.catalogue))
+    assert (noted.problem, noted.verified_at) == (None, last_verified(store.catalogue.entries()))
     done = prune(store.policy, Programs.chosen(), now=datetime.now(UTC))
     assert len(done.deleted) == 1
 

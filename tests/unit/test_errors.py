@@ -30,6 +30,7 @@ CONTRACT = {
     "render_limit_exceeded",
     "idempotency_conflict",
     "poison_message",
+    "maintenance_failed",
     "unavailable",
 }
 LATER = {"template_in_use", "breaking_change"}
