@@ -9,7 +9,7 @@ UV_COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-v
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up extras test test-postgres15 check bench lock format clean
+.PHONY: help demo up extras test coverage test-postgres15 check bench lock format clean
 
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +23,11 @@ up: $(VENV)/.runtime ## Start PostgreSQL, Valkey, a worker, beat and Flower unti
 extras: $(VENV)/.runtime ## Install what dumps need for object storage and encryption
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-extras.lock
 
-test: $(VENV)/.dev ## Run every test, on real servers, with branch coverage
-	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+test: $(VENV)/.dev ## Run every test, on real servers
+	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+
+coverage: $(VENV)/.dev ## The same with branch coverage of all processes, which must reach 90 %
+	@$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
 test-postgres15: $(VENV)/.dev ## The same service on Debian's PostgreSQL 15, with TLS; installs it when it is missing
 	@test -x $(POSTGRES15)/postgres || .ci/postgres15

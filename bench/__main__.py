@@ -7,7 +7,7 @@ import signal
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +22,7 @@ from db.cluster.processes import Process, wait_until
 from worker.local import LocalStack
 
 NOOP_WORKER: Final = "noop@bench"
+PARTS: Final = ("renders", "batches", "database")
 
 
 def main() -> None:
@@ -30,11 +31,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="lines of JSON in place of the table")
     parser.add_argument("--messages", type=int, default=3000, help="messages of one measurement")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each kind, in turn")
+    parser.add_argument("--only", choices=PARTS, action="append", help="a part, in place of all")
     options = parser.parse_args()
     lines = []
     if not options.json:
         print(f"{'MEASUREMENT':<44}{'VALUE':>12}{'YARDSTICK':>12}{'RATIO':>8}{'GOAL':>8}")
-    for line in measure(options.messages, options.rounds):
+    for line in measure(options.messages, options.rounds, options.only or PARTS):
         lines.append(line)
         print(json.dumps(asdict(line)) if options.json else shown(line), flush=True)
     missed = [line.name for line in lines if line.goal is not None and line.ratio < line.goal]
@@ -42,20 +44,28 @@ def main() -> None:
         sys.stderr.write(f"below the goal: {', '.join(missed)}\n")
 
 
-def measure(messages: int, rounds: int) -> Iterator[Line]:
+def measure(messages: int, rounds: int, parts: Collection[str] = PARTS) -> Iterator[Line]:
     """Yield the measurements, on stacks of their own that are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="template-service-bench-") as folder:
-        with stack(Path(folder) / "two", concurrency=2) as (local, node):
-            yield from singles(local, node, messages, rounds)
-        # A batch keeps one process busy, so that is what it is measured on.
-        with stack(Path(folder) / "one", concurrency=1) as (local, node):
-            producer = Producer(local.producer())
-            templates.publish(producer)
-            yield from batches.measure(producer, node, NOOP_WORKER, messages, rounds)
-            templates.fill(local.postgres.url, 1, 1999)
-            worker = psutil.Process(local.processes["worker"].pid)
-            yield batches.growth(producer, node, worker, 2000)
-        yield from crowded_database(Path(folder), min(rounds, 3))
+    with tempfile.TemporaryDirectory(prefix="template-service-bench-") as name:
+        folder = Path(name)
+        if "renders" in parts:
+            with stack(folder / "two", concurrency=2) as (local, node):
+                yield from singles(local, node, messages, rounds)
+        if "batches" in parts:
+            yield from several(folder / "one", messages, rounds)
+        if "database" in parts:
+            yield from crowded_database(folder, min(rounds, 3))
+
+
+def several(folder: Path, messages: int, rounds: int) -> Iterator[Line]:
+    """Yield the measurements of ``render.batch``; one keeps one process busy, so that is there."""
+    with stack(folder, concurrency=1) as (local, node):
+        producer = Producer(local.producer())
+        templates.publish(producer)
+        yield from batches.measure(producer, node, NOOP_WORKER, messages, rounds)
+        templates.fill(local.postgres.url, 1, 1999)
+        worker = psutil.Process(local.processes["worker"].pid)
+        yield batches.growth(producer, node, worker, 2000)
 
 
 def crowded_database(folder: Path, rounds: int) -> Iterator[Line]:

@@ -47,7 +47,7 @@ def measure(local: LocalStack, folder: Path, rounds: int) -> Iterator[Line]:
         for name in ("guide", "own"):
             _sql(local, f"DROP DATABASE {name}{turn}")
     yield _times("backup create, times as fast as the guide", dumps)
-    size = max(entry["size"] for entry in entries)
+    size = max(entry["files"][0]["size"] for entry in entries)
     yield Line(
         "size of the guide's file / of the dump",
         size / 1e6,

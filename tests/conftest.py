@@ -12,6 +12,15 @@ from tests.support.stacks import QUICK, small_stack
 from tests.support.tasks import Tasks
 from worker.local import LocalStack
 
+FIRST = "test_operations.py::test_the_document_from_top_to_bottom"
+"""Takes minutes: begun last, it would be what everybody else waits for."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest test; the others stay in the random order that they have."""
+    items.sort(key=lambda item: not item.nodeid.endswith(FIRST))
+
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:

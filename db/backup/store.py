@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,7 +108,8 @@ class FolderStore:
 
     def write(self, name: str, content: bytes) -> None:
         """Write it under way, then :meth:`put` it."""
-        draft = self.workspace() / f"{name}{PARTIAL}"
+        # Two drills may note what they found in one entry at the same time.
+        draft = self.workspace() / f"{name}.{secrets.token_hex(4)}{PARTIAL}"
         try:
             with create(draft) as file:
                 file.write(content)

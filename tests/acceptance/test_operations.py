@@ -160,8 +160,6 @@ def test_the_document_from_top_to_bottom(operator: Operator, checkout: Path) -> 
                 _lose(operator, writes, block)
             case "recover":
                 operator.follow(block)
-            case "recovered":
-                operator.follow(block)
                 assert writes is not None
                 _check(operator, writes)
             case "postgres15":
