@@ -22,6 +22,7 @@ from celery.exceptions import TimeoutError as NoAnswerError
 from tests.support.documents import Block, blocks
 from worker.cli import main
 from worker.local import LocalStack
+from worker.local.server import free_port
 
 TIMEOUT: Final = 180
 BLOCKS: Final = 40
@@ -78,6 +79,7 @@ class Operator:
         self.directory = directory
         self.stack = LocalStack(directory)
         self.lost_at = datetime.now(UTC)
+        self.port = free_port()
         self.ran = 0
 
     def follow(self, block: Block) -> None:
@@ -94,6 +96,7 @@ class Operator:
         """Run lines of a shell in the checkout; they must succeed."""
         text = text.replace(".local/", f"{self.directory}/")
         text = text.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
+        text = text.replace("--port 5433", f"--port {self.port}")
         text = text.replace(NAMED_TIME, self.lost_at.strftime("%Y-%m-%dT%H:%M:%SZ"))
         done = subprocess.run(
             ["/bin/sh", "-euc", text],
@@ -126,18 +129,10 @@ class Operator:
 def operator(checkout: Path, tmp_path: Path) -> Iterator[Operator]:
     """Give an operator whose stack is stopped in the end, however far they came."""
     operator = Operator(checkout, tmp_path / "local")
-    try:
-        yield operator
-    finally:
-        for words in (["replica", "stop", str(tmp_path / "local" / "standby")], ["down"]):
-            subprocess.run(
-                [sys.executable, "-m", "worker", *words],
-                cwd=checkout,
-                env=operator.environment,
-                capture_output=True,
-                timeout=TIMEOUT,
-                check=False,
-            )
+    yield operator
+    if (operator.directory / "standby").exists():
+        operator.shell(". .local/env\ntemplate-service replica stop .local/standby", "the end")
+    operator.shell(".venv/bin/template-service down", "the end")
 
 
 def test_the_document_from_top_to_bottom(operator: Operator, checkout: Path) -> None:
