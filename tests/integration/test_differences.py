@@ -20,7 +20,7 @@ from tests.support.rows import Rows
 from tests.support.tasks import Tasks
 from worker.local import LocalStack
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 SAME = {"changed": False, "diff": None}
 
 

@@ -15,7 +15,7 @@ from tests.support.producer import RefusedError
 from tests.support.tasks import Tasks
 
 SAFE = settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     # The templates are made once and only read.
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -14,7 +14,7 @@ from tests.support.tasks import Tasks
 from worker.local import LocalStack
 
 SAFE = settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     # The partial is made once and only read.
     suppress_health_check=[HealthCheck.function_scoped_fixture],

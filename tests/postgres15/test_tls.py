@@ -56,7 +56,7 @@ class TestRefusals:
         ("tls", "host", "words"),
         [
             ("sslmode=disable", "localhost", "no encryption"),
-            ("sslmode=verify-full&sslrootcert=/dev/null", "localhost", "no certificate"),
+            ("sslmode=verify-full&sslrootcert=/dev/null", "localhost", "root certificate file"),
             ("sslmode=verify-full&sslrootcert={root}", "127.0.0.1", "does not match host name"),
             ("sslmode=verify-full&sslrootcert=/missing", "localhost", "/missing"),
         ],

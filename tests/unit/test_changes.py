@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tasks.rendering.changes import breaking_changes
 from tasks.rendering.variables import bind
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 
 Variables = list[dict[str, Any]]
 

@@ -28,7 +28,7 @@ def decoded(text: str) -> Any:  # noqa: ANN401 - any JSON value
     return loads(text.encode(), "application/json", "utf-8", accept=["application/json"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(JSON)
 def test_json_comes_out_as_the_standard_library_reads_it(value: object) -> None:
     """Whole numbers of any length too."""

@@ -39,7 +39,7 @@ def test_the_minute_at_or_before(cron: str, now: str, due: str | None) -> None:
     assert found == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(FIELDS, MOMENTS)
 def test_celery_says_the_same(fields: tuple[str, ...], now: datetime) -> None:
     """Its next time after a due time is later than now, and that due time is one of its own."""

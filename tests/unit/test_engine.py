@@ -16,7 +16,7 @@ from tasks.rendering.limits import Limits
 from tasks.rendering.outputs import sha256
 from tests.support.sources import body_of, given, source_of
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 ENGINE = Engine(Limits())
 HOSTILE = "<script>alert(\"1\" + '2')</script>&amp;"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.rendering.frames import HEADER, decode, encode, pack, receive, send, unpack
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 PARTS = st.lists(st.binary(max_size=300), max_size=5)
 JSON = st.recursive(
     st.none()

@@ -11,7 +11,7 @@ from tasks.rendering.html_contexts import has_dangerous_address, unsafe_prints
 from tasks.rendering.tags import tags
 from tests.support.alarm import soon
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 LARGEST = 256 * 1024
 
 BULLETPROOF_BUTTON = """

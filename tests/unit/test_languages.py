@@ -13,7 +13,7 @@ from tasks.messages.fields import (
 )
 from tasks.rendering.languages import choose
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 TAGS = ("de", "de-AT", "en", "en-GB", "fr", "fr-CA", "pt-BR", "zh-Hans", "zh-Hant", "sr-Latn", "nb")
 
 

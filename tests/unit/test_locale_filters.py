@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tasks.rendering.locale_filters import FILTERS, ArgumentError, FilterError, InputError
 from tasks.rendering.outputs import one_line
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 LANGUAGES = ("en", "de", "fr", "pl", "ar", "cy", "ja", "hi", "pt-BR", "zh-Hant")
 NAMES = ("currency", "number", "percent", "date", "time", "datetime", "plural", "list")
 EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
@@ -908,7 +908,7 @@ KEYWORD = st.sampled_from(
 class TestWhatever:
     """Rules that hold for all values and arguments."""
 
-    @settings(max_examples=1000, deadline=None)
+    @settings(max_examples=150, deadline=None)
     @given(
         st.sampled_from(NAMES),
         st.sampled_from([*LANGUAGES, "en-AQ", "tlh"]),

@@ -25,7 +25,7 @@ from tasks.messages.versions import ActivateVersion, ListVersions, PublishVersio
 from tasks.rendering.limits import Limits
 from tasks.rendering.outputs import BIDI_CONTROLS
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 LIMITS = Limits()
 
 LEAST: dict[type[Message], dict[str, Any]] = {

@@ -51,7 +51,7 @@ STORABLE = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
     st.lists(st.sampled_from(["a", '"b c"', " , ", "(", "$1", "::text", "-- x\n", "/* y */"])),
     st.integers(min_value=0, max_value=40),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_value_is_shown(values: list[str], words: list[str], cut: int) -> None:
     """Whatever values a client quotes, and wherever the server cut the statement off."""
     literals = [sql.Literal(f"{value}{SECRET}{value}").as_string() for value in values]
@@ -62,7 +62,7 @@ def test_no_value_is_shown(values: list[str], words: list[str], cut: int) -> Non
 
 
 @given(st.text(alphabet="ab'\"$\\/*-E \n1", max_size=40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_text_has_an_answer(text: str) -> None:
     """It is one line, and what is hidden once stays hidden."""
     shown = masked(text)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.rendering.outputs import BIDI_CONTROLS, is_html, one_line, sha256, without_nul
 
-QUICK = settings(max_examples=200, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 # Unicode Standard Annex 14: what any reader of the line may take for its end; str.splitlines too.
 LINE_ENDS = "\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
 SOME_TEXT = st.text(

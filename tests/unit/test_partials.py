@@ -17,7 +17,7 @@ from tasks.rendering.partials import (
     with_needs,
 )
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 NAMES = [f"p{number}" for number in range(6)]
 GRAPHS = st.dictionaries(st.sampled_from(NAMES), st.lists(st.sampled_from(NAMES), unique=True))
 # What a partial uses has a higher number, so that there is no cycle.

@@ -12,7 +12,7 @@ from tasks.rendering.plain_text import finished, text_of, text_source
 from tasks.rendering.tags import COMMENT_START, prepared
 from tests.support.alarm import soon
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 
 PARTIALS = {
     "footer": '<p>Bye, {{ name }}. <a href="{{ url }}">Leave</a></p>',

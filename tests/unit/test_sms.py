@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tasks.rendering.sms import Count, count
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 
 # 3GPP TS 23.038: the tables of sections 6.2.1 (code 0x1B is the escape) and 6.2.1.1, by code.
 DEFAULT = {

@@ -9,7 +9,7 @@ from minijinja import Environment, TemplateError
 
 from tasks.rendering.tags import COMMENT_START, Kind, Tag, code, prepared, tags
 
-SETTINGS = settings(max_examples=400, deadline=None)
+SETTINGS = settings(max_examples=150, deadline=None)
 OURS = Environment(comment_start_string=COMMENT_START, keep_trailing_newline=True)
 JINJA = Environment(keep_trailing_newline=True)
 

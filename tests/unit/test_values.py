@@ -14,7 +14,7 @@ from tasks.rendering.limits import Limits
 from tasks.rendering.values import NULL, Array, Null, Object, decode, reaches_methods, wrapped
 from tests.support.sources import body_of, source_of
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 ENGINE = Engine(Limits())
 OFFERED: Final = frozenset({"get", "items", "keys", "values"})
 JSON = st.recursive(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.rendering.variables import bind, covered, mistyped, needed, nested
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=80, deadline=None)
 
 FITTING: dict[str, list[Any]] = {
     "string": ["", "text", "0", "null", "\u202e", "a\nb"],
