@@ -24,10 +24,10 @@ extras: $(VENV)/.runtime ## Install what dumps need for object storage and encry
 	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements-extras.lock
 
 test: $(VENV)/.dev ## Run every test, on real servers
-	@$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 coverage: $(VENV)/.dev ## The same with branch coverage of all processes, which must reach 90 %
-	@$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
 test-postgres15: $(VENV)/.dev ## The same service on Debian's PostgreSQL 15, with TLS; installs it when it is missing
 	@test -x $(POSTGRES15)/postgres || .ci/postgres15

@@ -145,13 +145,19 @@ class TestCommands:
             "backup list",
             "pitr base-backup",
             "pitr restore-point here",
-            "pitr status",
         ],
     )
     def test_they_work_as_the_role_of_maintenance(self, stack: LocalStack, command: str) -> None:
         """With the addresses of worker and maintenance, as on the machine of the worker."""
         done = CliRunner().invoke(main, command.split(), env=stack.environment())
         assert done.exit_code == 0, done.output
+
+    def test_the_state_of_recovery_is_told(self, stack: LocalStack) -> None:
+        """Whether there is a base backup already or not."""
+        done = CliRunner().invoke(main, ["pitr", "status"], env=stack.environment())
+        assert done.exit_code in {0, 1}, done.output
+        assert "archive_mode" in done.output
+        assert "permission denied" not in done.output
 
     def test_the_doctor_runs_every_check(self, stack: LocalStack) -> None:
         """It may find something, and is refused nothing."""
