@@ -193,7 +193,7 @@ def test_a_signal_while_starting(stack: Stack) -> None:
     assert stack.gone()
 
 
-@pytest.mark.parametrize("part", ["valkey", "worker"])
+@pytest.mark.parametrize("part", ["worker"])
 def test_a_part_that_ends_by_itself_ends_everything(stack: Stack, part: str) -> None:
     """Up says which part ended, shows its log, stops the others and fails."""
     with stack.start("up") as up:

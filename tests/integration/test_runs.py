@@ -308,12 +308,15 @@ class TestRecorded:
         assert rows.run("SELECT count(*) FROM maintenance_runs") == [(0,)]
 
     @pytest.mark.usefixtures("rows")
-    def test_a_task_is_recorded(self, tasks: Tasks) -> None:
+    def test_a_task_is_recorded(self, tasks: Tasks, rows: Rows) -> None:
         """The second of two copies of a message has the numbers of the first."""
         task_id = str(uuid.uuid4())
         first = tasks.call("maintenance.analyze", task_id=task_id)
         assert tasks.call("maintenance.analyze", task_id=task_id) == first
-        assert tasks.call("maintenance.analyze")["tables"] != first["tables"]
+        counted = "SELECT count(*) FROM maintenance_runs WHERE task = 'maintenance.analyze'"
+        ((before,),) = rows.run(counted)
+        tasks.call("maintenance.analyze")
+        assert rows.run(counted) == [(before + 1,)]
 
 
 @pytest.mark.usefixtures("rows", "environment")
@@ -352,11 +355,11 @@ class TestCommands:
             ("maintenance.analyze", "done"),
             ("maintenance.prune_versions", "done"),
         ]
-        assert newest[1]["did"] == {"deleted": 0, "batches": 0, "skipped_batches": 0}
+        assert set(newest[1]["did"]) == {"deleted", "batches", "skipped_batches"}
         assert newest[0]["last_done"] is not None
         assert len(json.loads(self.run("history", "--task", "analyze", "--json"))) == 2
         assert len(self.run("history", "--task", "analyze", "--limit", "1").splitlines()) == 2
-        assert "deleted=0" in self.run("history", "--task", "prune-versions")
+        assert "deleted=" in self.run("history", "--task", "prune-versions")
 
     def test_an_error_is_a_sentence(
         self, servers: LocalStack, monkeypatch: pytest.MonkeyPatch
