@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from db.backup.catalogue import TableFacts
 from db.backup.facts import revision, table_facts, table_names
 from db.commands.core import Client, explained
-from db.session import libpq_url
+from db.session import connection_options
 
 CONNECT_TIMEOUT: Final = 10
 # As pg_dump does for itself: it lasts as long as the dump does, and idles for most of that.
@@ -80,7 +80,9 @@ def exported(client: Client) -> Iterator[Snapshot]:
     with (
         explained(),
         psycopg.connect(
-            libpq_url(client.url), autocommit=True, connect_timeout=CONNECT_TIMEOUT
+            make_conninfo("", **connection_options(client.url)),
+            autocommit=True,
+            connect_timeout=CONNECT_TIMEOUT,
         ) as connection,
     ):
         connection.execute(_NO_TIMEOUTS)
@@ -104,4 +106,4 @@ def _pinned(client: Client, connection: psycopg.Connection) -> Client:
     address: dict[str, str] = {"host": info.host, "port": str(info.port)}
     if info.hostaddr:
         address["hostaddr"] = info.hostaddr
-    return replace(client, url=make_conninfo(libpq_url(client.url), **address))
+    return replace(client, url=make_conninfo("", **(connection_options(client.url) | address)))
