@@ -21,7 +21,7 @@ up: $(VENV)/.runtime ## Start PostgreSQL, Valkey, a worker, beat and Flower unti
 	@$(BIN)/template-service up
 
 extras: $(VENV)/.runtime ## Install what dumps need for object storage and encryption
-	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements-extras.lock
+	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements-extras.lock
 
 test: $(VENV)/.dev ## Run every test, on real servers
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
@@ -66,10 +66,10 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
-	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
-	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
