@@ -7,13 +7,12 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from celery.worker import consumer
+from celery.worker import consumer, state
 from kombu import compression
 from kombu.common import ignore_errors
 
 from tasks.errors import InvalidMessage, Problem
-from worker import dead_letters, envelope
-from worker.handover import Handover
+from worker import dead_letters, envelope, transport
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +25,6 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         refuse_compression()
-        self._handover = Handover()
         self._sending: Any = None
         super().__init__(*arguments, **options)
 
@@ -40,21 +38,30 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
             self._sending = self.hub.call_later(EVENT_SECONDS, self._send_events)
 
     def shutdown(self) -> None:
-        """Send the last events before the connection goes."""
+        """Send the last events before the connection goes, and put back what was not begun."""
         with ignore_errors(self.connection):
             self._flush_events()
         super().shutdown()
+        transport.leave_all()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Leave the messages in hand to the next connection."""
+        """Keep the messages in hand for the next connection."""
         if self.task_consumer is not None:
-            self._handover.leave(self.task_consumer.channel)
+            self.task_consumer.channel.do_restore = False
         super().on_connection_error_after_connected(exc)
+
+    def on_close(self) -> None:
+        """Forget what no process has begun; the next connection puts it back."""
+        super().on_close()
+        transport.keep_in_hand({
+            request.message.delivery_tag
+            for request in {*state.reserved_requests, *state.active_requests}
+            if self._is_with_a_process(request)
+        })
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - Celery's arguments
         """Return Celery's handler of messages behind a check of the envelope."""
         handle = super().create_task_handler(*arguments, **options)
-        self._handover.take_over(self.task_consumer.channel)
         # Celery cancels the timers of a connection that was lost.
         self._sending = None
 
@@ -81,6 +88,14 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
         """Keep a message that Celery refuses."""
         self._bury(message, "malformed", "not a message of Celery's protocol 2")
+
+    def _is_with_a_process(self, request: Any) -> bool:  # noqa: ANN401 - Celery ships no types
+        """Tell whether a request is with the pool after the pool has been flushed."""
+        if request.time_start is not None:
+            return True
+        job = request._apply_result and request._apply_result()  # noqa: SLF001 - see worker.transport.private
+        cache = getattr(getattr(self.pool, "_pool", None), "_cache", None)
+        return job is not None and cache is not None and job._job in cache  # noqa: SLF001 - the same
 
     def _send_events(self) -> None:
         self._sending = None

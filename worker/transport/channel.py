@@ -1,0 +1,282 @@
+"""kombu's Redis transport with messages that are held by a consumer until they are done."""
+
+import os
+from collections.abc import Callable, Collection
+from typing import Any, Final
+
+import redis
+from kombu import transport
+from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
+
+from worker.transport.fetch import Fetcher
+from worker.transport.held import Keys, Taken
+from worker.transport.holder import Holder
+
+Gate = Callable[[Taken], dict[str, Any] | None]
+"""Returns a message in kombu's shape, or None for one that it has taken care of."""
+
+_holders: dict[tuple[Any, ...], Holder] = {}
+
+
+class QoS(virtual.QoS):  # type: ignore[misc]  # kombu ships no types
+    """What is in hand, as kombu and Celery count it."""
+
+    restore_at_shutdown = False  # the channel puts back what it has delivered
+
+    def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401 - kombu's message
+        """Do nothing: what is delivered is in hand already."""
+
+    def can_consume(self) -> bool:
+        """Tell whether the prefetch count allows one more message."""
+        return not self.prefetch_count or len(self._in_hand) < self.prefetch_count
+
+    def can_consume_max_estimate(self) -> int | None:
+        """Return how many messages the prefetch count allows, None for any number."""
+        if not self.prefetch_count:
+            return None
+        return max(0, self.prefetch_count - len(self._in_hand))
+
+    def ack(self, delivery_tag: str) -> None:
+        """Release a message."""
+        self.channel.holder.release(delivery_tag)
+        self.channel.fetcher.schedule_flush()
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+        """Release a message, or put it back after those that wait."""
+        if requeue:
+            self.channel.holder.put_back([delivery_tag], is_next=False)
+        else:
+            self.ack(delivery_tag)
+
+    def restore_unacked(self, client: object = None) -> None:  # noqa: ARG002 - kombu's signature
+        """Put back all that was delivered on this channel and is not done."""
+        self.channel.put_back_delivered()
+
+    @property
+    def _in_hand(self) -> dict[str, Any]:
+        in_hand: dict[str, Any] = self.channel.holder.in_hand
+        return in_hand
+
+
+class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no types
+    """A channel whose messages are always on their queue or recorded as held.
+
+    Consumers without acknowledgement, as those of replies to ``inspect``, and those of fanout
+    exchanges are kombu's own.
+    """
+
+    QoS = QoS
+    node: str = ""
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, "node")
+
+    def __init__(self, connection: Any, **options: Any) -> None:  # noqa: ANN401 - kombu's arguments
+        self.fetcher = Fetcher(self)
+        self.gate: Gate | None = None
+        self._held_queues: set[str] = set()
+        self._holder: Holder | None = None
+        self._kept: redis.Redis | None = None
+        super().__init__(connection, **options)
+
+    @property
+    def holder(self) -> Holder:
+        """What this process holds on this broker; the first use of a connection joins the two."""
+        if self._holder is None or not self._holder.is_mine:
+            self._holder = self._known_holder()
+            self._holder.connect(
+                redis.Redis(connection_pool=self.pool),
+                lambda: redis.Redis(connection_pool=self.pool),
+            )
+        return self._holder
+
+    @property
+    def hub(self) -> Any:  # noqa: ANN401 - kombu ships no types
+        """The event loop, None for consumers that drain events themselves."""
+        return getattr(self.connection, "hub", None)
+
+    @property
+    def active_queues(self) -> list[str]:
+        """Queues that kombu's own consumption is for."""
+        return [name for name in super().active_queues if name not in self._held_queues]
+
+    def key_of(self, queue: str) -> str:
+        """Return the key of a queue's list of the first priority."""
+        return f"{self.global_keyprefix}{self._q_for_pri(queue, self.priority_steps[0])}"
+
+    def basic_consume(self, queue: str, no_ack: bool, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401, FBT001 - kombu's arguments
+        """Consume from a queue."""
+        if not no_ack and queue not in self._fanout_queues:
+            self._held_queues.add(queue)
+            self.fetcher.add(queue)
+        return super().basic_consume(queue, no_ack, *arguments, **options)
+
+    def _basic_cancel(self, consumer_tag: str) -> Any:  # noqa: ANN401 - kombu's
+        queue = self._tag_to_queue.get(consumer_tag)
+        if queue in self._held_queues:
+            self._held_queues.discard(queue)
+            self.fetcher.remove(queue)
+        return super()._basic_cancel(consumer_tag)
+
+    def deliver(self, taken: Taken) -> None:
+        """Hand a message to the consumer of its queue."""
+        queue = taken.list.rsplit(self.sep, 1)[0]
+        self.holder.add(taken, self)
+        callback = self.connection._callbacks.get(queue)  # noqa: SLF001 - see worker.transport.private
+        if callback is None:
+            self.holder.put_back([taken.tag], is_next=True)
+            return
+        payload = self.gate(taken) if self.gate is not None else decoded(taken)
+        if payload is not None:
+            payload["properties"]["delivery_tag"] = taken.tag
+            callback(payload)
+
+    def put_back_delivered(self) -> None:
+        """Put back what was delivered on this channel and is not done."""
+        tags = [tag for tag, (_, channel) in self.holder.in_hand.items() if channel is self]
+        if tags:
+            self.holder.put_back(tags, is_next=True)
+
+    def forget_fileno(self, fileno: int) -> None:
+        """Have the event loop forget a socket."""
+        if self.connection is not None:
+            self.connection.cycle.forget_fileno(fileno)
+
+    def on_refused_writes(self, error: redis.ResponseError) -> None:
+        """Do nothing: a server that refuses writes is asked again."""
+
+    def close(self) -> None:
+        """Put back what was delivered and is not done, unless the connection was lost."""
+        self.fetcher.close()
+        if self._holder is not None and self._holder.is_mine and not self.closed:
+            try:
+                if self.do_restore:
+                    self.put_back_delivered()
+                self._holder.release_all()
+            except self.connection_errors:
+                pass  # the lease runs out, or the next connection puts them back
+        super().close()
+
+    def _known_holder(self) -> Holder:
+        client = self.connection.client
+        place = tuple(client.alt) or (client.hostname, client.port)
+        key = (os.getpid(), place, client.virtual_host, self.global_keyprefix)
+        if key not in _holders:
+            node = self.node or f"{os.uname().nodename}:{os.getpid()}"
+            _holders[key] = Holder(node, Keys(self.global_keyprefix))
+        return _holders[key]
+
+    def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - kombu's signature
+        # kombu makes a client anew for each command, and redis-py fills a table for each.
+        if asynchronous:
+            return super()._create_client(asynchronous=True)
+        if self._kept is None or self._kept.connection_pool is not self.pool:
+            self._kept = super()._create_client()
+        return self._kept
+
+
+class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu ships no types
+    """kombu's poller, which also turns the fetchers of the channels."""
+
+    def on_poll_start(self) -> None:
+        """Take messages, and wait for more."""
+        super().on_poll_start()
+        for channel in list(self._channels):
+            channel.fetcher.step()
+
+    def on_readable(self, fileno: int) -> Any:  # noqa: ANN401 - kombu's
+        """Read what has come."""
+        for channel in self._channels:
+            if channel.fetcher.owns(fileno):
+                channel.fetcher.on_readable(fileno)
+                return channel.fetcher.step()
+        return super().on_readable(fileno)
+
+    def handle_event(self, fileno: int, event: int) -> Any:  # noqa: ANN401 - kombu's
+        """Read what has come, for consumers that drain events themselves."""
+        if any(channel.fetcher.owns(fileno) for channel in self._channels):
+            return self.on_readable(fileno), self
+        return super().handle_event(fileno, event)
+
+    def get(self, callback: Any, timeout: float | None = None) -> Any:  # noqa: ANN401 - kombu's signature
+        """Deliver a message that waits, or wait for one."""
+        if any([channel.fetcher.step() for channel in list(self._channels)]):
+            return None
+        return super().get(callback, timeout)
+
+    @property
+    def fds(self) -> dict[int, Any]:
+        """File descriptors to watch."""
+        found: dict[int, Any] = dict(super().fds)
+        for channel in self._channels:
+            found |= dict.fromkeys(channel.fetcher.filenos)
+        return found
+
+    def forget_fileno(self, fileno: int) -> None:
+        """Stop to watch a file descriptor."""
+        self._unregister_from_poll(fileno)
+
+
+class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu ships no types
+    """For redis:// and rediss://."""
+
+    Channel = Channel
+    hub: Any = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - kombu's arguments
+        super().__init__(*arguments, **options)
+        self.cycle = Poller()
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:  # noqa: ANN401 - kombu's
+        """Use an event loop."""
+        self.hub = loop
+        super().register_with_event_loop(connection, loop)
+
+
+class SentinelChannel(Channel, kombu_redis.SentinelChannel):  # type: ignore[misc]  # kombu ships no types
+    """The same to the primary that sentinels name."""
+
+    from_transport_options = (*kombu_redis.SentinelChannel.from_transport_options, "node")
+
+    def on_refused_writes(self, error: redis.ResponseError) -> None:
+        """Ask the sentinels anew when a primary has become a replica."""
+        if isinstance(error, redis.ReadOnlyError):
+            raise redis.ConnectionError(str(error)) from error
+
+
+class SentinelTransport(Transport, kombu_redis.SentinelTransport):  # type: ignore[misc]  # kombu ships no types
+    """For sentinel://."""
+
+    Channel = SentinelChannel
+
+
+def decoded(taken: Taken) -> dict[str, Any]:
+    """Return a message as kombu's own transport would read it."""
+    payload: dict[str, Any] = kombu_redis.loads(taken.raw.decode())
+    return payload
+
+
+ALIASES: Final = {
+    "redis": f"{__name__}:Transport",
+    "rediss": f"{__name__}:Transport",
+    "sentinel": f"{__name__}:SentinelTransport",
+}
+
+
+def register() -> None:
+    """Have kombu use these transports for their schemes in this process."""
+    transport.TRANSPORT_ALIASES.update(ALIASES)
+
+
+def keep_in_hand(tags: Collection[str]) -> None:
+    """Forget all messages in hand but these; the next connection puts the others back."""
+    for holder in _holders.values():
+        if holder.is_mine:
+            holder.forget(holder.in_hand.keys() - tags)
+
+
+def leave_all() -> None:
+    """Put back all that this process holds, and end its leases."""
+    for key, holder in list(_holders.items()):
+        if holder.is_mine:
+            del _holders[key]
+            holder.close()

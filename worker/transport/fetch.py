@@ -1,0 +1,220 @@
+"""How messages are waited for, taken and delivered to the consumers of a channel."""
+
+import logging
+import time
+from collections import deque
+from typing import Any, Final
+
+import redis
+from kombu.transport import redis as kombu_redis
+
+logger = logging.getLogger(__name__)
+
+PEEK_SECONDS: Final = 1.0
+"""How long the server holds a blocking look at an empty list. After it, the lists of other
+priorities are looked at, so that a message there waits this long on an idle worker."""
+RELEASE_SECONDS: Final = 0.01
+"""How long a finished message waits for others before the server is told. Those of a process that
+dies meanwhile are delivered again, and answered from the record of idempotency."""
+REFUSED_SECONDS: Final = 0.5
+"""Before the next try on a server that refuses writes."""
+MOST_TAKEN: Final = 100
+"""Messages in one reply, where the prefetch count allows more."""
+
+
+class Peek:
+    """A blocking look at a list: BLMOVE from its end to its end changes and loses nothing."""
+
+    def __init__(self, pool: redis.ConnectionPool, key: str) -> None:
+        self._pool = pool
+        self._key = key
+        self._connection = pool.get_connection()
+        self._sent: float | None = None
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether an answer is awaited."""
+        return self._sent is not None
+
+    @property
+    def socket(self) -> Any:  # noqa: ANN401 - redis-py's socket
+        """The socket that becomes readable."""
+        return self._connection._sock  # noqa: SLF001 - see worker.transport.private
+
+    def arm(self) -> None:
+        """Ask the server."""
+        self._connection.send_command(
+            "BLMOVE", self._key, self._key, "RIGHT", "RIGHT", PEEK_SECONDS
+        )
+        self._sent = time.monotonic()
+
+    def found(self) -> bool:
+        """Read the answer; return whether there is a message."""
+        self._sent = None
+        return self._connection.read_response() is not None
+
+    def is_overdue(self, now: float, patience: float) -> bool:
+        """Tell whether the server owes an answer for longer than ``patience`` seconds."""
+        return self._sent is not None and now - self._sent > PEEK_SECONDS + patience
+
+    def close(self) -> None:
+        """Give up the answer and the connection."""
+        self._sent = None
+        self._connection.disconnect()
+        self._pool.release(self._connection)
+
+
+class Fetcher:
+    """Takes messages for the consumers of one channel, as many as its prefetch count allows."""
+
+    def __init__(self, channel: Any) -> None:  # noqa: ANN401 - a channel of this package
+        self._channel = channel
+        self._queues: deque[str] = deque()
+        self._peeks: dict[str, Peek] = {}
+        self._by_fileno: dict[int, Peek] = {}
+        self._may_have_more = True
+        self._refused_until = 0.0
+        self._is_refused = False
+        self._looked = 0.0
+        self._timer: Any = None
+
+    def add(self, queue: str) -> None:
+        """Take messages of a queue too."""
+        if queue not in self._queues:
+            self._queues.append(queue)
+            self._may_have_more = True
+
+    def remove(self, queue: str) -> None:
+        """Take no more messages of a queue."""
+        if queue in self._queues:
+            self._queues.remove(queue)
+        if (peek := self._peeks.pop(queue, None)) is not None:
+            self._drop(peek)
+
+    def close(self) -> None:
+        """Close the connections of the peeks."""
+        for queue in list(self._peeks):
+            self._drop(self._peeks.pop(queue))
+
+    def owns(self, fileno: int) -> bool:
+        """Tell whether a file descriptor is one of a peek."""
+        return fileno in self._by_fileno
+
+    @property
+    def filenos(self) -> list[int]:
+        """Sockets that become readable when a message comes."""
+        return list(self._by_fileno)
+
+    def on_readable(self, fileno: int) -> None:
+        """Read the answer of a peek, and take what has come."""
+        peek = self._by_fileno[fileno]
+        try:
+            found = peek.found()
+        except redis.ResponseError as error:
+            self._refuse(error)
+            return
+        now = time.monotonic()
+        # Without a message: now and then the other priorities are looked at, by one of the peeks.
+        if found or now - self._looked > PEEK_SECONDS:
+            self._may_have_more = True
+
+    def step(self) -> bool:
+        """Take what there is room for, and wait for more; return whether messages came."""
+        now = time.monotonic()
+        if now < self._refused_until or not (self._queues or self._channel.holder.has_released):
+            return False
+        self._check_peeks(now)
+        came = False
+        try:
+            if self._may_have_more and (room := self._room()):
+                came = self._take(room, now)
+            if not self._may_have_more:
+                self._arm()
+        except redis.ResponseError as error:
+            self._refuse(error)
+        return came
+
+    def flush(self) -> None:
+        """Tell the server what is done."""
+        self._timer = None
+        try:
+            self._channel.holder.release_all()
+        except redis.ResponseError as error:
+            self._refuse(error)
+
+    def schedule_flush(self) -> None:
+        """Have the server told soon what is done, unless messages are taken before."""
+        if self._timer is None and self._channel.hub is not None:
+            self._timer = self._channel.hub.call_later(RELEASE_SECONDS, self.flush)
+
+    def _room(self) -> int:
+        """Return how many messages to take now: none while there is enough in hand.
+
+        Half of the prefetch count is taken at once, so that a busy worker asks rarely.
+        """
+        qos = self._channel.qos
+        if not self._queues or not qos.can_consume():
+            return 0
+        room = qos.can_consume_max_estimate()
+        if room is None:
+            return MOST_TAKEN
+        return min(room, MOST_TAKEN) if room >= max(1, qos.prefetch_count // 2) else 0
+
+    def _take(self, room: int, now: float) -> bool:
+        channel = self._channel
+        self._queues.rotate(-1)
+        priorities = [
+            [channel._q_for_pri(queue, priority) for queue in self._queues]  # noqa: SLF001 - see worker.transport.private
+            for priority in channel.priority_steps
+        ]
+        taken = channel.holder.take(priorities, room)
+        self._accepted()
+        self._looked = now
+        self._may_have_more = len(taken) == room
+        for each in taken:
+            channel.deliver(each)
+        return bool(taken)
+
+    def _arm(self) -> None:
+        for queue in self._queues:
+            peek = self._peeks.get(queue)
+            if peek is None:
+                peek = Peek(self._channel.pool, self._channel.key_of(queue))
+                self._peeks[queue] = peek
+            if not peek.is_armed:
+                peek.arm()
+                fileno = peek.socket.fileno()
+                if self._by_fileno.get(fileno) is not peek:
+                    self._by_fileno[fileno] = peek
+                    self._channel.connection.cycle.poller.register(
+                        fileno, kombu_redis.MultiChannelPoller.eventflags
+                    )
+
+    def _check_peeks(self, now: float) -> None:
+        patience = self._channel.socket_timeout or PEEK_SECONDS
+        if any(peek.is_overdue(now, patience) for peek in self._peeks.values()):
+            raise redis.ConnectionError("the broker does not answer")
+
+    def _drop(self, peek: Peek) -> None:
+        for fileno, each in list(self._by_fileno.items()):
+            if each is peek:
+                del self._by_fileno[fileno]
+                self._channel.forget_fileno(fileno)
+        peek.close()
+
+    def _refuse(self, error: redis.ResponseError) -> None:
+        """Wait: the server is full, reads only, misses its replicas, or does not permit it."""
+        if not self._is_refused:
+            logger.error("The broker refuses to give messages, trying again: %s", error)
+        self._is_refused = True
+        self._may_have_more = True
+        self._refused_until = time.monotonic() + REFUSED_SECONDS
+        if self._channel.hub is not None:
+            # So that the loop turns then.
+            self._channel.hub.call_later(REFUSED_SECONDS, lambda: None)
+        self._channel.on_refused_writes(error)
+
+    def _accepted(self) -> None:
+        if self._is_refused:
+            logger.warning("The broker gives messages again")
+            self._is_refused = False

@@ -1,0 +1,256 @@
+"""Messages that a consumer holds: how they are taken, released and put back on the server.
+
+Each operation is one Lua script, so that no observer, and no end of a process, sees a message in
+two places or in none.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
+
+import redis
+
+LEASE_SECONDS: Final = 4.0
+"""How long a consumer that is silent keeps its messages. Long enough for a busy machine to pause a
+process; short enough that a dead worker's messages are taken again within 10 s, together with the
+sweep and the wait of a sweeper that has just started."""
+COUNTED_SECONDS: Final = 7 * 86_400
+"""How long it is remembered how often a message was redelivered."""
+MOST_AT_ONCE: Final = 500
+"""Messages that one script moves: the server does nothing else meanwhile."""
+
+
+class Keys(NamedTuple):
+    """Names of the keys on the server, all with the prefix of the transport's option."""
+
+    prefix: str = ""
+
+    @property
+    def consumers(self) -> str:
+        """Sorted set: when the lease of each consumer ends, in ms of the server's clock."""
+        return f"{self.prefix}unacked:consumers"
+
+    @property
+    def deliveries(self) -> str:
+        """Hash: how often a message was put back by a sweep, by the SHA-1 of the message."""
+        return f"{self.prefix}unacked:deliveries"
+
+    @property
+    def delayed(self) -> str:
+        """Sorted set of messages by the time when they are due, in ms of the server's clock."""
+        return f"{self.prefix}unacked:scheduled"
+
+    @property
+    def held_by(self) -> str:
+        """What begins the key of each consumer's hash: tag to time taken (ms), list and message."""
+        return f"{self.prefix}unacked:held:"
+
+    def figures(self, letters: str) -> str:
+        """Return the hash of the figures of a list of dead letters."""
+        return f"{self.prefix}{letters}:figures"
+
+
+class Taken(NamedTuple):
+    """A message as it was taken: ``raw`` is what lay on ``list``, byte for byte.
+
+    ``deliveries`` counts how often it was taken before by a consumer that died.
+    """
+
+    tag: str
+    list: str
+    raw: bytes
+    deliveries: int
+
+
+class Renewal(NamedTuple):
+    """What a renewal found.
+
+    Attributes
+    ----------
+    was_held
+        Whether the lease had not ended.
+    next_due
+        Seconds until a delayed message is due, None without one.
+    swept
+        How many messages of each dead consumer were put back.
+    """
+
+    was_held: bool
+    next_due: float | None
+    swept: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most that is kept of dead letters: how many, and bytes."""
+
+    count: int
+    size: int
+
+
+class HeldMessages:
+    """The messages of one consumer on the server.
+
+    Parameters
+    ----------
+    client
+        Without a key prefix of its own.
+    keys
+        Names of the keys.
+    consumer
+        Its name, which no other process has had or will have.
+    lease
+        Seconds.
+
+    Every method raises what the client raises; then it is unknown whether it was done, and
+    :meth:`put_back_others` brings both sides together again.
+    """
+
+    def __init__(
+        self, client: redis.Redis, keys: Keys, consumer: str, lease: float = LEASE_SECONDS
+    ) -> None:
+        self.keys = keys
+        self.consumer = consumer
+        self.lease = lease
+        self._held = keys.held_by + consumer
+        self._next_tag = 1
+        self._scripts = {name: client.register_script(source(name)) for name in SCRIPTS}
+
+    def take(
+        self, priorities: Sequence[Sequence[str]], most: int, released: Sequence[str] = ()
+    ) -> list[Taken]:
+        """Release finished messages, then take up to ``most`` from the lists.
+
+        Parameters
+        ----------
+        priorities
+            The lists of all queues, for each priority; the first priority is emptied first.
+        most
+            0 to take none.
+        released
+            Tags of messages that are done.
+        """
+        lists = [f"{self.keys.prefix}{name}" for each in priorities for name in each]
+        found = self._run(
+            "take",
+            [self.keys.consumers, self._held, self.keys.deliveries, *lists],
+            [
+                self.consumer,
+                int(self.lease * 1000),
+                most,
+                self._next_tag,
+                len(priorities[0]) if priorities else 1,
+                *released,
+            ],
+        )
+        # Counted on even where the reply is lost: a tag is never given twice.
+        return [
+            Taken(
+                str(found[at]),
+                found[at + 1].decode()[len(self.keys.prefix) :],
+                found[at + 2],
+                found[at + 3],
+            )
+            for at in range(0, len(found), 4)
+        ]
+
+    def put_back(self, tags: Collection[str], *, is_next: bool) -> int:
+        """Put messages back on their lists; return how many were still held.
+
+        ``is_next`` has them taken before what waits there, otherwise after it.
+        """
+        place = "next" if is_next else "last"
+        return sum(
+            self._run("put_back", [self._held], ["named", place, *some]) for some in _groups(tags)
+        )
+
+    def put_back_others(self, known: Collection[str]) -> int:
+        """Put back what is held without being ``known``; return how many messages that were."""
+        return int(self._run("put_back", [self._held], ["others", "next", *known]))
+
+    def delay(self, tag: str, seconds: float) -> bool:
+        """Have a message taken again after ``seconds``; return whether it was still held."""
+        name = f"{self.consumer}:{tag}"
+        return bool(
+            self._run("delay", [self._held, self.keys.delayed], [tag, int(seconds * 1000), name])
+        )
+
+    def bury(
+        self, letters: Sequence[tuple[str, bytes]], target: str, bounds: Bounds
+    ) -> tuple[int, int]:
+        """Replace messages by dead letters on the list ``target``.
+
+        Parameters
+        ----------
+        letters
+            Tag and letter of each message.
+
+        Returns
+        -------
+        tuple
+            How many were still held, and how many of the oldest letters were dropped over
+            ``bounds``.
+        """
+        arguments: list[object] = [bounds.count, bounds.size]
+        for letter in letters:
+            arguments += letter
+        keys = [self._held, f"{self.keys.prefix}{target}", self.keys.figures(target)]
+        moved, dropped = self._run("bury", keys, arguments)
+        return moved, dropped
+
+    def renew(self, *, sweeps: bool) -> Renewal:
+        """Renew the lease, and put delayed messages that are due on their lists.
+
+        ``sweeps``: also put back what dead consumers held.
+        """
+        keys = [self.keys.consumers, self.keys.deliveries, self.keys.delayed]
+        was_held, due, swept = self._run(
+            "renew",
+            keys,
+            [
+                self.consumer,
+                int(self.lease * 1000),
+                int(sweeps),
+                MOST_AT_ONCE,
+                self.keys.held_by,
+                COUNTED_SECONDS,
+            ],
+        )
+        names = [name.decode() for name in swept[::2]]
+        return Renewal(
+            bool(was_held),
+            None if due < 0 else due / 1000,
+            dict(zip(names, swept[1::2], strict=True)),
+        )
+
+    def leave(self) -> int:
+        """Put everything back and end the lease; return how many messages were held."""
+        count = self.put_back_others(())
+        self._scripts["take"].registered_client.zrem(self.keys.consumers, self.consumer)
+        return count
+
+    def forget_deliveries(self, digests: Iterable[str]) -> None:
+        """Forget how often messages were delivered, by the SHA-1 of each: they are done."""
+        client = self._scripts["take"].registered_client
+        client.hdel(self.keys.deliveries, *digests)
+
+    def _run(self, name: str, keys: list[str], arguments: list[Any]) -> Any:  # noqa: ANN401 - a script's reply
+        if name == "take":
+            self._next_tag += arguments[2]
+        return self._scripts[name](keys=keys, args=arguments)
+
+
+SCRIPTS: Final = ("take", "put_back", "delay", "bury", "renew")
+
+
+@lru_cache
+def source(name: str) -> str:
+    """Return the text of a Lua script."""
+    return (files(__package__) / "lua" / f"{name}.lua").read_text("utf-8")
+
+
+def _groups(tags: Collection[str]) -> Iterable[list[str]]:
+    every = list(tags)
+    return (every[at : at + MOST_AT_ONCE] for at in range(0, len(every), MOST_AT_ONCE))
