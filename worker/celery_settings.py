@@ -49,8 +49,6 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         },
         worker_consumer="worker.consumer:Consumer",
         worker_cancel_long_running_tasks_on_connection_loss=False,
-        worker_soft_shutdown_timeout=10,
-        worker_enable_soft_shutdown_on_idle=True,
         worker_enable_remote_control=settings.remote_control,
         # Flower shows what these events tell: ids, sizes and codes.
         worker_send_task_events=True,

@@ -7,15 +7,19 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from celery.exceptions import WorkerShutdown
 from celery.worker import consumer, state
 from kombu import compression
 from kombu.common import ignore_errors
 
 from tasks.errors import InvalidMessage, Problem
 from worker import dead_letters, envelope, transport
+from worker.shutdown import Shutdown
 
 logger = logging.getLogger(__name__)
 
+SOFT_SECONDS: Final = 10.0
+"""How long a soft shutdown waits for running tasks."""
 EVENT_SECONDS: Final = 0.1
 """How long an event waits for others, unless there are enough of them before."""
 
@@ -26,7 +30,21 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         refuse_compression()
         self._sending: Any = None
+        self._shutdown = Shutdown(SOFT_SECONDS)
         super().__init__(*arguments, **options)
+
+    def start(self) -> None:
+        """Consume until the worker is asked to end; then wait for the running tasks."""
+        try:
+            super().start()
+        except WorkerShutdown:
+            if self.hub is not None:
+                self._shutdown.drain(self)
+            raise
+
+    def running_requests(self) -> list[Any]:
+        """Return the requests that pool processes work on."""
+        return [each for each in state.active_requests if self._is_with_a_process(each)]
 
     def on_send_event_buffered(self) -> None:
         """Send the events of a moment together.
@@ -42,7 +60,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         with ignore_errors(self.connection):
             self._flush_events()
         super().shutdown()
-        transport.leave_all()
+        with ignore_errors(self.connection):
+            transport.leave_all()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Keep the messages in hand for the next connection."""
@@ -64,6 +83,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         handle = super().create_task_handler(*arguments, **options)
         # Celery cancels the timers of a connection that was lost.
         self._sending = None
+        if self.hub is not None:
+            self._shutdown.listen(self.hub)
 
         def checked(message: Any) -> Any:  # noqa: ANN401 - kombu's message
             try:

@@ -269,14 +269,27 @@ def register() -> None:
 
 def keep_in_hand(tags: Collection[str]) -> None:
     """Forget all messages in hand but these; the next connection puts the others back."""
-    for holder in _holders.values():
-        if holder.is_mine:
-            holder.forget(holder.in_hand.keys() - tags)
+    for holder in _mine():
+        holder.forget(holder.in_hand.keys() - tags)
+
+
+def put_back_unknown() -> None:
+    """Put back what this process holds without having it in hand."""
+    for holder in _mine():
+        holder.put_back_unknown()
+
+
+def release_done() -> None:
+    """Tell the brokers which messages are done."""
+    for holder in _mine():
+        holder.release_all()
 
 
 def leave_all() -> None:
     """Put back all that this process holds, and end its leases."""
-    for key, holder in list(_holders.items()):
-        if holder.is_mine:
-            del _holders[key]
-            holder.close()
+    for holder in _mine():
+        holder.close()
+
+
+def _mine() -> list[Holder]:
+    return [holder for holder in _holders.values() if holder.is_mine and holder.is_connected]

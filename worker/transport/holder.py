@@ -52,6 +52,11 @@ class Holder:
         return self._pid == os.getpid()
 
     @property
+    def is_connected(self) -> bool:
+        """Whether a connection was made and :meth:`close` was not called since."""
+        return self._held is not None
+
+    @property
     def held(self) -> HeldMessages:
         """The messages on the server, over the newest connection."""
         if self._held is None:
@@ -81,8 +86,7 @@ class Holder:
         self._held = HeldMessages(client, self.keys, self.name)
         self._held.renew(sweeps=False)
         self.release_all()
-        if count := self._held.put_back_others(self.in_hand):
-            logger.warning("Put back %d messages of a lost connection", count)
+        self.put_back_unknown()
         renewing = HeldMessages(make_client(), self.keys, self.name)
         if self._lease is None:
             self._lease = Lease(renewing)
@@ -127,6 +131,11 @@ class Holder:
         if self._released:
             self.take([], 0)
 
+    def put_back_unknown(self) -> None:
+        """Put back what is held without being in hand."""
+        if count := self.held.put_back_others(self.in_hand):
+            logger.warning("Put back %d messages that were not begun", count)
+
     def put_back(self, tags: Collection[str], *, is_next: bool) -> None:
         """Put messages that are in hand back on their queues."""
         self.held.put_back(tags, is_next=is_next)
@@ -139,11 +148,13 @@ class Holder:
             lease.stop()
         if self._held is None:
             return
-        self.release_all()
-        if count := self._held.leave():
-            logger.info("Put back %d messages that were not begun", count)
-        self.in_hand.clear()
-        self._held = None
+        try:
+            self.release_all()
+            if count := self._held.leave():
+                logger.info("Put back %d messages that were not begun", count)
+        finally:
+            self.in_hand.clear()
+            self._held = None
 
 
 class Lease(threading.Thread):
