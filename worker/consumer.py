@@ -71,6 +71,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
 
     def on_close(self) -> None:
         """Forget what no process has begun; the next connection puts it back."""
+        if self._shutdown.is_drained:
+            return  # there is no pool any more
         super().on_close()
         transport.keep_in_hand({
             request.message.delivery_tag

@@ -44,6 +44,7 @@ class Shutdown:
         self._soft_seconds = soft_seconds
         self._deadline: float | None = None
         self._asked = 0
+        self.is_drained = False
         self._hub: Any = None
 
     def listen(self, hub: Any) -> None:  # noqa: ANN401 - kombu ships no types
@@ -79,6 +80,7 @@ class Shutdown:
         _end_processes(consumer.pool)
         for do in (release_done, leave_all):
             _retried(do, consumer)
+        self.is_drained = True
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._asked += 1
