@@ -5,23 +5,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final, cast
+from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect, ExceptionContext
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    PendingRollbackError,
+    ResourceClosedError,
+    StatementError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
+
+from db.waits import GRACE_SECONDS, Connection
 
 PING_AFTER: Final = 1.0
 """Seconds without use after which the pre-ping of a connection asks the server."""
 
 _SCHEME: Final = re.compile(r"\Apostgres(?:ql)?(?:\+\w+)?://")
-_READ_ONLY: Final = "25006"  # a primary that has become a standby: PostgreSQL, appendix A
+# SQLSTATEs (PostgreSQL, appendix A) that psycopg does not count as operational errors.
+_READ_ONLY: Final = "25006"  # a primary that has become a standby
+_PASSING: Final = {
+    _READ_ONLY,
+    "25P03",  # idle_in_transaction_session_timeout: this process stood still
+    "25P04",  # transaction_timeout
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +140,7 @@ def make_engine(database: Database, *, application_name: str = "template-service
             "tcp_user_timeout": 20_000,
         },
     )
+    _wait_no_longer_than(engine, database.statement_timeout)
     _ping_only_after_rest(engine)
     event.listen(engine, "handle_error", _leave_a_standby)
     return engine
@@ -149,10 +165,11 @@ def autocommitting(engine: Engine) -> Iterator[psycopg.Connection]:
         try:
             yield connection
         finally:
-            if connection.closed:
-                pooled.invalidate()
-            else:
+            # One that is in the middle of a statement can neither be changed nor used again.
+            if connection.pgconn.transaction_status == TransactionStatus.IDLE:
                 connection.autocommit = False
+            else:
+                pooled.invalidate()
     finally:
         pooled.close()
 
@@ -166,27 +183,44 @@ def driver_connection(session: Session) -> psycopg.Connection:
 def is_transient(error: BaseException) -> bool:
     """Tell whether the same transaction may succeed when it is tried again.
 
-    True for a server that is away, restarting, full or slow, for a lost connection, a deadlock, a
-    serialization failure, and a standby that was taken for the primary.
+    True for a server that is away, restarting, full or slow, for a lost connection and what follows
+    from it, for a deadlock, a serialization failure, and a standby that was taken for the primary.
     """
-    if isinstance(error, PoolTimeoutError):
+    if isinstance(error, PoolTimeoutError | PendingRollbackError | ResourceClosedError):
         return True
-    if isinstance(error, DBAPIError):
-        if error.connection_invalidated:
-            return True
-        original: BaseException | None = error.orig
-    else:
-        original = error
-    return (
-        isinstance(original, psycopg.OperationalError | psycopg.InterfaceError)
-        or getattr(original, "sqlstate", None) == _READ_ONLY
-    )
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    original = error.orig if isinstance(error, StatementError) else error
+    if isinstance(original, psycopg.OperationalError | psycopg.InterfaceError):
+        return True
+    if not isinstance(original, psycopg.Error):
+        return False
+    # Where the server did not speak, libpq did: of a connection that broke in the middle.
+    protocol = original.sqlstate is None and isinstance(original, psycopg.InternalError)
+    return protocol or original.sqlstate in _PASSING
 
 
 def _leave_a_standby(context: ExceptionContext) -> None:
     """Drop all connections of the pool once one turns out to be to a server that only reads."""
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True
+
+
+def _wait_no_longer_than(engine: Engine, statement_timeout: float) -> None:
+    """Have a connection closed when the server is silent past its own statement timeout.
+
+    Where there is none, as in maintenance, a statement may take as long as it likes.
+    """
+
+    def connect(
+        _: Dialect, __: object, arguments: list[Any], options: dict[str, Any]
+    ) -> Connection:
+        connection = Connection.connect(*arguments, **options)
+        if statement_timeout:
+            connection.longest_wait = statement_timeout + GRACE_SECONDS
+        return connection
+
+    event.listen(engine, "do_connect", connect)
 
 
 def _ping_only_after_rest(engine: Engine) -> None:

@@ -11,7 +11,9 @@ again while a server is away, and an answer whose ``repr`` is safe to log.
 
 import hashlib
 import json
+import logging
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,14 +21,14 @@ from uuid import uuid4
 
 import psycopg
 from celery import Task, shared_task
-from celery.exceptions import Reject, SoftTimeLimitExceeded
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from celery.exceptions import Reject, Retry, SoftTimeLimitExceeded, TaskPredicate
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.orm import Session
 
 from db.errors import OperationError
 from db.queries import idempotency
 from db.session import is_transient
-from tasks import runtime
+from tasks import answers, runtime, time_limit
 from tasks.errors import (
     IdempotencyConflict,
     InvalidMessage,
@@ -35,8 +37,11 @@ from tasks.errors import (
     Unavailable,
 )
 from tasks.messages.base import KEY_LENGTH, Message, Result, WriteMessage, encodable, parse
+from tasks.rendering.child import RenderProcessError
 from tasks.runs import recorded
 from tasks.runtime import Configuration, Runtime
+
+logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Message)
 W = TypeVar("W", bound=WriteMessage)
@@ -131,7 +136,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
     execute: Callable[["ServiceTask", Any, Runtime], Answer]
 
     def serve(self, arguments: tuple[object, ...], keywords: Mapping[str, Any]) -> Answer:
-        """Answer one message.
+        """Answer one message: what is returned or raised as an error is stored by then.
 
         Raises
         ------
@@ -139,7 +144,29 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
             The message is refused.
         celery.exceptions.Retry
             A server is away; the message is tried again later.
+        celery.exceptions.Reject
+            And the next try cannot be sent; the broker delivers this one again.
         """
+        if self.request.called_directly or self.request.is_eager:
+            return self._work_on(arguments, keywords)
+        time_limit.begin()
+        try:
+            answer = self._work_on(arguments, keywords)
+            answers.succeed(self, answer)
+        except TaskPredicate:
+            raise
+        except answers.NotAnsweredError as error:
+            raise self._put_back(error) from None
+        except Exception as error:
+            try:
+                answers.fail(self, error)
+            except answers.NotAnsweredError as not_answered:
+                raise self._put_back(not_answered) from None
+            raise
+        return answer
+
+    def _work_on(self, arguments: tuple[object, ...], keywords: Mapping[str, Any]) -> Answer:
+        """Return the answer to a message, which nobody knows yet."""
         if (refusal := getattr(self.request, "refusal", None)) is not None:
             raise refusal
         if arguments:
@@ -147,15 +174,15 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
                 "keyword arguments are the only ones allowed",
                 [{"path": "args", "type": "positional", "message": "was expected to be empty"}],
             )
-        process = runtime.current()
-        message = parse(self.message, keywords, process.configuration.limits)
         try:
+            process = runtime.current()
+            message = parse(self.message, keywords, process.configuration.limits)
             return type(self).execute(self, message, process)
-        except SoftTimeLimitExceeded:
-            raise self._later(process, "the time limit of the task") from None
-        except (SQLAlchemyError, psycopg.Error) as error:
-            if is_transient(error):
-                raise self._later(process, "the database") from None
+        except (ServiceError, TaskPredicate):
+            raise
+        except Exception as error:
+            if (cause := passing_cause(error)) is not None:
+                raise self._later(cause) from None
             original = error.orig if isinstance(error, DBAPIError) else error
             if isinstance(original, psycopg.Error):
                 raise UnexpectedDatabaseError(f"SQLSTATE {original.sqlstate}") from None
@@ -174,30 +201,76 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
             )
         return key, "id"
 
-    def _later(self, process: Runtime, awaited: str) -> Any:  # noqa: ANN401 - Celery ships no types
-        """Return the exception that has the message tried again, or told ``unavailable``."""
-        policy = process.configuration.retry
+    def _later(self, cause: str) -> Exception:
+        """Return the exception that has the message tried again, or answered ``unavailable``."""
+        policy = runtime.current().configuration.retry
         # The count comes in a header, so it may be any number.
         tries = min(max(self.request.retries, 0), policy.most)
-        seconds = min(policy.longest, policy.backoff * 2**tries)
         error = Unavailable.of(
-            f"{awaited} did not answer in {policy.most + 1} tries",
+            f"{cause} in {policy.most + 1} tries",
             [{"path": "", "type": "unavailable", "message": "the message may be sent again"}],
         )
-        try:
-            # Jitter between half and all of the time, so that a thousand messages do not return
-            # as one.
-            return self.retry(
-                exc=error,
-                countdown=seconds * random.uniform(0.5, 1),  # noqa: S311 - no secret
-                max_retries=policy.most,
-                throw=False,
-            )
-        except Reject as rejected:
-            # Celery drops the message when it cannot publish the next try; the broker keeps it.
-            return Reject(rejected.reason, requeue=True)
-        except Unavailable as unavailable:
-            return unavailable
+        if self.request.called_directly or tries >= policy.most:
+            return error
+        return self._again(tries + 1, min(policy.longest, policy.backoff * 2**tries), error)
+
+    def _put_back(self, error: Exception) -> Exception:
+        """Return the exception that has a message worked on again that could not be answered.
+
+        Without end, as there is nobody to tell; and the tries are not counted, which are those for
+        what the work needs.
+        """
+        logger.warning("Task %s[%s] cannot be answered yet: %s", self.name, self.request.id, error)
+        seconds = min(answers.PATIENCE_SECONDS, runtime.current().configuration.retry.longest)
+        return self._again(self.request.retries, seconds, error)
+
+    def _again(self, retries: int, seconds: float, error: Exception) -> Exception:
+        """Send the message again, to be worked on in some seconds; return what tells Celery so."""
+        # Between half and all of the time, so that a thousand messages do not return as one.
+        seconds *= random.uniform(0.5, 1)  # noqa: S311 - no secret
+        signature = self.signature_from_request(
+            self.request, queue=self._queue(), countdown=seconds, retries=retries
+        )
+        if not self.request.is_eager:
+            try:
+                signature.apply_async(retry_policy=answers.PUBLISHING)
+            except Exception as refused:  # noqa: BLE001 - whatever it is, the message stays
+                logger.warning("The broker does not take a message: %s", refused)
+                # It comes back as soon as the broker can deliver it.
+                time.sleep(seconds)
+                rejected: Exception = Reject(str(refused), requeue=True)
+                return rejected
+        retry: Exception = Retry(
+            exc=error, when=seconds, is_eager=self.request.is_eager, sig=signature
+        )
+        return retry
+
+    def _queue(self) -> str:
+        """Return the queue for the next try: where the message came from, if that is one of ours.
+
+        The name comes in a header; a queue that nobody reads would be the end of the message.
+        """
+        name = (self.request.delivery_info or {}).get("routing_key")
+        known = {queue.name for queue in self.app.conf.task_queues or ()}
+        if name in known:
+            return str(name)
+        route = self.app.amqp.router.route({}, self.name)
+        return str(route["queue"].name)
+
+
+def passing_cause(error: BaseException) -> str | None:
+    """Return why work failed that may succeed when it is tried again, or None.
+
+    It begins a sentence that ends with the number of tries.
+    """
+    cause = error.orig if isinstance(error, StatementError) else error
+    if isinstance(cause, SoftTimeLimitExceeded):
+        return "the task was not done within its time limit"
+    if isinstance(cause, MemoryError):
+        return "there was not enough memory"
+    if isinstance(cause, RenderProcessError):
+        return "the render process did not answer"
+    return "the database did not answer" if is_transient(error) else None
 
 
 def write(name: str, model: type[W], **options: Any) -> Callable[..., Any]:  # noqa: ANN401 - Celery's options

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,6 +13,7 @@ from db.errors import OperationError
 from db.session import make_engine
 from tasks.messages.base import Message, Result
 from tasks.runtime import Configuration
+from tasks.time_limit import striking_anywhere
 
 M = TypeVar("M", bound=Message)
 
@@ -41,15 +43,19 @@ def recorded(
         The result, a JSON object.
     """
     if getattr(message, "dry_run", False):
-        return do(message, configuration).model_dump(mode="json")
-    engine = make_engine(configuration.maintenance)
+        with striking_anywhere():
+            return do(message, configuration).model_dump(mode="json")
+    # Its own statements are quick ones, whatever those of the maintenance take.
+    timeout = configuration.database.statement_timeout
+    engine = make_engine(replace(configuration.maintenance, statement_timeout=timeout))
     try:
         with explained():
             known = runs.begin(engine, task, run_id)
         if known is not None:
             return known
         try:
-            result = do(message, configuration).model_dump(mode="json")
+            with striking_anywhere():
+                result = do(message, configuration).model_dump(mode="json")
         except Exception as error:
             kind = error.kind if isinstance(error, OperationError) else type(error).__name__
             # Where the database is away, that is what is to be told.

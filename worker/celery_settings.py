@@ -92,7 +92,9 @@ def _connections(settings: Settings) -> dict[str, object]:
         "redis_socket_connect_timeout": settings.socket_timeout,
         "redis_backend_health_check_interval": settings.socket_timeout,
         "redis_socket_keepalive": True,
-        "redis_retry_on_timeout": True,
+        # Two time-outs one after the other would outlast the hard time limit of a task, which
+        # tries again by itself: see tasks.answers.
+        "redis_retry_on_timeout": False,
         "result_backend_always_retry": True,
         "result_backend_max_retries": 10,
     }

@@ -1,18 +1,32 @@
-"""The result backend: Celery's for Redis, storing an answer in one step instead of three."""
+"""The result backend: Celery's for Redis, storing an answer once and in one step.
 
+A task stores its answer itself, and copes with a server that does not take it: see
+:mod:`tasks.answers`. What Celery would store afterwards is there by then, without a round trip.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from celery import states
 from celery.backends import redis
+from celery.exceptions import BackendStoreError
+from kombu.exceptions import OperationalError
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.objects import cached_property
+from redis.exceptions import ReadOnlyError, RedisError
 
+from tasks.answers import NotAnsweredError, answered, answering
 from tasks.base import Answer
+
+logger = logging.getLogger(__name__)
 
 # What begins a stored success, as kombu's encoder writes it.
 _SUCCESS: Final = '{"status": "SUCCESS"'
+# Whatever else has that name, a list for example, is replaced: the producer waits for an answer.
 _STORE: Final = f"""
-if redis.call('GETRANGE', KEYS[1], 0, {len(_SUCCESS) - 1}) == '{_SUCCESS}' then
+if redis.pcall('GETRANGE', KEYS[1], 0, {len(_SUCCESS) - 1}) == '{_SUCCESS}' then
     return 0
 end
 if ARGV[2] == '0' then
@@ -25,12 +39,80 @@ return 1
 """
 
 
-class _InOneStep:
-    """Keeps a success that is stored, as Celery does, but looks and stores in one round trip.
+_ERRORS: Final = (RedisError, OSError, OperationalError, BackendStoreError)
+"""Of the result backend, and of the broker, to which chords and errbacks are published."""
+
+
+class _Once:
+    """Stores an answer once for each delivery of a message, and keeps a success.
 
     Celery looks first and stores then, so that of two deliveries at once a late failure could
     replace a success; and the look costs a round trip for each answer.
     """
+
+    def mark_as_done(
+        self: Any,
+        task_id: str,
+        result: object,
+        request: Any = None,  # noqa: ANN401 - Celery ships no types
+        *arguments: Any,  # noqa: ANN401
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        """Store a success, and tell the chord that it belongs to."""
+        if not answered(request):
+            with self._told(request):
+                super().mark_as_done(task_id, result, request, *arguments, **options)  # type: ignore[misc]
+
+    def mark_as_failure(
+        self: Any,
+        task_id: str,
+        exc: Exception,
+        traceback: str | None = None,
+        request: Any = None,  # noqa: ANN401 - Celery ships no types
+        *arguments: Any,  # noqa: ANN401
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        """Store a failure, tell chord and chain that it belongs to, and call its errbacks."""
+        if not answered(request):
+            with self._told(request):
+                super().mark_as_failure(task_id, exc, traceback, request, *arguments, **options)  # type: ignore[misc]
+
+    def mark_as_retry(self: Any, task_id: str, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
+        """Store that a message is tried again, if that can be stored.
+
+        The next try is with the broker by now, and Celery would make a failure of an error here.
+        """
+        try:
+            super().mark_as_retry(task_id, *arguments, **options)  # type: ignore[misc]
+        except _ERRORS as error:
+            logger.warning("The state RETRY of task %s cannot be stored: %s", task_id, error)
+
+    def store_result(
+        self: Any,
+        task_id: str,
+        result: object,
+        state: str,
+        traceback: str | None = None,
+        request: Any = None,  # noqa: ANN401 - Celery ships no types
+        **options: Any,  # noqa: ANN401
+    ) -> object:
+        """Store a state; a task that stores its answer decides by itself when to try again."""
+        if answering(request) or state == states.RETRY:
+            options["max_retries"] = 0
+        return super().store_result(task_id, result, state, traceback, request, **options)  # type: ignore[misc]
+
+    @contextmanager
+    def _told(self: Any, request: Any) -> Iterator[None]:  # noqa: ANN401 - Celery ships no types
+        """Tell the task that is storing its answer when a server does not take it."""
+        try:
+            yield
+        except _ERRORS as error:
+            if not answering(request):
+                raise
+            if isinstance(error, ReadOnlyError):
+                # The server has become a replica; the new primary may have the same address.
+                self.client.connection_pool.disconnect()
+            raise NotAnsweredError(str(error)) from error
 
     def _store_result(
         self: Any,
@@ -46,12 +128,10 @@ class _InOneStep:
         )
         meta["task_id"] = bytes_to_str(task_id)
         expires = self.failure_expires if state == states.FAILURE else self.expires
-        arguments = (self.get_key_for_task(task_id), _encoded(self, meta), int(expires or 0))
-        self.ensure(self._store_once, arguments)
+        self._script(
+            keys=[self.get_key_for_task(task_id)], args=[_encoded(self, meta), int(expires or 0)]
+        )
         return result
-
-    def _store_once(self: Any, key: bytes, value: str | bytes, expires: int) -> None:
-        self._script(keys=[key], args=[value, expires])
 
     @cached_property  # type: ignore[untyped-decorator]  # kombu ships no types
     def _script(self: Any) -> Any:  # noqa: ANN401 - Celery ships no types
@@ -69,11 +149,11 @@ def _encoded(backend: Any, meta: dict[str, Any]) -> str | bytes:  # noqa: ANN401
     return b'%b, "result": %b%b' % (status, result.stored, rest[len(_SUCCESS) :])
 
 
-class RedisBackend(_InOneStep, redis.RedisBackend):  # type: ignore[misc]  # Celery ships no types
+class RedisBackend(_Once, redis.RedisBackend):  # type: ignore[misc]  # Celery ships no types
     """For redis:// and rediss://."""
 
 
-class SentinelBackend(_InOneStep, redis.SentinelBackend):  # type: ignore[misc]  # Celery ships no types
+class SentinelBackend(_Once, redis.SentinelBackend):  # type: ignore[misc]  # Celery ships no types
     """For sentinel://."""
 
 

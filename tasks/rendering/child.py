@@ -15,7 +15,9 @@ from typing import Final
 from tasks.rendering.frames import HEADER, unpack
 from tasks.rendering.limits import Limits
 
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 15.0
+"""For the start of a process, which takes a tenth of a second; less than the limit of a task."""
+
 CHUNK_BYTES: Final = 256 * 1024
 PIPE_BYTES: Final = 1024 * 1024
 """Of answers that wait to be read, so that the process can go on; the most that Linux allows."""
@@ -25,7 +27,10 @@ GRACE_SECONDS: Final = 0.5
 
 
 class RenderProcessError(RuntimeError):
-    """The render process could not be started, or broke in a way that no template explains."""
+    """The render process could not be started, or ended in a way that no template explains.
+
+    The next one may work: the machine was short of memory or of processes, or somebody killed it.
+    """
 
 
 class RenderProcess:
@@ -38,14 +43,18 @@ class RenderProcess:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._popen = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
-            [sys.executable, "-m", "tasks.rendering.process", json.dumps(asdict(limits))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # No setting of the worker, its passwords least of all, where templates run.
-            env={"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},  # noqa: PTH109 - a string is needed
-            bufsize=0,
-        )
+        try:
+            self._popen = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
+                [sys.executable, "-m", "tasks.rendering.process", json.dumps(asdict(limits))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                # No setting of the worker, its passwords least of all, where templates run.
+                env={"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},  # noqa: PTH109 - a string is needed
+                bufsize=0,
+            )
+        except OSError as error:
+            told = f"the render process cannot be started: {error.strerror}"
+            raise RenderProcessError(told) from error
         assert self._popen.stdin is not None  # noqa: S101 - for the type checker
         assert self._popen.stdout is not None  # noqa: S101 - for the type checker
         self._inbox, self._outbox = self._popen.stdin.fileno(), self._popen.stdout.fileno()

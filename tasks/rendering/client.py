@@ -155,7 +155,11 @@ class Renderer:
             self._idle.append(process)
 
     def limit_error(self, status: int) -> Exception:
-        """Return which limit ended a process with an exit status, negative for a signal."""
+        """Return which limit ended a process with an exit status, negative for a signal.
+
+        Any other signal is none of a limit: SIGKILL comes from the kernel when the machine is out
+        of memory, and from :meth:`RenderProcess.wait` when the process was stopped.
+        """
         limits = self.limits
         if status == -signal.SIGALRM:
             told = f"more than {limits.render_seconds:g} s"
@@ -164,7 +168,8 @@ class Renderer:
         elif status == -signal.SIGSEGV:
             told = "nested too deeply"
         elif status < 0:
-            told = f"the render process was ended by {signal.Signals(-status).name}"
+            name = signal.Signals(-status).name
+            return RenderProcessError(f"the render process was ended by {name}")
         else:
             return RenderProcessError(f"the render process ended with status {status}")
         return RenderLimitExceeded.of(

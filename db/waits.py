@@ -1,0 +1,106 @@
+"""Waits for PostgreSQL that end: after a time without an answer, or when the process must stop.
+
+A server that is silent (stopped, or behind a network that drops packets) still has its kernel
+acknowledge what is sent, so neither ``tcp_user_timeout`` nor a keepalive ends the wait, and
+``statement_timeout`` is the server's own clock. So the client has a clock too.
+
+A time limit interrupts a process with a signal. An exception that a signal handler raises may come
+between any two instructions: with a lock of the connection pool held, or after the COMMIT was
+answered and before the connection knows. Here it comes only where the process waits for the server,
+and there it is what a lost connection is: :class:`psycopg.OperationalError`, with the connection
+closed. So nothing above this module has to know of a third way in which a statement may end.
+"""
+
+from typing import Any, Final
+
+import psycopg
+from psycopg.abc import RV, PQGen
+from psycopg.errors import _WaitTimeout
+
+GRACE_SECONDS: Final = 2.0
+"""How much longer than the server's own ``statement_timeout`` the client waits for an answer."""
+
+
+class Interruption:
+    """The request that this process stop waiting for PostgreSQL. There is one for each process.
+
+    Only the main thread is interrupted, as only it runs signal handlers.
+    """
+
+    def __init__(self) -> None:
+        self._waiting = False
+        self._requested = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether :meth:`request` would end a wait now."""
+        return self._waiting
+
+    def clear(self) -> None:
+        """Forget a request that ended no wait."""
+        self._requested = False
+
+    def request(self) -> None:
+        """End the wait of this process, or its next one where it does not wait.
+
+        For signal handlers: call it from nowhere else.
+        """
+        if self._waiting:
+            self._waiting = False
+            raise _InterruptedError
+        self._requested = True
+
+    def begin(self) -> None:
+        """Let :meth:`request` end what follows, up to :meth:`end`."""
+        self._waiting = True
+        # In this order: a request before the line above is noticed here, a later one has raised.
+        if self._requested:
+            self._waiting = self._requested = False
+            raise _InterruptedError
+
+    def end(self) -> None:
+        """Let :meth:`request` only make a note again."""
+        self._waiting = False
+
+
+interruption: Final = Interruption()
+
+
+class _InterruptedError(Exception):
+    """Ends a wait; never leaves this module."""
+
+
+class Connection(psycopg.Connection[Any]):
+    """A connection that is closed when a wait for the server is broken off.
+
+    Attributes
+    ----------
+    longest_wait
+        Seconds that the server may take for one statement; None for as long as it likes.
+    """
+
+    longest_wait: float | None = None
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """Return what the server answers.
+
+        Raises
+        ------
+        psycopg.OperationalError
+            It did not answer in time, or the process was interrupted; the connection is closed.
+        """
+        if timeout is not None:  # that of who waits for notifications, and takes it for none
+            return super().wait(gen, interval, timeout)
+        try:
+            try:
+                interruption.begin()
+                return super().wait(gen, interval, self.longest_wait)
+            finally:
+                interruption.end()
+        except _InterruptedError:
+            self.close()
+            raise psycopg.OperationalError("the wait for the server was interrupted") from None
+        except _WaitTimeout:
+            self.close()
+            told = f"the server did not answer within {self.longest_wait:g} s"
+            raise psycopg.OperationalError(told) from None

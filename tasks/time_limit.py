@@ -1,0 +1,49 @@
+"""The soft time limit of a task: it strikes where the process waits for PostgreSQL.
+
+Celery's own handler raises SoftTimeLimitExceeded at whatever the process does. Between the commit
+and the acknowledgement that ends work that was done as a failure; inside a library it leaves locks
+held and connections in the middle of a statement. What a task does is bounded in other ways (the
+limits of renders and batches, the timeouts of sockets), but for the sum of its statements. So that
+is what the limit ends; see :mod:`db.waits`.
+
+Maintenance waits for programs of PostgreSQL, and makes connections of its own that end with it. So
+there the limit strikes anywhere.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from billiard.pool import SIG_SOFT_TIMEOUT, soft_timeout_sighandler
+from celery.exceptions import SoftTimeLimitExceeded
+
+from db.waits import interruption
+
+_strikes_anywhere = False
+
+
+@contextmanager
+def striking_anywhere() -> Iterator[None]:
+    """Have the limit interrupt whatever the block does, with SoftTimeLimitExceeded."""
+    global _strikes_anywhere  # noqa: PLW0603 - one per process, as is the signal
+    _strikes_anywhere = True
+    try:
+        yield
+    finally:
+        _strikes_anywhere = False
+
+
+def begin() -> None:
+    """Begin a message: a limit of the last one that came too late is not one of this."""
+    interruption.clear()
+    # The pool installs its own handler after every hook that it calls in a new process.
+    if signal.getsignal(SIG_SOFT_TIMEOUT) is soft_timeout_sighandler:
+        signal.signal(SIG_SOFT_TIMEOUT, strike)
+
+
+def strike(*_: object) -> None:
+    """Handle the signal of the pool's supervisor."""
+    if interruption.waiting or not _strikes_anywhere:
+        interruption.request()
+    else:
+        raise SoftTimeLimitExceeded
