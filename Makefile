@@ -4,11 +4,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 POSTGRES15 ?= /usr/lib/postgresql/15/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
-EXTRAS := --extra object-storage --extra encryption
+EXTRAS := object-storage,encryption
 UV_COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
+# From a lock file nothing is resolved: the index has newer releases every day (--no-deps). Nothing is built either: a
+# build downloads its requirements without hashes.
+INSTALL = $(BIN)/python -m pip install --quiet --no-compile --no-deps --only-binary :all: --require-hashes -r
+
+# Installs lock file $(1), then checks that it has all that requirements $(2) need: pip resolves them among the installed
+# packages only, whatever its configuration. pip check does not follow extras, such as psycopg[binary].
+define install
+	@$(INSTALL) $(1)
+	@PIP_CONFIG_FILE=/dev/null $(BIN)/python -m pip --isolated install --quiet --no-index --no-build-isolation $(2) || \
+		{ echo "$(1) does not match pyproject.toml: run make lock" >&2; exit 1; }
+endef
+
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:  # such as a .venv/bin/python without pip, which Debian leaves when python3-venv is not installed
 .PHONY: help demo up extras test coverage test-postgres15 check bench lock format clean
 
 help: ## Show what each target does
@@ -21,7 +34,7 @@ up: $(VENV)/.runtime ## Start PostgreSQL, Valkey, a worker, beat and Flower unti
 	@$(BIN)/template-service up
 
 extras: $(VENV)/.runtime ## Install what dumps need for object storage and encryption
-	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements-extras.lock
+	$(call install,requirements-extras.lock,'template-service[$(EXTRAS)]')
 
 test: $(VENV)/.dev ## Run every test, on real servers
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
@@ -40,7 +53,7 @@ check: $(VENV)/.dev ## Lint, types, direction of imports, and whether the lock f
 	@$(BIN)/lint-imports
 	@set -e; scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; cp requirements*.lock "$$scratch"; \
 	$(UV_COMPILE) -o "$$scratch/requirements.lock"; \
-	$(UV_COMPILE) $(EXTRAS) -c "$$scratch/requirements.lock" -o "$$scratch/requirements-extras.lock"; \
+	$(UV_COMPILE) --all-extras -c "$$scratch/requirements.lock" -o "$$scratch/requirements-extras.lock"; \
 	$(UV_COMPILE) --group dev -c "$$scratch/requirements.lock" -o "$$scratch/requirements-dev.lock"; \
 	for lock in requirements.lock requirements-extras.lock requirements-dev.lock; do \
 		diff -q "$$lock" "$$scratch/$$lock" || { echo "$$lock is not current: run make lock"; exit 1; }; \
@@ -49,9 +62,9 @@ check: $(VENV)/.dev ## Lint, types, direction of imports, and whether the lock f
 bench: $(VENV)/.dev ## Measure renders and batches against a no-op task and bare loops
 	@$(BIN)/python -m bench $(ARGS)
 
-lock: $(VENV)/.dev ## Write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
+lock: $(BIN)/uv ## Write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	@$(UV_COMPILE) $(ARGS) -o requirements.lock
-	@$(UV_COMPILE) $(ARGS) $(EXTRAS) -c requirements.lock -o requirements-extras.lock
+	@$(UV_COMPILE) $(ARGS) --all-extras -c requirements.lock -o requirements-extras.lock
 	@$(UV_COMPILE) $(ARGS) --group dev -c requirements.lock -o requirements-dev.lock
 
 format: $(VENV)/.dev ## Format the code and mend what ruff can mend
@@ -61,15 +74,20 @@ format: $(VENV)/.dev ## Format the code and mend what ruff can mend
 clean: ## Remove the virtual environment and caches (not the data under .local)
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage* *.egg-info
 
-$(VENV)/bin/python:
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/bin/python
-	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e .
+# Without the check: make lock must work when a lock file is incomplete.
+$(BIN)/uv: | $(BIN)/python
+	@$(INSTALL) requirements-dev.lock
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	$(call install,requirements.lock,--editable .)
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
-	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements-dev.lock
+$(VENV)/.dev: requirements-dev.lock tests/data/oldest-pip.lock $(VENV)/.runtime
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' > $(VENV)/dev.txt
+	$(call install,requirements-dev.lock,template-service -r $(VENV)/dev.txt)
+	@$(BIN)/python -m pip download --quiet --no-deps --only-binary :all: --require-hashes -r tests/data/oldest-pip.lock -d $(VENV)
 	@touch $@
