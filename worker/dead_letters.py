@@ -1,22 +1,45 @@
-"""Messages that cannot be worked on, kept whole on a queue of their own."""
+"""Messages that cannot be worked on, kept whole on a queue of their own.
+
+A dead letter is a message of kombu, so that any of its consumers can read the queue. Its body is a
+JSON object:
+
+``reason``, ``problems``, ``task_id``
+    Why the message is here: the sentence, what was found in detail, and the id that an answer was
+    stored under, if there was one.
+``kept_at``
+    When it became a dead letter.
+``queue``, ``list``
+    Where it came from: the queue and, on Redis, the list of its priority.
+``raw``
+    On Redis: the entry of the list, byte for byte, in base64. A replay puts it back.
+``headers``, ``properties``, ``content_type``, ``content_encoding``, ``delivery_info``, ``body``
+    What could be read of it, ``body`` in base64. On RabbitMQ a replay is made from these.
+"""
 
 import base64
 import hashlib
 import json
-from collections.abc import Container
+import uuid
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
 from typing import Any, Final, Self
 
+import orjson
 from kombu import Connection
+from kombu.transport.redis import Channel
 
 from db.errors import OperationError
+from tasks.errors import Problem
 from worker import letter_box
-from worker.queues import CONSUMED, DEAD_LETTERS
+from worker.queues import CONSUMED, DEAD_LETTERS, QueueName
 
 ID_LENGTH: Final = 12
+LONGEST_PARSED: Final = 8 * 1024 * 1024
+"""Bytes of a raw message that is parsed for what a letter shows of it: twice the largest message
+that is allowed, with base64 around it. Of a longer one the letter has the raw bytes alone."""
 # Of AMQP's basic properties those that are the producer's; the others are the broker's or kombu's.
 _PROPERTIES: Final = (
     "correlation_id",
@@ -29,19 +52,81 @@ _PROPERTIES: Final = (
     "type",
     "app_id",
 )
+# What kombu's virtual transports write around a body, in one piece: 10,000 letters a second are
+# made in the worker's main process.
+_WRAPPED: Final = (
+    b'{"body":"%b","content-encoding":"utf-8","content-type":"application/json","headers":{},'
+    b'"properties":{"body_encoding":"base64","delivery_info":{"exchange":"","routing_key":"'
+    + QueueName.DEAD_LETTERS.value.encode()
+    + b'"},"delivery_mode":2,"delivery_tag":"%b","priority":0}}'
+)
 
 
-def keep(app: Any, message: Any, reason: str) -> None:  # noqa: ANN401 - Celery and kombu have no types
-    """Put ``message`` on the dead-letter queue, byte for byte, with the reason.
+def letter_of_raw(
+    reason: str,
+    raw: bytes,
+    source: str,
+    *,
+    task_id: str | None = None,
+    problems: Sequence[Problem] = (),
+) -> bytes:
+    """Return the dead letter of a message of Redis, as it is put on the list of dead letters.
 
-    The letter is a JSON object: ``reason``, ``kept_at``, ``headers``, ``properties``,
-    ``content_type``, ``content_encoding``, ``delivery_info`` and ``body`` in base64.
+    Parameters
+    ----------
+    reason
+        ``kind: sentence``, without values of the message.
+    raw
+        The message's entry on its list; it need not be a message at all.
+    source
+        The list it came from, without the global key prefix.
+    task_id
+        The id that an answer was stored under.
+    problems
+        What was found in detail, without values.
     """
-    body = message.body
-    raw = body if isinstance(body, bytes) else str(body).encode("utf-8", "surrogatepass")
+    unique = str(uuid.uuid4())
     letter = {
         "reason": reason,
         "kept_at": datetime.now(UTC).isoformat(),
+        "queue": queue_of(source),
+        "list": source,
+        "task_id": task_id,
+        "problems": list(problems),
+        # Two letters are never the same bytes: each is removed by its value.
+        "unique": unique,
+        "raw": base64.b64encode(raw).decode(),
+    }
+    return _WRAPPED % (base64.b64encode(_serialized(letter, _parts(raw))), unique.encode())
+
+
+def keep(  # noqa: PLR0913 - two of Celery's, and what is known of the message
+    app: Any,  # noqa: ANN401 - Celery and kombu have no types
+    message: Any,  # noqa: ANN401 - the same
+    reason: str,
+    *,
+    queue: str | None = None,
+    task_id: str | None = None,
+    problems: Sequence[Problem] = (),
+) -> None:
+    """Put a delivered message on the queue of dead letters; return once the broker has it.
+
+    For brokers other than Redis, where :func:`letter_of_raw` has more of the message. RabbitMQ
+    confirms a message once it is on disk; whatever is raised, the message was not acknowledged and
+    may be a dead letter twice, but is not lost.
+
+    Parameters
+    ----------
+    queue
+        The queue it came from; None: as its routing key says.
+    """
+    letter = {
+        "reason": reason,
+        "kept_at": datetime.now(UTC).isoformat(),
+        "queue": queue,
+        "task_id": task_id,
+        "problems": list(problems),
+        "unique": str(uuid.uuid4()),
         "headers": message.headers,
         "properties": {
             name: value for name, value in message.properties.items() if _is_json(value)
@@ -49,8 +134,9 @@ def keep(app: Any, message: Any, reason: str) -> None:  # noqa: ANN401 - Celery 
         "content_type": message.content_type,
         "content_encoding": message.content_encoding,
         "delivery_info": message.delivery_info,
-        "body": base64.b64encode(raw).decode(),
+        "body": base64.b64encode(_as_bytes(message.body)).decode(),
     }
+    patience = app.conf.broker_connection_timeout
     with app.producer_pool.acquire(block=True) as producer:
         producer.publish(
             letter,
@@ -59,7 +145,17 @@ def keep(app: Any, message: Any, reason: str) -> None:  # noqa: ANN401 - Celery 
             declare=[DEAD_LETTERS],
             serializer="json",
             retry=True,
+            retry_policy={"max_retries": 3, "interval_start": 0, "interval_max": 1},
+            # Without them a silent broker would hold up the main process for good.
+            timeout=patience,
+            confirm_timeout=patience,
         )
+
+
+def queue_of(source: str) -> str:
+    """Return the queue of a list of Redis: each priority has a list of its own."""
+    queue: str = source.rsplit(Channel.sep, 1)[0]
+    return queue
 
 
 @dataclass(frozen=True)
@@ -103,7 +199,8 @@ class Letter:
     def queue(self) -> str | None:
         """The queue of this service that the message came from, None where that is not known."""
         information = self.kept.get("delivery_info")
-        name = information.get("routing_key") if isinstance(information, dict) else None
+        routed = information.get("routing_key") if isinstance(information, dict) else None
+        name = self.kept.get("queue") or routed
         return name if name in {queue.value for queue in CONSUMED} else None
 
     @property
@@ -114,8 +211,13 @@ class Letter:
 
     @property
     def body(self) -> bytes:
-        """The message's body."""
-        return base64.b64decode(self.kept.get("body", ""))
+        """The message's body, empty where it could not be read."""
+        return _decoded(self.kept.get("body")) or b""
+
+    @property
+    def raw(self) -> bytes | None:
+        """The message as it lay on its list of Redis, None of other brokers and older letters."""
+        return _decoded(self.kept.get("raw"))
 
 
 def letters(connection: Connection, most: int) -> list[Letter]:
@@ -221,6 +323,76 @@ def _send(connection: Connection, letter: Letter, queue: str | None) -> None:
         retry=True,
         **{name: own[name] for name in _PROPERTIES if own.get(name) is not None},
     )
+
+
+def _parts(raw: bytes) -> dict[str, Any]:
+    """Return what can be read of a raw message, under the names that :func:`keep` gives it."""
+    if len(raw) > LONGEST_PARSED:
+        return {}
+    try:
+        message = orjson.loads(raw)
+    except ValueError:
+        message = _lenient(raw)
+    if not isinstance(message, dict):
+        return {}
+    properties = message.get("properties")
+    known = properties if isinstance(properties, dict) else {}
+    return {
+        "headers": message.get("headers"),
+        "properties": properties,
+        "content_type": message.get("content-type"),
+        "content_encoding": message.get("content-encoding"),
+        "delivery_info": known.get("delivery_info"),
+        "body": _body(message.get("body"), known.get("body_encoding")),
+    }
+
+
+def _lenient(raw: bytes) -> object:
+    """Return what Python's parser reads, and kombu with it: NaN, lone surrogates."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _body(body: object, encoding: object) -> str | None:
+    if not isinstance(body, str):
+        return None
+    if encoding == "base64":
+        try:
+            base64.b64decode(body, validate=True)
+        except ValueError:
+            pass  # kept as the text that it is
+        else:
+            return body
+    return base64.b64encode(_as_bytes(body)).decode()
+
+
+def _serialized(letter: Mapping[str, Any], parts: Mapping[str, Any]) -> bytes:
+    """Return a letter as JSON; without the parts where they nest too deep to be written."""
+    try:
+        return orjson.dumps({**letter, **parts})
+    except TypeError:
+        pass  # lone surrogates, or nested deeper than orjson writes
+    try:
+        return json.dumps({**letter, **parts}).encode()
+    except (ValueError, RecursionError):
+        return json.dumps(letter).encode()
+
+
+def _decoded(value: object) -> bytes | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        return None
+
+
+def _as_bytes(body: object) -> bytes:
+    if isinstance(body, bytes | memoryview | bytearray):
+        return bytes(body)
+    return str(body).encode("utf-8", "surrogatepass")
 
 
 def _is_json(value: object) -> bool:
