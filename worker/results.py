@@ -5,7 +5,7 @@ A task stores its answer itself, and copes with a server that does not take it: 
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -132,6 +132,26 @@ class _Once:
             keys=[self.get_key_for_task(task_id)], args=[_encoded(self, meta), int(expires or 0)]
         )
         return result
+
+    def store_failures(self: Any, errors: Mapping[str, Exception]) -> None:
+        """Store errors as the answers to messages, by task id, in one round trip."""
+        with self.client.pipeline(transaction=False) as pipeline:
+            for task_id, error in errors.items():
+                meta = self._get_result_meta(
+                    result=self.prepare_exception(error),
+                    state=states.FAILURE,
+                    traceback=None,
+                    request=None,
+                )
+                self._script(
+                    keys=[self.get_key_for_task(task_id)],
+                    args=[
+                        self.encode(meta | {"task_id": task_id}),
+                        int(self.failure_expires or 0),
+                    ],
+                    client=pipeline,
+                )
+            pipeline.execute()
 
     @cached_property  # type: ignore[untyped-decorator]  # kombu ships no types
     def _script(self: Any) -> Any:  # noqa: ANN401 - Celery ships no types

@@ -58,6 +58,6 @@ def test_messages_go_there_and_back(channel: Channel, servers: LocalStack) -> No
         assert message.payload == {"n": 1}
         assert channel.client is not None
         with channel.conn_or_acquire() as client:
-            assert client.hlen("unacked") == 1
+            assert len(held(client)) == 1
             message.ack()
-            assert client.hlen("unacked") == 0
+            assert held(client) == []

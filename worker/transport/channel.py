@@ -1,7 +1,7 @@
 """kombu's Redis transport with messages that are held by a consumer until they are done."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import redis
@@ -10,11 +10,14 @@ from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 
 from worker.transport.fetch import Fetcher
-from worker.transport.held import Keys, Taken
+from worker.transport.held import Bounds, Keys, Taken
 from worker.transport.holder import Holder
 
 Gate = Callable[[Taken], dict[str, Any] | None]
 """Returns a message in kombu's shape, or None for one that it has taken care of."""
+
+OPTIONS: Final = ("node", "dead_letters")
+"""Transport options of this package: the name of the Celery node, and the list of dead letters."""
 
 _holders: dict[tuple[Any, ...], Holder] = {}
 
@@ -35,7 +38,8 @@ class QoS(virtual.QoS):  # type: ignore[misc]  # kombu ships no types
         """Return how many messages the prefetch count allows, None for any number."""
         if not self.prefetch_count:
             return None
-        return max(0, self.prefetch_count - len(self._in_hand))
+        room: int = self.prefetch_count - len(self._in_hand)
+        return max(0, room)
 
     def ack(self, delivery_tag: str) -> None:
         """Release a message."""
@@ -68,7 +72,8 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
 
     QoS = QoS
     node: str = ""
-    from_transport_options = (*kombu_redis.Channel.from_transport_options, "node")
+    dead_letters: str = "dead-letters"
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, *OPTIONS)
 
     def __init__(self, connection: Any, **options: Any) -> None:  # noqa: ANN401 - kombu's arguments
         self.fetcher = Fetcher(self)
@@ -129,6 +134,24 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         if payload is not None:
             payload["properties"]["delivery_tag"] = taken.tag
             callback(payload)
+
+    def taken(self, tag: str) -> Taken | None:
+        """Return a message that is in hand, as it was taken."""
+        known = self.holder.in_hand.get(tag)
+        return None if known is None else known[0]
+
+    def bury(self, letters: Sequence[tuple[str, bytes]], bounds: Bounds) -> int:
+        """Replace messages in hand by dead letters; return how many old letters were dropped."""
+        if not letters:
+            return 0
+        _, dropped = self.holder.held.bury(letters, self.dead_letters, bounds)
+        self.holder.forget([tag for tag, _ in letters])
+        return dropped
+
+    def delay(self, tag: str, seconds: float) -> None:
+        """Have a message in hand delivered again after ``seconds``; the broker keeps it."""
+        self.holder.held.delay(tag, seconds)
+        self.holder.forget([tag])
 
     def put_back_delivered(self) -> None:
         """Put back what was delivered on this channel and is not done."""
@@ -235,7 +258,7 @@ class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu ships no 
 class SentinelChannel(Channel, kombu_redis.SentinelChannel):  # type: ignore[misc]  # kombu ships no types
     """The same to the primary that sentinels name."""
 
-    from_transport_options = (*kombu_redis.SentinelChannel.from_transport_options, "node")
+    from_transport_options = (*kombu_redis.SentinelChannel.from_transport_options, *OPTIONS)
 
     def on_refused_writes(self, error: redis.ResponseError) -> None:
         """Ask the sentinels anew when a primary has become a replica."""

@@ -1,0 +1,155 @@
+"""Messages that are not worked on: their producers are answered, then they become dead letters.
+
+In this order, and each until it is done: a message stays in hand while the result backend or the
+broker does not take it, so that neither the answer nor the message is lost.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from tasks.errors import Problem, ServiceError
+from worker import dead_letters
+from worker.dead_letters import letter_of_raw
+from worker.transport import Bounds, Channel
+
+logger = logging.getLogger(__name__)
+
+AGAIN_SECONDS: Final = 1.0
+"""Before the next try on a server that did not take an answer or a letter."""
+AT_ONCE: Final = 100
+"""Messages whose answers or letters travel together."""
+SERVER_ERRORS: Final = (RedisError, OSError, OperationalError)
+"""What the clients of broker and result backend raise when a server does not do as asked."""
+
+
+@dataclass(slots=True)
+class Refused:
+    """A message in hand that is not worked on.
+
+    Attributes
+    ----------
+    channel, tag
+        Where it was delivered, and by what it is known there.
+    kind, reason
+        Of the dead letter: a word, and a sentence without values.
+    task_id
+        Whom the answer is for, None where nobody can be reached.
+    error
+        The answer, None where it is stored already.
+    message
+        As kombu has delivered it; a letter of Redis is made of what lay on the list.
+    """
+
+    channel: Any
+    tag: str
+    kind: str
+    reason: str
+    task_id: str | None = None
+    error: ServiceError | None = None
+    problems: Sequence[Problem] = ()
+    message: Any = None
+
+    @property
+    def told(self) -> str:
+        """What the dead letter says of it."""
+        return f"{self.kind}: {self.reason}"
+
+
+class Refusals:
+    """The messages of a consumer that are not worked on."""
+
+    def __init__(self, app: Any, hub: Any, bounds: Bounds) -> None:  # noqa: ANN401 - Celery and kombu have no types
+        self._app = app
+        self._hub = hub
+        self._bounds = bounds
+        self._waiting: deque[Refused] = deque()
+        self._is_scheduled = False
+        self._is_failing = False
+
+    def add(self, refused: Refused) -> None:
+        """Answer and bury a message, together with others of this turn of the loop."""
+        # Without the id: where this one is wrong, that may be anything.
+        logger.error("A message is a dead letter: %s", refused.told)
+        self._waiting.append(refused)
+        self._schedule(0)
+
+    def clear(self) -> None:
+        """Forget all: their connection is lost, and they will be delivered again."""
+        self._waiting.clear()
+
+    def work_off(self) -> None:
+        """Answer and bury what waits; what a server does not take is tried again."""
+        self._is_scheduled = False
+        while self._waiting:
+            some = list(islice(self._waiting, AT_ONCE))
+            try:
+                self._answer(some)
+                self._move(some)
+            except SERVER_ERRORS as error:
+                if not self._is_failing:
+                    logger.warning("Dead letters wait for a server: %s", error)
+                self._is_failing = True
+                self._schedule(AGAIN_SECONDS)
+                return
+            self._is_failing = False
+            for _ in some:
+                self._waiting.popleft()
+
+    def _schedule(self, seconds: float) -> None:
+        if self._is_scheduled:
+            return
+        self._is_scheduled = True
+        if self._hub is None:
+            self.work_off()
+        elif seconds:
+            self._hub.call_later(seconds, self.work_off)
+        else:
+            self._hub.call_soon(self.work_off)
+
+    def _answer(self, refused: Sequence[Refused]) -> None:
+        answers = {
+            each.task_id: each.error
+            for each in refused
+            if each.task_id is not None and each.error is not None
+        }
+        if answers:
+            self._app.backend.store_failures(answers)
+        for each in refused:
+            each.error = None
+
+    def _move(self, refused: Sequence[Refused]) -> None:
+        by_channel: dict[Any, list[Refused]] = {}
+        for each in refused:
+            by_channel.setdefault(each.channel, []).append(each)
+        for channel, some in by_channel.items():
+            if isinstance(channel, Channel):
+                self._bury(channel, some)
+            else:
+                for each in some:
+                    dead_letters.keep(
+                        self._app,
+                        each.message,
+                        each.told,
+                        task_id=each.task_id,
+                        problems=each.problems,
+                    )
+                    each.message.ack()
+
+    def _bury(self, channel: Channel, refused: Sequence[Refused]) -> None:
+        letters = []
+        for each in refused:
+            if (taken := channel.taken(each.tag)) is not None:
+                letter = letter_of_raw(
+                    each.told, taken.raw, taken.list, task_id=each.task_id, problems=each.problems
+                )
+                letters.append((each.tag, letter))
+        dropped = channel.bury(letters, self._bounds)
+        if dropped:
+            logger.error("Dropped the %d oldest dead letters: there are too many", dropped)
