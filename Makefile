@@ -23,6 +23,7 @@ endef
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:  # such as a .venv/bin/python without pip, which Debian leaves when python3-venv is not installed
 .PHONY: help demo up extras test coverage test-postgres15 check bench lock format clean
+.PHONY: help demo up extras test chaos coverage test-postgres15 check bench lock format clean
 
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,9 @@ extras: $(VENV)/.runtime ## Install what dumps need for object storage and encry
 
 test: $(VENV)/.dev ## Run every test, on real servers
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+chaos: $(VENV)/.dev ## Break servers and workers under load and count what became of every message (ARGS=--chaos=long)
+	@$(BIN)/python -m pytest tests/chaos $(ARGS)
 
 coverage: $(VENV)/.dev ## The same with branch coverage of all processes, which must reach 90 %
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)

@@ -1,13 +1,69 @@
-"""A stack for each test: what is broken here is not shared."""
+"""Stacks to break: one of its own for each test, and one that tests of faults share."""
 
+import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.chaos.session import COUNTS, NOTES, Chaos
+from tests.support.chaos.stacks import ChaosStack
 from tests.support.producer import Producer
 from tests.support.stacks import QUICK, small_stack
 from worker.local import LocalStack
+
+FORMS = ("short", "long")
+COLUMNS = (
+    ("sent and acknowledged", "sent"),
+    ("sent, outcome unknown to the producer", "unknown"),
+    ("ok", "ok"),
+    ("refused", "refused"),
+    ("effects", "effects"),
+    ("duplicated effects", "duplicated"),
+    ("answered without effect", "missing"),
+    ("wrong answers", "wrong"),
+    ("dead letters", "dead"),
+    ("lost", "lost"),
+    ("still waiting", "waiting"),
+    ("longest wait after the last fault", "longest wait"),
+    ("seed", "seed"),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of ``make chaos``."""
+    group = parser.getgroup("chaos")
+    group.addoption(
+        "--chaos",
+        choices=FORMS,
+        default=FORMS[0],
+        help="faults in a short form of minutes, or as often and as long as is promised",
+    )
+    group.addoption("--chaos-seed", type=int, help="repeat the load and the faults of a run")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what became of the messages of every load, and what was measured besides."""
+    loads: list[tuple[str, dict[str, str]]] = []
+    notes: list[tuple[str, str]] = []
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        if report.when != "call":
+            continue
+        for name, value in report.user_properties:
+            test = report.nodeid.rpartition("::")[2]
+            if name == COUNTS:
+                loads.append((test, value))
+            elif name == NOTES:
+                notes.append((test, value))
+    if loads or notes:
+        terminalreporter.section("chaos")
+    for test, counts in sorted(loads):
+        terminalreporter.write_line(test)
+        shown = (f"{short} {counts[name]}" for name, short in COLUMNS)
+        terminalreporter.write_line("  " + " | ".join(shown))
+    for test, note in sorted(notes):
+        terminalreporter.write_line(f"{test}: {note}")
 
 
 @pytest.fixture
@@ -31,3 +87,28 @@ def producer(stack: LocalStack) -> Iterator[Producer]:
     """Give a producer on the broker of ``stack``."""
     with Producer.of(stack) as producer:
         yield producer
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosStack]:
+    """Give the stack that tests of faults share: every test finds it repaired."""
+    with ChaosStack(tmp_path_factory.mktemp("chaos")) as stack:
+        yield stack
+
+
+@pytest.fixture
+def chaos(shared: ChaosStack, request: pytest.FixtureRequest) -> Iterator[Chaos]:
+    """Give the shared stack with one worker that answers, and with nothing to do."""
+    config = request.config
+    chosen = config.getoption("chaos_seed", None)
+    number = random.SystemRandom().randrange(10**6) if chosen is None else chosen
+    sys.stdout.write(f"chaos seed: {number}; repeat it with --chaos-seed={number}\n")
+    chaos = Chaos(
+        shared,
+        str(number),
+        request.node.user_properties,
+        long=config.getoption("chaos", FORMS[0]) == "long",
+    )
+    with chaos.producer:
+        shared.make_ready(chaos.producer)
+        yield chaos

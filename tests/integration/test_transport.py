@@ -6,6 +6,7 @@ import pytest
 from kombu import Connection
 from kombu.transport import TRANSPORT_ALIASES, redis
 
+from tests.support.held import held
 from worker.local import LocalStack
 from worker.transport import ALIASES, Channel, SentinelTransport, Transport
 

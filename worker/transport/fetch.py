@@ -43,7 +43,7 @@ class Peek:
 
     def arm(self) -> None:
         """Ask the server."""
-        self._connection.send_command(
+        self._connection.send_command(  # type: ignore[no-untyped-call]
             "BLMOVE", self._key, self._key, "RIGHT", "RIGHT", PEEK_SECONDS
         )
         self._sent = time.monotonic()
@@ -60,7 +60,7 @@ class Peek:
     def close(self) -> None:
         """Give up the answer and the connection."""
         self._sent = None
-        self._connection.disconnect()
+        self._connection.disconnect()  # type: ignore[no-untyped-call]
         self._pool.release(self._connection)
 
 
@@ -144,7 +144,9 @@ class Fetcher:
 
     def schedule_flush(self) -> None:
         """Have the server told soon what is done, unless messages are taken before."""
-        if self._timer is None and self._channel.hub is not None:
+        if self._channel.hub is None:
+            self.flush()
+        elif self._timer is None:
             self._timer = self._channel.hub.call_later(RELEASE_SECONDS, self.flush)
 
     def _room(self) -> int:
