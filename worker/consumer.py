@@ -32,6 +32,9 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         self._sending: Any = None
         self._shutdown = Shutdown(SOFT_SECONDS)
         super().__init__(*arguments, **options)
+        settings = load()
+        self._rules = envelope.Rules.of(settings, self.app.tasks)
+        self._refusals = Refusals(self.app, self.hub, BOUNDS)
 
     def start(self) -> None:
         """Consume until the worker is asked to end; then wait for the running tasks."""
@@ -81,36 +84,101 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         })
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - Celery's arguments
-        """Return Celery's handler of messages behind a check of the envelope."""
+        """Return Celery's handler of messages, behind the check of the envelope."""
         handle = super().create_task_handler(*arguments, **options)
         # Celery cancels the timers of a connection that was lost.
         self._sending = None
+        self._refusals.clear()
         if self.hub is not None:
             self._shutdown.listen(self.hub)
+        channel = self.task_consumer.channel
+        if isinstance(channel, transport.Channel):
+            channel.gate = partial(self._admit, channel)
+            return partial(self._handle, handle)
+        return partial(self._check, handle)
 
-        def checked(message: Any) -> Any:  # noqa: ANN401 - kombu's message
-            try:
-                payload = message.payload
-            except Exception:  # noqa: BLE001 - whatever a decoder meets in foreign bytes
-                return self._bury(message, "undecodable", "the body is not the JSON it should be")
-            told = envelope.broken(message.headers, payload)
-            if told is not None:
-                return self._bury(message, "malformed", told)
+    def _admit(self, channel: transport.Channel, taken: transport.Taken) -> dict[str, Any] | None:
+        """Return a message of Redis for kombu; None for one that is refused or not due yet."""
+        found = envelope.read(taken.raw, self._rules, channel.queue_of(taken.list))
+        if isinstance(found, envelope.Refusal):
+            self._refusals.add(
+                Refused(
+                    channel=channel,
+                    tag=taken.tag,
+                    kind=found.kind,
+                    reason=found.reason,
+                    task_id=found.task_id,
+                    error=found.error(),
+                    problems=found.problems,
+                )
+            )
+            return None
+        if taken.deliveries >= self._rules.deliveries:
+            told = f"it was delivered {taken.deliveries} times to workers that died with it"
+            poison = PoisonMessage.of(told, [{"path": "", "type": "poison", "message": told}])
+            self._refusals.add(
+                Refused(channel, taken.tag, poison.code, told, found.id, poison, poison.details)
+            )
+            return None
+        if found.eta is not None and (seconds := found.eta - time.time()) > EARLY_SECONDS:
+            channel.delay(taken.tag, seconds)
+            return None
+        return found.payload | {"decoded": found.content}
+
+    def _check(self, handle: Callable[[Any], Any], message: Any) -> Any:  # noqa: ANN401 - kombu's message
+        """Check a message of another broker, of which kombu has the parts."""
+        parts = envelope.Parts(
+            message.headers,
+            message.properties,
+            message.body,
+            message.content_type,
+            message.content_encoding,
+        )
+        found = envelope.check(parts, self._rules)
+        if isinstance(found, envelope.Refusal):
+            self._refusals.add(
+                Refused(
+                    channel=message.channel,
+                    tag=message.delivery_tag,
+                    kind=found.kind,
+                    reason=found.reason,
+                    task_id=found.task_id,
+                    error=found.error(),
+                    problems=found.problems,
+                    message=message,
+                )
+            )
+            return None
+        message.headers = found.payload["headers"]
+        message.properties = found.payload["properties"]
+        message.body = found.body
+        message.content_encoding = found.payload["content-encoding"]
+        return self._handle(handle, message)
+
+    def _handle(self, handle: Callable[[Any], Any], message: Any) -> Any:  # noqa: ANN401 - kombu's message
+        """Have Celery take a message that is checked; whatever it raises, the message ends."""
+        message.refusals = self._refusals
+        try:
             return handle(message)
-
-        return checked
-
-    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
-        """Keep a message that kombu could not unpack."""
-        self._bury(message, "undecodable", "compressed messages are refused")
-
-    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
-        """Keep a message for a task that this service does not have."""
-        self._bury(message, "unknown_task", "there is no task of that name")
-
-    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
-        """Keep a message that Celery refuses."""
-        self._bury(message, "malformed", "not a message of Celery's protocol 2")
+        except SERVER_ERRORS:
+            # Its id is revoked or it has expired, and that could not be stored.
+            logger.exception("A message is put back")
+            message.reject_log_error(logger, SERVER_ERRORS, requeue=True)
+        except Exception as error:
+            logger.exception("Celery could not take a message")
+            told = f"Celery could not take it: {type(error).__name__}"
+            self._refusals.add(
+                Refused(
+                    channel=message.channel,
+                    tag=message.delivery_tag,
+                    kind="failed",
+                    reason=told,
+                    task_id=message.headers.get("id"),
+                    error=InvalidMessage.of(told, []),
+                    message=message,
+                )
+            )
+        return None
 
     def _is_with_a_process(self, request: Any) -> bool:  # noqa: ANN401 - Celery ships no types
         """Tell whether a request is with the pool after the pool has been flushed."""
@@ -123,18 +191,6 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
     def _send_events(self) -> None:
         self._sending = None
         self._flush_events()
-
-    def _bury(self, message: Any, kind: str, told: str) -> None:  # noqa: ANN401 - kombu's message
-        problem: Problem = {"path": "", "type": kind, "message": told}
-        dead_letters.keep(self.app, message, f"{kind}: {told}")
-        headers = message.headers
-        task_id = headers.get("id") if isinstance(headers, dict) else None
-        if isinstance(task_id, str) and 0 < len(task_id) <= envelope.LONGEST_ID:
-            error = InvalidMessage.of(f"the message cannot be worked on: {told}", [problem])
-            self.app.backend.store_result(task_id, error, "FAILURE")
-        message.ack_log_error(logger, self.connection_errors)
-        # Without the id: where this one is wrong, that may be anything.
-        logger.error("A message is a dead letter: %s: %s", kind, told)
 
 
 def refuse_compression() -> None:

@@ -1,50 +1,34 @@
-"""A message as the worker's main process takes it: its envelope checked, its values hidden."""
+"""A message as the worker's main process follows it: its values hidden, its end certain."""
 
 import logging
-import re
-from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
-from celery.exceptions import WorkerLostError
+from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker import request as celery_request
 from celery.worker import state
 
 from tasks.errors import PoisonMessage
-from worker import dead_letters, envelope
-from worker.settings import load
+from worker.refusals import SERVER_ERRORS, Refused
 
 logger = logging.getLogger(__name__)
 
-BATCH: Final = "render.batch"
+LOST: Final = (WorkerLostError, TimeLimitExceeded, MemoryError, SystemExit, KeyboardInterrupt)
+"""What is left of a message whose process ended, was ended, or can do nothing more."""
 
 
 class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no types
-    """A message on its way to a pool process.
+    """A message on its way to a pool process and back.
 
-    What is wrong with its envelope travels as ``refusal`` to the task base, which answers it.
+    The pool calls it when something has become of the message, and only logs what is raised here.
+    So whatever that is, the message is acknowledged, delivered again or made a dead letter.
     """
 
     def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
-        rules = _rules()
-        headers = envelope.mended(options.pop("headers", None) or message.headers)
-        problems = envelope.take_out_problems(headers, rules.longest_wait)
-        super().__init__(message, headers=headers, **options)
-        args, kwargs, embed = self._payload
-        problems += envelope.callback_problems(embed or {}, rules.callbacks)
-        if problems:
-            # Nothing that a refused message asks for is done, not even when it has failed.
-            self._body = args, kwargs, dict.fromkeys(envelope.CALLBACK_FIELDS)
-            self.__dict__["_payload"] = self._body
-            self._content_type = self._content_encoding = None
-        # What logs, events, inspect and Flower show in place of what the producer sent along.
-        self._argsrepr = "()" if not args else f"({len(args)} items)"
-        self._kwargsrepr = envelope.shown(kwargs)
-        self.request_dict.update(
-            argsrepr=self._argsrepr,
-            kwargsrepr=self._kwargsrepr,
-            refusal=envelope.refusal(problems, len(message.body), rules.bytes_of(self.name)),
-        )
+        super().__init__(message, **options)
+        # They are the service's to set, whatever a producer sends.
         self.time_limits = (None, None)
 
     def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 - Celery's signature
@@ -52,55 +36,92 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         information: dict[str, Any] = super().info(safe=True)
         return information
 
+    def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's signature
+        """Log it; the end of the process, which follows a hard time limit, decides the message."""
+        name = "Soft" if soft else "Hard"
+        logger.warning("%s time limit (%ss) exceeded for %s[%s]", name, timeout, self.name, self.id)
+
+    def on_success(self, failed__retval__runtime: tuple[Any, Any, float], **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
+        """Acknowledge a message whose answer is stored."""
+        failed, returned, _ = failed__retval__runtime
+        if failed:
+            self.on_failure(returned, return_ok=True)
+            return
+        with self._ends(is_answered=True):
+            super().on_success(failed__retval__runtime, **options)
+
     def on_failure(
         self,
         exc_info: ExceptionInfo,
         send_failed_event: bool = True,  # noqa: FBT001, FBT002 - Celery's signature
         return_ok: bool = False,  # noqa: FBT001, FBT002 - Celery's signature
     ) -> None:
-        """Make a dead letter of a message whose process died each time it was tried."""
+        """Acknowledge a message that was refused or is tried again, or follow a lost process."""
         error = exc_info.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
-        tries = self._context.retries + 1
-        if (
-            not isinstance(error, WorkerLostError)
-            or tries <= self.task.max_retries
-            or self._success_was_stored()
-        ):
+        if isinstance(error, LOST):
+            with self._ends(is_answered=False):
+                self._on_lost(error, exc_info)
+            return
+        # A task has stored its answer before it ends with an error: see tasks.answers.
+        with self._ends(is_answered=True):
             super().on_failure(exc_info, send_failed_event, return_ok)
+
+    def _on_lost(self, error: BaseException, exc_info: ExceptionInfo) -> None:
+        """Try a message again whose process was lost, or make it a dead letter."""
+        if self._already_cancelled or self._already_revoked:
+            super().on_failure(exc_info)
             return
         state.task_ready(self)
+        if self._success_was_stored():
+            self.acknowledge()
+            return
+        tries = self._context.retries + 1
+        if tries <= self.task.max_retries and self._retry_worker_lost(error, exc_info):
+            return
         poison = PoisonMessage.of(
             f"the message ended its process {tries} times and is a dead letter now",
             [{"path": "", "type": "poison", "message": "its process ended each time"}],
         )
-        dead_letters.keep(self.app, self.message, f"{poison.code}: {poison.message}")
-        self.task.backend.mark_as_failure(
-            self.id, poison, request=self._context, store_result=self.store_errors
-        )
-        self.acknowledge()
         self.send_event("task-failed", exception=repr(poison), traceback="")
-        logger.error("Task %s[%s] is a dead letter: %r", self.name, self.id, poison)
+        self._refuse(poison.code, poison.message, poison)
 
+    @contextmanager
+    def _ends(self, *, is_answered: bool) -> Iterator[None]:
+        """End the message whatever is raised.
 
-class _Rules(NamedTuple):
-    longest_wait: float
-    callbacks: re.Pattern[str]
-    message_bytes: int
-    batch_bytes: int
+        Parameters
+        ----------
+        is_answered
+            Whether its answer is stored, so that nothing but an acknowledgement is missing.
+        """
+        try:
+            yield
+        except BaseException as error:  # noqa: BLE001 - a task may have raised SystemExit
+            state.task_ready(self)
+            logger.exception("Celery could not follow %s[%s]", self.name, self.id)
+            if self.message.acknowledged:
+                return
+            if is_answered:
+                self.acknowledge()
+            elif isinstance(error, SERVER_ERRORS):
+                self.reject(requeue=True)
+            else:
+                told = f"Celery could not follow it: {type(error).__name__}"
+                self._refuse("failed", told, PoisonMessage.of(told, []))
 
-    def bytes_of(self, task: str) -> int:
-        """Return how many bytes a message for a task may have."""
-        return self.batch_bytes if task == BATCH else self.message_bytes
-
-
-@lru_cache(maxsize=1)
-def _rules() -> _Rules:
-    settings = load()
-    return _Rules(
-        longest_wait=settings.visibility_timeout / 2,
-        callbacks=re.compile(settings.callbacks),
-        message_bytes=settings.limit_message_bytes,
-        batch_bytes=settings.limit_batch_bytes,
-    )
+    def _refuse(self, kind: str, reason: str, error: PoisonMessage) -> None:
+        message = self.message
+        message.refusals.add(
+            Refused(
+                channel=message.channel,
+                tag=message.delivery_tag,
+                kind=kind,
+                reason=reason,
+                task_id=self.id,
+                error=error,
+                problems=error.details,
+                message=message,
+            )
+        )

@@ -49,7 +49,8 @@ class QoS(virtual.QoS):  # type: ignore[misc]  # kombu ships no types
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
         """Release a message, or put it back after those that wait."""
         if requeue:
-            self.channel.holder.put_back([delivery_tag], is_next=False)
+            self.channel.holder.give_back(delivery_tag)
+            self.channel.fetcher.schedule_flush()
         else:
             self.ack(delivery_tag)
 
@@ -63,6 +64,14 @@ class QoS(virtual.QoS):  # type: ignore[misc]  # kombu ships no types
         return in_hand
 
 
+class Message(virtual.Message):  # type: ignore[misc]  # kombu ships no types
+    """A message whose body was decoded by the gate."""
+
+    def __init__(self, payload: dict[str, Any], channel: Any = None, **options: Any) -> None:  # noqa: ANN401 - kombu's arguments
+        super().__init__(payload, channel, **options)
+        self._decoded_cache = payload.get("decoded")
+
+
 class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no types
     """A channel whose messages are always on their queue or recorded as held.
 
@@ -71,6 +80,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
     """
 
     QoS = QoS
+    Message = Message
     node: str = ""
     dead_letters: str = "dead-letters"
     from_transport_options = (*kombu_redis.Channel.from_transport_options, *OPTIONS)
@@ -108,6 +118,11 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         """Return the key of a queue's list of the first priority."""
         return f"{self.global_keyprefix}{self._q_for_pri(queue, self.priority_steps[0])}"
 
+    def queue_of(self, name: str) -> str:
+        """Return the queue that a list belongs to."""
+        queue: str = name.rsplit(self.sep, 1)[0]
+        return queue
+
     def basic_consume(self, queue: str, no_ack: bool, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401, FBT001 - kombu's arguments
         """Consume from a queue."""
         if not no_ack and queue not in self._fanout_queues:
@@ -124,7 +139,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
 
     def deliver(self, taken: Taken) -> None:
         """Hand a message to the consumer of its queue."""
-        queue = taken.list.rsplit(self.sep, 1)[0]
+        queue = self.queue_of(taken.list)
         self.holder.add(taken, self)
         callback = self.connection._callbacks.get(queue)  # noqa: SLF001 - see worker.transport.private
         if callback is None:

@@ -41,6 +41,7 @@ class Holder:
         self.keys = keys
         self.in_hand: dict[str, tuple[Taken, Any]] = {}
         self._released: deque[str] = deque()
+        self._returned: deque[str] = deque()
         self._redelivered: set[str] = set()
         self._pid = os.getpid()
         self._lease: Lease | None = None
@@ -65,8 +66,8 @@ class Holder:
 
     @property
     def has_released(self) -> bool:
-        """Whether there are messages that are done and not released on the server yet."""
-        return bool(self._released)
+        """Whether there are messages that are done, and the server was not told yet."""
+        return bool(self._released or self._returned)
 
     @property
     def next_due(self) -> float | None:
@@ -107,6 +108,11 @@ class Holder:
             self._redelivered.add(hashlib.sha1(known[0].raw, usedforsecurity=False).hexdigest())
         self._released.append(tag)
 
+    def give_back(self, tag: str) -> None:
+        """Note that a message is not done; the server puts it back after those that wait."""
+        if tag in self.in_hand:
+            self._returned.append(tag)
+
     def forget(self, tags: Collection[str]) -> None:
         """Note that messages are in hand no longer: they were put back, delayed or buried."""
         for tag in tags:
@@ -127,9 +133,12 @@ class Holder:
         return taken
 
     def release_all(self) -> None:
-        """Tell the server which messages are done."""
+        """Tell the server which messages are done or given back."""
         if self._released:
             self.take([], 0)
+        if self._returned:
+            self.put_back(list(self._returned), is_next=False)
+            self._returned.clear()
 
     def put_back_unknown(self) -> None:
         """Put back what is held without being in hand."""
