@@ -1,0 +1,34 @@
+"""The envelope of a message: Celery's protocol 2, checked before anything is done with it.
+
+:func:`read` takes the raw bytes of a Redis queue entry, :func:`check` the parts that AMQP delivers.
+Both give an :class:`Envelope` that kombu and Celery can take without an error, or a
+:class:`Refusal`. They are a model of what kombu 5.7 and Celery 5.7 read of a message, and import
+neither; `tests/unit/test_envelope_model.py` runs the real ones on what the model accepts.
+https://docs.celeryq.dev/en/stable/internals/protocol.html has the protocol.
+"""
+
+from worker.envelope.callbacks import FIELDS as CALLBACK_FIELDS
+from worker.envelope.callbacks import callback_problems
+from worker.envelope.fields import LONGEST_ID
+from worker.envelope.messages import Envelope, Parts, check, read
+from worker.envelope.refusals import Refusal
+from worker.envelope.requests import broken, mended, refusal, take_out_problems
+from worker.envelope.rules import Rules
+from worker.envelope.shown import shown
+
+__all__ = [
+    "CALLBACK_FIELDS",
+    "LONGEST_ID",
+    "Envelope",
+    "Parts",
+    "Refusal",
+    "Rules",
+    "broken",
+    "callback_problems",
+    "check",
+    "mended",
+    "read",
+    "refusal",
+    "shown",
+    "take_out_problems",
+]

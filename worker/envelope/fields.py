@@ -1,0 +1,53 @@
+"""Single fields of an envelope: what each may be."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+LONGEST_ID: Final = 255
+"""Bytes: AMQP's limit of names, and the contract's of idempotency keys."""
+
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC) - timedelta(days=1)
+"""A day before the last that there is: every local time zone can express it."""
+
+
+def is_id(value: object) -> bool:
+    """Tell whether ``value`` is text that can name a task or a message everywhere.
+
+    That is printable text of 1 to 255 bytes of UTF-8: it becomes part of keys, log lines, rows of
+    Flower and AMQP's short strings. Lone surrogates are not printable, as Python sees it.
+    """
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= LONGEST_ID
+        and value.isprintable()
+        and (value.isascii() or len(value.encode()) <= LONGEST_ID)
+    )
+
+
+def is_reachable(value: object) -> bool:
+    """Tell whether an answer can be stored under ``value``, also when it is refused as an id."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID or "\x00" in value:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def moment(value: object) -> datetime | None:
+    """Return the time in ``value``, ISO 8601, in UTC; None for what is none from 1970 to 9999.
+
+    A time without an offset is UTC, as the service's Celery has it.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+        if parsed.tzinfo is None:
+            parsed = parsed.replace(tzinfo=UTC)
+        parsed = parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return parsed if EARLIEST <= parsed <= LATEST else None

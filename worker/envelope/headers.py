@@ -1,0 +1,207 @@
+"""Headers and properties of a message: what Celery 5.7 reads, and of which type.
+
+========================= ============================================== ====================
+header                    read by                                        what else is there
+========================= ============================================== ====================
+task, id                  consumer, request, results, events, Flower     refused
+retries                   events, ``Task.retry`` (adds one)              refused; null is 0
+eta                       strategy, timer                                refused
+expires                   strategy, ``revoked``, ``Task.retry``          refused
+ignore_result             whether an answer is stored                    refused
+compression               kombu's Message, before the body               refused
+callbacks, errbacks,      ``Context``, where the body's third part has   refused: unseen
+chain, chord              none                                           callbacks
+group, group_index        the result backend's count of a chord          refused in a chord,
+                                                                         else null
+root_id, parent_id,       events, Flower's index of tasks, messages      null
+origin                    that this one sends
+lang, meth                nothing
+replaced_task_nesting     messages that this one sends                   0
+timelimit, shadow,        the pool, logs, ``revoke_by_stamped_headers``  the service's to say
+stamps, stamped_headers
+argsrepr, kwargsrepr      logs, events, inspect                          the service's to say
+names in :data:`TAKEN`    ``Context``, as its own attributes             left out
+any other                 sent along when the message is tried again     as it is
+========================= ============================================== ====================
+"""
+
+import time
+from contextlib import suppress
+from typing import Any, Final
+
+from tasks.errors import Problem
+from worker.envelope.fields import LONGEST_ID, is_id, moment
+from worker.envelope.rules import Rules
+
+TAKEN: Final = frozenset(
+    {
+        "_children",
+        "_filter_x_death_headers",
+        "_get_custom_headers",
+        "_protected",
+        "args",
+        "as_execution_options",
+        "called_directly",
+        "children",
+        "clear",
+        "correlation_id",
+        "delivery_info",
+        "get",
+        "headers",
+        "hostname",
+        "is_eager",
+        "kwargs",
+        "logfile",
+        "loglevel",
+        "properties",
+        "refusal",
+        "reply_to",
+        "soft_time_limit",
+        "taskset",
+        "time_limit",
+        "update",
+        "utc",
+    }
+)
+"""Names of ``celery.app.task.Context``, and of what requests put there: a header of that name
+would take its place, and the call of one that is a method would end in a TypeError."""
+
+CALLBACKS: Final = frozenset({"callbacks", "errbacks", "chain", "chord"})
+CHECKED: Final = TAKEN | CALLBACKS
+HIGHEST_PRIORITY: Final = 9
+HIGHEST_INDEX: Final = 2**31
+MOST_DIGITS: Final = 20
+
+
+def checked_headers(
+    sent: dict[str, Any], rules: Rules, problems: list[Problem]
+) -> tuple[dict[str, Any], float | None]:
+    """Return the headers that Celery may see, and the ETA in seconds since the epoch.
+
+    What is wrong is added to ``problems``; the headers are of use only if nothing is.
+    """
+    get = sent.get
+    headers = sent.copy()
+    if not CHECKED.isdisjoint(sent):
+        _take_out(headers, problems)
+    if not is_id(get("id")):
+        problems.append(_problem("id", f"printable text of 1 to {LONGEST_ID} bytes was expected"))
+    task = get("task")
+    if not is_id(task):
+        problems.append(_problem("task", "the name of a task was expected"))
+    elif task not in rules.tasks:
+        told = "this service has no task of that name"
+        problems.append({"path": "headers.task", "type": "unknown_task", "message": told})
+    retries = get("retries")
+    if retries is None:
+        headers["retries"] = 0
+    elif type(retries) is not int or not 0 <= retries <= rules.most_retries:
+        told = f"a whole number of 0 to {rules.most_retries} was expected"
+        problems.append(_problem("retries", told))
+    if type(ignore_result := get("ignore_result")) is not bool and ignore_result is not None:
+        problems.append(_problem("ignore_result", "true, false or null was expected"))
+    if get("compression") is not None:
+        problems.append(_problem("compression", "compressed messages are refused: send it plain"))
+    eta = None
+    if get("eta") is not None or get("expires") is not None:
+        eta = _times(headers, rules, problems)
+    _normalise(headers)
+    return headers, eta
+
+
+def checked_properties(
+    sent: dict[str, Any], task_id: object, problems: list[Problem]
+) -> dict[str, Any]:
+    """Return the properties that kombu and Celery may see."""
+    properties = sent.copy()
+    reply_to = sent.get("reply_to")
+    if reply_to != "" and not is_id(reply_to):
+        properties["reply_to"] = None
+    if not is_id(sent.get("correlation_id")):
+        # What a Celery client waits for is the same.
+        properties["correlation_id"] = task_id
+    priority = sent.get("priority")
+    if type(priority) is not int or not 0 <= priority <= HIGHEST_PRIORITY:
+        properties["priority"] = _priority(priority, problems)
+    if sent.get("delivery_mode") not in (None, 1, 2):
+        properties["delivery_mode"] = 2
+    return properties
+
+
+def chord_problems(embed: dict[str, Any], headers: dict[str, Any]) -> list[Problem]:
+    """Return what is wrong with the count of a chord's part, by which the result backend sorts."""
+    problems: list[Problem] = []
+    if embed.get("chord"):
+        group, index = headers.get("group"), headers.get("group_index")
+        if group is not None and not is_id(group):
+            told = f"printable text of 1 to {LONGEST_ID} bytes was expected"
+            problems.append(_problem("group", told))
+        if index is not None and not _is_index(index):
+            problems.append(_problem("group_index", "a whole number was expected"))
+    return problems
+
+
+def _take_out(headers: dict[str, Any], problems: list[Problem]) -> None:
+    for name in CALLBACKS.intersection(headers):
+        if headers[name]:
+            told = "callbacks belong into the third part of the body"
+            problems.append(_problem(name, told))
+    for name in CHECKED.intersection(headers):
+        del headers[name]
+
+
+def _times(headers: dict[str, Any], rules: Rules, problems: list[Problem]) -> float | None:
+    eta = None
+    for name in ("eta", "expires"):
+        value = headers.get(name)
+        if value is None:
+            continue
+        at = moment(value)
+        if at is None:
+            told = "an ISO 8601 date and time from 1970 to 9999, or null, was expected"
+            problems.append(_problem(name, told))
+            continue
+        # One form that Celery reads, of the many that Python does.
+        headers[name] = at.isoformat()
+        if name == "eta":
+            eta = at.timestamp()
+            if eta - time.time() > rules.longest_wait:
+                told = f"at most {rules.longest_wait:g} seconds ahead were expected"
+                problems.append(_problem(name, told))
+    return eta
+
+
+def _normalise(headers: dict[str, Any]) -> None:
+    """Put in what is the service's to say, and take out what is not as Celery has it."""
+    get = headers.get
+    for name in ("root_id", "parent_id", "group", "origin", "lang"):
+        if (value := get(name)) is not None and not is_id(value):
+            headers[name] = None
+    if not _is_index(get("group_index")):
+        headers["group_index"] = None
+    if not _is_index(get("replaced_task_nesting")):
+        headers["replaced_task_nesting"] = 0
+    headers["timelimit"] = [None, None]
+    headers["shadow"] = headers["stamps"] = headers["stamped_headers"] = None
+
+
+def _priority(value: object, problems: list[Problem]) -> int:
+    """Return a priority as kombu reads it: whole numbers and their text, cut to 0 to 9."""
+    if value is None:
+        return 0
+    if isinstance(value, str) and len(value) <= MOST_DIGITS and value.isascii():
+        with suppress(ValueError):
+            value = int(value)
+    if type(value) is int:
+        return max(0, min(HIGHEST_PRIORITY, value))
+    told = f"a whole number of 0 to {HIGHEST_PRIORITY}, or null, was expected"
+    problems.append({"path": "properties.priority", "type": "property", "message": told})
+    return 0
+
+
+def _is_index(value: object) -> bool:
+    return type(value) is int and 0 <= value < HIGHEST_INDEX
+
+
+def _problem(name: str, message: str) -> Problem:
+    return {"path": f"headers.{name}", "type": "header", "message": message}

@@ -1,0 +1,218 @@
+"""A message before kombu or Celery see it: read from raw bytes, accepted or refused."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from tasks.errors import Problem
+from worker.envelope import refusals
+from worker.envelope.bodies import CONTENT_ENCODINGS, CONTENT_TYPE, Content, content_of, raw_body
+from worker.envelope.callbacks import callback_problems
+from worker.envelope.fields import is_reachable
+from worker.envelope.headers import checked_headers, checked_properties, chord_problems
+from worker.envelope.plain_json import deeper_than, may_be_deeper_than
+from worker.envelope.refusals import Refusal, RefusedError
+from worker.envelope.rules import Rules
+from worker.envelope.shown import shown, shown_positional
+
+_CORRELATION: Final = re.compile(rb'"correlation_id"\s*:\s*"([^"\\\x00-\x1f]{1,255})"')
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message that a task of this service can take.
+
+    Attributes
+    ----------
+    payload
+        The message in kombu's shape, normalised, for ``kombu.transport.virtual.Message``. Its
+        ``body`` is bytes and decoded, so that ``properties`` name no encoding of it.
+    content
+        What the body holds.
+    eta
+        When to begin, in seconds since the epoch.
+    """
+
+    payload: dict[str, Any]
+    task: str
+    id: str
+    content: Content
+    body: bytes
+    eta: float | None
+
+
+class Parts(NamedTuple):
+    """A message as AMQP delivers it: nothing of it is trusted."""
+
+    headers: object
+    properties: object
+    body: object
+    content_type: object
+    content_encoding: object = None
+
+
+def read(raw: bytes, rules: Rules, queue: str | None = None) -> Envelope | Refusal:
+    """Return the message in an entry of a Redis queue, or why it is refused.
+
+    ``queue`` is where it was found: there it belongs when it is put back or tried again, whatever
+    its producer wrote as its routing key.
+    """
+    try:
+        parts, problems, is_deep = _unwrapped(raw, rules, queue)
+    except RefusedError as error:
+        return error.refusal
+    return _checked(parts, rules, problems, is_deep=is_deep)
+
+
+def check(parts: Parts, rules: Rules) -> Envelope | Refusal:
+    """Return the message in parts that a broker delivered, or why it is refused."""
+    return _checked(parts, rules, [], is_deep=True)
+
+
+def _unwrapped(raw: bytes, rules: Rules, queue: str | None) -> tuple[Parts, list[Problem], bool]:
+    """Return the parts of a queue entry, and whether its headers may be deep."""
+    if len(raw) > rules.raw_bytes:
+        told = f"the queue entry is {len(raw)} bytes, the limit is {rules.raw_bytes}"
+        raise RefusedError.too_large(told, _correlation_id(raw))
+    try:
+        wrapper = orjson.loads(raw)
+    except ValueError as error:
+        raise _not_json(raw, error) from None
+    if not isinstance(wrapper, dict):
+        told = "a JSON object with body, headers and properties was expected, as kombu writes it"
+        raise RefusedError.at("", refusals.UNDECODABLE, told)
+    headers, properties = wrapper.get("headers"), wrapper.get("properties")
+    task_id = _task_id(headers, properties)
+    if not isinstance(properties, dict):
+        told = "an object was expected"
+        raise RefusedError.at("properties", refusals.MALFORMED, told, task_id)
+    wrapped = wrapper.get("body")
+    try:
+        body = raw_body(wrapped, properties.pop("body_encoding", None))
+    except RefusedError as error:
+        raise RefusedError(error.with_others((), task_id)) from None
+    if len(raw) - len(str(wrapped)) > rules.headers_bytes:
+        _check_size(headers, properties, rules, task_id)
+    problems: list[Problem] = []
+    _check_delivery(properties, queue, problems)
+    parts = Parts(
+        headers, properties, body, wrapper.get("content-type"), wrapper.get("content-encoding")
+    )
+    return parts, problems, may_be_deeper_than(rules.depth, raw)
+
+
+def _checked(
+    parts: Parts, rules: Rules, problems: list[Problem], *, is_deep: bool
+) -> Envelope | Refusal:
+    headers = {} if parts.headers is None else parts.headers
+    properties, body = parts.properties, parts.body
+    task_id = _task_id(headers, properties)
+    if isinstance(body, str):
+        body = body.encode("utf-8", "surrogatepass")
+    if not (isinstance(headers, dict) and isinstance(properties, dict) and isinstance(body, bytes)):
+        told = "objects were expected"
+        return RefusedError.at("headers", refusals.MALFORMED, told, task_id).refusal
+    if is_deep and deeper_than(rules.depth, [headers, properties]):
+        told = f"at most {rules.depth} levels were expected"
+        return RefusedError.at("headers", refusals.MALFORMED, told, task_id).refusal
+    _check_content(parts, problems)
+    clean, eta = checked_headers(headers, rules, problems)
+    clean_properties = checked_properties(properties, headers.get("id"), problems)
+    limit = rules.bytes_of(headers.get("task"))
+    if len(body) > limit:
+        told = f"the message is {len(body)} bytes, the limit is {limit}"
+        return RefusedError.too_large(told, task_id, problems).refusal
+    try:
+        content = content_of(body, rules.depth)
+    except RefusedError as error:
+        return error.with_others(problems, task_id)
+    if content.embed:
+        problems += callback_problems(content.embed, rules.callbacks)
+        problems += chord_problems(content.embed, headers)
+    if problems:
+        unknown = all(problem["type"] == refusals.UNKNOWN_TASK for problem in problems)
+        kind = refusals.UNKNOWN_TASK if unknown else refusals.REFUSED
+        return RefusedError.of(kind, problems, task_id).refusal
+    clean["argsrepr"] = shown_positional(content.args)
+    clean["kwargsrepr"] = shown(content.kwargs)
+    payload = {
+        "body": body,
+        "content-type": CONTENT_TYPE,
+        "content-encoding": "utf-8",
+        "headers": clean,
+        "properties": clean_properties,
+    }
+    return Envelope(payload, clean["task"], clean["id"], content, body, eta)
+
+
+def _check_content(parts: Parts, problems: list[Problem]) -> None:
+    if parts.content_type != CONTENT_TYPE:
+        told = f"{CONTENT_TYPE} was expected"
+        problems.append({"path": "content-type", "type": "content_type", "message": told})
+    encoding = "" if parts.content_encoding is None else parts.content_encoding
+    if not isinstance(encoding, str) or encoding.lower() not in CONTENT_ENCODINGS:
+        told = "utf-8 was expected"
+        problems.append({"path": "content-encoding", "type": "content_type", "message": told})
+
+
+def _check_delivery(properties: dict[str, Any], queue: str | None, problems: list[Problem]) -> None:
+    """Check what kombu's virtual transports need, and put in where the message belongs."""
+    tag = properties.get("delivery_tag")
+    if type(tag) is not int and (not isinstance(tag, str) or not tag):
+        told = "text was expected"
+        problems.append({"path": "properties.delivery_tag", "type": "property", "message": told})
+    sent = properties.get("delivery_info")
+    if not (
+        isinstance(sent, dict)
+        and isinstance(exchange := sent.get("exchange"), str)
+        and isinstance(routing_key := sent.get("routing_key"), str)
+    ):
+        told = "an object with exchange and routing_key was expected"
+        problems.append({"path": "properties.delivery_info", "type": "property", "message": told})
+        return
+    if queue is not None:
+        exchange, routing_key = "", queue
+    info: dict[str, Any] = {"exchange": exchange, "routing_key": routing_key}
+    if sent.get("redelivered") is True:
+        info["redelivered"] = True
+    properties["delivery_info"] = info
+
+
+def _check_size(headers: object, properties: object, rules: Rules, task_id: str | None) -> None:
+    size = len(orjson.dumps([headers, properties]))
+    if size > rules.headers_bytes:
+        told = f"headers and properties are {size} bytes, the limit is {rules.headers_bytes}"
+        raise RefusedError.too_large(told, task_id)
+
+
+def _task_id(headers: object, properties: object) -> str | None:
+    """Return where the producer waits: Celery's clients for the id, which they send twice."""
+    for place, name in ((headers, "id"), (properties, "correlation_id")):
+        if isinstance(place, dict):
+            value = place.get(name)
+            if is_reachable(value):
+                return str(value)
+    return None
+
+
+def _correlation_id(raw: bytes) -> str | None:
+    """Return where the producer of an entry that is too large to be parsed waits."""
+    found = _CORRELATION.search(raw)
+    try:
+        return found[1].decode() if found else None
+    except UnicodeDecodeError:
+        return None
+
+
+def _not_json(raw: bytes, error: ValueError) -> RefusedError:
+    """Refuse what is not plain JSON; its producer is told, if Python can make out who it is."""
+    task_id = None
+    try:
+        wrapper = json.loads(raw.decode())
+        task_id = _task_id(wrapper.get("headers"), wrapper.get("properties"))
+    except (ValueError, RecursionError, AttributeError):
+        pass
+    return RefusedError.at("", refusals.UNDECODABLE, f"JSON was expected: {error}", task_id)
