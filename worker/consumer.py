@@ -5,6 +5,7 @@ Celery's own consumer logs such a message with its body and lets it go, or ends 
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from celery.exceptions import WorkerShutdown
@@ -12,12 +13,16 @@ from celery.worker import consumer, state
 from kombu import compression
 from kombu.common import ignore_errors
 
-from tasks.errors import InvalidMessage, Problem
-from worker import dead_letters, envelope, transport
+from worker import transport
+from worker.envelope import Rules
+from worker.inbox import Inbox
+from worker.refusals import Refusals
+from worker.settings import load
 from worker.shutdown import Shutdown
 
 logger = logging.getLogger(__name__)
 
+BOUNDS: Final = transport.Bounds(count=100_000, size=256 * 1024 * 1024)
 SOFT_SECONDS: Final = 10.0
 """How long a soft shutdown waits for running tasks."""
 EVENT_SECONDS: Final = 0.1
@@ -32,9 +37,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         self._sending: Any = None
         self._shutdown = Shutdown(SOFT_SECONDS)
         super().__init__(*arguments, **options)
-        settings = load()
-        self._rules = envelope.Rules.of(settings, self.app.tasks)
         self._refusals = Refusals(self.app, self.hub, BOUNDS)
+        self._inbox = Inbox(Rules.of(load(), self.app.tasks), self._refusals)
 
     def start(self) -> None:
         """Consume until the worker is asked to end; then wait for the running tasks."""
@@ -77,11 +81,13 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         if self._shutdown.is_drained:
             return  # there is no pool any more
         super().on_close()
-        transport.keep_in_hand({
-            request.message.delivery_tag
-            for request in {*state.reserved_requests, *state.active_requests}
-            if self._is_with_a_process(request)
-        })
+        transport.keep_in_hand(
+            {
+                request.message.delivery_tag
+                for request in {*state.reserved_requests, *state.active_requests}
+                if self._is_with_a_process(request)
+            }
+        )
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - Celery's arguments
         """Return Celery's handler of messages, behind the check of the envelope."""
@@ -93,92 +99,9 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
             self._shutdown.listen(self.hub)
         channel = self.task_consumer.channel
         if isinstance(channel, transport.Channel):
-            channel.gate = partial(self._admit, channel)
-            return partial(self._handle, handle)
-        return partial(self._check, handle)
-
-    def _admit(self, channel: transport.Channel, taken: transport.Taken) -> dict[str, Any] | None:
-        """Return a message of Redis for kombu; None for one that is refused or not due yet."""
-        found = envelope.read(taken.raw, self._rules, channel.queue_of(taken.list))
-        if isinstance(found, envelope.Refusal):
-            self._refusals.add(
-                Refused(
-                    channel=channel,
-                    tag=taken.tag,
-                    kind=found.kind,
-                    reason=found.reason,
-                    task_id=found.task_id,
-                    error=found.error(),
-                    problems=found.problems,
-                )
-            )
-            return None
-        if taken.deliveries >= self._rules.deliveries:
-            told = f"it was delivered {taken.deliveries} times to workers that died with it"
-            poison = PoisonMessage.of(told, [{"path": "", "type": "poison", "message": told}])
-            self._refusals.add(
-                Refused(channel, taken.tag, poison.code, told, found.id, poison, poison.details)
-            )
-            return None
-        if found.eta is not None and (seconds := found.eta - time.time()) > EARLY_SECONDS:
-            channel.delay(taken.tag, seconds)
-            return None
-        return found.payload | {"decoded": found.content}
-
-    def _check(self, handle: Callable[[Any], Any], message: Any) -> Any:  # noqa: ANN401 - kombu's message
-        """Check a message of another broker, of which kombu has the parts."""
-        parts = envelope.Parts(
-            message.headers,
-            message.properties,
-            message.body,
-            message.content_type,
-            message.content_encoding,
-        )
-        found = envelope.check(parts, self._rules)
-        if isinstance(found, envelope.Refusal):
-            self._refusals.add(
-                Refused(
-                    channel=message.channel,
-                    tag=message.delivery_tag,
-                    kind=found.kind,
-                    reason=found.reason,
-                    task_id=found.task_id,
-                    error=found.error(),
-                    problems=found.problems,
-                    message=message,
-                )
-            )
-            return None
-        message.headers = found.payload["headers"]
-        message.properties = found.payload["properties"]
-        message.body = found.body
-        message.content_encoding = found.payload["content-encoding"]
-        return self._handle(handle, message)
-
-    def _handle(self, handle: Callable[[Any], Any], message: Any) -> Any:  # noqa: ANN401 - kombu's message
-        """Have Celery take a message that is checked; whatever it raises, the message ends."""
-        message.refusals = self._refusals
-        try:
-            return handle(message)
-        except SERVER_ERRORS:
-            # Its id is revoked or it has expired, and that could not be stored.
-            logger.exception("A message is put back")
-            message.reject_log_error(logger, SERVER_ERRORS, requeue=True)
-        except Exception as error:
-            logger.exception("Celery could not take a message")
-            told = f"Celery could not take it: {type(error).__name__}"
-            self._refusals.add(
-                Refused(
-                    channel=message.channel,
-                    tag=message.delivery_tag,
-                    kind="failed",
-                    reason=told,
-                    task_id=message.headers.get("id"),
-                    error=InvalidMessage.of(told, []),
-                    message=message,
-                )
-            )
-        return None
+            channel.gate = partial(self._inbox.admit, channel)
+            return partial(self._inbox.handle, handle)
+        return partial(self._inbox.check, handle)
 
     def _is_with_a_process(self, request: Any) -> bool:  # noqa: ANN401 - Celery ships no types
         """Tell whether a request is with the pool after the pool has been flushed."""

@@ -98,7 +98,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         """
         try:
             yield
-        except BaseException as error:  # noqa: BLE001 - a task may have raised SystemExit
+        except BaseException as error:
             state.task_ready(self)
             logger.exception("Celery could not follow %s[%s]", self.name, self.id)
             if self.message.acknowledged:

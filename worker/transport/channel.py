@@ -237,7 +237,10 @@ class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu shi
 
     def get(self, callback: Any, timeout: float | None = None) -> Any:  # noqa: ANN401 - kombu's signature
         """Deliver a message that waits, or wait for one."""
-        if any([channel.fetcher.step() for channel in list(self._channels)]):
+        came = False
+        for channel in list(self._channels):
+            came = channel.fetcher.step() or came
+        if came:
             return None
         return super().get(callback, timeout)
 

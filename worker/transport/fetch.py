@@ -128,6 +128,8 @@ class Fetcher:
         try:
             if self._may_have_more and (room := self._room()):
                 came = self._take(room, now)
+            elif self._channel.holder.has_released:
+                self.schedule_flush()
             if not self._may_have_more:
                 self._arm()
         except redis.ResponseError as error:
@@ -144,6 +146,8 @@ class Fetcher:
 
     def schedule_flush(self) -> None:
         """Have the server told soon what is done, unless messages are taken before."""
+        if self._channel.closed:
+            return  # the next channel does it
         if self._channel.hub is None:
             self.flush()
         elif self._timer is None:

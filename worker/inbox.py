@@ -1,0 +1,114 @@
+"""What becomes of a message before Celery takes it: admitted, delayed, or refused.
+
+The envelope is checked before anything decodes the message. What is refused is answered and kept as
+a dead letter; see :mod:`worker.refusals`.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from tasks.errors import InvalidMessage, PoisonMessage
+from worker import envelope, transport
+from worker.refusals import SERVER_ERRORS, Refusals, Refused
+
+logger = logging.getLogger(__name__)
+
+EARLY_SECONDS: Final = 0.05
+"""How much too early a message with an ETA may be: its way to a process takes as long."""
+MOST_DELIVERIES: Final = 20
+"""How often a message is given to a worker that dies with it, as RabbitMQ's quorum queues have it
+(https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling)."""
+
+Handle = Callable[[Any], Any]
+
+
+class Inbox:
+    """Checks the messages of one consumer.
+
+    Parameters
+    ----------
+    rules
+        What a message may be.
+    refusals
+        Takes those that are refused.
+    """
+
+    def __init__(self, rules: envelope.Rules, refusals: Refusals) -> None:
+        self._rules = rules
+        self._refusals = refusals
+
+    def admit(self, channel: transport.Channel, taken: transport.Taken) -> dict[str, Any] | None:
+        """Return a message of Redis for kombu; None for one that is refused or not due yet."""
+        found = envelope.read(taken.raw, self._rules, channel.queue_of(taken.list))
+        if isinstance(found, envelope.Refusal):
+            self._refusals.add(_refused(found, channel, taken.tag))
+            return None
+        if taken.deliveries >= MOST_DELIVERIES:
+            told = f"{taken.deliveries} workers died while they held the message"
+            poison = PoisonMessage.of(told, [{"path": "", "type": "poison", "message": told}])
+            self._refusals.add(
+                Refused(channel, taken.tag, poison.code, told, found.id, poison, poison.details)
+            )
+            return None
+        if found.eta is not None and (seconds := found.eta - time.time()) > EARLY_SECONDS:
+            channel.delay(taken.tag, seconds)
+            return None
+        return found.payload | {"decoded": found.content}
+
+    def check(self, handle: Handle, message: Any) -> Any:  # noqa: ANN401 - kombu's message
+        """Handle a message of another broker, of which kombu has the parts, or refuse it."""
+        parts = envelope.Parts(
+            message.headers,
+            message.properties,
+            message.body,
+            message.content_type,
+            message.content_encoding,
+        )
+        found = envelope.check(parts, self._rules)
+        if isinstance(found, envelope.Refusal):
+            self._refusals.add(_refused(found, message.channel, message.delivery_tag, message))
+            return None
+        message.headers = found.payload["headers"]
+        message.properties = found.payload["properties"]
+        message.body = found.body
+        message.content_encoding = found.payload["content-encoding"]
+        return self.handle(handle, message)
+
+    def handle(self, handle: Handle, message: Any) -> Any:  # noqa: ANN401 - kombu's message
+        """Have Celery take a message that was admitted; whatever it raises, the message ends."""
+        message.refusals = self._refusals
+        try:
+            return handle(message)
+        except SERVER_ERRORS:
+            # It is revoked or has expired, and that could not be stored.
+            logger.exception("A message is put back")
+            message.reject_log_error(logger, SERVER_ERRORS, requeue=True)
+        except Exception as error:
+            logger.exception("Celery could not take a message")
+            told = f"Celery could not take it: {type(error).__name__}"
+            refusal = envelope.Refusal(
+                InvalidMessage.code, "failed", told, [], message.headers.get("id")
+            )
+            tag = message.delivery_tag
+            self._refusals.add(_refused(refusal, message.channel, tag, message))
+        return None
+
+
+def _refused(
+    found: envelope.Refusal,
+    channel: Any,  # noqa: ANN401 - kombu ships no types
+    tag: str,
+    message: Any = None,  # noqa: ANN401 - the same
+) -> Refused:
+    return Refused(
+        channel=channel,
+        tag=tag,
+        kind=found.kind,
+        reason=found.reason,
+        task_id=found.task_id,
+        error=found.error(),
+        problems=found.problems,
+        message=message,
+    )
