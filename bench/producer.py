@@ -8,6 +8,8 @@ from celery import Celery
 
 NOOP_QUEUE: Final = "noop"
 NOOP_TASK: Final = "bench.noop"
+OWN_QUEUE: Final = "own-noop"
+OWN_TASK: Final = "bench.own_noop"
 POLL_SECONDS: Final = 0.005
 PATIENCE_SECONDS: Final = 300.0
 

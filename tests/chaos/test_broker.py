@@ -6,8 +6,8 @@ import redis
 
 from db.cluster.processes import wait_until
 from tests.factories import templates
-from tests.support.producer import Producer
 from tests.support.held import held
+from tests.support.producer import Producer
 from worker.local import LocalStack
 
 

@@ -1,5 +1,7 @@
 """One client for each channel's pool."""
 
+import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +10,7 @@ from kombu.transport import TRANSPORT_ALIASES, redis
 
 from tests.support.held import held
 from worker.local import LocalStack
-from worker.transport import ALIASES, Channel, SentinelTransport, Transport
+from worker.transport import ALIASES, Channel, SentinelTransport, Transport, legacy
 
 
 @pytest.fixture
@@ -62,3 +64,25 @@ def test_messages_go_there_and_back(channel: Channel, servers: LocalStack) -> No
             assert len(held(client)) == 1
             message.ack()
             assert held(client) == []
+
+
+def test_what_an_older_worker_has_held_is_put_back(channel: Channel, servers: LocalStack) -> None:
+    """After the visibility timeout, to its queue; what nobody reads goes to the first queue."""
+    queues = ["render", "templates"]
+    with Connection(servers.valkey.url_of(3), transport=redis.Transport) as connection:
+        old = connection.channel()
+        for routing_key in ("templates", "celery"):
+            old.basic_publish(old.prepare_message("{}"), "", routing_key)
+            raw = old.client.rpop(routing_key)
+            message = old.Message(json.loads(raw), channel=old)
+            message.delivery_info["routing_key"] = routing_key
+            old.qos.append(message, message.delivery_tag)
+        old.do_restore = False
+        with channel.conn_or_acquire() as client:
+            now = time.time()
+            assert legacy.restore(client, "", queues, now - 3600) == 0
+            assert legacy.restore(client, "", queues, now + 1) == 2
+            assert legacy.restore(client, "", queues, now + 1) == 0
+            assert [client.llen(queue) for queue in queues] == [1, 1]
+            assert client.keys("unacked*") == []
+            client.flushdb()

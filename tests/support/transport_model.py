@@ -84,13 +84,13 @@ class TransportMachine(RuleBasedStateMachine):
 
     @rule(consumer=consumers, most=st.integers(1, 6))
     def a_reply_is_lost(self, consumer: Consumer, most: int) -> None:
-        """The connection ends after the server has given messages: the next one puts them back."""
+        """A connection ends after the server has given messages: the next one puts them back."""
         consumer.server.take(PRIORITIES, most)
         consumer.server.put_back_others(consumer.in_hand)
 
     @rule(consumer=consumers, count=st.integers(1, 3), is_next=st.booleans())
     def a_consumer_puts_back(self, consumer: Consumer, count: int, is_next: bool) -> None:  # noqa: FBT001 - a strategy's
-        """Some of what it has in hand."""
+        """Put back some of what it has in hand."""
         tags = list(consumer.in_hand)[:count]
         consumer.server.put_back(tags, is_next=is_next)
         for tag in tags:
@@ -98,7 +98,7 @@ class TransportMachine(RuleBasedStateMachine):
 
     @rule(consumer=consumers, is_due=st.booleans())
     def a_consumer_delays(self, consumer: Consumer, is_due: bool) -> None:  # noqa: FBT001 - a strategy's
-        """A message with an ETA, now or in an hour."""
+        """Leave a message with an ETA to the server: it is due now, or in an hour."""
         if consumer.in_hand:
             tag = next(iter(consumer.in_hand))
             consumer.server.delay(tag, 0 if is_due else 3600)
@@ -176,7 +176,9 @@ class TransportMachine(RuleBasedStateMachine):
 
     def everywhere(self) -> list[bytes]:
         """Return all messages of the server."""
-        found = [raw for name in [*LISTS, LETTERS] for raw in self.redis.lrange(f"app:{name}", 0, -1)]
+        found = [
+            raw for name in [*LISTS, LETTERS] for raw in self.redis.lrange(f"app:{name}", 0, -1)
+        ]
         for key in self.redis.keys("app:unacked:held:*"):
             found += [entry.split(b"\n", 2)[2] for entry in self.redis.hvals(key)]
         delayed = self.redis.zrange(self.keys.delayed, 0, -1)

@@ -11,7 +11,9 @@ from tests.support.transport_model import TransportMachine
 from worker.transport import held
 
 # fakeredis has no redis.sha1hex; any function that tells messages apart does.
-DIGEST = "local redis = setmetatable({sha1hex = function(text) return text end}, {__index = redis})\n"
+DIGEST = (
+    "local redis = setmetatable({sha1hex = function(text) return text end}, {__index = redis})\n"
+)
 
 
 class InMemory(TransportMachine):

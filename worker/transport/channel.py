@@ -1,6 +1,8 @@
 """kombu's Redis transport with messages that are held by a consumer until they are done."""
 
+import logging
 import os
+import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
@@ -9,9 +11,12 @@ from kombu import transport
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 
+from worker.transport import legacy
 from worker.transport.fetch import Fetcher
 from worker.transport.held import Bounds, Keys, Taken
 from worker.transport.holder import Holder
+
+logger = logging.getLogger(__name__)
 
 Gate = Callable[[Taken], dict[str, Any] | None]
 """Returns a message in kombu's shape, or None for one that it has taken care of."""
@@ -99,6 +104,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         if self._holder is None or not self._holder.is_mine:
             self._holder = self._known_holder()
             self._holder.connect(
+                self,
                 redis.Redis(connection_pool=self.pool),
                 lambda: redis.Redis(connection_pool=self.pool),
             )
@@ -168,6 +174,18 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         self.holder.held.delay(tag, seconds)
         self.holder.forget([tag])
 
+    def restore_legacy(self) -> None:
+        """Put back what workers with kombu's own transport have held for too long."""
+        if self._held_queues:
+            with self.conn_or_acquire() as client:
+                before = time.time() - self.visibility_timeout
+                legacy.restore(
+                    redis.Redis(connection_pool=client.connection_pool),
+                    self.global_keyprefix,
+                    sorted(self._held_queues),
+                    before,
+                )
+
     def put_back_delivered(self) -> None:
         """Put back what was delivered on this channel and is not done."""
         tags = [tag for tag, (_, channel) in self.holder.in_hand.items() if channel is self]
@@ -187,9 +205,10 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         self.fetcher.close()
         if self._holder is not None and self._holder.is_mine and not self.closed:
             try:
+                self._holder.release_all()
                 if self.do_restore:
                     self.put_back_delivered()
-                self._holder.release_all()
+                    self._holder.leave(self)
             except self.connection_errors:
                 pass  # the lease runs out, or the next connection puts them back
         super().close()
@@ -251,6 +270,18 @@ class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu shi
         for channel in self._channels:
             found |= dict.fromkeys(channel.fetcher.filenos)
         return found
+
+    def maybe_restore_messages(self) -> None:
+        """Put back what older workers have held; called every ten seconds."""
+        for channel in list(self._channels):
+            try:
+                channel.restore_legacy()
+            except redis.RedisError as error:
+                logger.warning("Messages of older workers are not looked for: %s", error)
+
+    def on_poll_init(self, poller: Any) -> None:  # noqa: ANN401 - kombu's
+        """Use the poller of an event loop."""
+        self.poller = poller
 
     def forget_fileno(self, fileno: int) -> None:
         """Stop to watch a file descriptor."""

@@ -43,6 +43,7 @@ class Holder:
         self._released: deque[str] = deque()
         self._returned: deque[str] = deque()
         self._redelivered: set[str] = set()
+        self._channels: set[Any] = set()
         self._pid = os.getpid()
         self._lease: Lease | None = None
         self._held: HeldMessages | None = None
@@ -74,16 +75,24 @@ class Holder:
         """When a delayed message is due, by ``time.monotonic()``."""
         return None if self._lease is None else self._lease.next_due
 
-    def connect(self, client: redis.Redis, make_client: Callable[[], redis.Redis]) -> None:
+    def connect(
+        self,
+        channel: Any,  # noqa: ANN401 - kombu ships no types
+        client: redis.Redis,
+        make_client: Callable[[], redis.Redis],
+    ) -> None:
         """Use a new connection: put back what is held without being in hand, and keep the lease.
 
         Parameters
         ----------
+        channel
+            Uses the connection, until it calls :meth:`leave`.
         client
             Used by the caller's thread from now on.
         make_client
             Returns one for the thread that renews the lease.
         """
+        self._channels = {each for each in self._channels if not each.closed} | {channel}
         self._held = HeldMessages(client, self.keys, self.name)
         self._held.renew(sweeps=False)
         self.release_all()
@@ -149,6 +158,12 @@ class Holder:
         """Put messages that are in hand back on their queues."""
         self.held.put_back(tags, is_next=is_next)
         self.forget(tags)
+
+    def leave(self, channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
+        """End the lease with the last channel that is closed in good order."""
+        self._channels.discard(channel)
+        if not self._channels:
+            self.close()
 
     def close(self) -> None:
         """Put everything back and end the lease."""
