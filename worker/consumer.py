@@ -107,7 +107,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         """Tell whether a request is with the pool after the pool has been flushed."""
         if request.time_start is not None:
             return True
-        job = request._apply_result and request._apply_result()  # noqa: SLF001 - see worker.transport.private
+        job = request._apply_result and request._apply_result()  # noqa: SLF001 - see private_names.txt
         cache = getattr(getattr(self.pool, "_pool", None), "_cache", None)
         return job is not None and cache is not None and job._job in cache  # noqa: SLF001 - the same
 

@@ -125,7 +125,7 @@ def _longest(consumer: Any) -> float:  # noqa: ANN401 - Celery ships no types
 def _end_processes(pool: Any) -> None:  # noqa: ANN401 - Celery ships no types
     """End the processes of a prefork pool; they are idle, or what they do is to be done again."""
     processes = getattr(getattr(pool, "_pool", None), "_pool", None)
-    if processes is None or not hasattr(pool._pool, "outbound_buffer"):  # noqa: SLF001 - see worker.transport.private
+    if processes is None or not hasattr(pool._pool, "outbound_buffer"):  # noqa: SLF001 - see private_names.txt
         return
     for process in processes:
         with contextlib.suppress(ProcessLookupError):

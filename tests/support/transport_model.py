@@ -84,7 +84,7 @@ class TransportMachine(RuleBasedStateMachine):
 
     @rule(consumer=consumers, most=st.integers(1, 6))
     def a_reply_is_lost(self, consumer: Consumer, most: int) -> None:
-        """A connection ends after the server has given messages: the next one puts them back."""
+        """Lose the messages of a reply with its connection: the next connection puts them back."""
         consumer.server.take(PRIORITIES, most)
         consumer.server.put_back_others(consumer.in_hand)
 
@@ -138,7 +138,7 @@ class TransportMachine(RuleBasedStateMachine):
     def a_worker_is_restarted(self, consumer: Consumer) -> Any:  # noqa: ANN401 - hypothesis's
         """Killed and started again: the new process sweeps what the old one has held."""
         self.a_consumer_dies(consumer)
-        fresh = self.a_consumer_starts()
+        fresh: Any = self.a_consumer_starts()
         while fresh.server.renew(sweeps=True).swept:
             pass
         assert self.held_by(consumer) == {}

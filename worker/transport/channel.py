@@ -147,7 +147,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         """Hand a message to the consumer of its queue."""
         queue = self.queue_of(taken.list)
         self.holder.add(taken, self)
-        callback = self.connection._callbacks.get(queue)  # noqa: SLF001 - see worker.transport.private
+        callback = self.connection._callbacks.get(queue)  # noqa: SLF001 - see private_names.txt
         if callback is None:
             self.holder.put_back([taken.tag], is_next=True)
             return

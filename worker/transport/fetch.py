@@ -39,7 +39,7 @@ class Peek:
     @property
     def socket(self) -> Any:  # noqa: ANN401 - redis-py's socket
         """The socket that becomes readable."""
-        return self._connection._sock  # noqa: SLF001 - see worker.transport.private
+        return self._connection._sock  # noqa: SLF001 - see private_names.txt
 
     def arm(self) -> None:
         """Ask the server."""
@@ -170,7 +170,7 @@ class Fetcher:
         channel = self._channel
         self._queues.rotate(-1)
         priorities = [
-            [channel._q_for_pri(queue, priority) for queue in self._queues]  # noqa: SLF001 - see worker.transport.private
+            [channel._q_for_pri(queue, priority) for queue in self._queues]  # noqa: SLF001 - see private_names.txt
             for priority in channel.priority_steps
         ]
         taken = channel.holder.take(priorities, room)

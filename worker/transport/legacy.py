@@ -46,12 +46,12 @@ def restore(client: redis.Redis, prefix: str, queues: Collection[str], before: f
         How many messages were put back.
     """
     held, index = f"{prefix}unacked", f"{prefix}unacked_index"
-    tags: list[Any] = client.zrange(index, 0, before, byscore=True, offset=0, num=MOST)
+    tags: Any = client.zrange(index, 0, before, byscore=True, offset=0, num=MOST)
     if not tags:
         return 0
     run = client.register_script(_RESTORE)
     for tag in tags:
-        entry = client.hget(held, tag)
+        entry: Any = client.hget(held, tag)
         queue, raw = _parts(entry, queues)
         run(keys=[held, index, f"{prefix}{queue}"], args=[tag, raw])
     logger.warning("Put back %d messages that an older worker has held", len(tags))
