@@ -161,8 +161,8 @@ def autocommitting(engine: Engine) -> Iterator[psycopg.Connection]:
     pooled = engine.raw_connection()
     try:
         connection = cast("psycopg.Connection", pooled.driver_connection)
-        connection.autocommit = True
         try:
+            connection.autocommit = True
             yield connection
         finally:
             # One that is in the middle of a statement can neither be changed nor used again.
@@ -237,6 +237,8 @@ def _ping_only_after_rest(engine: Engine) -> None:
             used[connection] = monotonic()
 
     def do_ping(connection: DBAPIConnection) -> bool:
+        if cast("Connection", connection).closed:  # by this process: that costs no question
+            return False
         return monotonic() - used.get(connection, 0) < PING_AFTER or ping(connection)
 
     event.listen(engine, "checkin", remember)

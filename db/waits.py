@@ -11,11 +11,15 @@ and there it is what a lost connection is: :class:`psycopg.OperationalError`, wi
 closed. So nothing above this module has to know of a third way in which a statement may end.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
+from psycopg import IsolationLevel
 from psycopg.abc import RV, PQGen
 from psycopg.errors import _WaitTimeout
+from psycopg.pq import TransactionStatus
 
 GRACE_SECONDS: Final = 2.0
 """How much longer than the server's own ``statement_timeout`` the client waits for an answer."""
@@ -30,6 +34,7 @@ class Interruption:
     def __init__(self) -> None:
         self._waiting = False
         self._requested = False
+        self._postponed = False
 
     @property
     def waiting(self) -> bool:
@@ -52,6 +57,8 @@ class Interruption:
 
     def begin(self) -> None:
         """Let :meth:`request` end what follows, up to :meth:`end`."""
+        if self._postponed:
+            return
         self._waiting = True
         # In this order: a request before the line above is noticed here, a later one has raised.
         if self._requested:
@@ -61,6 +68,15 @@ class Interruption:
     def end(self) -> None:
         """Let :meth:`request` only make a note again."""
         self._waiting = False
+
+    @contextmanager
+    def postponed(self) -> Iterator[None]:
+        """Have requests wait for the end of the block, and the next wait after it."""
+        self._postponed = True
+        try:
+            yield
+        finally:
+            self._postponed = False
 
 
 interruption: Final = Interruption()
@@ -80,6 +96,23 @@ class Connection(psycopg.Connection[Any]):
     """
 
     longest_wait: float | None = None
+
+    # SQLAlchemy calls these when it puts a connection back into the pool; if they raised, its place
+    # there would be lost. Nothing is sent to the server.
+    def set_autocommit(self, value: bool) -> None:  # noqa: FBT001 - psycopg's signature
+        """Change the mode of a connection that is in no transaction."""
+        with interruption.postponed():
+            super().set_autocommit(value)
+
+    def set_isolation_level(self, value: IsolationLevel | None) -> None:
+        """Change the isolation level of the transactions to come."""
+        with interruption.postponed():
+            super().set_isolation_level(value)
+
+    def rollback(self) -> None:
+        """Roll back, if there is a transaction."""
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            super().rollback()
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """Return what the server answers.
@@ -104,3 +137,11 @@ class Connection(psycopg.Connection[Any]):
             self.close()
             told = f"the server did not answer within {self.longest_wait:g} s"
             raise psycopg.OperationalError(told) from None
+        except psycopg.Error:
+            raise
+        except BaseException:
+            # Out of memory, or the time limit of maintenance. Left open, the connection would keep
+            # its locks until somebody collects the garbage.
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.close()
+            raise

@@ -14,6 +14,7 @@ import json
 import logging
 import random
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -181,6 +182,9 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         except (ServiceError, TaskPredicate):
             raise
         except Exception as error:
+            # The session that failed is in them; it must not keep a connection until somebody
+            # collects the garbage.
+            traceback.clear_frames(error.__traceback__)
             if (cause := passing_cause(error)) is not None:
                 raise self._later(cause) from None
             original = error.orig if isinstance(error, DBAPIError) else error

@@ -50,6 +50,12 @@ class _Once:
     replace a success; and the look costs a round trip for each answer.
     """
 
+    def on_task_call(self, producer: object, task_id: str) -> None:
+        """Do not listen for the answer to a message that is sent: no worker waits for one.
+
+        A next try that is sent would fail with the result backend, and each would be listened for.
+        """
+
     def mark_as_done(
         self: Any,
         task_id: str,
