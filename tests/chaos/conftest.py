@@ -1,13 +1,11 @@
 """Stacks to break: one of its own for each test, and one that tests of faults share."""
 
-import random
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.chaos.session import COUNTS, NOTES, Chaos
+from tests.support.chaos.session import COUNTS, NOTES, Chaos, opened
 from tests.support.chaos.stacks import ChaosStack
 from tests.support.producer import Producer
 from tests.support.stacks import QUICK, small_stack
@@ -99,16 +97,5 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosStack]:
 @pytest.fixture
 def chaos(shared: ChaosStack, request: pytest.FixtureRequest) -> Iterator[Chaos]:
     """Give the shared stack with one worker that answers, and with nothing to do."""
-    config = request.config
-    chosen = config.getoption("chaos_seed", None)
-    number = random.SystemRandom().randrange(10**6) if chosen is None else chosen
-    sys.stdout.write(f"chaos seed: {number}; repeat it with --chaos-seed={number}\n")
-    chaos = Chaos(
-        shared,
-        str(number),
-        request.node.user_properties,
-        long=config.getoption("chaos", FORMS[0]) == "long",
-    )
-    with chaos.producer:
-        shared.make_ready(chaos.producer)
+    with opened(shared, request) as chaos:
         yield chaos

@@ -32,11 +32,17 @@ class RefusedError(Exception):
 class Producer:
     """Sends messages and waits for answers."""
 
-    def __init__(self, broker: str, backend: str) -> None:
+    def __init__(
+        self, broker: str, backend: str, transport_options: dict[str, Any] | None = None
+    ) -> None:
         # Answers are read from the backend as a client of another language would read them.
         self.app = Celery("producer", backend="disabled://", set_as_current=False)
         # Not as an argument: CELERY_BROKER_URL, if a developer's shell has it, wins over that.
         self.app.conf.update(broker_read_url=broker, broker_write_url=broker)
+        # kombu keeps one pool of connections for each address and options, whatever the app; once
+        # closed it stays so. An option that nobody reads makes it this producer's own.
+        own = {"producer": uuid.uuid4().hex}
+        self.app.conf.broker_transport_options = own | (transport_options or {})
         self.backend = redis.Redis.from_url(backend)
 
     @classmethod

@@ -19,7 +19,7 @@ THREADS: Final = 2
 TARGETS: Final = 4
 LANGUAGES: Final = ("de", "fr", "es", "it")
 BULK: Final = {"render.batch": "render-bulk"}
-SILENT: Final = {"socket_timeout": 5, "socket_connect_timeout": 5}
+SILENT: Final[dict[str, Any]] = {"socket_timeout": 5, "socket_connect_timeout": 5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,7 @@ class Load:
         self, stack: ChaosStack, seed: str, *, rate: float = 120, most_waiting: int = 250
     ) -> None:
         self._stack = stack
+        self._producer = stack.direct_producer(SILENT)
         self._seed = seed
         self._pause = THREADS / rate
         self._most_waiting = most_waiting
@@ -114,6 +115,7 @@ class Load:
         self._open.set()
         for thread in self._threads:
             thread.join()
+        self._producer.close()
         if self._failed:
             raise self._failed[0]
 
@@ -139,21 +141,19 @@ class Load:
 
     def _send(self, number: int) -> None:
         chance = random.Random(f"{self._seed}:{number}")  # noqa: S311 - to be repeated by its seed
-        with Producer.of(self._stack) as producer:
-            producer.app.conf.broker_transport_options = dict(SILENT)
-            due = time.monotonic()
-            while self._open.wait() and not self._over.is_set():
-                self.sent.append(self._sent(producer, self._order(chance)))
-                due = max(due + self._pause, time.monotonic() - 0.1)
-                self._over.wait(max(0.0, due - time.monotonic()))
+        due = time.monotonic()
+        while self._open.wait() and not self._over.is_set():
+            self.sent.append(self._sent(self._order(chance)))
+            due = max(due + self._pause, time.monotonic() - 0.1)
+            self._over.wait(max(0.0, due - time.monotonic()))
 
-    def _sent(self, producer: Producer, order: _Order) -> Sent:
+    def _sent(self, order: _Order) -> Sent:
         task_id = str(uuid.uuid4())
         queue = BULK.get(order.task) or QUEUES.get(order.task.partition(".")[0], "templates")
         acknowledged = True
         at = time.time()
         try:
-            producer.send(order.task, order.keywords, task_id=task_id, queue=queue)
+            self._producer.send(order.task, order.keywords, task_id=task_id, queue=queue)
         except (OperationalError, redis.RedisError, OSError):
             acknowledged = False
         return Sent(task_id, order.task, order.mark, order.expected, at, acknowledged)

@@ -1,15 +1,33 @@
 """What a test of a fault works with."""
 
 import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from tests.support.chaos.accounts import Accountant, Report
+import pytest
+
+from tests.support.chaos.accounts import STILL_SECONDS, Accountant, Report
 from tests.support.chaos.load import Load
 from tests.support.chaos.stacks import ChaosStack
-from tests.support.producer import Producer
 
 COUNTS: Final = "chaos counts"
 NOTES: Final = "chaos notes"
+
+
+@contextmanager
+def opened(stack: ChaosStack, request: pytest.FixtureRequest) -> Iterator["Chaos"]:
+    """Give a stack in order, with a seed, to the test that asks."""
+    config = request.config
+    chosen = config.getoption("chaos_seed", None)
+    seed = str(random.SystemRandom().randrange(10**6) if chosen is None else chosen)
+    sys.stdout.write(f"chaos seed: {seed}; repeat it with --chaos-seed={seed}\n")
+    is_long = config.getoption("chaos", "short") == "long"
+    chaos = Chaos(stack, seed, request.node.user_properties, long=is_long)
+    with chaos.producer:
+        stack.make_ready(chaos.producer)
+        yield chaos
 
 
 class Chaos:
@@ -21,7 +39,7 @@ class Chaos:
         self.stack = stack
         self.seed = seed
         self.long = long
-        self.producer = Producer.of(stack)
+        self.producer = stack.direct_producer()
         self.chance = random.Random(seed)  # noqa: S311 - to be repeated by its seed
         self._properties = properties
         self._accountant = Accountant(stack)
@@ -36,9 +54,9 @@ class Chaos:
         load.prepare(self.producer)
         return load
 
-    def settle(self, load: Load, *, last_fault: float) -> Report:
+    def settle(self, load: Load, *, last_fault: float, still: float = STILL_SECONDS) -> Report:
         """Wait for the rest of the answers; return and record the counts."""
-        report = self._accountant.settle(load.sent, self.seed, last_fault=last_fault)
+        report = self._accountant.settle(load.sent, self.seed, last_fault=last_fault, still=still)
         self._properties.append((COUNTS, report.line()))
         return report
 

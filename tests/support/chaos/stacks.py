@@ -13,7 +13,9 @@ import psutil
 import redis
 
 from db.cluster.processes import Process, wait_until
+from tests.support.chaos.proxies import Proxy
 from tests.support.producer import Producer, RefusedError
+from worker.local.server import HOST
 from worker.local.stack import WARM_SHUTDOWN, LocalStack
 from worker.local.valkey import LocalValkey
 
@@ -61,6 +63,10 @@ class ChaosStack(LocalStack):
         self.valkey = SyncedValkey(
             self.directory / "valkey", log=self.logs / "valkey.log", die_with_parent=True
         )
+
+    def direct_producer(self, transport_options: dict[str, Any] | None = None) -> Producer:
+        """Return a producer that no network of the test is between."""
+        return Producer(self.valkey.url, self.valkey.url_of(1), transport_options)
 
     @property
     def broker(self) -> redis.Redis:
@@ -114,6 +120,11 @@ class ChaosStack(LocalStack):
             self.kill_worker(name)
             del self.processes[name]
 
+    def assert_running(self) -> None:
+        """Raise if a server or a worker has ended by itself, with the end of its log."""
+        if (failure := self.failed()) is not None:
+            raise failure
+
     @contextmanager
     def stopped(self, *pids: int | None) -> Iterator[None]:
         """Stop processes with all below them for the length of a block, as a SIGSTOP does."""
@@ -159,6 +170,60 @@ class ChaosStack(LocalStack):
     def _in_order(self) -> bool:
         with self.broker as broker:
             return self.worker.running and wait_until(lambda: not Contents.of(broker).busy, 5)
+
+
+class ProxiedStack(ChaosStack):
+    """The same, with a network between the workers and each of their servers.
+
+    Whoever asks for its addresses gets those of the network; a test's own producers and clients
+    use those of the servers.
+
+    Attributes
+    ----------
+    database_network, broker_network, backend_network
+        What the workers connect through.
+    """
+
+    def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__(directory, environment)
+        self.database_network = Proxy(lambda: self.postgres.port)
+        self.broker_network = Proxy(lambda: self.valkey.port)
+        self.backend_network = Proxy(lambda: self.valkey.port)
+
+    @property
+    def networks(self) -> tuple[Proxy, Proxy, Proxy]:
+        """All three."""
+        return self.database_network, self.broker_network, self.backend_network
+
+    def addresses(self) -> dict[str, str]:
+        """Return the addresses of the networks."""
+        found = super().addresses()
+        for name, network, server in (
+            ("DATABASE_URL", self.database_network, self.postgres),
+            ("CELERY_BROKER_URL", self.broker_network, self.valkey),
+            ("CELERY_RESULT_BACKEND", self.backend_network, self.valkey),
+        ):
+            found[name] = found[name].replace(f"@{HOST}:{server.port}/", f"@{HOST}:{network.port}/")
+        return found
+
+    def start(self) -> None:
+        """Start the networks, then everything behind and before them."""
+        for network in self.networks:
+            network.come_back()
+        super().start()
+
+    def stop(self) -> None:
+        """Stop everything; the networks last."""
+        super().stop()
+        for network in self.networks:
+            network.go_away()
+
+    def make_ready(self, producer: Producer) -> None:
+        """Repair the networks too."""
+        for network in self.networks:
+            network.cut_replies_to(b"", 0)
+            network.come_back()
+        super().make_ready(producer)
 
 
 class Contents:
