@@ -21,7 +21,6 @@ import hashlib
 import json
 import logging
 import uuid
-from bisect import bisect
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from tasks.errors import Problem
 from worker import letter_box
 from worker.queues import CONSUMED, DEAD_LETTERS, QueueName
 from worker.transport.held import Bounds
+from worker.transport.inspection import list_of, queue_of
 from worker.transport.letters import PAGE, PAGE_BYTES
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def letter_of_raw(
         "unique": unique,
         "raw": base64.b64encode(raw).decode(),
     }
-    return _WRAPPED % (base64.b64encode(_serialized(letter, _parts(raw))), unique.encode())
+    return _WRAPPED % (base64.b64encode(_serialized(letter, parts_of(raw))), unique.encode())
 
 
 def keep(  # noqa: PLR0913 - two of Celery's, and what is known of the message
@@ -157,12 +157,6 @@ def keep(  # noqa: PLR0913 - two of Celery's, and what is known of the message
             timeout=patience,
             confirm_timeout=patience,
         )
-
-
-def queue_of(source: str) -> str:
-    """Return the queue of a list of Redis: each priority has a list of its own."""
-    queue: str = source.rsplit(Channel.sep, 1)[0]
-    return queue
 
 
 @dataclass(frozen=True)
@@ -427,15 +421,7 @@ def _entry(letter: Letter, queue: str, own: Mapping[str, Any]) -> tuple[str, byt
             "delivery_tag": str(uuid.uuid4()),
         },
     }
-    return _list_of(queue, own.get("priority")), json.dumps(entry).encode()
-
-
-def _list_of(queue: str, priority: object) -> str:
-    """Return the list of Redis that kombu puts messages of a priority on."""
-    steps = Channel.priority_steps
-    number = min(max(priority, 0), 9) if isinstance(priority, int) else 0
-    step = steps[bisect(steps, number) - 1]
-    return f"{queue}{Channel.sep}{step}" if step else queue
+    return list_of(queue, own.get("priority")), json.dumps(entry).encode()
 
 
 def _publish(connection: Connection, letter: Letter, queue: str, own: Mapping[str, Any]) -> None:
@@ -462,7 +448,7 @@ def _seconds(expiration: object) -> float | None:
         return None
 
 
-def _parts(raw: bytes) -> dict[str, Any]:
+def parts_of(raw: bytes) -> dict[str, Any]:
     """Return what can be read of a raw message, under the names that :func:`keep` gives it."""
     if len(raw) > LONGEST_PARSED:
         return {}
