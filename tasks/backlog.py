@@ -1,11 +1,41 @@
 """How many messages wait: the broker tells, which only the composition root knows."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from tasks.messages.report import QueueFigures
 
-Ask = Callable[[], Mapping[str, QueueFigures] | None]
-"""Returns the figures of each queue by its name, or None when the broker does not answer."""
+
+@dataclass(frozen=True, slots=True)
+class LetterFigures:
+    """Dead letters: what the broker does not tell is None.
+
+    Attributes
+    ----------
+    size
+        Bytes.
+    oldest_age_seconds
+        Also None without any letter.
+    dropped
+        How many were ever dropped over the bounds.
+    """
+
+    count: int
+    size: int | None
+    oldest_age_seconds: float | None
+    dropped: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The figures of each queue by its name, and of the dead letters."""
+
+    queues: Mapping[str, QueueFigures]
+    letters: LetterFigures
+
+
+Ask = Callable[[], Backlog | None]
+"""Returns the figures of the broker, or None when it does not answer."""
 
 _ask: Ask | None = None
 
@@ -16,8 +46,8 @@ def install(function: Ask) -> None:
     _ask = function
 
 
-def ask() -> Mapping[str, QueueFigures] | None:
-    """Return the figures of each queue, or None when the broker does not answer.
+def ask() -> Backlog | None:
+    """Return the figures of the broker, or None when it does not answer.
 
     Raises
     ------

@@ -4,33 +4,18 @@ The length of a queue alone misses what workers have reserved ahead: with a few 
 0 although dozens wait.
 """
 
-from collections import Counter
-from typing import Any, Final
+from datetime import UTC, datetime
 
 from kombu import Connection
 
+from tasks.backlog import Backlog, LetterFigures
 from tasks.messages.report import QueueFigures
+from worker import dead_letters
 from worker.queues import QueueName
-
-# kombu keeps what was taken and is not acknowledged in one hash, each as the JSON of message,
-# exchange and routing key. Only the ends are looked at, and nothing of it leaves the server.
-_RESERVED: Final = """
-local counts = {}
-for _, tag in ipairs(redis.call('HKEYS', KEYS[1])) do
-    local taken = redis.call('HGET', KEYS[1], tag)
-    local queue = taken and string.match(string.sub(taken, -300), '"([^"]*)"%]$')
-    if queue then counts[queue] = (counts[queue] or 0) + 1 end
-end
-local found = {}
-for queue, count in pairs(counts) do
-    found[#found + 1] = queue
-    found[#found + 1] = count
-end
-return found
-"""
+from worker.reserved import inspected, is_told
 
 
-def backlog(connection: Connection) -> dict[str, QueueFigures] | None:
+def backlog(connection: Connection) -> Backlog | None:
     """Return the figures of every queue of the contract, or None when the broker does not answer.
 
     Parameters
@@ -40,13 +25,29 @@ def backlog(connection: Connection) -> dict[str, QueueFigures] | None:
     """
     with connection:
         try:
-            ready = {queue.value: _ready(connection, queue.value) for queue in QueueName}
-            reserved = _reserved(connection)
+            queues = _of_redis(connection) if is_told(connection) else _of_others(connection)
+            return Backlog(queues, _letters(connection))
         except connection.connection_errors:
             return None
+
+
+def _of_redis(connection: Connection) -> dict[str, QueueFigures]:
+    names = [queue.value for queue in QueueName]
+    with inspected(connection) as inspection:
+        ready, held = inspection.waiting(names), inspection.held()
+        delayed = inspection.postponed()
     return {
-        queue: QueueFigures(ready=count, reserved=None if reserved is None else reserved[queue])
-        for queue, count in ready.items()
+        name: QueueFigures(ready=ready[name], reserved=held[name], delayed=delayed[name])
+        for name in names
+    }
+
+
+def _of_others(connection: Connection) -> dict[str, QueueFigures]:
+    return {
+        queue.value: QueueFigures(
+            ready=_ready(connection, queue.value), reserved=None, delayed=None
+        )
+        for queue in QueueName
     }
 
 
@@ -61,13 +62,11 @@ def _ready(connection: Connection, queue: str) -> int:
         channel.close()
 
 
-def _reserved(connection: Connection) -> Counter[str] | None:
-    if connection.transport.driver_type != "redis":
-        return None
-    channel = connection.channel()
-    try:
-        found: list[Any] = channel.client.eval(_RESERVED, 1, channel.unacked_key)
-    finally:
-        channel.close()
-    names = [name.decode() if isinstance(name, bytes) else str(name) for name in found[::2]]
-    return Counter(dict(zip(names, map(int, found[1::2]), strict=True)))
+def _letters(connection: Connection) -> LetterFigures:
+    found = dead_letters.figures(connection)
+    age = None
+    if found.oldest is not None:
+        age = max(0.0, (datetime.now(UTC) - found.oldest).total_seconds())
+    return LetterFigures(
+        count=found.count, size=found.size, oldest_age_seconds=age, dropped=found.dropped
+    )

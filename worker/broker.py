@@ -8,6 +8,7 @@ from worker import dead_letters, transport
 from worker.backlog import backlog
 from worker.celery_settings import celery_settings
 from worker.settings import Settings
+from worker.transport.held import Bounds
 
 
 def connection(settings: Settings) -> Connection:
@@ -26,9 +27,14 @@ def pruning(settings: Settings) -> Prune:
 
     def prune(days: int, dry_run: bool) -> int:  # noqa: FBT001 - as the tasks call it
         with connection(settings) as opened:
-            return dead_letters.prune(opened, days, dry_run=dry_run)
+            return dead_letters.prune(opened, days, bounds(settings), dry_run=dry_run)
 
     return prune
+
+
+def bounds(settings: Settings) -> Bounds:
+    """Return how many dead letters are kept on Redis at the most."""
+    return Bounds(settings.dead_letters_max, settings.dead_letters_max_bytes)
 
 
 def counting(settings: Settings) -> Ask:

@@ -19,8 +19,10 @@ JSON object:
 import base64
 import hashlib
 import json
+import logging
 import uuid
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -35,6 +37,11 @@ from db.errors import OperationError
 from tasks.errors import Problem
 from worker import letter_box
 from worker.queues import CONSUMED, DEAD_LETTERS, QueueName
+from worker.transport.held import Bounds
+from worker.transport.inspection import list_of, queue_of
+from worker.transport.letters import PAGE, PAGE_BYTES
+
+logger = logging.getLogger(__name__)
 
 ID_LENGTH: Final = 12
 LONGEST_PARSED: Final = 8 * 1024 * 1024
@@ -97,7 +104,7 @@ def letter_of_raw(
         "unique": unique,
         "raw": base64.b64encode(raw).decode(),
     }
-    return _WRAPPED % (base64.b64encode(_serialized(letter, _parts(raw))), unique.encode())
+    return _WRAPPED % (base64.b64encode(_serialized(letter, parts_of(raw))), unique.encode())
 
 
 def keep(  # noqa: PLR0913 - two of Celery's, and what is known of the message
@@ -152,12 +159,6 @@ def keep(  # noqa: PLR0913 - two of Celery's, and what is known of the message
         )
 
 
-def queue_of(source: str) -> str:
-    """Return the queue of a list of Redis: each priority has a list of its own."""
-    queue: str = source.rsplit(Channel.sep, 1)[0]
-    return queue
-
-
 @dataclass(frozen=True)
 class Letter:
     """A dead letter: ``kept`` is what :func:`keep` has stored, empty for what is no letter.
@@ -204,6 +205,12 @@ class Letter:
         return name if name in {queue.value for queue in CONSUMED} else None
 
     @property
+    def task_id(self) -> str | None:
+        """The id that the producer knows, where there is one."""
+        name = self.kept.get("task_id") or self.headers.get("id")
+        return name if isinstance(name, str) else None
+
+    @property
     def headers(self) -> dict[str, Any]:
         """The message's headers."""
         headers = self.kept.get("headers")
@@ -220,40 +227,87 @@ class Letter:
         return _decoded(self.kept.get("raw"))
 
 
+@dataclass(frozen=True)
+class Figures:
+    """How many dead letters there are.
+
+    Attributes
+    ----------
+    size
+        Bytes; None where the broker does not tell.
+    oldest
+        When the oldest letter became one; None without any, and where the broker does not tell.
+    dropped
+        How many were ever dropped over the bounds; None where the broker does not tell.
+    dropped_at
+        When one was dropped last.
+    """
+
+    count: int
+    size: int | None
+    oldest: datetime | None
+    dropped: int | None
+    dropped_at: datetime | None
+
+
+@contextmanager
+def browsed(connection: Connection) -> Iterator[Iterator[Letter]]:
+    """Yield all dead letters, the oldest first, a page of them in memory at a time."""
+    with letter_box.opened(connection) as box:
+        yield map(Letter.of, box.oldest_first())
+
+
 def letters(connection: Connection, most: int) -> list[Letter]:
     """Return the ``most`` oldest dead letters, the oldest first. They stay where they are."""
-    with letter_box.opened(connection) as box:
-        return [Letter.of(slip) for slip in islice(box.oldest_first(), most)]
+    with browsed(connection) as every:
+        return list(islice(every, most))
 
 
 def ids(connection: Connection) -> list[str]:
     """Return the ids of all dead letters."""
-    with letter_box.opened(connection) as box:
-        return [Letter.of(slip).id for slip in box.oldest_first()]
+    with browsed(connection) as every:
+        return [letter.id for letter in every]
 
 
 def find(connection: Connection, letter_id: str) -> Letter | None:
     """Return a letter, which stays where it is."""
-    with letter_box.opened(connection) as box:
-        every = map(Letter.of, box.oldest_first())
+    with browsed(connection) as every:
         return next((letter for letter in every if letter.id == letter_id), None)
+
+
+def figures(connection: Connection) -> Figures:
+    """Return how many dead letters there are, and since when."""
+    is_redis = connection.transport.driver_type == "redis"
+    with letter_box.opened(connection) as box:
+        found = box.figures()
+    oldest = None
+    if found.oldest is not None:
+        oldest = Letter.of(letter_box.Slip(letter_box.body_of(found.oldest), None)).kept_at
+    return Figures(
+        count=found.count,
+        size=found.size,
+        oldest=oldest,
+        dropped=found.dropped if is_redis else None,
+        dropped_at=found.dropped_at,
+    )
 
 
 def discard(connection: Connection, chosen: Container[str]) -> list[str]:
     """Delete letters; return the ids of those that were still there."""
+    done = []
     with letter_box.opened(connection) as box:
-        return [
-            letter.id
-            for letter in map(Letter.of, box.oldest_first())
-            if letter.id in chosen and box.take_out(letter.slip)
-        ]
+        every = map(Letter.of, box.oldest_first())
+        for some in _groups(letter for letter in every if letter.id in chosen):
+            were_there = box.take_out([letter.slip for letter in some])
+            done += [letter.id for letter, was in zip(some, were_there, strict=True) if was]
+    return done
 
 
 def replay(connection: Connection, chosen: Container[str], queue: str | None = None) -> list[str]:
     """Put messages back on their queues, as they came, and take out their letters.
 
-    A letter is taken out once its message is on its queue; whoever is interrupted in between may
-    replay it again.
+    On Redis that is one step. On RabbitMQ a letter is taken out once its message is on its queue;
+    whoever is interrupted in between may replay it again.
 
     Parameters
     ----------
@@ -274,16 +328,17 @@ def replay(connection: Connection, chosen: Container[str], queue: str | None = N
     with letter_box.opened(connection) as box:
         for letter in map(Letter.of, box.oldest_first()):
             if letter.id in chosen:
-                _send(connection, letter, queue or letter.queue)
-                box.take_out(letter.slip)
-                sent.append(letter.id)
+                message = _returned(connection, letter, queue or letter.queue)
+                if box.replay(letter.slip, message):
+                    sent.append(letter.id)
     return sent
 
 
-def prune(connection: Connection, days: int, *, dry_run: bool) -> int:
+def prune(connection: Connection, days: int, bounds: Bounds | None = None, *, dry_run: bool) -> int:
     """Delete the letters that were kept more than ``days`` days ago; return how many there were.
 
-    A letter that does not say since when it is here stays until somebody discards it.
+    A letter that does not say since when it is here stays until somebody discards it. Then the
+    oldest over ``bounds`` are dropped, which workers do as well when they add one.
 
     Raises
     ------
@@ -294,9 +349,14 @@ def prune(connection: Connection, days: int, *, dry_run: bool) -> int:
     pruned = 0
     try:
         with letter_box.opened(connection) as box:
-            for letter in map(Letter.of, box.oldest_first()):
-                if letter.kept_at is not None and letter.kept_at < limit:
-                    pruned += dry_run or box.take_out(letter.slip)
+            every = map(Letter.of, box.oldest_first())
+            old = (letter for letter in every if letter.kept_at and letter.kept_at < limit)
+            if dry_run:
+                return sum(1 for _ in old)
+            for some in _groups(old):
+                pruned += sum(box.take_out([letter.slip for letter in some]))
+            if bounds is not None:
+                report_dropped(box.trim(bounds))
     except connection.recoverable_connection_errors as error:
         raise OperationError(
             "broker_away", "the broker did not answer", "run it again when it does"
@@ -304,7 +364,27 @@ def prune(connection: Connection, days: int, *, dry_run: bool) -> int:
     return pruned
 
 
-def _send(connection: Connection, letter: Letter, queue: str | None) -> None:
+def report_dropped(count: int) -> None:
+    """Log that letters were dropped over the bounds, if any were."""
+    if count:
+        logger.error("Dead letters over the bounds were dropped, the oldest first: %d", count)
+
+
+def _groups(found: Iterator[Letter]) -> Iterator[list[Letter]]:
+    """Yield letters in groups, each of which fits into one message to the server."""
+    some: list[Letter] = []
+    size = 0
+    for letter in found:
+        some.append(letter)
+        size += len(letter.slip.body)
+        if len(some) == PAGE or size > PAGE_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _returned(connection: Connection, letter: Letter, queue: str | None) -> letter_box.Returned:
     if queue is None or not letter.kept:
         raise OperationError(
             "no_queue",
@@ -312,7 +392,42 @@ def _send(connection: Connection, letter: Letter, queue: str | None) -> None:
             "name one with --queue, or discard it",
         )
     properties = letter.kept.get("properties")
-    own = properties if isinstance(properties, dict) else {}
+    known = properties if isinstance(properties, dict) else {}
+    own = {name: known[name] for name in _PROPERTIES if known.get(name) is not None}
+    return letter_box.Returned(
+        entry=_entry(letter, queue, own),
+        publish=lambda: _publish(connection, letter, queue, own),
+    )
+
+
+def _entry(letter: Letter, queue: str, own: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Return list and entry of Redis of a message."""
+    if letter.raw is not None:
+        source = letter.kept.get("list")
+        priority = str(source).partition(Channel.sep)[1:] if source else ()
+        return queue + "".join(priority), letter.raw
+    # A letter from before this service kept the entry of the list: made as kombu makes it.
+    entry = {
+        "body": base64.b64encode(letter.body).decode(),
+        "content-encoding": letter.kept.get("content_encoding") or "binary",
+        "content-type": letter.kept.get("content_type") or "application/octet-stream",
+        "headers": letter.headers,
+        "properties": {
+            "delivery_mode": 2,
+            "priority": 0,
+            **own,
+            "body_encoding": "base64",
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "delivery_tag": str(uuid.uuid4()),
+        },
+    }
+    return list_of(queue, own.get("priority")), json.dumps(entry).encode()
+
+
+def _publish(connection: Connection, letter: Letter, queue: str, own: Mapping[str, Any]) -> None:
+    options = dict(own)
+    if (expiration := _seconds(options.pop("expiration", None))) is not None:
+        options["expiration"] = expiration
     connection.Producer().publish(
         letter.body,
         exchange="",
@@ -321,11 +436,19 @@ def _send(connection: Connection, letter: Letter, queue: str | None) -> None:
         content_encoding=letter.kept.get("content_encoding"),
         headers=dict(letter.headers),
         retry=True,
-        **{name: own[name] for name in _PROPERTIES if own.get(name) is not None},
+        **options,
     )
 
 
-def _parts(raw: bytes) -> dict[str, Any]:
+def _seconds(expiration: object) -> float | None:
+    """Return AMQP's text of milliseconds in kombu's seconds."""
+    try:
+        return float(str(expiration)) / 1000
+    except ValueError:
+        return None
+
+
+def parts_of(raw: bytes) -> dict[str, Any]:
     """Return what can be read of a raw message, under the names that :func:`keep` gives it."""
     if len(raw) > LONGEST_PARSED:
         return {}

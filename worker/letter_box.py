@@ -1,18 +1,18 @@
-"""The queue of dead letters, looked through without losing any."""
+"""The queue of dead letters of any broker, looked through without losing any."""
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
+import redis
 from kombu import Connection
 
 from worker.queues import DEAD_LETTERS
-
-PAGE: Final = 100
-"""Letters that are in memory at a time; one may have the size of a message."""
+from worker.transport.held import Bounds, Keys
+from worker.transport.letters import LetterFigures, LetterList
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,39 @@ class Slip:
     handle: Any
 
 
+@dataclass(frozen=True)
+class Returned:
+    """A message to be put back on its queue.
+
+    Attributes
+    ----------
+    entry
+        List and entry of Redis, None where only :attr:`publish` can make one.
+    publish
+        Sends the message by kombu, for brokers that have no lists.
+    """
+
+    entry: tuple[str, bytes] | None
+    publish: Callable[[], None]
+
+
 class LetterBox(Protocol):
     """What can be done with a queue of letters."""
 
     def oldest_first(self) -> Iterator[Slip]:
-        """Yield the letters; :meth:`take_out` may be called in between."""
+        """Yield the letters; the other methods may be called in between."""
 
-    def take_out(self, slip: Slip) -> bool:
-        """Delete a letter; return whether it was still there."""
+    def take_out(self, slips: Sequence[Slip]) -> list[bool]:
+        """Delete letters; return for each whether it was still there."""
+
+    def replay(self, slip: Slip, message: Returned) -> bool:
+        """Put a message back and delete its letter; return whether the letter was still there."""
+
+    def figures(self) -> LetterFigures:
+        """Return what the broker says about its letters, without moving any."""
+
+    def trim(self, bounds: Bounds) -> int:
+        """Drop the oldest letters over ``bounds``; return how many."""
 
 
 @contextmanager
@@ -38,10 +63,12 @@ def opened(connection: Connection) -> Iterator[LetterBox]:
     """Yield the letters of a broker; what was not taken out is there afterwards."""
     channel = connection.channel()
     try:
-        DEAD_LETTERS(channel).declare()
         if connection.transport.driver_type == "redis":
-            yield _List(channel.client)
+            client = redis.Redis(connection_pool=channel.pool)
+            keys = Keys(channel.global_keyprefix)
+            yield _List(LetterList(client, keys, DEAD_LETTERS.name))
         else:
+            DEAD_LETTERS(channel).declare()
             box = _Queue(channel)
             try:
                 yield box
@@ -58,23 +85,34 @@ class _List:
     a letter could be lost; a letter is removed by its value instead.
     """
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - kombu ships no types
-        self._client = client
-        self._removed = 0
+    def __init__(self, letters: LetterList) -> None:
+        self._letters = letters
+        self._skip = 0
 
     def oldest_first(self) -> Iterator[Slip]:
-        last = -1
-        while page := self._client.lrange(DEAD_LETTERS.name, last - PAGE + 1, last):
-            self._removed = 0
-            for raw in reversed(page):
-                yield Slip(_body_of(raw), raw)
-            last -= len(page) - self._removed
+        self._skip = 0
+        while page := self._letters.page(self._skip):
+            self._skip += len(page)
+            for entry in page:
+                yield Slip(body_of(entry), entry)
 
-    def take_out(self, slip: Slip) -> bool:
-        # Counted from the end, where the oldest are.
-        removed = bool(self._client.lrem(DEAD_LETTERS.name, -1, slip.handle))
-        self._removed += removed
+    def take_out(self, slips: Sequence[Slip]) -> list[bool]:
+        removed = self._letters.remove([slip.handle for slip in slips])
+        self._skip -= sum(removed)
         return removed
+
+    def replay(self, slip: Slip, message: Returned) -> bool:
+        if message.entry is None:
+            raise ValueError("a message of Redis has an entry")
+        is_there = self._letters.replay(slip.handle, *message.entry)
+        self._skip -= is_there
+        return is_there
+
+    def figures(self) -> LetterFigures:
+        return self._letters.figures()
+
+    def trim(self, bounds: Bounds) -> int:
+        return self._letters.trim(bounds)
 
 
 class _Queue:
@@ -94,9 +132,24 @@ class _Queue:
             body = message.body
             yield Slip(body if isinstance(body, bytes) else str(body).encode(), message)
 
-    def take_out(self, slip: Slip) -> bool:
+    def take_out(self, slips: Sequence[Slip]) -> list[bool]:
+        for slip in slips:
+            slip.handle.ack()
+        return [True] * len(slips)
+
+    def replay(self, slip: Slip, message: Returned) -> bool:
+        # Whoever is interrupted in between may replay it again.
+        message.publish()
         slip.handle.ack()
         return True
+
+    def figures(self) -> LetterFigures:
+        # To see the oldest it would have to be taken and put back, which counts as a delivery.
+        count = self._queue.queue_declare(passive=True).message_count
+        return LetterFigures(int(count), size=None, oldest=None, dropped=0, dropped_at=None)
+
+    def trim(self, bounds: Bounds) -> int:  # noqa: ARG002 - RabbitMQ bounds its queues itself
+        return 0
 
     def put_back(self) -> None:
         for message in self._had:
@@ -104,12 +157,12 @@ class _Queue:
                 message.requeue()
 
 
-def _body_of(raw: bytes) -> bytes:
+def body_of(entry: bytes) -> bytes:
     """Return what kombu has wrapped; what is wrapped in some other way is returned as it is."""
     try:
-        wrapped = json.loads(raw)
+        wrapped = json.loads(entry)
         if wrapped["properties"]["body_encoding"] == "base64":
             return base64.b64decode(wrapped["body"])
         return str(wrapped["body"]).encode()
-    except (ValueError, KeyError, TypeError):
-        return raw
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return entry

@@ -216,6 +216,20 @@ class Settings(BaseSettings):
         description="Days that idempotency records and dead letters are kept; longer than any "
         "message may be delivered again.",
     )
+    dead_letters_max: PositiveInt = Field(
+        default=100_000,
+        description="Dead letters kept on Redis; over it the oldest are dropped and reported.",
+    )
+    # A letter is 3 to 4 times the size of its message. Redis has to hold them beside the queues,
+    # and one that is full refuses every producer.
+    dead_letters_max_bytes: PositiveInt = Field(
+        default=256 * 1024 * 1024,
+        description="The same in bytes: a flood of bad messages must not fill the broker.",
+    )
+    dead_letters_alarm_days: PositiveInt = Field(
+        default=3,
+        description="Days after which the doctor warns of the oldest dead letter.",
+    )
     postgres_programs: str = Field(
         default="",
         description="Folder of PostgreSQL's programs, as new as the server. Empty: those installed "

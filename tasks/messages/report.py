@@ -10,13 +10,14 @@ from tasks.messages.base import Result
 class QueueFigures(Result):
     """Messages of one queue on the broker.
 
-    ``ready`` wait for a worker; ``reserved`` are with one, that is being worked on, taken ahead or
-    kept for their time. ``reserved`` is null where the broker does not tell it: RabbitMQ tells its
-    own management only.
+    ``ready`` wait for a worker; ``reserved`` are held by one, that is being worked on or taken
+    ahead; ``delayed`` wait on the broker for their time. The latter two are null where the broker
+    does not tell them: RabbitMQ tells its own management only.
     """
 
     ready: int
     reserved: int | None
+    delayed: int | None = 0
 
 
 class ReplicaFigures(Result):
@@ -65,6 +66,16 @@ class Report(Result):
     )
     queues: dict[str, QueueFigures] | None = Field(
         description="The backlog of each queue of the broker, dead letters too."
+    )
+    dead_letters: int | None = Field(description="Dead letters on the broker.")
+    dead_letters_bytes: int | None = Field(
+        description="Their size; null on RabbitMQ, as are the next two."
+    )
+    dead_letters_oldest_age_seconds: float | None = Field(
+        description="Since the oldest became a dead letter; null without any."
+    )
+    dead_letters_dropped: int | None = Field(
+        description="Dead letters that were ever dropped because there were too many."
     )
     unknown: list[str] = Field(
         description="What could not be had, and why: tables: locked, backups: target_unreadable."

@@ -29,6 +29,9 @@ _ONE_NUMBER: Final = {
     "archived_age_seconds": "wal_archived_age_seconds",
     "backup_age_seconds": "backup_age_seconds",
     "backup_verified_age_seconds": "backup_verified_age_seconds",
+    "dead_letters": "dead_letters",
+    "dead_letters_bytes": "dead_letters_bytes",
+    "dead_letters_oldest_age_seconds": "dead_letters_oldest_age_seconds",
 }
 """The name of each metric by the field of the report that it shows."""
 
@@ -75,6 +78,13 @@ class _Metrics(Collector):
             "Failed tries to archive WAL since the statistics were reset.",
             value=report.archive_failures,
         )
+        dropped = CounterMetricFamily(
+            f"{PREFIX}_dead_letters_dropped",
+            "Dead letters that were dropped because there were too many.",
+        )
+        if report.dead_letters_dropped is not None:
+            dropped.add_metric([], report.dead_letters_dropped)
+        yield dropped
         yield _labelled("connections", "Sessions of clients by state.", "state", report.connections)
         yield _labelled("table_bytes", "Disk space.", "table", report.table_bytes or {})
         yield _labelled(
@@ -107,6 +117,12 @@ class _Metrics(Collector):
             "Messages of a queue that workers hold.",
             "queue",
             {name: queue.reserved for name, queue in queues.items()},
+        )
+        yield _labelled(
+            "queue_delayed",
+            "Messages of a queue that wait on the broker for their time.",
+            "queue",
+            {name: queue.delayed for name, queue in queues.items()},
         )
 
 

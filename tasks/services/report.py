@@ -1,6 +1,5 @@
 """The figures of ``maintenance.report``: of the database, the dumps and the broker."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -11,19 +10,20 @@ from db.errors import OperationError
 from db.monitoring import ages
 from db.monitoring.figures import Figures, figures
 from db.session import make_engine
-from tasks.messages.report import QueueFigures, ReplicaFigures, Report
+from tasks.backlog import Backlog
+from tasks.messages.report import ReplicaFigures, Report
 from tasks.runtime import Configuration
 
 
-def report(configuration: Configuration, queues: Mapping[str, QueueFigures] | None) -> Report:
+def report(configuration: Configuration, backlog: Backlog | None) -> Report:
     """Return the figures of this moment.
 
     Parameters
     ----------
     configuration
         Which database, and where its dumps are.
-    queues
-        What the broker told, None when it did not answer.
+    backlog
+        The figures of the broker, None when it did not answer.
     """
     engine = make_engine(configuration.maintenance)
     try:
@@ -34,13 +34,13 @@ def report(configuration: Configuration, queues: Mapping[str, QueueFigures] | No
     dumps = _dumps(configuration.operations.backup, now)
     unknown = [] if found.tables is not None else ["tables: locked"]
     unknown += [] if dumps.problem is None else [f"backups: {dumps.problem}"]
-    unknown += [] if queues is not None else ["queues: no answer"]
+    unknown += [] if backlog is not None else ["queues: no answer"]
     return Report(
         at=now,
         **_of_database(found),
         backup_age_seconds=dumps.newest,
         backup_verified_age_seconds=dumps.verified,
-        queues=None if queues is None else dict(queues),
+        **_of_broker(backlog),
         unknown=unknown,
     )
 
@@ -63,6 +63,17 @@ def _dumps(policy: BackupPolicy, now: datetime) -> _Dumps:
 
 def _seconds(then: datetime | None, now: datetime) -> float | None:
     return None if then is None else round((now - then).total_seconds(), 3)
+
+
+def _of_broker(found: Backlog | None) -> dict[str, object]:
+    letters = None if found is None else found.letters
+    return {
+        "queues": None if found is None else dict(found.queues),
+        "dead_letters": letters and letters.count,
+        "dead_letters_bytes": letters and letters.size,
+        "dead_letters_oldest_age_seconds": letters and letters.oldest_age_seconds,
+        "dead_letters_dropped": letters and letters.dropped,
+    }
 
 
 def _of_database(found: Figures) -> dict[str, object]:

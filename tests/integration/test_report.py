@@ -1,7 +1,7 @@
 """``maintenance.report`` and ``db report``: the figures, and the file for Prometheus."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import redis
 from kombu import Connection
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,6 +19,7 @@ from db.backup.store import open_store
 from db.errors import OperationError
 from db.session import Database
 from tasks import runtime
+from tasks.backlog import Backlog, LetterFigures
 from tasks.messages.report import QueueFigures, Report
 from tasks.runtime import Configuration, Operations
 from tasks.services import metrics
@@ -26,10 +28,16 @@ from tests.support.operators import Operator, run
 from tests.support.producer import RefusedError
 from tests.support.tasks import Tasks
 from worker.backlog import backlog
+from worker.dead_letters import letter_of_raw
 from worker.local import LocalStack
 from worker.queues import QUEUES, QueueName
+from worker.transport.held import Bounds, HeldMessages, Keys
 
-EMPTY = QueueFigures(ready=0, reserved=0)
+EMPTY = QueueFigures(ready=0, reserved=0, delayed=0)
+NO_LETTERS = LetterFigures(count=0, size=0, oldest_age_seconds=None, dropped=0)
+BACKLOG = Backlog(
+    {"render": EMPTY}, LetterFigures(count=3, size=4000, oldest_age_seconds=60.5, dropped=7)
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +67,15 @@ def configured(url: str, target: Path) -> Configuration:
 
 def asked(url: str, target: Path) -> Report:
     """Return the report on a database and a folder of dumps."""
-    return report(configured(url, target), {"render": EMPTY})
+    return report(configured(url, target), BACKLOG)
+
+
+def queues(address: str, prefix: str = "") -> Mapping[str, QueueFigures]:
+    """Return the figures of each queue."""
+    options = {"global_keyprefix": prefix}
+    found = backlog(Connection(address, transport_options=options))
+    assert found is not None
+    return found.queues
 
 
 @contextmanager
@@ -196,7 +212,7 @@ class TestBacklog:
             render = next(queue for queue in QUEUES if queue.name == "render")(channel)
             held = [render.get(), render.get()]
             assert all(held)
-            assert backlog(Connection(broker)) == {
+            assert queues(broker) == {
                 "templates": QueueFigures(ready=1, reserved=0),
                 "render": QueueFigures(ready=3, reserved=2),
                 "render-bulk": EMPTY,
@@ -205,13 +221,67 @@ class TestBacklog:
             }
             for message in held:
                 message.ack()
-            found = backlog(Connection(broker))
+        assert queues(broker)["render"] == QueueFigures(ready=3, reserved=0)
+
+    @pytest.mark.parametrize("prefix", ["", "tenant:"])
+    def test_all_consumers_and_delayed_messages_are_counted(self, broker: str, prefix: str) -> None:
+        """Of each priority, of each consumer, alive or not, and of one that nobody recorded."""
+        with redis.Redis.from_url(broker) as client:
+            consumers = [HeldMessages(client, Keys(prefix), f"node/{n}", 60) for n in range(3)]
+            urgent = "render\x06\x163"
+            client.lpush(f"{prefix}render", *range(5))
+            client.lpush(f"{prefix}{urgent}", *range(4))
+            client.lpush(f"{prefix}templates", *range(2))
+            for consumer in consumers:
+                taken = consumer.take([["render", "templates"], [urgent, "templates\x06\x163"]], 3)
+                consumer.delay(taken[0].tag, 600)
+            client.zrem(f"{prefix}unacked:consumers", "node/2")
+            found = queues(broker, prefix)
+            figures = [
+                sum(getattr(found[name], kind) or 0 for name in ("render", "templates"))
+                for kind in ("ready", "reserved", "delayed")
+            ]
+            assert figures == [2, 6, 3]
+            assert found["render"].ready == client.llen(f"{prefix}render") + client.llen(
+                f"{prefix}{urgent}"
+            )
+
+    def test_a_user_with_few_rights_counts_too(self, broker: str, servers: LocalStack) -> None:
+        """One that may use neither KEYS nor CONFIG, and no key but those of its prefix."""
+        with redis.Redis.from_url(broker) as client:
+            rights = "~tenant:* +@all -@dangerous -@admin -keys -config +info"
+            client.acl_setuser(
+                "few", enabled=True, reset=True, passwords=["+few"], keys=[], commands=[]
+            )
+            client.execute_command("ACL", "SETUSER", "few", *rights.split(), "&*")
+            client.lpush("tenant:render", "1", "2", "3")
+            HeldMessages(client, Keys("tenant:"), "node/1").take([["render"]], 1)
+            url = f"redis://few:few@127.0.0.1:{servers.valkey.port}/9"
+            try:
+                assert queues(url, "tenant:")["render"] == QueueFigures(ready=2, reserved=1)
+            finally:
+                client.acl_deluser("few")
+
+    def test_letters_are_counted(self, broker: str) -> None:
+        """With their size, and since when the oldest is one."""
+        with redis.Redis.from_url(broker) as client:
+            held = HeldMessages(client, Keys(), "node/1")
+            client.lpush("render", "1", "2", "3")
+            letters = [
+                (each.tag, letter_of_raw("malformed: x", each.raw, each.list))
+                for each in held.take([["render"]], 3)
+            ]
+            held.bury(letters, "dead-letters", Bounds(2, 10**6))
+        found = backlog(Connection(broker))
         assert found is not None
-        assert found["render"] == QueueFigures(ready=3, reserved=0)
+        assert (found.letters.count, found.letters.dropped) == (2, 1)
+        assert found.letters.size == sum(len(letter) for _, letter in letters[1:])
+        assert 0 <= (found.letters.oldest_age_seconds or -1) < 60
 
     def test_a_broker_without_queues(self, broker: str) -> None:
         """Nothing was ever sent: all are empty."""
-        assert backlog(Connection(broker)) == {queue.value: EMPTY for queue in QueueName}
+        every = {queue.value: EMPTY for queue in QueueName}
+        assert backlog(Connection(broker)) == Backlog(every, NO_LETTERS)
 
     def test_a_broker_that_is_away(self) -> None:
         """It is unknown, which is not 0."""
@@ -277,6 +347,10 @@ class TestMetrics:
         assert value("backup_verified_age_seconds") == found.backup_verified_age_seconds
         assert value("report_time_seconds") == pytest.approx(found.at.timestamp())
         assert value("database_bytes") == found.database_bytes
+        assert value("dead_letters") == 3
+        assert value("dead_letters_oldest_age_seconds") == 60.5
+        (dropped,) = families["template_service_dead_letters_dropped"].samples
+        assert (dropped.name, dropped.value) == ("template_service_dead_letters_dropped_total", 7)
         tables = {
             sample.labels["table"]: sample.value
             for sample in families["template_service_table_bytes"].samples

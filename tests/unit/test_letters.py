@@ -19,7 +19,7 @@ DEEP = b"[" * 100_000
 
 def opened(entry: bytes) -> Letter:
     """Return a letter as a reader of the list finds it."""
-    return Letter.of(letter_box.Slip(letter_box._body_of(entry), entry))
+    return Letter.of(letter_box.Slip(letter_box.body_of(entry), entry))
 
 
 @given(st.binary(max_size=200))

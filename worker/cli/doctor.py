@@ -19,7 +19,8 @@ from db.monitoring.checks import copies
 from db.monitoring.checks.finding import Expected, Finding, Limits
 from db.recovery import catalogue as base_backups
 from db.session import libpq_url
-from tasks.messages.report import QueueFigures, Report
+from tasks.backlog import Backlog
+from tasks.messages.report import Report
 from tasks.runtime import Configuration
 from tasks.services.report import report as figures
 from worker.backlog import backlog
@@ -60,7 +61,7 @@ def doctor(*, json_: bool) -> None:
 def report(*, json_: bool) -> None:
     """Print the figures of maintenance.report; it writes no file of metrics."""
     settings = operator_settings()
-    found = figures(configuration(settings), _queues(settings))
+    found = figures(configuration(settings), _backlog(settings))
     if json_:
         print(found.model_dump_json(indent=2))
     else:
@@ -101,8 +102,8 @@ def _expected(chosen: Configuration, limits: Limits) -> Expected:
     )
 
 
-def _queues(settings: Settings) -> dict[str, QueueFigures] | None:
-    """Return what the broker tells, None where none is set or it does not answer."""
+def _backlog(settings: Settings) -> Backlog | None:
+    """Return the figures of the broker, None where none is set or it does not answer."""
     if not os.environ.get(environment_name("broker_url")):
         return None
     return backlog(connection(settings))

@@ -193,11 +193,11 @@ class HeldMessages:
             How many were still held, and how many of the oldest letters were dropped over
             ``bounds``.
         """
-        arguments: list[object] = [bounds.count, bounds.size]
+        arguments: list[object] = ["bury", bounds.count, bounds.size]
         for letter in letters:
             arguments += letter
-        keys = [self._held, f"{self.keys.prefix}{target}", self.keys.figures(target)]
-        moved, dropped = self._run("bury", keys, arguments)
+        keys = [f"{self.keys.prefix}{target}", self.keys.figures(target), self._held]
+        moved, dropped = self._run("letters", keys, arguments)
         return moved, dropped
 
     def renew(self, *, sweeps: bool) -> Renewal:
@@ -242,7 +242,7 @@ class HeldMessages:
         return self._scripts[name](keys=keys, args=arguments)
 
 
-SCRIPTS: Final = ("take", "put_back", "delay", "bury", "renew")
+SCRIPTS: Final = ("take", "put_back", "delay", "letters", "renew")
 
 
 @lru_cache

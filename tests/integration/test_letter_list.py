@@ -1,0 +1,322 @@
+"""Dead letters on a real Valkey: raw messages go there and back, within bounds that are counted."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kombu import Connection
+
+from tests.support.envelopes import body_of, envelope
+from worker import dead_letters
+from worker.dead_letters import letter_of_raw
+from worker.local import LocalStack
+from worker.queues import DEAD_LETTERS
+from worker.transport.held import Bounds, HeldMessages, Keys
+from worker.transport.letters import LetterList
+
+NO_BOUNDS = Bounds(10**6, 10**9)
+PRIORITY = "render\x06\x163"
+GARBAGE = [b"hello", b"\xff\xfe\x00", b"null", b"[" * 5000, b'{"headers": {"retries": NaN}}']
+
+
+class Broker:
+    """A database of Valkey with a consumer that buries what it takes."""
+
+    def __init__(self, url: str, prefix: str = "") -> None:
+        self.client: Any = redis.Redis.from_url(url)
+        self.client.flushdb()
+        self.prefix = prefix
+        self.connection = Connection(url, transport_options={"global_keyprefix": prefix})
+        self.held = HeldMessages(self.client, Keys(prefix), "node/1")
+        self.letters = LetterList(self.client, Keys(prefix), DEAD_LETTERS.name)
+
+    def bury(self, *raws: bytes, source: str = "render", bounds: Bounds = NO_BOUNDS) -> int:
+        """Send raw messages, take them and bury them; return how many letters were dropped."""
+        for raw in raws:
+            self.client.lpush(self.prefix + source, raw)
+        taken = self.held.take([[source]], len(raws))
+        letters = [(each.tag, letter_of_raw("malformed: x", each.raw, source)) for each in taken]
+        moved, dropped = self.held.bury(letters, DEAD_LETTERS.name, bounds)
+        assert moved == len(raws)
+        return dropped
+
+    def raws(self) -> list[bytes | None]:
+        """Return the raw messages of all letters, the oldest first."""
+        return [letter.raw for letter in dead_letters.letters(self.connection, 1000)]
+
+    def waiting(self, source: str) -> list[bytes]:
+        """Return what a list holds, the oldest first."""
+        found: list[bytes] = self.client.lrange(self.prefix + source, 0, -1)
+        return found[::-1]
+
+    def figures_are_right(self) -> bool:
+        """Compare the figures with what is on the list."""
+        every = self.client.lrange(f"{self.prefix}{DEAD_LETTERS.name}", 0, -1)
+        found = self.letters.figures()
+        return (found.count, found.size) == (len(every), sum(map(len, every)))
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self.connection.release()
+        self.client.flushdb()
+        self.client.close()
+
+
+@pytest.fixture(params=["", "tenant:"], ids=["plain", "prefixed"])
+def broker(request: pytest.FixtureRequest, servers: LocalStack) -> Iterator[Broker]:
+    """Give an empty database, without and with a global key prefix."""
+    broker = Broker(servers.valkey.url_of(5), request.param)
+    yield broker
+    broker.close()
+
+
+def test_a_replay_gives_the_very_bytes(broker: Broker) -> None:
+    """On the list they came from, whatever they are, in their order."""
+    broker.bury(*GARBAGE, source=PRIORITY)
+    assert broker.raws() == GARBAGE
+    every = dead_letters.ids(broker.connection)
+    assert dead_letters.replay(broker.connection, set(every)) == every
+    assert broker.waiting(PRIORITY) == GARBAGE
+    assert broker.raws() == []
+    assert broker.figures_are_right()
+
+
+def test_another_queue_keeps_the_priority(broker: Broker) -> None:
+    """The operator names the queue; how urgent it was stays."""
+    broker.bury(b"one", source=PRIORITY)
+    broker.bury(b"two", source="elsewhere")
+    every = dead_letters.ids(broker.connection)
+    assert dead_letters.replay(broker.connection, set(every), "templates") == every
+    assert broker.waiting("templates\x06\x163") == [b"one"]
+    assert broker.waiting("templates") == [b"two"]
+
+
+def test_a_replay_begins_the_tries_anew(broker: Broker) -> None:
+    """Otherwise a message that ended its workers would be buried again at once."""
+    broker.bury(b"poison")
+    deliveries = Keys(broker.prefix).deliveries
+    digest = broker.client.eval("return redis.sha1hex(ARGV[1])", 0, b"poison")
+    broker.client.hset(deliveries, digest, 9)
+    dead_letters.replay(broker.connection, set(dead_letters.ids(broker.connection)))
+    assert not broker.client.exists(deliveries)
+
+
+def test_a_letter_that_is_gone_is_not_replayed(broker: Broker) -> None:
+    """Two operators at once: the message is on its queue once."""
+    broker.bury(b"one")
+    (letter,) = dead_letters.letters(broker.connection, 1)
+    assert broker.letters.replay(letter.slip.handle, "render", b"one")
+    assert not broker.letters.replay(letter.slip.handle, "render", b"one")
+    assert broker.waiting("render") == [b"one"]
+
+
+def test_a_replay_that_is_refused_changes_nothing(broker: Broker) -> None:
+    """The letter stays where the broker is full, or where its list is no list."""
+    broker.bury(b"one")
+    (letter,) = dead_letters.letters(broker.connection, 1)
+    broker.client.set(f"{broker.prefix}render", "not a list")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        dead_letters.replay(broker.connection, {letter.id})
+    broker.client.delete(f"{broker.prefix}render")
+    before = broker.client.config_get("maxmemory")["maxmemory"]
+    broker.client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(redis.ResponseError, match=r"OOM|maxmemory"):
+            dead_letters.replay(broker.connection, {letter.id})
+        assert broker.raws() == [b"one"]
+        # To delete is what makes room.
+        assert dead_letters.discard(broker.connection, {letter.id}) == [letter.id]
+    finally:
+        broker.client.config_set("maxmemory", before)
+    assert broker.waiting("render") == []
+    assert broker.figures_are_right()
+
+
+def test_letters_of_before_are_replayed_as_kombu_sends(broker: Broker) -> None:
+    """They have the parts of a message only; its priority is one of them."""
+    _, made = envelope("render.one", body_of({"n": 1}))
+    kept = {
+        "reason": "unknown_task: none",
+        "kept_at": datetime.now(UTC).isoformat(),
+        "headers": made["headers"],
+        "properties": made["properties"] | {"priority": 5},
+        "content_type": made["content-type"],
+        "content_encoding": made["content-encoding"],
+        "delivery_info": {"exchange": "", "routing_key": "render"},
+        "body": made["body"],
+    }
+    with broker.connection.Producer() as producer:
+        producer.publish(kept, routing_key=DEAD_LETTERS.name, serializer="json")
+    (letter,) = dead_letters.letters(broker.connection, 10)
+    assert (letter.queue, letter.raw) == ("render", None)
+    assert dead_letters.replay(broker.connection, {letter.id}) == [letter.id]
+    assert len(broker.waiting(PRIORITY)) == 1
+    message = broker.connection.SimpleQueue("render").get(timeout=5)
+    assert message.payload == json.loads(base64.b64decode(made["body"]))
+    assert message.headers == made["headers"]
+    assert message.properties["correlation_id"] == made["properties"]["correlation_id"]
+    message.ack()
+    assert broker.figures_are_right()
+
+
+class TestBounds:
+    """How much is kept, and how it is counted."""
+
+    def test_the_oldest_are_dropped_and_counted(self, broker: Broker) -> None:
+        """By number and by bytes; the newest stays however large it is."""
+        assert broker.bury(b"1", b"2", bounds=Bounds(3, 10**9)) == 0
+        assert broker.bury(b"3", b"4", b"5", bounds=Bounds(3, 10**9)) == 2
+        assert broker.raws() == [b"3", b"4", b"5"]
+        assert broker.bury(b"6" * 10_000, bounds=Bounds(100, 5000)) == 3
+        assert broker.raws() == [b"6" * 10_000]
+        found = dead_letters.figures(broker.connection)
+        assert (found.count, found.dropped) == (1, 5)
+        assert found.dropped_at is not None
+        assert abs((datetime.now(UTC) - found.dropped_at).total_seconds()) < 60
+        assert broker.figures_are_right()
+
+    def test_a_purge_from_outside_heals(self, broker: Broker) -> None:
+        """What the figures said before does not make the next letters the dropped ones."""
+        broker.bury(*[b"x" * 5000] * 4)
+        broker.client.delete(f"{broker.prefix}{DEAD_LETTERS.name}")
+        assert broker.bury(b"1", b"2", bounds=Bounds(100, 20_000)) == 0
+        assert broker.figures_are_right()
+        broker.client.rpop(f"{broker.prefix}{DEAD_LETTERS.name}")
+        assert broker.bury(b"3", bounds=Bounds(100, 20_000)) == 0
+        assert broker.raws() == [b"2", b"3"]
+        assert broker.figures_are_right()
+
+    def test_letters_of_others_are_counted(self, broker: Broker) -> None:
+        """Workers of before push them with kombu, during a deploy."""
+        broker.client.lpush(f"{broker.prefix}{DEAD_LETTERS.name}", b"x" * 700)
+        broker.bury(b"1")
+        assert broker.figures_are_right()
+        broker.client.lpush(f"{broker.prefix}{DEAD_LETTERS.name}", b"y" * 900, b"z")
+        broker.bury(b"2")
+        assert broker.figures_are_right()
+
+    def test_a_prune_counts_anew_and_keeps_the_bounds(self, broker: Broker) -> None:
+        """Also where somebody has exchanged letters, so that their number looks right."""
+        broker.bury(b"1", b"2", b"3")
+        name = f"{broker.prefix}{DEAD_LETTERS.name}"
+        broker.client.rpop(name)
+        broker.client.lpush(name, b"w" * 5000)
+        dead_letters.prune(broker.connection, 30, Bounds(2, 10**9), dry_run=False)
+        assert broker.client.llen(name) == 2
+        assert broker.figures_are_right()
+        assert dead_letters.figures(broker.connection).dropped == 1
+
+    def test_what_was_dropped_is_logged(
+        self, broker: Broker, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """As an error, with the number of letters."""
+        broker.bury(b"1", b"2", b"3")
+        dead_letters.prune(broker.connection, 30, Bounds(1, 10**9), dry_run=False)
+        (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+        assert record.getMessage().endswith("dropped, the oldest first: 2")
+
+    def test_a_message_that_is_held_no_longer_is_not_buried(self, broker: Broker) -> None:
+        """Another consumer has it, and buries it in turn."""
+        broker.client.lpush(f"{broker.prefix}render", b"1")
+        (taken,) = broker.held.take([["render"]], 1)
+        broker.held.put_back([taken.tag], is_next=True)
+        letter = (taken.tag, letter_of_raw("malformed: x", taken.raw, "render"))
+        assert broker.held.bury([letter], DEAD_LETTERS.name, NO_BOUNDS) == (0, 0)
+        assert broker.raws() == []
+
+
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("bury"), st.integers(1, 3)),
+        st.tuples(st.just("discard"), st.integers(0, 5)),
+        st.tuples(st.just("replay"), st.integers(0, 5)),
+        st.tuples(st.just("push"), st.integers(1, 500)),
+        st.tuples(st.just("purge"), st.just(0)),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(OPERATIONS)
+def test_the_figures_are_right_after_anything(
+    servers: LocalStack, operations: list[tuple[str, int]]
+) -> None:
+    """However letters come and go: by workers, operators and from outside."""
+    broker = Broker(servers.valkey.url_of(5))
+    number = 0
+    for operation, argument in operations:
+        every = dead_letters.ids(broker.connection)
+        match operation:
+            case "bury":
+                raws = [b"%d" % (number + more) for more in range(argument)]
+                number += argument
+                broker.bury(*raws, bounds=Bounds(4, 10**9))
+            case "discard":
+                dead_letters.discard(broker.connection, every[argument : argument + 2])
+            case "replay":
+                dead_letters.replay(broker.connection, every[argument : argument + 2], "templates")
+            case "push":
+                number += 1
+                broker.client.lpush(DEAD_LETTERS.name, b'{"n": %d}' % number + b" " * argument)
+            case "purge":
+                broker.client.delete(DEAD_LETTERS.name)
+        if operation in {"bury", "replay", "discard"} and set(every) != set(
+            dead_letters.ids(broker.connection)
+        ):
+            assert broker.figures_are_right()
+    broker.bury(b"last", bounds=Bounds(4, 10**9))
+    assert broker.figures_are_right()
+    assert broker.client.llen(DEAD_LETTERS.name) <= 4
+    broker.close()
+
+
+MANY = """
+import resource, sys
+from kombu import Connection
+from worker import dead_letters
+with Connection(sys.argv[1]) as connection:
+    dead_letters.letters(connection, 1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    every = len(dead_letters.ids(connection))
+    missing = dead_letters.find(connection, "nothing")
+    pruned = dead_letters.prune(connection, 30, dry_run=False)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(every, missing, pruned, grown)
+"""
+
+
+def test_many_letters_take_little_memory(servers: LocalStack, checkout: Path) -> None:
+    """60 MB of them are listed, searched and pruned by a process that grows by 25 MB at most."""
+    broker = Broker(servers.valkey.url_of(5))
+    kept = {"reason": "x", "kept_at": "2020-01-01T00:00:00+00:00", "padding": "x" * 4000}
+    count = 15_000
+    for start in range(0, count, 500):
+        entries = [json.dumps({**kept, "n": start + n}).encode() for n in range(500)]
+        broker.client.lpush(DEAD_LETTERS.name, *entries)
+    done = subprocess.run(
+        [sys.executable, "-c", MANY, servers.valkey.url_of(5)],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    every, missing, pruned, grown = done.stdout.split()
+    assert (int(every), missing, int(pruned)) == (count, "None", count)
+    assert int(grown) * 1024 / resource_unit() < 25 * 1024 * 1024
+    broker.close()
+
+
+def resource_unit() -> int:
+    """Return what ru_maxrss counts in, in KiB: Linux counts KiB, macOS bytes."""
+    return 1024 if sys.platform == "darwin" else 1

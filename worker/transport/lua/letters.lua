@@ -1,0 +1,145 @@
+-- Add, remove and replay dead letters, and keep the figures of their list right.
+--
+-- KEYS: dead letters, their figures, then what the operation needs.
+-- ARGV: operation, then what it needs.
+--
+-- bury     KEYS: held. ARGV: letters at most, bytes at most, then tag and letter of each message.
+--          Moves held messages to the dead letters, and drops the oldest letters over the limits.
+--          Returns: messages that were moved, letters that were dropped. A message that is held no
+--          longer was given to another consumer, which moves it in turn.
+-- remove   ARGV: letters. Returns for each whether it was there.
+-- replay   KEYS: list, deliveries. ARGV: letter, message. Puts the message on the list and removes
+--          the letter. Returns whether the letter was there; otherwise nothing is changed.
+-- trim     ARGV: letters at most, bytes at most. Counts all bytes anew, also where nothing looks
+--          wrong, and drops the oldest letters over the limits. Returns: letters, bytes, letters
+--          that were dropped.
+-- page     ARGV: letters to skip, letters at most, bytes at most. Returns letters, the oldest
+--          first: one at least, if there is one.
+--
+-- The figures are a hash: count and bytes of the letters, how many were ever dropped, and when one
+-- was dropped last (ms). Others may push letters, or purge the list, without them: a count that
+-- differs from the length of the list says so.
+local letters, figures, operation = KEYS[1], KEYS[2], ARGV[1]
+
+-- Return the bytes of the letters from one place of the list to another.
+local function size(first, last)
+    local bytes = 0
+    for start = first, last, 100 do
+        for _, letter in ipairs(redis.call('LRANGE', letters, start, math.min(start + 99, last))) do
+            bytes = bytes + #letter
+        end
+    end
+    return bytes
+end
+
+-- Return count and bytes of the letters.
+local function measured()
+    local count = redis.call('LLEN', letters)
+    local known = redis.call('HMGET', figures, 'count', 'bytes')
+    local known_count, known_bytes = tonumber(known[1] or ''), tonumber(known[2] or '')
+    if count == known_count and known_bytes then
+        return count, known_bytes
+    end
+    if known_count and known_bytes and known_count < count then
+        -- Whoever pushes puts new letters in front.
+        return count, known_bytes + size(0, count - known_count - 1)
+    end
+    return count, size(0, count - 1)
+end
+
+local function note(count, bytes)
+    redis.call(
+        'HSET', figures, 'count', string.format('%.0f', count), 'bytes', string.format('%.0f', bytes)
+    )
+end
+
+-- Drop the oldest letters over the limits, but never the last one; return how many.
+local function drop(count, bytes, most, most_bytes)
+    local dropped = 0
+    while count > 1 and (count > most or bytes > most_bytes) do
+        bytes = bytes - #redis.call('RPOP', letters)
+        count = count - 1
+        dropped = dropped + 1
+    end
+    note(count, bytes)
+    if dropped > 0 then
+        local time = redis.call('TIME')
+        local now = time[1] * 1000 + math.floor(time[2] / 1000)
+        redis.call('HINCRBY', figures, 'dropped', dropped)
+        redis.call('HSET', figures, 'dropped_at', string.format('%.0f', now))
+    end
+    return count, bytes, dropped
+end
+
+if operation == 'bury' then
+    local held, most, most_bytes = KEYS[3], tonumber(ARGV[2]), tonumber(ARGV[3])
+    local count, bytes = measured()
+    local moved = 0
+    for index = 4, #ARGV, 2 do
+        if redis.call('HEXISTS', held, ARGV[index]) == 1 then
+            -- The first write: what a full server refuses leaves everything as it was.
+            redis.call('LPUSH', letters, ARGV[index + 1])
+            redis.call('HDEL', held, ARGV[index])
+            bytes = bytes + #ARGV[index + 1]
+            count = count + 1
+            moved = moved + 1
+        end
+    end
+    if moved == 0 then
+        return {0, 0}
+    end
+    local _, _, dropped = drop(count, bytes, most, most_bytes)
+    return {moved, dropped}
+end
+
+if operation == 'remove' then
+    local count, bytes = measured()
+    local removed, answers = 0, {}
+    for index = 2, #ARGV do
+        -- Counted from the end, where the oldest are.
+        answers[index - 1] = redis.call('LREM', letters, -1, ARGV[index])
+        removed = removed + answers[index - 1]
+        bytes = bytes - answers[index - 1] * #ARGV[index]
+    end
+    if removed > 0 then
+        note(count - removed, bytes)
+    end
+    return answers
+end
+
+if operation == 'replay' then
+    local list, deliveries, letter, message = KEYS[3], KEYS[4], ARGV[2], ARGV[3]
+    local count, bytes = measured()
+    -- The message first: where this is refused, or the list is none, the letter stays.
+    redis.call('LPUSH', list, message)
+    if redis.call('LREM', letters, -1, letter) == 0 then
+        redis.call('LPOP', list)
+        return 0
+    end
+    note(count - 1, bytes - #letter)
+    -- It was replayed by somebody who knows why it failed: its tries begin anew.
+    redis.call('HDEL', deliveries, redis.sha1hex(message))
+    return 1
+end
+
+if operation == 'page' then
+    local skip, most, most_bytes = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+    local found, bytes = {}, 0
+    for last = -1 - skip, -skip - most, -10 do
+        local some = redis.call('LRANGE', letters, last - 9, last)
+        for place = #some, 1, -1 do
+            bytes = bytes + #some[place]
+            if #found == most or (#found > 0 and bytes > most_bytes) then
+                return found
+            end
+            found[#found + 1] = some[place]
+        end
+        if #some < 10 then
+            break
+        end
+    end
+    return found
+end
+
+local count = redis.call('LLEN', letters)
+return {drop(count, size(0, count - 1), tonumber(ARGV[2]), tonumber(ARGV[3]))}

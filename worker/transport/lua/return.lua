@@ -1,0 +1,34 @@
+-- Put messages that a consumer holds back on their lists, where they are taken next.
+--
+-- KEYS: consumers, held.
+-- ARGV: consumer, whether it may be alive (0 or 1), tags; none for all that it holds.
+-- Returns the number of messages that were put back, or -1: the consumer is alive.
+local consumers, held, consumer = KEYS[1], KEYS[2], ARGV[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local lease = redis.call('ZSCORE', consumers, consumer)
+if lease and tonumber(lease) > now and ARGV[2] ~= '1' then
+    return -1
+end
+local tags = {}
+if #ARGV > 2 then
+    for index = 3, #ARGV do
+        tags[#tags + 1] = ARGV[index]
+    end
+else
+    tags = redis.call('HKEYS', held)
+end
+-- The newest first, so that the oldest is taken first again.
+table.sort(tags, function(one, other) return (tonumber(one) or 0) > (tonumber(other) or 0) end)
+local moved = 0
+for _, tag in ipairs(tags) do
+    local entry = redis.call('HGET', held, tag)
+    if entry then
+        local start = string.find(entry, '\n', 1, true)
+        local stop = string.find(entry, '\n', start + 1, true)
+        redis.call('RPUSH', string.sub(entry, start + 1, stop - 1), string.sub(entry, stop + 1))
+        redis.call('HDEL', held, tag)
+        moved = moved + 1
+    end
+end
+return moved
