@@ -8,21 +8,25 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
+import redis
 
-from bench import batches, crowd, dumps, maintenance, templates
+from bench import batches, crowd, dumps, maintenance, templates, transport
 from bench.line import Line, middle, shown
-from bench.producer import NOOP_QUEUE, NOOP_TASK, Producer
+from bench.producer import NOOP_QUEUE, NOOP_TASK, OWN_QUEUE, Producer
+from bench.transport import NOOP_WORKER, OWN_WORKER
 from db.cluster.processes import Process, wait_until
 from worker.local import LocalStack
 
-NOOP_WORKER: Final = "noop@bench"
-PARTS: Final = ("renders", "batches", "database")
+PARTS: Final = ("transport", "renders", "batches", "database")
+Running = tuple[LocalStack, str, dict[str, Process]]
+"""A stack, the node name of its worker, and the workers of the no-op by their node names."""
 
 
 def main() -> None:
@@ -48,8 +52,11 @@ def measure(messages: int, rounds: int, parts: Collection[str] = PARTS) -> Itera
     """Yield the measurements, on stacks of their own that are gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="template-service-bench-") as name:
         folder = Path(name)
+        if "transport" in parts:
+            with stack(folder / "transport", concurrency=2, own=True) as running:
+                yield from fetching(*running, messages, rounds)
         if "renders" in parts:
-            with stack(folder / "two", concurrency=2) as (local, node):
+            with stack(folder / "two", concurrency=2) as (local, node, _):
                 yield from singles(local, node, messages, rounds)
         if "batches" in parts:
             yield from several(folder / "one", messages, rounds)
@@ -57,9 +64,24 @@ def measure(messages: int, rounds: int, parts: Collection[str] = PARTS) -> Itera
             yield from crowded_database(folder, min(rounds, 3))
 
 
+def fetching(
+    local: LocalStack, node: str, noops: dict[str, Process], messages: int, rounds: int
+) -> Iterator[Line]:
+    """Yield the measurements of the transport."""
+    producer = Producer(local.producer())
+    templates.publish(producer)
+    noop, own = noops[NOOP_WORKER], noops[OWN_WORKER]
+    yield from transport.measure(producer, noop, own, messages, rounds)
+    message = {"template_id": templates.TEMPLATE, "variables": templates.VALUES}
+    worker = psutil.Process(local.processes["worker"].pid)
+    with redis.Redis.from_url(local.valkey.url) as broker:
+        yield transport.dead_letters(producer, broker, message)
+        yield transport.growth(producer, broker, worker, node)
+
+
 def several(folder: Path, messages: int, rounds: int) -> Iterator[Line]:
     """Yield the measurements of ``render.batch``; one keeps one process busy, so that is there."""
-    with stack(folder, concurrency=1) as (local, node):
+    with stack(folder, concurrency=1) as (local, node, _):
         producer = Producer(local.producer())
         templates.publish(producer)
         yield from batches.measure(producer, node, NOOP_WORKER, messages, rounds)
@@ -94,7 +116,7 @@ def singles(local: LocalStack, node: str, messages: int, rounds: int) -> Iterato
     yield middle(
         "render.one / no-op, 1,000 templates",
         pairs(producer, node, messages, rounds, 1000),
-        0.75,
+        1.1,
     )
     yield middle(
         "render.one / no-op, partial, filter, text", rich(producer, node, messages, rounds), 0.7
@@ -105,8 +127,11 @@ def singles(local: LocalStack, node: str, messages: int, rounds: int) -> Iterato
 
 
 @contextmanager
-def stack(folder: Path, concurrency: int) -> Iterator[tuple[LocalStack, str]]:
-    """Start servers, a worker of the service and a worker of the no-op, alike in all else."""
+def stack(folder: Path, concurrency: int, *, own: bool = False) -> Iterator[Running]:
+    """Start servers, a worker of the service and one of the no-op, alike in all else.
+
+    ``own``: also one of the no-op on this service's transport.
+    """
     local = LocalStack(
         folder,
         workers=1,
@@ -115,31 +140,40 @@ def stack(folder: Path, concurrency: int) -> Iterator[tuple[LocalStack, str]]:
         concurrency=concurrency,
         die_with_parent=True,
     )
-    with local:
-        other = Process(
-            "noop",
-            [
-                sys.executable, "-m", "celery", "-A", "bench.noop", "worker", "--pool=prefork",
-                f"--concurrency={concurrency}", "-Q", NOOP_QUEUE, "-n", NOOP_WORKER,
-                "--loglevel", "INFO",
-            ],
-            log=folder / "log" / "noop.log",
-            record=folder / "run" / "noop.process",
-            environment=local.environment(),
-            directory=Path.cwd(), death_signal=signal.SIGTERM,
-        )  # fmt: skip
-        other.start()
-        try:
-            if not wait_until(lambda: " ready." in other.output(), 60):
-                raise other.failure("did not start")
-            yield (
-                local,
-                next(
-                    word for word in local.processes["worker"].output().split() if "worker@" in word
-                ),
-            )
-        finally:
-            other.stop()
+    wanted = {NOOP_WORKER: ("bench.noop", NOOP_QUEUE)}
+    if own:
+        wanted[OWN_WORKER] = ("bench.own_noop", OWN_QUEUE)
+    with local, ExitStack() as others:
+        started = {}
+        for name, (app, queue) in wanted.items():
+            started[name] = noop_worker(local, name, app, queue, concurrency)
+            others.callback(started[name].stop)
+        for process in started.values():
+            if not wait_until(partial(_is_ready, process), 60):
+                raise process.failure("did not start")
+        words = local.processes["worker"].output().split()
+        yield local, next(word for word in words if "worker@" in word), started
+
+
+def noop_worker(local: LocalStack, name: str, app: str, queue: str, concurrency: int) -> Process:
+    """Start a worker of a task that does nothing."""
+    process = Process(
+        name,
+        [
+            sys.executable, "-m", "celery", "-A", app, "worker", "--pool=prefork",
+            f"--concurrency={concurrency}", "-Q", queue, "-n", name, "--loglevel", "INFO",
+        ],
+        log=local.logs / f"{name}.log",
+        record=local.directory / "run" / f"{name}.process",
+        environment=local.environment(),
+        directory=Path.cwd(), death_signal=signal.SIGTERM,
+    )  # fmt: skip
+    process.start()
+    return process
+
+
+def _is_ready(process: Process) -> bool:
+    return " ready." in process.output()
 
 
 def pairs(
@@ -207,7 +241,12 @@ def latencies(producer: Producer, count: int = 400) -> Iterator[Line]:
             for column in zip(*taken, strict=True)
         )
         yield Line(
-            f"latency on an idle queue, {name}", render, "ms", yardstick, render / yardstick, None
+            f"latency on an idle queue, no-op / render, {name}",
+            render,
+            "ms",
+            yardstick,
+            yardstick / render,
+            1 / 1.1,
         )
 
 

@@ -67,6 +67,18 @@ class Producer:
         self._results.flushdb()
         return float((len(messages) - counted) / seconds)
 
+    def drain(self, queue: str) -> None:
+        """Wait until a queue is empty and its answers are there, and forget them."""
+        with self.app.connection_for_write() as connection:
+            channel = connection.default_channel
+            end = time.monotonic() + PATIENCE_SECONDS
+            while channel.queue_declare(queue=queue, passive=False).message_count:
+                if time.monotonic() > end:
+                    raise TimeoutError("the worker does not work off its queue")
+                time.sleep(POLL_SECONDS)
+        time.sleep(1)
+        self._results.flushdb()
+
     def _wait(self, answers: int) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
         while self._results.dbsize() < answers:

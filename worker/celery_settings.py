@@ -74,10 +74,6 @@ def _connections(settings: Settings) -> dict[str, object]:
     if urlsplit(broker).scheme in {"redis", "rediss", "sentinel"}:
         options = silent | {
             "visibility_timeout": settings.visibility_timeout,
-            # How often, in polls, and for how long, in seconds, one worker looks for messages
-            # whose visibility timeout has passed; the lock outlives a worker that was killed.
-            "unacked_restore_limit": 1000,
-            "unacked_mutex_expire": 60,
         }
     return {
         "broker_url": broker,
@@ -85,6 +81,8 @@ def _connections(settings: Settings) -> dict[str, object]:
         # A worker outlives its broker's restarts. At the start worker.signals has looked already.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A server that refuses writes (full, read-only, without replicas) is waited for, too.
+        "broker_channel_error_retry": True,
         "broker_connection_timeout": settings.socket_timeout,
         "result_backend": settings.result_backend.get_secret_value(),
         "result_backend_transport_options": silent,
@@ -95,6 +93,6 @@ def _connections(settings: Settings) -> dict[str, object]:
         # Two time-outs one after the other would outlast the hard time limit of a task, which
         # tries again by itself: see tasks.answers.
         "redis_retry_on_timeout": False,
-        "result_backend_always_retry": True,
-        "result_backend_max_retries": 10,
+        # A task tries again by itself, and the main process must not wait: see worker.refusals.
+        "result_backend_always_retry": False,
     }

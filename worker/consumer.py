@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from celery.exceptions import WorkerShutdown
 from celery.worker import consumer, state
@@ -22,7 +23,6 @@ from worker.shutdown import Shutdown
 
 logger = logging.getLogger(__name__)
 
-BOUNDS: Final = transport.Bounds(count=100_000, size=256 * 1024 * 1024)
 SOFT_SECONDS: Final = 10.0
 """How long a soft shutdown waits for running tasks."""
 EVENT_SECONDS: Final = 0.1
@@ -34,11 +34,14 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         refuse_compression()
+        _name_holder(options["app"], options["hostname"])
         self._sending: Any = None
         self._shutdown = Shutdown(SOFT_SECONDS)
         super().__init__(*arguments, **options)
-        self._refusals = Refusals(self.app, self.hub, BOUNDS)
-        self._inbox = Inbox(Rules.of(load(), self.app.tasks), self._refusals)
+        settings = load()
+        bounds = transport.Bounds(settings.dead_letters_max, settings.dead_letters_max_bytes)
+        self._refusals = Refusals(self.app, self.hub, bounds)
+        self._inbox = Inbox(Rules.of(settings, self.app.tasks), self._refusals)
 
     def start(self) -> None:
         """Consume until the worker is asked to end; then wait for the running tasks."""
@@ -114,6 +117,13 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
     def _send_events(self) -> None:
         self._sending = None
         self._flush_events()
+
+
+def _name_holder(app: Any, hostname: str) -> None:  # noqa: ANN401 - Celery ships no types
+    """Have the messages that this worker holds say whose they are."""
+    broker = app.conf.broker_read_url or app.conf.broker_url
+    if urlsplit(broker).scheme in transport.ALIASES:
+        app.conf.broker_transport_options |= {"node": hostname}
 
 
 def refuse_compression() -> None:

@@ -93,20 +93,6 @@ class _Once:
         except _ERRORS as error:
             logger.warning("The state RETRY of task %s cannot be stored: %s", task_id, error)
 
-    def store_result(
-        self: Any,
-        task_id: str,
-        result: object,
-        state: str,
-        traceback: str | None = None,
-        request: Any = None,  # noqa: ANN401 - Celery ships no types
-        **options: Any,  # noqa: ANN401
-    ) -> object:
-        """Store a state; a task that stores its answer decides by itself when to try again."""
-        if answering(request) or state == states.RETRY:
-            options["max_retries"] = 0
-        return super().store_result(task_id, result, state, traceback, request, **options)  # type: ignore[misc]
-
     @contextmanager
     def _told(self: Any, request: Any) -> Iterator[None]:  # noqa: ANN401 - Celery ships no types
         """Tell the task that is storing its answer when a server does not take it."""

@@ -88,6 +88,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
     Message = Message
     node: str = ""
     dead_letters: str = "dead-letters"
+    max_connections = 100  # one for each queue that is waited on
     from_transport_options = (*kombu_redis.Channel.from_transport_options, *OPTIONS)
 
     def __init__(self, connection: Any, **options: Any) -> None:  # noqa: ANN401 - kombu's arguments
