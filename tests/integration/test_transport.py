@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import redis as redis_client
 from kombu import Connection
 from kombu.transport import TRANSPORT_ALIASES, redis
 
@@ -86,3 +87,30 @@ def test_what_an_older_worker_has_held_is_put_back(channel: Channel, servers: Lo
             assert [client.llen(queue) for queue in queues] == [1, 1]
             assert client.keys("unacked*") == []
             client.flushdb()
+
+
+def test_a_take_whose_reply_is_lost_is_not_repeated_by_the_client(
+    channel: Channel, servers: LocalStack
+) -> None:
+    """Its messages would be recorded over those of the first; the next connection finds them."""
+    with channel.conn_or_acquire() as client:
+        client.lpush("lost-reply", *map(str, range(6)))
+        holder = channel.holder
+        for connection in [client.connection_pool.get_connection() for _ in range(3)]:
+            connection.read_response = lost_reply
+            client.connection_pool.release(connection)
+        with pytest.raises(redis_client.ConnectionError):
+            holder.take([["lost-reply"]], 2)
+    with redis_client.Redis.from_url(servers.valkey.url_of(3)) as other:
+        assert len(held(other)) == 2
+        channel._disconnect_pools()
+        channel._holder = None
+        assert channel.holder is holder
+        assert held(other) == []
+        assert other.lrange("lost-reply", 0, -1) == [str(n).encode() for n in reversed(range(6))]
+        other.delete("lost-reply")
+
+
+def lost_reply(*_: object, **__: object) -> None:
+    """Stand for a connection that ends after its command was sent."""
+    raise redis_client.ConnectionError("lost")

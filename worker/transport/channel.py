@@ -10,6 +10,8 @@ import redis
 from kombu import transport
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from worker.transport import legacy
 from worker.transport.fetch import Fetcher
@@ -222,6 +224,14 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
             node = self.node or f"{os.uname().nodename}:{os.getpid()}"
             _holders[key] = Holder(node, Keys(self.global_keyprefix))
         return _holders[key]
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's signature
+        """Return the parameters of connections, which redis-py must not try again by itself.
+
+        A script that takes messages would then take others under the same tags.
+        """
+        parameters: dict[str, Any] = super()._connparams(asynchronous)
+        return parameters | {"retry": Retry(NoBackoff(), 0)}
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - kombu's signature
         # kombu makes a client anew for each command, and redis-py fills a table for each.
