@@ -75,8 +75,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Keep the messages in hand for the next connection."""
-        if self.task_consumer is not None:
-            self.task_consumer.channel.do_restore = False
+        for channel in self.connection.transport.channels or ():
+            channel.do_restore = False
         super().on_connection_error_after_connected(exc)
 
     def on_close(self) -> None:

@@ -88,6 +88,12 @@ class TransportMachine(RuleBasedStateMachine):
         consumer.server.take(PRIORITIES, most)
         consumer.server.put_back_others(consumer.in_hand)
 
+    @rule(consumer=consumers)
+    def a_consumer_connects_again(self, consumer: Consumer) -> None:
+        """What it has in hand stays so: it is released over the new connection."""
+        consumer.server.use(self.redis)
+        consumer.server.put_back_others(consumer.in_hand)
+
     @rule(consumer=consumers, count=st.integers(1, 3), is_next=st.booleans())
     def a_consumer_puts_back(self, consumer: Consumer, count: int, is_next: bool) -> None:  # noqa: FBT001 - a strategy's
         """Put back some of what it has in hand."""

@@ -116,6 +116,11 @@ class HeldMessages:
         self.lease = lease
         self._held = keys.held_by + consumer
         self._next_tag = 1
+        self.use(client)
+
+    def use(self, client: redis.Redis) -> None:
+        """Use another client from now on; tags are counted on, so that none is given twice."""
+        self._client = client
         self._scripts = {name: client.register_script(source(name)) for name in SCRIPTS}
 
     def take(
@@ -228,13 +233,12 @@ class HeldMessages:
     def leave(self) -> int:
         """Put everything back and end the lease; return how many messages were held."""
         count = self.put_back_others(())
-        self._scripts["take"].registered_client.zrem(self.keys.consumers, self.consumer)
+        self._client.zrem(self.keys.consumers, self.consumer)
         return count
 
     def forget_deliveries(self, digests: Iterable[str]) -> None:
         """Forget how often messages were delivered, by the SHA-1 of each: they are done."""
-        client = self._scripts["take"].registered_client
-        client.hdel(self.keys.deliveries, *digests)
+        self._client.hdel(self.keys.deliveries, *digests)
 
     def _run(self, name: str, keys: list[str], arguments: list[Any]) -> Any:  # noqa: ANN401 - a script's reply
         if name == "take":

@@ -34,6 +34,8 @@ class Holder:
         ``node/random``: no other process has or will have it.
     in_hand
         What was delivered and is not done, by tag, with the channel that it was delivered on.
+    is_connected
+        Whether a connection was made and :meth:`close` was not called since.
     """
 
     def __init__(self, node: str, keys: Keys) -> None:
@@ -47,6 +49,7 @@ class Holder:
         self._pid = os.getpid()
         self._lease: Lease | None = None
         self._held: HeldMessages | None = None
+        self.is_connected = False
 
     @property
     def is_mine(self) -> bool:
@@ -54,15 +57,10 @@ class Holder:
         return self._pid == os.getpid()
 
     @property
-    def is_connected(self) -> bool:
-        """Whether a connection was made and :meth:`close` was not called since."""
-        return self._held is not None
-
-    @property
     def held(self) -> HeldMessages:
         """The messages on the server, over the newest connection."""
-        if self._held is None:
-            raise redis.ConnectionError("no connection to the broker was made yet")
+        if self._held is None or not self.is_connected:
+            raise redis.ConnectionError("there is no connection to the broker")
         return self._held
 
     @property
@@ -93,16 +91,19 @@ class Holder:
             Returns one for the thread that renews the lease.
         """
         self._channels = {each for each in self._channels if not each.closed} | {channel}
-        self._held = HeldMessages(client, self.keys, self.name)
+        if self._held is None:
+            self._held = HeldMessages(client, self.keys, self.name)
+        else:
+            self._held.use(client)
+        self.is_connected = True
         self._held.renew(sweeps=False)
         self.release_all()
         self.put_back_unknown()
-        renewing = HeldMessages(make_client(), self.keys, self.name)
         if self._lease is None:
-            self._lease = Lease(renewing)
+            self._lease = Lease(HeldMessages(make_client(), self.keys, self.name))
             self._lease.start()
         else:
-            self._lease.held = renewing
+            self._lease.held.use(make_client())
 
     def add(self, taken: Taken, channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
         """Note a message that is delivered."""
@@ -170,15 +171,15 @@ class Holder:
         lease, self._lease = self._lease, None
         if lease is not None:
             lease.stop()
-        if self._held is None:
+        if not self.is_connected:
             return
         try:
             self.release_all()
-            if count := self._held.leave():
+            if count := self.held.leave():
                 logger.info("Put back %d messages that were not begun", count)
         finally:
             self.in_hand.clear()
-            self._held = None
+            self.is_connected = False
 
 
 class Lease(threading.Thread):
