@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import psycopg
@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Message)
 W = TypeVar("W", bound=WriteMessage)
+LONGEST_PAUSE: Final = 2.0
+"""Seconds that a process waits before it gives a message back to the broker."""
+
 SHOWN = (
     "template_id",
     "version",
@@ -240,8 +243,8 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
                 signature.apply_async(retry_policy=answers.PUBLISHING)
             except Exception as refused:  # noqa: BLE001 - whatever it is, the message stays
                 logger.warning("The broker does not take a message: %s", refused)
-                # It comes back as soon as the broker can deliver it.
-                time.sleep(seconds)
+                # It comes back as soon as the broker can deliver it, which may be at once.
+                time.sleep(min(seconds, LONGEST_PAUSE))
                 rejected: Exception = Reject(str(refused), requeue=True)
                 return rejected
         retry: Exception = Retry(
