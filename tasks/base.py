@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import psycopg
@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Message)
 W = TypeVar("W", bound=WriteMessage)
+LONGEST_PAUSE: Final = 2.0
+"""Seconds that a process waits before it gives a message back to the broker."""
+
 SHOWN = (
     "template_id",
     "version",
@@ -148,22 +151,19 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         celery.exceptions.Reject
             And the next try cannot be sent; the broker delivers this one again.
         """
-        if self.request.called_directly or self.request.is_eager:
-            return self._work_on(arguments, keywords)
+        is_message = not (self.request.called_directly or self.request.is_eager)
         time_limit.begin()
         try:
             answer = self._work_on(arguments, keywords)
-            answers.succeed(self, answer)
-        except TaskPredicate:
-            raise
-        except answers.NotAnsweredError as error:
-            raise self._put_back(error) from None
+            if is_message:
+                answers.succeed(self, answer)
         except Exception as error:
-            try:
-                answers.fail(self, error)
-            except answers.NotAnsweredError as not_answered:
-                raise self._put_back(not_answered) from None
-            raise
+            outcome = self._outcome(error)
+            if is_message and not isinstance(outcome, TaskPredicate):
+                outcome = self._stored(outcome)
+            if outcome is error:
+                raise
+            raise outcome from None
         return answer
 
     def _work_on(self, arguments: tuple[object, ...], keywords: Mapping[str, Any]) -> Answer:
@@ -175,22 +175,33 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
                 "keyword arguments are the only ones allowed",
                 [{"path": "args", "type": "positional", "message": "was expected to be empty"}],
             )
+        process = runtime.current()
+        message = parse(self.message, keywords, process.configuration.limits)
+        return type(self).execute(self, message, process)
+
+    def _outcome(self, error: Exception) -> Exception:
+        """Return what an error means for the message: refused, a defect, or worked on again."""
+        if isinstance(error, ServiceError | TaskPredicate):
+            return error
+        # The session that failed is in these; it must not keep a connection, and with it locks,
+        # until somebody collects the garbage.
+        traceback.clear_frames(error.__traceback__)
+        if isinstance(error, answers.NotAnsweredError):
+            return self._put_back(error)
+        if (cause := passing_cause(error)) is not None:
+            return self._later(cause)
+        original = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(original, psycopg.Error):
+            return UnexpectedDatabaseError(f"SQLSTATE {original.sqlstate}")
+        return error
+
+    def _stored(self, error: Exception) -> Exception:
+        """Store an error as the answer; return it, or what has the message worked on again."""
         try:
-            process = runtime.current()
-            message = parse(self.message, keywords, process.configuration.limits)
-            return type(self).execute(self, message, process)
-        except (ServiceError, TaskPredicate):
-            raise
-        except Exception as error:
-            # The session that failed is in them; it must not keep a connection until somebody
-            # collects the garbage.
-            traceback.clear_frames(error.__traceback__)
-            if (cause := passing_cause(error)) is not None:
-                raise self._later(cause) from None
-            original = error.orig if isinstance(error, DBAPIError) else error
-            if isinstance(original, psycopg.Error):
-                raise UnexpectedDatabaseError(f"SQLSTATE {original.sqlstate}") from None
-            raise
+            answers.fail(self, error)
+        except (answers.NotAnsweredError, MemoryError) as refused:
+            return self._put_back(refused)
+        return error
 
     def idempotency_key(self, message: WriteMessage) -> tuple[str, str]:
         """Return the key of a write and the place it came from in the message."""
@@ -226,7 +237,9 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         """
         logger.warning("Task %s[%s] cannot be answered yet: %s", self.name, self.request.id, error)
         seconds = min(answers.PATIENCE_SECONDS, runtime.current().configuration.retry.longest)
-        return self._again(self.request.retries, seconds, error)
+        # The words of a server are for the log; these are for Flower, too.
+        later = answers.NotAnsweredError("the answer cannot be stored yet")
+        return self._again(self.request.retries, seconds, later)
 
     def _again(self, retries: int, seconds: float, error: Exception) -> Exception:
         """Send the message again, to be worked on in some seconds; return what tells Celery so."""
@@ -240,8 +253,8 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
                 signature.apply_async(retry_policy=answers.PUBLISHING)
             except Exception as refused:  # noqa: BLE001 - whatever it is, the message stays
                 logger.warning("The broker does not take a message: %s", refused)
-                # It comes back as soon as the broker can deliver it.
-                time.sleep(seconds)
+                # It comes back as soon as the broker can deliver it, which may be at once.
+                time.sleep(min(seconds, LONGEST_PAUSE))
                 rejected: Exception = Reject(str(refused), requeue=True)
                 return rejected
         retry: Exception = Retry(

@@ -26,9 +26,9 @@ from tasks.rendering.limits import Limits
 class RetryPolicy:
     """Tries of a message while a server is away. Times are seconds."""
 
-    most: int = 6
+    most: int = 8
     backoff: float = 0.5
-    longest: float = 15
+    longest: float = 8
 
 
 @dataclass(frozen=True, slots=True)

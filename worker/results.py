@@ -90,7 +90,7 @@ class _Once:
         """
         try:
             super().mark_as_retry(task_id, *arguments, **options)  # type: ignore[misc]
-        except _ERRORS as error:
+        except (*_ERRORS, MemoryError) as error:
             logger.warning("The state RETRY of task %s cannot be stored: %s", task_id, error)
 
     @contextmanager

@@ -143,14 +143,15 @@ class Settings(BaseSettings):
         default=5, description="Seconds until a silent connection to Redis counts as broken."
     )
     max_retries: NonNegativeInt = Field(
-        default=6, description="Tries again while the database is away, before unavailable."
+        default=8, description="Tries again while the database is away, before unavailable."
     )
     retry_backoff: PositiveFloat = Field(
         default=0.5,
         description="Seconds before the first try again; doubled each time, with jitter.",
     )
+    # Less than the 10 s within which work goes on when a server is back.
     retry_backoff_max: PositiveFloat = Field(
-        default=15, description="Seconds between two tries at the most."
+        default=8, description="Seconds between two tries at the most."
     )
     prefetch: PositiveInt = Field(
         default=4, description="Messages that each pool process may reserve ahead."

@@ -14,6 +14,7 @@ from celery.signals import (
 )
 
 from tasks import runtime
+from tasks.rendering.child import RenderProcessError
 from worker.preflight import StartError, check
 from worker.settings import Settings
 
@@ -45,7 +46,10 @@ def connect(settings: Settings) -> None:
 def _begin(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
     _spare_the_collector()
     # The first message should not wait for the render process to start.
-    runtime.current().renderer.start()
+    try:
+        runtime.current().renderer.start()
+    except RenderProcessError as error:
+        logger.warning("The first message will start the render process: %s", error)
 
 
 def _ready(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments

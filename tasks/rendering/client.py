@@ -168,8 +168,7 @@ class Renderer:
         elif status == -signal.SIGSEGV:
             told = "nested too deeply"
         elif status < 0:
-            name = signal.Signals(-status).name
-            return RenderProcessError(f"the render process was ended by {name}")
+            return RenderProcessError(f"the render process was ended by signal {-status}")
         else:
             return RenderProcessError(f"the render process ended with status {status}")
         return RenderLimitExceeded.of(

@@ -260,6 +260,19 @@ def test_work_that_may_succeed_later_is_tried_again_and_ends_in_unavailable(
     assert meta["result"]["exc_message"][0] == "unavailable"
 
 
+@pytest.mark.parametrize("message", [creation(), {}], ids=["answer", "refusal"])
+def test_memory_that_runs_out_while_an_answer_is_stored_is_no_answer(
+    service: Tasks, broker: redis.Redis, monkeypatch: pytest.MonkeyPatch, message: dict[str, Any]
+) -> None:
+    """What was done stays a success, which the next try stores."""
+    backend = service.app.tasks["template.create"].backend
+    with monkeypatch.context() as patch:
+        patch.setattr(backend, "_store_result", lambda *_, **__: bytearray(2**62))
+        delivery = service.deliver("template.create", message, task_id="large")
+    assert delivery.state == "RETRY"
+    assert [each["id"] for each in sent(broker, "templates")] == ["large"]
+
+
 def test_a_next_try_that_the_broker_refuses_leaves_the_message_there(
     service: Tasks, broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

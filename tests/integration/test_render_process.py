@@ -207,7 +207,7 @@ def test_a_process_that_was_stopped_is_given_up(renderer: Renderer) -> None:
     os.kill(pid, signal.SIGSTOP)
     assert wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, 10)
     start = time.monotonic()
-    with pytest.raises(RenderProcessError, match="SIGKILL"):
+    with pytest.raises(RenderProcessError, match="signal 9"):
         body(renderer, "{{ x }}", x=1)
     assert time.monotonic() - start < LIMITS.render_seconds + SLACK_SECONDS
     assert body(renderer, "{{ x }}", x=1) == "1"
@@ -225,7 +225,7 @@ def test_a_large_message_to_a_stopped_process_does_not_block_for_ever(renderer: 
     rescue.start()
     try:
         start = time.monotonic()
-        with pytest.raises(RenderProcessError, match="SIGKILL"):
+        with pytest.raises(RenderProcessError, match="signal 9"):
             body(renderer, "{{ x|length }}", x="a" * 250_000)
         assert time.monotonic() - start < LIMITS.render_seconds + SLACK_SECONDS
     finally:
