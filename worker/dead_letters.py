@@ -44,6 +44,7 @@ from worker.transport.letters import PAGE, PAGE_BYTES
 logger = logging.getLogger(__name__)
 
 ID_LENGTH: Final = 12
+_CONSUMED: Final = frozenset(queue.value for queue in CONSUMED)
 LONGEST_PARSED: Final = 8 * 1024 * 1024
 """Bytes of a raw message that is parsed for what a letter shows of it: twice the largest message
 that is allowed, with base64 around it. Of a longer one the letter has the raw bytes alone."""
@@ -178,7 +179,7 @@ class Letter:
         """Return the letter that lies on the queue as ``slip``."""
         try:
             kept = json.loads(slip.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             kept = {}
         checksum = hashlib.sha256(slip.body).hexdigest()
         return cls(checksum[:ID_LENGTH], slip, kept if isinstance(kept, dict) else {})
@@ -192,9 +193,10 @@ class Letter:
     def kept_at(self) -> datetime | None:
         """Since when it is here, where it says so."""
         try:
-            return datetime.fromisoformat(self.kept["kept_at"])
+            kept_at = datetime.fromisoformat(self.kept["kept_at"])
         except (KeyError, TypeError, ValueError):
             return None
+        return kept_at if kept_at.tzinfo else kept_at.replace(tzinfo=UTC)
 
     @property
     def queue(self) -> str | None:
@@ -202,7 +204,7 @@ class Letter:
         information = self.kept.get("delivery_info")
         routed = information.get("routing_key") if isinstance(information, dict) else None
         name = self.kept.get("queue") or routed
-        return name if name in {queue.value for queue in CONSUMED} else None
+        return name if isinstance(name, str) and name in _CONSUMED else None
 
     @property
     def task_id(self) -> str | None:
@@ -403,9 +405,8 @@ def _returned(connection: Connection, letter: Letter, queue: str | None) -> lett
 def _entry(letter: Letter, queue: str, own: Mapping[str, Any]) -> tuple[str, bytes]:
     """Return list and entry of Redis of a message."""
     if letter.raw is not None:
-        source = letter.kept.get("list")
-        priority = str(source).partition(Channel.sep)[1:] if source else ()
-        return queue + "".join(priority), letter.raw
+        priority = str(letter.kept.get("list")).partition(Channel.sep)[2]
+        return list_of(queue, int(priority) if priority.isdecimal() else 0), letter.raw
     # A letter from before this service kept the entry of the list: made as kombu makes it.
     entry = {
         "body": base64.b64encode(letter.body).decode(),
