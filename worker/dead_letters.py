@@ -144,20 +144,11 @@ def keep(  # noqa: PLR0913 - two of Celery's, and what is known of the message
         "delivery_info": message.delivery_info,
         "body": base64.b64encode(_as_bytes(message.body)).decode(),
     }
-    patience = app.conf.broker_connection_timeout
-    with app.producer_pool.acquire(block=True) as producer:
-        producer.publish(
-            letter,
-            routing_key=DEAD_LETTERS.routing_key,
-            exchange="",
-            declare=[DEAD_LETTERS],
-            serializer="json",
-            retry=True,
-            retry_policy={"max_retries": 3, "interval_start": 0, "interval_max": 1},
-            # Without them a silent broker would hold up the main process for good.
-            timeout=patience,
-            confirm_timeout=patience,
-        )
+    try:
+        _send(app, letter)
+    except app.connection_for_write().channel_errors:
+        # The queue was deleted since this connection has declared it; the next one declares it.
+        _send(app, letter)
 
 
 @dataclass(frozen=True)
@@ -324,7 +315,8 @@ def replay(connection: Connection, chosen: Container[str], queue: str | None = N
     Raises
     ------
     OperationError
-        ``no_queue``: nobody knows where a letter came from. Those before it were replayed.
+        ``no_queue``: nobody knows where a letter came from; ``queue_missing``: the broker does not
+        take it. Those before it were replayed.
     """
     sent = []
     with letter_box.opened(connection) as box:
@@ -429,16 +421,24 @@ def _publish(connection: Connection, letter: Letter, queue: str, own: Mapping[st
     options = dict(own)
     if (expiration := _seconds(options.pop("expiration", None))) is not None:
         options["expiration"] = expiration
-    connection.Producer().publish(
-        letter.body,
-        exchange="",
-        routing_key=queue,
-        content_type=letter.kept.get("content_type") or "application/octet-stream",
-        content_encoding=letter.kept.get("content_encoding"),
-        headers=dict(letter.headers),
-        retry=True,
-        **options,
-    )
+    try:
+        connection.Producer().publish(
+            letter.body,
+            exchange="",
+            routing_key=queue,
+            content_type=letter.kept.get("content_type") or "application/octet-stream",
+            content_encoding=letter.kept.get("content_encoding"),
+            headers=dict(letter.headers),
+            retry=True,
+            mandatory=True,  # without it a message for a queue that does not exist is lost
+            **options,
+        )
+    except connection.channel_errors as error:
+        raise OperationError(
+            "queue_missing",
+            f"the broker does not take letter {letter.id} for the queue {queue}: {error}",
+            "start a worker, which declares its queues, and replay it again",
+        ) from error
 
 
 def _seconds(expiration: object) -> float | None:
@@ -447,6 +447,25 @@ def _seconds(expiration: object) -> float | None:
         return float(str(expiration)) / 1000
     except ValueError:
         return None
+
+
+def _send(app: Any, letter: Mapping[str, Any]) -> None:  # noqa: ANN401 - Celery has no types
+    patience = app.conf.broker_connection_timeout
+    with app.producer_pool.acquire(block=True) as producer:
+        producer.publish(
+            letter,
+            routing_key=DEAD_LETTERS.routing_key,
+            exchange="",
+            declare=[DEAD_LETTERS],
+            serializer="json",
+            # RabbitMQ confirms what it drops, such as a message for a queue that was deleted.
+            mandatory=True,
+            retry=True,
+            retry_policy={"max_retries": 3, "interval_start": 0, "interval_max": 1},
+            # Without them a silent broker would hold up the main process for good.
+            timeout=patience,
+            confirm_timeout=patience,
+        )
 
 
 def parts_of(raw: bytes) -> dict[str, Any]:
