@@ -44,6 +44,7 @@ from worker.transport.letters import PAGE, PAGE_BYTES
 logger = logging.getLogger(__name__)
 
 ID_LENGTH: Final = 12
+_CONSUMED: Final = frozenset(queue.value for queue in CONSUMED)
 LONGEST_PARSED: Final = 8 * 1024 * 1024
 """Bytes of a raw message that is parsed for what a letter shows of it: twice the largest message
 that is allowed, with base64 around it. Of a longer one the letter has the raw bytes alone."""
@@ -143,20 +144,11 @@ def keep(  # noqa: PLR0913 - two of Celery's, and what is known of the message
         "delivery_info": message.delivery_info,
         "body": base64.b64encode(_as_bytes(message.body)).decode(),
     }
-    patience = app.conf.broker_connection_timeout
-    with app.producer_pool.acquire(block=True) as producer:
-        producer.publish(
-            letter,
-            routing_key=DEAD_LETTERS.routing_key,
-            exchange="",
-            declare=[DEAD_LETTERS],
-            serializer="json",
-            retry=True,
-            retry_policy={"max_retries": 3, "interval_start": 0, "interval_max": 1},
-            # Without them a silent broker would hold up the main process for good.
-            timeout=patience,
-            confirm_timeout=patience,
-        )
+    try:
+        _send(app, letter)
+    except app.connection_for_write().channel_errors:
+        # The queue was deleted since this connection has declared it; the next one declares it.
+        _send(app, letter)
 
 
 @dataclass(frozen=True)
@@ -178,7 +170,7 @@ class Letter:
         """Return the letter that lies on the queue as ``slip``."""
         try:
             kept = json.loads(slip.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             kept = {}
         checksum = hashlib.sha256(slip.body).hexdigest()
         return cls(checksum[:ID_LENGTH], slip, kept if isinstance(kept, dict) else {})
@@ -192,9 +184,10 @@ class Letter:
     def kept_at(self) -> datetime | None:
         """Since when it is here, where it says so."""
         try:
-            return datetime.fromisoformat(self.kept["kept_at"])
+            kept_at = datetime.fromisoformat(self.kept["kept_at"])
         except (KeyError, TypeError, ValueError):
             return None
+        return kept_at if kept_at.tzinfo else kept_at.replace(tzinfo=UTC)
 
     @property
     def queue(self) -> str | None:
@@ -202,7 +195,7 @@ class Letter:
         information = self.kept.get("delivery_info")
         routed = information.get("routing_key") if isinstance(information, dict) else None
         name = self.kept.get("queue") or routed
-        return name if name in {queue.value for queue in CONSUMED} else None
+        return name if isinstance(name, str) and name in _CONSUMED else None
 
     @property
     def task_id(self) -> str | None:
@@ -322,7 +315,8 @@ def replay(connection: Connection, chosen: Container[str], queue: str | None = N
     Raises
     ------
     OperationError
-        ``no_queue``: nobody knows where a letter came from. Those before it were replayed.
+        ``no_queue``: nobody knows where a letter came from; ``queue_missing``: the broker does not
+        take it. Those before it were replayed.
     """
     sent = []
     with letter_box.opened(connection) as box:
@@ -403,9 +397,8 @@ def _returned(connection: Connection, letter: Letter, queue: str | None) -> lett
 def _entry(letter: Letter, queue: str, own: Mapping[str, Any]) -> tuple[str, bytes]:
     """Return list and entry of Redis of a message."""
     if letter.raw is not None:
-        source = letter.kept.get("list")
-        priority = str(source).partition(Channel.sep)[1:] if source else ()
-        return queue + "".join(priority), letter.raw
+        priority = str(letter.kept.get("list")).partition(Channel.sep)[2]
+        return list_of(queue, int(priority) if priority.isdecimal() else 0), letter.raw
     # A letter from before this service kept the entry of the list: made as kombu makes it.
     entry = {
         "body": base64.b64encode(letter.body).decode(),
@@ -428,16 +421,24 @@ def _publish(connection: Connection, letter: Letter, queue: str, own: Mapping[st
     options = dict(own)
     if (expiration := _seconds(options.pop("expiration", None))) is not None:
         options["expiration"] = expiration
-    connection.Producer().publish(
-        letter.body,
-        exchange="",
-        routing_key=queue,
-        content_type=letter.kept.get("content_type") or "application/octet-stream",
-        content_encoding=letter.kept.get("content_encoding"),
-        headers=dict(letter.headers),
-        retry=True,
-        **options,
-    )
+    try:
+        connection.Producer().publish(
+            letter.body,
+            exchange="",
+            routing_key=queue,
+            content_type=letter.kept.get("content_type") or "application/octet-stream",
+            content_encoding=letter.kept.get("content_encoding"),
+            headers=dict(letter.headers),
+            retry=True,
+            mandatory=True,  # without it a message for a queue that does not exist is lost
+            **options,
+        )
+    except connection.channel_errors as error:
+        raise OperationError(
+            "queue_missing",
+            f"the broker does not take letter {letter.id} for the queue {queue}: {error}",
+            "start a worker, which declares its queues, and replay it again",
+        ) from error
 
 
 def _seconds(expiration: object) -> float | None:
@@ -446,6 +447,25 @@ def _seconds(expiration: object) -> float | None:
         return float(str(expiration)) / 1000
     except ValueError:
         return None
+
+
+def _send(app: Any, letter: Mapping[str, Any]) -> None:  # noqa: ANN401 - Celery has no types
+    patience = app.conf.broker_connection_timeout
+    with app.producer_pool.acquire(block=True) as producer:
+        producer.publish(
+            letter,
+            routing_key=DEAD_LETTERS.routing_key,
+            exchange="",
+            declare=[DEAD_LETTERS],
+            serializer="json",
+            # RabbitMQ confirms what it drops, such as a message for a queue that was deleted.
+            mandatory=True,
+            retry=True,
+            retry_policy={"max_retries": 3, "interval_start": 0, "interval_max": 1},
+            # Without them a silent broker would hold up the main process for good.
+            timeout=patience,
+            confirm_timeout=patience,
+        )
 
 
 def parts_of(raw: bytes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
 
+from worker.progress import Work, is_stuck, progressed_at, work_of
 from worker.settings import SettingsError, environment_name, load
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,8 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
 
     The file is there from the moment the queues are consumed, and goes when the worker stops or
     loses its broker. Under the prefork pool the timer belongs to the event loop that takes
-    messages, so a loop that hangs lets the file grow old.
+    messages, so a loop that hangs lets the file grow old. So does a worker that has messages in
+    hand and gets on with none of them for as long as a task may take.
     """
 
     requires = (Tasks,)
@@ -32,7 +34,11 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
         super().__init__(consumer, **options)
         self.file = Path(load().heartbeat_file)
         self.enabled = load().heartbeat_file != ""
+        self._allowed = float(load().task_time_limit)
         self._timer: Any = None
+        self._work: Work | None = None
+        self._progressed_at = 0.0
+        self._is_stuck = False
 
     def create(self, consumer: Any) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
         """Refuse the start when the file cannot be made, and remove what a killed worker left.
@@ -54,8 +60,9 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
 
     def start(self, consumer: Any) -> None:  # noqa: ANN401 - Celery's consumer
         """Begin to touch the file; called at each connection to the broker."""
+        self._work = None
         self._touch()
-        self._timer = consumer.timer.call_repeatedly(EVERY, self._touch)
+        self._timer = consumer.timer.call_repeatedly(EVERY, self._beat, (consumer,))
 
     def stop(self, consumer: Any) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
         """Remove the file: no messages are taken any more."""
@@ -66,6 +73,26 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
 
     # A worker that is told to end quickly calls this one instead.
     terminate = stop
+
+    def _beat(self, consumer: Any) -> None:  # noqa: ANN401 - Celery's consumer
+        work = work_of(consumer)
+        last = work.at if self._work is None else self._progressed_at
+        self._progressed_at = progressed_at(last, self._work or work, work)
+        self._work = work
+        if is_stuck(work, self._progressed_at, self._allowed):
+            if not self._is_stuck:
+                logger.error(
+                    "The worker is stuck, the heartbeat file is not touched: "
+                    "%d messages in hand, no progress for %.0f seconds",
+                    len(work.in_hand),
+                    work.at - self._progressed_at,
+                )
+            self._is_stuck = True
+            return
+        if self._is_stuck:
+            logger.warning("The worker gets on with its messages again")
+        self._is_stuck = False
+        self._touch()
 
     def _touch(self) -> None:
         try:

@@ -312,8 +312,8 @@ class Settings(BaseSettings):
     )
     heartbeat_file: str = Field(
         default="",
-        description="File that a worker touches every 5 seconds while it takes messages, and beat "
-        "once a minute, for health checks. Empty: none.",
+        description="File that a worker touches every 5 seconds while it gets on with messages, "
+        "and beat once a minute, for health checks. Empty: none.",
     )
 
     @field_validator("database_url")

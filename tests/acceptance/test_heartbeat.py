@@ -7,13 +7,24 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from db.cluster.processes import wait_until
 from tests.support.compose import command_of, load
-from tests.support.stacks import small_stack
+from tests.support.producer import Producer
+from tests.support.stacks import QUICK, small_stack
 from worker.local import LocalStack
 
+# The shortest time limits that the settings take together.
+SHORT = {
+    "TEMPLATE_SERVICE_LIMIT_BATCH_SECONDS": "1",
+    "TEMPLATE_SERVICE_LIMIT_RENDER_SECONDS": "0.5",
+    "TEMPLATE_SERVICE_LIMIT_TRIAL_SECONDS": "0.5",
+    "TEMPLATE_SERVICE_LIMIT_TRANSLATIONS": "10",
+    "TEMPLATE_SERVICE_TASK_SOFT_TIME_LIMIT": "3",
+    "TEMPLATE_SERVICE_TASK_TIME_LIMIT": "4",
+}
 VARIABLE = "TEMPLATE_SERVICE_HEARTBEAT_FILE"
 
 
@@ -51,6 +62,34 @@ def test_the_file_is_fresh_while_messages_are_taken(
     long_ago = time.time() - 60
     os.utime(file, (long_ago, long_ago))
     assert _run(probe, file) != 0
+
+
+def test_a_worker_that_is_stuck_is_seen(tmp_path: Path) -> None:
+    """Messages in hand that no process starts let the file grow old, until they are worked on."""
+    file = tmp_path / "heartbeat"
+    environment = QUICK | SHORT | {VARIABLE: str(file)}
+    with (
+        small_stack(tmp_path / "stack", concurrency=2, environment=environment) as stack,
+        Producer.of(stack) as producer,
+    ):
+        pool = psutil.Process(stack.processes["worker"].pid).children()
+        assert len(pool) >= 2
+        for process in pool:
+            process.suspend()
+        try:
+            sent = [producer.send("template.list") for _ in range(4)]
+            # Touched every 5 seconds, and 4 seconds after the last progress no more.
+            assert wait_until(lambda: time.time() - file.stat().st_mtime > 12, 60)
+            old = file.stat().st_mtime
+        finally:
+            for process in pool:
+                process.resume()
+        assert wait_until(lambda: file.stat().st_mtime > old, 30)
+        for task_id in sent:
+            assert producer.answer(task_id, timeout=30)
+        log = (stack.logs / "worker.log").read_text()
+        assert "stuck, the heartbeat file is not touched: 4 messages in hand" in log
+        assert "gets on with its messages again" in log
 
 
 def test_a_place_that_cannot_be_written_stops_the_start(

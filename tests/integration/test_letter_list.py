@@ -267,7 +267,7 @@ def test_the_figures_are_right_after_anything(
                 dead_letters.replay(broker.connection, every[argument : argument + 2], "templates")
             case "push":
                 number += 1
-                broker.client.lpush(DEAD_LETTERS.name, b'{"n": %d}' % number + b" " * argument)
+                broker.client.lpush(DEAD_LETTERS.name, b" " * argument + b'{"n": %d}' % number)
             case "purge":
                 broker.client.delete(DEAD_LETTERS.name)
         if operation in {"bury", "replay", "discard"} and set(every) != set(

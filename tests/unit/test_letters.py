@@ -83,3 +83,27 @@ def test_no_two_letters_are_the_same() -> None:
     """Not even of the same message: each is removed by its value."""
     made = [letter_of_raw("malformed: x", b"hello", "render") for _ in range(100)]
     assert len({opened(entry).id for entry in made}) == len(set(made)) == 100
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"[" * 100_000,
+        b'{"kept_at": "2020-01-01T00:00:00", "raw": 5, "queue": ["render"]}',
+        b'{"kept_at": [1], "raw": "!", "body": {}, "headers": [], "delivery_info": 7}',
+        b'{"delivery_info": {"routing_key": {}}, "task_id": {}, "headers": {"id": [1]}}',
+    ],
+)
+def test_what_is_no_letter_can_be_looked_at(body: bytes) -> None:
+    """Others may have put it there."""
+    letter = Letter.of(letter_box.Slip(body, body))
+    assert letter.queue is None
+    assert letter.raw is None
+    assert letter.task_id is None
+    assert letter.body == b""
+    assert letter.headers == {} or "id" in letter.headers
+    assert letter.kept_at is None or letter.kept_at.tzinfo is not None
+    assert letter.reason

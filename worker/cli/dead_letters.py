@@ -180,7 +180,8 @@ def return_(  # noqa: PLR0913 - the options of the command
                 f"{consumer} holds no message {', '.join(missing)}\n"
                 "see template-service dead-letters reserved"
             )
-        confirmed(f"Return {counted(count, 'message')} to their queues?", yes=yes)
+        if count:
+            confirmed(f"Return {counted(count, 'message')} to their queues?", yes=yes)
         returned = 0
         for each, known in held.items():
             done = inspection.put_back(each.name, known, may_be_alive=force) if known else 0

@@ -1,4 +1,4 @@
-"""``template-service db doctor`` and ``report``: the state of the database in one look."""
+"""``template-service db doctor`` and ``report``: the state of database and broker in one look."""
 
 import os
 import sys
@@ -23,6 +23,7 @@ from tasks.backlog import Backlog
 from tasks.messages.report import Report
 from tasks.runtime import Configuration
 from tasks.services.report import report as figures
+from worker import broker_checks
 from worker.backlog import backlog
 from worker.broker import connection
 from worker.cli.operator import as_json, explained, operator_engine, operator_settings
@@ -39,10 +40,12 @@ _COLOURS: Final = {"error": "red", "warning": "yellow", "notice": "cyan"}
 def doctor(*, json_: bool) -> None:
     """Look at everything that can be wrong, and say what mends it.
 
+    The broker is checked too where CELERY_BROKER_URL names one.
+
     Exit status 1 if there is an error or a warning; notices are only good to know.
     """
     settings = operator_settings()
-    found = _examined(configuration(settings), timedelta(days=settings.backup_alarm_days))
+    found = _examined(settings)
     if json_:
         as_json({"findings": [asdict(finding) for finding in found]})
     else:
@@ -68,9 +71,10 @@ def report(*, json_: bool) -> None:
         _print(found)
 
 
-def _examined(chosen: Configuration, verified_age: timedelta) -> list[Finding]:
+def _examined(settings: Settings) -> list[Finding]:
+    chosen = configuration(settings)
     now = datetime.now(UTC)
-    limits = Limits(verified_age=verified_age)
+    limits = Limits(verified_age=timedelta(days=settings.backup_alarm_days))
     with operator_engine(chosen) as engine:
         found = checks.examine(engine, _expected(chosen, limits), now)
     policy = chosen.operations.backup
@@ -82,6 +86,8 @@ def _examined(chosen: Configuration, verified_age: timedelta) -> list[Finding]:
         found += copies.dumps(catalogue, limits, now)
     taken = [backup.ended_at for backup in base_backups.read(chosen.operations.recovery.base)]
     found += copies.base_backups(taken, limits, now)
+    if _has_broker():
+        found += broker_checks.examine(connection(settings), broker_checks.Thresholds.of(settings))
     return checks.worst_first(found)
 
 
@@ -104,9 +110,13 @@ def _expected(chosen: Configuration, limits: Limits) -> Expected:
 
 def _backlog(settings: Settings) -> Backlog | None:
     """Return the figures of the broker, None where none is set or it does not answer."""
-    if not os.environ.get(environment_name("broker_url")):
+    if not _has_broker():
         return None
     return backlog(connection(settings))
+
+
+def _has_broker() -> bool:
+    return bool(os.environ.get(environment_name("broker_url")))
 
 
 def _print(found: Report) -> None:

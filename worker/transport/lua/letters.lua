@@ -16,9 +16,9 @@
 -- page     ARGV: letters to skip, letters at most, bytes at most. Returns letters, the oldest
 --          first: one at least, if there is one.
 --
--- The figures are a hash: count and bytes of the letters, how many were ever dropped, and when one
--- was dropped last (ms). Others may push letters, or purge the list, without them: a count that
--- differs from the length of the list says so.
+-- The figures are a hash: count and bytes of the letters, how the oldest one ends, how many were
+-- ever dropped, and when one was dropped last (ms). Others may push letters, or purge the list,
+-- without them: another length or another oldest letter says so.
 local letters, figures, operation = KEYS[1], KEYS[2], ARGV[1]
 
 -- Return the bytes of the letters from one place of the list to another.
@@ -32,15 +32,18 @@ local function size(first, last)
     return bytes
 end
 
+-- Return what tells the oldest letter from any other: kombu ends a message with a tag of its own.
+local function oldest()
+    local letter = redis.call('LINDEX', letters, -1)
+    return letter and string.sub(letter, -100) or ''
+end
+
 -- Return count and bytes of the letters.
 local function measured()
     local count = redis.call('LLEN', letters)
-    local known = redis.call('HMGET', figures, 'count', 'bytes')
+    local known = redis.call('HMGET', figures, 'count', 'bytes', 'oldest')
     local known_count, known_bytes = tonumber(known[1] or ''), tonumber(known[2] or '')
-    if count == known_count and known_bytes then
-        return count, known_bytes
-    end
-    if known_count and known_bytes and known_count < count then
+    if known_count and known_bytes and known_count <= count and known[3] == oldest() then
         -- Whoever pushes puts new letters in front.
         return count, known_bytes + size(0, count - known_count - 1)
     end
@@ -48,9 +51,8 @@ local function measured()
 end
 
 local function note(count, bytes)
-    redis.call(
-        'HSET', figures, 'count', string.format('%.0f', count), 'bytes', string.format('%.0f', bytes)
-    )
+    count, bytes = string.format('%.0f', count), string.format('%.0f', bytes)
+    redis.call('HSET', figures, 'count', count, 'bytes', bytes, 'oldest', oldest())
 end
 
 -- Drop the oldest letters over the limits, but never the last one; return how many.
