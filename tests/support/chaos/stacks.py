@@ -12,7 +12,7 @@ from typing import Any, Final
 import psutil
 import redis
 
-from db.cluster.processes import Process, wait_until
+from db.cluster.processes import LocalServerError, Process, wait_until
 from tests.support.chaos.proxies import Proxy
 from tests.support.producer import Producer, RefusedError
 from worker.local.server import HOST
@@ -79,8 +79,18 @@ class ChaosStack(LocalStack):
         return self.processes[FIRST]
 
     def node(self, name: str = FIRST) -> psutil.Process:
-        """Return the main process of a worker."""
-        return psutil.Process(self.processes[name].pid)
+        """Return the main process of a worker.
+
+        Raises
+        ------
+        LocalServerError
+            When it does not run.
+        """
+        process = self.processes[name]
+        # psutil takes None for the process that asks.
+        if (pid := process.pid) is None:
+            raise process.failure("does not run")
+        return psutil.Process(pid)
 
     def launch_worker(self, name: str = FIRST) -> Process:
         """Start a worker and return as soon as its process exists."""
@@ -105,7 +115,7 @@ class ChaosStack(LocalStack):
         """Kill a worker as the end of its container would: with all processes below it."""
         process = self.processes[name]
         below: list[psutil.Process] = []
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, LocalServerError):
             below = self.node(name).children(recursive=True)
         process.kill()
         for each in below:
