@@ -10,10 +10,9 @@ from db.cluster.processes import wait_until
 from tests.factories import templates
 from tests.support.chaos.faults import held_row, waiting_backends
 from tests.support.chaos.session import Chaos
-from tests.support.chaos.stacks import FIRST, SECOND, Contents, pause
+from tests.support.chaos.stacks import FIRST, SECOND, pause
 
-REDELIVERED_SECONDS = 15
-"""10 are promised; the machine of a test run may be busy with other tests."""
+REDELIVERED_SECONDS = 10
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def test_what_a_dead_worker_held_is_taken_by_another(chaos: Chaos) -> None:
     messages = [{"template_id": template, "body": f"Hello {n}"} for n in range(8)]
     with held_row(chaos.stack, template):
         sent = [chaos.producer.send("version.publish", message) for message in messages]
-        assert wait_until(lambda: holds_all(chaos, sent) and waiting_backends(chaos.stack) > 0, 20)
+        assert wait_until(lambda: waiting_backends(chaos.stack) == 2, 20)
         chaos.stack.start_worker(SECOND)
         chaos.stack.kill_worker(FIRST)
         killed = time.time()
@@ -39,7 +38,7 @@ def test_what_a_dead_worker_held_is_taken_by_another(chaos: Chaos) -> None:
         chaos.note(
             f"8 messages of a dead worker were answered after {max(answered) - killed:.1f} s"
         )
-        assert max(answered) - killed < REDELIVERED_SECONDS
+        assert max(answered) - killed < chaos.within(REDELIVERED_SECONDS)
     finally:
         chaos.stack.start_worker(FIRST)
         chaos.stack.drop_worker(SECOND)
@@ -69,7 +68,7 @@ def test_a_worker_that_was_stopped_and_comes_back_doubles_and_loses_nothing(two:
         last_fault = time.time()
         pause(2)
     report = two.settle(load, last_fault=last_fault)
-    report.assert_nothing_lost_or_doubled(longest_wait=15)
+    report.assert_nothing_lost_or_doubled(longest_wait=two.within(15))
     two.stack.assert_running()
 
 
@@ -82,13 +81,6 @@ def test_two_workers_that_publish_at_once_agree_on_one_order(two: Chaos) -> None
     assert {answer["version"] for answer in answers} == {str(n + 1) for n in range(40)}
     versions = templates.versions(two.producer, template)
     assert [each["version"] for each in versions if each["is_current"]] == ["40"]
-
-
-def holds_all(chaos: Chaos, sent: list[str]) -> bool:
-    """Tell whether workers have taken all these messages."""
-    with chaos.stack.broker as broker:
-        contents = Contents.of(broker)
-    return not contents.waiting and len(contents.held) == len(sent)
 
 
 def done(chaos: Chaos, task_id: str) -> str:

@@ -14,8 +14,8 @@ from tests.support.chaos.session import Chaos
 from tests.support.chaos.stacks import ChaosStack, pause
 
 SIGNALS = {"warm": signal.SIGTERM, "soft": signal.SIGQUIT}
-IDLE_SECONDS = 8
-"""1 is promised, and 11.6 were measured before; the machine of a test run may be busy."""
+IDLE_SECONDS = 2
+"""1 is promised for what is left to do, and an interpreter has to end."""
 AWAY_SECONDS = 60
 """Beyond the hard time limit of a task, no shutdown waits for anything."""
 
@@ -30,7 +30,7 @@ def _worker_again(chaos: Chaos) -> Iterator[None]:
 @pytest.mark.parametrize("how", SIGNALS)
 def test_an_idle_worker_ends_at_once(chaos: Chaos, how: str) -> None:
     """There is nothing to wait for."""
-    seconds = stop(chaos.stack, SIGNALS[how], IDLE_SECONDS)
+    seconds = stop(chaos.stack, SIGNALS[how], chaos.within(IDLE_SECONDS))
     chaos.note(f"an idle worker ended {seconds:.1f} s after a {how} stop")
 
 
@@ -48,7 +48,7 @@ def test_a_busy_worker_ends_with_its_last_task_and_gives_the_rest_back(
         pause(2)
         assert chaos.stack.worker.running
     begun = time.monotonic()
-    assert wait_until(lambda: not chaos.stack.worker.running, IDLE_SECONDS)
+    assert wait_until(lambda: not chaos.stack.worker.running, chaos.within(IDLE_SECONDS))
     chaos.note(f"a {how} stop ended {time.monotonic() - begun:.1f} s after the last task")
     chaos.stack.start_worker()
     versions = [chaos.producer.answer(task_id, timeout=60)["version"] for task_id in sent]
