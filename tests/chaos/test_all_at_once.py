@@ -9,7 +9,7 @@ from tests.support.chaos.stacks import pause
 def test_nothing_is_lost_when_all_three_are_killed_together(chaos: Chaos) -> None:
     """In an order of chance, and started again in another."""
     stack = chaos.stack
-    with chaos.load() as load:
+    with stack.synced_broker(), chaos.load() as load:
         for _ in range(chaos.times(1, 10)):
             pause(chaos.chance.uniform(0.5, 1.5))
             ends = [stack.kill_worker, stack.valkey.kill, stack.postgres.kill]
@@ -22,4 +22,4 @@ def test_nothing_is_lost_when_all_three_are_killed_together(chaos: Chaos) -> Non
             stack.start_worker()
         pause(1)
     report = chaos.settle(load, last_fault=last_fault)
-    report.assert_nothing_lost_or_doubled(longest_wait=20)
+    report.assert_nothing_lost_or_doubled(longest_wait=chaos.within(20))

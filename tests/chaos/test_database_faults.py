@@ -21,7 +21,7 @@ def test_nothing_is_lost_and_nothing_doubled_when_the_database_restarts(chaos: C
             last_fault = time.time()
         pause(1)
     report = chaos.settle(load, last_fault=last_fault)
-    report.assert_nothing_lost_or_doubled(longest_wait=15)
+    report.assert_nothing_lost_or_doubled(longest_wait=chaos.within(15))
 
 
 def test_nothing_is_lost_when_the_database_stands_still(chaos: Chaos) -> None:
@@ -33,7 +33,7 @@ def test_nothing_is_lost_when_the_database_stands_still(chaos: Chaos) -> None:
         last_fault = time.time()
         pause(1)
     report = chaos.settle(load, last_fault=last_fault)
-    report.assert_nothing_lost_or_doubled(longest_wait=10)
+    report.assert_nothing_lost_or_doubled(longest_wait=chaos.within(10))
 
 
 def test_a_write_whose_transaction_a_restart_ended_is_done_once(chaos: Chaos) -> None:

@@ -48,6 +48,14 @@ class Chaos:
         """Return how often a fault is repeated."""
         return long if self.long else short
 
+    def within(self, promised: float) -> float:
+        """Return the bound for a time that is promised, in seconds.
+
+        In the short form other tests run on the machine at the same time, and how fast it is then
+        is nobody's promise; there the bound only tells a delay from a message that is stuck.
+        """
+        return promised if self.long else 4 * promised
+
     def load(self, *, rate: float = 120, most_waiting: int = 250) -> Load:
         """Return a load whose templates exist, not started."""
         load = Load(self.stack, self.seed, rate=rate, most_waiting=most_waiting)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import psutil
 import redis
 
-from db.cluster.processes import Process, wait_until
+from db.cluster.processes import LocalServerError, Process, wait_until
 from tests.support.chaos.proxies import Proxy
 from tests.support.producer import Producer, RefusedError
 from worker.local.server import HOST
@@ -26,17 +26,26 @@ FIRST: Final = "worker"
 SECOND: Final = "worker2"
 
 
-class SyncedValkey(LocalValkey):
-    """Valkey that acknowledges a write once it is in its append-only file.
+class SyncableValkey(LocalValkey):
+    """Valkey that can be told to acknowledge a write only once it is in its append-only file.
 
     With ``everysec``, the setting of the local stack, a ``kill -9`` may take writes that were
     acknowledged: Valkey puts off its write(2) while an fsync of the file is under way. A test that
-    counts to 0 lost needs the setting that promises it.
+    counts to 0 lost through such a kill needs the setting that promises it; the others need not
+    wait for a disk.
+
+    Attributes
+    ----------
+    is_synced
+        Whether it does, from the next start on.
     """
+
+    is_synced = False
 
     def _build(self, port: int) -> Process:
         process = super()._build(port)
-        process.command += ["--appendfsync", "always"]
+        if self.is_synced:
+            process.command += ["--appendfsync", "always"]
         return process
 
 
@@ -60,7 +69,7 @@ class ChaosStack(LocalStack):
             die_with_parent=True,
             environment=environment,
         )
-        self.valkey = SyncedValkey(
+        self.valkey: SyncableValkey = SyncableValkey(
             self.directory / "valkey", log=self.logs / "valkey.log", die_with_parent=True
         )
 
@@ -79,8 +88,18 @@ class ChaosStack(LocalStack):
         return self.processes[FIRST]
 
     def node(self, name: str = FIRST) -> psutil.Process:
-        """Return the main process of a worker."""
-        return psutil.Process(self.processes[name].pid)
+        """Return the main process of a worker.
+
+        Raises
+        ------
+        LocalServerError
+            When it does not run.
+        """
+        process = self.processes[name]
+        # psutil takes None for the process that asks.
+        if (pid := process.pid) is None:
+            raise process.failure("does not run")
+        return psutil.Process(pid)
 
     def launch_worker(self, name: str = FIRST) -> Process:
         """Start a worker and return as soon as its process exists."""
@@ -105,7 +124,7 @@ class ChaosStack(LocalStack):
         """Kill a worker as the end of its container would: with all processes below it."""
         process = self.processes[name]
         below: list[psutil.Process] = []
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, LocalServerError):
             below = self.node(name).children(recursive=True)
         process.kill()
         for each in below:
@@ -124,6 +143,19 @@ class ChaosStack(LocalStack):
         """Raise if a server or a worker has ended by itself, with the end of its log."""
         if (failure := self.failed()) is not None:
             raise failure
+
+    @contextmanager
+    def synced_broker(self) -> Iterator[None]:
+        """Have the broker lose nothing when it is killed, for the length of a block."""
+        self.valkey.is_synced = True
+        with self.broker as broker:
+            broker.config_set("appendfsync", "always")
+        try:
+            yield
+        finally:
+            self.valkey.is_synced = False
+            with contextlib.suppress(redis.ConnectionError), self.broker as broker:
+                broker.config_set("appendfsync", "everysec")
 
     @contextmanager
     def stopped(self, *pids: int | None) -> Iterator[None]:

@@ -1,0 +1,100 @@
+"""A worker is asked to stop: it finishes what it works on, gives back the rest, and ends."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+
+import pytest
+
+from db.cluster.processes import wait_until
+from tests.factories import templates
+from tests.support.chaos.faults import held_row, refusing_writes, waiting_backends
+from tests.support.chaos.session import Chaos
+from tests.support.chaos.stacks import ChaosStack, pause
+
+SIGNALS = {"warm": signal.SIGTERM, "soft": signal.SIGQUIT}
+IDLE_SECONDS = 2
+"""1 is promised for what is left to do, and an interpreter has to end."""
+AWAY_SECONDS = 60
+"""Beyond the hard time limit of a task, no shutdown waits for anything."""
+
+
+@pytest.fixture(autouse=True)
+def _worker_again(chaos: Chaos) -> Iterator[None]:
+    yield
+    if not chaos.stack.worker.running:
+        chaos.stack.start_worker()
+
+
+@pytest.mark.parametrize("how", SIGNALS)
+def test_an_idle_worker_ends_at_once(chaos: Chaos, how: str) -> None:
+    """There is nothing to wait for."""
+    seconds = stop(chaos.stack, SIGNALS[how], chaos.within(IDLE_SECONDS))
+    chaos.note(f"an idle worker ended {seconds:.1f} s after a {how} stop")
+
+
+@pytest.mark.parametrize("how", SIGNALS)
+def test_a_busy_worker_ends_with_its_last_task_and_gives_the_rest_back(
+    chaos: Chaos, how: str
+) -> None:
+    """The two publishes in progress are answered; those reserved are done by the next worker."""
+    template = templates.created(chaos.producer, type="sms")
+    messages = [{"template_id": template, "body": f"Hello {n}"} for n in range(8)]
+    with held_row(chaos.stack, template):
+        sent = [chaos.producer.send("version.publish", message) for message in messages]
+        assert wait_until(lambda: waiting_backends(chaos.stack) == 2, 20)
+        chaos.stack.worker.send(SIGNALS[how])
+        pause(2)
+        assert chaos.stack.worker.running
+    begun = time.monotonic()
+    assert wait_until(lambda: not chaos.stack.worker.running, chaos.within(IDLE_SECONDS))
+    chaos.note(f"a {how} stop ended {time.monotonic() - begun:.1f} s after the last task")
+    chaos.stack.start_worker()
+    versions = [chaos.producer.answer(task_id, timeout=60)["version"] for task_id in sent]
+    assert sorted(versions) == [str(n + 1) for n in range(8)]
+    assert len(templates.versions(chaos.producer, template)) == 8
+
+
+def killed(stack: ChaosStack) -> AbstractContextManager[None]:
+    """Kill the broker until the end of the test."""
+    stack.valkey.kill()
+    return nullcontext()
+
+
+AWAY: dict[str, Callable[[ChaosStack], AbstractContextManager[None]]] = {
+    "killed": killed,
+    "silent": lambda stack: stack.stopped(stack.valkey.pid),
+    "read only": lambda stack: refusing_writes(stack, "read only"),
+}
+
+
+@pytest.mark.parametrize("how", AWAY)
+def test_a_worker_ends_in_bounded_time_while_its_broker_is_away(chaos: Chaos, how: str) -> None:
+    """A message in progress is not lost: it is answered by the next worker."""
+    template = templates.created(chaos.producer, type="sms")
+    with ExitStack() as away:
+        with held_row(chaos.stack, template):
+            message = {"template_id": template, "body": "Hello"}
+            sent = chaos.producer.send("version.publish", message)
+            assert wait_until(lambda: waiting_backends(chaos.stack) == 1, 20)
+            away.enter_context(AWAY[how](chaos.stack))
+            chaos.stack.worker.send(signal.SIGTERM)
+            pause(1)
+        begun = time.monotonic()
+        ended = wait_until(lambda: not chaos.stack.worker.running, AWAY_SECONDS)
+        seconds = time.monotonic() - begun
+    chaos.stack.valkey.start()
+    assert ended, f"it still runs after {seconds:.0f} s"
+    chaos.note(f"with its broker {how} a worker ended {seconds:.1f} s after its last task")
+    chaos.stack.start_worker()
+    assert chaos.producer.answer(sent, timeout=60)["version"] == "1"
+    assert len(templates.versions(chaos.producer, template)) == 1
+
+
+def stop(stack: ChaosStack, number: int, timeout: float) -> float:
+    """Send a signal to the worker, wait for its end, and return how many seconds that took."""
+    begun = time.monotonic()
+    stack.worker.send(number)
+    assert wait_until(lambda: not stack.worker.running, timeout), stack.worker.tail()
+    return time.monotonic() - begun
