@@ -1019,14 +1019,17 @@ LOCALES: Final = [
 ]
 
 
-def _killer(text: str) -> Entry:
-    """Return 256 KiB of HTML behind a value; the word makes every address be looked at."""
+def _killer(text: str, size: int = MOST // 4) -> Entry:
+    """Return HTML behind a value; the word makes every address be looked at.
+
+    A quarter of the largest body is enough to see work that grows with the square of the size.
+    """
     start = "{{ x }} javascript: "
     # JSON has six characters for a control, and a message has a limit too.
-    size = MOST // 2 if text[0] < " " else MOST
+    size = size // 2 if text[0] < " " else size
     body = start + repeated(text, size - len(start))
     gives = body.replace("{{ x }}", "a")
-    return Entry(f"a page of {text!r}", body, values={"x": "a"}, gives=gives)
+    return Entry(f"a page of {size // 1024} KiB of {text!r}", body, values={"x": "a"}, gives=gives)
 
 
 PAGES: Final = [
@@ -1078,6 +1081,7 @@ PAGES: Final = [
             "\uff41",
         )
     ),
+    *(_killer(text, MOST) for text in ("<", "<a href=b>", "&", "\x15")),
     Entry(
         "a page of values", repeated('<a href="{{x}}">{{x}}</a>', TAGS), values={"x": "javascript"}
     ),
@@ -1267,18 +1271,71 @@ ADDRESSES: Final = [
     Entry("an address, of the author", "<a href='javascript:a()'>{{ x }}</a>", OK, OK, {"x": "a"}),
 ]
 
-CORPUS: Final = [
-    *OPERATORS,
-    *FILTERS,
-    *MACROS,
-    *LOOPS,
-    *PARTIALS,
-    *SIZES,
-    *ESCAPES,
-    *SUBJECTS,
-    *VALUES,
-    *NAMES,
-    *LOCALES,
-    *PAGES,
-    *ADDRESSES,
+CORPUS: Final = {
+    "operators": OPERATORS,
+    "filters": FILTERS,
+    "macros": MACROS,
+    "loops": LOOPS,
+    "partials": PARTIALS,
+    "sizes": SIZES,
+    "escapes": ESCAPES,
+    "subjects": SUBJECTS,
+    "values": VALUES,
+    "names": NAMES,
+    "locales": LOCALES,
+    "pages": PAGES,
+    "addresses": ADDRESSES,
+}
+
+_BY_NAME: Final = {entry.name: entry for entries in CORPUS.values() for entry in entries}
+
+END_TO_END: Final = [
+    *(
+        _BY_NAME[name]
+        for name in (
+            # Time, at publishing and at rendering.
+            "doubling a list",
+            "sort",
+            "50 guarded names and slow work",
+            "50 translations and slow work",
+            # Memory.
+            "doubling with ~",
+            "loops that print large values",
+            # Depth, of the parser and of a value that is printed.
+            "100,000 sums",
+            "tojson of depth",
+            # Steps of the engine, and its own depth.
+            "nested loops",
+            "a macro that calls itself",
+            # Sizes: body, subject, values, output, names, partials.
+            "a body of 256 KiB and one byte",
+            "a subject of 2 KiB and one byte",
+            "a subject of 999 characters",
+            "values of 256 KiB and one byte",
+            "a value of 256 KiB",
+            "an output of 2 MiB and one byte",
+            "loops that print 6000 letters",
+            "5,000 names",
+            "eleven partials, one below the other",
+            "ten partials, each of which includes the next ten times",
+            # The other codes.
+            "a tower of powers",
+            "a partial that includes itself",
+            "text times a value",
+            "the class of a value",
+            "currency of 10**400",
+            "an address, plain",
+            "NUL in a source",
+            "members in a name that nobody declared",
+            # Accepted, whatever they look like.
+            "a header in a subject",
+            "template text in a value",
+            "a page of 256 KiB of '<'",
+            "a page of 128 KiB of '\\x15'",
+            "20,000 values that nobody asked for",
+        )
+    ),
+    # Their JSON is read by the worker's own decoder only.
+    *(entry for entry in _BY_NAME.values() if isinstance(entry.values, str)),
 ]
+"""Those that are also sent to a real worker: every code, every limit, each end of a process."""

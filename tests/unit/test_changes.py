@@ -4,12 +4,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tasks.rendering.changes import breaking_changes
 from tasks.rendering.variables import bind
+from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
 
@@ -41,7 +41,7 @@ def variables(text: str) -> Variables:
     return [variable(part) for part in text.split()]
 
 
-@pytest.mark.parametrize(
+@each(
     ("before", "after", "expected"),
     [
         ("", "", []),
@@ -102,7 +102,7 @@ def test_what_breaks(before: str, after: str, expected: list[str]) -> None:
     assert told(variables(before), variables(after)) == expected
 
 
-@pytest.mark.parametrize(
+@each(
     ("before", "after", "message"),
     [
         ("", "a", "was not declared, is required now"),

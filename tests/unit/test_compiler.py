@@ -12,6 +12,7 @@ from tasks.rendering.compiler import (
     FilterFailedError,
     NullPrintedError,
 )
+from tests.support.cases import each
 from tests.support.sources import given
 
 
@@ -162,7 +163,7 @@ class TestLanguages:
 class TestPlaces:
     """The use of a filter that failed is found among several."""
 
-    @pytest.mark.parametrize(
+    @each(
         "source",
         [
             "{{ ^bad|number }}",
@@ -228,9 +229,7 @@ class TestPlaces:
 class TestTrials:
     """Values that were made up are nobody's fault."""
 
-    @pytest.mark.parametrize(
-        "use", ["currency('EUR')", "date", "list", "plural(one='a', other='b')"]
-    )
+    @each("use", ["currency('EUR')", "date", "list", "plural(one='a', other='b')"])
     def test_an_invented_value_fits_every_filter(self, compiler: Compiler, use: str) -> None:
         """The made-up text may be an amount, a date or a list of real values."""
         name = compiler.compile("en", f"{{{{ x|{use} }}}}")

@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from celery import Celery
 from celery.schedules import crontab
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import each
 from worker.beat import last_due
 
 FIELDS = st.tuples(
@@ -20,7 +20,7 @@ FIELDS = st.tuples(
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2032, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is added
 
 
-@pytest.mark.parametrize(
+@each(
     ("cron", "now", "due"),
     [
         ("* * * * *", "2026-11-22T20:15:59", "2026-11-22T20:15"),

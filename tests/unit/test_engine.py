@@ -14,6 +14,7 @@ from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.limits import Limits
 from tasks.rendering.outputs import sha256
+from tests.support.cases import each
 from tests.support.sources import body_of, given, source_of
 
 QUICK = settings(max_examples=80, deadline=None)
@@ -87,9 +88,7 @@ class TestOutput:
         """Neither from the source nor from a value."""
         assert text("a{{ x }}", x="\0b") == "a\ufffdb"
 
-    @pytest.mark.parametrize(
-        "value", ["a\r\nBcc: x", "a\u2028Bcc: x", "\0a\n\nBcc:\tx", "a Bcc: x"]
-    )
+    @each("value", ["a\r\nBcc: x", "a\u2028Bcc: x", "\0a\n\nBcc:\tx", "a Bcc: x"])
     def test_a_subject_is_one_line(self, value: str) -> None:
         """No value adds a header field."""
         assert subject("{{ x }}", x=value) == value.translate(
@@ -244,7 +243,7 @@ def test_any_source_renders_or_is_explained(source: str) -> None:
 class TestStrict:
     """A missing value is an error, never a blank."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("source", "missing"),
         [
             ("Dear {{ name }}", "name"),
@@ -281,16 +280,14 @@ class TestStrict:
             assert text(f"{{{{ 'a' if flag }}}}{rest}", flag=False) == rest
             assert text(f"{{{{ 'a' if flag }}}}{rest}", flag=True) == f"a{rest}"
 
-    @pytest.mark.parametrize("words", ["None", "undefined", "[None]", "[undefined]"])
+    @each("words", ["None", "undefined", "[None]", "[undefined]"])
     def test_words_that_look_like_nothing_are_words(self, words: str) -> None:
         """A value or a source may say None."""
         assert text(f"{words} {{{{ x }}}} {{{{ xs }}}}", x=words, xs=[words]) == (
             f"{words} {words} ['{words}']"
         )
 
-    @pytest.mark.parametrize(
-        "source", ["{{ none }}", "{{ [none] }}", "{{ {'a': none} }}", "{{ x|default(none) }}"]
-    )
+    @each("source", ["{{ none }}", "{{ [none] }}", "{{ {'a': none} }}", "{{ x|default(none) }}"])
     def test_a_none_of_the_template_is_never_printed(self, source: str) -> None:
         """It would read None, for which there is no word in a letter."""
         error = refused(source)
@@ -320,7 +317,7 @@ class TestPartials:
             body_of(ENGINE, text, {"zero": 0, "user": {}, "code": "Euro", "nothing": None})
         return caught.value
 
-    @pytest.mark.parametrize(
+    @each(
         ("source", "partial", "line", "told"),
         [
             ('{% include "footer" %}', "footer", 2, "sender"),
@@ -352,7 +349,7 @@ class TestPartials:
         assert shown == self.PARTIALS[partial].split("\n")[line - 1]
         assert caret == " " * (problem["column"] - 1) + "^"
 
-    @pytest.mark.parametrize(
+    @each(
         ("source", "line", "column"),
         [
             ('{% extends "layout" %}{% block main %}\n{{ own }}{% endblock %}', 2, 4),
@@ -377,8 +374,8 @@ class TestPartials:
         assert self.refused('{% include "wrong" %}').code == Code.VARIABLES_INVALID
         assert self.refused('{% include "footer" %}').code == Code.VARIABLES_INVALID
 
-    @pytest.mark.parametrize("name", ["upper", "length", "title", "abs", "truncate", "e", "nope"])
-    @pytest.mark.parametrize("arguments", ["(1)", "(nope=1)", "('a', 'b', 'c')"])
+    @each("name", ["upper", "length", "title", "abs", "truncate", "e", "nope"])
+    @each("arguments", ["(1)", "(nope=1)", "('a', 'b', 'c')"])
     def test_names_of_ours_are_in_no_error(self, name: str, arguments: str) -> None:
         """The engine knows compiled sources by names that another process would not give them."""
         source = f"{{{{ x|{name}{arguments} }}}}"
@@ -403,7 +400,7 @@ class TestPartials:
 class TestParts:
     """What a finished notification of each type has."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("kind", "names"),
         [
             ("email", {"text"}),
@@ -464,7 +461,7 @@ class TestParts:
 class TestOutOfReach:
     """What would switch escaping off, or reach beyond the values."""
 
-    @pytest.mark.parametrize(
+    @each(
         "source",
         [
             "{{ x|safe }}",
@@ -496,9 +493,7 @@ class TestOutOfReach:
         assert error.code == Code.TEMPLATE_SYNTAX
         assert "script" not in json.dumps([error.message, error.problem])
 
-    @pytest.mark.parametrize(
-        "attribute", ["__class__", "__init__", "__globals__", "mro", "func_globals", "_x"]
-    )
+    @each("attribute", ["__class__", "__init__", "__globals__", "mro", "func_globals", "_x"])
     def test_python_is_not_behind_the_values(self, attribute: str) -> None:
         """Jinja2's usual way out of the sandbox: there is no attribute, so no value."""
         for value in ("a", 1, [1], {"a": 1}, True):
@@ -507,7 +502,7 @@ class TestOutOfReach:
                 Code.VARIABLES_INVALID
             )
 
-    @pytest.mark.parametrize(
+    @each(
         "source",
         [
             "{{ n / 0 }}",
@@ -574,7 +569,7 @@ class TestOutOfReach:
 class TestSyntaxErrors:
     """An author sees where the source is wrong."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("source", "line", "column"),
         [
             ("{{ }}", 1, 4),
@@ -610,7 +605,7 @@ class TestSyntaxErrors:
         assert problems == [rendered | {"path": path}]
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "names"),
     [
         ("{{ a }}{{ b|upper }}{{ a }}", ["a", "b"]),
@@ -636,7 +631,7 @@ def test_placeholders_are_what_a_source_takes_from_its_values(
     assert placeholders(source) == names
 
 
-@pytest.mark.parametrize(
+@each(
     "name", ["self", "source", "name", "env", "template", "ctx", "kwargs", "cls", "range", "fuel"]
 )
 def test_a_value_may_have_any_name(name: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.rendering.frames import HEADER, decode, encode, pack, receive, send, unpack
+from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
 PARTS = st.lists(st.binary(max_size=300), max_size=5)
@@ -70,14 +71,14 @@ def test_what_it_wrote_it_reads(value: object) -> None:
     assert decode(encode(value)) == value
 
 
-@pytest.mark.parametrize("value", ["\ud800", {"a": ["\udfff"]}, {"\ud800": 1}])
+@each("value", ["\ud800", {"a": ["\udfff"]}, {"\ud800": 1}])
 def test_what_utf8_cannot_hold_is_refused(value: object) -> None:
     """RFC 3629, section 3."""
     with pytest.raises(ValueError, match="surrogates"):
         encode(value)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@each("value", [math.nan, math.inf, -math.inf])
 def test_a_number_that_is_not_finite_is_null(value: float) -> None:
     """JSON has none (RFC 8259, section 6); messages with such numbers are refused before."""
     assert encode([value]) == b"[null]"

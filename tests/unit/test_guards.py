@@ -12,6 +12,7 @@ from tasks.rendering.guards import guarded_filters, guarded_tests, lacks
 from tasks.rendering.limits import Limits
 from tasks.rendering.locale_filters import FILTERS as LOCALE_FILTERS
 from tasks.rendering.values import Array, wrapped
+from tests.support.cases import each
 from tests.support.sources import body_of, source_of
 
 ENGINE = Engine(Limits())
@@ -187,7 +188,7 @@ def test_the_tables_are_those_of_this_engine() -> None:
     assert set(TESTS) >= {name for name in guarded_tests() if name.isalpha()}
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@each("name", FILTERS)
 def test_a_filter_works_and_refuses_what_is_missing(name: str) -> None:
     """With a value there is text; without one there is an error that names it, and the place."""
     value, arguments = FILTERS[name]
@@ -202,7 +203,7 @@ def test_a_filter_works_and_refuses_what_is_missing(name: str) -> None:
                 assert missing in error.message or "[" in missing
 
 
-@pytest.mark.parametrize("name", TESTS)
+@each("name", TESTS)
 def test_a_test_works_and_refuses_what_is_missing(name: str) -> None:
     """False would be an answer about a value that nobody knows."""
     value, arguments = TESTS[name]
@@ -218,8 +219,8 @@ def test_a_test_works_and_refuses_what_is_missing(name: str) -> None:
                 assert missing in error.message or "[" in missing
 
 
-@pytest.mark.parametrize("missing", MISSING)
-@pytest.mark.parametrize("operator", OPERATORS)
+@each("missing", MISSING)
+@each("operator", OPERATORS)
 def test_an_operator_refuses_what_is_missing(operator: str, missing: str) -> None:
     """Whichever side it stands on, and in lists and objects that the template makes."""
     for kind in KINDS:
@@ -227,14 +228,14 @@ def test_an_operator_refuses_what_is_missing(operator: str, missing: str) -> Non
         assert error.code == Code.VARIABLES_INVALID
 
 
-@pytest.mark.parametrize("missing", MISSING)
-@pytest.mark.parametrize("block", BLOCKS)
+@each("missing", MISSING)
+@each("block", BLOCKS)
 def test_a_block_refuses_what_is_missing(block: str, missing: str) -> None:
     """Conditions, loops, assignments, macros and captures."""
     assert refused(block.format(missing)).code == Code.VARIABLES_INVALID
 
 
-@pytest.mark.parametrize(
+@each(
     "source",
     [
         "{{ people|map(attribute='name')|join(', ') }}",
@@ -260,7 +261,7 @@ def test_a_member_that_one_item_lacks_is_missed(source: str) -> None:
         assert error.code == Code.VARIABLES_INVALID
 
 
-@pytest.mark.parametrize("missing", MISSING)
+@each("missing", MISSING)
 def test_default_and_questions_are_for_what_is_missing(missing: str) -> None:
     """They answer, and nothing else does; null counts as left out, so that it may be asked for."""
     for name in ASKING_FILTERS:
@@ -290,7 +291,7 @@ def test_a_place_that_nobody_knows_is_not_told() -> None:
     assert "line" not in problem
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "code"),
     [
         ("{{ 1|e(2) }}", Code.TEMPLATE_SYNTAX),
@@ -312,7 +313,7 @@ def test_misuse_is_told_with_the_name_and_the_place(source: str, code: Code) -> 
     assert error.problem["message"].split(":")[0] in source
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "expected"),
     [
         ("{{ ['<', '<'|e]|join('&') }}{{ (['<']|join)|length }}", "&lt;&amp;&lt;4"),
@@ -356,7 +357,7 @@ def test_results_are_out_of_reach_too() -> None:
                 refused(f"{{{{ ({source}){step}.{name} }}}}")
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "expected"),
     [
         (None, True),

@@ -2,17 +2,17 @@
 
 from html.parser import HTMLParser
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from minijinja import Environment
 
 from tasks.rendering.html_contexts import has_dangerous_address, unsafe_prints
 from tasks.rendering.tags import tags
-from tests.support.alarm import soon
+from tests.support.alarm import LONG, soon
+from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
-LARGEST = 256 * 1024
+
 
 BULLETPROOF_BUTTON = """
 <div><!--[if mso]>
@@ -58,7 +58,7 @@ def _where(source: str) -> list[str]:
     return [by_start[unsafe.start] for unsafe in unsafe_prints(source)]
 
 
-@pytest.mark.parametrize(
+@each(
     "source",
     [
         "",
@@ -101,7 +101,7 @@ def test_placeholders_are_safe_where_escaping_holds_them(source: str) -> None:
     assert unsafe_prints(source) == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "where", "advice"),
     [
         ("<a href={{ a }}>", ["{{ a }}"], "quote"),
@@ -205,7 +205,7 @@ def test_any_source_is_judged(source: str) -> None:
     has_dangerous_address(f"{source}<a href='javascript:{source}'>", [])
 
 
-@pytest.mark.parametrize(
+@each(
     "page",
     [
         "<a href='javascript:alert(1)'>",
@@ -244,7 +244,7 @@ def test_an_address_that_runs_a_program_is_found(page: str) -> None:
     assert has_dangerous_address(f"{HEAD}{page}", iter([HEAD]))
 
 
-@pytest.mark.parametrize(
+@each(
     "page",
     [
         "",
@@ -283,7 +283,7 @@ def test_an_author_may_write_what_a_value_may_not_bring() -> None:
     assert not has_dangerous_address(ESCAPED.render_str(source, url="/a"), [source])
 
 
-@pytest.mark.parametrize(
+@each(
     "junk",
     [
         "<",
@@ -305,8 +305,8 @@ def test_an_author_may_write_what_a_value_may_not_bring() -> None:
     ],
 )
 def test_hostile_pages_take_no_longer_than_long_ones(junk: str) -> None:
-    """The largest body is read in time that grows with its size only."""
-    page = (junk * LARGEST)[:LARGEST]
+    """A long body is read in time that grows with its size only."""
+    page = (junk * LONG)[:LONG]
     for start in ("", "<p ", "<style>"):
         with soon():
             unsafe_prints(f"{start}{page}")

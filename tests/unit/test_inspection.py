@@ -1,10 +1,9 @@
 """What is said of a source before it is rendered: unknown names, refused tags, placeholders."""
 
-import pytest
-
 from tasks.errors import Problem
 from tasks.rendering.engine import Engine
 from tasks.rendering.limits import Limits
+from tests.support.cases import each
 
 ENGINE = Engine(Limits())
 NAMES = ("nope", "safe", "keys")
@@ -26,7 +25,7 @@ def placeholders(source: str, **needs: list[str]) -> list[str] | None:
 class TestUnknown:
     """A filter or test that there is not is found wherever it is used."""
 
-    @pytest.mark.parametrize(
+    @each(
         "source",
         [
             "{{ x|^nope }}",
@@ -60,7 +59,7 @@ class TestUnknown:
         (name,) = (name for name in NAMES if source[len(before) + 1 :].startswith(name))
         assert problem["message"] == f"there is no filter '{name}'"
 
-    @pytest.mark.parametrize(
+    @each(
         "source",
         [
             "{{ x is ^nope }}",
@@ -80,7 +79,7 @@ class TestUnknown:
         assert problem["line"] == before.count("\n") + 1
         assert problem["column"] == len(before) - (before.rfind("\n") + 1) + 1
 
-    @pytest.mark.parametrize(
+    @each(
         "source",
         [
             "{{ 'a|nope' }}",
@@ -115,7 +114,7 @@ class TestUnknown:
         assert len(problem["message"]) < 100
 
 
-@pytest.mark.parametrize(
+@each(
     "source",
     [
         "{% include x %}",
@@ -149,7 +148,7 @@ def test_unsafe_places_are_those_of_html() -> None:
 class TestPlaceholders:
     """The names that a source takes from its variables."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("source", "names"),
         [
             ("{{ a }}{% include 'p' %}", ["a", "user.name", "x"]),
@@ -168,7 +167,7 @@ class TestPlaceholders:
         """A loop or a set around the tag gives a value to a name of the partial."""
         assert placeholders(source, p=["user.name", "x"]) == names
 
-    @pytest.mark.parametrize(
+    @each(
         ("source", "names"),
         [
             ("{{ name.upper() }}", ["name"]),

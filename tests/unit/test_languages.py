@@ -12,12 +12,13 @@ from tasks.messages.fields import (
     canonical_language,
 )
 from tasks.rendering.languages import choose
+from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
 TAGS = ("de", "de-AT", "en", "en-GB", "fr", "fr-CA", "pt-BR", "zh-Hans", "zh-Hant", "sr-Latn", "nb")
 
 
-@pytest.mark.parametrize(
+@each(
     ("given_tag", "canonical"),
     [
         ("en_us", "en-US"),
@@ -36,7 +37,7 @@ def test_a_tag_is_stored_in_its_canonical_form(given_tag: str, canonical: str) -
     assert canonical_language(given_tag) == canonical
 
 
-@pytest.mark.parametrize(
+@each(
     "tag",
     [
         "",
@@ -100,7 +101,7 @@ def test_any_text_gives_a_canonical_tag_or_a_value_error(text: str) -> None:
     assert canonical_language(tag, REQUESTED_LANGUAGE_LENGTH) == tag
 
 
-@pytest.mark.parametrize(
+@each(
     ("requested", "translations", "source", "chain", "reason"),
     [
         ("de-AT", ("de", "fr"), "en", ("de-AT", "de"), "closest"),

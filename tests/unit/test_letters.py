@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kombu import Connection
 from kombu.transport.virtual import Message
 
+from tests.support.cases import each
 from tests.support.envelopes import body_of, envelope
 from worker import dead_letters, letter_box
 from worker.dead_letters import Letter, letter_of_raw
@@ -57,7 +58,7 @@ def test_what_can_be_read_is_shown() -> None:
     assert letter.kept["problems"] == [problem]
 
 
-@pytest.mark.parametrize("raw", [b'{"headers": {"id": "\\ud800"}}', b'{"headers": {"n": NaN}}'])
+@each("raw", [b'{"headers": {"id": "\\ud800"}}', b'{"headers": {"n": NaN}}'])
 def test_what_only_python_reads_is_shown_too(raw: bytes) -> None:
     """As kombu would have read it."""
     assert opened(letter_of_raw("malformed: x", raw, "render")).headers

@@ -1,8 +1,7 @@
 """What is left out of a plain dump on its way to psql."""
 
-import pytest
-
 from db.backup.load import _statements
+from tests.support.cases import each
 
 KEY = (
     b"ALTER TABLE ONLY public.template_versions\n",
@@ -30,7 +29,7 @@ DATA = (
 """Rows that look like statements, and one that looks like the end."""
 
 
-@pytest.mark.parametrize(
+@each(
     ("lines", "kept"),
     [
         (KEY, ()),
@@ -49,7 +48,7 @@ def test_only_statements_are_left_out(lines: tuple[bytes, ...], kept: tuple[byte
     assert tuple(found) == kept
 
 
-@pytest.mark.parametrize("lines", [KEY, TIMEOUT, EXTENSION, DATA])
+@each("lines", [KEY, TIMEOUT, EXTENSION, DATA])
 def test_nothing_is_left_out_that_was_not_asked_for(lines: tuple[bytes, ...]) -> None:
     """Of a whole dump for a server that has all it needs."""
     assert tuple(_statements(lines, set(), set(), keys=True)) == lines

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.rendering.locale_filters import FILTERS, ArgumentError, FilterError, InputError
 from tasks.rendering.outputs import one_line
+from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
 LANGUAGES = ("en", "de", "fr", "pl", "ar", "cy", "ja", "hi", "pt-BR", "zh-Hant")
@@ -66,7 +67,7 @@ def test_whose_fault_it_is_can_be_told_apart() -> None:
 class TestCurrency:
     """Amounts of money."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("language", "euros", "yens"),
         [
             ("en", f"-{EURO}1,234,567.50", f"{YEN}1,234,568"),
@@ -90,7 +91,7 @@ class TestCurrency:
         assert written("currency", language, "-1234567.50", "EUR") == euros
         assert written("currency", language, 1234567.5, "JPY") == yens
 
-    @pytest.mark.parametrize(
+    @each(
         ("code", "expected"),
         [("EUR", f"{EURO}1.50"), ("JPY", f"{YEN}2"), ("KWD", f"KWD{NBSP}1.500")],
     )
@@ -98,15 +99,13 @@ class TestCurrency:
         """ISO 4217: two for the euro, none for the yen, three for the dinar of Kuwait."""
         assert written("currency", "en", "1.5", code) == expected
 
-    @pytest.mark.parametrize(
-        ("digits", "expected"), [(0, "$2"), (1, "$1.5"), (4, "$1.5000"), (10, "$1.5000000000")]
-    )
+    @each(("digits", "expected"), [(0, "$2"), (1, "$1.5"), (4, "$1.5000"), (10, "$1.5000000000")])
     def test_digits_can_be_given(self, digits: int, expected: str) -> None:
         """By place and by name."""
         assert written("currency", "en", 1.5, "USD", digits) == expected
         assert written("currency", "en", 1.5, code="USD", digits=digits) == expected
 
-    @pytest.mark.parametrize(
+    @each(
         ("language", "code", "expected"),
         [
             ("en", "CHF", f"CHF{NBSP}1.00"),
@@ -122,7 +121,7 @@ class TestCurrency:
         """CLDR's currencySpacing: a space where a letter of the symbol would touch a digit."""
         assert written("currency", language, 1, code) == expected
 
-    @pytest.mark.parametrize("code", ["eur", "EU", "", "ABC", "EURO", "\u20ac", None, 978, ["EUR"]])
+    @each("code", ["eur", "EU", "", "ABC", "EURO", "\u20ac", None, 978, ["EUR"]])
     def test_a_code_is_of_iso_4217(self, code: object) -> None:
         """Nothing else names a currency; the message shows how one looks."""
         assert "ISO 4217" in refused(ArgumentError, "currency", "en", 1, code)
@@ -131,7 +130,7 @@ class TestCurrency:
 class TestNumbers:
     """Numbers and percentages."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("language", "number", "ratio"),
         [
             ("en", "-1,234,567.891", "25.6%"),
@@ -152,7 +151,7 @@ class TestNumbers:
         assert written("number", language, -1234567.891) == number
         assert written("percent", language, "0.2561", 1) == ratio
 
-    @pytest.mark.parametrize(
+    @each(
         ("value", "expected"),
         [
             (0, "0"),
@@ -180,7 +179,7 @@ class TestNumbers:
         """Text keeps its zeros; a JSON number is the same with and without them."""
         assert written("number", "en", value) == expected
 
-    @pytest.mark.parametrize(
+    @each(
         ("value", "digits", "expected"),
         [
             (0.5, 0, "0"),
@@ -200,7 +199,7 @@ class TestNumbers:
         assert written("number", "en", value, digits) == expected
         assert written("number", "en", value, digits=digits) == expected
 
-    @pytest.mark.parametrize(
+    @each(
         ("value", "digits", "expected"),
         [
             (0.25, None, "25%"),
@@ -237,8 +236,8 @@ class TestNumbers:
         expected = f"{abs(rounded) if rounded.is_zero() else rounded:,f}"
         assert written("number", "en", f"{value:f}", digits) == expected
 
-    @pytest.mark.parametrize("name", ["currency", "number", "percent", "plural"])
-    @pytest.mark.parametrize(
+    @each("name", ["currency", "number", "percent", "plural"])
+    @each(
         "value",
         [
             True,
@@ -280,8 +279,8 @@ class TestNumbers:
         for name in ("currency", "number", "percent", "plural"):
             assert "10**30" in refused(InputError, name, "en", value, **arguments_of(name))
 
-    @pytest.mark.parametrize("name", ["currency", "number", "percent"])
-    @pytest.mark.parametrize("digits", [-1, 11, 2.0, "2", True, [], 10**100])
+    @each("name", ["currency", "number", "percent"])
+    @each("digits", [-1, 11, 2.0, "2", True, [], 10**100])
     def test_digits_are_0_to_10(self, name: str, digits: object) -> None:
         """A whole number, which neither text nor true is."""
         named = {**arguments_of(name), "digits": digits}
@@ -297,7 +296,7 @@ def arguments_of(name: str) -> dict[str, Any]:
 class TestDates:
     """Dates and times."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("language", "medium", "full", "moment"),
         [
             ("en", "Jan 31, 2026", "Saturday, January 31, 2026", f"1/31/26, 2:30{NARROW}PM"),
@@ -332,7 +331,7 @@ class TestDates:
         assert written("datetime", language, value, "short") == moment
         assert moment.endswith(written("time", language, value))
 
-    @pytest.mark.parametrize(
+    @each(
         ("language", "expected"),
         [
             ("de", "31. Januar 2026, 13:30:00 MEZ"),
@@ -345,7 +344,7 @@ class TestDates:
         told = written("datetime", language, "2026-01-31T12:30:00Z", "long", "Europe/Berlin")
         assert told == expected
 
-    @pytest.mark.parametrize(
+    @each(
         ("pattern", "expected"),
         [
             ("d MMMM yyyy", "31 Januar 2026"),
@@ -362,7 +361,7 @@ class TestDates:
         assert written("date", "de", "2026-01-31", pattern) == expected
         assert written("datetime", "de", NOON, format=pattern) == expected
 
-    @pytest.mark.parametrize(
+    @each(
         ("pattern", "expected"),
         [
             ("HH:mm", "14:05"),
@@ -378,8 +377,8 @@ class TestDates:
         assert written("time", "en", value, pattern, "Europe/Berlin") == expected
         assert written("datetime", "en", value, pattern, timezone="Europe/Berlin") == expected
 
-    @pytest.mark.parametrize("name", ["date", "time", "datetime"])
-    @pytest.mark.parametrize(
+    @each("name", ["date", "time", "datetime"])
+    @each(
         "pattern",
         [
             "",
@@ -423,7 +422,7 @@ class TestDates:
         assert "fields out of" in refused(ArgumentError, "time", "en", NOON, "d.M. HH:mm")
         assert written("datetime", "en", NOON, "d.M. HH:mm") == "31.1. 12:00"
 
-    @pytest.mark.parametrize(
+    @each(
         "value",
         [
             "2026-01-31T23:30:00Z",
@@ -447,7 +446,7 @@ class TestDates:
         for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
             assert written("date", "en", "2026-01-31", timezone=zone) == "Jan 31, 2026"
 
-    @pytest.mark.parametrize(
+    @each(
         ("instant", "local"),
         [
             ("2026-03-29T00:59:59Z", "01:59:59 MEZ +0100"),
@@ -464,7 +463,7 @@ class TestDates:
         told = written("datetime", "de", instant, "HH:mm:ss z Z", "Europe/Berlin")
         assert told == local
 
-    @pytest.mark.parametrize(
+    @each(
         ("instant", "told"),
         [
             ("2026-01-15T12:00:00Z", "12:00 GMT, Greenwich Mean Time"),
@@ -475,7 +474,7 @@ class TestDates:
         """The database counts winter as the saving of daylight, with less than no hour."""
         assert written("time", "en", instant, "HH:mm z, zzzz", "Europe/Dublin") == told
 
-    @pytest.mark.parametrize(
+    @each(
         ("zone", "offset"),
         [
             ("America/St_Johns", "-03:30"),
@@ -502,8 +501,8 @@ class TestDates:
         assert written("date", "en", moment.isoformat(), "yyyy-MM-dd", zone) == told[:10]
         assert written("time", "en", moment.isoformat(), "HH:mm:ss", zone) == told[11:]
 
-    @pytest.mark.parametrize("name", ["date", "time", "datetime"])
-    @pytest.mark.parametrize(
+    @each("name", ["date", "time", "datetime"])
+    @each(
         "zone",
         [
             "",
@@ -531,8 +530,8 @@ class TestDates:
         """A name in it, exactly; no file is looked for by any other."""
         assert "IANA" in refused(ArgumentError, name, "en", NOON, timezone=zone)
 
-    @pytest.mark.parametrize("name", ["date", "time", "datetime"])
-    @pytest.mark.parametrize(
+    @each("name", ["date", "time", "datetime"])
+    @each(
         "value",
         [
             "",
@@ -561,13 +560,13 @@ class TestDates:
         assert "2026-01-31" in message
         assert "was expected" in message
 
-    @pytest.mark.parametrize("name", ["time", "datetime"])
+    @each("name", ["time", "datetime"])
     def test_a_date_alone_has_no_time(self, name: str) -> None:
         """It is not taken for midnight."""
         assert "a time was expected" in refused(InputError, name, "en", "2026-01-31")
 
-    @pytest.mark.parametrize("name", ["date", "time", "datetime"])
-    @pytest.mark.parametrize(
+    @each("name", ["date", "time", "datetime"])
+    @each(
         ("value", "zone"),
         [
             ("0001-01-01T00:00:00Z", "America/New_York"),
@@ -588,7 +587,7 @@ class TestDates:
 class TestPlural:
     """Forms by number."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("language", "category", "values"),
         [
             ("en", "one", [1, 1.0, -1, "1"]),
@@ -628,7 +627,7 @@ class TestPlural:
         told = {repr(value): written("plural", language, value, **EVERY_FORM) for value in values}
         assert told == dict.fromkeys(told, category)
 
-    @pytest.mark.parametrize(
+    @each(
         ("language", "value", "expected"),
         [
             ("en", 1, "1 article"),
@@ -650,7 +649,7 @@ class TestPlural:
         form = Text("{0} \\1 %s <b>")
         assert written("plural", "en", 2, one=form, other=form) == "{0} \\1 %s <b>"
 
-    @pytest.mark.parametrize(
+    @each(
         ("language", "missing"),
         [
             ("pl", "few, many"),
@@ -670,12 +669,12 @@ class TestPlural:
             )
             assert message == f"{language} also needs {missing}"
 
-    @pytest.mark.parametrize("language", ["en", "de", "fr", "hi", "pt-BR", "it", "es", "sv"])
+    @each("language", ["en", "de", "fr", "hi", "pt-BR", "it", "es", "sv"])
     def test_one_and_other_are_enough_for_many_languages(self, language: str) -> None:
         """French ``many`` begins at a million; ``other`` takes its place."""
         assert written("plural", language, 1000000, one="one", other="other") == "other"
 
-    @pytest.mark.parametrize("language", ["ja", "zh-Hant", "ko", "th"])
+    @each("language", ["ja", "zh-Hant", "ko", "th"])
     def test_other_is_enough_where_there_is_nothing_else(self, language: str) -> None:
         """Forms that the language does not have do no harm."""
         assert written("plural", language, 1, other="#") == "1"
@@ -688,7 +687,7 @@ class TestPlural:
         assert "form other" in refused(InputError, "plural", "pl", 1.5, **forms)
         assert written("plural", "pl", 1.5, **forms, other="# artykułu") == "1,5 artykułu"
 
-    @pytest.mark.parametrize(
+    @each(
         "forms",
         [{}, {"One": "x"}, {"one": "x", "other": "x", "several": "x"}, {"value": "x"}],
     )
@@ -697,7 +696,7 @@ class TestPlural:
         told = refused(ArgumentError, "plural", "en", 1, **forms)
         assert "zero, one, two, few, many, other" in told
 
-    @pytest.mark.parametrize("form", [None, 1, [], {}, True, "x" * 2001])
+    @each("form", [None, 1, [], {}, True, "x" * 2001])
     def test_a_form_is_text_of_at_most_2000_characters(self, form: object) -> None:
         """Its length bounds the output, as each of its characters may become a number."""
         assert "2000" in refused(ArgumentError, "plural", "en", 2, one=form, other="x")
@@ -718,7 +717,7 @@ class Text(str):
 class TestList:
     """Lists in words."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("language", "together", "either", "measure", "two"),
         [
             ("en", "a, b, and c", "a, b, or c", "a, b, c", "a and b"),
@@ -745,7 +744,7 @@ class TestList:
         assert written("list", language, items, "unit") == measure
         assert written("list", language, tuple(items[:2])) == two
 
-    @pytest.mark.parametrize(
+    @each(
         ("items", "expected"),
         [
             ([], ""),
@@ -761,12 +760,12 @@ class TestList:
         """Numbers are written as the language does; text stays what it is."""
         assert written("list", "de", items) == expected
 
-    @pytest.mark.parametrize("items", [[True], ["a", None], [["a"]], [{"a": 1}]])
+    @each("items", [[True], ["a", None], [["a"]], [{"a": 1}]])
     def test_other_items_are_refused(self, items: list[object]) -> None:
         """What they would look like is not for a filter to guess."""
         assert "text and numbers" in refused(InputError, "list", "en", items)
 
-    @pytest.mark.parametrize("value", ["abc", 1, True, {"a": "b"}])
+    @each("value", ["abc", 1, True, {"a": "b"}])
     def test_what_is_no_array_is_refused(self, value: object) -> None:
         """Text is no array of its characters."""
         assert "an array was expected" in refused(InputError, "list", "en", value)
@@ -777,7 +776,7 @@ class TestList:
         assert "1000 items" in refused(InputError, "list", "en", ["x"] * 1001)
         assert "100000 characters" in refused(InputError, "list", "en", ["x" * 50_001] * 2)
 
-    @pytest.mark.parametrize("style", ["", "AND", "standard", "unit-short", None, 1, ["and"]])
+    @each("style", ["", "AND", "standard", "unit-short", None, 1, ["and"]])
     def test_a_style_is_one_of_three(self, style: object) -> None:
         """They are named."""
         assert "and, or, unit" in refused(ArgumentError, "list", "en", [], style)
@@ -786,7 +785,7 @@ class TestList:
 class TestLanguages:
     """From a tag to what CLDR has."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("tag", "like", "month"),
         [
             ("en-AQ", "en", "January"),
@@ -815,8 +814,8 @@ class TestLanguages:
         assert told == ["1.234.567,5", "1\u2019234\u2019567.5"]
         assert written("date", "en-GB", "2026-01-31", "short") == "31/01/2026"
 
-    @pytest.mark.parametrize("name", NAMES)
-    @pytest.mark.parametrize("tag", ["tlh", "tlh-Latn", "xx", "mul", "", "-", "../de"])
+    @each("name", NAMES)
+    @each("tag", ["tlh", "tlh-Latn", "xx", "mul", "", "-", "../de"])
     def test_a_language_without_data_is_refused(self, name: str, tag: str) -> None:
         """No other language takes its place."""
         value = {"list": ["a", "b"], "date": NOON, "time": NOON, "datetime": NOON}.get(name, 1)
@@ -836,7 +835,7 @@ class TestLanguages:
 class TestCalls:
     """Arguments as templates may give them."""
 
-    @pytest.mark.parametrize("name", [name for name in NAMES if name != "plural"])
+    @each("name", [name for name in NAMES if name != "plural"])
     def test_a_value_that_is_missing_is_told(self, name: str) -> None:
         """The engine gives None for what is undefined or null."""
         told = refused(InputError, name, "en", None, **arguments_of(name))
@@ -847,7 +846,7 @@ class TestCalls:
         told = refused(InputError, "plural", "en", None, one="#", other="#")
         assert told == "a value is missing: it is undefined or null"
 
-    @pytest.mark.parametrize(
+    @each(
         ("name", "arguments", "named"),
         [
             ("currency", [], {}),
@@ -873,7 +872,7 @@ class TestCalls:
         for value in (1, None):
             assert "expected" in refused(ArgumentError, name, "en", value, *arguments, **named)
 
-    @pytest.mark.parametrize("name", NAMES)
+    @each("name", NAMES)
     def test_an_argument_is_told_before_the_value(self, name: str) -> None:
         """A preview without values shows what the author has to mend."""
         wrong: dict[str, dict[str, Any]] = {

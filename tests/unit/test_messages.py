@@ -24,6 +24,7 @@ from tasks.messages.translations import DeleteTranslation, UpsertTranslation
 from tasks.messages.versions import ActivateVersion, ListVersions, PublishVersion
 from tasks.rendering.limits import Limits
 from tasks.rendering.outputs import BIDI_CONTROLS
+from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
 LIMITS = Limits()
@@ -98,7 +99,7 @@ def test_all_problems_come_in_one_answer(model: type[Message]) -> None:
     assert paths == set(model.model_fields)
 
 
-@pytest.mark.parametrize(
+@each(
     ("model", "keyword", "value"),
     [
         (CreateTemplate, "is_active", "true"),
@@ -126,12 +127,12 @@ def test_types_are_not_converted(model: type[Message], keyword: str, value: obje
 class TestIds:
     """Template ids, version names, languages and keys."""
 
-    @pytest.mark.parametrize("good", ["a", "0", "welcome_email", "a.b-c_d", "a" * 255])
+    @each("good", ["a", "0", "welcome_email", "a.b-c_d", "a" * 255])
     def test_ids_of_the_contract_are_taken(self, good: str) -> None:
         """``^[a-z0-9][a-z0-9_.-]{0,254}$``."""
         assert parsed(DeleteTemplate, template_id=good).template_id == good
 
-    @pytest.mark.parametrize(
+    @each(
         "bad",
         ["", "A", "-a", ".a", "a b", "a\n", "ä", "a/b", "a" * 256, "a'; --", "\u202ea", "a\0"],
     )
@@ -141,12 +142,12 @@ class TestIds:
         assert problem["type"] == "template_id"
         assert "255 characters" in problem["message"]
 
-    @pytest.mark.parametrize("good", ["1", "2026-01-31", "v1.2.3+b_4", "a" * 50])
+    @each("good", ["1", "2026-01-31", "v1.2.3+b_4", "a" * 50])
     def test_version_names_are_short_and_plain(self, good: str) -> None:
         """Up to 50 characters, as wide as the column."""
         assert parsed(ActivateVersion, version=good).version == good
 
-    @pytest.mark.parametrize("bad", ["", " 1", "1\n", "-1", "v 1", "a" * 51, "ä", "1/2", "\u20661"])
+    @each("bad", ["", " 1", "1\n", "-1", "v 1", "a" * 51, "ä", "1/2", "\u20661"])
     def test_other_version_names_are_refused(self, bad: str) -> None:
         """In each keyword that names a version."""
         assert set(problems_of(ActivateVersion, version=bad, expected_version=bad)) == {
@@ -179,7 +180,7 @@ class TestIds:
         problem = problems_of(PublishVersion, translations=twice)["translations"]
         assert problem["type"] == "same_language"
 
-    @pytest.mark.parametrize("bad", ["", "a" * 256, "a\0b"])
+    @each("bad", ["", "a" * 256, "a\0b"])
     def test_idempotency_keys_fit_the_column(self, bad: str) -> None:
         """1 to 255 characters, and no NUL, which PostgreSQL cannot hold."""
         for model in LEAST:
@@ -211,7 +212,7 @@ class TestText:
         assert paths == ["variables.user", "variables.user.tags[1]"]
         json.dumps(error.args, ensure_ascii=False).encode()
 
-    @pytest.mark.parametrize("bad", list(f"\0\n\r\t\x1b\x7f\x85\u2028\u2029{BIDI_CONTROLS}"))
+    @each("bad", list(f"\0\n\r\t\x1b\x7f\x85\u2028\u2029{BIDI_CONTROLS}"))
     def test_names_are_one_visible_line(self, bad: str) -> None:
         """No controls and no bidi controls in what people read in lists."""
         found = problems_of(CreateTemplate, name=f"a{bad}b", category=f"a{bad}b")
@@ -270,7 +271,7 @@ class TestLimits:
 
     SMALL = Limits(body_bytes=10, subject_bytes=5, variables_bytes=20, translations=2)
 
-    @pytest.mark.parametrize(
+    @each(
         ("model", "keywords", "path", "size", "limit"),
         [
             (PublishVersion, {"body": "ä" * 5 + "a"}, "body", 11, 10),
@@ -307,7 +308,7 @@ class TestLimits:
         assert str(size) in problem["message"]
         assert str(limit) in problem["message"]
 
-    @pytest.mark.parametrize(
+    @each(
         ("model", "keywords"),
         [
             (PublishVersion, {"body": "ä" * 5, "subject": "a" * 5}),
@@ -354,7 +355,7 @@ class TestLimits:
             assert problem["type"] == "too_deep"
             assert str(LIMITS.depth) in problem["message"]
 
-    @pytest.mark.parametrize("limit", [0, -1, 201, 10**30])
+    @each("limit", [0, -1, 201, 10**30])
     def test_a_page_has_1_to_200_templates(self, limit: int) -> None:
         """The contract's bound."""
         assert set(problems_of(ListTemplates, limit=limit)) == {"limit"}
@@ -378,7 +379,7 @@ class TestVariables:
         (variable,) = parsed(PublishVersion, variables=["user.name"]).variables
         assert variable.stored() == {"name": "user.name", "type": "any", "required": True}
 
-    @pytest.mark.parametrize(
+    @each(
         "bad",
         [
             "",
@@ -434,14 +435,14 @@ class TestUpdate:
         error = refused(UpdateTemplate, {"template_id": "a"})
         assert [problem["type"] for problem in error.details] == ["nothing_to_change"]
 
-    @pytest.mark.parametrize("keyword", ["name", "is_active"])
+    @each("keyword", ["name", "is_active"])
     def test_what_every_template_has_cannot_be_emptied(self, keyword: str) -> None:
         """Null is no name."""
         error = refused(UpdateTemplate, {"template_id": "a", keyword: None})
         assert [problem["type"] for problem in error.details] == ["not_null"]
         assert keyword in error.details[0]["message"]
 
-    @pytest.mark.parametrize("keyword", ["description", "category"])
+    @each("keyword", ["description", "category"])
     def test_what_may_be_empty_can_be_emptied(self, keyword: str) -> None:
         """Null is told from left out."""
         message = parse(UpdateTemplate, {"template_id": "a", keyword: None}, LIMITS)
@@ -499,7 +500,7 @@ def test_whatever_passes_can_be_written_as_json_in_utf8(value: object) -> None:
         assert not list(text_problems(value, "", LIMITS.depth))
 
 
-@pytest.mark.parametrize("value", [(1,), b"a", {1, 2}, object(), {"a": {"b": 1 + 2j}}])
+@each("value", [(1,), b"a", {1, 2}, object(), {"a": {"b": 1 + 2j}}])
 def test_what_is_no_json_is_refused(value: object) -> None:
     """A caller in this process could pass more than a broker can carry."""
     problems = list(text_problems(value, "x", LIMITS.depth))

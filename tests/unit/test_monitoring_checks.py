@@ -11,6 +11,7 @@ from db.errors import OperationError
 from db.monitoring.checks import copies, server
 from db.monitoring.checks.finding import Finding, Limits, Severity, age, size
 from db.monitoring.doctor import alarming, worst_first
+from tests.support.cases import each
 
 NOW = datetime(2026, 3, 29, 3, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -113,7 +114,7 @@ class TestDumps:
         assert (finding.id, finding.remedy) == ("dumps_unreachable", caught.value.remedy)
 
 
-@pytest.mark.parametrize(
+@each(
     ("ages", "expected"),
     [
         ([], ["base_backup_old"]),
@@ -128,7 +129,7 @@ def test_base_backups(ages: list[timedelta], expected: list[str]) -> None:
     assert [finding.id for finding in copies.base_backups(finished, LIMITS, NOW)] == expected
 
 
-@pytest.mark.parametrize(
+@each(
     ("version", "severities"),
     [
         ((14, 30), ["error"]),
@@ -157,7 +158,7 @@ def test_the_worst_comes_first() -> None:
     assert [alarming([one]) for one in (notice, warning, error)] == [False, True, True]
 
 
-@pytest.mark.parametrize(
+@each(
     ("bytes_", "shown"),
     [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (2**40 * 3, "3.0 TiB")],
 )
@@ -166,7 +167,7 @@ def test_sizes_as_people_read_them(bytes_: int, shown: str) -> None:
     assert size(bytes_) == shown
 
 
-@pytest.mark.parametrize(
+@each(
     ("seconds", "shown"),
     [(0.9, "0 s"), (59, "59 s"), (60, "1 min"), (3660, "1 h 1 min"), (90_000, "1 d 1 h")],
 )

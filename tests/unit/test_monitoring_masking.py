@@ -2,17 +2,17 @@
 
 import re
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
 from db.monitoring.masking import masked
+from tests.support.cases import each
 
 SECRET = "geheim"  # noqa: S105 - what must not be shown
 
 
-@pytest.mark.parametrize(
+@each(
     ("statement", "shown"),
     [
         ("SELECT 'geheim'", "SELECT ***"),

@@ -2,11 +2,11 @@
 
 import hashlib
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.rendering.outputs import BIDI_CONTROLS, is_html, one_line, sha256, without_nul
+from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
 # Unicode Standard Annex 14: what any reader of the line may take for its end; str.splitlines too.
@@ -51,7 +51,7 @@ def test_letters_of_right_to_left_languages_stay() -> None:
     assert one_line(text) == text
 
 
-@pytest.mark.parametrize("control", list(BIDI_CONTROLS))
+@each("control", list(BIDI_CONTROLS))
 def test_bidi_controls_go(control: str) -> None:
     """U+202A-202E and U+2066-2069 reorder what a reader sees."""
     assert one_line(f"invoice{control}fdp.exe") == "invoicefdp.exe"

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from tasks.rendering.partials import (
     uses,
     with_needs,
 )
+from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
 NAMES = [f"p{number}" for number in range(6)]
@@ -37,7 +37,7 @@ IDS = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,9}", fullmatch=True)
 class TestUses:
     """Tags that include or extend a partial."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("tag", "partial", "is_layout"),
         [
             ('{% include "footer" %}', "footer", False),
@@ -57,7 +57,7 @@ class TestUses:
         assert (use.partial, use.is_layout) == (partial, is_layout)
         assert source[use.start : use.end] == tag
 
-    @pytest.mark.parametrize(
+    @each(
         "tag",
         [
             "{% include name %}",
@@ -84,7 +84,7 @@ class TestUses:
         assert use.problem
         assert source[use.start : use.end] == tag
 
-    @pytest.mark.parametrize(
+    @each(
         "source",
         [
             "",
@@ -167,7 +167,7 @@ class TestBlocks:
 class TestCycles:
     """A partial that would use itself, through others perhaps."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("graph", "chain"),
         [
             ({}, None),
@@ -203,7 +203,7 @@ class TestCycles:
 class TestDepth:
     """How many partials stand within each other."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("names", "graph", "expected"),
         [
             ([], {}, 0),

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from minijinja import Environment
 
 from tasks.rendering.plain_text import finished, text_of, text_source
 from tasks.rendering.tags import COMMENT_START, prepared
-from tests.support.alarm import soon
+from tests.support.alarm import LONG, soon
+from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
 
@@ -74,7 +74,7 @@ def _text(template: str) -> str:
     return text
 
 
-@pytest.mark.parametrize(
+@each(
     ("html", "text"),
     [
         ("", ""),
@@ -110,7 +110,7 @@ def test_elements_become_lines_and_paragraphs(html: str, text: str) -> None:
     assert _text(html) == text
 
 
-@pytest.mark.parametrize(
+@each(
     ("html", "text"),
     [
         ("a<ul><li>b</li><li>c</li></ul>d", "a\n\n- b\n- c\n\nd"),
@@ -128,7 +128,7 @@ def test_list_items_have_a_dash(html: str, text: str) -> None:
     assert _text(html) == text
 
 
-@pytest.mark.parametrize(
+@each(
     ("html", "text"),
     [
         (
@@ -154,7 +154,7 @@ def test_rows_are_lines_and_cells_stand_apart(html: str, text: str) -> None:
     assert _text(html) == text
 
 
-@pytest.mark.parametrize(
+@each(
     ("html", "text"),
     [
         ('<a href="https://x.example/">Shop</a>.', "Shop (https://x.example/)."),
@@ -200,7 +200,7 @@ def test_links_tell_their_address(html: str, text: str) -> None:
     assert _text(html) == text
 
 
-@pytest.mark.parametrize(
+@each(
     ("html", "text"),
     [
         ('a<img src="x.png" alt="B {{ items[0] }}">c', "a B one c"),
@@ -215,7 +215,7 @@ def test_images_give_their_text(html: str, text: str) -> None:
     assert _text(html) == text
 
 
-@pytest.mark.parametrize(
+@each(
     "dropped",
     [
         "<style>p > a { content: '<p>' } {{ name }}</style>",
@@ -252,7 +252,7 @@ def test_what_no_reader_sees_gives_no_text(dropped: str) -> None:
     assert "name" not in text_source(dropped)
 
 
-@pytest.mark.parametrize(
+@each(
     ("html", "text"),
     [
         ("<!--[if !mso]><!--><p>a</p><!--<![endif]-->", "a"),
@@ -289,7 +289,7 @@ def test_text_is_shown_when_only_one_branch_hides_it() -> None:
     assert _text(template) == "a\n\nb\n\nd"
 
 
-@pytest.mark.parametrize(
+@each(
     ("html", "text"),
     [
         ("<head>{% set n = 1 %}</head>{{ n }}", "1"),
@@ -328,7 +328,7 @@ def test_definitions_stay_wherever_they_stand(html: str, text: str) -> None:
     assert _text(html) == text
 
 
-@pytest.mark.parametrize(
+@each(
     ("html", "text"),
     [
         ("&#123;&#123; x }}", "{{ x }}"),
@@ -417,7 +417,7 @@ def test_blocks_that_show_nothing_cost_nothing() -> None:
     assert text_source(f"{template}<!-- {{% endfor %}} -->").split() == ["a"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("html", "text"),
     [
         ("<a href='/a'>b{{ mark }}</a> c", "b (/a) c"),
@@ -527,7 +527,7 @@ def test_any_source_gives_a_text(source: str) -> None:
     text_of(source)
 
 
-@pytest.mark.parametrize(
+@each(
     "junk",
     [
         "<",
@@ -555,8 +555,8 @@ def test_any_source_gives_a_text(source: str) -> None:
     ],
 )
 def test_hostile_sources_take_no_longer_than_long_ones(junk: str) -> None:
-    """A body of the largest size is read in time that grows with its size only."""
-    source = (junk * (256 * 1024))[: 256 * 1024]
+    """A long body is read in time that grows with its size only."""
+    source = (junk * LONG)[:LONG]
     with soon():
         text_source(source)
         text_of(source)

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 import click
-import pytest
 from click.testing import CliRunner
 
+from tests.support.cases import each
 from worker.cli.pitr_shared import Moment
 
 
@@ -16,7 +16,7 @@ def command(to: datetime) -> None:
     click.echo(to.astimezone(UTC).isoformat())
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "understood", "is_told"),
     [
         ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00+00:00", False),
@@ -34,7 +34,7 @@ def test_a_time_without_a_zone_is_utc_and_that_is_said(
     assert (f"{text} is taken as UTC" in done.stderr) is is_told
 
 
-@pytest.mark.parametrize("text", ["soon", "10:00", "2026-13-01T00:00:00Z", ""])
+@each("text", ["soon", "10:00", "2026-13-01T00:00:00Z", ""])
 def test_what_is_no_time_is_refused(text: str) -> None:
     """With one that is, to copy from."""
     done = CliRunner().invoke(command, ["--to", text])

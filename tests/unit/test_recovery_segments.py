@@ -17,6 +17,7 @@ from db.recovery.segments import (
     segment_name,
     segment_number,
 )
+from tests.support.cases import each
 
 SIZE = 16 << 20
 HISTORY = {2: ((1, 5 * SIZE + 40),), 3: ((1, 5 * SIZE + 40), (2, 9 * SIZE))}
@@ -59,7 +60,7 @@ def test_a_history_file_names_ancestors() -> None:
     assert ancestors(text) == ((1, 0x5000028), (2, (1 << 32) + 0x9000000))
 
 
-@pytest.mark.parametrize(
+@each(
     ("timeline", "segment", "target", "leads"),
     [
         (1, 3, 1, True),
@@ -79,7 +80,7 @@ def test_a_backup_leads_to_what_began_after_it(
     assert leads_to(HISTORY, timeline, segment * SIZE + 100, target) is leads
 
 
-@pytest.mark.parametrize(
+@each(
     ("timeline", "segment", "target", "pieces"),
     [
         (1, 3, 1, [Piece(1, 3, None)]),

@@ -2,17 +2,16 @@
 
 from datetime import datetime
 
-import pytest
-
 from db.commands.physical import WalRecord
 from db.recovery.target import Target
 from db.recovery.transactions import ended
+from tests.support.cases import each
 
 TARGETS = ("recovery_target_time", "recovery_target_name", "recovery_target_xid")
 TIME = datetime.fromisoformat("2026-11-22T11:00:00.25+01:00")
 
 
-@pytest.mark.parametrize(
+@each(
     ("target", "setting", "value", "inclusive"),
     [
         (Target(time=TIME), "recovery_target_time", "2026-11-22 10:00:00.250000+00:00", "on"),
@@ -41,7 +40,7 @@ def test_the_latest_is_no_target() -> None:
     assert all(settings[name] == "" for name in TARGETS)
 
 
-@pytest.mark.parametrize(
+@each(
     ("description", "found"),
     [
         ("COMMIT 2026-11-22 20:28:59.205880 UTC; inval msgs: catcache 82", (7, True)),

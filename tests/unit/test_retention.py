@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from db.backup.policy import BackupPolicy
 from db.backup.retention import Dump, expired, reasons
+from tests.support.cases import each
 
 POLICY = BackupPolicy()
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
@@ -105,7 +105,7 @@ def test_what_stays_has_a_reason(backups: list[Dump], days: int, verified: int) 
     assert set(reasons(backups, NOW, days, verified)) == stays
 
 
-@pytest.mark.parametrize(("hours", "stays"), [(-1, True), (0, True), (1, False)])
+@each(("hours", "stays"), [(-1, True), (0, True), (1, False)])
 def test_the_boundary_is_7_days(hours: int, *, stays: bool) -> None:
     """As the guide has it."""
     assert POLICY.keep_days == 7

@@ -9,6 +9,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import ArgumentError
 
 from db.session import connection_options, refusal, sqlalchemy_url
+from tests.support.cases import each
 from worker.local.server import mask
 
 DIALECT = create_engine("postgresql+psycopg://").dialect
@@ -21,7 +22,7 @@ def driver_options(url: str) -> dict[str, str]:
     return {name: value for name, value in options.items() if isinstance(value, str)}
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "options"),
     [
         ("postgresql://u:p@h:1/d", {"host": "h", "port": "1"}),
@@ -65,7 +66,7 @@ def test_any_character_may_be_in_names_and_password(
     assert (found["user"], found["password"], found["dbname"]) == (user, password, database)
 
 
-@pytest.mark.parametrize(
+@each(
     "url",
     [
         "postgresql://u:sekret%zz@h/d",
@@ -87,7 +88,7 @@ def test_the_password_of_an_address_with_several_hosts_is_masked() -> None:
     assert mask("postgresql://u:sekret@one:1,two:2/d") == "postgresql://u:***@one:1,two:2/d"
 
 
-@pytest.mark.parametrize(
+@each(
     ("told", "shown"),
     [
         (

@@ -1,17 +1,17 @@
 """Slices are taken out of a source before it is asked for its placeholders."""
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.rendering.engine import Engine
 from tasks.rendering.limits import Limits
 from tasks.rendering.slices import without_slices
+from tests.support.cases import each
 
 ENGINE = Engine(Limits())
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "names"),
     [
         ("{{ name[:1] }}", ["name"]),
@@ -32,9 +32,7 @@ def test_what_is_sliced_is_a_placeholder(source: str, names: list[str]) -> None:
     assert ENGINE.inspect(source, "body", html=False, needs={}) == (names, [])
 
 
-@pytest.mark.parametrize(
-    "source", ["{{ [1, 2] }}", "{{ {'a': [b]} }}", "{{ a['b:c'] }}", "{{ a[b] }}", "a[1:2]"]
-)
+@each("source", ["{{ [1, 2] }}", "{{ {'a': [b]} }}", "{{ a['b:c'] }}", "{{ a[b] }}", "a[1:2]"])
 def test_what_is_no_slice_stays(source: str) -> None:
     """Lists, objects, subscripts, and text outside of tags."""
     assert without_slices(source) == source

@@ -1,10 +1,10 @@
 """Segments of short messages, as networks count and charge them."""
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.rendering.sms import Count, count
+from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
 
@@ -94,7 +94,7 @@ def test_every_character_of_the_planes_has_its_encoding() -> None:
         assert count(character) == expected, hex(code)
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "encoding", "length", "segments"),
     [
         ("", "GSM-7", 0, 1),

@@ -2,12 +2,12 @@
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from minijinja import Environment, TemplateError
 
 from tasks.rendering.tags import COMMENT_START, Kind, Tag, code, prepared, tags
+from tests.support.cases import each
 
 SETTINGS = settings(max_examples=150, deadline=None)
 OURS = Environment(comment_start_string=COMMENT_START, keep_trailing_newline=True)
@@ -162,7 +162,7 @@ def test_places_are_in_order_and_apart(source: str) -> None:
         assert source[start : start + 2] == text[:2]
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "expected"),
     [
         ("a{{ b }}c", [Tag(Kind.PRINT, 1, 8, "b", "")]),
@@ -190,7 +190,7 @@ def test_what_a_tag_is(source: str, expected: list[Tag]) -> None:
     assert list(tags(source)) == expected
 
 
-@pytest.mark.parametrize(
+@each(
     "style",
     [
         "@media{#a{b:c}}",
@@ -223,9 +223,7 @@ def test_code_has_no_strings_and_no_comments() -> None:
     assert [source[start : start + 2] for start, _ in found] == ["{{", "{%", "{%", "{%"]
 
 
-@pytest.mark.parametrize(
-    "piece", ["{#", "{{", "{%", "'", "{# '", "{{ '", "{#a{", "{{ {", "#}", "{% raw %}"]
-)
+@each("piece", ["{#", "{{", "{%", "'", "{# '", "{{ '", "{#a{", "{{ {", "#}", "{% raw %}"])
 def test_a_long_broken_source_is_read_in_time(piece: str) -> None:
     """A body of 256 KiB, however it is broken, takes no longer than the suite has patience."""
     source = piece * (256 * 1024 // len(piece))

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import pytest
-
 from tasks.errors import Problem
 from tasks.rendering.engine import Engine
 from tasks.rendering.limits import TRIAL_RENDERS, Limits
 from tasks.rendering.trial import optional, try_out
+from tests.support.cases import each
 from tests.support.sources import source_of
 
 ENGINE = Engine(Limits())
@@ -20,15 +19,13 @@ def problem_of(text: str, *declared: dict[str, Any]) -> Problem | None:
     return problems[0] if problems else None
 
 
-@pytest.mark.parametrize(
-    "kind", ["string", "integer", "number", "boolean", "date", "datetime", "url", "email"]
-)
+@each("kind", ["string", "integer", "number", "boolean", "date", "datetime", "url", "email"])
 def test_a_value_is_made_from_each_type(kind: str) -> None:
     """No example is needed for a variable whose type says what it looks like."""
     assert problem_of("{{ x }}{{ x|tojson }}", {"name": "x", "type": kind}) is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "text"),
     [
         ("integer", "{{ '%d'|format(x) }}{{ x + 1 }}"),
@@ -59,7 +56,7 @@ def test_a_sensible_template_passes(kind: str, text: str) -> None:
     assert problem_of(text, {"name": "x", "type": kind}) is None
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "declared"),
     [
         ("{{ x + 1 }}", {"name": "x", "type": "string"}),
@@ -85,7 +82,7 @@ def test_a_template_that_misuses_what_it_declares_is_told(
     assert problem["line"] == 1
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "{{ x|nosuch }}",
@@ -177,7 +174,7 @@ def test_each_render_gets_its_own_time() -> None:
     assert 1 < len(started) <= TRIAL_RENDERS
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "names", "expected"),
     [
         ("{{ a|default('x') }}{{ b }}", ["a", "b"], ["a"]),

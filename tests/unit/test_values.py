@@ -12,6 +12,7 @@ from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.limits import Limits
 from tasks.rendering.values import NULL, Array, Null, Object, decode, reaches_methods, wrapped
+from tests.support.cases import each
 from tests.support.sources import body_of, source_of
 
 QUICK = settings(max_examples=80, deadline=None)
@@ -65,7 +66,7 @@ class TestDecode:
             again = text_of_decoded(decoded)
             assert again == json.loads(payload, parse_int=integer)
 
-    @pytest.mark.parametrize(
+    @each(
         "digits",
         [
             "0",
@@ -96,8 +97,8 @@ class TestDecode:
             ENGINE.body(ready, decode(b'{"n": 12345678901234567890}'))
         assert caught.value.code == Code.VARIABLES_INVALID
 
-    @pytest.mark.parametrize("digits", ["1" * 18, "-" + "1" * 18, "1" * 19, "-" + "1" * 19])
-    @pytest.mark.parametrize("other", ["1", "1" * 30, "1.5", '"1111111111111111111"'])
+    @each("digits", ["1" * 18, "-" + "1" * 18, "1" * 19, "-" + "1" * 19])
+    @each("other", ["1", "1" * 30, "1.5", '"1111111111111111111"'])
     def test_what_a_number_comes_as_does_not_depend_on_others(
         self, digits: str, other: str
     ) -> None:
@@ -134,7 +135,7 @@ def text_of_decoded(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 class TestOutOfReach:
     """A template reads its values and changes nothing."""
 
-    @pytest.mark.parametrize("name", sorted(public(dict) - OFFERED))
+    @each("name", sorted(public(dict) - OFFERED))
     def test_an_object_has_no_method_that_changes_it(self, name: str) -> None:
         """Nor any other that nobody documented."""
         values = {"o": {"a": {"b": 1}}}
@@ -147,7 +148,7 @@ class TestOutOfReach:
         assert text(f"{{{{ o.{name} is defined }}}}", **values) == "False"
         assert values == {"o": {"a": {"b": 1}}}
 
-    @pytest.mark.parametrize("name", sorted(public(list)))
+    @each("name", sorted(public(list)))
     def test_an_array_has_no_methods(self, name: str) -> None:
         """It is looped over, measured and read by index."""
         values = {"xs": [3, [1, 2]]}
@@ -192,7 +193,7 @@ class TestOutOfReach:
         assert text("{{ o.get('a') }}{{ o.get('z', 'd') }}", **values) == "1d"
         assert refused("{{ o.get('z') }}", **values).problem["type"] == "null"
 
-    @pytest.mark.parametrize("name", sorted(public(dict)))
+    @each("name", sorted(public(dict)))
     def test_a_member_may_have_the_name_of_a_method(self, name: str) -> None:
         """``order.items`` is what the producer sent, and missing when nothing was."""
         assert text(f"{{{{ o.{name} }}}}", o={name: 5}) == "5"
@@ -241,9 +242,7 @@ class TestNull:
 
     VALUES: Final[dict[str, Any]] = {"x": None, "o": {"x": None}, "xs": [None]}
 
-    @pytest.mark.parametrize(
-        "source", [*(f"{{{{ {print_} }}}}" for print_ in PRINTS), *PRINTING_BLOCKS]
-    )
+    @each("source", [*(f"{{{{ {print_} }}}}" for print_ in PRINTS), *PRINTING_BLOCKS])
     def test_it_is_never_printed(self, source: str) -> None:
         """Neither as None nor as nothing, whatever is done with it first."""
         error = refused(source, **self.VALUES)
@@ -260,13 +259,13 @@ class TestNull:
             body_of(ENGINE, partial, self.VALUES)
         assert caught.value.message == "null would be printed: o.x"
 
-    @pytest.mark.parametrize("operation", ["x + 1", "x|abs", "x|round", "x|length", "x|sum", "-x"])
+    @each("operation", ["x + 1", "x|abs", "x|round", "x|length", "x|sum", "-x"])
     def test_it_is_no_number_and_no_list(self, operation: str) -> None:
         """What it is used for fails, and says so."""
         error = refused(f"{{{{ {operation} }}}}", **self.VALUES)
         assert error.code == Code.VARIABLES_INVALID
 
-    @pytest.mark.parametrize(
+    @each(
         ("source", "expected"),
         [
             ("{% if x %}a{% else %}b{% endif %}{% if not o.x %}c{% endif %}", "bc"),
@@ -362,7 +361,7 @@ class TestPlainValues:
         assert "0x" not in results[0]
         assert "method" not in results[0]
 
-    @pytest.mark.parametrize("name", sorted(public(dict) | public(list)))
+    @each("name", sorted(public(dict) | public(list)))
     def test_every_way_to_a_method_is_known(self, name: str) -> None:
         """By a dot, by a subscript, and by filters that are given a name."""
         for source in (

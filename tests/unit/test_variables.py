@@ -5,11 +5,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.rendering.variables import bind, covered, mistyped, needed, nested
+from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
 
@@ -92,9 +92,7 @@ NOT_FITTING: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("kind", "value"), [(kind, value) for kind, values in FITTING.items() for value in values]
-)
+@each(("kind", "value"), [(kind, value) for kind, values in FITTING.items() for value in values])
 def test_a_value_of_its_type_is_taken_as_it_is(kind: str, value: object) -> None:
     """No value that fits is refused or converted."""
     assert mistyped(kind, value) is None
@@ -103,7 +101,7 @@ def test_a_value_of_its_type_is_taken_as_it_is(kind: str, value: object) -> None
     assert bound.values == {"x": value}
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "value"), [(kind, value) for kind, values in NOT_FITTING.items() for value in values]
 )
 def test_a_value_of_another_type_is_refused_with_what_was_expected(
@@ -196,7 +194,7 @@ def test_a_falsy_default_is_a_default() -> None:
     assert bound.defaulted == ["n", "b", "s"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("variable", "expected"),
     [
         ({"name": "x", "type": "string"}, True),
@@ -214,7 +212,7 @@ def test_needed_is_what_bind_misses(variable: dict[str, Any], *, expected: bool)
     assert bool(problems) is expected
 
 
-@pytest.mark.parametrize("value", ["text", 1, [], True])
+@each("value", ["text", 1, [], True])
 def test_a_member_of_what_is_no_object_is_explained_at_its_parent(value: object) -> None:
     """``user.name`` of a text says that ``user`` should have been an object."""
     _, problems = bind([{"name": "user.name", "type": "string"}], {"user": value})
@@ -223,7 +221,7 @@ def test_a_member_of_what_is_no_object_is_explained_at_its_parent(value: object)
     )
 
 
-@pytest.mark.parametrize("backwards", [False, True])
+@each("backwards", [False, True])
 def test_defaults_of_an_object_and_of_its_members_go_together_in_any_order(
     *, backwards: bool
 ) -> None:
@@ -241,7 +239,7 @@ def test_defaults_of_an_object_and_of_its_members_go_together_in_any_order(
     assert declared == untouched
 
 
-@pytest.mark.parametrize("backwards", [False, True])
+@each("backwards", [False, True])
 def test_a_null_object_keeps_the_defaults_of_its_members_in_any_order(*, backwards: bool) -> None:
     """An optional object that is null does not take away what its members default to."""
     declared: list[dict[str, Any]] = [
@@ -356,7 +354,7 @@ def test_nested_gives_every_path_that_no_parent_blocks(assignments: dict[str, in
         assert at(result, name) == (None if blocked else value)
 
 
-@pytest.mark.parametrize(
+@each(
     ("placeholder", "names", "expected"),
     [
         ("user", {"user"}, True),
