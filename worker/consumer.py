@@ -14,7 +14,7 @@ from celery.worker import consumer, state
 from kombu import compression
 from kombu.common import ignore_errors
 
-from worker import transport
+from worker import broker, transport
 from worker.envelope import Rules
 from worker.inbox import Inbox
 from worker.refusals import Refusals
@@ -39,8 +39,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         self._shutdown = Shutdown(SOFT_SECONDS)
         super().__init__(*arguments, **options)
         settings = load()
-        bounds = transport.Bounds(settings.dead_letters_max, settings.dead_letters_max_bytes)
-        self._refusals = Refusals(self.app, self.hub, bounds)
+        self._refusals = Refusals(self.app, self.hub, broker.bounds(settings))
         self._inbox = Inbox(Rules.of(settings, self.app.tasks), self._refusals)
 
     def start(self) -> None:
@@ -121,8 +120,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
 
 def _name_holder(app: Any, hostname: str) -> None:  # noqa: ANN401 - Celery ships no types
     """Have the messages that this worker holds say whose they are."""
-    broker = app.conf.broker_read_url or app.conf.broker_url
-    if urlsplit(broker).scheme in transport.ALIASES:
+    url = app.conf.broker_read_url or app.conf.broker_url
+    if urlsplit(url).scheme in transport.ALIASES:
         app.conf.broker_transport_options |= {"node": hostname}
 
 

@@ -152,4 +152,4 @@ class Refusals:
                 letters.append((each.tag, letter))
         dropped = channel.bury(letters, self._bounds)
         if dropped:
-            logger.error("Dropped the %d oldest dead letters: there are too many", dropped)
+            dead_letters.report_dropped(dropped)

@@ -90,7 +90,7 @@ class TransportMachine(RuleBasedStateMachine):
 
     @rule(consumer=consumers)
     def a_consumer_connects_again(self, consumer: Consumer) -> None:
-        """What it has in hand stays so: it is released over the new connection."""
+        """Keep in hand what it has: it is released over the new connection."""
         consumer.server.use(self.redis)
         consumer.server.put_back_others(consumer.in_hand)
 
