@@ -25,18 +25,10 @@ What must hold, and does so because each move is one Lua script:
 Nothing decodes a message before :attr:`Channel.gate` has seen its bytes.
 """
 
-from worker.transport.channel import (
-    ALIASES,
-    Channel,
-    SentinelTransport,
-    Transport,
-    keep_in_hand,
-    leave_all,
-    put_back_unknown,
-    register,
-    release_done,
-)
+from worker.transport.channel import Channel
 from worker.transport.held import Bounds, Taken
+from worker.transport.holders import keep_in_hand, leave_all, put_back_unknown, release_done
+from worker.transport.transports import ALIASES, SentinelTransport, Transport, register
 
 __all__ = [
     "ALIASES",

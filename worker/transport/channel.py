@@ -1,32 +1,26 @@
 """kombu's Redis transport with messages that are held by a consumer until they are done."""
 
-import logging
 import os
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import redis
-from kombu import transport
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.transport import legacy
+from worker.transport import holders, legacy
 from worker.transport.fetch import Fetcher
-from worker.transport.held import Bounds, Keys, Taken
+from worker.transport.held import Bounds, Taken
 from worker.transport.holder import Holder
-
-logger = logging.getLogger(__name__)
 
 Gate = Callable[[Taken], dict[str, Any] | None]
 """Returns a message in kombu's shape, or None for one that it has taken care of."""
 
 OPTIONS: Final = ("node", "dead_letters")
 """Transport options of this package: the name of the Celery node, and the list of dead letters."""
-
-_holders: dict[tuple[Any, ...], Holder] = {}
 
 
 class QoS(virtual.QoS):  # type: ignore[misc]  # kombu ships no types
@@ -219,11 +213,8 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
     def _known_holder(self) -> Holder:
         client = self.connection.client
         place = tuple(client.alt) or (client.hostname, client.port)
-        key = (os.getpid(), place, client.virtual_host, self.global_keyprefix)
-        if key not in _holders:
-            node = self.node or f"{os.uname().nodename}:{os.getpid()}"
-            _holders[key] = Holder(node, Keys(self.global_keyprefix))
-        return _holders[key]
+        node = self.node or f"{os.uname().nodename}:{os.getpid()}"
+        return holders.holder_of((*place, client.virtual_host), self.global_keyprefix, node)
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's signature
         """Return the parameters of connections, which redis-py must not try again by itself.
@@ -242,79 +233,6 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         return self._kept
 
 
-class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu ships no types
-    """kombu's poller, which also turns the fetchers of the channels."""
-
-    def on_poll_start(self) -> None:
-        """Take messages, and wait for more."""
-        super().on_poll_start()
-        for channel in list(self._channels):
-            channel.fetcher.step()
-
-    def on_readable(self, fileno: int) -> Any:  # noqa: ANN401 - kombu's
-        """Read what has come."""
-        for channel in self._channels:
-            if channel.fetcher.owns(fileno):
-                channel.fetcher.on_readable(fileno)
-                return channel.fetcher.step()
-        return super().on_readable(fileno)
-
-    def handle_event(self, fileno: int, event: int) -> Any:  # noqa: ANN401 - kombu's
-        """Read what has come, for consumers that drain events themselves."""
-        if any(channel.fetcher.owns(fileno) for channel in self._channels):
-            return self.on_readable(fileno), self
-        return super().handle_event(fileno, event)
-
-    def get(self, callback: Any, timeout: float | None = None) -> Any:  # noqa: ANN401 - kombu's signature
-        """Deliver a message that waits, or wait for one."""
-        came = False
-        for channel in list(self._channels):
-            came = channel.fetcher.step() or came
-        if came:
-            return None
-        return super().get(callback, timeout)
-
-    @property
-    def fds(self) -> dict[int, Any]:
-        """File descriptors to watch."""
-        found: dict[int, Any] = dict(super().fds)
-        for channel in self._channels:
-            found |= dict.fromkeys(channel.fetcher.filenos)
-        return found
-
-    def maybe_restore_messages(self) -> None:
-        """Put back what older workers have held; called every ten seconds."""
-        for channel in list(self._channels):
-            try:
-                channel.restore_legacy()
-            except redis.RedisError as error:
-                logger.warning("Messages of older workers are not looked for: %s", error)
-
-    def on_poll_init(self, poller: Any) -> None:  # noqa: ANN401 - kombu's
-        """Use the poller of an event loop."""
-        self.poller = poller
-
-    def forget_fileno(self, fileno: int) -> None:
-        """Stop to watch a file descriptor."""
-        self._unregister_from_poll(fileno)
-
-
-class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu ships no types
-    """For redis:// and rediss://."""
-
-    Channel = Channel
-    hub: Any = None
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - kombu's arguments
-        super().__init__(*arguments, **options)
-        self.cycle = Poller()
-
-    def register_with_event_loop(self, connection: Any, loop: Any) -> None:  # noqa: ANN401 - kombu's
-        """Use an event loop."""
-        self.hub = loop
-        super().register_with_event_loop(connection, loop)
-
-
 class SentinelChannel(Channel, kombu_redis.SentinelChannel):  # type: ignore[misc]  # kombu ships no types
     """The same to the primary that sentinels name."""
 
@@ -326,53 +244,7 @@ class SentinelChannel(Channel, kombu_redis.SentinelChannel):  # type: ignore[mis
             raise redis.ConnectionError(str(error)) from error
 
 
-class SentinelTransport(Transport, kombu_redis.SentinelTransport):  # type: ignore[misc]  # kombu ships no types
-    """For sentinel://."""
-
-    Channel = SentinelChannel
-
-
 def decoded(taken: Taken) -> dict[str, Any]:
     """Return a message as kombu's own transport would read it."""
     payload: dict[str, Any] = kombu_redis.loads(taken.raw.decode())
     return payload
-
-
-ALIASES: Final = {
-    "redis": f"{__name__}:Transport",
-    "rediss": f"{__name__}:Transport",
-    "sentinel": f"{__name__}:SentinelTransport",
-}
-
-
-def register() -> None:
-    """Have kombu use these transports for their schemes in this process."""
-    transport.TRANSPORT_ALIASES.update(ALIASES)
-
-
-def keep_in_hand(tags: Collection[str]) -> None:
-    """Forget all messages in hand but these; the next connection puts the others back."""
-    for holder in _mine():
-        holder.forget(holder.in_hand.keys() - tags)
-
-
-def put_back_unknown() -> None:
-    """Put back what this process holds without having it in hand."""
-    for holder in _mine():
-        holder.put_back_unknown()
-
-
-def release_done() -> None:
-    """Tell the brokers which messages are done."""
-    for holder in _mine():
-        holder.release_all()
-
-
-def leave_all() -> None:
-    """Put back all that this process holds, and end its leases."""
-    for holder in _mine():
-        holder.close()
-
-
-def _mine() -> list[Holder]:
-    return [holder for holder in _holders.values() if holder.is_mine and holder.is_connected]
