@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tasks.errors import InvalidMessage, PoisonMessage
 from worker import envelope, transport
-from worker.refusals import SERVER_ERRORS, Refusals, Refused
+from worker.refusals import SERVER_ERRORS, Refusals, Refused, place_of
 
 logger = logging.getLogger(__name__)
 
@@ -81,12 +81,13 @@ class Inbox:
         message.refusals = self._refusals
         try:
             return handle(message)
-        except SERVER_ERRORS:
+        except SERVER_ERRORS as error:
             # It is revoked or has expired, and that could not be stored.
-            logger.exception("A message is put back")
+            logger.warning("A message is put back: %s", place_of(error))
             message.reject_log_error(logger, SERVER_ERRORS, requeue=True)
-        except Exception as error:
-            logger.exception("Celery could not take a message")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the message must end
+            place = place_of(error)
+            logger.error("Celery could not take a message: %s", place)  # noqa: TRY400 - its words may hold values
             told = f"Celery could not take it: {type(error).__name__}"
             refusal = envelope.Refusal(
                 InvalidMessage.code, "failed", told, [], message.headers.get("id")

@@ -5,10 +5,12 @@ broker does not take it, so that neither the answer nor the message is lost.
 """
 
 import logging
+import traceback
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any, Final
 
 from kombu.exceptions import OperationalError
@@ -27,6 +29,16 @@ AT_ONCE: Final = 100
 """Messages whose answers or letters travel together."""
 SERVER_ERRORS: Final = (RedisError, OSError, OperationalError)
 """What the clients of broker and result backend raise when a server does not do as asked."""
+
+
+def place_of(error: BaseException) -> str:
+    """Return what an error is and where it was raised, for the log.
+
+    Without its words, which may hold what a producer sent.
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {places}"
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from celery.worker import request as celery_request
 from celery.worker import state
 
 from tasks.errors import PoisonMessage
-from worker.refusals import SERVER_ERRORS, Refused
+from worker.refusals import SERVER_ERRORS, Refused, place_of
 
 logger = logging.getLogger(__name__)
 
@@ -98,9 +98,10 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         """
         try:
             yield
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a task may have raised SystemExit
             state.task_ready(self)
-            logger.exception("Celery could not follow %s[%s]", self.name, self.id)
+            place = place_of(error)
+            logger.error("Celery could not follow %s[%s]: %s", self.name, self.id, place)  # noqa: TRY400 - its words may hold values
             if self.message.acknowledged:
                 return
             if is_answered:

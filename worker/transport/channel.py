@@ -99,12 +99,13 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
     def holder(self) -> Holder:
         """What this process holds on this broker; the first use of a connection joins the two."""
         if self._holder is None or not self._holder.is_mine:
-            self._holder = self._known_holder()
-            self._holder.connect(
+            holder = self._known_holder()
+            holder.connect(
                 self,
                 redis.Redis(connection_pool=self.pool),
                 lambda: redis.Redis(connection_pool=self.pool),
             )
+            self._holder = holder
         return self._holder
 
     @property

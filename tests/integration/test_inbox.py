@@ -1,0 +1,146 @@
+"""What is done with a message before Celery takes it, on a real broker."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import redis
+from kombu import Connection
+
+from tests.support.envelopes import dead_letters
+from tests.support.held import held
+from tests.support.producer import Producer
+from tests.support.tasks import Tasks
+from worker.broker import bounds
+from worker.envelope import Rules
+from worker.inbox import MOST_DELIVERIES, Inbox
+from worker.local import LocalStack
+from worker.refusals import Refusals
+from worker.settings import Settings
+from worker.transport import Channel, Transport
+
+DATABASE = 11
+
+
+class Reader:
+    """Takes messages of the queue ``render`` as a worker does; Celery is a list."""
+
+    def __init__(self, channel: Channel, app: Any, settings: Settings) -> None:  # noqa: ANN401 - Celery ships no types
+        self.channel = channel
+        self.received: list[Any] = []
+        inbox = Inbox(Rules.of(settings, app.tasks), Refusals(app, None, bounds(settings)))
+        channel.gate = partial(inbox.admit, channel)
+        channel.basic_consume("render", False, partial(inbox.handle, self.take), "tag")  # noqa: FBT003 - kombu's signature
+
+    def take(self, message: Any) -> None:  # noqa: ANN401 - kombu's message
+        """Stand for Celery; a message without a template makes it fail."""
+        if "template_id" not in message.payload[1]:
+            raise LookupError("Celery could not")
+        self.received.append(message)
+
+    def read(self) -> None:
+        """Take what is there."""
+        while self.channel.fetcher.step():
+            pass
+
+
+@pytest.fixture
+def broker(servers: LocalStack) -> Iterator[redis.Redis]:
+    """Give a client of an empty database."""
+    with redis.Redis.from_url(servers.valkey.url_of(DATABASE)) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def producer(servers: LocalStack) -> Iterator[Producer]:
+    """Give a producer on that database; answers are where they always are."""
+    with Producer(servers.valkey.url_of(DATABASE), servers.valkey.url_of(1)) as producer:
+        yield producer
+
+
+@pytest.fixture
+def reader(servers: LocalStack, tasks: Tasks, broker: redis.Redis) -> Iterator[Reader]:
+    """Give a reader with an inbox of the service's own tasks."""
+    url = servers.valkey.url_of(DATABASE)
+    settings = Settings.model_validate(servers.addresses())
+    with Connection(url, transport=Transport) as connection:
+        yield Reader(connection.channel(), tasks.app, settings)
+
+
+def url_of(servers: LocalStack) -> str:
+    """Return the address of that database."""
+    return servers.valkey.url_of(DATABASE)
+
+
+def deliver(broker: Any, times: int) -> None:  # noqa: ANN401 - redis-py's replies have no types
+    """Note that the message on the queue was delivered so often to workers that died."""
+    (raw,) = broker.lrange("render", 0, -1)
+    digest = hashlib.sha1(raw, usedforsecurity=False).hexdigest()
+    broker.hset("unacked:deliveries", digest, times)
+
+
+def test_a_message_that_workers_died_with_becomes_a_dead_letter(
+    servers: LocalStack, broker: redis.Redis, producer: Producer, reader: Reader
+) -> None:
+    """After so many deliveries; its producer is answered, and the letter has it byte for byte."""
+    task_id = producer.send("render.one", {"template_id": "deadly"})
+    deliver(broker, MOST_DELIVERIES)
+    reader.read()
+    assert reader.received == []
+    assert producer.stored(task_id)["result"]["exc_message"][0] == "poison_message"
+    (letter,) = dead_letters(url_of(servers))
+    assert letter["reason"].startswith("poison_message: 20 workers died")
+    assert held(broker) == []
+
+
+def test_a_delivery_fewer_and_it_is_worked_on(
+    broker: redis.Redis, producer: Producer, reader: Reader
+) -> None:
+    """And once it is done, its deliveries are forgotten."""
+    producer.send("render.one", {"template_id": "survivor"})
+    deliver(broker, MOST_DELIVERIES - 1)
+    reader.read()
+    (message,) = reader.received
+    message.ack()
+    assert broker.hlen("unacked:deliveries") == 0
+    assert held(broker) == []
+
+
+def test_a_message_with_an_eta_waits_on_the_broker(
+    broker: redis.Redis, producer: Producer, reader: Reader
+) -> None:
+    """Nobody holds it; one whose time has come is delivered."""
+    producer.send("render.one", {"template_id": "later"}, countdown=600)
+    producer.send("render.one", {"template_id": "now"}, countdown=-1)
+    reader.read()
+    assert [message.payload[1]["template_id"] for message in reader.received] == ["now"]
+    assert broker.zcard("unacked:scheduled") == 1
+    assert len(held(broker)) == 1
+
+
+def test_what_celery_cannot_take_is_answered_and_kept(
+    servers: LocalStack, broker: redis.Redis, producer: Producer, reader: Reader
+) -> None:
+    """Whatever it raises, also a KeyError, which kombu takes for a lost connection."""
+    task_id = producer.send("render.one", {})
+    reader.read()
+    assert producer.stored(task_id)["result"]["exc_message"][0] == "invalid_message"
+    (letter,) = dead_letters(url_of(servers))
+    assert letter["reason"] == "failed: Celery could not take it: LookupError"
+    assert held(broker) == []
+
+
+def test_bytes_of_any_kind_are_kept_as_they_are(broker: redis.Redis, reader: Reader) -> None:
+    """And what comes after them is read."""
+    kinds = [b"hello", b"1", b"null", b"\xff\x00\n", b"{}", json.dumps({"body": 1}).encode()]
+    for raw in kinds:
+        broker.lpush("render", raw)
+    reader.read()
+    assert reader.received == []
+    assert broker.llen("dead-letters") == len(kinds)
+    assert held(broker) == []
