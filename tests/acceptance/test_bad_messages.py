@@ -205,7 +205,7 @@ def test_positional_arguments_are_refused(producer: Producer, stack: LocalStack)
 
 
 def test_lone_surrogates_and_special_json_are_named(producer: Producer, stack: LocalStack) -> None:
-    """What JSON can write and UTF-8 cannot hold, and kombu's own types, are refused by place."""
+    """What JSON can write and UTF-8 cannot hold is refused by place; kombu's types are objects."""
     body = (
         b'[[], {"template_id": "x", "variables": {"a": "\\ud800", "b": NaN, '
         b'"c": {"__type__": "datetime", "__value__": "2026-01-31T00:00:00"}}}, {}]'
@@ -215,7 +215,7 @@ def test_lone_surrogates_and_special_json_are_named(producer: Producer, stack: L
     with pytest.raises(RefusedError) as refused:
         producer.answer(task_id)
     assert refused.value.code == "invalid_message"
-    assert refused.value.paths == {"variables.a", "variables.b", "variables.c"}
+    assert refused.value.paths == {"variables.a", "variables.b"}
 
 
 def assert_goes_on(producer: Producer) -> None:

@@ -1,9 +1,10 @@
 """The body of a message: its encodings, and the three parts of Celery's protocol 2 in it."""
 
 import binascii
+import json
 from typing import Any, Final, NamedTuple
 
-from worker.envelope.callbacks import FIELDS
+from worker.envelope.callbacks import FIELDS, write_out_times
 from worker.envelope.fields import is_reachable
 from worker.envelope.plain_json import decoded, deeper_than, may_be_deeper_than, plain
 from worker.envelope.refusals import MALFORMED, PROTOCOL_1, UNDECODABLE, RefusedError
@@ -14,6 +15,9 @@ CONTENT_ENCODINGS: Final = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii", 
 
 _WHITESPACE: Final = str.maketrans("", "", "\r\n\t ")
 _EMBED: Final = frozenset(FIELDS)
+
+
+_MARK: Final = b'"__type__"'
 
 
 class Content(NamedTuple):
@@ -43,8 +47,8 @@ def raw_body(wrapped: object, encoding: object) -> bytes:
     raise RefusedError.at("properties.body_encoding", UNDECODABLE, told)
 
 
-def content_of(body: bytes, depth: int) -> Content:
-    """Return what a body holds, with at most ``depth`` levels of JSON.
+def content_of(body: bytes, depth: int) -> tuple[Content, bytes]:
+    """Return what a body holds, with at most ``depth`` levels of JSON, and a body that says so.
 
     Raises
     ------
@@ -72,7 +76,9 @@ def content_of(body: bytes, depth: int) -> Content:
     if not is_plain and not plain([args, list(kwargs), embed]):
         told = "plain JSON was expected, but for the values of keyword arguments"
         raise RefusedError.at("body", MALFORMED, told)
-    return Content(args, kwargs, embed)
+    if embed and _MARK in body and write_out_times(embed):
+        body = json.dumps(value).encode()
+    return Content(args, kwargs, embed), body
 
 
 def _decoded(body: bytes, depth: int) -> tuple[Any, bool]:

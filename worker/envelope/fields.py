@@ -41,7 +41,7 @@ def moment(value: object) -> datetime | None:
 
     A time without an offset is UTC, as the service's Celery has it.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
         return None
     try:
         parsed = datetime.fromisoformat(value)

@@ -29,6 +29,8 @@ import time
 from contextlib import suppress
 from typing import Any, Final
 
+import orjson
+
 from tasks.errors import Problem
 from worker.envelope.fields import LONGEST_ID, is_id, moment
 from worker.envelope.rules import Rules
@@ -65,6 +67,42 @@ TAKEN: Final = frozenset(
 )
 """Names of ``celery.app.task.Context``, and of what requests put there: a header of that name
 would take its place, and the call of one that is a method would end in a TypeError."""
+
+CELERYS: Final = TAKEN | frozenset(
+    {
+        "argsrepr",
+        "callbacks",
+        "chain",
+        "chord",
+        "compression",
+        "correlation_id",
+        "delivery_info",
+        "delivery_mode",
+        "delivery_tag",
+        "errbacks",
+        "eta",
+        "expires",
+        "group",
+        "group_index",
+        "id",
+        "ignore_result",
+        "kwargsrepr",
+        "lang",
+        "origin",
+        "parent_id",
+        "priority",
+        "replaced_task_nesting",
+        "reply_to",
+        "retries",
+        "root_id",
+        "shadow",
+        "stamped_headers",
+        "stamps",
+        "task",
+        "timelimit",
+    }
+)
+"""Headers and properties of which what is kept is short: the others count as the producer's own."""
 
 CALLBACKS: Final = frozenset({"callbacks", "errbacks", "chain", "chord"})
 CHECKED: Final = TAKEN | CALLBACKS
@@ -126,6 +164,19 @@ def checked_properties(
     if sent.get("delivery_mode") not in (None, 1, 2):
         properties["delivery_mode"] = 2
     return properties
+
+
+def own_bytes(headers: object, properties: dict[str, Any]) -> int:
+    """Return how many bytes of JSON the producer's own headers and properties have.
+
+    They stay in the main process while the task runs, and are sent along when it is tried again.
+    """
+    own = [
+        {name: value for name, value in place.items() if name not in CELERYS}
+        for place in (headers, properties)
+        if isinstance(place, dict)
+    ]
+    return len(orjson.dumps(own))
 
 
 def chord_problems(embed: dict[str, Any], headers: dict[str, Any]) -> list[Problem]:

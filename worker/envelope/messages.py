@@ -12,7 +12,12 @@ from worker.envelope import refusals
 from worker.envelope.bodies import CONTENT_ENCODINGS, CONTENT_TYPE, Content, content_of, raw_body
 from worker.envelope.callbacks import callback_problems
 from worker.envelope.fields import is_reachable
-from worker.envelope.headers import checked_headers, checked_properties, chord_problems
+from worker.envelope.headers import (
+    checked_headers,
+    checked_properties,
+    chord_problems,
+    own_bytes,
+)
 from worker.envelope.plain_json import deeper_than, may_be_deeper_than
 from worker.envelope.refusals import Refusal, RefusedError
 from worker.envelope.rules import Rules
@@ -95,7 +100,11 @@ def _unwrapped(raw: bytes, rules: Rules, queue: str | None) -> tuple[Parts, list
     except RefusedError as error:
         raise RefusedError(error.with_others((), task_id)) from None
     if len(raw) - len(str(wrapped)) > rules.headers_bytes:
-        _check_size(headers, properties, rules, task_id)
+        # A rough size first: the exact one costs as much as to parse them.
+        size, limit = own_bytes(headers, properties), rules.headers_bytes
+        if size > limit:
+            told = f"the producer's own headers are {size} bytes, the limit is {limit}"
+            raise RefusedError.too_large(told, task_id)
     problems: list[Problem] = []
     _check_delivery(properties, queue, problems)
     parts = Parts(
@@ -112,6 +121,8 @@ def _checked(
     task_id = _task_id(headers, properties)
     if isinstance(body, str):
         body = body.encode("utf-8", "surrogatepass")
+    elif isinstance(body, bytearray | memoryview):
+        body = bytes(body)
     if not (isinstance(headers, dict) and isinstance(properties, dict) and isinstance(body, bytes)):
         told = "objects were expected"
         return RefusedError.at("headers", refusals.MALFORMED, told, task_id).refusal
@@ -126,9 +137,10 @@ def _checked(
         told = f"the message is {len(body)} bytes, the limit is {limit}"
         return RefusedError.too_large(told, task_id, problems).refusal
     try:
-        content = content_of(body, rules.depth)
+        content, body = content_of(body, rules.depth)
     except RefusedError as error:
-        return error.with_others(problems, task_id)
+        known = str(headers["id"]) if is_reachable(headers.get("id")) else None
+        return error.with_others(problems, known or error.refusal.task_id or task_id)
     if content.embed:
         problems += callback_problems(content.embed, rules.callbacks)
         problems += chord_problems(content.embed, headers)
@@ -179,13 +191,6 @@ def _check_delivery(properties: dict[str, Any], queue: str | None, problems: lis
     if sent.get("redelivered") is True:
         info["redelivered"] = True
     properties["delivery_info"] = info
-
-
-def _check_size(headers: object, properties: object, rules: Rules, task_id: str | None) -> None:
-    size = len(orjson.dumps([headers, properties]))
-    if size > rules.headers_bytes:
-        told = f"headers and properties are {size} bytes, the limit is {rules.headers_bytes}"
-        raise RefusedError.too_large(told, task_id)
 
 
 def _task_id(headers: object, properties: object) -> str | None:

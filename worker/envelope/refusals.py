@@ -76,5 +76,5 @@ class RefusedError(Exception):
         own = self.refusal
         if own.kind == PROTOCOL_1:
             # What else is missing is where protocol 1 has it.
-            return replace(own, task_id=own.task_id or task_id)
+            return replace(own, task_id=task_id)
         return RefusedError.of(own.kind, [*own.problems, *problems], task_id).refusal

@@ -25,7 +25,7 @@ class Rules:
     message_bytes: int
     batch_bytes: int
     headers_bytes: int = 64 * 1024
-    """Of headers and properties together, which stay in the main process while a task runs."""
+    """Of headers and properties that are neither Celery's nor kombu's, together."""
 
     depth: int = 100
     """Levels of JSON in headers or body: 64 of values, and three for a callback of a callback."""

@@ -1,0 +1,214 @@
+"""What the check of an envelope accepts, kombu and Celery take through every outcome.
+
+The model is compared with the real thing: see `tests.support.main_process`.
+ENVELOPE_MUTATIONS sets how many mutated messages are tried, ENVELOPE_SEED which.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+from celery import _state, chain, chord, group
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.support.clients import CLIENTS, KEYWORDS, QUEUE, RESULTS, TASK, raw
+from tests.support.main_process import OUTCOMES, MainProcess, formatted_logs
+from tests.support.mutations import mutations
+from worker.decoding import use_plain_json
+from worker.envelope import Envelope, Parts, Rules, check, read
+
+MUTATIONS: Final = int(os.environ.get("ENVELOPE_MUTATIONS", "4000"))
+"""Ten seconds' worth."""
+
+RULES: Final = Rules(
+    tasks=frozenset({TASK, "render.batch", "template.get"}),
+    callbacks=re.compile(".*"),
+    longest_wait=1800,
+    message_bytes=1024 * 1024,
+    batch_bytes=4 * 1024 * 1024,
+)
+CELERY: Final[dict[str, Any]] = {
+    "accept_content": ["json"],
+    "task_acks_late": True,
+    "task_retry_on_worker_lost": True,
+    "task_soft_time_limit": 20,
+    "task_time_limit": 30,
+    "timezone": "UTC",
+    "worker_send_task_events": True,
+    # Without it Celery's client warns of each errback of a chord.
+    "task_allow_error_cb_on_chord_header": True,
+}
+
+
+@pytest.fixture(scope="module")
+def main_process() -> Iterator[MainProcess]:
+    """Make the main process of a worker, without servers."""
+    use_plain_json()
+    before = _state._tls.current_app
+    main_process = MainProcess(CELERY, RULES.tasks)
+    # Callbacks in callbacks are sent by the app of the process.
+    main_process.app.set_current()
+    with formatted_logs():
+        yield main_process
+    _state._set_current_app(before)
+
+
+def accepted(entry: bytes) -> Envelope:
+    """Return the envelope of a message that must not be refused."""
+    envelope = read(entry, RULES, QUEUE)
+    assert isinstance(envelope, Envelope), envelope.reason
+    return envelope
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_message_of_every_client_is_taken(
+    main_process: MainProcess, client: str, outcome: str
+) -> None:
+    """Those too of other languages, which leave out headers or send null."""
+    main_process.take(accepted(raw(CLIENTS[client]())), outcome)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_what_is_accepted_of_mutated_messages_is_taken(main_process: MainProcess) -> None:
+    """The check itself never raises, and nothing that it lets through makes Celery raise."""
+    seed = int(os.environ.get("ENVELOPE_SEED") or secrets.randbits(32))
+    print(f"ENVELOPE_SEED={seed} ENVELOPE_MUTATIONS={MUTATIONS}")  # noqa: T201 - shown on failure
+    taken = 0
+    for number, entry in enumerate(mutations(seed, MUTATIONS)):
+        envelope = read(entry, RULES, QUEUE)
+        if not isinstance(envelope, Envelope):
+            assert envelope.reason
+            assert envelope.problems
+            assert envelope.error().code == envelope.code
+            continue
+        try:
+            main_process.take(envelope, OUTCOMES[number % len(OUTCOMES)])
+        except Exception as error:
+            error.add_note(f"ENVELOPE_SEED={seed}, message {number}: {entry!r}")
+            raise
+        taken += 1
+    assert taken > MUTATIONS / 10
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@given(st.data())
+@settings(
+    max_examples=60,
+    deadline=None,
+    # Shrinking a canvas takes minutes, and those drawn are small.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+def test_what_celerys_own_client_sends_is_taken(
+    main_process: MainProcess, data: st.DataObject
+) -> None:
+    """With every option of ``apply_async``, alone or as the first of a chain or a chord."""
+    signature = main_process.app.signature
+    call = signature(TASK, kwargs=KEYWORDS)
+    options = data.draw(_OPTIONS)
+    form = data.draw(st.sampled_from(["alone", "chain", "chord", "group"]))
+    # A group has no end of its own to link to.
+    links = () if form == "group" else ("link", "link_error")
+    for link in filter(lambda _: data.draw(st.booleans()), links):
+        options[link] = data.draw(st.lists(_canvas(signature), min_size=1, max_size=3))
+    if stamps := data.draw(st.dictionaries(_NAMES, _TEXTS, max_size=2)):
+        call.stamp(**stamps)
+    if form == "chain":
+        call |= data.draw(_canvas(signature))
+    sent = main_process.sent(call, form, options)
+    main_process.take(accepted(sent), data.draw(st.sampled_from(OUTCOMES)))
+
+
+@pytest.mark.parametrize("outcome", ["retried", "lost"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_the_next_try_of_a_message_is_accepted(
+    main_process: MainProcess, client: str, outcome: str
+) -> None:
+    """Celery publishes it itself, with what it kept of the first."""
+    first = accepted(raw(CLIENTS[client]()))
+    main_process.take(first, outcome)
+    (entry,) = (entry for queue, entry in main_process.published() if queue == QUEUE.encode())
+    again = accepted(entry)
+    assert again.id == first.id
+    assert again.content[1] == first.content[1]
+    assert again.payload["headers"]["retries"] == first.payload["headers"]["retries"] + 1
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_message_in_parts_is_read_as_one_of_a_queue(client: str) -> None:
+    """AMQP delivers headers, properties and body apart from one another."""
+    envelope = accepted(raw(CLIENTS[client]()))
+    payload = envelope.payload
+    parts = Parts(
+        payload["headers"],
+        payload["properties"],
+        memoryview(envelope.body),
+        payload["content-type"],
+        payload["content-encoding"],
+    )
+    assert check(parts, RULES) == envelope
+
+
+_NAMES = st.text("abcxyz", min_size=1, max_size=8).map(lambda name: f"x_{name}")
+_TEXTS = st.text(max_size=20)
+_AHEAD = st.integers(-10_000, 1700).map(lambda seconds: timedelta(seconds=seconds))
+_MOMENTS = _AHEAD.map(lambda ahead: datetime.now(UTC) + ahead)
+_OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "task_id": st.uuids().map(str),
+        "countdown": st.integers(1, 1700),
+        "eta": _MOMENTS,
+        "expires": st.one_of(st.integers(1, 10**6), st.floats(1, 10**6), _MOMENTS),
+        "priority": st.integers(0, 9),
+        "headers": st.dictionaries(_NAMES, st.one_of(_TEXTS, st.integers(-(2**63), 2**64 - 1))),
+        "ignore_result": st.booleans(),
+        "reply_to": st.uuids().map(str),
+        "retries": st.integers(0, 3),
+        "time_limit": st.integers(20, 100),
+        "soft_time_limit": st.integers(1, 20),
+        "shadow": _TEXTS,
+        "root_id": st.uuids().map(str),
+        "parent_id": st.uuids().map(str),
+        "queue": st.just(QUEUE),
+    },
+)
+
+
+def _canvas(signature: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - Celery ships no types
+    """Return signatures of tasks of other services, alone and in one another."""
+    options = st.fixed_dictionaries(
+        {"queue": st.just("delivery")},
+        optional={
+            "countdown": st.integers(0, 100),
+            "expires": st.one_of(st.integers(1, 1000), _MOMENTS),
+            "eta": _MOMENTS,
+            "priority": st.integers(0, 9),
+            "retries": st.integers(0, 3),
+            "headers": st.dictionaries(_NAMES, _TEXTS, max_size=2),
+            "retry": st.booleans(),
+        },
+    )
+    single = st.builds(
+        lambda options, immutable: signature(
+            RESULTS, args=(1,), kwargs={"a": 1}, options=options, immutable=immutable
+        ),
+        options,
+        st.booleans(),
+    )
+    return st.recursive(
+        single,
+        lambda inner: st.one_of(
+            st.lists(inner, min_size=2, max_size=3).map(chain),
+            st.lists(inner, min_size=1, max_size=3).map(group),
+            st.tuples(st.lists(inner, min_size=1, max_size=2), single).map(
+                lambda parts: chord(parts[0], parts[1])
+            ),
+        ),
+        max_leaves=4,
+    )
