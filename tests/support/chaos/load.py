@@ -154,7 +154,8 @@ class Load:
         at = time.time()
         try:
             self._producer.send(order.task, order.keywords, task_id=task_id, queue=queue)
-        except (OperationalError, redis.RedisError, OSError):
+        except (OperationalError, redis.RedisError, OSError, AttributeError):
+            # kombu raises an AttributeError where a channel was closed under a producer.
             acknowledged = False
         return Sent(task_id, order.task, order.mark, order.expected, at, acknowledged)
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -188,6 +189,7 @@ class ChaosStack(LocalStack):
         self.valkey.start()
         self.drop_worker(SECOND)
         if not (self._in_order() and self.answers_probe(producer)):
+            self._describe()
             self.begin_anew()
         with self.broker as broker:
             broker.delete("dead-letters")
@@ -198,6 +200,15 @@ class ChaosStack(LocalStack):
         with self.broker as broker:
             broker.flushall()
         self.start_worker()
+
+    def _describe(self) -> None:
+        """Write what is known of a stack that is not in order, for whoever reads of a failure."""
+        with self.broker as broker:
+            contents = Contents.of(broker)
+        sys.stdout.write(
+            f"not in order: {len(contents.waiting)} messages wait, {len(contents.held)} are held; "
+            f"the end of the worker's log:\n{self.worker.tail(60)}\n"
+        )
 
     def _in_order(self) -> bool:
         with self.broker as broker:
