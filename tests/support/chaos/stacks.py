@@ -223,47 +223,44 @@ class ProxiedStack(ChaosStack):
 
     Attributes
     ----------
-    database_network, broker_network, backend_network
-        What the workers connect through.
+    networks
+        What the workers connect through: ``database``, ``broker`` and ``backend``.
     """
 
     def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
         super().__init__(directory, environment)
-        self.database_network = Proxy(lambda: self.postgres.port)
-        self.broker_network = Proxy(lambda: self.valkey.port)
-        self.backend_network = Proxy(lambda: self.valkey.port)
-
-    @property
-    def networks(self) -> tuple[Proxy, Proxy, Proxy]:
-        """All three."""
-        return self.database_network, self.broker_network, self.backend_network
+        self.networks = {
+            "database": Proxy(lambda: self.postgres.port),
+            "broker": Proxy(lambda: self.valkey.port),
+            "backend": Proxy(lambda: self.valkey.port),
+        }
 
     def addresses(self) -> dict[str, str]:
         """Return the addresses of the networks."""
         found = super().addresses()
         for name, network, server in (
-            ("DATABASE_URL", self.database_network, self.postgres),
-            ("CELERY_BROKER_URL", self.broker_network, self.valkey),
-            ("CELERY_RESULT_BACKEND", self.backend_network, self.valkey),
+            ("DATABASE_URL", self.networks["database"], self.postgres),
+            ("CELERY_BROKER_URL", self.networks["broker"], self.valkey),
+            ("CELERY_RESULT_BACKEND", self.networks["backend"], self.valkey),
         ):
             found[name] = found[name].replace(f"@{HOST}:{server.port}/", f"@{HOST}:{network.port}/")
         return found
 
     def start(self) -> None:
         """Start the networks, then everything behind and before them."""
-        for network in self.networks:
+        for network in self.networks.values():
             network.come_back()
         super().start()
 
     def stop(self) -> None:
         """Stop everything; the networks last."""
         super().stop()
-        for network in self.networks:
+        for network in self.networks.values():
             network.go_away()
 
     def make_ready(self, producer: Producer) -> None:
         """Repair the networks too."""
-        for network in self.networks:
+        for network in self.networks.values():
             network.cut_replies_to(b"", 0)
             network.come_back()
         super().make_ready(producer)
