@@ -41,6 +41,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--chaos-seed", type=int, help="repeat the load and the faults of a run")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark below."""
+    config.addinivalue_line(
+        "markers",
+        "variants(name, short, long): parametrize with the values of --chaos=short or of both",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test the variants of its form: those that take long are for the long one."""
+    for mark in metafunc.definition.iter_markers("variants"):
+        name, short, rest = mark.args
+        is_long = metafunc.config.getoption("chaos", FORMS[0]) == "long"
+        metafunc.parametrize(name, [*short, *(rest if is_long else ())])
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what became of the messages of every load, and what was measured besides."""
     loads: list[tuple[str, dict[str, str]]] = []

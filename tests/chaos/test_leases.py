@@ -64,7 +64,7 @@ def test_a_worker_that_was_stopped_and_comes_back_doubles_and_loses_nothing(two:
     with two.load() as load:
         pause(1)
         with two.stack.stopped(two.stack.processes[SECOND].pid):
-            pause(two.times(12, 60))
+            pause(two.times(10, 60))
         last_fault = time.time()
         pause(2)
     report = two.settle(load, last_fault=last_fault)

@@ -13,7 +13,7 @@ def test_nothing_is_lost_and_nothing_doubled_when_the_whole_worker_is_killed(cha
     """Writes, renders and batches go on; the worker is killed with every process that it has."""
     with chaos.load() as load:
         pause(1)
-        for _ in range(chaos.times(5, 120)):
+        for _ in range(chaos.times(4, 120)):
             chaos.stack.kill_worker()
             last_fault = time.time()
             chaos.stack.start_worker()

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final
 
 import psycopg
@@ -70,10 +70,9 @@ def restart_database(stack: ChaosStack) -> None:
 @contextmanager
 def held_row(stack: ChaosStack, template: str) -> Iterator[None]:
     """Hold the row of a template, so that every publish of it waits in its transaction."""
-    with psycopg.connect(stack.postgres.url) as connection:
+    with closing(psycopg.connect(stack.postgres.url)) as connection:
         connection.execute("SELECT 1 FROM templates WHERE template_id = %s FOR UPDATE", [template])
         yield
-        connection.rollback()
 
 
 def waiting_backends(stack: ChaosStack) -> int:

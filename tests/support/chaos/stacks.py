@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -188,6 +189,7 @@ class ChaosStack(LocalStack):
         self.valkey.start()
         self.drop_worker(SECOND)
         if not (self._in_order() and self.answers_probe(producer)):
+            self._describe()
             self.begin_anew()
         with self.broker as broker:
             broker.delete("dead-letters")
@@ -198,6 +200,15 @@ class ChaosStack(LocalStack):
         with self.broker as broker:
             broker.flushall()
         self.start_worker()
+
+    def _describe(self) -> None:
+        """Write what is known of a stack that is not in order, for whoever reads of a failure."""
+        with self.broker as broker:
+            contents = Contents.of(broker)
+        sys.stdout.write(
+            f"not in order: {len(contents.waiting)} messages wait, {len(contents.held)} are held; "
+            f"the end of the worker's log:\n{self.worker.tail(60)}\n"
+        )
 
     def _in_order(self) -> bool:
         with self.broker as broker:
@@ -212,47 +223,44 @@ class ProxiedStack(ChaosStack):
 
     Attributes
     ----------
-    database_network, broker_network, backend_network
-        What the workers connect through.
+    networks
+        What the workers connect through: ``database``, ``broker`` and ``backend``.
     """
 
     def __init__(self, directory: Path, environment: Mapping[str, str] | None = None) -> None:
         super().__init__(directory, environment)
-        self.database_network = Proxy(lambda: self.postgres.port)
-        self.broker_network = Proxy(lambda: self.valkey.port)
-        self.backend_network = Proxy(lambda: self.valkey.port)
-
-    @property
-    def networks(self) -> tuple[Proxy, Proxy, Proxy]:
-        """All three."""
-        return self.database_network, self.broker_network, self.backend_network
+        self.networks = {
+            "database": Proxy(lambda: self.postgres.port),
+            "broker": Proxy(lambda: self.valkey.port),
+            "backend": Proxy(lambda: self.valkey.port),
+        }
 
     def addresses(self) -> dict[str, str]:
         """Return the addresses of the networks."""
         found = super().addresses()
         for name, network, server in (
-            ("DATABASE_URL", self.database_network, self.postgres),
-            ("CELERY_BROKER_URL", self.broker_network, self.valkey),
-            ("CELERY_RESULT_BACKEND", self.backend_network, self.valkey),
+            ("DATABASE_URL", self.networks["database"], self.postgres),
+            ("CELERY_BROKER_URL", self.networks["broker"], self.valkey),
+            ("CELERY_RESULT_BACKEND", self.networks["backend"], self.valkey),
         ):
             found[name] = found[name].replace(f"@{HOST}:{server.port}/", f"@{HOST}:{network.port}/")
         return found
 
     def start(self) -> None:
         """Start the networks, then everything behind and before them."""
-        for network in self.networks:
+        for network in self.networks.values():
             network.come_back()
         super().start()
 
     def stop(self) -> None:
         """Stop everything; the networks last."""
         super().stop()
-        for network in self.networks:
+        for network in self.networks.values():
             network.go_away()
 
     def make_ready(self, producer: Producer) -> None:
         """Repair the networks too."""
-        for network in self.networks:
+        for network in self.networks.values():
             network.cut_replies_to(b"", 0)
             network.come_back()
         super().make_ready(producer)
