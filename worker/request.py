@@ -6,12 +6,12 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
-from celery.exceptions import WorkerLostError
+from celery.exceptions import TaskRevokedError, WorkerLostError
 from celery.worker import request as celery_request
 from celery.worker import state
 
 from tasks.errors import PoisonMessage
-from worker import dead_letters, envelope
+from worker import dead_letters, envelope, rabbitmq
 from worker.settings import load
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
     def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         rules = _rules()
         headers = envelope.mended(options.pop("headers", None) or message.headers)
+        # Celery would send them along with a retry, where they are not true.
+        headers = rabbitmq.without_broker_headers(headers)
         problems = envelope.take_out_problems(headers, rules.longest_wait)
         super().__init__(message, headers=headers, **options)
         args, kwargs, embed = self._payload
@@ -52,6 +54,18 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         information: dict[str, Any] = super().info(safe=True)
         return information
 
+    def execute_using_pool(self, pool: Any, **options: Any) -> Any:  # noqa: ANN401 - Celery's signature
+        """Hand the message to a pool process, unless it came back too often.
+
+        A queue that counts deliveries would drop it after this one, or dead-letter it without an
+        answer, as its owner has set it up.
+        """
+        returns = rabbitmq.deliveries(self.message.headers, self.message.delivery_info)
+        if returns >= _rules().delivery_limit:
+            self._bury(f"the message came back {returns} times", "it was never acknowledged")
+            raise TaskRevokedError(self.id)
+        return super().execute_using_pool(pool, **options)
+
     def on_failure(
         self,
         exc_info: ExceptionInfo,
@@ -70,10 +84,13 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         ):
             super().on_failure(exc_info, send_failed_event, return_ok)
             return
+        self._bury(f"the message ended its process {tries} times", "its process ended each time")
+
+    def _bury(self, told: str, problem: str) -> None:
         state.task_ready(self)
         poison = PoisonMessage.of(
-            f"the message ended its process {tries} times and is a dead letter now",
-            [{"path": "", "type": "poison", "message": "its process ended each time"}],
+            f"{told} and is a dead letter now",
+            [{"path": "", "type": "poison", "message": problem}],
         )
         dead_letters.keep(self.app, self.message, f"{poison.code}: {poison.message}")
         self.task.backend.mark_as_failure(
@@ -86,6 +103,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
 
 class _Rules(NamedTuple):
     longest_wait: float
+    delivery_limit: int
     callbacks: re.Pattern[str]
     message_bytes: int
     batch_bytes: int
@@ -100,6 +118,7 @@ def _rules() -> _Rules:
     settings = load()
     return _Rules(
         longest_wait=settings.visibility_timeout / 2,
+        delivery_limit=settings.delivery_limit,
         callbacks=re.compile(settings.callbacks),
         message_bytes=settings.limit_message_bytes,
         batch_bytes=settings.limit_batch_bytes,
