@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 from kombu import Connection
 
-from db.cluster.processes import LocalServerError, Process, write_private
+from db.cluster.processes import Process, write_private
 from worker.local.server import HOST, LocalServer, free_port
 from worker.local.valkey import LocalValkey
 
@@ -176,7 +176,7 @@ class RabbitMQ(LocalServer):
                 {
                     "user": user,
                     "vhost": host,
-                    "configure": ".*" if user == USER else "^(celery|reply[.]celery)",
+                    "configure": ".*" if user == USER else "celery",
                     "write": ".*",
                     "read": ".*",
                 }
@@ -198,6 +198,3 @@ class RabbitMQ(LocalServer):
     def _again(self, output: str) -> bool:  # noqa: ARG002 - nothing of it matters
         """Nothing that passes stops its start."""
         return False
-
-
-__all__ = ["RABBITMQ", "REDIS", "DebianRedis", "LocalServerError", "RabbitMQ", "program"]
