@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 POSTGRES15 ?= /usr/lib/postgresql/15/bin
+RABBITMQ ?= /usr/lib/rabbitmq/bin/rabbitmq-server
+REDIS ?= /usr/bin/redis-server
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 EXTRAS := object-storage,encryption
 UV_COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
@@ -22,8 +24,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:  # such as a .venv/bin/python without pip, which Debian leaves when python3-venv is not installed
-.PHONY: help demo up extras test coverage test-postgres15 check bench lock format clean
-.PHONY: help demo up extras test chaos coverage test-postgres15 check bench lock format clean
+.PHONY: help demo up extras test chaos coverage test-postgres15 test-brokers check bench lock format clean
 
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +50,10 @@ coverage: $(VENV)/.dev ## The same with branch coverage of all processes, which 
 test-postgres15: $(VENV)/.dev ## The same service on Debian's PostgreSQL 15, with TLS; installs it when it is missing
 	@test -x $(POSTGRES15)/postgres || .ci/postgres15
 	@TEMPLATE_SERVICE_POSTGRES_PROGRAMS=$(POSTGRES15) $(BIN)/python -m pytest tests/postgres15 $(ARGS)
+
+test-brokers: $(VENV)/.dev ## The same service on Debian's RabbitMQ and Redis; installs them when they are missing
+	@test -x $(RABBITMQ) -a -x $(REDIS) || .ci/brokers
+	@TEST_RABBITMQ_SERVER=$(RABBITMQ) TEST_REDIS_SERVER=$(REDIS) $(BIN)/python -m pytest tests/brokers $(ARGS)
 
 check: $(VENV)/.dev ## Lint, types, direction of imports, and whether the lock files are current
 	@$(BIN)/ruff check .

@@ -3,7 +3,7 @@
 from celery import Celery
 
 from tasks import backlog, letters, runtime
-from worker import signals, transport
+from worker import rabbitmq, signals, transport
 from worker.broker import counting, pruning
 from worker.celery_settings import celery_settings
 from worker.configuration import configuration
@@ -25,6 +25,7 @@ TASKS = (
 def make_app(settings: Settings) -> Celery:
     """Return the app with all its tasks; nothing is connected yet."""
     transport.register()
+    rabbitmq.register()
     use_plain_json()
     app = Celery("template-service", include=TASKS)
     # Celery prefers CELERY_RESULT_BACKEND in the environment to what its settings say.

@@ -4,7 +4,7 @@ from kombu import Connection
 
 from tasks.backlog import Ask
 from tasks.letters import Prune
-from worker import dead_letters, transport
+from worker import dead_letters, rabbitmq, transport
 from worker.backlog import backlog
 from worker.celery_settings import celery_settings
 from worker.settings import Settings
@@ -14,6 +14,7 @@ from worker.transport.held import Bounds
 def connection(settings: Settings) -> Connection:
     """Return a connection to the broker, with the time-outs of the workers; it opens when used."""
     transport.register()
+    rabbitmq.register()
     options = celery_settings(settings)
     return Connection(
         options["broker_url"],

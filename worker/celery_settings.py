@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from worker import rabbitmq
 from worker.queues import QUEUES, ROUTES, QueueName
 from worker.schedule import beat_schedule
 from worker.settings import Settings
@@ -70,14 +71,16 @@ def _connections(settings: Settings) -> dict[str, object]:
         "socket_keepalive": True,
     }
     broker = settings.broker_url.get_secret_value()
-    options: dict[str, object] = {"confirm_publish": True}
-    if urlsplit(broker).scheme in {"redis", "rediss", "sentinel"}:
+    own: dict[str, object]
+    if urlsplit(broker).scheme in rabbitmq.SCHEMES:
+        own = _rabbitmq(settings)
+    else:
         options = silent | {
             "visibility_timeout": settings.visibility_timeout,
         }
-    return {
+        own = {"broker_transport_options": options}
+    return own | {
         "broker_url": broker,
-        "broker_transport_options": options,
         # A worker outlives its broker's restarts. At the start worker.signals has looked already.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
@@ -95,4 +98,23 @@ def _connections(settings: Settings) -> dict[str, object]:
         "redis_retry_on_timeout": False,
         # A task tries again by itself, and the main process must not wait: see worker.refusals.
         "result_backend_always_retry": False,
+    }
+
+
+def _rabbitmq(settings: Settings) -> dict[str, object]:
+    return {
+        "broker_transport_options": {
+            # Without it a message that the broker did not get is lost, and nothing raises.
+            "confirm_publish": True,
+            "queue_type": settings.queue_type,
+            "delivery_limit": settings.delivery_limit,
+        },
+        # Queues are reached through the default exchange, which every broker has: there is none to
+        # declare, and none whose type could differ.
+        "task_default_exchange": "",
+        # Seconds; a peer that vanished is noticed after twice as long, instead of four minutes.
+        "broker_heartbeat": 10,
+        # RabbitMQ closes the channel of a message that was not acknowledged for 30 minutes, and
+        # gives its messages back. Celery would end the worker.
+        "broker_channel_error_retry": True,
     }

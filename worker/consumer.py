@@ -40,7 +40,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         super().__init__(*arguments, **options)
         settings = load()
         self._refusals = Refusals(self.app, self.hub, broker.bounds(settings))
-        self._inbox = Inbox(Rules.of(settings, self.app.tasks), self._refusals)
+        rules = Rules.of(settings, self.app.tasks)
+        self._inbox = Inbox(rules, self._refusals, settings.delivery_limit)
 
     def start(self) -> None:
         """Consume until the worker is asked to end; then wait for the running tasks."""

@@ -10,16 +10,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tasks.errors import InvalidMessage, PoisonMessage
-from worker import envelope, transport
+from worker import envelope, rabbitmq, transport
 from worker.refusals import SERVER_ERRORS, Refusals, Refused, place_of
 
 logger = logging.getLogger(__name__)
 
 EARLY_SECONDS: Final = 0.05
 """How much too early a message with an ETA may be: its way to a process takes as long."""
-MOST_DELIVERIES: Final = 20
-"""How often a message is given to a worker that dies with it, as RabbitMQ's quorum queues have it
-(https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling)."""
 
 Handle = Callable[[Any], Any]
 
@@ -33,11 +30,16 @@ class Inbox:
         What a message may be.
     refusals
         Takes those that are refused.
+    most_deliveries
+        How often a message is given to a worker that dies with it.
     """
 
-    def __init__(self, rules: envelope.Rules, refusals: Refusals) -> None:
+    def __init__(
+        self, rules: envelope.Rules, refusals: Refusals, most_deliveries: int = 20
+    ) -> None:
         self._rules = rules
         self._refusals = refusals
+        self._most_deliveries = most_deliveries
 
     def admit(self, channel: transport.Channel, taken: transport.Taken) -> dict[str, Any] | None:
         """Return a message of Redis for kombu; None for one that is refused or not due yet."""
@@ -45,12 +47,8 @@ class Inbox:
         if isinstance(found, envelope.Refusal):
             self._refusals.add(_refused(found, channel, taken.tag))
             return None
-        if taken.deliveries >= MOST_DELIVERIES:
-            told = f"{taken.deliveries} workers died while they held the message"
-            poison = PoisonMessage.of(told, [{"path": "", "type": "poison", "message": told}])
-            self._refusals.add(
-                Refused(channel, taken.tag, poison.code, told, found.id, poison, poison.details)
-            )
+        if taken.deliveries >= self._most_deliveries:
+            self._refusals.add(_poisonous(taken.deliveries, found.id, channel, taken.tag))
             return None
         if found.eta is not None and (seconds := found.eta - time.time()) > EARLY_SECONDS:
             channel.delay(taken.tag, seconds)
@@ -59,8 +57,11 @@ class Inbox:
 
     def check(self, handle: Handle, message: Any) -> Any:  # noqa: ANN401 - kombu's message
         """Handle a message of another broker, of which kombu has the parts, or refuse it."""
+        sent = message.headers
+        # What the broker has added is not the producer's, and Celery would send it along.
+        headers = rabbitmq.without_broker_headers(sent) if isinstance(sent, dict) else sent
         parts = envelope.Parts(
-            message.headers,
+            headers,
             message.properties,
             message.body,
             message.content_type,
@@ -69,6 +70,14 @@ class Inbox:
         found = envelope.check(parts, self._rules)
         if isinstance(found, envelope.Refusal):
             self._refusals.add(_refused(found, message.channel, message.delivery_tag, message))
+            return None
+        # A queue that counts deliveries drops a message that comes back once more.
+        returns = rabbitmq.deliveries(sent, message.delivery_info)
+        if returns >= self._most_deliveries:
+            poisonous = _poisonous(
+                returns, found.id, message.channel, message.delivery_tag, message
+            )
+            self._refusals.add(poisonous)
             return None
         message.headers = found.payload["headers"]
         message.properties = found.payload["properties"]
@@ -95,6 +104,18 @@ class Inbox:
             tag = message.delivery_tag
             self._refusals.add(_refused(refusal, message.channel, tag, message))
         return None
+
+
+def _poisonous(
+    deliveries: int,
+    task_id: str,
+    channel: Any,  # noqa: ANN401 - kombu ships no types
+    tag: str,
+    message: Any = None,  # noqa: ANN401 - the same
+) -> Refused:
+    told = f"{deliveries} workers died while they held the message"
+    poison = PoisonMessage.of(told, [{"path": "", "type": "poison", "message": told}])
+    return Refused(channel, tag, poison.code, told, task_id, poison, poison.details, message)
 
 
 def _refused(

@@ -2,17 +2,21 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import redis
 from kombu import Connection
 
+from worker import rabbitmq
 from worker.queues import DEAD_LETTERS
 from worker.transport.held import Bounds, Keys
 from worker.transport.letters import LetterFigures, LetterList
+
+MOST_RETURNS: Final = 10
+"""RabbitMQ 4 drops at 20, unless its queue was declared otherwise."""
 
 
 @dataclass(frozen=True)
@@ -119,42 +123,77 @@ class _Queue:
     """Of other brokers: messages that are had, and put back unless taken out.
 
     RabbitMQ puts them back into their places, by itself where this process ends before
-    (https://www.rabbitmq.com/docs/confirms#automatic-requeueing).
+    (https://www.rabbitmq.com/docs/confirms#automatic-requeueing). A quorum queue counts that, and
+    drops a message that came back too often: before, a copy goes to the end of the queue.
     """
 
     def __init__(self, channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
-        self._queue = DEAD_LETTERS(channel)
-        self._had: list[Any] = []
+        self._channel = channel
+        self._had: dict[Any, bytes | None] = {}
 
     def oldest_first(self) -> Iterator[Slip]:
-        while (message := self._queue.get(no_ack=False)) is not None:
-            self._had.append(message)
-            body = message.body
-            yield Slip(body if isinstance(body, bytes) else str(body).encode(), message)
+        # Not kombu's Queue.get: it unpacks what its producer has compressed.
+        while (message := self._channel.basic_get(DEAD_LETTERS.name, no_ack=False)) is not None:
+            body, headers = _letter(message)
+            returns = rabbitmq.deliveries(headers, message.delivery_info)
+            self._had[message.delivery_tag] = body if returns >= MOST_RETURNS else None
+            yield Slip(body, message.delivery_tag)
 
     def take_out(self, slips: Sequence[Slip]) -> list[bool]:
         for slip in slips:
-            slip.handle.ack()
+            self._acknowledge(slip)
         return [True] * len(slips)
 
     def replay(self, slip: Slip, message: Returned) -> bool:
         # Whoever is interrupted in between may replay it again.
         message.publish()
-        slip.handle.ack()
+        self._acknowledge(slip)
         return True
 
     def figures(self) -> LetterFigures:
         # To see the oldest it would have to be taken and put back, which counts as a delivery.
-        count = self._queue.queue_declare(passive=True).message_count
+        count = DEAD_LETTERS(self._channel).queue_declare(passive=True).message_count
         return LetterFigures(int(count), size=None, oldest=None, dropped=0, dropped_at=None)
 
     def trim(self, bounds: Bounds) -> int:  # noqa: ARG002 - RabbitMQ bounds its queues itself
         return 0
 
+    def _acknowledge(self, slip: Slip) -> None:
+        self._channel.basic_ack(slip.handle)
+        del self._had[slip.handle]
+
     def put_back(self) -> None:
-        for message in self._had:
-            if not message.acknowledged:
-                message.requeue()
+        for tag, copy in self._had.items():
+            if copy is None:
+                self._channel.basic_reject(tag, requeue=True)
+            else:
+                message = self._channel.prepare_message(
+                    copy, content_type="application/json", properties={"delivery_mode": 2}
+                )
+                self._channel.basic_publish(message, exchange="", routing_key=DEAD_LETTERS.name)
+                self._channel.basic_ack(tag)
+
+
+def _letter(message: Any) -> tuple[bytes, Mapping[str, Any]]:  # noqa: ANN401 - kombu ships no types
+    """Return a letter and its headers; one is made of what RabbitMQ itself has dead-lettered."""
+    raw = message.body if isinstance(message.body, bytes) else str(message.body).encode()
+    properties = dict(message.properties)
+    headers = properties.pop("application_headers", None) or {}
+    death = rabbitmq.death(headers)
+    if death is None:
+        return raw, headers
+    letter = {
+        "reason": death.reason,
+        "kept_at": death.moment.isoformat(),
+        "headers": rabbitmq.without_broker_headers(headers),
+        "content_type": properties.pop("content_type", None),
+        "content_encoding": properties.pop("content_encoding", None),
+        "properties": properties,
+        "delivery_info": {"exchange": "", "routing_key": death.queue},
+        "body": base64.b64encode(raw).decode(),
+    }
+    # Sorted, so that it is the same letter each time; a text stands for what is no JSON.
+    return json.dumps(letter, sort_keys=True, default=str).encode(), headers
 
 
 def body_of(entry: bytes) -> bytes:

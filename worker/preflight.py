@@ -1,15 +1,22 @@
 """What a worker needs before it takes a message, looked at once when it starts."""
 
+import logging
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
+from amqp.exceptions import AccessRefused, PreconditionFailed
 from kombu import Connection
 from sqlalchemy import create_engine, inspect, pool, text
 from sqlalchemy.exc import OperationalError
 
 from db import migrations
 from db.session import refusal, sqlalchemy_url
-from worker.settings import Settings
+from worker import broker, rabbitmq
+from worker.queues import QueueName
+from worker.settings import Settings, environment_name
+
+logger = logging.getLogger(__name__)
 
 LASTING = (
     "authentication failed",
@@ -101,7 +108,37 @@ def _database(settings: Settings) -> None:
 
 
 def _broker(settings: Settings) -> None:
-    _connect("CELERY_BROKER_URL", settings.broker_url.get_secret_value(), settings)
+    url = settings.broker_url.get_secret_value()
+    if urlsplit(url).scheme not in rabbitmq.SCHEMES:
+        _connect("CELERY_BROKER_URL", url, settings)
+        return
+    name = environment_name("broker_url")
+    with broker.connection(settings) as connection:
+        try:
+            connection.connect()
+        except connection.recoverable_connection_errors as error:
+            raise _AwayError(f"{name}: the server cannot be used: {error}") from None
+        # A wrong password is a channel's error to py-amqp, a missing virtual host a connection's.
+        except (*connection.connection_errors, *connection.channel_errors) as error:
+            raise StartError(f"{name}: the server cannot be used: {error}") from None
+        for queue in QueueName:
+            _queue(connection, queue.value)
+
+
+def _queue(connection: Connection, queue: str) -> None:
+    try:
+        difference = rabbitmq.difference(connection, queue)
+    except connection.channel_errors as error:
+        name, remedy = environment_name("broker_url"), "delete it, or stop what uses it"
+        if isinstance(error, PreconditionFailed):
+            name, remedy = environment_name("queue_type"), "choose the type that the broker has"
+        elif isinstance(error, AccessRefused):
+            remedy = "let this user configure it, or declare it as another"
+        raise StartError(
+            f"{name}: the queue {queue} cannot be used: {error.reply_text}: {remedy}"
+        ) from None
+    if difference:
+        logger.warning("The queue %s is used as it was declared: %s", queue, difference)
 
 
 def _result_backend(settings: Settings) -> None:

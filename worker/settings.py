@@ -7,7 +7,7 @@ Settings come from the environment only. ``DATABASE_URL``, ``CELERY_BROKER_URL``
 
 import re
 from functools import lru_cache
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from celery.schedules import ParseException, crontab
@@ -49,6 +49,7 @@ def _cron(text: str) -> str:
 
 
 Cron = Annotated[str, BeforeValidator(_cron)]
+QueueType = Literal["classic", "quorum"]
 
 
 class Settings(BaseSettings):
@@ -141,6 +142,20 @@ class Settings(BaseSettings):
     )
     socket_timeout: PositiveFloat = Field(
         default=5, description="Seconds until a silent connection to Redis counts as broken."
+    )
+    # Celery's producers declare the queues that they send to, without arguments, and RabbitMQ
+    # refuses a declaration that differs from the queue. So by default both are the same.
+    queue_type: QueueType = Field(
+        default="classic",
+        description="RabbitMQ only: type of the queues that a worker creates. classic: without "
+        "arguments, as Celery's producers declare them. quorum: replicated in a cluster; see "
+        "docs/messages.md for producers.",
+    )
+    # RabbitMQ 4 has the same default.
+    delivery_limit: PositiveInt = Field(
+        default=20,
+        description="Quorum queues only: times that a message may come back unacknowledged, "
+        "because its worker or connection died, before it is a dead letter.",
     )
     max_retries: NonNegativeInt = Field(
         default=8, description="Tries again while the database is away, before unavailable."

@@ -16,13 +16,14 @@ from tests.support.producer import Producer
 from tests.support.tasks import Tasks
 from worker.broker import bounds
 from worker.envelope import Rules
-from worker.inbox import MOST_DELIVERIES, Inbox
+from worker.inbox import Inbox
 from worker.local import LocalStack
 from worker.refusals import Refusals
 from worker.settings import Settings
 from worker.transport import Channel, Transport
 
 DATABASE = 11
+MOST_DELIVERIES = 20
 
 
 class Reader:

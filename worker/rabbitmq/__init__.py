@@ -1,0 +1,47 @@
+"""RabbitMQ: kombu's AMQP transport, with what this service promises.
+
+On every connection of this process:
+
+- A queue that exists is used, whatever its type and arguments are. RabbitMQ refuses a declaration
+  with other arguments (406 PRECONDITION_FAILED) or without the permission to configure (403
+  ACCESS_REFUSED), and kombu ends with that. A missing queue is created as the settings say.
+- A message for a queue of this service that was deleted meanwhile creates the queue again. The
+  broker confirms a message that no queue takes, and drops it
+  (https://www.rabbitmq.com/docs/confirms#when-publishes-are-confirmed).
+- Messages that wait for their ETA keep no place of the prefetch count.
+- Properties that py-amqp cannot decode end no connection; bodies are left as they were sent.
+- Events are published without a confirmation. A broker in a memory alarm confirms nothing, and a
+  worker that waited for it would not take the messages that fill that memory.
+
+Of kombu, py-amqp and Celery these names are used beyond their documentation:
+
+============================================ ==============================================
+``kombu.transport.TRANSPORT_ALIASES``        where kombu finds the class of a scheme
+``kombu.transport.pyamqp``                   ``Transport``, ``SSLTransport``, ``Connection``,
+                                             ``Channel``
+``Transport.qos_semantics_matches_spec``     False has Celery ask for a global prefetch count
+``amqp.Connection.__init__``                 ``frame_handler``; ignores options it does not know
+``amqp.Channel.__init__``                    ``auto_decode``
+``amqp.Channel._basic_publish``              publishes without a confirmation
+``amqp.Channel._do_revive``, ``collect``     called when a channel was closed
+``amqp.Channel.callbacks``                   by consumer tag
+``amqp.method_framing.frame_handler``        returns the function that reads frames
+============================================ ==============================================
+"""
+
+from worker.rabbitmq.declarations import declare, difference
+from worker.rabbitmq.headers import death, deliveries, without_broker_headers
+from worker.rabbitmq.transport import NoRouteError, register
+
+SCHEMES = ("amqp", "amqps")
+
+__all__ = [
+    "SCHEMES",
+    "NoRouteError",
+    "death",
+    "declare",
+    "deliveries",
+    "difference",
+    "register",
+    "without_broker_headers",
+]

@@ -1,0 +1,261 @@
+"""kombu's AMQP transport for a service that loses nothing."""
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from amqp import spec
+from amqp.exceptions import RecoverableChannelError
+from kombu import transport
+from kombu.transport import pyamqp
+from kombu.utils.text import version_string_as_tuple
+
+from worker.rabbitmq.declarations import SERVICE_QUEUES, Declaration, declare
+from worker.rabbitmq.frames import tolerant_frame_handler
+from worker.rabbitmq.prefetch import Window
+from worker.settings import QueueType
+
+_UNCONFIRMED: Final = frozenset({"celeryev", "reply.celery.pidbox"})
+"""Exchanges of events and of replies to remote control."""
+
+
+class NoRouteError(RecoverableChannelError):  # type: ignore[misc]  # py-amqp ships no types
+    """A message was published to a queue that is not there."""
+
+
+class _Subscription:
+    """A consumer of a queue, under whatever consumer tag it has at present."""
+
+    def __init__(
+        self, queue: str, tag: str, count: int, subscribe: Callable[[str], object]
+    ) -> None:
+        self.queue = queue
+        self.tag = tag
+        self.window = Window(count)
+        self.subscribe = subscribe
+
+
+class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
+    """A channel that uses queues as they are, and loses nothing that it publishes to them."""
+
+    def __init__(
+        self,
+        connection: Any,  # noqa: ANN401 - py-amqp ships no types
+        channel_id: int | None = None,
+        auto_decode: bool = False,  # noqa: ARG002, FBT001, FBT002 - py-amqp's signature
+        on_open: Any = None,  # noqa: ANN401 - py-amqp ships no types
+    ) -> None:
+        # py-amqp would decode bodies as their content encoding says, and a dead letter would not
+        # be what its producer sent.
+        super().__init__(connection, channel_id, auto_decode=False, on_open=on_open)
+        self._forget_consumers()
+        self._prefetch = 0
+
+    def queue_declare(
+        self,
+        queue: str = "",
+        passive: bool = False,  # noqa: FBT001, FBT002 - kombu's signature
+        **options: Any,  # noqa: ANN401 - kombu's options
+    ) -> Any:  # noqa: ANN401 - py-amqp ships no types
+        """Declare a queue; those of this service only if they are missing."""
+        if passive or queue not in SERVICE_QUEUES:
+            return super().queue_declare(queue=queue, passive=passive, **options)
+        return declare(self.connection, queue)
+
+    def declare_queue(
+        self, queue: str, *, passive: bool = False, arguments: dict[str, Any] | None = None
+    ) -> Any:  # noqa: ANN401 - py-amqp ships no types
+        """Declare a durable queue as it is said here."""
+        return super().queue_declare(
+            queue=queue, passive=passive, durable=True, auto_delete=False, arguments=arguments
+        )
+
+    def basic_publish_confirm(
+        self,
+        msg: Any,  # noqa: ANN401 - py-amqp ships no types
+        exchange: str = "",
+        routing_key: str = "",
+        **options: Any,  # noqa: ANN401 - py-amqp's options
+    ) -> Any:  # noqa: ANN401 - py-amqp ships no types
+        """Publish a message, and return when the broker has it in a queue.
+
+        Raises
+        ------
+        NoRouteError
+            There is no such queue. A retry declares it.
+        """
+        if exchange in _UNCONFIRMED:
+            options.pop("confirm_timeout", None)
+            return self._basic_publish(msg, exchange, routing_key, **options)
+        if exchange:
+            return super().basic_publish_confirm(msg, exchange, routing_key, **options)
+        options["mandatory"] = True
+        if self._is_routed(msg, routing_key, options):
+            return None
+        if routing_key in SERVICE_QUEUES:
+            declare(self.connection, routing_key)
+            if self._is_routed(msg, routing_key, options):
+                return None
+        self.connection.client.declared_entities.clear()
+        raise NoRouteError(f"there is no queue {routing_key}", reply_code=312)
+
+    def basic_qos(
+        self,
+        prefetch_size: int,
+        prefetch_count: int,
+        a_global: bool,  # noqa: FBT001 - py-amqp's signature
+        **options: Any,  # noqa: ANN401 - py-amqp's options
+    ) -> None:
+        """Set the prefetch count of consumers to come.
+
+        Celery raises it for each message that waits for its ETA, which is done otherwise here.
+        """
+        if not self._subscriptions:
+            super().basic_qos(prefetch_size, prefetch_count, a_global, **options)
+            self._prefetch = prefetch_count
+
+    def basic_consume(
+        self,
+        queue: str = "",
+        consumer_tag: str = "",
+        callback: Any = None,  # noqa: ANN401 - py-amqp ships no types
+        **options: Any,  # noqa: ANN401 - py-amqp's options
+    ) -> Any:  # noqa: ANN401 - py-amqp ships no types
+        """Consume a queue."""
+        consume = partial(super().basic_consume, queue)
+        if queue not in SERVICE_QUEUES or options.get("no_ack") or not consumer_tag:
+            return consume(consumer_tag, callback=callback, **options)
+
+        def delivered(message: Any) -> None:  # noqa: ANN401 - py-amqp ships no types
+            headers = message.properties.get("application_headers")
+            has_eta = isinstance(headers, dict) and headers.get("eta") is not None
+            subscription.window.add(message.delivery_tag, has_eta=has_eta)
+            self._unsettled[message.delivery_tag] = subscription
+            callback(message)
+            self._widen(subscription)
+
+        again = options | {"nowait": True}
+        subscription = _Subscription(
+            queue, consumer_tag, self._prefetch, partial(consume, callback=delivered, **again)
+        )
+        self._subscriptions[consumer_tag] = subscription
+        return consume(consumer_tag, callback=delivered, **options)
+
+    def basic_cancel(self, consumer_tag: str, **options: Any) -> Any:  # noqa: ANN401 - py-amqp's
+        """Stop consuming."""
+        subscription = self._subscriptions.pop(consumer_tag, None)
+        tag = consumer_tag if subscription is None else subscription.tag
+        return super().basic_cancel(tag, **options)
+
+    def basic_ack(self, delivery_tag: int, **options: Any) -> Any:  # noqa: ANN401 - py-amqp's
+        """Acknowledge a message."""
+        done = super().basic_ack(delivery_tag, **options)
+        self._settled(delivery_tag)
+        return done
+
+    def basic_reject(self, delivery_tag: int, requeue: bool, **options: Any) -> Any:  # noqa: ANN401, FBT001 - py-amqp's
+        """Reject a message."""
+        done = super().basic_reject(delivery_tag, requeue, **options)
+        self._settled(delivery_tag)
+        return done
+
+    def collect(self) -> None:
+        """Forget everything: the channel is closed."""
+        super().collect()
+        self._forget_consumers()
+
+    def _do_revive(self) -> None:
+        self._forget_consumers()
+        super()._do_revive()
+
+    def _forget_consumers(self) -> None:
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._unsettled: dict[int, _Subscription] = {}
+        self._tags = itertools.count(1)
+
+    def _settled(self, delivery_tag: int) -> None:
+        subscription = self._unsettled.pop(delivery_tag, None)
+        if subscription is not None:
+            subscription.window.remove(delivery_tag)
+            self._widen(subscription)
+
+    def _widen(self, subscription: _Subscription) -> None:
+        """Replace a consumer whose prefetch count is taken up by messages that wait."""
+        if subscription.window.is_narrow and subscription in self._subscriptions.values():
+            # The reply is not waited for: py-amqp forgets the tag when it comes, after the last
+            # message that was on its way to it.
+            self.send_method(spec.Basic.Cancel, "sb", (subscription.tag, False))
+            subscription.tag = f"{subscription.queue}-{next(self._tags)}"
+            subscription.window.renew()
+            subscription.subscribe(subscription.tag)
+
+    def _is_routed(self, message: Any, queue: str, options: dict[str, Any]) -> bool:  # noqa: ANN401 - py-amqp ships no types
+        returned = _Returned()
+        # Without a handler py-amqp raises, and leaves the confirmation unread.
+        self.events["basic_return"].add(returned)
+        try:
+            super().basic_publish_confirm(message, "", queue, **options)
+        finally:
+            self.events["basic_return"].discard(returned)
+        return not returned.was_called
+
+
+class _Returned:
+    """A handler of returned messages."""
+
+    was_called = False
+
+    def __call__(self, *_: object) -> None:
+        self.was_called = True
+
+
+class Connection(pyamqp.Connection):  # type: ignore[misc]  # kombu ships no types
+    """A connection that knows how missing queues are created, from its transport options."""
+
+    Channel = Channel
+
+    def __init__(
+        self,
+        *arguments: Any,  # noqa: ANN401 - py-amqp's arguments
+        queue_type: QueueType = "classic",
+        delivery_limit: int = 20,
+        **options: Any,  # noqa: ANN401 - py-amqp's options
+    ) -> None:
+        self.declaration = Declaration(queue_type, delivery_limit)
+        super().__init__(*arguments, frame_handler=tolerant_frame_handler, **options)
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """The broker's version."""
+        return tuple(version_string_as_tuple(str(self.server_properties.get("version", "0")))[:2])
+
+
+class Transport(pyamqp.Transport):  # type: ignore[misc]  # kombu ships no types
+    """For amqp://."""
+
+    Connection = Connection
+
+    def qos_semantics_matches_spec(self, connection: Any) -> bool:  # noqa: ANN401, ARG002 - kombu's signature
+        """Return True: have Celery set the prefetch count of each consumer.
+
+        The count of a whole channel is refused by quorum queues (540 NOT_IMPLEMENTED), whoever
+        declared them, and gone in RabbitMQ 4.
+        """
+        return True
+
+
+class SSLTransport(Transport, pyamqp.SSLTransport):  # type: ignore[misc]  # kombu ships no types
+    """For amqps://."""
+
+
+ALIASES: Final = {
+    "amqp": f"{__name__}:Transport",
+    "pyamqp": f"{__name__}:Transport",
+    "amqps": f"{__name__}:SSLTransport",
+}
+
+
+def register() -> None:
+    """Have kombu use these transports for their schemes in this process."""
+    transport.TRANSPORT_ALIASES.update(ALIASES)
