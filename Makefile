@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 POSTGRES15 ?= /usr/lib/postgresql/15/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Where a shell sets it, each of the hundreds of processes of a test run compiles all that it imports: 2 of its 3 s.
+unexport PYTHONDONTWRITEBYTECODE
 EXTRAS := object-storage,encryption
 UV_COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header

@@ -1,6 +1,7 @@
 """The servers of a test run: real ones, started once for each test process that needs them."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from tests.support.producer import Producer
 from tests.support.stacks import QUICK, small_stack
 from tests.support.tasks import Tasks
 from worker.local import LocalStack
+
+# Where a developer's shell sets it, each process that a test starts would compile all that it
+# imports, which is two thirds of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 LONGEST = (
     "test_operations.py::test_the_document_from_top_to_bottom[recovery]",
