@@ -6,6 +6,8 @@ POSTGRES15 ?= /usr/lib/postgresql/15/bin
 RABBITMQ ?= /usr/lib/rabbitmq/bin/rabbitmq-server
 REDIS ?= /usr/bin/redis-server
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Where a shell sets it, each of the hundreds of processes of a test run compiles all that it imports: 2 of its 3 s.
+unexport PYTHONDONTWRITEBYTECODE
 EXTRAS := object-storage,encryption
 UV_COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header

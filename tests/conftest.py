@@ -1,6 +1,7 @@
 """The servers of a test run: real ones, started once for each test process that needs them."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,14 +13,37 @@ from tests.support.stacks import QUICK, small_stack
 from tests.support.tasks import Tasks
 from worker.local import LocalStack
 
-FIRST = "test_operations.py::test_the_document_from_top_to_bottom"
-"""Takes minutes: begun last, it would be what everybody else waits for."""
+# Where a developer's shell sets it, each process that a test starts would compile all that it
+# imports, which is two thirds of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+LONGEST = (
+    "test_operations.py::test_the_document_from_top_to_bottom[recovery]",
+    "test_operations.py::test_the_document_from_top_to_bottom[everyday]",
+    "test_docs.py::test_the_producer_and_the_commands_of_the_readme",
+)
+"""Begun last, one of these would be what everybody else waits for."""
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest test; the others stay in the random order that they have."""
-    items.sort(key=lambda item: not item.nodeid.endswith(FIRST))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have each test process begin with one of the longest tests.
+
+    The others stay in the random order that they have. pytest-xdist gives each process an equal
+    share of the list, one behind the other.
+    """
+    processes = getattr(config, "workerinput", {}).get("workercount", 1)
+    longest = [item for end in LONGEST for item in items if item.nodeid.endswith(end)]
+    others = [item for item in items if item not in longest]
+    ordered: list[pytest.Item] = []
+    for process in range(processes):
+        share = (len(items) - len(ordered)) // (processes - process)
+        mine = longest[process::processes]
+        rest = max(0, share - len(mine))
+        ordered += [*mine, *others[:rest]]
+        others = others[rest:]
+    items[:] = [*ordered, *others]
 
 
 @pytest.fixture(scope="session")

@@ -31,8 +31,11 @@ from worker.transport import keep_in_hand, leave_all, put_back_unknown, release_
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS: Final = 10.0
-"""How long the rest of a shutdown may take once no task runs: connections that are closed to
-servers that do not answer. After it the process ends by itself."""
+"""How long a task may outlast its hard time limit, which ends its process, before the worker ends
+without it."""
+REST_SECONDS: Final = 5.0
+"""How long the rest of a shutdown may take once no task runs: Celery closes connections to servers
+that may not answer, one time-out after the other. Nothing of it matters to a message."""
 FLUSH_SECONDS: Final = 2.0
 """How long the last acknowledgements wait for a broker that does not take them."""
 
@@ -67,9 +70,7 @@ class Shutdown:
         consumer.on_close()
         with contextlib.suppress(*consumer.connection_errors, *consumer.channel_errors):
             put_back_unknown()
-        watch = threading.Timer(_longest(consumer) + GRACE_SECONDS, _end)
-        watch.daemon = True
-        watch.start()
+        watch = _end_after(_longest(consumer) + GRACE_SECONDS)
         while consumer.running_requests() and not self.is_over:
             _turn(consumer)
         if interrupted := consumer.running_requests():
@@ -81,6 +82,8 @@ class Shutdown:
         for do in (release_done, leave_all):
             _retried(do, consumer)
         self.is_drained = True
+        watch.cancel()
+        _end_after(REST_SECONDS)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._asked += 1
@@ -148,6 +151,14 @@ def _retried(do: Callable[[], None], consumer: Any) -> None:  # noqa: ANN401 - C
             time.sleep(0.2)
 
 
+def _end_after(seconds: float) -> threading.Timer:
+    """End the process after some time, unless it has ended or the timer is cancelled before."""
+    timer = threading.Timer(seconds, _end)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
 def _end() -> None:
-    logger.error("The shutdown does not end by itself, the process is ended")
+    logger.warning("The process ends without waiting for servers that do not answer")
     os._exit(1)

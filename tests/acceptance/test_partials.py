@@ -15,9 +15,9 @@ from worker.local import LocalStack
 
 Message = tuple[str, dict[str, Any]]
 
-ROUNDS = 200
+ROUNDS = 80
 THREADS = 4
-RACES = 20
+RACES = 10
 
 _DANGLING = """
 SELECT t.template_id, o.template_id
@@ -55,7 +55,7 @@ def codes(outcomes: Sequence[dict[str, Any] | RefusedError]) -> list[str]:
 
 
 def test_a_render_sent_after_a_partials_publish_shows_it(producer: Producer) -> None:
-    """200 rounds: what uses a partial, or a partial of it, never shows an older one."""
+    """80 rounds: what uses a partial, or a partial of it, never shows an older one."""
 
     def rounds(_: int) -> int:
         footer = partial(producer)
@@ -79,7 +79,7 @@ def test_a_render_sent_after_a_partials_publish_shows_it(producer: Producer) -> 
 
 
 def test_of_two_partials_that_would_include_each_other_one_does(producer: Producer) -> None:
-    """20 rounds, both published at the same time: the other is told the cycle."""
+    """10 rounds, both published at the same time: the other is told the cycle."""
     for _ in range(RACES):
         one, other = partial(producer), partial(producer)
         messages: list[Message] = [
@@ -97,7 +97,7 @@ def test_of_two_partials_that_would_include_each_other_one_does(producer: Produc
 
 
 def test_of_three_partials_that_would_make_a_ring_two_are_published(producer: Producer) -> None:
-    """20 rounds, by publish, by upsert and by activate: whichever comes last is refused."""
+    """10 rounds, by publish, by upsert and by activate: whichever comes last is refused."""
     for _ in range(RACES):
         names = [partial(producer) for _ in range(3)]
         first, second, third = (f"{{% include '{name}' %}}" for name in (*names[1:], names[0]))
@@ -123,7 +123,7 @@ def test_of_three_partials_that_would_make_a_ring_two_are_published(producer: Pr
 def test_no_current_version_uses_a_partial_that_is_gone(
     producer: Producer, stack: LocalStack, task: str, keywords: dict[str, Any], lost: str
 ) -> None:
-    """20 rounds of a partial's end, and at the same time its use in four ways.
+    """10 rounds of a partial's end, and at the same time its use in four ways.
 
     Either it is in use by then and stays, or it is gone and every use is refused.
     """

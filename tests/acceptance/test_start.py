@@ -40,14 +40,17 @@ def start(
     [
         pytest.param({"DATABASE_URL": None}, ["DATABASE_URL: is not set"], id="no database"),
         pytest.param(
-            {"DATABASE_URL": f"mysql://u:{SECRET}@127.0.0.1/x", "CELERY_BROKER_URL": "nonsense"},
-            ["DATABASE_URL", "postgresql", "CELERY_BROKER_URL", "rediss"],
-            id="two wrong URLs",
-        ),
-        pytest.param(
-            {"TEMPLATE_SERVICE_DB_POOL_SIZE": "many", "TEMPLATE_SERVICE_SCHEDULE_VACUUM": "daily"},
-            ["TEMPLATE_SERVICE_DB_POOL_SIZE", "integer", "TEMPLATE_SERVICE_SCHEDULE_VACUUM"],
-            id="a number and a schedule",
+            {
+                "DATABASE_URL": f"mysql://u:{SECRET}@127.0.0.1/x",
+                "CELERY_BROKER_URL": "nonsense",
+                "TEMPLATE_SERVICE_DB_POOL_SIZE": "many",
+                "TEMPLATE_SERVICE_SCHEDULE_VACUUM": "daily",
+            },
+            [
+                *("DATABASE_URL", "postgresql", "CELERY_BROKER_URL", "rediss"),
+                *("TEMPLATE_SERVICE_DB_POOL_SIZE", "integer", "TEMPLATE_SERVICE_SCHEDULE_VACUUM"),
+            ],
+            id="two URLs, a number and a schedule",
         ),
         pytest.param(
             {"TEMPLATE_SERVICE_VISIBILITY_TIMEOUT": "60"},
@@ -84,16 +87,19 @@ def test_servers_that_are_away_are_named(checkout: Path, servers: LocalStack) ->
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("server", ["DATABASE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"])
-def test_a_wrong_password_is_told_and_not_shown(
-    checkout: Path, servers: LocalStack, server: str
-) -> None:
-    """The server's setting is named."""
-    address = servers.addresses()[server]
-    password = servers.postgres.password if "post" in address else servers.valkey.password
-    ended = start(checkout, servers, {server: address.replace(password, SECRET)})
+def test_a_wrong_password_is_told_and_not_shown(checkout: Path, servers: LocalStack) -> None:
+    """The setting of each server that refuses it is named."""
+    passwords = (servers.postgres.password, servers.valkey.password)
+    changes: dict[str, str | None] = {}
+    for name in ("DATABASE_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
+        address = servers.addresses()[name]
+        for password in passwords:
+            address = address.replace(password, SECRET)
+        changes[name] = address
+    ended = start(checkout, servers, changes)
     assert ended.returncode != 0
-    assert f"{server}: " in ended.stderr
+    for name in changes:
+        assert f"{name}: " in ended.stderr
     assert SECRET not in ended.stdout + ended.stderr
 
 

@@ -51,6 +51,16 @@ def local(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Local]:
     found.stop()
 
 
+@pytest.fixture(scope="module", params=SERVERS, ids=lambda kind: kind.__name__)
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Local]:
+    """Give either server as it runs, for tests that only look at it."""
+    found: Local = request.param(tmp_path_factory.mktemp("running") / "server", durable=False)
+    with found:
+        yield found
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[LocalPostgres]:
     """Give a PostgreSQL, not started, and stop it in the end."""
@@ -60,10 +70,16 @@ def database(tmp_path: Path) -> Iterator[LocalPostgres]:
 
 
 def test_data_stay_from_one_start_to_the_next(local: Local) -> None:
-    """What was written is there after stop and start, at the same address."""
+    """What was written is there after stop and start, at the same address.
+
+    Both may be called at any time: before the start, and twice.
+    """
+    local.stop()
+    local.start()
     local.start()
     url = local.url
     _put(local)
+    local.stop()
     local.stop()
     assert not local.running
     assert not local.answers()
@@ -80,15 +96,6 @@ def test_data_survive_a_crash_of_the_server(local: Local) -> None:
     assert not local.running
     local.start()
     assert _get(local)
-
-
-def test_stopping_twice_or_before_the_start_is_harmless(local: Local) -> None:
-    """Stop may be called at any time."""
-    local.stop()
-    local.start()
-    local.start()
-    local.stop()
-    local.stop()
 
 
 def test_a_port_taken_meanwhile_is_replaced(local: Local) -> None:
@@ -125,12 +132,11 @@ def test_a_demanded_port_that_is_taken_is_an_error(kind: type[Local], tmp_path: 
     assert not local.running
 
 
-def test_one_owner_at_a_time(local: Local) -> None:
+def test_one_owner_at_a_time(running: Local) -> None:
     """A second object on the same folder is refused, and the first goes on undisturbed."""
-    local.start()
     with pytest.raises(LocalServerError, match="in use by another process"):
-        type(local)(local.directory, durable=False).start()
-    assert local.answers()
+        type(running)(running.directory, durable=False).start()
+    assert running.answers()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a signal of the Linux kernel")
@@ -271,19 +277,19 @@ def test_valkey_is_set_up_as_documented(tmp_path: Path, fsync: str, *, durable: 
         assert {name: client.config_get(name)[name] for name in wanted} == wanted
 
 
-@pytest.mark.parametrize(("durable", "fsync"), [(True, "on"), (False, "off")])
-def test_only_servers_for_tests_skip_the_disk(tmp_path: Path, fsync: str, *, durable: bool) -> None:
-    """PostgreSQL waits for the disk unless told otherwise."""
-    with (
-        LocalPostgres(tmp_path / "server", durable=durable) as local,
-        psycopg.connect(local.url) as connection,
-    ):
-        assert _value(connection, "SHOW fsync") == fsync
+def test_only_servers_for_tests_skip_the_disk(tmp_path: Path) -> None:
+    """PostgreSQL waits for the disk unless told otherwise, also on data made without waiting."""
+    for durable, fsync in ((False, "off"), (True, "on")):
+        with (
+            LocalPostgres(tmp_path / "server", durable=durable) as local,
+            psycopg.connect(local.url) as connection,
+        ):
+            assert _value(connection, "SHOW fsync") == fsync
 
 
-def test_a_wrong_password_is_refused(local: Local) -> None:
+def test_a_wrong_password_is_refused(running: Local) -> None:
     """Neither server lets anyone in who merely reaches its port."""
-    local.start()
+    local = running
     wrong = local.url.replace(local.password, "wrong")
     if isinstance(local, LocalPostgres):
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
@@ -293,9 +299,9 @@ def test_a_wrong_password_is_refused(local: Local) -> None:
         client.ping()
 
 
-def test_the_password_stays_in_files_that_only_the_owner_reads(local: Local) -> None:
+def test_the_password_stays_in_files_that_only_the_owner_reads(running: Local) -> None:
     """It is in no command line, in no log, and in no file that others may read."""
-    local.start()
+    local = running
     secret = local.password.encode()
     assert len(secret) >= 32
     assert not _command_lines_with(secret)

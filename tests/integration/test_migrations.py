@@ -8,14 +8,16 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import psycopg
 import pytest
 from alembic import command
-from alembic.config import Config
+from alembic.config import CommandLine, Config
 from alembic.script import ScriptDirectory
 
+from tests.support.cases import each
 from worker.local import LocalStack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -408,6 +410,35 @@ class TestCommands:
         address = {} if url is None else {"DATABASE_URL": url}
         return {**inherited, **address, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
 
+    def here(
+        self, directory: Path, url: str | None, *arguments: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command in this process, which saves the start of another."""
+        output, errors = io.StringIO(), io.StringIO()
+        status: object = 0
+        with pytest.MonkeyPatch.context() as patch, redirect_stderr(errors):
+            patch.chdir(directory)
+            patch.delenv("DATABASE_URL", raising=False)
+            if url is not None:
+                patch.setenv("DATABASE_URL", url)
+            # The logging of the command would stay that of this process.
+            patch.setattr("logging.config.fileConfig", lambda *_, **__: None)
+            # Bound to the standard output of the import, not of the call.
+            with redirect_stdout(output):
+                line = CommandLine()
+                options = line.parser.parse_args(arguments)
+                made = Config(
+                    file_="alembic.ini", ini_section=options.name, cmd_opts=options, stdout=output
+                )
+                try:
+                    line.run_cmd(made, options)
+                except SystemExit as end:
+                    status = end.code
+        if isinstance(status, str):
+            errors.write(f"{status}\n")
+        code = status if isinstance(status, int) else 1
+        return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+
     def test_the_commands_of_a_deploy(self, new_database: Database) -> None:
         """Up, where am I, back one, back to a revision, and the history of all."""
         url = new_database("base")
@@ -419,13 +450,14 @@ class TestCommands:
             (("downgrade", REVISIONS[0]), REVISIONS[0]),
             (("downgrade", "base"), None),
         ):
-            done = self.run(ROOT, url, *arguments)
+            # One of them as operators do it, the others without the start of a process.
+            done = (self.run if expected is None else self.here)(ROOT, url, *arguments)
             assert done.returncode == 0, done.stderr
             assert revision_of(url) == expected, arguments
         upgrade(url)
-        current = self.run(ROOT, url, "current")
+        current = self.here(ROOT, url, "current")
         assert (current.returncode, current.stdout.split()) == (0, [head, "(head)"])
-        history = self.run(ROOT, url, "history")
+        history = self.here(ROOT, url, "history")
         assert history.returncode == 0
         told = re.findall(r"-> (\w+)", history.stdout)
         assert told == REVISIONS[::-1]
@@ -433,7 +465,7 @@ class TestCommands:
     def test_a_new_migration(self, new_database: Database, copy: Path) -> None:
         """``revision --autogenerate`` finds no drift, and its file is a migration that runs."""
         url = new_database("head")
-        done = self.run(copy, url, "revision", "--autogenerate", "-m", "Description of changes")
+        done = self.here(copy, url, "revision", "--autogenerate", "-m", "Description of changes")
         assert done.returncode == 0, done.stderr
         known = {path.name for path in (ROOT / "alembic" / "versions").glob("*.py")}
         (made,) = [
@@ -445,7 +477,7 @@ class TestCommands:
         assert "op." not in source, "there is a drift between models and migrations"
         assert "    pass\n" in source
         for arguments in (("upgrade", "head"), ("downgrade", "-1")):
-            done = self.run(copy, url, *arguments)
+            done = self.here(copy, url, *arguments)
             assert done.returncode == 0, done.stderr
         assert revision_of(url) == REVISIONS[-1]
 
@@ -463,16 +495,16 @@ class TestCommands:
     def test_check_from_the_command_line(self, new_database: Database) -> None:
         """Status 0 without drift, and another one with."""
         url = new_database("head")
-        assert self.run(ROOT, url, "check").returncode == 0
+        assert self.here(ROOT, url, "check").returncode == 0
         query(url, "DROP INDEX idx_templates_category")
         drifted = self.run(ROOT, url, "check")
         assert drifted.returncode != 0
         assert "idx_templates_category" in drifted.stdout + drifted.stderr
 
-    @pytest.mark.parametrize("url", [None, ""])
+    @each("url", [None, ""])
     def test_a_missing_address_is_told(self, url: str | None) -> None:
         """The setting by its name, in one line, without a traceback."""
-        done = self.run(ROOT, url, "upgrade", "head")
+        done = self.here(ROOT, url, "upgrade", "head")
         assert done.returncode != 0
         assert done.stderr.startswith("DATABASE_URL is not set")
         assert "Traceback" not in done.stderr
