@@ -143,6 +143,7 @@ def make_engine(database: Database, *, application_name: str = "template-service
     _wait_no_longer_than(engine, database.statement_timeout)
     _ping_only_after_rest(engine)
     event.listen(engine, "handle_error", _leave_a_standby)
+    event.listen(engine, "reset", _leave_no_transaction)
     return engine
 
 
@@ -204,6 +205,16 @@ def _leave_a_standby(context: ExceptionContext) -> None:
     """Drop all connections of the pool once one turns out to be to a server that only reads."""
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True
+
+
+def _leave_no_transaction(connection: DBAPIConnection, *_: object) -> None:
+    """Roll back what a connection that goes back into the pool has left open.
+
+    SQLAlchemy counts on a COMMIT to end the transaction even where it raises. One that was never
+    sent does not (MemoryError, say): the next user of the connection would see the rows of the
+    transaction, the record of its own message among them, and lose all with the connection.
+    """
+    cast("Connection", connection).rollback()
 
 
 def _wait_no_longer_than(engine: Engine, statement_timeout: float) -> None:

@@ -212,6 +212,7 @@ class TestOfTasks:
 
         monkeypatch.setattr(psycopg.Connection, "wait", interrupted)
         for task, keywords in messages:
+            before = len(templates.versions(tasks, keywords["template_id"]))
             for number in range(1, 100):
                 countdown = number
                 task_id = f"{task} {moment} {error.__name__} {number}"
@@ -224,6 +225,8 @@ class TestOfTasks:
                 assert again.state == "SUCCESS"
                 assert checked_out() == 0
             assert number > 1
+            written = len(templates.versions(tasks, keywords["template_id"])) - before
+            assert written == (number if task == "version.publish" else 0)
 
     def test_writes_that_were_interrupted_are_done_once(
         self, tasks: Tasks, messages: list[tuple[str, dict[str, Any]]]
