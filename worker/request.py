@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
-from celery.exceptions import TaskRevokedError, WorkerLostError
+from celery.exceptions import WorkerLostError
 from celery.worker import request as celery_request
 from celery.worker import state
 
@@ -24,6 +24,8 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
 
     What is wrong with its envelope travels as ``refusal`` to the task base, which answers it.
     """
+
+    _is_buried = False
 
     def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         rules = _rules()
@@ -54,17 +56,18 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         information: dict[str, Any] = super().info(safe=True)
         return information
 
-    def execute_using_pool(self, pool: Any, **options: Any) -> Any:  # noqa: ANN401 - Celery's signature
-        """Hand the message to a pool process, unless it came back too often.
+    def revoked(self) -> bool:
+        """Tell whether to skip the message, which Celery asks before it hands it to a process.
 
-        A queue that counts deliveries would drop it after this one, or dead-letter it without an
-        answer, as its owner has set it up.
+        One that came back too often is kept here and answered. A queue that counts deliveries would
+        drop it after this one, or dead-letter it without an answer, as its owner has set it up.
         """
+        if self._is_buried:
+            return True
         returns = rabbitmq.deliveries(self.message.headers, self.message.delivery_info)
         if returns >= _rules().delivery_limit:
             self._bury(f"the message came back {returns} times", "it was never acknowledged")
-            raise TaskRevokedError(self.id)
-        return super().execute_using_pool(pool, **options)
+        return self._is_buried or bool(super().revoked())
 
     def on_failure(
         self,
@@ -87,6 +90,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         self._bury(f"the message ended its process {tries} times", "its process ended each time")
 
     def _bury(self, told: str, problem: str) -> None:
+        self._is_buried = True
         state.task_ready(self)
         poison = PoisonMessage.of(
             f"{told} and is a dead letter now",

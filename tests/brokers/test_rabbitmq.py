@@ -101,9 +101,7 @@ TASK = {"task": "render.one", "id": "an-id"}
 BAD: list[Any] = [
     pytest.param(lambda: _plain(b"hello"), id="no properties"),
     pytest.param(lambda: _plain(b""), id="nothing at all"),
-    pytest.param(
-        lambda: _plain(b"[[], {}, {}]", content_type="application/json"), id="no headers"
-    ),
+    pytest.param(lambda: _plain(b"[[], {}, {}]", content_type="application/json"), id="no headers"),
     pytest.param(lambda: _with_headers(TASK, b"not JSON"), id="a body that is not JSON"),
     pytest.param(lambda: _with_headers(TASK, b"\xff\xfe\x00"), id="a body that is not UTF-8"),
     pytest.param(
