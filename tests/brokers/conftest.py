@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,8 +52,12 @@ class Broker:
             **self.settings,
         }
 
+    @cached_property
     def producer(self) -> Producer:
-        """Return a producer that has its messages confirmed, and declares no queue."""
+        """A producer that has its messages confirmed, and declares no queue.
+
+        There is one, since kombu has one pool of connections for an address in a process.
+        """
         producer = Producer(self.url, self.environment["CELERY_RESULT_BACKEND"])
         producer.app.conf.update(
             broker_transport=STOCK,
@@ -101,8 +106,10 @@ class Broker:
         """Return a worker, not started."""
         return Process(
             "worker",
-            [sys.executable, "-m", "celery", "-A", "worker", "worker", "--concurrency=2"]
-            + ["--loglevel=INFO", "--without-mingle", "-n", f"{self.name}@test", "-Q", QUEUES],
+            [
+                *(sys.executable, "-m", "celery", "-A", "worker", "worker", "--concurrency=2"),
+                *("--loglevel=INFO", "--without-mingle", "-n", f"{self.name}@test", "-Q", QUEUES),
+            ],
             log=directory / "worker.log",
             record=directory / "worker.process",
             environment=self.environment | settings,
@@ -187,16 +194,26 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
         yield node
 
 
+@pytest.fixture(scope="session")
+def brokers(node: RabbitMQ, servers: LocalStack) -> Iterator[Mapping[str, Broker]]:
+    """Give all virtual hosts, with the settings that a worker has there."""
+    every = VIRTUAL_HOSTS | {"alone": VIRTUAL_HOSTS["quorum"]}
+    brokers = {name: Broker(node, servers, name, settings) for name, settings in every.items()}
+    yield brokers
+    for broker in brokers.values():
+        broker.producer.close()
+
+
 @pytest.fixture(scope="module", params=VIRTUAL_HOSTS)
-def broker(request: pytest.FixtureRequest, node: RabbitMQ, servers: LocalStack) -> Broker:
-    """Give each virtual host, with the settings that a worker has there."""
-    return Broker(node, servers, request.param, VIRTUAL_HOSTS[request.param])
+def broker(request: pytest.FixtureRequest, brokers: Mapping[str, Broker]) -> Broker:
+    """Give each virtual host in turn."""
+    return brokers[request.param]
 
 
 @pytest.fixture
-def alone(node: RabbitMQ, servers: LocalStack) -> Iterator[Broker]:
+def alone(brokers: Mapping[str, Broker]) -> Iterator[Broker]:
     """Give a virtual host with quorum queues and no worker, empty in the end."""
-    alone = Broker(node, servers, "alone", VIRTUAL_HOSTS["quorum"])
+    alone = brokers["alone"]
     yield alone
     with alone.connection() as connection:
         for queue in (*QUEUES.split(","), "dead-letters"):
@@ -210,11 +227,10 @@ def worker(broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield worker
 
 
-@pytest.fixture(scope="module")
-def producer(broker: Broker, worker: Process) -> Iterator[Producer]:
+@pytest.fixture
+def producer(broker: Broker, worker: Process) -> Producer:
     """Give a producer whose messages the worker works on."""
-    with broker.producer() as producer:
-        yield producer
+    return broker.producer
 
 
 def letters(broker: Broker) -> list[dict[str, Any]]:

@@ -94,6 +94,15 @@ class RabbitMQ(LocalServer):
         """Return the address of a virtual host; all users have the same password."""
         return f"amqp://{user}:{self.password}@{HOST}:{self.port}/{virtual_host}"
 
+    @property
+    def control(self) -> dict[str, str]:
+        """The variables by which RabbitMQ's own commands find it."""
+        return {
+            "HOME": str(self.directory),  # of Erlang's cookie
+            "ERL_EPMD_PORT": str(self._mapper_port),
+            "RABBITMQ_NODENAME": "template-service@localhost",
+        }
+
     def answers(self) -> bool:
         """Ask whether it serves at :attr:`url`."""
         with Connection(self.url, connect_timeout=2) as connection:
@@ -135,14 +144,11 @@ class RabbitMQ(LocalServer):
             ),
         )
         environment: dict[str, Any] = {
+            **self.control,
             "PATH": os.defpath,
             "LANG": "C.UTF-8",
-            # Where Erlang writes its cookie.
-            "HOME": folder,
-            "ERL_EPMD_PORT": self._mapper_port,
             # Has the script become the node, instead of waiting for it.
             "RABBITMQ_ALLOW_INPUT": "1",
-            "RABBITMQ_NODENAME": "template-service@localhost",
             "RABBITMQ_DIST_PORT": free_port(),
             "RABBITMQ_NODE_PORT": port,
             "RABBITMQ_MNESIA_BASE": folder / "data",

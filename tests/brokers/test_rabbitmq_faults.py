@@ -1,0 +1,253 @@
+"""RabbitMQ and workers that die, and messages that came back too often: nothing is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db.cluster.processes import wait_until
+from tests.brokers.conftest import PATIENCE, Broker, letters, wait_for
+from tests.brokers.servers import RABBITMQ, RabbitMQ, program
+from tests.factories import templates
+from tests.support.producer import RefusedError
+from worker import rabbitmq
+from worker.local import LocalStack
+from worker.local.stack import QUEUES
+
+KILLS = 3
+# A producer that sends again until the broker is back: a second between two tries at the most.
+UNTIL_BACK = {"max_retries": 120, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.5}
+
+
+class Load(threading.Thread):
+    """A producer that publishes and renders without pause; every message it sent is known."""
+
+    def __init__(self, broker: Broker) -> None:
+        super().__init__()
+        self.over = threading.Event()
+        self.producer = broker.producer
+        self.template = templates.created(self.producer, type="sms")
+        self.producer.call("version.publish", {"template_id": self.template, "body": "Hello"})
+        self.writes: list[str] = []
+        self.reads: list[str] = []
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Send until told to stop."""
+        message = {"template_id": self.template}
+        try:
+            while not self.over.is_set():
+                body = f"Hello {uuid.uuid4().hex}"
+                self.writes.append(self._send("version.publish", message | {"body": body}))
+                self.reads += [self._send("render.one", message) for _ in range(4)]
+                # Enough to be busy with, and not more to check in the end than that.
+                time.sleep(0.05)
+        except BaseException as error:  # noqa: BLE001 - raised where the load is stopped
+            self.failure = error
+
+    def stop(self) -> None:
+        """Stop sending."""
+        self.over.set()
+        self.join()
+        if self.failure is not None:
+            raise self.failure
+
+    def check(self) -> None:
+        """Every message was answered, and every write was done once."""
+        for task_id in (*self.writes, *self.reads):
+            stored = self.producer.stored(task_id, PATIENCE)
+            assert stored["status"] == "SUCCESS", stored["result"]
+        versions = templates.versions(self.producer, self.template)
+        assert int(versions[0]["version"]) == len(self.writes) + 1
+
+    def _send(self, task: str, message: dict[str, Any]) -> str:
+        return self.producer.send(task, message, retry_policy=UNTIL_BACK)
+
+
+@contextmanager
+def load(broker: Broker) -> Iterator[Load]:
+    """Yield a load that runs, stop it, and check that all of it was answered."""
+    load = Load(broker)
+    load.start()
+    try:
+        yield load
+    finally:
+        load.stop()
+    load.check()
+
+
+def grows(messages: list[str], by: int = 20) -> bool:
+    """Wait until so many more were sent."""
+    before = len(messages)
+    return wait_until(lambda: len(messages) >= before + by, PATIENCE)
+
+
+def test_a_worker_is_killed_under_load(alone: Broker, tmp_path: Path) -> None:
+    """Again and again, main process and pool at once: what it held is delivered to the next one."""
+    worker = alone.worker(tmp_path, TEMPLATE_SERVICE_DELIVERY_LIMIT="1000")
+    worker.start()
+    try:
+        wait_for(worker)
+        with load(alone) as sent:
+            for _ in range(KILLS):
+                assert grows(sent.reads)
+                worker.kill()
+                worker.start()
+                wait_for(worker)
+    finally:
+        worker.stop()
+
+
+def test_the_broker_is_killed_under_load(alone: Broker, node: RabbitMQ, tmp_path: Path) -> None:
+    """What it has confirmed is there when it is back, and the same worker goes on."""
+    with alone.working(tmp_path) as worker:
+        process = worker.pid
+        with load(alone) as sent:
+            for _ in range(2):
+                assert grows(sent.reads)
+                node.kill()
+                node.start()
+            assert grows(sent.reads)
+        assert worker.pid == process
+
+
+def test_messages_are_tried_again_while_postgresql_is_away(
+    alone: Broker, servers: LocalStack, node: RabbitMQ, tmp_path: Path
+) -> None:
+    """The pool's processes publish them; their connections to a broker that was killed are gone."""
+    settings = {"TEMPLATE_SERVICE_MAX_RETRIES": "60", "TEMPLATE_SERVICE_DB_CONNECT_TIMEOUT": "2"}
+    producer = alone.producer
+    with alone.working(tmp_path, **settings) as worker:
+        template = templates.published(producer, "Hello", type="sms")
+        for is_killed in (False, True):
+            if is_killed:
+                node.kill()
+                node.start()
+            servers.postgres.stop()
+            try:
+                sent = [
+                    producer.send("render.one", {"template_id": template}, retry_policy=UNTIL_BACK)
+                    for _ in range(40)
+                ]
+                assert wait_until(lambda: worker.output().count("Retry in") >= 20, PATIENCE)
+            finally:
+                servers.postgres.start()
+            assert {producer.answer(each, PATIENCE)["body"] for each in sent} == {"Hello"}
+    assert alone.waiting("render") == 0
+
+
+class TestTheDeliveryLimit:
+    """Of quorum queues, 3 here."""
+
+    @pytest.fixture
+    def declared(self, alone: Broker) -> Broker:
+        """Give the broker with the queues that a worker would create."""
+        options = {"queue_type": "quorum", "delivery_limit": 3}
+        with alone.connection() as stock:
+            own = stock.clone(transport="amqp", transport_options=options)
+            with own:
+                for queue in (*QUEUES.split(","), "dead-letters"):
+                    assert rabbitmq.difference(own, queue) == ""
+        return alone
+
+    def test_what_the_broker_gives_up_is_a_dead_letter(self, declared: Broker) -> None:
+        """With its reason, its queue and its time; replayed it is as its producer sent it."""
+        sent = declared.producer.send("render.one", {"template_id": "x"})
+        for _ in range(4):
+            assert wait_until(lambda: len(declared.take("render")) == 1, PATIENCE)
+        assert wait_until(lambda: declared.waiting("dead-letters") == 1, PATIENCE)
+        for _ in range(25):  # more often than RabbitMQ 4 lets a message come back
+            (letter,) = letters(declared)
+        assert letter["id"] == sent
+        assert letter["queue"] == "render"
+        assert letter["reason"].startswith("delivery_limit: ")
+        assert letter["kept_at"] is not None
+        shown = json.loads(declared.works("dead-letters", "show", letter["letter"], "--body"))
+        assert json.loads(shown["body"])[1] == {"template_id": "x"}
+        declared.works("dead-letters", "replay", letter["letter"], "--yes")
+        (replayed,) = declared.take("render", no_ack=True)
+        assert replayed.headers["id"] == sent
+        assert not {name for name in replayed.headers if "death" in name}
+        assert letters(declared) == []
+
+    def test_the_last_delivery_is_answered(self, declared: Broker, tmp_path: Path) -> None:
+        """The worker keeps the message itself, and tells its producer."""
+        producer = declared.producer
+        lost = producer.send("render.one", {"template_id": "x"})
+        for _ in range(3):
+            assert wait_until(lambda: len(declared.take("render")) == 1, PATIENCE)
+        with declared.working(tmp_path):
+            with pytest.raises(RefusedError) as refused:
+                producer.answer(lost)
+            assert refused.value.code == "poison_message"
+            (letter,) = letters(declared)
+            assert (letter["id"], letter["queue"]) == (lost, "render")
+            # At its first delivery the header is its producer's, and counts nothing.
+            counted = {"x-delivery-count": 1000}
+            with pytest.raises(RefusedError) as refused:
+                producer.call("render.one", {"template_id": "x"}, headers=counted)
+            assert refused.value.code == "template_not_found"
+
+
+def test_queues_that_are_deleted_are_there_again(alone: Broker, tmp_path: Path) -> None:
+    """Those that are consumed at once, that of dead letters with the next letter."""
+    producer = alone.producer
+    with alone.working(tmp_path):
+        producer.send("no.such.task", queue="render")
+        assert wait_until(lambda: alone.waiting("dead-letters") == 1, PATIENCE)
+        with alone.connection() as connection:
+            connection.default_channel.queue_delete("dead-letters")
+        sent = producer.send("no.such.task", queue="render")
+        assert wait_until(lambda: exists(alone, "dead-letters"), PATIENCE)
+        assert [letter["id"] for letter in letters(alone)] == [sent]
+        with alone.connection() as connection:
+            connection.default_channel.queue_delete("render")
+        assert wait_until(lambda: exists(alone, "render"), PATIENCE)
+        with pytest.raises(RefusedError) as refused:
+            producer.call("render.one", {"template_id": "x"})
+        assert refused.value.code == "template_not_found"
+
+
+def exists(broker: Broker, queue: str) -> bool:
+    """Tell whether a queue is there."""
+    with broker.connection() as connection:
+        try:
+            connection.default_channel.queue_declare(queue, passive=True)
+        except connection.channel_errors:
+            return False
+        return True
+
+
+def test_a_broker_without_memory_is_drained(alone: Broker, node: RabbitMQ, tmp_path: Path) -> None:
+    """It takes nothing from anybody then, and only a worker can make room."""
+    producer = alone.producer
+    with alone.working(tmp_path) as worker:
+        template = templates.published(producer, "Hello", type="sms")
+        worker.send(signal.SIGSTOP)
+        sent = [producer.send("render.one", {"template_id": template}) for _ in range(100)]
+        control(node, "set_vm_memory_high_watermark", "0.00001")
+        try:
+            worker.send(signal.SIGCONT)
+            assert {producer.answer(each, PATIENCE)["body"] for each in sent} == {"Hello"}
+        finally:
+            control(node, "set_vm_memory_high_watermark", "0.4")
+        assert producer.call("render.one", {"template_id": template})["body"] == "Hello"
+
+
+def control(node: RabbitMQ, *arguments: str) -> None:
+    """Run ``rabbitmqctl``."""
+    subprocess.run(
+        [str(Path(program(RABBITMQ)).with_name("rabbitmqctl")), *arguments],
+        check=True,
+        capture_output=True,
+        env=os.environ | node.control,
+    )
