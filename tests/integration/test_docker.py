@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from db.cluster.processes import wait_until
 from worker.local.server import free_port
 from worker.local.valkey import program
+
+NEVER = Retry(NoBackoff(), 0)
+"""The client itself tries ten times, also with a password that is refused."""
 
 
 @pytest.mark.parametrize("password", ["c29tZS1wYXNzd29yZA", 'with "quotes" and \\ and $HOME'])
@@ -27,11 +32,14 @@ def test_valkey_of_the_compose_file(checkout: Path, tmp_path: Path, password: st
         stdout=subprocess.DEVNULL,
     )
     try:
-        with redis.Redis(port=port, password=password) as client:
+        with redis.Redis(port=port, password=password, retry=NEVER) as client:
             assert wait_until(lambda: _answers(client), 20)
             assert client.config_get("appendonly") == {"appendonly": "yes"}
             assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
-        with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+        with (
+            redis.Redis(port=port, retry=NEVER) as stranger,
+            pytest.raises(redis.AuthenticationError),
+        ):
             stranger.ping()
         command = Path(f"/proc/{server.pid}/cmdline").read_bytes()
         assert b"valkey-server" in command

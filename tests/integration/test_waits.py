@@ -168,7 +168,7 @@ class TestOfTasks:
             assert delivery.state in {"SUCCESS", "RETRY"}, delivery.value
             states.add(delivery.state)
             again = tasks.deliver(task, keywords, task_id=f"{task} {number}")
-            assert again.state == "SUCCESS"
+            assert again.state == "SUCCESS", again.value
             assert checked_out() == 0
         assert states == {"SUCCESS", "RETRY"}
 
@@ -222,7 +222,7 @@ class TestOfTasks:
                 assert delivery.state in {"SUCCESS", "RETRY"}, delivery.value
                 countdown = 0
                 again = tasks.deliver(task, keywords, task_id=task_id)
-                assert again.state == "SUCCESS"
+                assert again.state == "SUCCESS", again.value
                 assert checked_out() == 0
             assert number > 1
             written = len(templates.versions(tasks, keywords["template_id"])) - before
@@ -238,7 +238,7 @@ class TestOfTasks:
                 first = tasks.deliver(task, keywords, task_id=f"once {keywords} {number}")
             assert first.state in {"SUCCESS", "RETRY"}, first.value
             again = tasks.deliver(task, keywords, task_id=f"once {keywords} {number}")
-            assert again.state == "SUCCESS"
+            assert again.state == "SUCCESS", again.value
         assert len(templates.versions(tasks, keywords["template_id"])) == 1 + 20
 
 
