@@ -23,6 +23,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from db.waits import GRACE_SECONDS, Connection
 
@@ -143,7 +144,22 @@ def make_engine(database: Database, *, application_name: str = "template-service
     _wait_no_longer_than(engine, database.statement_timeout)
     _ping_only_after_rest(engine)
     event.listen(engine, "handle_error", _leave_a_standby)
+    event.listen(engine, "reset", _roll_back_what_is_open)
     return engine
+
+
+def _roll_back_what_is_open(
+    connection: DBAPIConnection, _record: ConnectionPoolEntry, state: PoolResetState
+) -> None:
+    """End the transaction of a connection that goes back to the pool.
+
+    SQLAlchemy does not when a COMMIT was tried, even if it was never sent: a MemoryError or a soft
+    time limit in between would leave a connection in the pool that holds the locks of its work.
+    """
+    driver = cast("psycopg.Connection", connection)
+    is_open = driver.pgconn.transaction_status != TransactionStatus.IDLE
+    if is_open and not state.terminate_only:
+        driver.rollback()
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
