@@ -146,7 +146,12 @@ class TestOfTasks:
 
     @pytest.fixture
     def messages(self, tasks: Tasks) -> Iterator[list[tuple[str, dict[str, Any]]]]:
-        """Give a read, a lookup and a write; what they put on queues is deleted."""
+        """Give a read, a lookup and a write; what they put on queues is deleted.
+
+        There are two connections in the pool: what one is left with is not the next one's.
+        """
+        with runtime.current().engine.connect(), runtime.current().engine.connect():
+            pass
         template = templates.published(tasks, "Hello", type="sms")
         yield [
             ("template.get", {"template_id": template}),
