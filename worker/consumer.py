@@ -1,7 +1,4 @@
-"""The worker's consumer: a message that no task can take is kept, and its producer told.
-
-Celery's own consumer logs such a message with its body and lets it go, or ends with it.
-"""
+"""A worker's consumer: it keeps its messages through lost connections and until its last task."""
 
 import logging
 from collections.abc import Callable
@@ -127,7 +124,7 @@ def _name_holder(app: Any, hostname: str) -> None:  # noqa: ANN401 - Celery ship
 
 
 def refuse_compression() -> None:
-    """Take kombu its decompressors: a megabyte can unpack to gigabytes in the main process."""
+    """Disable kombu's decompressors: a megabyte can unpack to gigabytes in the main process."""
 
     def refuse(_: bytes) -> bytes:
         raise ValueError("compressed messages are refused")

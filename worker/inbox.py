@@ -97,9 +97,9 @@ class Inbox:
         except Exception as error:  # noqa: BLE001 - whatever it is, the message must end
             place = place_of(error)
             logger.error("Celery could not take a message: %s", place)  # noqa: TRY400 - its words may hold values
-            told = f"Celery could not take it: {type(error).__name__}"
+            reason = f"Celery could not take it: {type(error).__name__}"
             refusal = envelope.Refusal(
-                InvalidMessage.code, "failed", told, [], message.headers.get("id")
+                InvalidMessage.code, "failed", reason, [], message.headers.get("id")
             )
             tag = message.delivery_tag
             self._refusals.add(_refused(refusal, message.channel, tag, message))
@@ -113,9 +113,9 @@ def _poisonous(
     tag: str,
     message: Any = None,  # noqa: ANN401 - the same
 ) -> Refused:
-    told = f"{deliveries} workers died while they held the message"
-    poison = PoisonMessage.of(told, [{"path": "", "type": "poison", "message": told}])
-    return Refused(channel, tag, poison.code, told, task_id, poison, poison.details, message)
+    reason = f"{deliveries} workers died while they held the message"
+    error = PoisonMessage.of(reason, [{"path": "", "type": "poison", "message": reason}])
+    return Refused(channel, tag, error.code, reason, task_id, error, error.details, message)
 
 
 def _refused(

@@ -69,8 +69,8 @@ class Refused:
     message: Any = None
 
     @property
-    def told(self) -> str:
-        """What the dead letter says of it."""
+    def description(self) -> str:
+        """The reason in the dead letter."""
         return f"{self.kind}: {self.reason}"
 
 
@@ -88,7 +88,7 @@ class Refusals:
     def add(self, refused: Refused) -> None:
         """Answer and bury a message, together with others of this turn of the loop."""
         # Without the id: where this one is wrong, that may be anything.
-        logger.error("A message is a dead letter: %s", refused.told)
+        logger.error("A message is a dead letter: %s", refused.description)
         self._waiting.append(refused)
         self._schedule(0)
 
@@ -148,7 +148,7 @@ class Refusals:
                     dead_letters.keep(
                         self._app,
                         each.message,
-                        each.told,
+                        each.description,
                         task_id=each.task_id,
                         problems=each.problems,
                     )
@@ -159,7 +159,11 @@ class Refusals:
         for each in refused:
             if (taken := channel.taken(each.tag)) is not None:
                 letter = letter_of_raw(
-                    each.told, taken.raw, taken.list, task_id=each.task_id, problems=each.problems
+                    each.description,
+                    taken.raw,
+                    taken.list,
+                    task_id=each.task_id,
+                    problems=each.problems,
                 )
                 letters.append((each.tag, letter))
         dropped = channel.bury(letters, self._bounds)

@@ -109,8 +109,8 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             elif isinstance(error, SERVER_ERRORS):
                 self.reject(requeue=True)
             else:
-                told = f"Celery could not follow it: {type(error).__name__}"
-                self._refuse("failed", told, PoisonMessage.of(told, []))
+                reason = f"Celery could not follow it: {type(error).__name__}"
+                self._refuse("failed", reason, PoisonMessage.of(reason, []))
 
     def _refuse(self, kind: str, reason: str, error: PoisonMessage) -> None:
         message = self.message

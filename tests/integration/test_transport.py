@@ -92,7 +92,7 @@ def test_what_an_older_worker_has_held_is_put_back(channel: Channel, servers: Lo
 def test_a_take_whose_reply_is_lost_is_not_repeated_by_the_client(
     channel: Channel, servers: LocalStack
 ) -> None:
-    """Its messages would be recorded over those of the first; the next connection finds them."""
+    """A second take would overwrite the record of the first; the next connection restores both."""
     with channel.conn_or_acquire() as client:
         client.lpush("lost-reply", *map(str, range(6)))
         holder = channel.holder

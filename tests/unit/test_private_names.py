@@ -26,7 +26,7 @@ def test_each_private_name_is_used_where_the_list_says(checkout: Path) -> None:
 
 
 def test_each_use_of_a_private_name_refers_to_the_list(checkout: Path) -> None:
-    """An access that the linter had to be told to allow says where its name is listed."""
+    """Each access that the linter is made to allow says where its name is listed."""
     allowed = ("see private_names.txt", "the same")
     for path in sorted((checkout / "worker").rglob("*.py")):
         for line in path.read_text().splitlines():

@@ -17,7 +17,7 @@ What must hold, and does so because each move is one Lua script:
 - *Held while alive.* A thread renews the lease of the process (``unacked:consumers``) whatever the
   main thread does. A live consumer's message is never given away, however long it takes.
 - *Given away when dead.* Whose lease has ended is swept by any other: its messages go back to where
-  they came from, to be taken next. Nobody is swept right after an outage, see
+  they came from, to be taken next. No consumer is swept right after an outage, see
   :class:`worker.transport.holder.Lease`.
 - *Bytes stay.* What a producer has sent is put back, delayed or buried byte for byte.
 - *Tags are ours.* A producer's ``delivery_tag`` is not used for anything.

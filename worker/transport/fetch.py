@@ -14,8 +14,8 @@ PEEK_SECONDS: Final = 1.0
 """How long the server holds a blocking look at an empty list. After it, the lists of other
 priorities are looked at, so that a message there waits this long on an idle worker."""
 RELEASE_SECONDS: Final = 0.01
-"""How long a finished message waits for others before the server is told. Those of a process that
-dies meanwhile are delivered again, and answered from the record of idempotency."""
+"""How long a finished message waits for others before it is released on the server. If the process
+dies meanwhile, it is delivered again, and a write is answered from its idempotency record."""
 REFUSED_SECONDS: Final = 0.5
 """Before the next try on a server that refuses writes."""
 MOST_TAKEN: Final = 100
@@ -53,9 +53,9 @@ class Peek:
         self._sent = None
         return self._connection.read_response() is not None
 
-    def is_overdue(self, now: float, patience: float) -> bool:
-        """Tell whether the server owes an answer for longer than ``patience`` seconds."""
-        return self._sent is not None and now - self._sent > PEEK_SECONDS + patience
+    def is_overdue(self, now: float, timeout: float) -> bool:
+        """Tell whether the server owes an answer for longer than ``timeout`` seconds."""
+        return self._sent is not None and now - self._sent > PEEK_SECONDS + timeout
 
     def close(self) -> None:
         """Give up the answer and the connection."""
@@ -137,7 +137,7 @@ class Fetcher:
         return came
 
     def flush(self) -> None:
-        """Tell the server what is done."""
+        """Release finished messages on the server."""
         self._timer = None
         try:
             self._channel.holder.release_all()
@@ -145,7 +145,7 @@ class Fetcher:
             self._refuse(error)
 
     def schedule_flush(self) -> None:
-        """Have the server told soon what is done, unless messages are taken before."""
+        """Release finished messages soon, unless a take does it before."""
         if self._channel.closed:
             return  # the next channel does it
         if self._channel.hub is None:
@@ -197,8 +197,8 @@ class Fetcher:
                     )
 
     def _check_peeks(self, now: float) -> None:
-        patience = self._channel.socket_timeout or PEEK_SECONDS
-        if any(peek.is_overdue(now, patience) for peek in self._peeks.values()):
+        timeout = self._channel.socket_timeout or PEEK_SECONDS
+        if any(peek.is_overdue(now, timeout) for peek in self._peeks.values()):
             raise redis.ConnectionError("the broker does not answer")
 
     def _drop(self, peek: Peek) -> None:

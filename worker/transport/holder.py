@@ -65,7 +65,7 @@ class Holder:
 
     @property
     def has_released(self) -> bool:
-        """Whether there are messages that are done, and the server was not told yet."""
+        """Whether finished messages are still recorded as held on the server."""
         return bool(self._released or self._returned)
 
     @property
@@ -110,7 +110,7 @@ class Holder:
         self.in_hand[taken.tag] = taken, channel
 
     def release(self, tag: str) -> None:
-        """Note that a message is done; the server is told with the next messages taken."""
+        """Note that a message is done; it is released on the server with the next take."""
         known = self.in_hand.pop(tag, None)
         if known is None:
             return
@@ -143,7 +143,7 @@ class Holder:
         return taken
 
     def release_all(self) -> None:
-        """Tell the server which messages are done or given back."""
+        """Release on the server what is done, and put back what was given back."""
         if self._released:
             self.take([], 0)
         if self._returned:

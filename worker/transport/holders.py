@@ -41,7 +41,7 @@ def put_back_unknown() -> None:
 
 
 def release_done() -> None:
-    """Tell the brokers which messages are done."""
+    """Release finished messages on the brokers."""
     for holder in _mine():
         holder.release_all()
 

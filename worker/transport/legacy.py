@@ -1,7 +1,7 @@
 """Messages that workers with kombu's own transport have held, during a deployment of this one.
 
 kombu records them in the hash ``unacked`` for all consumers together, and gives them out again when
-the visibility timeout has passed. Whether their worker lives cannot be told.
+the visibility timeout has passed. Nothing on the server says whether their worker lives.
 """
 
 import logging
