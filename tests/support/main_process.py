@@ -197,14 +197,17 @@ class MainProcess:
         self.app.backend_cls = Backend
         self.app.conf.update(settings)
         self.app.conf.update(broker_transport=Transport, broker_url=None)
+        self.names = tasks
         self.outcome = "success"
 
         def work(task: Any, /, *_: object, **__: object) -> object:  # noqa: ANN401 - Celery ships no types
             return self._work(task)
 
-        for name in tasks:
-            self.app.task(work, bind=True, name=name, typing=False)
+        # First the tasks that other modules share with every app, which may have the same names.
         self.app.finalize()
+        for name in tasks:
+            self.app.tasks.pop(name, None)
+            self.app.task(work, bind=True, name=name, typing=False)
         self.channel = self.app.connection_for_write().default_channel
         self.pool = Pool(self.app)
         self.seen = State(max_tasks_in_memory=100)
@@ -314,9 +317,7 @@ class MainProcess:
         for name in ("on_unknown_message", "on_unknown_task", "on_invalid_task", "on_decode_error"):
             setattr(consumer, name, _never(name))
         consumer.strategies = {
-            name: task.start_strategy(self.app, consumer)
-            for name, task in self.app.tasks.items()
-            if not name.startswith("celery.")
+            name: self.app.tasks[name].start_strategy(self.app, consumer) for name in self.names
         }
         return consumer
 

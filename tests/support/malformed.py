@@ -54,7 +54,10 @@ def _bytes() -> Iterator[Malformed]:
     yield nobody("JSON in single quotes", str(celery()).encode())
     yield nobody("lists in lists without end", b"[" * DEEP)
     yield nobody("lists in lists", b"[" * DEEP + b"]" * DEEP)
-    yield nobody("objects in objects", b'{"a":' * DEEP + b"1" + b"}" * DEEP)
+    objects = b'{"a":' * (DEEP // 10) + b"1" + b"}" * (DEEP // 10)
+    yield nobody("objects in objects", objects)
+    many = b'{"a":' * DEEP + b"1" + b"}" * DEEP
+    yield nobody("objects in objects, half a megabyte of them", many, kind="too_large")
     name = "headers as deep as a well"
     deep = raw(good(name, x=0)).replace(b'"x": 0', b'"x": ' + b"[" * DEEP + b"]" * DEEP)
     yield nobody(name, deep)

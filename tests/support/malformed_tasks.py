@@ -140,26 +140,32 @@ def bodies() -> Iterator[Malformed]:
         b'[[], {}, {"chain": ' + b"[" * DEEP + b"]" * DEEP + b"}]",
         "undecodable",
     )
-    yield bad("a body that is null inside", b"null")
-    yield bad("a body that is a number inside", b"7")
-    yield bad("a body that is text inside", b'"hello"')
-    yield bad("a body that is an object inside", b'{"template_id": "x"}')
-    yield bad("a body of nothing", b"[]")
-    yield bad("a body of two parts", b"[[], {}]")
-    yield bad("a body of four parts", b"[[], {}, {}, {}]")
-    yield bad("arguments that are null", b"[null, {}, {}]")
-    yield bad("arguments that are text", b'["x", {}, {}]')
-    yield bad("arguments that are an object", b"[{}, {}, {}]")
-    yield bad("keywords that are null", b"[[], null, {}]")
-    yield bad("keywords that are a list", b"[[], [], {}]")
-    yield bad("keywords that are text", b'[[], "x", {}]')
-    yield bad("embed that is text", b'[[], {}, "x"]')
-    yield bad("embed that is a number", b"[[], {}, 7]")
-    yield bad("embed that is a list", b"[[], {}, [1]]")
-    yield bad("embed with more than callbacks", b'[[], {}, {"id": "another"}]')
-    yield bad("embed with a number that is none", b'[[], {}, {"chain": [NaN]}]')
-    yield bad("arguments with a lone surrogate", b'[["\\ud800"], {}, {}]')
-    yield bad("a keyword that is a lone surrogate", b'[[], {"\\ud800": 1}, {}]')
+    lists = b"[]," * (MEGABYTE // 4)
+    yield bad("a body of many lists", b'[[], {"a": [' + lists + b"1]}, {}]", "refused")
+    shapes = {
+        "a body that is null inside": b"null",
+        "a body that is a number inside": b"7",
+        "a body that is text inside": b'"hello"',
+        "a body that is an object inside": b'{"template_id": "x"}',
+        "a body of nothing": b"[]",
+        "a body of two parts": b"[[], {}]",
+        "a body of four parts": b"[[], {}, {}, {}]",
+        "arguments that are null": b"[null, {}, {}]",
+        "arguments that are text": b'["x", {}, {}]',
+        "arguments that are an object": b"[{}, {}, {}]",
+        "keywords that are null": b"[[], null, {}]",
+        "keywords that are a list": b"[[], [], {}]",
+        "keywords that are text": b'[[], "x", {}]',
+        "embed that is text": b'[[], {}, "x"]',
+        "embed that is a number": b"[[], {}, 7]",
+        "embed that is a list": b"[[], {}, [1]]",
+        "embed with more than callbacks": b'[[], {}, {"id": "another"}]',
+        "embed with a number that is none": b'[[], {}, {"chain": [NaN]}]',
+        "arguments with a lone surrogate": b'[["\\ud800"], {}, {}]',
+        "a keyword that is a lone surrogate": b'[[], {"\\ud800": 1}, {}]',
+    }
+    for name, body in shapes.items():
+        yield bad(name, body)
     name = "a body over the limit"
     large = [[], KEYWORDS | {"junk": "x" * MEGABYTE}, EMPTY]
     yield Malformed(name, bad(name, json.dumps(large).encode()).entry, "too_large", "")
@@ -168,8 +174,8 @@ def bodies() -> Iterator[Malformed]:
     entry = raw(celery(headers=keys, task_id=task_id_of(name)))
     yield Malformed(name, entry, "too_large", "")
     name = "protocol 1"
-    body = {"task": TASK, "id": task_id_of(name), "args": [], "kwargs": KEYWORDS}
-    old = gocelery() | {"body": base64.b64encode(json.dumps(body).encode()).decode()}
+    before = {"task": TASK, "id": task_id_of(name), "args": [], "kwargs": KEYWORDS}
+    old = gocelery() | {"body": base64.b64encode(json.dumps(before).encode()).decode()}
     yield Malformed(name, raw(old), "protocol_1", "headers.task")
     name = "protocol 1 with headers"
     message = celery(task_id=task_id_of(name))
@@ -192,6 +198,8 @@ def callbacks() -> Iterator[Malformed]:
         yield bad(f"{field} that are text", field, "delivery.send")
         yield bad(f"{field} that are a number", field, 7)
         yield bad(f"{field} that are true", field, value=True)
+        # Of the wrong one of both: the callback of a chord is single.
+        yield bad(f"{field} in the other form", field, EMPTY if field != "chord" else [signature()])
         trap = signature("maintenance.vacuum")
         yield bad(f"{field} to maintenance", field, trap if field == "chord" else [trap])
     callbacks: dict[str, Any] = {

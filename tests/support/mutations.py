@@ -143,12 +143,21 @@ def _edited(random: Random, value: Any) -> Any:  # noqa: ANN401 - any JSON value
             lambda: parent.__setitem__(step, random.choice(VALUES)),
             lambda: parent.__setitem__(step, random.choice(VALUES)),
             lambda: parent.__setitem__(step, copy.deepcopy(random.choice(paths)[0])),
+            lambda: parent.__setitem__(step, [parent[step]]),
+            lambda: parent.__setitem__(step, _inner(parent[step])),
             lambda: parent.__delitem__(step),
             lambda: _put_in(random, parent),
         )
     )
     edit()
     return value
+
+
+def _inner(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the first of what ``value`` contains."""
+    if isinstance(value, dict):
+        return next(iter(value.values()), None)
+    return value[0] if isinstance(value, list) and value else None
 
 
 def _put_in(random: Random, parent: Any) -> None:  # noqa: ANN401 - a list or a dict

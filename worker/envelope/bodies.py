@@ -6,8 +6,15 @@ from typing import Any, Final, NamedTuple
 
 from worker.envelope.callbacks import FIELDS, write_out_times
 from worker.envelope.fields import is_reachable
-from worker.envelope.plain_json import decoded, deeper_than, may_be_deeper_than, plain
-from worker.envelope.refusals import MALFORMED, PROTOCOL_1, UNDECODABLE, RefusedError
+from worker.envelope.plain_json import brackets, decoded, deeper_than, plain
+from worker.envelope.refusals import (
+    MALFORMED,
+    PROTOCOL_1,
+    REFUSED,
+    UNDECODABLE,
+    RefusedError,
+)
+from worker.envelope.rules import Rules
 
 CONTENT_TYPE: Final = "application/json"
 CONTENT_ENCODINGS: Final = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii", "binary"})
@@ -47,15 +54,19 @@ def raw_body(wrapped: object, encoding: object) -> bytes:
     raise RefusedError.at("properties.body_encoding", UNDECODABLE, told)
 
 
-def content_of(body: bytes, depth: int) -> tuple[Content, bytes]:
-    """Return what a body holds, with at most ``depth`` levels of JSON, and a body that says so.
+def content_of(body: bytes, rules: Rules) -> tuple[Content, bytes]:
+    """Return what a body holds, and the body that says so in a form which Celery reads.
 
     Raises
     ------
     RefusedError
         It holds something else than protocol 2 has there.
     """
-    value, is_plain = _decoded(body, depth)
+    number = brackets(body)
+    if number > rules.most_brackets:
+        told = f"at most {rules.most_brackets} opening brackets were expected"
+        raise RefusedError.at("body", REFUSED, told)
+    value, is_plain = _decoded(body, rules)
     match value:
         case [list() as args, dict() as kwargs, (dict() | None) as embed]:
             pass
@@ -68,8 +79,8 @@ def content_of(body: bytes, depth: int) -> tuple[Content, bytes]:
         case _:
             told = "[args, kwargs, embed] was expected: a list, an object, and an object or null"
             raise RefusedError.at("body", MALFORMED, told)
-    if may_be_deeper_than(depth, body) and deeper_than(depth, value):
-        raise _too_deep(depth)
+    if number > rules.depth and deeper_than(rules.depth, value):
+        raise _too_deep(rules)
     if embed and not embed.keys() <= _EMBED:
         told = f"nothing but {', '.join(FIELDS)} was expected in its third part"
         raise RefusedError.at("body", MALFORMED, told)
@@ -81,17 +92,18 @@ def content_of(body: bytes, depth: int) -> tuple[Content, bytes]:
     return Content(args, kwargs, embed), body
 
 
-def _decoded(body: bytes, depth: int) -> tuple[Any, bool]:
+def _decoded(body: bytes, rules: Rules) -> tuple[Any, bool]:
     try:
         return decoded(body)
     except ValueError:
         raise RefusedError.at("body", UNDECODABLE, "JSON in UTF-8 was expected") from None
     except RecursionError:
-        raise _too_deep(depth) from None
+        raise _too_deep(rules) from None
 
 
-def _too_deep(depth: int) -> RefusedError:
-    return RefusedError.at("body", UNDECODABLE, f"at most {depth} levels of JSON were expected")
+def _too_deep(rules: Rules) -> RefusedError:
+    told = f"at most {rules.depth} levels of JSON were expected"
+    return RefusedError.at("body", UNDECODABLE, told)
 
 
 def _from_base64(text: str) -> bytes:

@@ -16,6 +16,9 @@ FORBIDDEN: Final = re.compile(r"maintenance\.")
 FIELDS: Final = ("callbacks", "errbacks", "chain", "chord")
 MOST_SIGNATURES: Final = 10_000
 
+_A_LIST: Final = (list, "a list of task signatures")
+_EXPECTED: Final = {"chord": (dict, "a task signature")}
+
 _MARKED: Final = frozenset({"__type__", "__value__"})
 """The members of an object that kombu writes for what is no JSON (kombu/utils/json.py)."""
 
@@ -27,8 +30,9 @@ def callback_problems(embed: Mapping[str, Any], allowed: re.Pattern[str]) -> lis
         value = embed.get(field)
         if value is None:
             continue
-        if field != "chord" and not isinstance(value, list):
-            problems.append(_problem(field, "a list of task signatures was expected"))
+        expected, told = _EXPECTED.get(field, _A_LIST)
+        if not isinstance(value, expected):
+            problems.append(_problem(field, f"{told} was expected"))
             continue
         problems.extend(_problem(field, told) for told in _signature_problems(value, allowed))
     return problems

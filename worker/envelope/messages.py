@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -18,11 +19,15 @@ from worker.envelope.headers import (
     chord_problems,
     own_bytes,
 )
-from worker.envelope.plain_json import deeper_than, may_be_deeper_than
+from worker.envelope.plain_json import brackets, deeper_than
 from worker.envelope.refusals import Refusal, RefusedError
 from worker.envelope.rules import Rules
 from worker.envelope.shown import shown, shown_positional
 
+MOST_BODIES: Final = 4
+"""Members of that name that are looked at: headers may have some of their own."""
+
+_BODY: Final = re.compile(rb'"body"\s*:\s*"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _CORRELATION: Final = re.compile(rb'"correlation_id"\s*:\s*"([^"\\\x00-\x1f]{1,255})"')
 
 
@@ -82,6 +87,13 @@ def _unwrapped(raw: bytes, rules: Rules, queue: str | None) -> tuple[Parts, list
     if len(raw) > rules.raw_bytes:
         told = f"the queue entry is {len(raw)} bytes, the limit is {rules.raw_bytes}"
         raise RefusedError.too_large(told, _correlation_id(raw))
+    if len(raw) > rules.around_bytes:
+        bodies = islice(_BODY.finditer(raw), MOST_BODIES)
+        around = len(raw) - max((len(body[0]) for body in bodies), default=0)
+        if around > rules.around_bytes:
+            # A megabyte of brackets would take thirty when it is parsed; a text takes what it is.
+            told = f"all but the body is {around} bytes, the limit is {rules.around_bytes}"
+            raise RefusedError.too_large(told, _correlation_id(raw))
     try:
         wrapper = orjson.loads(raw)
     except ValueError as error:
@@ -110,7 +122,7 @@ def _unwrapped(raw: bytes, rules: Rules, queue: str | None) -> tuple[Parts, list
     parts = Parts(
         headers, properties, body, wrapper.get("content-type"), wrapper.get("content-encoding")
     )
-    return parts, problems, may_be_deeper_than(rules.depth, raw)
+    return parts, problems, brackets(raw) > rules.depth
 
 
 def _checked(
@@ -137,7 +149,7 @@ def _checked(
         told = f"the message is {len(body)} bytes, the limit is {limit}"
         return RefusedError.too_large(told, task_id, problems).refusal
     try:
-        content, body = content_of(body, rules.depth)
+        content, body = content_of(body, rules)
     except RefusedError as error:
         known = str(headers["id"]) if is_reachable(headers.get("id")) else None
         return error.with_others(problems, known or error.refusal.task_id or task_id)

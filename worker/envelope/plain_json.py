@@ -57,6 +57,6 @@ def deeper_than(levels: int, value: object) -> bool:
     return bool(containers)
 
 
-def may_be_deeper_than(levels: int, raw: bytes) -> bool:
-    """Tell whether JSON may have more than ``levels`` levels, at the price of counting."""
-    return raw.count(b"[") + raw.count(b"{") > levels
+def brackets(raw: bytes) -> int:
+    """Return how many arrays and objects JSON has at the most: those in texts count too."""
+    return raw.count(b"[") + raw.count(b"{")

@@ -30,6 +30,9 @@ class Rules:
     depth: int = 100
     """Levels of JSON in headers or body: 64 of values, and three for a callback of a callback."""
 
+    most_brackets: int = 200_000
+    """Opening ones in a body: seven bytes of JSON can become two hundred in Python."""
+
     most_retries: int = 1000
 
     @classmethod
@@ -51,7 +54,15 @@ class Rules:
         JSON within JSON is at most three times as long: an emoji has four bytes and twelve
         characters when it is escaped, a quotation mark one and two.
         """
-        return 3 * max(self.message_bytes, self.batch_bytes) + self.headers_bytes
+        return 3 * max(self.message_bytes, self.batch_bytes) + self.around_bytes
+
+    @property
+    def around_bytes(self) -> int:
+        """The size from which on an entry is not parsed, its body apart.
+
+        Celery's own headers repeat arguments for people, without a limit in other languages.
+        """
+        return 4 * self.headers_bytes
 
     def bytes_of(self, task: object) -> int:
         """Return how many bytes the body of a message for ``task`` may have."""
