@@ -1,18 +1,14 @@
-"""The envelope of a message: what of it is believed, refused, and shown."""
+"""The envelope of a message: which callbacks it may have, and what of it is shown."""
 
 import re
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import InvalidMessage, TooLarge
 from worker import envelope
 
-HEADERS = {"task": "render.one", "id": "0b9b5bd2"}
-BODY: list[Any] = [[], {}, {}]
 ANYTHING = re.compile(".*")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -24,51 +20,6 @@ JSON = st.recursive(
 def signature(task: str, **members: object) -> dict[str, Any]:
     """Return a task signature as Celery's clients send it."""
     return {"task": task, "args": [], "kwargs": {}, "options": {}, "subtask_type": None} | members
-
-
-def test_a_message_in_order_is_not_broken() -> None:
-    """Embed may be null, as clients of other languages send it."""
-    assert envelope.broken(HEADERS, BODY) is None
-    assert envelope.broken(HEADERS, [[], {}, None]) is None
-
-
-@given(JSON, JSON)
-def test_no_junk_makes_the_check_itself_fail(headers: object, payload: object) -> None:
-    """Whatever JSON comes, there is an answer: a reason, or a message that can become a task."""
-    told = envelope.broken(headers, payload)
-    assert told is None or told
-
-
-@pytest.mark.parametrize("name", ["task", "id"])
-@pytest.mark.parametrize("value", [None, "", 7, [], "x" * 256])
-def test_task_and_id_are_text(name: str, value: object) -> None:
-    """The reason names the header."""
-    told = envelope.broken(HEADERS | {name: value}, BODY)
-    assert told is not None
-    assert f"headers.{name}" in told
-
-
-@given(st.dictionaries(st.sampled_from(["retries", "eta", "expires", "timelimit"]), JSON))
-def test_a_header_that_is_refused_is_taken_out(headers: dict[str, Any]) -> None:
-    """What is left cannot be refused a second time, so Celery can build its request."""
-    envelope.take_out_problems(headers, 1800)
-    assert envelope.take_out_problems(headers, 1800) == []
-
-
-@pytest.mark.parametrize(("ahead", "refused"), [(1790, False), (1810, True)])
-def test_an_eta_is_at_most_half_the_visibility_timeout_ahead(ahead: int, *, refused: bool) -> None:
-    """A message that waits longer is handed out again and again."""
-    headers = {"eta": (datetime.now(UTC) + timedelta(seconds=ahead)).isoformat()}
-    assert bool(envelope.take_out_problems(headers, 1800)) is refused
-
-
-def test_what_is_the_services_to_say_is_not_the_producers() -> None:
-    """Time limits, the name shown and stamps are replaced; the rest stays."""
-    sent = HEADERS | {"timelimit": [1, 1], "shadow": "x", "stamps": 7, "retries": 2}
-    mended = envelope.mended(sent)
-    assert mended["timelimit"] == [None, None]
-    assert (mended["shadow"], mended["stamps"]) == (None, None)
-    assert (mended["id"], mended["retries"]) == ("0b9b5bd2", 2)
 
 
 @pytest.mark.parametrize(
@@ -117,18 +68,6 @@ def test_callbacks_match_the_whole_pattern(task: str, *, allowed: bool) -> None:
         {"callbacks": [signature(task)]}, re.compile(r"delivery\.send|mail\..*")
     )
     assert (problems == []) is allowed
-
-
-def test_a_message_over_the_limit_is_too_large_whatever_else_is_wrong() -> None:
-    """The error names size and limit, and the other problems with them."""
-    other = envelope.take_out_problems({"eta": 7}, 1800)
-    error = envelope.refusal(other, 11, 10)
-    assert isinstance(error, TooLarge)
-    assert [problem["path"] for problem in error.details] == ["", "headers.eta"]
-    assert "11" in error.message
-    assert "10" in error.message
-    assert isinstance(envelope.refusal(other, 10, 10), InvalidMessage)
-    assert envelope.refusal([], 10, 10) is None
 
 
 @given(st.dictionaries(st.text("abc"), JSON), st.text("☃★", min_size=1))

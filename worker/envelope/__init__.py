@@ -12,7 +12,6 @@ from worker.envelope.callbacks import callback_problems
 from worker.envelope.fields import LONGEST_ID
 from worker.envelope.messages import Envelope, Parts, check, read
 from worker.envelope.refusals import Refusal
-from worker.envelope.requests import broken, mended, refusal, take_out_problems
 from worker.envelope.rules import Rules
 from worker.envelope.shown import shown
 
@@ -23,12 +22,8 @@ __all__ = [
     "Parts",
     "Refusal",
     "Rules",
-    "broken",
     "callback_problems",
     "check",
-    "mended",
     "read",
-    "refusal",
     "shown",
-    "take_out_problems",
 ]
