@@ -365,7 +365,8 @@ def _declare(
     options: Mapping[str, Any],
 ) -> Callable[..., Any]:
     def decorate(do: Callable[[Any, Any], Result | Answer]) -> object:
-        def run(self: ServiceTask, *arguments: object, **keywords: object) -> Answer:
+        # Positional only, or a producer's keyword "self" would be a TypeError instead of refused.
+        def run(self: ServiceTask, /, *arguments: object, **keywords: object) -> Answer:
             return self.serve(arguments, keywords)
 
         run.__doc__ = do.__doc__

@@ -25,6 +25,7 @@ from celery.events.state import State
 from celery.exceptions import Reject, Retry, Terminated, WorkerLostError
 from celery.worker import state as worker_state
 from celery.worker.consumer import Consumer
+from kombu.message import Message
 from kombu.serialization import prepare_accept_content
 from kombu.transport import virtual
 from kombu.utils import json
@@ -233,8 +234,7 @@ class MainProcess:
         self.ended.clear()
         Channel.sent.clear()
         self.events_sent.clear()
-        message = virtual.Message(copy.deepcopy(accepted.payload), self.channel, accept=self.accept)
-        message.delivery_tag = "a tag of the transport"
+        message = self._message(copy.deepcopy(accepted.payload))
         assert not message.errors
         assert repr(message.payload) == repr(list(accepted.content))
         self.channel.basic_ack = lambda *_, **__: self.ended.append("acknowledged")
@@ -250,6 +250,24 @@ class MainProcess:
             worker_state.revoked.discard(accepted.id)
             for requests in (worker_state.requests, worker_state.successful_requests):
                 requests.clear()
+
+    def _message(self, payload: dict[str, Any]) -> Any:  # noqa: ANN401 - kombu ships no types
+        """Return kombu's message: of a virtual transport where it has a tag, else as of AMQP."""
+        if "delivery_tag" in payload["properties"]:
+            message = virtual.Message(payload, self.channel, accept=self.accept)
+        else:
+            message = Message(
+                payload["body"],
+                content_type=payload["content-type"],
+                content_encoding=payload["content-encoding"],
+                delivery_info={"exchange": "", "routing_key": "render", "redelivered": False},
+                properties=payload["properties"],
+                headers=payload["headers"],
+                channel=self.channel,
+                accept=self.accept,
+            )
+        message.delivery_tag = "a tag of the transport"
+        return message
 
     def sent(self, call: Any, form: str, options: dict[str, Any]) -> bytes:  # noqa: ANN401 - a signature
         """Return the queue entry that Celery's own client writes for a call, or for its first."""

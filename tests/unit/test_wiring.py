@@ -169,6 +169,17 @@ def test_positional_arguments_are_refused(own: dict[str, ServiceTask]) -> None:
         assert [problem["path"] for problem in refused.details] == ["args"]
 
 
+@pytest.mark.parametrize("name", ["self", "args", "arguments", "keywords"])
+def test_a_keyword_named_as_a_parameter_of_python_is_refused_as_unknown(
+    own: dict[str, ServiceTask], name: str
+) -> None:
+    """It is an answer of the contract like any other, no TypeError."""
+    for task in own.values():
+        refused = task.apply(kwargs={name: 1}).result
+        assert isinstance(refused, InvalidMessage)
+        assert name in [problem["path"] for problem in refused.details]
+
+
 def test_a_refusal_of_the_worker_is_the_answer(own: dict[str, ServiceTask]) -> None:
     """What was wrong with a message's headers travels to the task, which does nothing else."""
     refusal = InvalidMessage.of("the headers of the message do not fit")

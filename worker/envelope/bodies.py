@@ -22,8 +22,6 @@ CONTENT_ENCODINGS: Final = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii", 
 
 _WHITESPACE: Final = str.maketrans("", "", "\r\n\t ")
 _EMBED: Final = frozenset(FIELDS)
-
-
 _MARK: Final = b'"__type__"'
 
 

@@ -136,7 +136,7 @@ def _checked(
     elif isinstance(body, bytearray | memoryview):
         body = bytes(body)
     if not (isinstance(headers, dict) and isinstance(properties, dict) and isinstance(body, bytes)):
-        told = "objects were expected"
+        told = "headers and properties that are objects, and a body of bytes were expected"
         return RefusedError.at("headers", refusals.MALFORMED, told, task_id).refusal
     if is_deep and deeper_than(rules.depth, [headers, properties]):
         told = f"at most {rules.depth} levels were expected"
