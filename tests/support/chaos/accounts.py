@@ -18,8 +18,9 @@ from tests.support.chaos.load import Sent
 from tests.support.chaos.stacks import ChaosStack, Contents
 
 PAGE: Final = 500
-STILL_SECONDS: Final = 15
-"""How long nothing may change before the rest is taken for stuck."""
+STILL_SECONDS: Final = 30
+"""How long there may be no new answer before the rest is taken for stuck: longer than the soft time
+limit of a task, which is what ends a wait for a silent database."""
 _UUID: Final = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{48,}={0,2}")
 _DEPTH: Final = 4
@@ -121,7 +122,7 @@ class Accountant:
         seed: str,
         *,
         last_fault: float | None = None,
-        still: float = STILL_SECONDS,
+        still: float,
     ) -> Report:
         """Wait for the answers that still come, then look where everything is.
 

@@ -62,9 +62,11 @@ class Chaos:
         load.prepare(self.producer)
         return load
 
-    def settle(self, load: Load, *, last_fault: float, still: float = STILL_SECONDS) -> Report:
+    def settle(self, load: Load, *, last_fault: float) -> Report:
         """Wait for the rest of the answers; return and record the counts."""
-        report = self._accountant.settle(load.sent, self.seed, last_fault=last_fault, still=still)
+        report = self._accountant.settle(
+            load.sent, self.seed, last_fault=last_fault, still=self.within(STILL_SECONDS)
+        )
         self._properties.append((COUNTS, report.line()))
         return report
 
