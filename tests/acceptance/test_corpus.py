@@ -117,6 +117,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 def send(tasks: Tasks) -> Iterator[Send]:
     """Give the way of a message through a pool process, in this process."""
     patient = runtime.current()
+    # A new process: the memory that other tests' renders have left to it is not all of the limit.
+    patient.renderer.close()
     limits = replace(
         patient.configuration.limits, render_seconds=SHORT_RENDER, trial_seconds=SHORT_TRIAL
     )
