@@ -210,7 +210,9 @@ class Lease(threading.Thread):
         while not self._stop_asked.wait(RENEW_SECONDS):
             try:
                 renewal = self._renew()
-            except (redis.RedisError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - without a lease all is given away
+                # Also a ValueError or an AttributeError: the main thread closes the pool of a lost
+                # connection, and redis-py is not made for that while another thread reads.
                 if not is_failing:
                     logger.warning("The lease on messages is not renewed: %s", error)
                 is_failing = True
