@@ -103,7 +103,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
             holder.connect(
                 self,
                 redis.Redis(connection_pool=self.pool),
-                lambda: redis.Redis(connection_pool=self.pool),
+                self._client_of_its_own,
             )
             self._holder = holder
         return self._holder
@@ -210,6 +210,16 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
             except self.connection_errors:
                 pass  # the lease runs out, or the next connection puts them back
         super().close()
+
+    def _client_of_its_own(self) -> redis.Redis:
+        """Return a client whose connections are not closed with this channel.
+
+        The thread of the lease goes on while a lost connection is replaced.
+        """
+        sentinels: Any = getattr(self, "_sentinel_manager", None)
+        pool = self._get_pool()
+        self._sentinel_manager = sentinels
+        return redis.Redis.from_pool(pool)
 
     def _known_holder(self) -> Holder:
         client = self.connection.client

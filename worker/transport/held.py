@@ -120,7 +120,7 @@ class HeldMessages:
 
     def use(self, client: redis.Redis) -> None:
         """Use another client from now on; tags are counted on, so that none is given twice."""
-        self._client = client
+        self.client = client
         self._scripts = {name: client.register_script(source(name)) for name in SCRIPTS}
 
     def take(
@@ -233,12 +233,12 @@ class HeldMessages:
     def leave(self) -> int:
         """Put everything back and end the lease; return how many messages were held."""
         count = self.put_back_others(())
-        self._client.zrem(self.keys.consumers, self.consumer)
+        self.client.zrem(self.keys.consumers, self.consumer)
         return count
 
     def forget_deliveries(self, digests: Iterable[str]) -> None:
         """Forget how often messages were delivered, by the SHA-1 of each: they are done."""
-        self._client.hdel(self.keys.deliveries, *digests)
+        self.client.hdel(self.keys.deliveries, *digests)
 
     def _run(self, name: str, keys: list[str], arguments: list[Any]) -> Any:  # noqa: ANN401 - a script's reply
         if name == "take":

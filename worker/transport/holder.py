@@ -103,7 +103,9 @@ class Holder:
             self._lease = Lease(HeldMessages(make_client(), self.keys, self.name))
             self._lease.start()
         else:
+            replaced = self._lease.held.client
             self._lease.held.use(make_client())
+            replaced.close()
 
     def add(self, taken: Taken, channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
         """Note a message that is delivered."""
@@ -171,6 +173,7 @@ class Holder:
         lease, self._lease = self._lease, None
         if lease is not None:
             lease.stop()
+            lease.held.client.close()
         if not self.is_connected:
             return
         try:
@@ -211,8 +214,8 @@ class Lease(threading.Thread):
             try:
                 renewal = self._renew()
             except Exception as error:  # noqa: BLE001 - without a lease all is given away
-                # Also a ValueError or an AttributeError: the main thread closes the pool of a lost
-                # connection, and redis-py is not made for that while another thread reads.
+                # Also a ValueError or an AttributeError: the main thread closes the client that it
+                # has replaced, and redis-py is not made for that while another thread reads.
                 if not is_failing:
                     logger.warning("The lease on messages is not renewed: %s", error)
                 is_failing = True
