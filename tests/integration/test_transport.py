@@ -67,6 +67,23 @@ def test_messages_go_there_and_back(channel: Channel, servers: LocalStack) -> No
             assert held(client) == []
 
 
+def test_a_message_that_is_asked_for_is_held_until_it_is_done(channel: Channel) -> None:
+    """As one that is consumed; what cannot be decoded goes back."""
+    with channel.conn_or_acquire() as client:
+        assert channel.basic_get("asked-for") is None
+        channel.basic_publish(channel.prepare_message("{}"), "", "asked-for")
+        message = channel.basic_get("asked-for")
+        assert len(held(client)) == 1
+        message.ack()
+        assert held(client) == []
+        client.lpush("asked-for", b"\xff")
+        with pytest.raises(UnicodeDecodeError):
+            channel.basic_get("asked-for")
+        assert held(client) == []
+        assert client.lrange("asked-for", 0, -1) == [b"\xff"]
+        client.delete("asked-for")
+
+
 def test_what_an_older_worker_has_held_is_put_back(channel: Channel, servers: LocalStack) -> None:
     """After the visibility timeout, to its queue; what nobody reads goes to the first queue."""
     queues = ["render", "templates"]

@@ -134,6 +134,22 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
             self.fetcher.add(queue)
         return super().basic_consume(queue, no_ack, *arguments, **options)
 
+    def basic_get(self, queue: str, no_ack: bool = False, **options: Any) -> Any:  # noqa: ANN401, FBT001, FBT002 - kombu's signature
+        """Return one message of a queue, which is held until it is acknowledged, or None."""
+        if no_ack:
+            return super().basic_get(queue, no_ack, **options)
+        lists = [[self._q_for_pri(queue, priority)] for priority in self.priority_steps]
+        for taken in self.holder.take(lists, 1):
+            self.holder.add(taken, self)
+            try:
+                payload = decoded(taken)
+                payload["properties"]["delivery_tag"] = taken.tag
+                return self.Message(payload, channel=self)
+            except BaseException:
+                self.holder.put_back([taken.tag], is_next=True)
+                raise
+        return None
+
     def _basic_cancel(self, consumer_tag: str) -> Any:  # noqa: ANN401 - kombu's
         queue = self._tag_to_queue.get(consumer_tag)
         if queue in self._held_queues:
