@@ -24,7 +24,7 @@ from tests.support.mutations import mutations
 from worker.decoding import use_plain_json
 from worker.envelope import Envelope, Parts, Refusal, Rules, check, read
 
-MUTATIONS: Final = int(os.environ.get("ENVELOPE_MUTATIONS", "4000"))
+MUTATIONS: Final = int(os.environ.get("ENVELOPE_MUTATIONS", "3000"))
 """Ten seconds' worth."""
 
 RULES: Final = Rules(
