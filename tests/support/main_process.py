@@ -19,6 +19,7 @@ from unittest.mock import Mock
 
 from billiard.einfo import ExceptionInfo, ExceptionWithTraceback
 from celery import Celery, chord, group
+from celery._state import _deregister_app
 from celery.app.trace import trace_task_ret
 from celery.backends.redis import RedisBackend
 from celery.events.state import State
@@ -209,6 +210,8 @@ class MainProcess:
         for name in tasks:
             self.app.tasks.pop(name, None)
             self.app.task(work, bind=True, name=name, typing=False)
+        # And it gets none of those that are imported later.
+        _deregister_app(self.app)
         self.channel = self.app.connection_for_write().default_channel
         self.pool = Pool(self.app)
         self.seen = State(max_tasks_in_memory=100)
