@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis as redis_client
 from kombu import Connection
+from kombu.asynchronous import Hub
 from kombu.transport import TRANSPORT_ALIASES, redis
 
 from tests.support.held import held
@@ -131,3 +132,18 @@ def test_a_take_whose_reply_is_lost_is_not_repeated_by_the_client(
 def lost_reply(*_: object, **__: object) -> None:
     """Stand for a connection that ends after its command was sent."""
     raise redis_client.ConnectionError("lost")
+
+
+def test_an_event_loop_forgets_a_connection_that_is_closed(servers: LocalStack) -> None:
+    """Otherwise it would call, and keep, each that was ever lost."""
+    hub = Hub()
+    try:
+        for _ in range(3):
+            with Connection(servers.valkey.url_of(3), transport=Transport) as connection:
+                connection.default_channel  # noqa: B018 - connects
+                for _ in range(2):
+                    connection.transport.register_with_event_loop(connection.connection, hub)
+                assert len(hub.on_tick) == 1
+        assert hub.on_tick == set()
+    finally:
+        hub.close()

@@ -78,11 +78,25 @@ class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu ships no 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - kombu's arguments
         super().__init__(*arguments, **options)
         self.cycle = Poller()
+        self._ticks: set[Any] = set()
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:  # noqa: ANN401 - kombu's
         """Use an event loop."""
+        self._leave_event_loop()
         self.hub = loop
+        before = set(loop.on_tick)
         super().register_with_event_loop(connection, loop)
+        self._ticks = loop.on_tick - before
+
+    def close_connection(self, connection: Any) -> None:  # noqa: ANN401 - kombu's
+        """Close all channels."""
+        self._leave_event_loop()
+        super().close_connection(connection)
+
+    def _leave_event_loop(self) -> None:
+        # kombu leaves its callback there, which keeps each connection that was ever lost.
+        if self.hub is not None:
+            self.hub.on_tick.difference_update(self._ticks)
 
 
 class SentinelTransport(Transport, kombu_redis.SentinelTransport):  # type: ignore[misc]  # kombu ships no types
