@@ -1,0 +1,92 @@
+"""Messages that are not in order, among others that are: the worker keeps every bad one, and lives.
+
+Each is put on a queue as raw bytes. What may be refused is said by ``worker.envelope``, which
+tests/unit/test_envelope_model.py holds against Celery itself; here it is held against a worker.
+"""
+
+import base64
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from db.cluster.processes import wait_until
+from tests.support.chaos.session import Chaos
+from tests.support.chaos.stacks import Contents
+from tests.support.malformed import MALFORMED
+from tests.support.mutations import mutations
+from worker.envelope import Refusal, Rules, read
+from worker.settings import Settings
+
+QUEUES = itertools.cycle(("render", "templates", "render-bulk"))
+NOBODY = {"template_id": "no-such-template"}
+
+
+def test_every_malformed_message_is_a_dead_letter_and_the_worker_lives(chaos: Chaos) -> None:
+    """A good message after each is answered; the dead letters hold the bad ones, byte for byte."""
+    send_all(chaos, MALFORMED.values())
+    kept = kept_after(chaos, len(MALFORMED))
+    assert [name for name, entry in MALFORMED.items() if not kept[entry]] == []
+    assert kept == Counter(MALFORMED.values())
+
+
+def test_mutated_messages_are_dead_letters_or_answered_and_the_worker_lives(chaos: Chaos) -> None:
+    """Whatever a producer's defect or a broken network makes of a message."""
+    entries = list(mutations(int(chaos.seed), chaos.times(300, 10_000)))
+    send_all(chaos, entries)
+    rules = rules_of(chaos)
+    refused = Counter(
+        entry for entry in entries if isinstance(read(entry, rules, "render"), Refusal)
+    )
+    assert refused
+    # An accepted message may call others, whose tasks need not exist; those are letters too.
+    pushed = set(entries)
+    kept = kept_after(chaos, refused.total())
+    assert Counter({entry: count for entry, count in kept.items() if entry in pushed}) == refused
+
+
+def send_all(chaos: Chaos, entries: Iterable[bytes]) -> None:
+    """Put raw messages on queues, each before one that must be answered, all by one worker."""
+    pid = chaos.stack.worker.pid
+    slowest = 0.0
+    with chaos.stack.broker as broker:
+        for entry in entries:
+            queue = next(QUEUES)
+            broker.lpush(queue, entry)
+            begun = time.monotonic()
+            chaos.producer.stored(
+                chaos.producer.send("template.get", NOBODY, queue=queue),
+                timeout=chaos.within(15),
+            )
+            slowest = max(slowest, time.monotonic() - begun)
+    chaos.note(f"a good message after a bad one was answered within {slowest:.2f} s")
+    assert chaos.stack.worker.pid == pid
+
+
+def rules_of(chaos: Chaos) -> Rules:
+    """Return the rules of the worker: default settings, and the tasks that it says it has."""
+    (tasks,) = (chaos.producer.app.control.inspect(timeout=5).registered() or {}).values()
+    settings = Settings.model_validate(
+        {
+            "database_url": chaos.stack.postgres.url,
+            "broker_url": chaos.stack.valkey.url,
+            "result_backend": chaos.stack.valkey.url_of(1),
+        }
+    )
+    return Rules.of(settings, tasks)
+
+
+def kept_after(chaos: Chaos, expected: int) -> Counter[bytes]:
+    """Return the raw messages in the dead letters, once there are enough and nothing waits."""
+    with chaos.stack.broker as broker:
+        wait_until(lambda: broker.llen("dead-letters") >= expected, chaos.within(10))
+        # What is accepted of mutations may ask for a time in the future; nothing else is left.
+        assert wait_until(lambda: not Contents.of(broker).waiting, chaos.within(10))
+        return Counter(map(raw_of, broker.lrange("dead-letters", 0, -1)))
+
+
+def raw_of(letter: bytes) -> bytes:
+    """Return the message that a dead letter holds."""
+    content = json.loads(base64.b64decode(json.loads(letter)["body"]))
+    return base64.b64decode(content["raw"])
