@@ -208,7 +208,7 @@ def test_queues_that_are_deleted_are_there_again(alone: Broker, tmp_path: Path) 
             connection.default_channel.queue_delete("dead-letters")
         sent = producer.send("no.such.task", queue="render")
         assert wait_until(lambda: exists(alone, "dead-letters"), PATIENCE)
-        assert [letter["id"] for letter in letters(alone)] == [sent]
+        assert wait_until(lambda: [letter["id"] for letter in letters(alone)] == [sent], PATIENCE)
         with alone.connection() as connection:
             connection.default_channel.queue_delete("render")
         assert wait_until(lambda: exists(alone, "render"), PATIENCE)
