@@ -161,8 +161,8 @@ def test_the_document_from_top_to_bottom(operator: Operator, checkout: Path, par
                 operator.follow(block)
                 assert writes is not None
                 _check(operator, writes)
-            case "postgres15":
-                pass  # tests/postgres15/test_document.py follows these
+            case "postgres15" | "rabbitmq":
+                pass  # test_document.py of tests/postgres15 and of tests/brokers follow these
             case role:
                 raise AssertionError(f"{block.place}: {role}?")
 

@@ -2,7 +2,9 @@
 
 import json
 import signal
+import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -16,6 +18,7 @@ from kombu import Connection, Queue
 
 from db.cluster.processes import Process, wait_until
 from tests.brokers.servers import NARROW, RabbitMQ
+from tests.support.documents import blocks
 from tests.support.producer import Producer
 from tests.support.stacks import QUICK
 from worker import rabbitmq
@@ -236,3 +239,27 @@ def producer(broker: Broker, worker: Process) -> Producer:
 def letters(broker: Broker) -> list[dict[str, Any]]:
     """Return the dead letters as the command lists them."""
     return list(json.loads(broker.works("dead-letters", "list", "--json", "--limit", "1000")))
+
+
+@pytest.fixture
+def documented(checkout: Path) -> tuple[str, str]:
+    """Return the producer of docs/messages.md and its output, with an id of its own."""
+    source, output = (
+        block.text
+        for block in blocks(checkout / "docs" / "messages.md")
+        if block.role == "rabbitmq"
+    )
+    name = f"order-{uuid.uuid4().hex}"
+    return source.replace("order_shipped", name), output.replace("order_shipped", name)
+
+
+def run_producer(source: str, broker: Broker) -> subprocess.CompletedProcess[str]:
+    """Run a producer in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", source],
+        env=broker.environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )

@@ -9,9 +9,10 @@ from typing import Any
 
 import amqp
 import pytest
+from celery import Celery
 
 from db.cluster.processes import Process, wait_until
-from tests.brokers.conftest import PATIENCE, Broker, letters
+from tests.brokers.conftest import PATIENCE, STOCK, Broker, letters, run_producer
 from tests.factories import templates
 from tests.support.producer import Producer, RefusedError
 
@@ -196,3 +197,45 @@ def test_dead_letters_are_listed_shown_replayed_and_discarded(
     assert first["letter"] not in {letter["letter"] for letter in letters(broker)}
     assert broker.works("dead-letters", "discard", "--all", "--yes") == "Deleted 3 letters.\n"
     assert letters(broker) == []
+
+
+def test_the_producer_of_the_messages(
+    broker: Broker, worker: Process, documented: tuple[str, str]
+) -> None:
+    """On queues of every type."""
+    source, output = documented
+    done = run_producer(source, broker)
+    assert (done.returncode, done.stdout) == (0, output), done.stderr
+
+
+@pytest.mark.parametrize("broker", ["classic"], indirect=True)
+def test_celery_as_it_comes_on_classic_queues(broker: Broker, producer: Producer) -> None:
+    """It declares a queue before it sends; what a worker has created is the same."""
+    with Celery(set_as_current=False) as app:
+        options = {"confirm_publish": True, "client_properties": {"of": "celery as it comes"}}
+        app.conf.update(
+            broker_read_url=broker.url,
+            broker_write_url=broker.url,
+            broker_transport=STOCK,
+            broker_transport_options=options,
+        )
+        task_id = str(uuid.uuid4())
+        app.send_task("maintenance.analyze", queue="maintenance", task_id=task_id)
+        assert producer.stored(task_id)["status"] == "SUCCESS"
+        app.pool.force_close_all()
+
+
+def test_the_least_that_another_client_sends(broker: Broker, producer: Producer) -> None:
+    """The properties that docs/messages.md lists, and a body of JSON."""
+    task_id = str(uuid.uuid4())
+    message = amqp.Message(
+        '[[], {"template_id": "no-such"}, {}]',
+        content_type="application/json",
+        content_encoding="utf-8",
+        delivery_mode=2,
+        correlation_id=task_id,
+        application_headers={"task": "render.one", "id": task_id},
+    )
+    with broker.connection() as connection:
+        connection.default_channel.basic_publish(message, routing_key="render", mandatory=True)
+    assert producer.stored(task_id)["result"]["exc_type"] == "TemplateNotFound"

@@ -4,18 +4,13 @@ import json
 import os
 import signal
 import subprocess
-import threading
-import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from db.cluster.processes import wait_until
 from tests.brokers.conftest import PATIENCE, Broker, letters, wait_for
+from tests.brokers.load import UNTIL_BACK, grows, load
 from tests.brokers.servers import RABBITMQ, RabbitMQ, program
 from tests.factories import templates
 from tests.support.producer import RefusedError
@@ -24,71 +19,6 @@ from worker.local import LocalStack
 from worker.local.stack import QUEUES
 
 KILLS = 3
-# A producer that sends again until the broker is back: a second between two tries at the most.
-UNTIL_BACK = {"max_retries": 120, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.5}
-
-
-class Load(threading.Thread):
-    """A producer that publishes and renders without pause; every message it sent is known."""
-
-    def __init__(self, broker: Broker) -> None:
-        super().__init__()
-        self.over = threading.Event()
-        self.producer = broker.producer
-        self.template = templates.created(self.producer, type="sms")
-        self.producer.call("version.publish", {"template_id": self.template, "body": "Hello"})
-        self.writes: list[str] = []
-        self.reads: list[str] = []
-        self.failure: BaseException | None = None
-
-    def run(self) -> None:
-        """Send until told to stop."""
-        message = {"template_id": self.template}
-        try:
-            while not self.over.is_set():
-                body = f"Hello {uuid.uuid4().hex}"
-                self.writes.append(self._send("version.publish", message | {"body": body}))
-                self.reads += [self._send("render.one", message) for _ in range(4)]
-                # Enough to be busy with, and not more to check in the end than that.
-                time.sleep(0.05)
-        except BaseException as error:  # noqa: BLE001 - raised where the load is stopped
-            self.failure = error
-
-    def stop(self) -> None:
-        """Stop sending."""
-        self.over.set()
-        self.join()
-        if self.failure is not None:
-            raise self.failure
-
-    def check(self) -> None:
-        """Every message was answered, and every write was done once."""
-        for task_id in (*self.writes, *self.reads):
-            stored = self.producer.stored(task_id, PATIENCE)
-            assert stored["status"] == "SUCCESS", stored["result"]
-        versions = templates.versions(self.producer, self.template)
-        assert int(versions[0]["version"]) == len(self.writes) + 1
-
-    def _send(self, task: str, message: dict[str, Any]) -> str:
-        return self.producer.send(task, message, retry_policy=UNTIL_BACK)
-
-
-@contextmanager
-def load(broker: Broker) -> Iterator[Load]:
-    """Yield a load that runs, stop it, and check that all of it was answered."""
-    load = Load(broker)
-    load.start()
-    try:
-        yield load
-    finally:
-        load.stop()
-    load.check()
-
-
-def grows(messages: list[str], by: int = 20) -> bool:
-    """Wait until so many more were sent."""
-    before = len(messages)
-    return wait_until(lambda: len(messages) >= before + by, PATIENCE)
 
 
 def test_a_worker_is_killed_under_load(alone: Broker, tmp_path: Path) -> None:
@@ -97,7 +27,7 @@ def test_a_worker_is_killed_under_load(alone: Broker, tmp_path: Path) -> None:
     worker.start()
     try:
         wait_for(worker)
-        with load(alone) as sent:
+        with load(alone.producer) as sent:
             for _ in range(KILLS):
                 assert grows(sent.reads)
                 worker.kill()
@@ -111,7 +41,7 @@ def test_the_broker_is_killed_under_load(alone: Broker, node: RabbitMQ, tmp_path
     """What it has confirmed is there when it is back, and the same worker goes on."""
     with alone.working(tmp_path) as worker:
         process = worker.pid
-        with load(alone) as sent:
+        with load(alone.producer) as sent:
             for _ in range(2):
                 assert grows(sent.reads)
                 node.kill()
@@ -208,7 +138,7 @@ def test_queues_that_are_deleted_are_there_again(alone: Broker, tmp_path: Path) 
             connection.default_channel.queue_delete("dead-letters")
         sent = producer.send("no.such.task", queue="render")
         assert wait_until(lambda: exists(alone, "dead-letters"), PATIENCE)
-        assert [letter["id"] for letter in letters(alone)] == [sent]
+        assert wait_until(lambda: [letter["id"] for letter in letters(alone)] == [sent], PATIENCE)
         with alone.connection() as connection:
             connection.default_channel.queue_delete("render")
         assert wait_until(lambda: exists(alone, "render"), PATIENCE)

@@ -209,7 +209,7 @@ class MainProcess:
         self.app.finalize()
         for name in tasks:
             self.app.tasks.pop(name, None)
-            self.app.task(work, bind=True, name=name, typing=False)
+            self.app.task(work, bind=True, name=name, typing=False, shared=False)
         # And it gets none of those that are imported later.
         _deregister_app(self.app)
         self.channel = self.app.connection_for_write().default_channel

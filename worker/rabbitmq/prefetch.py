@@ -51,7 +51,7 @@ class Window:
         if not self.count or len(self.waiting) >= MOST_WAITING:
             return False
         free = self.count - len(self.current)
-        return self.count - len(self.plain) - free >= max(1, self.count // 2)
+        return self.count - len(self.plain) - free >= (self.count + 1) // 2
 
     def renew(self) -> None:
         """Begin anew with a new consumer."""

@@ -1,0 +1,80 @@
+"""A worker that cannot start on RabbitMQ says which setting it was, and what to do."""
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+from kombu import Connection
+
+from tests.brokers.conftest import Broker
+from tests.brokers.servers import NARROW, RabbitMQ
+from worker.preflight import StartError, check
+from worker.queues import QueueName
+from worker.settings import Settings
+
+
+def settings(broker: Broker, **changes: str) -> Settings:
+    """Return settings of a virtual host."""
+    environment = broker.environment
+    names = {
+        "database_url": environment["DATABASE_URL"],
+        "broker_url": broker.url,
+        "result_backend": environment["CELERY_RESULT_BACKEND"],
+        "start_timeout": "1",
+    }
+    return Settings.model_validate(names | changes)
+
+
+@pytest.fixture
+def taken(alone: Broker) -> Iterator[Connection]:
+    """Have a connection that has declared the queue ``render`` for itself alone."""
+    with alone.connection() as connection:
+        connection.default_channel.queue_declare("render", exclusive=True, auto_delete=False)
+        yield connection
+
+
+def test_a_wrong_password(alone: Broker, node: RabbitMQ) -> None:
+    """Is not tried again, and not shown."""
+    url = alone.url.replace(node.password, "SEKRET")
+    with pytest.raises(StartError, match=r"CELERY_BROKER_URL: .*ACCESS_REFUSED") as caught:
+        check(settings(alone, broker_url=url))
+    assert "SEKRET" not in str(caught.value)
+
+
+def test_a_virtual_host_that_is_not_there(alone: Broker) -> None:
+    """The broker's words name it."""
+    with pytest.raises(StartError, match=r"CELERY_BROKER_URL: .*vhost elsewhere not found"):
+        check(settings(alone, broker_url=alone.url.replace("/alone", "/elsewhere")))
+
+
+@pytest.mark.usefixtures("taken")
+def test_a_queue_that_another_connection_has_for_itself(alone: Broker) -> None:
+    """Nobody else may use it."""
+    told = "CELERY_BROKER_URL: the queue render cannot be used: RESOURCE_LOCKED.*: delete it"
+    with pytest.raises(StartError, match=told):
+        check(settings(alone))
+
+
+def test_a_queue_that_is_missing_and_may_not_be_created(alone: Broker, node: RabbitMQ) -> None:
+    """The user needs a permission, or the queue."""
+    told = "CELERY_BROKER_URL: the queue templates cannot be used: ACCESS_REFUSED.*: let this user"
+    with pytest.raises(StartError, match=told):
+        check(settings(alone, broker_url=node.url_of("alone", NARROW)))
+
+
+def test_queues_that_differ_are_used_and_named(
+    brokers: Mapping[str, Broker], caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the argument that differs first, and both its values."""
+    broker = brokers["declared"]
+    check(settings(broker, broker_url=broker.node.url_of("declared"), queue_type="quorum"))
+    told = {record.getMessage() for record in caplog.records}
+    assert len(told) == len(QueueName)
+    assert all("is used as it was declared: PRECONDITION_FAILED" in line for line in told)
+    assert any("inequivalent arg 'x-message-ttl' for queue 'render-bulk'" in line for line in told)
+
+
+def test_a_worker_creates_what_is_missing(alone: Broker) -> None:
+    """At its start, the queue of dead letters too: RabbitMQ drops what it cannot route."""
+    check(settings(alone, queue_type="quorum"))
+    for queue in QueueName:
+        assert alone.waiting(queue.value) == 0
