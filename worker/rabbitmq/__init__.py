@@ -12,21 +12,6 @@ On every connection of this process:
 - Properties that py-amqp cannot decode end no connection; bodies are left as they were sent.
 - Events are published without a confirmation. A broker in a memory alarm confirms nothing, and a
   worker that waited for it would not take the messages that fill that memory.
-
-Of kombu, py-amqp and Celery these names are used beyond their documentation:
-
-============================================ ==============================================
-``kombu.transport.TRANSPORT_ALIASES``        where kombu finds the class of a scheme
-``kombu.transport.pyamqp``                   ``Transport``, ``SSLTransport``, ``Connection``,
-                                             ``Channel``
-``Transport.qos_semantics_matches_spec``     False has Celery ask for a global prefetch count
-``amqp.Connection.__init__``                 ``frame_handler``; ignores options it does not know
-``amqp.Channel.__init__``                    ``auto_decode``
-``amqp.Channel._basic_publish``              publishes without a confirmation
-``amqp.Channel._do_revive``, ``collect``     called when a channel was closed
-``amqp.Channel.callbacks``                   by consumer tag
-``amqp.method_framing.frame_handler``        returns the function that reads frames
-============================================ ==============================================
 """
 
 from worker.rabbitmq.declarations import declare, difference
