@@ -1,12 +1,14 @@
 """What Celery is told: connections, acknowledgement, limits, queues, events."""
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from worker import rabbitmq
 from worker.queues import QUEUES, ROUTES, QueueName
 from worker.schedule import beat_schedule
 from worker.settings import Settings
+
+SENTINEL: Final = "sentinel"
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -62,6 +64,15 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
     )
 
 
+def sentinel_options(settings: Settings) -> dict[str, object]:
+    """Return what kombu and Celery need to find the primary of sentinels."""
+    password = settings.sentinel_password.get_secret_value()
+    return {
+        "master_name": settings.sentinel_master,
+        "sentinel_kwargs": {"password": password} if password else {},
+    }
+
+
 def _connections(settings: Settings) -> dict[str, object]:
     """Return broker and result backend, with time-outs that notice a peer that vanished."""
     silent: dict[str, object] = {
@@ -75,10 +86,12 @@ def _connections(settings: Settings) -> dict[str, object]:
     if urlsplit(broker).scheme in rabbitmq.SCHEMES:
         own = _rabbitmq(settings)
     else:
-        options = silent | {
-            "visibility_timeout": settings.visibility_timeout,
-        }
+        options = silent | {"visibility_timeout": settings.visibility_timeout}
+        if urlsplit(broker).scheme == SENTINEL:
+            options |= sentinel_options(settings)
         own = {"broker_transport_options": options}
+    backend = settings.result_backend.get_secret_value()
+    answers = sentinel_options(settings) if urlsplit(backend).scheme == SENTINEL else {}
     return own | {
         "broker_url": broker,
         # A worker outlives its broker's restarts. At the start worker.signals has looked already.
@@ -87,8 +100,8 @@ def _connections(settings: Settings) -> dict[str, object]:
         # A server that refuses writes (full, read-only, without replicas) is waited for, too.
         "broker_channel_error_retry": True,
         "broker_connection_timeout": settings.socket_timeout,
-        "result_backend": settings.result_backend.get_secret_value(),
-        "result_backend_transport_options": silent,
+        "result_backend": backend,
+        "result_backend_transport_options": silent | answers,
         "redis_socket_timeout": settings.socket_timeout,
         "redis_socket_connect_timeout": settings.socket_timeout,
         "redis_backend_health_check_interval": settings.socket_timeout,

@@ -13,8 +13,9 @@ from sqlalchemy.exc import OperationalError
 from db import migrations
 from db.session import refusal, sqlalchemy_url
 from worker import broker, rabbitmq
+from worker.celery_settings import SENTINEL, sentinel_options
 from worker.queues import QueueName
-from worker.settings import Settings, environment_name
+from worker.settings import RESULT_SCHEMES, Settings, environment_name
 
 logger = logging.getLogger(__name__)
 
@@ -146,11 +147,14 @@ def _result_backend(settings: Settings) -> None:
 
 
 def _connect(name: str, url: str, settings: Settings) -> None:
-    timeouts = {
-        "socket_timeout": settings.socket_timeout,
-        "socket_connect_timeout": settings.socket_timeout,
-    }
-    options = timeouts if "redis" in url.partition(":")[0] else {}
+    options: dict[str, object] = {}
+    if (scheme := url.partition(":")[0]) in RESULT_SCHEMES:
+        options = {
+            "socket_timeout": settings.socket_timeout,
+            "socket_connect_timeout": settings.socket_timeout,
+        }
+    if scheme == SENTINEL:
+        options |= sentinel_options(settings)
     with Connection(
         url, connect_timeout=settings.socket_timeout, transport_options=options
     ) as connection:

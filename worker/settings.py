@@ -84,6 +84,15 @@ class Settings(BaseSettings):
         description="Where answers are kept until producers fetch them: redis, rediss, sentinel.",
     )
 
+    sentinel_master: str = Field(
+        default="mymaster",
+        description="Name of the primary that the sentinels of sentinel:// watch.",
+    )
+    sentinel_password: SecretStr = Field(
+        default=SecretStr(""),
+        description="Password of the sentinels themselves. Empty: none.",
+    )
+
     default_language: LanguageCode = Field(
         default="en",
         description="Language of a version's own text when its metadata.language says nothing.",
