@@ -192,7 +192,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
         ],
     }
     folder = tmp_path_factory.mktemp("rabbitmq")
-    hosts = (*VIRTUAL_HOSTS, "alone")
+    hosts = (*VIRTUAL_HOSTS, "alone", "busy")
     with RabbitMQ(folder / "node", hosts, definitions) as node:
         yield node
 
@@ -200,7 +200,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
 @pytest.fixture(scope="session")
 def brokers(node: RabbitMQ, servers: LocalStack) -> Iterator[Mapping[str, Broker]]:
     """Give all virtual hosts, with the settings that a worker has there."""
-    every = VIRTUAL_HOSTS | {"alone": VIRTUAL_HOSTS["quorum"]}
+    every = VIRTUAL_HOSTS | {"alone": VIRTUAL_HOSTS["quorum"], "busy": VIRTUAL_HOSTS["quorum"]}
     brokers = {name: Broker(node, servers, name, settings) for name, settings in every.items()}
     yield brokers
     for broker in brokers.values():

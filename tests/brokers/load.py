@@ -1,7 +1,6 @@
 """A load of writes and renders, each of which has to be answered, and done once."""
 
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from tests.brokers.conftest import PATIENCE
 from tests.factories import templates
 from tests.support.producer import Producer
 
+BURST: Final = 10
 # A producer that sends again until the broker is back.
 UNTIL_BACK: Final = {
     "max_retries": 120,
@@ -39,11 +39,12 @@ class Load(threading.Thread):
         message = {"template_id": self.template}
         try:
             while not self.over.is_set():
-                body = f"Hello {uuid.uuid4().hex}"
-                self.writes.append(self._send("version.publish", message | {"body": body}))
-                self.reads += [self._send("render.one", message) for _ in range(4)]
+                for _ in range(BURST):
+                    body = f"Hello {uuid.uuid4().hex}"
+                    self.writes.append(self._send("version.publish", message | {"body": body}))
+                    self.reads += [self._send("render.one", message) for _ in range(4)]
                 # Enough to be busy with, and not more to check in the end than that.
-                time.sleep(0.05)
+                self.over.wait(1)
         except BaseException as error:  # noqa: BLE001 - raised where the load is stopped
             self.failure = error
 
