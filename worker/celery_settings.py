@@ -78,7 +78,12 @@ def _connections(settings: Settings) -> dict[str, object]:
         options = silent | {
             "visibility_timeout": settings.visibility_timeout,
         }
-        own = {"broker_transport_options": options}
+        own = {
+            "broker_transport_options": options,
+            # What runs when a connection is lost stays in hand, and counts as before: with a
+            # prefetch count that Celery reduces by it, free processes would get nothing.
+            "worker_enable_prefetch_count_reduction": False,
+        }
     return own | {
         "broker_url": broker,
         # A worker outlives its broker's restarts. At the start worker.signals has looked already.
