@@ -89,7 +89,12 @@ def _connections(settings: Settings) -> dict[str, object]:
         options = silent | {"visibility_timeout": settings.visibility_timeout}
         if urlsplit(broker).scheme == SENTINEL:
             options |= sentinel_options(settings)
-        own = {"broker_transport_options": options}
+        own = {
+            "broker_transport_options": options,
+            # What runs when a connection is lost stays in hand, and counts as before: with a
+            # prefetch count that Celery reduces by it, free processes would get nothing.
+            "worker_enable_prefetch_count_reduction": False,
+        }
     backend = settings.result_backend.get_secret_value()
     answers = sentinel_options(settings) if urlsplit(backend).scheme == SENTINEL else {}
     return own | {

@@ -10,6 +10,7 @@ import pytest
 import redis
 from kombu import Connection
 
+from db.cluster.processes import wait_until
 from tests.support.envelopes import dead_letters
 from tests.support.held import held
 from tests.support.producer import Producer
@@ -21,6 +22,7 @@ from worker.local import LocalStack
 from worker.refusals import Refusals
 from worker.settings import Settings
 from worker.transport import Channel, Transport
+from worker.transport.held import HeldMessages
 
 DATABASE = 11
 MOST_DELIVERIES = 20
@@ -144,4 +146,50 @@ def test_bytes_of_any_kind_are_kept_as_they_are(broker: redis.Redis, reader: Rea
     reader.read()
     assert reader.received == []
     assert broker.llen("dead-letters") == len(kinds)
+    assert held(broker) == []
+
+
+def test_a_message_that_a_full_broker_does_not_delay_is_delayed_later(
+    broker: redis.Redis, producer: Producer, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither it nor those that were taken with it stay in hand without anybody who knows."""
+    producer.send("render.one", {"template_id": "later"}, countdown=600)
+    producer.send("render.one", {"template_id": "now"})
+    with monkeypatch.context() as full:
+        full.setattr(reader.channel.holder.held, "delay", refused)
+        reader.read()
+    assert reader.received == []
+    assert len(held(broker)) == 2
+    # What a server has refused is asked for again after a while.
+    assert wait_until(lambda: reader.channel.fetcher.step() or bool(reader.received), 10)
+    (message,) = reader.received
+    assert broker.zcard("unacked:scheduled") == 1
+    message.ack()
+    assert held(broker) == []
+    assert reader.channel.holder.in_hand == {}
+
+
+def refused(*_: object) -> None:
+    """Stand for a server without memory."""
+    raise redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+
+
+def test_what_a_lost_connection_took_late_is_put_back(
+    broker: redis.Redis, producer: Producer, reader: Reader
+) -> None:
+    """A network may deliver a command after the next connection has looked at what is held."""
+    holder = reader.channel.holder
+    lost = HeldMessages(broker, holder.keys, holder.name)
+    for _ in range(3):
+        producer.send("render.one", {"template_id": "late"})
+    lost._next_tag = 1_000_000
+    assert len(lost.take([["render"]], 2)) == 2
+    reader.read()
+    assert len(reader.received) == 1
+    reader.channel.connection.cycle.maybe_restore_messages()
+    while len(reader.received) < 3:
+        reader.channel.connection.client.drain_events(timeout=10)
+    assert len(reader.received) == 3
+    for message in reader.received:
+        message.ack()
     assert held(broker) == []

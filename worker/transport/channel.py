@@ -160,7 +160,6 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
     def deliver(self, taken: Taken) -> None:
         """Hand a message to the consumer of its queue."""
         queue = self.queue_of(taken.list)
-        self.holder.add(taken, self)
         callback = self.connection._callbacks.get(queue)  # noqa: SLF001 - see private_names.txt
         if callback is None:
             self.holder.put_back([taken.tag], is_next=True)
@@ -199,6 +198,16 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
                     sorted(self._held_queues),
                     before,
                 )
+
+    def put_back_unknown(self) -> None:
+        """Put back what this process holds without having it in hand.
+
+        A network may keep a command of a connection that was given up, and let the server have it
+        after the next connection has looked: then nobody here knows of what it has taken.
+        """
+        if self._held_queues and self._holder is not None and self._holder.is_mine:
+            self._holder.release_all()
+            self._holder.put_back_unknown()
 
     def put_back_delivered(self) -> None:
         """Put back what was delivered on this channel and is not done."""

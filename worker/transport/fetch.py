@@ -3,10 +3,13 @@
 import logging
 import time
 from collections import deque
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 from kombu.transport import redis as kombu_redis
+
+if TYPE_CHECKING:
+    from worker.transport.held import Taken
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +80,7 @@ class Fetcher:
         self._is_refused = False
         self._looked = 0.0
         self._timer: Any = None
+        self._undelivered: deque[Taken] = deque()
 
     def add(self, queue: str) -> None:
         """Take messages of a queue too."""
@@ -126,9 +130,11 @@ class Fetcher:
         self._check_peeks(now)
         came = False
         try:
-            if self._may_have_more and (room := self._room()):
+            self._deliver()
+            room = self._room() if self._may_have_more else 0
+            if room >= self._enough():
                 came = self._take(room, now)
-            elif self._channel.holder.has_released:
+            elif room or self._channel.holder.has_released:
                 self.schedule_flush()
             if not self._may_have_more:
                 self._arm()
@@ -137,9 +143,13 @@ class Fetcher:
         return came
 
     def flush(self) -> None:
-        """Release finished messages on the server."""
+        """Release finished messages on the server, and take what there is room for."""
         self._timer = None
+        now = time.monotonic()
         try:
+            is_loop = self._channel.hub is not None and now >= self._refused_until
+            if is_loop and self._may_have_more and (room := self._room()):
+                self._take(room, now)
             self._channel.holder.release_all()
         except redis.ResponseError as error:
             self._refuse(error)
@@ -154,17 +164,23 @@ class Fetcher:
             self._timer = self._channel.hub.call_later(RELEASE_SECONDS, self.flush)
 
     def _room(self) -> int:
-        """Return how many messages to take now: none while there is enough in hand.
-
-        Half of the prefetch count is taken at once, so that a busy worker asks rarely.
-        """
+        """Return how many messages the prefetch count allows to take now."""
         qos = self._channel.qos
         if not self._queues or not qos.can_consume():
             return 0
         room = qos.can_consume_max_estimate()
-        if room is None:
-            return MOST_TAKEN
-        return min(room, MOST_TAKEN) if room >= max(1, qos.prefetch_count // 2) else 0
+        return MOST_TAKEN if room is None else min(room, MOST_TAKEN)
+
+    def _enough(self) -> int:
+        """Return for how many messages the server is asked at once; for fewer, soon.
+
+        Half of the prefetch count, so that a busy worker asks rarely. But what is in hand may all
+        be with processes, for hours, while others are free.
+        """
+        if self._channel.hub is None:
+            return 1
+        half: int = self._channel.qos.prefetch_count // 2
+        return min(MOST_TAKEN, max(1, half))
 
     def _take(self, room: int, now: float) -> bool:
         channel = self._channel
@@ -178,8 +194,16 @@ class Fetcher:
         self._looked = now
         self._may_have_more = len(taken) == room
         for each in taken:
-            channel.deliver(each)
+            channel.holder.add(each, channel)
+        self._undelivered.extend(taken)
+        self._deliver()
         return bool(taken)
+
+    def _deliver(self) -> None:
+        """Deliver what was taken; one that the server refuses to delay is delivered again."""
+        while self._undelivered:
+            self._channel.deliver(self._undelivered[0])
+            self._undelivered.popleft()
 
     def _arm(self) -> None:
         for queue in self._queues:

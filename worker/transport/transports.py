@@ -53,12 +53,13 @@ class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu shi
         return found
 
     def maybe_restore_messages(self) -> None:
-        """Put back what older workers have held; called every ten seconds."""
+        """Put back what nobody works on; called every ten seconds."""
         for channel in list(self._channels):
             try:
+                channel.put_back_unknown()
                 channel.restore_legacy()
             except redis.RedisError as error:
-                logger.warning("Messages of older workers are not looked for: %s", error)
+                logger.warning("Messages that nobody works on are not looked for: %s", error)
 
     def on_poll_init(self, poller: Any) -> None:  # noqa: ANN401 - kombu's
         """Use the poller of an event loop."""
