@@ -1,5 +1,6 @@
 """In which order the messages of several queues and priorities are taken."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -69,3 +70,25 @@ def test_a_busy_queue_does_not_starve_another(channel: Channel) -> None:
     assert [text for text in found if text.startswith("rare")] == ["rare 0", "rare 1", "rare 2"]
     busy = [text for text in found if text.startswith("busy")]
     assert busy == [f"busy {number}" for number in range(len(busy))]
+
+
+def test_any_number_of_messages_is_released(channel: Channel) -> None:
+    """A script of Redis takes some thousands of arguments at once, and no more."""
+    number = 10_000
+    held: list[Any] = []
+    channel.basic_consume("render", False, held.append, "render")  # noqa: FBT003 - kombu's signature
+    with channel.conn_or_acquire() as client:
+        client.lpush("render", *[channel_message(channel) for _ in range(number)])
+        while len(held) < number:
+            channel.fetcher.step()
+        for message in held:
+            channel.holder.release(message.delivery_tag)
+        channel.holder.release_all()
+        assert not channel.holder.has_released
+        assert list(client.scan_iter("unacked:held:*")) == []
+
+
+def channel_message(channel: Channel) -> str:
+    """Return a message as a producer puts it on a list."""
+    prepared = channel.prepare_message("any", properties={"delivery_tag": "1", "delivery_info": {}})
+    return json.dumps(prepared)
