@@ -114,7 +114,7 @@ def test_a_rate_limit_holds_its_task_and_no_other(sender: Producer, valkey: redi
 
 @pytest.mark.parametrize("delay", [{}, {"countdown": 1}], ids=["now", "delayed"])
 @pytest.mark.usefixtures("valkey")
-def test_a_revoked_message_is_not_worked_on(sender: Producer, delay: dict[str, int]) -> None:
+def test_a_revoked_message_is_not_worked_on(sender: Producer, delay: dict[str, Any]) -> None:
     """Whether its time has come or not; its producer learns of it."""
     task_id = str(uuid.uuid4())
     told(sender.app.control.revoke(task_id, **ASK))
@@ -124,7 +124,7 @@ def test_a_revoked_message_is_not_worked_on(sender: Producer, delay: dict[str, i
 
 @pytest.mark.parametrize("delay", [{"expires": -1}, {"expires": 0.2, "countdown": 1}])
 @pytest.mark.usefixtures("valkey")
-def test_an_expired_message_is_not_worked_on(sender: Producer, delay: dict[str, float]) -> None:
+def test_an_expired_message_is_not_worked_on(sender: Producer, delay: dict[str, Any]) -> None:
     """Nor one that expires while it is delayed."""
     task_id = sender.send("render.one", NONE, **delay)
     assert wait_until(lambda: status(sender, task_id) == "REVOKED", PATIENCE)
