@@ -72,9 +72,14 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Keep the messages in hand for the next connection."""
-        for channel in self.connection.transport.channels or ():
+        # AMQP puts back by itself what a lost connection had taken.
+        for channel in getattr(self.connection.transport, "channels", None) or ():
             channel.do_restore = False
         super().on_connection_error_after_connected(exc)
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
+        """Keep a message of AMQP whose body is compressed, which kombu was not let unpack."""
+        self._inbox.refuse_compressed(message)
 
     def on_close(self) -> None:
         """Forget what no process has begun; the next connection puts it back."""

@@ -85,6 +85,15 @@ class Inbox:
         message.content_encoding = found.payload["content-encoding"]
         return self.handle(handle, message)
 
+    def refuse_compressed(self, message: Any) -> None:  # noqa: ANN401 - kombu's message
+        """Refuse a message of another broker that kombu could not unpack."""
+        headers = rabbitmq.without_broker_headers(message.headers)
+        parts = envelope.Parts(headers, message.properties, b"[[], {}, {}]", "application/json")
+        found = envelope.check(parts, self._rules)
+        if isinstance(found, envelope.Refusal):
+            refused = _refused(found, message.channel, message.delivery_tag, message)
+            self._refusals.add(refused)
+
     def handle(self, handle: Handle, message: Any) -> Any:  # noqa: ANN401 - kombu's message
         """Have Celery take a message that was admitted; whatever it raises, the message ends."""
         message.refusals = self._refusals

@@ -43,6 +43,10 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
 
     def on_success(self, failed__retval__runtime: tuple[Any, Any, float], **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         """Acknowledge a message whose answer is stored."""
+        if isinstance(failed__retval__runtime, ExceptionInfo):
+            # A task of a thread has raised what ends a process.
+            self.on_failure(failed__retval__runtime, return_ok=True)
+            return
         failed, returned, _ = failed__retval__runtime
         if failed:
             self.on_failure(returned, return_ok=True)
@@ -102,7 +106,8 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             state.task_ready(self)
             place = place_of(error)
             logger.error("Celery could not follow %s[%s]: %s", self.name, self.id, place)  # noqa: TRY400 - its words may hold values
-            if self.message.acknowledged:
+            # Celery's acknowledgement may still be on its way to the event loop.
+            if self.acknowledged or self.message.acknowledged:
                 return
             if is_answered:
                 self.acknowledge()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import redis
 
-from worker.transport.held import HeldMessages, Keys, Renewal, Taken
+from worker.transport.held import MOST_AT_ONCE, HeldMessages, Keys, Renewal, Taken
 
 logger = logging.getLogger(__name__)
 
@@ -132,7 +132,8 @@ class Holder:
 
     def take(self, priorities: list[list[str]], most: int) -> list[Taken]:
         """Release what is done, and take up to ``most`` messages."""
-        released = [self._released.popleft() for _ in range(len(self._released))]
+        number = min(len(self._released), MOST_AT_ONCE)
+        released = [self._released.popleft() for _ in range(number)]
         try:
             taken = self.held.take(priorities, most, released)
             if self._redelivered:
@@ -146,7 +147,7 @@ class Holder:
 
     def release_all(self) -> None:
         """Release on the server what is done, and put back what was given back."""
-        if self._released:
+        while self._released:
             self.take([], 0)
         if self._returned:
             self.put_back(list(self._returned), is_next=False)
