@@ -21,6 +21,7 @@ COLUMNS = (
     ("duplicated effects", "duplicated"),
     ("answered without effect", "missing"),
     ("wrong answers", "wrong"),
+    ("templates without one current version", "not one current"),
     ("dead letters", "dead"),
     ("lost", "lost"),
     ("still waiting", "waiting"),

@@ -1,6 +1,5 @@
 """The broker is killed and comes back: the worker goes on, and keeps what it had taken."""
 
-import psutil
 import psycopg
 import redis
 
@@ -9,19 +8,6 @@ from tests.factories import templates
 from tests.support.held import held
 from tests.support.producer import Producer
 from worker.local import LocalStack
-
-
-def test_a_worker_goes_on_when_its_broker_was_killed(producer: Producer, stack: LocalStack) -> None:
-    """With the same processes, six times; what is sent after each restart is answered."""
-    template = templates.published(producer, "Hello", type="sms")
-    worker = psutil.Process(stack.processes["worker"].pid)
-    before = {child.pid for child in worker.children()}
-    for _ in range(6):
-        stack.valkey.kill()
-        stack.valkey.start()
-        sent = [producer.send("render.one", {"template_id": template}) for _ in range(20)]
-        assert [producer.answer(each, timeout=60)["body"] for each in sent] == ["Hello"] * 20
-    assert {child.pid for child in worker.children()} == before
 
 
 def test_messages_in_hand_when_the_broker_is_killed_are_answered_and_acknowledged(

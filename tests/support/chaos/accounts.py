@@ -42,10 +42,15 @@ CREATE OR REPLACE TRIGGER chaos AFTER INSERT OR UPDATE OF body ON public.templat
 FOR EACH ROW EXECUTE FUNCTION chaos.of_text();
 """
 
+_NOT_ONE_CURRENT: LiteralString = """
+SELECT t.template_id FROM templates AS t JOIN template_versions AS v ON v.template_id = t.id
+GROUP BY t.template_id HAVING count(*) FILTER (WHERE v.is_current) <> 1
+"""
+
 
 @dataclass
 class Report:
-    """Counts of one load; everything but the first six should be 0."""
+    """Counts of one load; those from the dead letters on should be 0."""
 
     seed: str
     sent: int
@@ -60,6 +65,7 @@ class Report:
     duplicated: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    not_one_current: list[str] = field(default_factory=list)
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the table: what was counted, and how many."""
@@ -74,6 +80,7 @@ class Report:
             ("duplicated effects", str(len(self.duplicated))),
             ("answered without effect", str(len(self.missing))),
             ("wrong answers", str(len(self.wrong))),
+            ("templates without one current version", str(len(self.not_one_current))),
             ("dead letters", str(self.dead_letters)),
             ("lost", str(len(self.lost))),
             ("still waiting", str(len(self.waiting))),
@@ -88,7 +95,7 @@ class Report:
     def __str__(self) -> str:
         """Return the table as text, with a few of what should not be there."""
         lines = [f"{name:<40} {value}" for name, value in self.rows()]
-        for name in ("lost", "waiting", "duplicated", "missing", "wrong"):
+        for name in ("lost", "waiting", "duplicated", "missing", "wrong", "not_one_current"):
             some: list[Any] = getattr(self, name)
             lines += [f"{name}: {each}" for each in some[:5]]
         return "\n".join(lines)
@@ -101,8 +108,11 @@ class Report:
         longest_wait
             Seconds after the last fault, or after its sending, for the slowest answer.
         """
-        wrong = (*self.lost, *self.waiting, *self.duplicated, *self.missing, *self.wrong)
-        assert not wrong, f"\n{self}"
+        for wrong in (
+            *(self.lost, self.waiting, self.wrong),
+            *(self.duplicated, self.missing, self.not_one_current),
+        ):
+            assert not wrong, f"\n{self}"
         assert set(self.refused) <= {"template_not_found"}, f"\n{self}"
         assert self.dead_letters == 0, f"\n{self}"
         assert self.longest_wait <= longest_wait, f"\n{self}"
@@ -154,6 +164,7 @@ class Accountant:
             effects=effects.total(),
             longest_wait=_longest_wait(sent, answers, last_fault or 0.0),
             dead_letters=sum(each.id in dead for each in sent),
+            not_one_current=self._not_one_current(),
         )
         for each in sent:
             answer = answers.get(each.id)
@@ -208,6 +219,10 @@ class Accountant:
                 [marks],
             ).fetchall()
         return Counter({str(mark): int(count) for mark, count in rows})
+
+    def _not_one_current(self) -> list[str]:
+        with psycopg.connect(self._stack.postgres.url) as connection:
+            return [str(name) for (name,) in connection.execute(_NOT_ONE_CURRENT).fetchall()]
 
 
 def ids_in(raw: bytes) -> set[str]:
