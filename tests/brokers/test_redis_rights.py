@@ -1,4 +1,4 @@
-"""The worker on Debian's Redis with a narrow user and a prefix of all keys, as operators set it up."""
+"""The worker on Debian's Redis with a narrow user and a prefix of all keys."""
 
 import os
 import signal
