@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from tests.brokers.conftest import wait_for
+from tests.brokers.load import grows, load
 from tests.brokers.servers import DebianRedis
 from tests.factories import templates
 from tests.support.envelopes import dead_letters
@@ -68,3 +70,16 @@ def test_delayed_messages_and_dead_letters_on_redis(
     (letter,) = dead_letters(stack.addresses()["CELERY_BROKER_URL"])
     assert letter["headers"]["id"] == unknown
     assert letter["reason"].startswith("unknown_task")
+
+
+def test_a_worker_is_killed_under_load_on_redis(
+    stack: LocalStack, redis_producer: Producer
+) -> None:
+    """What it held is delivered to the next one, within seconds, and done once."""
+    worker = stack.processes["worker"]
+    with load(redis_producer) as sent:
+        for _ in range(3):
+            assert grows(sent.reads)
+            worker.kill()
+            worker.start()
+            wait_for(worker)
