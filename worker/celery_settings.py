@@ -86,7 +86,10 @@ def _connections(settings: Settings) -> dict[str, object]:
     if urlsplit(broker).scheme in rabbitmq.SCHEMES:
         own = _rabbitmq(settings)
     else:
-        options = silent | {"visibility_timeout": settings.visibility_timeout}
+        options = silent | {
+            "visibility_timeout": settings.visibility_timeout,
+            "global_keyprefix": settings.broker_key_prefix,
+        }
         if urlsplit(broker).scheme == SENTINEL:
             options |= sentinel_options(settings)
         own = {

@@ -84,6 +84,11 @@ class Settings(BaseSettings):
         description="Where answers are kept until producers fetch them: redis, rediss, sentinel.",
     )
 
+    broker_key_prefix: str = Field(
+        default="",
+        description="Prefix of all keys of the broker, on a Redis that others use too; producers "
+        "set the same as global_keyprefix. Not for RabbitMQ.",
+    )
     sentinel_master: str = Field(
         default="mymaster",
         description="Name of the primary that the sentinels of sentinel:// watch.",

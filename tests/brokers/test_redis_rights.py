@@ -1,12 +1,10 @@
 """The worker on Debian's Redis with a narrow user and a prefix of all keys."""
 
-import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -21,11 +19,6 @@ from worker.local.server import HOST
 from worker.local.stack import checkout
 
 NONE = {"template_id": "no-such"}
-APP = """
-from worker.app import app
-app.conf.broker_transport_options |= {options!r}
-"""
-"""An operator's own entry point: the options of kombu's transport have no settings."""
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +30,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianRedis]:
 
 @contextmanager
 def working(
-    url: str, server: DebianRedis, servers: LocalStack, folder: Path, options: Mapping[str, Any]
+    url: str, server: DebianRedis, servers: LocalStack, folder: Path, prefix: str
 ) -> Iterator[Process]:
-    """Yield a worker with these options of its broker's transport."""
-    (folder / "own_app.py").write_text(APP.format(options=dict(options)))
-    command = [sys.executable, "-m", "celery", "-A", "own_app", "worker", "--concurrency=2"]
+    """Yield a worker whose broker has a prefix for all keys."""
+    command = [sys.executable, "-m", "celery", "-A", "worker", "worker", "--concurrency=2"]
     worker = Process(
         "worker",
         [*command, "--loglevel=INFO", "--without-mingle", "-n", "redis@test"],
@@ -52,7 +44,7 @@ def working(
             **QUICK,
             "CELERY_BROKER_URL": url,
             "CELERY_RESULT_BACKEND": server.url_of(1),
-            "PYTHONPATH": os.pathsep.join((str(folder), str(checkout()))),
+            "TEMPLATE_SERVICE_BROKER_KEY_PREFIX": prefix,
         },
         directory=checkout(),
         death_signal=signal.SIGKILL,
@@ -78,7 +70,7 @@ def test_a_narrow_user_and_a_prefix_of_all_keys(
         admin.execute_command("ACL", "LOG", "RESET")
         url = f"redis://narrow:{server.password}@{HOST}:{server.port}/0"
         with (
-            working(url, server, servers, tmp_path, prefix) as worker,
+            working(url, server, servers, tmp_path, prefix["global_keyprefix"]) as worker,
             Producer(server.url, server.url_of(1), prefix) as producer,
         ):
             for _ in range(3):
