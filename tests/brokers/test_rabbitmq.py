@@ -167,6 +167,7 @@ def test_a_malformed_message_is_a_dead_letter_byte_for_byte(
         producer.call("render.one", {"template_id": "no-such"})
     assert refused.value.code == "template_not_found"
     assert worker.pid == process
+    assert wait_until(lambda: broker.waiting("dead-letters") == 1, PATIENCE)
     (letter,) = letters(broker)
     assert letter["queue"] == "render"
     (kept,) = broker.take("dead-letters", no_ack=True)

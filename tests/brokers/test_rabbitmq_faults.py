@@ -136,6 +136,7 @@ class TestTheDeliveryLimit:
             with pytest.raises(RefusedError) as refused:
                 producer.answer(lost)
             assert refused.value.code == "poison_message"
+            assert wait_until(lambda: declared.waiting("dead-letters") == 1, PATIENCE)
             (letter,) = letters(declared)
             assert (letter["id"], letter["queue"]) == (lost, "render")
             # At its first delivery the header is its producer's, and counts nothing.
