@@ -409,16 +409,16 @@ class TestCallbacks:
         (called,) = sent(broker, "next")
         assert called["task"] == "failed"
 
-    @pytest.mark.parametrize("callbacks", [[7], [{"task": 7}], {"task": "x"}, [{"options": 7}]])
+    @pytest.mark.parametrize("callbacks", [[7], [{"task": 7}], [{"options": 7}]])
     def test_callbacks_that_are_none_are_a_failure(
         self, service: Tasks, store: redis.Redis, callbacks: object
     ) -> None:
-        """As with Celery; the message is answered."""
-        service.deliver("template.create", creation(), task_id="none", callbacks=callbacks)
-        meta = stored(store, "none")
+        """As with Celery; the message is answered. The check of envelopes lets none come so far."""
+        task_id = str(uuid.uuid4())
+        service.deliver("template.create", creation(), task_id=task_id, callbacks=callbacks)
+        meta = stored(store, task_id)
         assert meta is not None
         assert meta["status"] == "FAILURE"
-        store.delete("celery-task-meta-none")
 
 
 def test_errbacks_that_are_none_leave_the_refusal(

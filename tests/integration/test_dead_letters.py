@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kombu import Connection
-from kombu.message import Message
+from kombu.transport import virtual
 
 from db.errors import OperationError
 from tests.support.envelopes import body_of, envelope
@@ -120,7 +120,7 @@ def test_a_replay_that_is_interrupted_loses_nothing(monkeypatch: pytest.MonkeyPa
         DEAD_LETTERS(connection.default_channel).purge()
         letter = bury(connection)
         with monkeypatch.context() as patch:
-            patch.setattr(Message, "ack", _cut_off)
+            patch.setattr(virtual.Channel, "basic_ack", _cut_off)
             with pytest.raises(KeyboardInterrupt):
                 dead_letters.replay(connection, {letter})
         assert len(taken(connection, "render")) == 1

@@ -21,6 +21,8 @@ RELEASE_SECONDS: Final = 0.01
 dies meanwhile, it is delivered again, and a write is answered from its idempotency record."""
 REFUSED_SECONDS: Final = 0.5
 """Before the next try on a server that refuses writes."""
+STEP_SECONDS: Final = 0.05
+"""How long messages that need no process, refused or delayed ones, keep the event loop busy."""
 MOST_TAKEN: Final = 100
 """Messages in one reply, where the prefetch count allows more."""
 
@@ -131,12 +133,14 @@ class Fetcher:
         came = False
         try:
             self._deliver()
-            room = self._room() if self._may_have_more else 0
-            if room >= self._enough():
-                came = self._take(room, now)
-            elif room or self._channel.holder.has_released:
+            room = self._room_now()
+            # What is refused or delayed leaves no message in hand, and the loop would sleep.
+            while room >= self._enough() and time.monotonic() - now < STEP_SECONDS:
+                came = self._take(room, now) or came
+                room = self._room_now()
+            if room or self._channel.holder.has_released:
                 self.schedule_flush()
-            if not self._may_have_more:
+            if not self._may_have_more or room >= self._enough():
                 self._arm()
         except redis.ResponseError as error:
             self._refuse(error)
@@ -162,6 +166,9 @@ class Fetcher:
             self.flush()
         elif self._timer is None:
             self._timer = self._channel.hub.call_later(RELEASE_SECONDS, self.flush)
+
+    def _room_now(self) -> int:
+        return self._room() if self._may_have_more else 0
 
     def _room(self) -> int:
         """Return how many messages the prefetch count allows to take now."""
