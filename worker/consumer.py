@@ -105,6 +105,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         channel = self.task_consumer.channel
         if isinstance(channel, transport.Channel):
             channel.gate = partial(self._inbox.admit, channel)
+            # At once, so that they make room for others before the loop sleeps.
+            channel.on_delivered = self._refusals.work_off
             return partial(self._inbox.handle, handle)
         return partial(self._inbox.check, handle)
 

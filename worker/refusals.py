@@ -5,6 +5,7 @@ broker does not take it, so that neither the answer nor the message is lost.
 """
 
 import logging
+import time
 import traceback
 from collections import deque
 from collections.abc import Sequence
@@ -84,6 +85,7 @@ class Refusals:
         self._waiting: deque[Refused] = deque()
         self._is_scheduled = False
         self._is_failing = False
+        self._not_before = 0.0
 
     def add(self, refused: Refused) -> None:
         """Answer and bury a message, together with others of this turn of the loop."""
@@ -98,6 +100,8 @@ class Refusals:
 
     def work_off(self) -> None:
         """Answer and bury what waits; what a server does not take is tried again."""
+        if time.monotonic() < self._not_before:
+            return
         self._is_scheduled = False
         while self._waiting:
             some = list(islice(self._waiting, AT_ONCE))
@@ -109,6 +113,7 @@ class Refusals:
                     logger.warning("Dead letters wait for a server: %s", error)
                 self._is_failing = True
                 self._schedule(AGAIN_SECONDS)
+                self._not_before = time.monotonic() + AGAIN_SECONDS / 2
                 return
             self._is_failing = False
             for _ in some:

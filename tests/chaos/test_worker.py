@@ -106,6 +106,8 @@ def test_a_message_that_ends_its_process_each_time_is_a_dead_letter(
         with pytest.raises(RefusedError) as refused:
             producer.answer(sent, timeout=60)
     assert refused.value.code == "poison_message"
+    # The answer comes first, then the letter.
+    assert wait_until(lambda: bool(dead_letters(stack.valkey.url)), 10)
     kept = [letter["headers"]["id"] for letter in dead_letters(stack.valkey.url)]
     assert kept == [sent]
     assert templates.versions(producer, template) == []

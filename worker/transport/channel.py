@@ -90,6 +90,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
     def __init__(self, connection: Any, **options: Any) -> None:  # noqa: ANN401 - kombu's arguments
         self.fetcher = Fetcher(self)
         self.gate: Gate | None = None
+        self.on_delivered: Callable[[], None] | None = None
         self._held_queues: set[str] = set()
         self._holder: Holder | None = None
         self._kept: redis.Redis | None = None

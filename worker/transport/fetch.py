@@ -211,6 +211,8 @@ class Fetcher:
         while self._undelivered:
             self._channel.deliver(self._undelivered[0])
             self._undelivered.popleft()
+        if self._channel.on_delivered is not None:
+            self._channel.on_delivered()
 
     def _arm(self) -> None:
         for queue in self._queues:
