@@ -55,7 +55,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for mark in metafunc.definition.iter_markers("variants"):
         name, short, rest = mark.args
         is_long = metafunc.config.getoption("chaos", FORMS[0]) == "long"
-        metafunc.parametrize(name, [*short, *(rest if is_long else ())])
+        values = [*short, *(rest if is_long else ())]
+        metafunc.parametrize(name, values, ids=[_id_of(value) for value in values])
+
+
+def _id_of(value: str | list[str] | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -31,6 +31,7 @@ def _worker_again(chaos: Chaos) -> Iterator[None]:
 def test_an_idle_worker_ends_at_once(chaos: Chaos, how: str) -> None:
     """There is nothing to wait for."""
     seconds = stop(chaos.stack, SIGNALS[how], chaos.within(IDLE_SECONDS))
+    assert chaos.stack.worker.exit_status == 0, chaos.stack.worker.tail()
     chaos.note(f"an idle worker ended {seconds:.1f} s after a {how} stop")
 
 
@@ -49,6 +50,7 @@ def test_a_busy_worker_ends_with_its_last_task_and_gives_the_rest_back(
         assert chaos.stack.worker.running
     begun = time.monotonic()
     assert wait_until(lambda: not chaos.stack.worker.running, chaos.within(IDLE_SECONDS))
+    assert chaos.stack.worker.exit_status == 0, chaos.stack.worker.tail()
     chaos.note(f"a {how} stop ended {time.monotonic() - begun:.1f} s after the last task")
     chaos.stack.start_worker()
     versions = [chaos.producer.answer(task_id, timeout=60)["version"] for task_id in sent]
