@@ -33,7 +33,7 @@ def test_every_malformed_message_is_a_dead_letter_and_the_worker_lives(chaos: Ch
 
 def test_mutated_messages_are_dead_letters_or_answered_and_the_worker_lives(chaos: Chaos) -> None:
     """Whatever a producer's defect or a broken network makes of a message."""
-    entries = list(mutations(int(chaos.seed), chaos.times(300, 10_000)))
+    entries = list(mutations(int(chaos.seed), chaos.times(150, 10_000)))
     send_all(chaos, entries)
     rules = rules_of(chaos)
     refused = Counter(

@@ -72,7 +72,9 @@ AWAY: dict[str, Callable[[ChaosStack], AbstractContextManager[None]]] = {
 
 
 @pytest.mark.variants(
-    "state, how", [("idle", how) for how in AWAY], [("busy", how) for how in AWAY]
+    "state, how",
+    [("idle", "killed"), ("idle", "read only")],
+    [("idle", "silent"), *(("busy", how) for how in AWAY)],
 )
 def test_a_worker_ends_in_bounded_time_while_its_broker_is_away(
     chaos: Chaos, state: str, how: str

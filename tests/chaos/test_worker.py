@@ -15,7 +15,17 @@ from db.cluster.processes import wait_until
 from tests.factories import templates
 from tests.support.envelopes import dead_letters
 from tests.support.producer import Producer, RefusedError
+from tests.support.stacks import QUICK, small_stack
 from worker.local import LocalStack
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """Give a stack with few tries: what a test kills here, its worker replaces by itself."""
+    environment = QUICK | {"TEMPLATE_SERVICE_MAX_RETRIES": "3"}
+    directory = tmp_path_factory.mktemp("stack")
+    with small_stack(directory, environment=environment) as stack:
+        yield stack
 
 
 @contextmanager
