@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from celery.worker import state
 
-from worker.transport import keep_in_hand, leave_all, put_back_unknown, release_done
+from worker.transport import Channel, keep_in_hand, leave_all, put_back_unknown, release_done
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +114,9 @@ def _turn(consumer: Any) -> None:  # noqa: ANN401 - Celery ships no types
         consumer.hub.run_once()
     except (*consumer.connection_errors, *consumer.channel_errors) as error:
         logger.warning("The broker is away during the shutdown: %s", error)
-        if consumer.task_consumer is not None:
-            consumer.task_consumer.channel.connection.cycle.close()
+        channel = None if consumer.task_consumer is None else consumer.task_consumer.channel
+        if isinstance(channel, Channel) and channel.connection is not None:
+            channel.connection.cycle.close()
         consumer.hub.on_tick.clear()
 
 
