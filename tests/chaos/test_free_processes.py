@@ -12,13 +12,19 @@ from tests.support.chaos.stacks import ChaosStack
 from tests.support.stacks import QUICK
 
 PROCESSES = 4
+LASTING = {
+    "TEMPLATE_SERVICE_DB_STATEMENT_TIMEOUT": "120",
+    "TEMPLATE_SERVICE_TASK_SOFT_TIME_LIMIT": "150",
+    "TEMPLATE_SERVICE_TASK_TIME_LIMIT": "200",
+}
+"""Tasks that wait for a lock go on doing so for longer than the test takes on a busy machine."""
 
 
 class WideStack(ChaosStack):
     """A stack whose worker has more processes, none of which reserves a message."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory, QUICK | {"TEMPLATE_SERVICE_PREFETCH": "1"})
+        super().__init__(directory, QUICK | LASTING | {"TEMPLATE_SERVICE_PREFETCH": "1"})
         self._worker_options.append(f"--concurrency={PROCESSES}")
 
 
