@@ -168,8 +168,6 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
 
     def _work_on(self, arguments: tuple[object, ...], keywords: Mapping[str, Any]) -> Answer:
         """Return the answer to a message, which nobody knows yet."""
-        if (refusal := getattr(self.request, "refusal", None)) is not None:
-            raise refusal
         if arguments:
             raise InvalidMessage.of(
                 "keyword arguments are the only ones allowed",

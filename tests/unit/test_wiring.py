@@ -180,19 +180,6 @@ def test_a_keyword_named_as_a_parameter_of_python_is_refused_as_unknown(
         assert name in [problem["path"] for problem in refused.details]
 
 
-def test_a_refusal_of_the_worker_is_the_answer(own: dict[str, ServiceTask]) -> None:
-    """What was wrong with a message's headers travels to the task, which does nothing else."""
-    refusal = InvalidMessage.of("the headers of the message do not fit")
-    task = own["template.create"]
-    task.push_request(refusal=refusal)
-    try:
-        with pytest.raises(InvalidMessage) as caught:
-            task.serve((), {})
-    finally:
-        task.pop_request()
-    assert caught.value is refusal
-
-
 def test_an_answer_shows_ids_and_sizes_only() -> None:
     """Celery logs the ``repr`` of an answer and sends it to Flower."""
     payload = {

@@ -7,17 +7,13 @@ neither; `tests/unit/test_envelope_model.py` runs the real ones on what the mode
 https://docs.celeryq.dev/en/stable/internals/protocol.html has the protocol.
 """
 
-from worker.envelope.callbacks import FIELDS as CALLBACK_FIELDS
 from worker.envelope.callbacks import callback_problems
-from worker.envelope.fields import LONGEST_ID
 from worker.envelope.messages import Envelope, Parts, check, read
 from worker.envelope.refusals import Refusal
 from worker.envelope.rules import Rules
 from worker.envelope.shown import shown
 
 __all__ = [
-    "CALLBACK_FIELDS",
-    "LONGEST_ID",
     "Envelope",
     "Parts",
     "Refusal",
