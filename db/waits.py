@@ -135,8 +135,8 @@ class Connection(psycopg.Connection[Any]):
             raise psycopg.OperationalError("the wait for the server was interrupted") from None
         except _WaitTimeout:
             self.close()
-            told = f"the server did not answer within {self.longest_wait:g} s"
-            raise psycopg.OperationalError(told) from None
+            message = f"the server did not answer within {self.longest_wait:g} s"
+            raise psycopg.OperationalError(message) from None
         except psycopg.Error:
             raise
         except BaseException:

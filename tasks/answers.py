@@ -82,10 +82,12 @@ def fail(task: Task, error: Exception) -> None:
     request = task.request
     stored = not get_actual_ignore_result(task, request) or task.store_errors_even_if_ignored
     _name(request.id, "errback", request.errbacks)
-    told = "".join(traceback.format_exception(error))
+    formatted = "".join(traceback.format_exception(error))
 
     def store() -> None:
-        task.backend.mark_as_failure(request.id, error, told, request=request, store_result=stored)
+        task.backend.mark_as_failure(
+            request.id, error, formatted, request=request, store_result=stored
+        )
 
     try:
         _stored(request, store)

@@ -53,8 +53,8 @@ class RenderProcess:
                 bufsize=0,
             )
         except OSError as error:
-            told = f"the render process cannot be started: {error.strerror}"
-            raise RenderProcessError(told) from error
+            message = f"the render process cannot be started: {error.strerror}"
+            raise RenderProcessError(message) from error
         assert self._popen.stdin is not None  # noqa: S101 - for the type checker
         assert self._popen.stdout is not None  # noqa: S101 - for the type checker
         self._inbox, self._outbox = self._popen.stdin.fileno(), self._popen.stdout.fileno()

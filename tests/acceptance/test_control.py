@@ -56,7 +56,7 @@ def prefetch(sender: Producer) -> int:
 
 
 def is_told(answers: list[dict[str, Any]]) -> bool:
-    """Return whether the worker did as it was told."""
+    """Return whether the worker obeyed."""
     return [list(answer) for each in answers for answer in each.values()] == [["ok"]]
 
 
