@@ -51,6 +51,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
             },
         },
         worker_consumer="worker.consumer:Consumer",
+        worker_pool="worker.pool:TaskPool",
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_remote_control=settings.remote_control,
         # Flower shows what these events tell: ids, sizes and codes.
