@@ -3,19 +3,24 @@
 import logging
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import redis
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import NoScriptError
 
 if TYPE_CHECKING:
     from worker.transport.held import Taken
+    from worker.transport.holder import Holder
 
 logger = logging.getLogger(__name__)
 
 PEEK_SECONDS: Final = 1.0
 """How long the server holds a blocking look at an empty list. After it, the lists of other
 priorities are looked at, so that a message there waits this long on an idle worker."""
+CROWDED_SECONDS: Final = 0.005
+"""An answer sooner than this means that messages waited already."""
 RELEASE_SECONDS: Final = 0.01
 """How long a finished message waits for others before it is released on the server. If the process
 dies meanwhile, it is delivered again, and a write is answered from its idempotency record."""
@@ -28,13 +33,29 @@ MOST_TAKEN: Final = 100
 
 
 class Peek:
-    """A blocking look at a list: BLMOVE from its end to its end changes and loses nothing."""
+    """Waits for a message on a list: BLMOVE from its end to its end changes and loses nothing.
 
-    def __init__(self, pool: redis.ConnectionPool, key: str) -> None:
+    The script that takes a message can be sent with it, to be run by the server when the wait is
+    over. So an idle consumer has a message without asking once more.
+
+    Parameters
+    ----------
+    key
+        The list.
+    priorities
+        The lists of its queue, from which a message is taken.
+    """
+
+    def __init__(
+        self, pool: redis.ConnectionPool, holder: "Holder", key: str, priorities: list[list[str]]
+    ) -> None:
         self._pool = pool
+        self._holder = holder
         self._key = key
+        self._priorities = priorities
         self._connection = pool.get_connection()
         self._sent: float | None = None
+        self._expected: str | None = None
 
     @property
     def is_armed(self) -> bool:
@@ -42,21 +63,43 @@ class Peek:
         return self._sent is not None
 
     @property
+    def takes(self) -> bool:
+        """Whether the answer may be a message."""
+        return self._expected is not None
+
+    @property
     def socket(self) -> Any:  # noqa: ANN401 - redis-py's socket
         """The socket that becomes readable."""
         return self._connection._sock  # noqa: SLF001 - see private_names.txt
 
-    def arm(self) -> None:
+    def arm(self, *, takes: bool) -> None:
         """Ask the server."""
-        self._connection.send_command(  # type: ignore[no-untyped-call]
-            "BLMOVE", self._key, self._key, "RIGHT", "RIGHT", PEEK_SECONDS
-        )
+        commands: list[Any] = [("BLMOVE", self._key, self._key, "RIGHT", "RIGHT", PEEK_SECONDS)]
+        if takes:
+            command, self._expected = self._holder.expect(self._priorities)
+            commands.append(command)
+        self._connection.send_packed_command(self._connection.pack_commands(commands))  # type: ignore[no-untyped-call]
         self._sent = time.monotonic()
 
-    def found(self) -> bool:
-        """Read the answer; return whether there is a message."""
+    def read(self) -> "Arrival":
+        """Read the answer."""
+        waited = time.monotonic() - (self._sent or 0.0)
         self._sent = None
-        return self._connection.read_response() is not None
+        taken: list[Taken] | None = None
+        try:
+            replies = [self._read()]
+            if self.takes:
+                replies.append(self._read())
+                if not isinstance(replies[1], redis.ResponseError):
+                    taken = self._holder.held.read(replies[1])
+        finally:
+            self._give_up()
+        if not taken:
+            for reply in replies:
+                # A server that was restarted knows no script; the next take teaches it.
+                if isinstance(reply, redis.ResponseError) and not isinstance(reply, NoScriptError):
+                    raise reply
+        return Arrival(replies[0] is not None, taken, waited)
 
     def is_overdue(self, now: float, timeout: float) -> bool:
         """Tell whether the server owes an answer for longer than ``timeout`` seconds."""
@@ -65,8 +108,39 @@ class Peek:
     def close(self) -> None:
         """Give up the answer and the connection."""
         self._sent = None
+        self._give_up()
         self._connection.disconnect()  # type: ignore[no-untyped-call]
         self._pool.release(self._connection)
+
+    def _read(self) -> Any:  # noqa: ANN401 - any reply
+        """Return the next reply, also one that is an error: there may be one more to read."""
+        try:
+            return self._connection.read_response()
+        except redis.ResponseError as error:
+            return error
+
+    def _give_up(self) -> None:
+        if self._expected is not None:
+            self._holder.unexpect(self._expected)
+            self._expected = None
+
+
+class Arrival(NamedTuple):
+    """The answer to a peek.
+
+    Attributes
+    ----------
+    is_there
+        Whether there was a message on the list.
+    taken
+        What was taken; None if nothing was asked to be.
+    waited
+        Seconds since the server was asked.
+    """
+
+    is_there: bool
+    taken: list["Taken"] | None
+    waited: float
 
 
 class Fetcher:
@@ -113,15 +187,19 @@ class Fetcher:
 
     def on_readable(self, fileno: int) -> None:
         """Read the answer of a peek, and take what has come."""
-        peek = self._by_fileno[fileno]
         try:
-            found = peek.found()
+            arrival = self._by_fileno[fileno].read()
+            if arrival.taken is not None:
+                self._receive(arrival.taken)
         except redis.ResponseError as error:
             self._refuse(error)
             return
-        now = time.monotonic()
-        # Without a message: now and then the other priorities are looked at, by one of the peeks.
-        if found or now - self._looked > PEEK_SECONDS:
+        if arrival.taken is None:
+            # Without a message: now and then one of the peeks looks at the other priorities.
+            is_due = time.monotonic() - self._looked > PEEK_SECONDS
+            self._may_have_more = self._may_have_more or arrival.is_there or is_due
+        elif arrival.taken and arrival.waited < CROWDED_SECONDS:
+            # One that came alone is on its way to a process before the server is asked again.
             self._may_have_more = True
 
     def step(self) -> bool:
@@ -192,19 +270,18 @@ class Fetcher:
     def _take(self, room: int, now: float) -> bool:
         channel = self._channel
         self._queues.rotate(-1)
-        priorities = [
-            [channel._q_for_pri(queue, priority) for queue in self._queues]  # noqa: SLF001 - see private_names.txt
-            for priority in channel.priority_steps
-        ]
-        taken = channel.holder.take(priorities, room)
-        self._accepted()
+        taken = channel.holder.take(self._lists(self._queues), room)
         self._looked = now
         self._may_have_more = len(taken) == room
+        self._receive(taken)
+        return bool(taken)
+
+    def _receive(self, taken: "list[Taken]") -> None:
+        self._accepted()
         for each in taken:
-            channel.holder.add(each, channel)
+            self._channel.holder.add(each, self._channel)
         self._undelivered.extend(taken)
         self._deliver()
-        return bool(taken)
 
     def _deliver(self) -> None:
         """Deliver what was taken; one that the server refuses to delay is delivered again."""
@@ -214,18 +291,30 @@ class Fetcher:
         if self._channel.on_delivered is not None:
             self._channel.on_delivered()
 
+    def _lists(self, queues: Iterable[str]) -> list[list[str]]:
+        """Return the lists of queues, for each priority."""
+        channel = self._channel
+        return [
+            [channel._q_for_pri(queue, priority) for queue in queues]  # noqa: SLF001 - see private_names.txt
+            for priority in channel.priority_steps
+        ]
+
     def _arm(self) -> None:
+        channel = self._channel
+        room = self._room() - sum(peek.takes for peek in self._peeks.values())
         for queue in self._queues:
             peek = self._peeks.get(queue)
             if peek is None:
-                peek = Peek(self._channel.pool, self._channel.key_of(queue))
+                lists = self._lists([queue])
+                peek = Peek(channel.pool, channel.holder, channel.key_of(queue), lists)
                 self._peeks[queue] = peek
             if not peek.is_armed:
-                peek.arm()
+                peek.arm(takes=room > 0 and not self._may_have_more)
+                room -= 1
                 fileno = peek.socket.fileno()
                 if self._by_fileno.get(fileno) is not peek:
                     self._by_fileno[fileno] = peek
-                    self._channel.connection.cycle.poller.register(
+                    channel.connection.cycle.poller.register(
                         fileno, kombu_redis.MultiChannelPoller.eventflags
                     )
 

@@ -137,29 +137,41 @@ class HeldMessages:
         released
             Tags of messages that are done.
         """
-        lists = [f"{self.keys.prefix}{name}" for each in priorities for name in each]
-        found = self._run(
-            "take",
-            [self.keys.consumers, self._held, self.keys.deliveries, *lists],
-            [
-                self.consumer,
-                int(self.lease * 1000),
-                most,
-                self._next_tag,
-                len(priorities[0]) if priorities else 1,
-                *released,
-            ],
-        )
-        # Counted on even where the reply is lost: a tag is never given twice.
+        return self.read(self._run("take", *self._take_arguments(priorities, most, released)))
+
+    def take_command(self, priorities: Sequence[Sequence[str]]) -> tuple[list[Any], str]:
+        """Return the command that takes one message from the lists, and the tag that it will have.
+
+        For a connection that sends and reads by itself; :meth:`read` is for its reply. A server
+        that does not know the script replies with ``NOSCRIPT``; :meth:`take` teaches it.
+        """
+        keys, arguments = self._take_arguments(priorities, 1)
+        tag = str(self._next_tag)
+        self._next_tag += 1
+        return ["EVALSHA", self._scripts["take"].sha, len(keys), *keys, *arguments], tag
+
+    def read(self, reply: Sequence[Any]) -> list[Taken]:
+        """Return the messages in a reply of the script that takes them."""
         return [
             Taken(
-                str(found[at]),
-                found[at + 1].decode()[len(self.keys.prefix) :],
-                found[at + 2],
-                found[at + 3],
+                str(reply[at]),
+                reply[at + 1].decode()[len(self.keys.prefix) :],
+                reply[at + 2],
+                reply[at + 3],
             )
-            for at in range(0, len(found), 4)
+            for at in range(0, len(reply), 4)
         ]
+
+    def _take_arguments(
+        self, priorities: Sequence[Sequence[str]], most: int, released: Sequence[str] = ()
+    ) -> tuple[list[str], list[Any]]:
+        """Return the keys and the arguments of the script that takes messages."""
+        lists = [f"{self.keys.prefix}{name}" for each in priorities for name in each]
+        queues = len(priorities[0]) if priorities else 1
+        return (
+            [self.keys.consumers, self._held, self.keys.deliveries, *lists],
+            [self.consumer, int(self.lease * 1000), most, self._next_tag, queues, *released],
+        )
 
     def put_back(self, tags: Collection[str], *, is_next: bool) -> int:
         """Put messages back on their lists; return how many were still held.
@@ -242,6 +254,7 @@ class HeldMessages:
 
     def _run(self, name: str, keys: list[str], arguments: list[Any]) -> Any:  # noqa: ANN401 - a script's reply
         if name == "take":
+            # Also where the reply is lost: a tag is never given twice.
             self._next_tag += arguments[2]
         return self._scripts[name](keys=keys, args=arguments)
 

@@ -45,6 +45,7 @@ class Holder:
         self._released: deque[str] = deque()
         self._returned: deque[str] = deque()
         self._redelivered: set[str] = set()
+        self._expected: set[str] = set()
         self._channels: set[Any] = set()
         self._pid = os.getpid()
         self._lease: Lease | None = None
@@ -145,6 +146,16 @@ class Holder:
             raise
         return taken
 
+    def expect(self, priorities: list[list[str]]) -> tuple[list[Any], str]:
+        """Return the command that takes one message, and the tag under which it is expected."""
+        command, tag = self.held.take_command(priorities)
+        self._expected.add(tag)
+        return command, tag
+
+    def unexpect(self, tag: str) -> None:
+        """Note that a reply was read or given up; the message may be held without being in hand."""
+        self._expected.discard(tag)
+
     def release_all(self) -> None:
         """Release on the server what is done, and put back what was given back."""
         while self._released:
@@ -155,7 +166,7 @@ class Holder:
 
     def put_back_unknown(self) -> None:
         """Put back what is held without being in hand."""
-        if count := self.held.put_back_others(self.in_hand):
+        if count := self.held.put_back_others([*self.in_hand, *self._expected]):
             logger.warning("Put back %d messages that were not begun", count)
 
     def put_back(self, tags: Collection[str], *, is_next: bool) -> None:
