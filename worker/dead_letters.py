@@ -120,8 +120,9 @@ def keep(  # noqa: PLR0913 - two of Celery's, and what is known of the message
     """Put a delivered message on the queue of dead letters; return once the broker has it.
 
     For brokers other than Redis, where :func:`letter_of_raw` has more of the message. RabbitMQ
-    confirms a message once it is on disk; whatever is raised, the message was not acknowledged and
-    may be a dead letter twice, but is not lost.
+    confirms a message once it is on disk, and none while it is short of memory, which may take any
+    time; whatever is raised, the message was not acknowledged and may be a dead letter twice, but
+    is not lost.
 
     Parameters
     ----------
@@ -450,7 +451,6 @@ def _seconds(expiration: object) -> float | None:
 
 
 def _send(app: Any, letter: Mapping[str, Any]) -> None:  # noqa: ANN401 - Celery has no types
-    patience = app.conf.broker_connection_timeout
     with app.producer_pool.acquire(block=True) as producer:
         producer.publish(
             letter,
@@ -462,9 +462,6 @@ def _send(app: Any, letter: Mapping[str, Any]) -> None:  # noqa: ANN401 - Celery
             mandatory=True,
             retry=True,
             retry_policy={"max_retries": 3, "interval_start": 0, "interval_max": 1},
-            # Without them a silent broker would hold up the main process for good.
-            timeout=patience,
-            confirm_timeout=patience,
         )
 
 

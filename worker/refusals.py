@@ -1,7 +1,8 @@
 """Messages that are not worked on: their producers are answered, then they become dead letters.
 
 In this order, and each until it is done: a message stays in hand while the result backend or the
-broker does not take it, so that neither the answer nor the message is lost.
+broker does not take it, so that neither the answer nor the message is lost. Letters for RabbitMQ
+are sent by :class:`worker.letter_sender.LetterSender`.
 """
 
 import logging
@@ -20,6 +21,7 @@ from redis.exceptions import RedisError
 from tasks.errors import Problem, ServiceError
 from worker import dead_letters
 from worker.dead_letters import letter_of_raw
+from worker.letter_sender import LetterSender
 from worker.transport import Bounds, Channel
 
 logger = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ class Refusals:
         self._app = app
         self._hub = hub
         self._bounds = bounds
+        self._sender = LetterSender(app, hub)
         self._waiting: deque[Refused] = deque()
         self._is_scheduled = False
         self._is_failing = False
@@ -97,6 +100,7 @@ class Refusals:
     def clear(self) -> None:
         """Forget all: their connection is lost, and they will be delivered again."""
         self._waiting.clear()
+        self._sender.clear()
 
     def work_off(self) -> None:
         """Answer and bury what waits; what a server does not take is tried again."""
@@ -150,14 +154,7 @@ class Refusals:
                 self._bury(channel, some)
             else:
                 for each in some:
-                    dead_letters.keep(
-                        self._app,
-                        each.message,
-                        each.description,
-                        task_id=each.task_id,
-                        problems=each.problems,
-                    )
-                    each.message.ack()
+                    self._sender.add(each)
 
     def _bury(self, channel: Channel, refused: Sequence[Refused]) -> None:
         letters = []

@@ -191,6 +191,50 @@ def test_a_broker_without_memory_is_drained(busy: Broker, worker: Process, node:
     assert producer.call("render.one", {"template_id": template})["body"] == "Hello"
 
 
+def test_dead_letters_wait_for_a_broker_without_memory(
+    busy: Broker, worker: Process, node: RabbitMQ
+) -> None:
+    """The worker goes on with good messages behind more bad ones than it may hold."""
+    producer = busy.producer
+    template = templates.published(producer, "Hello", type="sms")
+    worker.send(signal.SIGSTOP)
+    bad = [producer.send("no.such.task", queue="render") for _ in range(30)]
+    good = [producer.send("render.one", {"template_id": template}) for _ in range(30)]
+    control(node, "set_vm_memory_high_watermark", "0.00001")
+    try:
+        worker.send(signal.SIGCONT)
+        assert {producer.answer(each, PATIENCE)["body"] for each in good} == {"Hello"}
+        assert {producer.stored(each, PATIENCE)["status"] for each in bad} == {"FAILURE"}
+        assert busy.waiting("dead-letters") == 0
+    finally:
+        control(node, "set_vm_memory_high_watermark", "0.4")
+    assert wait_until(lambda: busy.waiting("dead-letters") == len(bad), PATIENCE)
+    # A message after them: everything before it was acknowledged, and no letter came twice.
+    assert producer.call("render.one", {"template_id": template})["body"] == "Hello"
+    assert sorted(letter["id"] for letter in letters(busy)) == sorted(bad)
+    busy.works("dead-letters", "discard", "--all", "--yes")
+
+
+def test_a_worker_ends_while_its_dead_letters_wait(
+    alone: Broker, node: RabbitMQ, tmp_path: Path
+) -> None:
+    """The message is delivered to the next worker, and becomes a dead letter there."""
+    with alone.working(tmp_path) as worker:
+        worker.send(signal.SIGSTOP)
+        bad = alone.producer.send("no.such.task", queue="render")
+        control(node, "set_vm_memory_high_watermark", "0.00001")
+        try:
+            worker.send(signal.SIGCONT)
+            assert alone.producer.stored(bad, PATIENCE)["status"] == "FAILURE"
+            worker.send(signal.SIGTERM)
+            assert wait_until(lambda: not worker.running, PATIENCE)
+        finally:
+            control(node, "set_vm_memory_high_watermark", "0.4")
+    with alone.working(tmp_path):
+        assert wait_until(lambda: {each["id"] for each in letters(alone)} == {bad}, PATIENCE)
+        assert wait_until(lambda: alone.waiting("render") == 0, PATIENCE)
+
+
 def control(node: RabbitMQ, *arguments: str) -> None:
     """Run ``rabbitmqctl``."""
     subprocess.run(

@@ -10,18 +10,20 @@ On every connection of this process:
   (https://www.rabbitmq.com/docs/confirms#when-publishes-are-confirmed).
 - Messages that wait for their ETA keep no place of the prefetch count.
 - Properties that py-amqp cannot decode end no connection; bodies are left as they were sent.
+- Messages whose dead letter waits for a broker in an alarm keep none either.
 - Events are published without a confirmation. A broker in a memory alarm confirms nothing, and a
   worker that waited for it would not take the messages that fill that memory.
 """
 
 from worker.rabbitmq.declarations import declare, difference
 from worker.rabbitmq.headers import death, deliveries, without_broker_headers
-from worker.rabbitmq.transport import NoRouteError, register
+from worker.rabbitmq.transport import Channel, NoRouteError, register
 
 SCHEMES = ("amqp", "amqps")
 
 __all__ = [
     "SCHEMES",
+    "Channel",
     "NoRouteError",
     "death",
     "declare",

@@ -1,4 +1,6 @@
-"""How many messages a consumer may hold: those that wait for their ETA do not count.
+"""How many messages a consumer may hold: those that wait for something do not count.
+
+They wait for their ETA, or for a broker that does not take their dead letter.
 
 Celery raises the prefetch count for each message that waits. RabbitMQ lets a consumer's count be
 changed in classic queues before RabbitMQ 4 only, and elsewhere as many messages with an ETA as the
@@ -10,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 MOST_WAITING: Final = 1000
-"""Messages with an ETA that one queue's consumer holds; further ones hold up the queue again."""
+"""Messages that wait, held by one queue's consumer; further ones hold up the queue again."""
 
 
 @dataclass(slots=True)
@@ -24,7 +26,8 @@ class Window:
     current
         Delivery tags of what the broker counts: the messages of the consumer that there is now.
     plain, waiting
-        Delivery tags without and with an ETA, of all consumers that there were.
+        Delivery tags of messages to work on and of those that wait, of all consumers that there
+        were.
     """
 
     count: int
@@ -36,6 +39,11 @@ class Window:
         """Note a delivery."""
         self.current.add(tag)
         (self.waiting if has_eta else self.plain).add(tag)
+
+    def set_aside(self, tag: int) -> None:
+        """Note that a message waits, whatever it was delivered for."""
+        self.plain.discard(tag)
+        self.waiting.add(tag)
 
     def remove(self, tag: int) -> None:
         """Note that a message was acknowledged or rejected."""

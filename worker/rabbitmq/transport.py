@@ -160,6 +160,13 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
         self._settled(delivery_tag)
         return done
 
+    def set_aside(self, delivery_tag: int) -> None:
+        """Have an unsettled message keep no place of the prefetch count."""
+        subscription = self._unsettled.get(delivery_tag)
+        if subscription is not None:
+            subscription.window.set_aside(delivery_tag)
+            self._widen(subscription)
+
     def collect(self) -> None:
         """Forget everything: the channel is closed."""
         super().collect()
