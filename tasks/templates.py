@@ -1,6 +1,6 @@
 """``template.*``: the tasks of templates."""
 
-from tasks.base import Work, read, write
+from tasks.base import read, write
 from tasks.messages.templates import (
     CreateTemplate,
     DeleteTemplate,
@@ -13,6 +13,7 @@ from tasks.messages.templates import (
     UpdateTemplate,
 )
 from tasks.services import templates
+from tasks.work import Work
 
 
 @write("template.create", CreateTemplate)

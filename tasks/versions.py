@@ -1,6 +1,6 @@
 """``version.*``: the tasks of versions."""
 
-from tasks.base import Work, read, write
+from tasks.base import read, write
 from tasks.messages.differences import DiffVersions, VersionDifference
 from tasks.messages.versions import (
     ActivatedVersion,
@@ -11,6 +11,7 @@ from tasks.messages.versions import (
     VersionList,
 )
 from tasks.services import differences, versions
+from tasks.work import Work
 
 
 @write("version.publish", PublishVersion)

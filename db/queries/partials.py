@@ -96,6 +96,13 @@ GROUP BY t.template_id
 ORDER BY t.template_id
 """
 
+_LOCK_GRAPH: Final = """
+SELECT CASE WHEN type = 'partial' THEN pg_advisory_xact_lock(%(lock)s)
+            ELSE pg_advisory_xact_lock_shared(%(lock)s) END
+FROM templates
+WHERE template_id = %(template_id)s
+"""
+
 
 class Partial(NamedTuple):
     """A template that others include, as its current version has it.
@@ -171,11 +178,10 @@ def set_uses(connection: psycopg.Connection, version_id: UUID, names: Iterable[s
     )
 
 
-def lock_graph(connection: psycopg.Connection, *, shared: bool) -> None:
-    """Keep, until the transaction ends, the partials as they are: who uses which.
+def lock_graph(connection: psycopg.Connection, template_id: str) -> None:
+    """Lock the dependency graph of partials until the transaction ends, for a write to a template.
 
-    A template that uses partials takes it shared, what changes a partial takes it alone. Renders
-    take no lock.
+    A change of a partial locks it exclusively, a change of any other template shared: neither a
+    cycle nor a deleted partial in use can come of two writes at once. Renders take no lock.
     """
-    name = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-    connection.execute(f"SELECT {name}(%s)", (_LOCK,))
+    connection.execute(_LOCK_GRAPH, {"lock": _LOCK, "template_id": template_id})

@@ -8,7 +8,6 @@ from typing import Any, Final
 from db import models
 from db.queries import translations, versions
 from db.queries.translations import TextPair
-from tasks.base import Work
 from tasks.errors import VersionNotFound
 from tasks.messages.differences import (
     Breaking,
@@ -28,6 +27,7 @@ from tasks.rendering.changes import breaking_changes
 from tasks.rendering.variables import Declared
 from tasks.services import views
 from tasks.services.templates import existing
+from tasks.work import Work
 
 # The time of a comparison grows with the product of the lines, and faster: more than a second for
 # 2,000 lines with 2,000 of the worst kind. An answer has time for two of these.

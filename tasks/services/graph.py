@@ -6,20 +6,11 @@ from db import models
 from db.queries import partials, translations
 from db.queries.partials import User
 from db.session import driver_connection
-from tasks.base import Work
 from tasks.errors import TemplateInUse, TemplateSyntax
 from tasks.rendering.partials import cycle_through, depth, partials_of
 from tasks.services.gate import Place
 from tasks.services.partials import Library
-
-
-def lock(work: Work, template: models.Template) -> None:
-    """Keep the partials as they are until the transaction ends; call it before any row lock.
-
-    What changes a partial waits for all who use partials, and they for it, so that neither a cycle
-    nor a partial without its users' knowledge can come of two messages at once.
-    """
-    partials.lock_graph(driver_connection(work.session), shared=template.type != "partial")
+from tasks.work import Work
 
 
 def library(work: Work, sources: Iterable[str | None]) -> Library:

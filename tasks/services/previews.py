@@ -3,7 +3,6 @@
 import time
 
 from db.queries import partials
-from tasks.base import Lookup
 from tasks.errors import ServiceError, VariablesInvalid
 from tasks.messages.render import Preview, Previewed
 from tasks.rendering.frames import encode
@@ -12,6 +11,7 @@ from tasks.rendering.texts import Text
 from tasks.rendering.variables import bind, nested
 from tasks.services.gate import Candidate, Gate, Place, Stored
 from tasks.services.partials import Library
+from tasks.work import Lookup
 
 
 def preview(message: Preview, work: Lookup) -> Previewed:

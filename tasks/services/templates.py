@@ -1,8 +1,8 @@
 """What messages do to templates."""
 
 from db import models
-from db.queries import templates, translations, versions
-from tasks.base import Work
+from db.queries import partials, templates, translations, versions
+from db.session import driver_connection
 from tasks.errors import LanguageNotFound, TemplateExists, TemplateNotFound, VersionNotFound
 from tasks.messages.templates import (
     CHANGEABLE,
@@ -16,6 +16,7 @@ from tasks.messages.templates import (
     UpdateTemplate,
 )
 from tasks.services import graph, views
+from tasks.work import Work
 
 
 def existing(
@@ -32,6 +33,20 @@ def existing(
     if row is None:
         raise TemplateNotFound.named(template_id)
     return row
+
+
+def locked_template(work: Work, template_id: str, *, deleted: bool = False) -> models.Template:
+    """Lock the graph of partials and then the row of a template; return the template.
+
+    Always in this order, or two writes could wait for one another.
+
+    Raises
+    ------
+    TemplateNotFound
+        As :func:`existing` does.
+    """
+    partials.lock_graph(driver_connection(work.session), template_id)
+    return existing(work, template_id, lock=True, deleted=deleted)
 
 
 def view(work: Work, row: models.Template) -> Template:
@@ -61,10 +76,11 @@ def create(message: CreateTemplate, work: Work) -> Template:
 def update(message: UpdateTemplate, work: Work) -> Template:
     """Change what the message names."""
     if message.is_active is False:
-        graph.lock(work, existing(work, message.template_id))
-    row = existing(work, message.template_id, lock=True)
-    if message.is_active is False:
+        row = locked_template(work, message.template_id)
         graph.require_unused(work, row)
+    else:
+        # Nothing that users of a partial depend on changes, so no publish has to wait.
+        row = existing(work, message.template_id, lock=True)
     given = message.model_fields_set & set(CHANGEABLE)
     templates.change(work.session, row, **{field: getattr(message, field) for field in given})
     return view(work, row)
@@ -72,8 +88,7 @@ def update(message: UpdateTemplate, work: Work) -> Template:
 
 def delete(template_id: str, work: Work) -> Template:
     """Soft-delete a template."""
-    graph.lock(work, existing(work, template_id))
-    row = existing(work, template_id, lock=True)
+    row = locked_template(work, template_id)
     graph.require_unused(work, row)
     templates.mark_deleted(work.session, row)
     return view(work, row)
@@ -81,8 +96,7 @@ def delete(template_id: str, work: Work) -> Template:
 
 def restore(template_id: str, work: Work) -> Template:
     """Undo a soft delete; a template that is there is left as it is."""
-    graph.lock(work, existing(work, template_id, deleted=True))
-    row = existing(work, template_id, lock=True, deleted=True)
+    row = locked_template(work, template_id, deleted=True)
     if row.deleted_at is not None:
         current = versions.find(work.session, row.id, None)
         if current is not None:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from db import models
-from tasks.base import Work
 from tasks.rendering.limits import SECONDS_OF_EACH
 from tasks.rendering.texts import Text
 from tasks.services import graph
 from tasks.services.gate import Candidate, Gate
 from tasks.services.partials import Library
+from tasks.work import Work
 
 
 class Texts:

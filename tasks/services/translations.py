@@ -2,7 +2,6 @@
 
 from db import models
 from db.queries import translations, versions
-from tasks.base import Work
 from tasks.errors import LanguageNotFound, TooLarge, VersionNotFound
 from tasks.messages.translations import (
     DeletedTranslation,
@@ -12,14 +11,14 @@ from tasks.messages.translations import (
 )
 from tasks.messages.versions import Variable
 from tasks.services import graph, views
-from tasks.services.templates import existing
+from tasks.services.templates import locked_template
 from tasks.services.texts import Texts
+from tasks.work import Work
 
 
 def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
     """Write one language of a version, once its text has passed the gate."""
-    graph.lock(work, existing(work, message.template_id))
-    template = existing(work, message.template_id, lock=True)
+    template = locked_template(work, message.template_id)
     version = _version(work, template, message.version)
     _through_the_gate(message, template, version, work)
     row, created = translations.upsert(
@@ -39,8 +38,7 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
 
 def delete(message: DeleteTranslation, work: Work) -> DeletedTranslation:
     """Remove one language of a version."""
-    graph.lock(work, existing(work, message.template_id))
-    template = existing(work, message.template_id, lock=True)
+    template = locked_template(work, message.template_id)
     version = _version(work, template, message.version)
     if not translations.remove(work.session, version.id, message.language_code):
         available = translations.states(work.session, [version.id])[version.id]

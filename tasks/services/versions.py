@@ -1,8 +1,8 @@
 """What messages do to versions."""
 
 from db import models
-from db.queries import translations, versions
-from tasks.base import Work
+from db.queries import partials, translations, versions
+from db.session import driver_connection
 from tasks.errors import BreakingChange, Problem, VersionConflict, VersionExists, VersionNotFound
 from tasks.messages.versions import (
     ActivatedVersion,
@@ -20,15 +20,16 @@ from tasks.rendering.changes import breaking_changes
 from tasks.rendering.partials import every_block
 from tasks.services import graph, views
 from tasks.services.gate import Stored
-from tasks.services.templates import existing
+from tasks.services.templates import existing, locked_template
 from tasks.services.texts import Texts
+from tasks.work import Work
 
 
 def publish(message: PublishVersion, work: Work) -> PublishedVersion:
     """Insert a version and make it current, once its texts have passed the gate."""
     session = work.session
+    partials.lock_graph(driver_connection(session), message.template_id)
     template = existing(work, message.template_id)
-    graph.lock(work, template)
     # The gate renders, so it comes before the lock that other publishes of the template wait for;
     # a template's type never changes.
     variables = _through_the_gate(message, template, work)
@@ -68,8 +69,7 @@ def publish(message: PublishVersion, work: Work) -> PublishedVersion:
 
 def activate(message: ActivateVersion, work: Work) -> ActivatedVersion:
     """Make a version current."""
-    graph.lock(work, existing(work, message.template_id))
-    template = existing(work, message.template_id, lock=True)
+    template = locked_template(work, message.template_id)
     previous = versions.find(work.session, template.id, None)
     _expect(message.template_id, message.expected_version, previous)
     version = versions.find(work.session, template.id, message.version)
