@@ -10,14 +10,14 @@ from tasks.messages.versions import (
     PublishVersion,
     VersionList,
 )
-from tasks.services import differences, versions
+from tasks.services import differences, publishing, versions
 from tasks.work import Work
 
 
 @write("version.publish", PublishVersion)
 def publish(message: PublishVersion, work: Work) -> PublishedVersion:
     """Publish a version of a template."""
-    return versions.publish(message, work)
+    return publishing.publish(message, work)
 
 
 @write("version.activate", ActivateVersion)

@@ -1,21 +1,46 @@
 """Who uses which partial: kept whole while templates change."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from db import models
-from db.queries import partials, translations
+from db.queries import partials
 from db.queries.partials import User
 from db.session import driver_connection
-from tasks.errors import TemplateInUse, TemplateSyntax
+from tasks.errors import TemplateInUse, TemplateSyntax, TooLarge
 from tasks.rendering.partials import cycle_through, depth, partials_of
-from tasks.services.gate import Place
 from tasks.services.partials import Library
 from tasks.work import Work
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the template stands among partials.
+
+    ``template_id`` is None for a preview. ``height`` is over how many steps other templates use it.
+    """
+
+    template_id: str | None
+    height: int
+    limit: int
+
+    def require_room(self, below: int, path: str) -> None:
+        """Make sure that there may be so many partials below the template.
+
+        Raises
+        ------
+        TooLarge
+            With those above it they are too many; ``path`` is the place in the message.
+        """
+        size = self.height + below
+        if size > self.limit:
+            told = f"partials are nested {size} deep, the limit is {self.limit}"
+            raise TooLarge.of(told, [{"path": path, "type": "too_large", "message": told}])
+
+
 def library(work: Work, sources: Iterable[str | None]) -> Library:
     """Return the partials that sources use, and those that these use."""
-    names = partials_of(source for source in sources if source is not None)
+    names = partials_of(sources)
     connection = driver_connection(work.session)
     found = partials.named(connection, names) if names else []
     return Library(connection, found, work.configuration.default_language)
@@ -31,9 +56,10 @@ def place(work: Work, template: models.Template) -> Place:
 
 
 def store_uses(work: Work, version: models.TemplateVersion) -> None:
-    """Store which partials a version uses, in all of its languages."""
-    names = partials_of(_sources(work, version))
-    partials.set_uses(driver_connection(work.session), version.id, names)
+    """Store which partials a version uses in all of its languages, replacing what was stored."""
+    connection = driver_connection(work.session)
+    partials.clear_uses(connection, version.id)
+    partials.add_uses(connection, version.id, partials_of(_sources(work, version)))
 
 
 def require_unused(work: Work, template: models.Template) -> None:
@@ -83,11 +109,14 @@ def use_again(work: Work, template: models.Template, version: models.TemplateVer
     store_uses(work, version)
 
 
-def _sources(work: Work, version: models.TemplateVersion) -> list[str]:
-    texts = translations.texts(work.session, version.id)
-    sources = [version.subject, version.body]
-    sources += [source for row in texts for source in (row.subject, row.body)]
-    return [source for source in sources if source is not None]
+def _sources(work: Work, version: models.TemplateVersion) -> list[str | None]:
+    """Return the sources of a version's texts that may use partials."""
+    connection = driver_connection(work.session)
+    return [
+        version.subject,
+        version.body,
+        *partials.texts_with_partials(connection, version.id),
+    ]
 
 
 def _users(work: Work, template: models.Template) -> list[User]:
