@@ -98,16 +98,6 @@ def remove(session: Session, version: UUID, language: str) -> bool:
     return session.scalar(statement) is not None
 
 
-def find(session: Session, version: UUID, language: str) -> TemplateTranslation | None:
-    """Return one language of a version."""
-    return session.scalars(
-        select(TemplateTranslation).where(
-            TemplateTranslation.template_version_id == version,
-            TemplateTranslation.language_code == language,
-        )
-    ).one_or_none()
-
-
 def texts(session: Session, version: UUID) -> list[StoredText]:
     """Return the texts of a version's translations, by language."""
     return [StoredText(*row) for row in session.execute(_TEXTS, {"version": version})]

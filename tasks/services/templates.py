@@ -1,7 +1,9 @@
 """What messages do to templates."""
 
 from db import models
-from db.queries import partials, templates, translations, versions
+from db.queries import details as queries
+from db.queries import partials, templates, versions
+from db.queries.details import Details, VersionRow
 from db.session import driver_connection
 from tasks.errors import LanguageNotFound, TemplateExists, TemplateNotFound, VersionNotFound
 from tasks.messages.templates import (
@@ -16,7 +18,7 @@ from tasks.messages.templates import (
     UpdateTemplate,
 )
 from tasks.services import graph, views
-from tasks.work import Work
+from tasks.work import Lookup, Work
 
 
 def existing(
@@ -105,25 +107,23 @@ def restore(template_id: str, work: Work) -> Template:
     return view(work, row)
 
 
-def details(message: GetTemplate, work: Work) -> TemplateDetails:
+def details(message: GetTemplate, work: Lookup) -> TemplateDetails:
     """Return a template, one of its versions, its languages, and the text of one of them."""
-    row = existing(work, message.template_id)
-    current = versions.find(work.session, row.id, None)
-    version = current
-    if message.version is not None:
-        version = versions.find(work.session, row.id, message.version)
+    found = queries.find(work.connection, message.template_id, message.version, message.language)
+    if found is None:
+        raise TemplateNotFound.named(message.template_id)
+    version = found.version
     if version is None and (message.version is not None or message.language is not None):
         raise VersionNotFound.named(message.template_id, message.version)
-    template = views.template(row, current.version if current is not None else None)
+    template = views.template(found.template, found.current_version)
     if version is None:
         return TemplateDetails(template=template, version=None, languages=[], text=None)
     source = version.info.get("language", work.configuration.default_language)
-    states = translations.states(work.session, [version.id])[version.id]
     return TemplateDetails(
         template=template,
         version=views.version(version),
-        languages=views.languages(source, states),
-        text=_text(work, version, source, message.language, [language for language, _ in states]),
+        languages=views.languages(source, found.languages),
+        text=_text(message.language, source, version, found),
     )
 
 
@@ -146,24 +146,16 @@ def page(message: ListTemplates, work: Work) -> TemplatePage:
 
 
 def _text(
-    work: Work,
-    version: models.TemplateVersion,
-    source: str,
-    language: str | None,
-    available: list[str],
+    language: str | None, source: str, version: VersionRow, found: Details
 ) -> LanguageText | None:
     if language is None:
         return None
-    row = translations.find(work.session, version.id, language)
-    if row is not None:
-        return LanguageText(
-            language=language,
-            state=views.state(is_stale=row.is_stale),
-            subject=row.subject,
-            body=row.body,
-        )
+    if (text := found.text) is not None:
+        state = views.state(is_stale=text.is_stale)
+        return LanguageText(language=language, state=state, subject=text.subject, body=text.body)
     if language == source:
         return LanguageText(
             language=source, state="source", subject=version.subject, body=version.body
         )
-    raise LanguageNotFound.named("language", language, [source, *available])
+    available = [source, *(each for each, _ in found.languages)]
+    raise LanguageNotFound.named("language", language, available)

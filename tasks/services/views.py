@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
 from db import models
+from db.queries.details import TemplateRow, VersionRow
 from tasks.messages.templates import LanguageState, Template
 from tasks.messages.translations import Translation
 from tasks.messages.versions import VersionText
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from tasks.messages.fields import TemplateType
 
 
-def template(row: models.Template, current_version: str | None) -> Template:
+def template(row: models.Template | TemplateRow, current_version: str | None) -> Template:
     """Return a template as producers see it."""
     return Template.model_construct(
         template_id=row.template_id,
@@ -29,7 +30,7 @@ def template(row: models.Template, current_version: str | None) -> Template:
     )
 
 
-def version(row: models.TemplateVersion) -> VersionText:
+def version(row: VersionRow) -> VersionText:
     """Return a version with its source."""
     return VersionText(
         version=row.version,
