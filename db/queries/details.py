@@ -7,9 +7,10 @@ three in a transaction.
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 import psycopg
+
+from db.queries.versions import VersionRow
 
 _STATEMENT: Final = """
 SELECT c.version,
@@ -70,19 +71,6 @@ class TemplateRow(NamedTuple):
     created_at: datetime
     updated_at: datetime
     deleted_at: datetime | None
-
-
-class VersionRow(NamedTuple):
-    """A version, as :class:`db.models.TemplateVersion` has it."""
-
-    id: UUID
-    version: str
-    subject: str | None
-    body: str
-    variables: list[dict[str, Any]]
-    info: dict[str, Any]
-    is_current: bool
-    created_at: datetime
 
 
 class TextRow(NamedTuple):

@@ -1,43 +1,18 @@
 """Queries of the translations. They take a session and never commit."""
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Boolean, bindparam, delete, func, literal_column, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import Session, aliased
 
 from db.models import Base, TemplateTranslation
 
 _TABLE = Base.metadata.tables[TemplateTranslation.__tablename__]
 _translations = _TABLE.c
-_INSERT = insert(TemplateTranslation)
-# xmax is 0 in a row version that an INSERT made, and the locking transaction's after an
-# ON CONFLICT UPDATE.
-_UPSERT = (
-    _INSERT.values(
-        template_version_id=bindparam("version"),
-        language_code=bindparam("language"),
-        subject=bindparam("subject"),
-        body=bindparam("body"),
-    )
-    .on_conflict_do_update(
-        index_elements=[
-            TemplateTranslation.template_version_id,
-            TemplateTranslation.language_code,
-        ],
-        set_={
-            "subject": _INSERT.excluded.subject,
-            "body": _INSERT.excluded.body,
-            "is_stale": False,
-            "updated_at": func.clock_timestamp(),
-        },
-    )
-    .returning(TemplateTranslation, literal_column("xmax = 0", Boolean))
-    .execution_options(populate_existing=True)
-)
 _TEXTS = (
     select(
         _translations.language_code,
@@ -58,6 +33,18 @@ _STATES = (
     .where(_translations.template_version_id.in_(bindparam("versions", expanding=True)))
     .order_by(_translations.language_code)
 )
+# xmax is 0 in a row version that an INSERT made, and the locking transaction's after an
+# ON CONFLICT UPDATE.
+_UPSERT = """
+INSERT INTO template_translations (template_version_id, language_code, subject, body)
+VALUES (%(version)s, %(language)s, %(subject)s, %(body)s)
+ON CONFLICT (template_version_id, language_code) DO UPDATE
+SET subject = excluded.subject,
+    body = excluded.body,
+    is_stale = FALSE,
+    updated_at = clock_timestamp()
+RETURNING created_at, updated_at, xmax = 0
+"""
 _CARRY = """
 INSERT INTO template_translations
     (template_version_id, language_code, subject, body, is_stale)
@@ -76,13 +63,22 @@ class StoredText(NamedTuple):
     is_stale: bool
 
 
+class Upserted(NamedTuple):
+    """What the database knows of a translation that was written."""
+
+    created_at: datetime
+    updated_at: datetime
+    is_new: bool
+
+
 def upsert(
-    session: Session, version: UUID, language: str, subject: str | None, body: str
-) -> tuple[TemplateTranslation, bool]:
-    """Write one language of a version, no longer stale; return it and whether it is new."""
+    connection: psycopg.Connection, version: UUID, language: str, subject: str | None, body: str
+) -> Upserted:
+    """Write one language of a version, no longer stale."""
     values = {"version": version, "language": language, "subject": subject, "body": body}
-    row = session.execute(_UPSERT, values).one()
-    return row[0], row[1]
+    row = connection.execute(_UPSERT, values).fetchone()
+    assert row is not None  # noqa: S101 - for the type checker: it has RETURNING
+    return Upserted(*row)
 
 
 def remove(session: Session, version: UUID, language: str) -> bool:

@@ -1,6 +1,7 @@
 """Queries of the versions. They take a session and never commit."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,9 +16,18 @@ _WHOLE_NUMBER = r"^[0-9]{1,49}$"
 
 _TABLE = Base.metadata.tables[TemplateVersion.__tablename__]
 _versions = _TABLE.c
-_OF_TEMPLATE = select(TemplateVersion).where(TemplateVersion.template_id == bindparam("template"))
-_CURRENT = _OF_TEMPLATE.where(TemplateVersion.is_current)
-_NAMED = _OF_TEMPLATE.where(TemplateVersion.version == bindparam("version"))
+_OF_TEMPLATE = select(
+    _versions.id,
+    _versions.version,
+    _versions.subject,
+    _versions.body,
+    _versions.variables,
+    _versions.metadata,
+    _versions.is_current,
+    _versions.created_at,
+).where(_versions.template_id == bindparam("template"))
+_CURRENT = _OF_TEMPLATE.where(_versions.is_current)
+_NAMED = _OF_TEMPLATE.where(_versions.version == bindparam("name"))
 # substring() is null for a name that is no number, and so the cast never fails.
 _NUMBER = cast(func.substring(_versions.version, _WHOLE_NUMBER), Numeric)
 _NEXT_NUMBER = (
@@ -44,6 +54,20 @@ _UNSET_CURRENT = (
     .where(_versions.template_id == bindparam("template"), _versions.is_current)
     .values(is_current=False)
 )
+_SET_CURRENT = update(_TABLE).where(_versions.id == bindparam("version_id")).values(is_current=True)
+
+
+class VersionRow(NamedTuple):
+    """A version; it is immutable but for which one is current."""
+
+    id: UUID
+    version: str
+    subject: str | None
+    body: str
+    variables: list[dict[str, Any]]
+    info: dict[str, Any]
+    is_current: bool
+    created_at: datetime
 
 
 class Added(NamedTuple):
@@ -53,11 +77,11 @@ class Added(NamedTuple):
     version: str
 
 
-def find(session: Session, template: UUID, version: str | None) -> TemplateVersion | None:
+def find(session: Session, template: UUID, version: str | None) -> VersionRow | None:
     """Return the version of that name, or with None the current one."""
-    if version is None:
-        return session.scalars(_CURRENT, {"template": template}).one_or_none()
-    return session.scalars(_NAMED, {"template": template, "version": version}).one_or_none()
+    statement = _CURRENT if version is None else _NAMED
+    row = session.execute(statement, {"template": template, "name": version}).one_or_none()
+    return None if row is None else VersionRow(*row)
 
 
 def add(
@@ -80,13 +104,12 @@ def add(
     return None if row is None else Added(*row)
 
 
-def make_current(session: Session, version: TemplateVersion) -> None:
+def make_current(session: Session, template: UUID, version: UUID) -> None:
     """Make a version the current one; the caller holds the template's row lock."""
     # Two statements: a unique index is checked row by row, so that one UPDATE of both rows could
     # meet the new current version before the old one has gone.
-    session.execute(_UNSET_CURRENT, {"template": version.template_id})
-    version.is_current = True
-    session.flush()
+    session.execute(_UNSET_CURRENT, {"template": template})
+    session.execute(_SET_CURRENT, {"version_id": version})
 
 
 def newest_first(session: Session, template: UUID) -> Sequence[TemplateVersion]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from db import models
 from db.queries import partials
 from db.queries.partials import User
+from db.queries.versions import VersionRow
 from db.session import driver_connection
 from tasks.errors import TemplateInUse, TemplateSyntax, TooLarge
 from tasks.rendering.partials import cycle_through, depth, partials_of
@@ -55,7 +56,7 @@ def place(work: Work, template: models.Template) -> Place:
     )
 
 
-def store_uses(work: Work, version: models.TemplateVersion) -> None:
+def store_uses(work: Work, version: VersionRow) -> None:
     """Store which partials a version uses in all of its languages, replacing what was stored."""
     connection = driver_connection(work.session)
     partials.clear_uses(connection, version.id)
@@ -79,7 +80,7 @@ def users(work: Work, template: models.Template) -> list[str]:
     return [user.template_id for user in _users(work, template) if user.fewest_steps == 1]
 
 
-def use_again(work: Work, template: models.Template, version: models.TemplateVersion) -> None:
+def use_again(work: Work, template: models.Template, version: VersionRow) -> None:
     """Make sure that a version that was published some time ago can be rendered now.
 
     What it uses is stored again: a partial may have been purged, and another have its id now.
@@ -109,7 +110,7 @@ def use_again(work: Work, template: models.Template, version: models.TemplateVer
     store_uses(work, version)
 
 
-def _sources(work: Work, version: models.TemplateVersion) -> list[str | None]:
+def _sources(work: Work, version: VersionRow) -> list[str | None]:
     """Return the sources of a version's texts that may use partials."""
     connection = driver_connection(work.session)
     return [

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from db import models
 from db.queries import partials, translations, versions
+from db.queries.versions import VersionRow
 from db.session import driver_connection
 from tasks.errors import BreakingChange, Problem, VersionExists
 from tasks.messages.versions import CarriedTranslations, Change, PublishedVersion, PublishVersion
@@ -61,7 +62,7 @@ def publish(message: PublishVersion, work: Work) -> PublishedVersion:
     if version is None:
         raise VersionExists.named(message.template_id, str(message.version))
     for language, text in texts:
-        translations.upsert(session, version.id, language, text.subject, text.body)
+        translations.upsert(connection, version.id, language, text.subject, text.body)
     if previous is not None and carry.result.carried:
         translations.carry(
             connection,
@@ -94,7 +95,7 @@ class _Carried(NamedTuple):
 def _carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     message: PublishVersion,
     template: models.Template,
-    previous: models.TemplateVersion | None,
+    previous: VersionRow | None,
     own: Compiled,
     variables: Stored,
     work: Work,
@@ -134,7 +135,7 @@ def _carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
 def _breaking_changes(
     message: PublishVersion,
     template: models.Template,
-    previous: models.TemplateVersion | None,
+    previous: VersionRow | None,
     variables: Stored,
     work: Work,
 ) -> list[Problem]:

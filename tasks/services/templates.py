@@ -3,7 +3,8 @@
 from db import models
 from db.queries import details as queries
 from db.queries import partials, templates, versions
-from db.queries.details import Details, VersionRow
+from db.queries.details import Details
+from db.queries.versions import VersionRow
 from db.session import driver_connection
 from tasks.errors import LanguageNotFound, TemplateExists, TemplateNotFound, VersionNotFound
 from tasks.messages.templates import (

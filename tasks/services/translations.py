@@ -1,14 +1,16 @@
 """What messages do to translations."""
 
 from db.queries import translations
+from db.session import driver_connection
 from tasks.errors import LanguageNotFound, TooLarge
 from tasks.messages.translations import (
     DeletedTranslation,
     DeleteTranslation,
+    Translation,
     UpsertedTranslation,
     UpsertTranslation,
 )
-from tasks.services import graph, views
+from tasks.services import graph
 from tasks.services.gate import Gate
 from tasks.services.templates import locked_template
 from tasks.services.versions import existing_version
@@ -32,18 +34,33 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
     )
     gate.compare(own, [other], version.variables)
     gate.try_out([other], version.variables)
-    row, created = translations.upsert(
-        work.session, version.id, message.language_code, message.subject, message.body
+    written = translations.upsert(
+        driver_connection(work.session),
+        version.id,
+        message.language_code,
+        message.subject,
+        message.body,
     )
     limit = work.configuration.limits.translations
-    if created and translations.count(work.session, version.id) > limit:
+    if written.is_new and translations.count(work.session, version.id) > limit:
         problem = f"version '{version.version}' has {limit} translations, which is the limit"
         raise TooLarge.of(
             problem, [{"path": "language_code", "type": "too_large", "message": problem}]
         )
     graph.store_uses(work, version)
     return UpsertedTranslation(
-        translation=views.translation(row, message.template_id, version), created=created
+        translation=Translation(
+            template_id=message.template_id,
+            version=version.version,
+            version_id=str(version.id),
+            language_code=message.language_code,
+            subject=message.subject,
+            body=message.body,
+            state="current",
+            created_at=written.created_at,
+            updated_at=written.updated_at,
+        ),
+        created=written.is_new,
     )
 
 

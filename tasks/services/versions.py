@@ -2,6 +2,7 @@
 
 from db import models
 from db.queries import translations, versions
+from db.queries.versions import VersionRow
 from tasks.errors import VersionConflict, VersionNotFound
 from tasks.messages.versions import (
     ActivatedVersion,
@@ -18,7 +19,7 @@ from tasks.work import Work
 
 def existing_version(
     work: Work, template: models.Template, name: str | None, path: str = "version"
-) -> models.TemplateVersion:
+) -> VersionRow:
     """Return a version of a template, the current one for None.
 
     Raises
@@ -32,9 +33,7 @@ def existing_version(
     return version
 
 
-def require_expected(
-    template_id: str, expected: str | None, current: models.TemplateVersion | None
-) -> None:
+def require_expected(template_id: str, expected: str | None, current: VersionRow | None) -> None:
     """Make sure that the current version is the one that a producer expects, if any.
 
     Raises
@@ -55,7 +54,7 @@ def activate(message: ActivateVersion, work: Work) -> ActivatedVersion:
     version = existing_version(work, template, message.version)
     if not version.is_current:
         graph.use_again(work, template, version)
-        versions.make_current(work.session, version)
+        versions.make_current(work.session, template.id, version.id)
     return ActivatedVersion(
         template_id=message.template_id,
         version=version.version,
