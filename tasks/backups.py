@@ -8,18 +8,18 @@ from db.backup.create import BackupRunningError, create, ready
 from db.backup.drill import drill, to_drill
 from db.backup.prune import prune
 from db.backup.store import open_store
-from tasks import runtime
-from tasks.base import upkeep
+from tasks.base import maintenance
 from tasks.messages.backups import BackedUp, BaseBackedUp, VerifiedBackup
 from tasks.messages.maintenance import Maintain
-from tasks.runtime import Configuration
+from tasks.runtime import Runtime
 from tasks.services import base_backups
 from tasks.services.drills import render_newest
 
 
-@upkeep("maintenance.backup", Maintain)
-def backup(message: Maintain, configuration: Configuration) -> BackedUp:
+@maintenance("maintenance.backup", Maintain)
+def backup(message: Maintain, process: Runtime) -> BackedUp:
     """Dump the database, prove the dump, and only then delete the dumps that have expired."""
+    configuration = process.configuration
     client, policy = configuration.client, configuration.operations.backup
     made = None
     if message.dry_run:
@@ -43,15 +43,15 @@ def backup(message: Maintain, configuration: Configuration) -> BackedUp:
     )
 
 
-@upkeep("maintenance.verify_backup", Maintain)
-def verify_backup(message: Maintain, configuration: Configuration) -> VerifiedBackup:
+@maintenance("maintenance.verify_backup", Maintain)
+def verify_backup(message: Maintain, process: Runtime) -> VerifiedBackup:
     """Restore the newest full backup into a server of its own, and compare all of it."""
-    policy = configuration.operations.backup
+    policy = process.configuration.operations.backup
     if message.dry_run:
         entry = to_drill(Catalogue(open_store(policy.target, policy.scratch)), None)
         return VerifiedBackup(dry_run=True, backup=entry.name, size=entry.size)
-    render = partial(render_newest, process=runtime.current())
-    done = drill(configuration.client.programs, policy, render=render)
+    render = partial(render_newest, process=process)
+    done = drill(process.configuration.client.programs, policy, render=render)
     return VerifiedBackup(
         backup=done.name,
         size=done.size,
@@ -64,7 +64,7 @@ def verify_backup(message: Maintain, configuration: Configuration) -> VerifiedBa
     )
 
 
-@upkeep("maintenance.base_backup", Maintain)
-def base_backup(message: Maintain, configuration: Configuration) -> BaseBackedUp:
+@maintenance("maintenance.base_backup", Maintain)
+def base_backup(message: Maintain, process: Runtime) -> BaseBackedUp:
     """Take and verify a base backup for point-in-time recovery; then let old ones go."""
-    return base_backups.take(message, configuration)
+    return base_backups.take(message, process.configuration)

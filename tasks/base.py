@@ -16,7 +16,6 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -24,7 +23,6 @@ import psycopg
 from celery import Task, shared_task
 from celery.exceptions import Reject, Retry, SoftTimeLimitExceeded, TaskPredicate
 from sqlalchemy.exc import DBAPIError, StatementError
-from sqlalchemy.orm import Session
 
 from db.errors import OperationError
 from db.queries import idempotency
@@ -40,7 +38,8 @@ from tasks.errors import (
 from tasks.messages.base import KEY_LENGTH, Message, Result, WriteMessage, encodable, parse
 from tasks.rendering.child import RenderProcessError
 from tasks.runs import recorded
-from tasks.runtime import Configuration, Runtime
+from tasks.runtime import Runtime
+from tasks.work import Answer, Lookup, Work
 
 logger = logging.getLogger(__name__)
 
@@ -48,78 +47,6 @@ M = TypeVar("M", bound=Message)
 W = TypeVar("W", bound=WriteMessage)
 LONGEST_PAUSE: Final = 2.0
 """Seconds that a process waits before it gives a message back to the broker."""
-
-SHOWN = (
-    "template_id",
-    "version",
-    "language",
-    "language_code",
-    "rendered",
-    "failed",
-    "skipped",
-    "deleted",
-    "batches",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a task works with: a session that the base commits, and the process's runtime."""
-
-    session: Session
-    runtime: Runtime
-
-    @property
-    def configuration(self) -> Configuration:
-        """Limits and defaults."""
-        return self.runtime.configuration
-
-
-@dataclass(frozen=True, slots=True)
-class Lookup:
-    """What a task works with that stores nothing: a connection for single statements."""
-
-    connection: psycopg.Connection
-    runtime: Runtime
-
-    @property
-    def configuration(self) -> Configuration:
-        """Limits and defaults."""
-        return self.runtime.configuration
-
-
-class Answer:
-    """A result that is stored whole and shown in logs, events and Flower as ids and sizes.
-
-    Parameters
-    ----------
-    payload
-        The result, a JSON object; with ``stored`` what is shown of it.
-    stored
-        The result as JSON in UTF-8, where it was put together so; it is stored as it is.
-    """
-
-    def __init__(self, payload: Mapping[str, Any], stored: bytes | None = None) -> None:
-        self._payload = payload
-        self.stored = stored
-
-    def __json__(self) -> Mapping[str, Any]:
-        """Return the JSON object; kombu's encoder asks for it."""
-        if self.stored is None:
-            return self._payload
-        result: dict[str, Any] = json.loads(self.stored)
-        return result
-
-    def __repr__(self) -> str:
-        """Return ids and sizes, never a rendered text."""
-        shown = [
-            f"{key}={value}"
-            for key in SHOWN
-            if isinstance(value := self._payload.get(key), str | int)
-        ]
-        if isinstance(body := self._payload.get("body"), str):
-            shown.append(f"characters={len(body)}")
-        return f"<{' '.join(shown)}>"
 
 
 class UnexpectedDatabaseError(Exception):
@@ -338,18 +265,15 @@ def lookup(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # 
     return _declare(name, model, execute, options)
 
 
-def upkeep(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # noqa: ANN401 - Celery's options
-    """Declare a task of maintenance, which makes connections of its own."""
+def maintenance(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # noqa: ANN401 - Celery's options
+    """Declare a maintenance task, which opens its own connections."""
 
     def execute(
-        self: ServiceTask,
-        do: Callable[[M, Configuration], Result],
-        message: M,
-        process: Runtime,
+        self: ServiceTask, do: Callable[[M, Runtime], Result], message: M, process: Runtime
     ) -> Answer:
         run_id = self.request.id or str(uuid4())
         try:
-            return Answer(recorded(name, run_id, message, process.configuration, do))
+            return Answer(recorded(name, run_id, message, process, do))
         except OperationError as error:
             raise MaintenanceFailed.because(error.kind, error.message, error.remedy) from None
 

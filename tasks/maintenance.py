@@ -1,42 +1,42 @@
 """``maintenance.*`` of the tables: the tasks that beat schedules and operators run by hand."""
 
-from tasks.base import upkeep
+from tasks.base import maintenance
 from tasks.messages.maintenance import DeletedRows, Maintain, MaintainedTables, PrunedRecords
-from tasks.runtime import Configuration
-from tasks.services import upkeep as service
+from tasks.runtime import Runtime
+from tasks.services import maintenance as service
 
 
-@upkeep("maintenance.vacuum", Maintain)
-def vacuum(message: Maintain, configuration: Configuration) -> MaintainedTables:
+@maintenance("maintenance.vacuum", Maintain)
+def vacuum(message: Maintain, process: Runtime) -> MaintainedTables:
     """Vacuum the tables and renew the planner's statistics."""
-    return service.vacuum(message, configuration)
+    return service.vacuum(message, process)
 
 
-@upkeep("maintenance.analyze", Maintain)
-def analyze(message: Maintain, configuration: Configuration) -> MaintainedTables:
+@maintenance("maintenance.analyze", Maintain)
+def analyze(message: Maintain, process: Runtime) -> MaintainedTables:
     """Renew the planner's statistics."""
-    return service.analyze(message, configuration)
+    return service.analyze(message, process)
 
 
-@upkeep("maintenance.reindex", Maintain)
-def reindex(message: Maintain, configuration: Configuration) -> MaintainedTables:
+@maintenance("maintenance.reindex", Maintain)
+def reindex(message: Maintain, process: Runtime) -> MaintainedTables:
     """Build the indexes anew, one after the other."""
-    return service.reindex(message, configuration)
+    return service.reindex(message, process)
 
 
-@upkeep("maintenance.purge_templates", Maintain)
-def purge_templates(message: Maintain, configuration: Configuration) -> DeletedRows:
+@maintenance("maintenance.purge_templates", Maintain)
+def purge_templates(message: Maintain, process: Runtime) -> DeletedRows:
     """Delete for good the templates that were soft-deleted long ago."""
-    return service.purge_templates(message, configuration)
+    return service.purge_templates(message, process)
 
 
-@upkeep("maintenance.prune_versions", Maintain)
-def prune_versions(message: Maintain, configuration: Configuration) -> DeletedRows:
+@maintenance("maintenance.prune_versions", Maintain)
+def prune_versions(message: Maintain, process: Runtime) -> DeletedRows:
     """Delete the oldest versions of each template, never the current one."""
-    return service.prune_versions(message, configuration)
+    return service.prune_versions(message, process)
 
 
-@upkeep("maintenance.prune_records", Maintain)
-def prune_records(message: Maintain, configuration: Configuration) -> PrunedRecords:
+@maintenance("maintenance.prune_records", Maintain)
+def prune_records(message: Maintain, process: Runtime) -> PrunedRecords:
     """Delete old records of writes and of runs, and old dead letters."""
-    return service.prune_records(message, configuration)
+    return service.prune_records(message, process)

@@ -1,8 +1,9 @@
 """``render.*``: the tasks that finish texts."""
 
-from tasks.base import Answer, Lookup, lookup
+from tasks.base import lookup
 from tasks.messages.render import Preview, Previewed, RenderBatch, Rendered, RenderOne
 from tasks.services import batches, previews, rendering
+from tasks.work import Answer, Lookup
 
 
 @lookup("render.one", RenderOne)

@@ -12,7 +12,7 @@ from db.commands.core import explained
 from db.errors import OperationError
 from db.session import make_engine
 from tasks.messages.base import Message, Result
-from tasks.runtime import Configuration
+from tasks.runtime import Runtime
 from tasks.time_limit import striking_anywhere
 
 M = TypeVar("M", bound=Message)
@@ -22,8 +22,8 @@ def recorded(
     task: str,
     run_id: str,
     message: M,
-    configuration: Configuration,
-    do: Callable[[M, Configuration], Result],
+    process: Runtime,
+    do: Callable[[M, Runtime], Result],
 ) -> dict[str, Any]:
     """Do what a message of maintenance asks for, and note that it was done.
 
@@ -44,8 +44,9 @@ def recorded(
     """
     if getattr(message, "dry_run", False):
         with striking_anywhere():
-            return do(message, configuration).model_dump(mode="json")
+            return do(message, process).model_dump(mode="json")
     # Its own statements are quick ones, whatever those of the maintenance take.
+    configuration = process.configuration
     timeout = configuration.database.statement_timeout
     engine = make_engine(replace(configuration.maintenance, statement_timeout=timeout))
     try:
@@ -55,7 +56,7 @@ def recorded(
             return known
         try:
             with striking_anywhere():
-                result = do(message, configuration).model_dump(mode="json")
+                result = do(message, process).model_dump(mode="json")
         except Exception as error:
             kind = error.kind if isinstance(error, OperationError) else type(error).__name__
             # Where the database is away, that is what is to be told.

@@ -18,6 +18,7 @@ from db.cluster.programs import Programs
 from db.commands.core import Client
 from db.recovery.policy import RecoveryPolicy
 from db.session import Database, autocommitting, make_engine, make_sessions
+from tasks.broker import Broker
 from tasks.rendering.client import Renderer
 from tasks.rendering.limits import Limits
 
@@ -86,16 +87,33 @@ class Configuration:
 
 
 class Runtime:
-    """Engine, sessions and render processes of this process."""
+    """Engine, sessions, render processes and broker of this process.
 
-    def __init__(self, configuration: Configuration) -> None:
+    ``broker`` may be left out where no maintenance needs one, as in the restore drill.
+    """
+
+    def __init__(self, configuration: Configuration, broker: Broker | None = None) -> None:
         self.configuration = configuration
+        self._broker = broker
         self.engine = make_engine(configuration.database)
         self._writing: sessionmaker[Session] = make_sessions(self.engine)
         self._reading: sessionmaker[Session] = make_sessions(
             self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
         self.renderer = Renderer(configuration.limits)
+
+    @property
+    def broker(self) -> Broker:
+        """The broker.
+
+        Raises
+        ------
+        RuntimeError
+            The runtime was made without one.
+        """
+        if self._broker is None:
+            raise RuntimeError("this runtime has no broker")
+        return self._broker
 
     def writing(self) -> AbstractContextManager[Session]:
         """Return a session in which each statement sees the newest committed state."""
@@ -116,14 +134,14 @@ class Runtime:
 
 
 _lock = threading.Lock()
-_configure: Callable[[], Configuration] | None = None
+_make: Callable[[], Runtime] | None = None
 _made: tuple[int, Runtime] | None = None
 
 
-def install(configure: Callable[[], Configuration]) -> None:
-    """Set the function that says how the runtime of a process is made."""
-    global _configure  # noqa: PLW0603 - one per process, as is the Celery app
-    _configure = configure
+def install(make: Callable[[], Runtime]) -> None:
+    """Set the function that makes the runtime of a process."""
+    global _make  # noqa: PLW0603 - one per process, as is the Celery app
+    _make = make
 
 
 def current() -> Runtime:
@@ -141,12 +159,12 @@ def current() -> Runtime:
     with _lock:
         if _made is not None and _made[0] == pid:
             return _made[1]
-        if _configure is None:
+        if _make is None:
             raise RuntimeError("no runtime is installed: import worker.app first")
         if _made is not None:
             # Made before a fork: the connections are the parent's, so they are not closed here.
             _made[1].engine.dispose(close=False)
-        runtime = Runtime(_configure())
+        runtime = _make()
         _made = (pid, runtime)
         return runtime
 

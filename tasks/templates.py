@@ -1,6 +1,6 @@
 """``template.*``: the tasks of templates."""
 
-from tasks.base import Work, read, write
+from tasks.base import lookup, read, write
 from tasks.messages.templates import (
     CreateTemplate,
     DeleteTemplate,
@@ -13,6 +13,7 @@ from tasks.messages.templates import (
     UpdateTemplate,
 )
 from tasks.services import templates
+from tasks.work import Lookup, Work
 
 
 @write("template.create", CreateTemplate)
@@ -39,8 +40,8 @@ def restore(message: RestoreTemplate, work: Work) -> Template:
     return templates.restore(message.template_id, work)
 
 
-@read("template.get", GetTemplate)
-def get(message: GetTemplate, work: Work) -> TemplateDetails:
+@lookup("template.get", GetTemplate)
+def get(message: GetTemplate, work: Lookup) -> TemplateDetails:
     """Return a template, a version of it and its languages."""
     return templates.details(message, work)
 

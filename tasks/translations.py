@@ -1,6 +1,6 @@
 """``translation.*``: the tasks of translations."""
 
-from tasks.base import Work, write
+from tasks.base import write
 from tasks.messages.translations import (
     DeletedTranslation,
     DeleteTranslation,
@@ -8,6 +8,7 @@ from tasks.messages.translations import (
     UpsertTranslation,
 )
 from tasks.services import translations
+from tasks.work import Work
 
 
 @write("translation.upsert", UpsertTranslation)

@@ -1,6 +1,6 @@
 """``version.*``: the tasks of versions."""
 
-from tasks.base import Work, read, write
+from tasks.base import read, write
 from tasks.messages.differences import DiffVersions, VersionDifference
 from tasks.messages.versions import (
     ActivatedVersion,
@@ -10,13 +10,14 @@ from tasks.messages.versions import (
     PublishVersion,
     VersionList,
 )
-from tasks.services import differences, versions
+from tasks.services import differences, publishing, versions
+from tasks.work import Work
 
 
 @write("version.publish", PublishVersion)
 def publish(message: PublishVersion, work: Work) -> PublishedVersion:
     """Publish a version of a template."""
-    return versions.publish(message, work)
+    return publishing.publish(message, work)
 
 
 @write("version.activate", ActivateVersion)

@@ -2,9 +2,10 @@
 
 from celery import Celery
 
-from tasks import backlog, letters, runtime
+from tasks import runtime
+from tasks.runtime import Runtime
 from worker import rabbitmq, signals, transport
-from worker.broker import counting, pruning
+from worker.broker import SettingsBroker
 from worker.celery_settings import celery_settings
 from worker.configuration import configuration
 from worker.decoding import use_plain_json
@@ -32,9 +33,7 @@ def make_app(settings: Settings) -> Celery:
     app.backend_cls = backend_url(settings.result_backend.get_secret_value())
     app.conf.update(celery_settings(settings))
     app.steps["consumer"].add("worker.heartbeat:Heartbeat")
-    runtime.install(lambda: configuration(settings))
-    letters.install(pruning(settings))
-    backlog.install(counting(settings))
+    runtime.install(lambda: Runtime(configuration(settings), SettingsBroker(settings)))
     signals.connect(settings)
     return app
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from kombu import Connection
 
-from tasks.backlog import Backlog, LetterFigures
+from tasks.broker import Backlog, DeadLetterFigures
 from tasks.messages.report import QueueFigures
 from worker import dead_letters
 from worker.queues import QueueName
@@ -62,11 +62,11 @@ def _ready(connection: Connection, queue: str) -> int:
         channel.close()
 
 
-def _letters(connection: Connection) -> LetterFigures:
+def _letters(connection: Connection) -> DeadLetterFigures:
     found = dead_letters.figures(connection)
     age = None
     if found.oldest is not None:
         age = max(0.0, (datetime.now(UTC) - found.oldest).total_seconds())
-    return LetterFigures(
+    return DeadLetterFigures(
         count=found.count, size=found.size, oldest_age_seconds=age, dropped=found.dropped
     )

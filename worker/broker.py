@@ -2,8 +2,7 @@
 
 from kombu import Connection
 
-from tasks.backlog import Ask
-from tasks.letters import Prune
+from tasks.broker import Backlog
 from worker import dead_letters, rabbitmq, transport
 from worker.backlog import backlog
 from worker.celery_settings import celery_settings
@@ -23,21 +22,23 @@ def connection(settings: Settings) -> Connection:
     )
 
 
-def pruning(settings: Settings) -> Prune:
-    """Return the function that deletes old dead letters from the broker."""
+class SettingsBroker:
+    """The broker of the settings, as maintenance tasks use it."""
 
-    def prune(days: int, dry_run: bool) -> int:  # noqa: FBT001 - as the tasks call it
-        with connection(settings) as opened:
-            return dead_letters.prune(opened, days, bounds(settings), dry_run=dry_run)
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
-    return prune
+    def backlog(self) -> Backlog | None:
+        """Return the figures of the queues, or None when the broker does not answer."""
+        return backlog(connection(self._settings))
+
+    def prune_dead_letters(self, days: int, *, dry_run: bool) -> int:
+        """Delete the dead letters older than ``days`` days; return how many there were."""
+        limit = bounds(self._settings)
+        with connection(self._settings) as opened:
+            return dead_letters.prune(opened, days, limit, dry_run=dry_run)
 
 
 def bounds(settings: Settings) -> Bounds:
     """Return how many dead letters are kept on Redis at the most."""
     return Bounds(settings.dead_letters_max, settings.dead_letters_max_bytes)
-
-
-def counting(settings: Settings) -> Ask:
-    """Return the function that counts the messages of each queue."""
-    return lambda: backlog(connection(settings))

@@ -18,7 +18,7 @@ from kombu.utils.objects import cached_property
 from redis.exceptions import ReadOnlyError, RedisError
 
 from tasks.answers import NotAnsweredError, answered, answering
-from tasks.base import Answer
+from tasks.work import Answer
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from celery.schedules import ParseException, crontab
 from pydantic import (
     AliasChoices,
     BeforeValidator,
@@ -41,6 +40,9 @@ class SettingsError(SystemExit):
 
 
 def _cron(text: str) -> str:
+    # Few commands need Celery, whose import takes a third of their start.
+    from celery.schedules import ParseException, crontab  # noqa: PLC0415
+
     try:
         crontab.from_string(text)
     except (ParseException, ValueError) as error:
@@ -48,7 +50,7 @@ def _cron(text: str) -> str:
     return text
 
 
-Cron = Annotated[str, BeforeValidator(_cron)]
+Cron = Annotated[str, BeforeValidator(_cron), Field(validate_default=False)]
 QueueType = Literal["classic", "quorum"]
 
 

@@ -2,11 +2,21 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from db.models import IdempotencyRecord
+from db.models import Base, IdempotencyRecord
+
+_TABLE = Base.metadata.tables[IdempotencyRecord.__tablename__]
+_records = _TABLE.c
+_CLAIM = (
+    insert(_TABLE).on_conflict_do_nothing(index_elements=[_records.key]).returning(_records.key)
+)
+_STORED = select(_records.task, _records.content_sha256, _records.result).where(
+    _records.key == bindparam("key")
+)
+_COMPLETE = update(_TABLE).where(_records.key == bindparam("claimed"))
 
 
 class Stored(NamedTuple):
@@ -20,27 +30,15 @@ class Stored(NamedTuple):
 def claim(session: Session, key: str, task: str, content_sha256: bytes) -> Stored | None:
     """Claim ``key`` for the write of this transaction; return what an earlier one stored.
 
-    Another transaction with the same key makes this one wait until it has ended: the unique index
-    sees to it, where looking first and inserting then would let both through.
+    Another transaction with the same key makes this one wait until it has ended, by the unique
+    index; a SELECT before an INSERT would let both through.
     """
-    statement = (
-        insert(IdempotencyRecord)
-        .values(key=key, task=task, content_sha256=content_sha256)
-        .on_conflict_do_nothing(index_elements=[IdempotencyRecord.key])
-        .returning(IdempotencyRecord.key)
-    )
-    if session.scalar(statement) is not None:
+    record = {"key": key, "task": task, "content_sha256": content_sha256}
+    if session.scalar(_CLAIM, record) is not None:
         return None
-    row = session.execute(
-        select(
-            IdempotencyRecord.task, IdempotencyRecord.content_sha256, IdempotencyRecord.result
-        ).where(IdempotencyRecord.key == key)
-    ).one()
-    return Stored(*row)
+    return Stored(*session.execute(_STORED, {"key": key}).one())
 
 
 def complete(session: Session, key: str, result: dict[str, Any]) -> None:
     """Store the answer of the write that claimed ``key``."""
-    session.execute(
-        update(IdempotencyRecord).where(IdempotencyRecord.key == key).values(result=result)
-    )
+    session.execute(_COMPLETE, {"claimed": key, "result": result})

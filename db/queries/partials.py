@@ -4,7 +4,7 @@ One statement finds a version's partials, those of the partials, and so on, all 
 moment: the current version of each is what renders use.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -96,6 +96,20 @@ GROUP BY t.template_id
 ORDER BY t.template_id
 """
 
+# A use is a tag that has one of the words; most texts have none, and are not read.
+_TEXTS_WITH_PARTIALS: Final = """
+SELECT subject, body
+FROM template_translations
+WHERE template_version_id = %(version_id)s
+  AND (body ~ 'include|extends' OR subject ~ 'include|extends')
+"""
+_LOCK_GRAPH: Final = """
+SELECT CASE WHEN type = 'partial' THEN pg_advisory_xact_lock(%(lock)s)
+            ELSE pg_advisory_xact_lock_shared(%(lock)s) END
+FROM templates
+WHERE template_id = %(template_id)s
+"""
+
 
 class Partial(NamedTuple):
     """A template that others include, as its current version has it.
@@ -157,11 +171,23 @@ def users(connection: psycopg.Connection, partial_id: UUID) -> list[User]:
     return [User(*row) for row in connection.execute(_USERS, {"partial_id": partial_id})]
 
 
-def set_uses(connection: psycopg.Connection, version_id: UUID, names: Iterable[str]) -> None:
-    """Store which partials a version uses, in place of what was stored before."""
+def texts_with_partials(connection: psycopg.Connection, version_id: UUID) -> list[str]:
+    """Return subjects and bodies of a version's translations that may use partials."""
+    rows = connection.execute(_TEXTS_WITH_PARTIALS, {"version_id": version_id})
+    return [text for row in rows for text in row if text is not None]
+
+
+def clear_uses(connection: psycopg.Connection, version_id: UUID) -> None:
+    """Remove what is stored of the partials that a version uses."""
     connection.execute(
         "DELETE FROM template_partials WHERE template_version_id = %s", (version_id,)
     )
+
+
+def add_uses(connection: psycopg.Connection, version_id: UUID, names: Collection[str]) -> None:
+    """Store which partials a version uses."""
+    if not names:
+        return
     # The foreign key locks the partials in any case; locked here, one that is purged at the moment
     # is waited for and left out, instead of breaking the key.
     connection.execute(
@@ -171,11 +197,10 @@ def set_uses(connection: psycopg.Connection, version_id: UUID, names: Iterable[s
     )
 
 
-def lock_graph(connection: psycopg.Connection, *, shared: bool) -> None:
-    """Keep, until the transaction ends, the partials as they are: who uses which.
+def lock_graph(connection: psycopg.Connection, template_id: str) -> None:
+    """Lock the dependency graph of partials until the transaction ends, for a write to a template.
 
-    A template that uses partials takes it shared, what changes a partial takes it alone. Renders
-    take no lock.
+    A change of a partial locks it exclusively, a change of any other template shared: neither a
+    cycle nor a deleted partial in use can come of two writes at once. Renders take no lock.
     """
-    name = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
-    connection.execute(f"SELECT {name}(%s)", (_LOCK,))
+    connection.execute(_LOCK_GRAPH, {"lock": _LOCK, "template_id": template_id})

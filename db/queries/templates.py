@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from db.models import Template, TemplateVersion
+
+_FIND = select(Template).where(Template.template_id == bindparam("template_id"))
+# NO KEY: rows that refer to the template may be inserted meanwhile. What the session has loaded
+# before is older than the lock, and so is loaded again.
+_LOCK = _FIND.with_for_update(key_share=True).execution_options(populate_existing=True)
 
 
 def add(session: Session, **columns: Any) -> Template | None:  # noqa: ANN401 - column values
@@ -28,16 +33,9 @@ def find(
 
     ``lock`` locks its row until the transaction ends, which puts writers of one template in order.
     """
-    statement = select(Template).where(Template.template_id == template_id)
-    if not deleted:
-        statement = statement.where(Template.deleted_at.is_(None))
-    if lock:
-        # NO KEY: rows that refer to the template may be inserted meanwhile. What the session has
-        # loaded before is older than the lock, and so is loaded again.
-        statement = statement.with_for_update(key_share=True).execution_options(
-            populate_existing=True
-        )
-    return session.scalars(statement).one_or_none()
+    statement = _LOCK if lock else _FIND
+    row = session.scalars(statement, {"template_id": template_id}).one_or_none()
+    return None if row is None or (row.deleted_at is not None and not deleted) else row
 
 
 def page(

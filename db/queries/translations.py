@@ -1,42 +1,84 @@
 """Queries of the translations. They take a session and never commit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Boolean, delete, func, literal_column, select
-from sqlalchemy.dialects.postgresql import insert
+import psycopg
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.orm import Session, aliased
 
-from db.models import TemplateTranslation
+from db.models import Base, TemplateTranslation
+
+_TABLE = Base.metadata.tables[TemplateTranslation.__tablename__]
+_translations = _TABLE.c
+_TEXTS = (
+    select(
+        _translations.language_code,
+        _translations.subject,
+        _translations.body,
+        _translations.is_stale,
+    )
+    .where(_translations.template_version_id == bindparam("version"))
+    .order_by(_translations.language_code)
+)
+_COUNT = select(func.count()).where(_translations.template_version_id == bindparam("version"))
+_STATES = (
+    select(
+        _translations.template_version_id,
+        _translations.language_code,
+        _translations.is_stale,
+    )
+    .where(_translations.template_version_id.in_(bindparam("versions", expanding=True)))
+    .order_by(_translations.language_code)
+)
+# xmax is 0 in a row version that an INSERT made, and the locking transaction's after an
+# ON CONFLICT UPDATE.
+_UPSERT = """
+INSERT INTO template_translations (template_version_id, language_code, subject, body)
+VALUES (%(version)s, %(language)s, %(subject)s, %(body)s)
+ON CONFLICT (template_version_id, language_code) DO UPDATE
+SET subject = excluded.subject,
+    body = excluded.body,
+    is_stale = FALSE,
+    updated_at = clock_timestamp()
+RETURNING created_at, updated_at, xmax = 0
+"""
+_CARRY = """
+INSERT INTO template_translations
+    (template_version_id, language_code, subject, body, is_stale)
+SELECT %(version)s, language_code, subject, body, is_stale OR %(changed)s
+FROM template_translations
+WHERE template_version_id = %(previous)s AND language_code = ANY(%(languages)s)
+"""
+
+
+class StoredText(NamedTuple):
+    """The text of a translation; a null subject is the version's."""
+
+    language_code: str
+    subject: str | None
+    body: str
+    is_stale: bool
+
+
+class Upserted(NamedTuple):
+    """What the database knows of a translation that was written."""
+
+    created_at: datetime
+    updated_at: datetime
+    is_new: bool
 
 
 def upsert(
-    session: Session, version: UUID, language: str, subject: str | None, body: str
-) -> tuple[TemplateTranslation, bool]:
-    """Write one language of a version, no longer stale; return it and whether it is new."""
-    statement = insert(TemplateTranslation).values(
-        template_version_id=version, language_code=language, subject=subject, body=body
-    )
-    # xmax is 0 in a row version that an INSERT made, and the locking transaction's after an
-    # ON CONFLICT UPDATE.
-    statement = statement.on_conflict_do_update(
-        index_elements=[
-            TemplateTranslation.template_version_id,
-            TemplateTranslation.language_code,
-        ],
-        set_={
-            "subject": statement.excluded.subject,
-            "body": statement.excluded.body,
-            "is_stale": False,
-            "updated_at": func.clock_timestamp(),
-        },
-    )
-    row = session.execute(
-        statement.returning(TemplateTranslation, literal_column("xmax = 0", Boolean)),
-        execution_options={"populate_existing": True},
-    ).one()
-    return row[0], row[1]
+    connection: psycopg.Connection, version: UUID, language: str, subject: str | None, body: str
+) -> Upserted:
+    """Write one language of a version, no longer stale."""
+    values = {"version": version, "language": language, "subject": subject, "body": body}
+    row = connection.execute(_UPSERT, values).fetchone()
+    assert row is not None  # noqa: S101 - for the type checker: it has RETURNING
+    return Upserted(*row)
 
 
 def remove(session: Session, version: UUID, language: str) -> bool:
@@ -52,57 +94,40 @@ def remove(session: Session, version: UUID, language: str) -> bool:
     return session.scalar(statement) is not None
 
 
-def find(session: Session, version: UUID, language: str) -> TemplateTranslation | None:
-    """Return one language of a version."""
-    return session.scalars(
-        select(TemplateTranslation).where(
-            TemplateTranslation.template_version_id == version,
-            TemplateTranslation.language_code == language,
-        )
-    ).one_or_none()
+def texts(session: Session, version: UUID) -> list[StoredText]:
+    """Return the texts of a version's translations, by language."""
+    return [StoredText(*row) for row in session.execute(_TEXTS, {"version": version})]
 
 
-def texts(session: Session, version: UUID) -> Sequence[TemplateTranslation]:
-    """Return the translations of a version, by language."""
-    return session.scalars(
-        select(TemplateTranslation)
-        .where(TemplateTranslation.template_version_id == version)
-        .order_by(TemplateTranslation.language_code)
-    ).all()
-
-
-def carry(session: Session, version: UUID, row: TemplateTranslation, *, is_stale: bool) -> None:
-    """Write a translation of an earlier version for a new one."""
-    session.add(
-        TemplateTranslation(
-            template_version_id=version,
-            language_code=row.language_code,
-            subject=row.subject,
-            body=row.body,
-            is_stale=is_stale,
-        )
+def carry(
+    connection: psycopg.Connection,
+    previous: UUID,
+    version: UUID,
+    languages: Collection[str],
+    *,
+    source_changed: bool,
+) -> None:
+    """Copy translations of a version to the next one; stale if they were or the source changed."""
+    connection.execute(
+        _CARRY,
+        {
+            "previous": previous,
+            "version": version,
+            "languages": list(languages),
+            "changed": source_changed,
+        },
     )
 
 
 def count(session: Session, version: UUID) -> int:
     """Return how many translations a version has."""
-    statement = select(func.count()).where(TemplateTranslation.template_version_id == version)
-    return session.scalar(statement) or 0
+    return session.scalar(_COUNT, {"version": version}) or 0
 
 
 def states(session: Session, versions: Sequence[UUID]) -> dict[UUID, list[tuple[str, bool]]]:
     """Return for each version its languages in order, and whether each is stale."""
     found: dict[UUID, list[tuple[str, bool]]] = {version: [] for version in versions}
-    rows = session.execute(
-        select(
-            TemplateTranslation.template_version_id,
-            TemplateTranslation.language_code,
-            TemplateTranslation.is_stale,
-        )
-        .where(TemplateTranslation.template_version_id.in_(versions))
-        .order_by(TemplateTranslation.language_code)
-    )
-    for version, language, is_stale in rows:
+    for version, language, is_stale in session.execute(_STATES, {"versions": list(versions)}):
         found[version].append((language, is_stale))
     return found
 

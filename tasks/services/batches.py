@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from tasks.base import Answer, Lookup
 from tasks.errors import InvalidMessage, RenderLimitExceeded, ServiceError, TooLarge
 from tasks.messages.base import KEY_LENGTH, encodable, parse
 from tasks.messages.render import BatchItem, RenderBatch
@@ -16,6 +15,7 @@ from tasks.rendering.client import Stream
 from tasks.rendering.frames import decode, encode
 from tasks.rendering.texts import Text
 from tasks.services.rendering import VersionTexts
+from tasks.work import Answer, Lookup
 
 GROUP: Final = 100
 """Items that are handed to the render process together."""

@@ -5,11 +5,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from db import models
-from db.queries import translations, versions
+from db.queries import translations
 from db.queries.translations import TextPair
-from tasks.base import Work
-from tasks.errors import VersionNotFound
 from tasks.messages.differences import (
     Breaking,
     ChangedTranslation,
@@ -28,6 +25,8 @@ from tasks.rendering.changes import breaking_changes
 from tasks.rendering.variables import Declared
 from tasks.services import views
 from tasks.services.templates import existing
+from tasks.services.versions import existing_version
+from tasks.work import Work
 
 # The time of a comparison grows with the product of the lines, and faster: more than a second for
 # 2,000 lines with 2,000 of the worst kind. An answer has time for two of these.
@@ -48,8 +47,8 @@ def difference(message: DiffVersions, work: Work) -> VersionDifference:
     """
     session = work.session
     template = existing(work, message.template_id)
-    one = _version(work, template, message.from_version, "from_version")
-    other = _version(work, template, message.to_version, "to_version")
+    one = existing_version(work, template, message.from_version, "from_version")
+    other = existing_version(work, template, message.to_version, "to_version")
     states = translations.states(session, [one.id, other.id])
     default = work.configuration.default_language
     comparison = Comparison()
@@ -182,10 +181,3 @@ def languages(
 def _is_same(one: object, other: object) -> bool:
     # In Python 1, 1.0 and true are equal; in JSON they are not.
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
-
-
-def _version(work: Work, template: models.Template, name: str, path: str) -> models.TemplateVersion:
-    version = versions.find(work.session, template.id, name)
-    if version is None:
-        raise VersionNotFound.named(template.template_id, name, path)
-    return version

@@ -6,13 +6,13 @@ from typing import Any, Final
 import psycopg
 
 from db.errors import OperationError
-from tasks.base import Lookup
 from tasks.errors import ServiceError, VariablesInvalid
 from tasks.messages.render import RenderOne
 from tasks.rendering.samples import BY_TYPE, TEXT
 from tasks.rendering.variables import Declared, nested
 from tasks.runtime import Runtime
 from tasks.services.rendering import render
+from tasks.work import Lookup
 
 MOST: Final = 20
 _BY_TYPE: Final = {**BY_TYPE, "array": [TEXT], "object": {}}

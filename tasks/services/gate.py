@@ -1,11 +1,14 @@
-"""The publish gate: what must hold of the texts of a version before anything is stored."""
+"""The publish gate: what must hold of the texts of a version before anything is stored.
+
+Its steps are those of a publish: compile, compare, try out.
+"""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
+from db import models
 from tasks.errors import (
     MOST_PROBLEMS,
     PlaceholderMismatch,
@@ -18,65 +21,22 @@ from tasks.errors import (
 )
 from tasks.messages.versions import MOST_VARIABLES, Variable, is_variable_name
 from tasks.rendering.client import Renderer
-from tasks.rendering.outputs import is_html
+from tasks.rendering.limits import SECONDS_OF_EACH
 from tasks.rendering.partials import blocks_of, cycle_through, depth, every_block, partials_of, uses
 from tasks.rendering.places import place_of, placed
-from tasks.rendering.texts import Part, Text
+from tasks.rendering.texts import Text
 from tasks.rendering.variables import Declared, above, covered, mistyped
+from tasks.services import graph
+from tasks.services.candidates import Candidate, Candidates, Compiled
+from tasks.services.graph import Place
 from tasks.services.partials import Library, Needs
+from tasks.work import Work
 
 Stored = list[dict[str, Any]]
-PARTS: tuple[Part, ...] = ("subject", "body")
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A text that is to be stored.
-
-    ``prefix`` leads to it in the message: empty for a version's own text, else
-    ``translations.fr.``. ``has_subject`` is false for a translation that takes the version's.
-    """
-
-    prefix: str
-    text: Text
-    has_subject: bool = True
-
-    def sources(self) -> Iterator[tuple[str, str, bool]]:
-        """Yield path, source and whether it is HTML, of each source of its own."""
-        for part in PARTS:
-            source = self.text[part]
-            if source is not None and (part == "body" or self.has_subject):
-                is_markup = part == "body" and is_html(self.text["type"])
-                yield f"{self.prefix}{part}", source, is_markup
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the template stands among partials.
-
-    ``template_id`` is None for a preview. ``height`` is over how many steps other templates use it.
-    """
-
-    template_id: str | None
-    height: int
-    limit: int
-
-    def require_room(self, below: int, path: str) -> None:
-        """Make sure that there may be so many partials below the template.
-
-        Raises
-        ------
-        TooLarge
-            With those above it they are too many; ``path`` is the place in the message.
-        """
-        size = self.height + below
-        if size > self.limit:
-            told = f"partials are nested {size} deep, the limit is {self.limit}"
-            raise TooLarge.of(told, [{"path": path, "type": "too_large", "message": told}])
 
 
 class Gate:
-    """Looks at the texts of one version.
+    """Compiles, compares and tries out the texts of one version.
 
     Parameters
     ----------
@@ -85,7 +45,7 @@ class Gate:
     library
         The partials that they name.
     place
-        The template that they belong to.
+        The position of their template among partials.
     deadline
         By ``time.monotonic()``, in seconds: when the trial renders must have begun.
     """
@@ -97,15 +57,55 @@ class Gate:
         self._deadline = deadline
         self._needs = library.needs(self._asked)
 
-    def check(
-        self,
-        own: Candidate,
-        translations: Sequence[Candidate],
-        declared: Sequence[Variable] | None,
+    @classmethod
+    def of(
+        cls,
+        work: Work,
+        template: models.Template,
+        sources: Iterable[str | None],
         *,
-        own_is_new: bool = True,
+        carried: int = 0,
+    ) -> tuple[Self, Candidates]:
+        """Return a gate for sources of a template, and what makes candidates of them.
+
+        ``carried`` is how many of them are translations of an earlier version.
+        """
+        library = graph.library(work, sources)
+        limits = work.configuration.limits
+        deadline = time.monotonic() + limits.trial_seconds + SECONDS_OF_EACH * carried
+        gate = cls(work.runtime.renderer, library, graph.place(work, template), deadline)
+        return gate, Candidates(template.type, work.configuration.default_language, library)
+
+    def compile(self, candidates: Sequence[Candidate]) -> list[Compiled]:
+        """Return candidates with their placeholders and what is wrong with their sources.
+
+        Raises
+        ------
+        TooLarge
+            Partials are nested too deeply.
+        """
+        self._check_depth([candidate for candidate in candidates if not candidate.is_stored])
+        sources = [
+            {"path": path, "source": source, "html": html}
+            for candidate in candidates
+            for path, source, html in candidate.sources()
+        ]
+        placeholders, problems = self._renderer.inspect(
+            sources, _names(self._needs), self._deadline
+        )
+        return [
+            Compiled(
+                candidate,
+                {path: placeholders[path] for path, _, _ in candidate.sources()},
+                self._problems(candidate, problems),
+            )
+            for candidate in candidates
+        ]
+
+    def compare(
+        self, own: Compiled, translations: Sequence[Compiled], declared: Stored | None
     ) -> Stored:
-        """Return the variables to store with a version: ``declared``, or those of its own text.
+        """Return the variables of a version: ``declared``, or those that its own text uses.
 
         Parameters
         ----------
@@ -115,66 +115,84 @@ class Gate:
             Others, which must have the same placeholders.
         declared
             The variables; None has them inferred.
-        own_is_new
-            False where the version's own text is stored, and only to be compared with.
 
         Raises
         ------
         TemplateSyntax
-            A source does not compile, uses what is not offered, or its trial render fails.
+            A source does not compile, or uses what is not offered.
         PlaceholderMismatch
             A placeholder is not declared, or a translation has others than the version.
         VariablesInvalid
             A default or an example is not of its variable's type.
         TooLarge
-            Partials are nested too deeply.
+            The sources use too many placeholders.
+        """
+        broken = [problem for text in (own, *translations) for problem in text.problems]
+        wrong_values: list[Problem] = []
+        undeclared: list[Problem] = []
+        if declared is None:
+            broken += _first(_unfit_names([own, *translations]))
+            variables = [] if broken else self._inferred(own, translations)
+        else:
+            variables = declared
+            if not own.candidate.is_stored:
+                wrong_values = list(_wrong_values(declared))
+                undeclared = _first(_undeclared(own, {each["name"] for each in declared}))
+        unequal = _first(problem for other in translations for problem in _differences(own, other))
+        _raise_all(broken, wrong_values, [*undeclared, *unequal])
+        return variables
+
+    def try_out(self, texts: Sequence[Compiled], variables: Stored) -> None:
+        """Render texts with examples of the variables, or values made from their types.
+
+        Raises
+        ------
+        TemplateSyntax
+            A trial render fails.
         RenderLimitExceeded
             A trial render went over a limit.
         """
-        new = [own, *translations] if own_is_new else list(translations)
-        self._check_depth(new)
-        found = self._placeholders([own, *translations])
-        broken = [*_first(self._partial_problems(new)), *found.problems_of(new)]
-        values = list(_wrong_values(declared or ()))
-        if declared is None:
-            undeclared: list[Problem] = []
-            broken += _first(_unfit_names([own, *translations], found))
-            variables = [] if broken else self._inferred(own, translations, found)
-        else:
-            variables = [variable.stored() for variable in declared]
-            names = {variable.name for variable in declared}
-            undeclared = _first(_undeclared(own, found, names)) if own_is_new else []
-        unequal = _first(
-            problem for other in translations for problem in _differences(own, other, found)
-        )
-        _raise_all(broken, values, [*undeclared, *unequal])
-        self._try_out(new, variables)
-        return variables
-
-    def fits(self, own: Candidate, other: Candidate, variables: Stored) -> bool:
-        """Tell whether a translation of an earlier version can be taken over by a new one."""
-        found = self._placeholders([own, other])
-        problems = [*found.problems_of([other]), *self._partial_problems([other])]
-        if problems or list(_differences(own, other, found)):
-            return False
         declared = self._with_partials(variables)
+        problems: list[Problem] = []
+        for candidate in (compiled.candidate for compiled in texts):
+            text = candidate.text
+            if not candidate.has_subject:
+                text = Text(**{**text, "subject": None})
+            for problem in self._renderer.try_out(text, declared, self._deadline):
+                problems.append(problem | {"path": f"{candidate.prefix}{problem['path']}"})
+                if problem["type"] == "limit":
+                    raise RenderLimitExceeded.of("a trial render went over a limit", problems)
+        if problems:
+            raise TemplateSyntax.of("a trial render failed", problems)
+
+    def fits(self, own: Compiled, candidate: Candidate, variables: Stored) -> bool:
+        """Tell whether a translation of an earlier version passes all steps with a new one."""
+        (other,) = self.compile([candidate])
+        if other.problems or any(_differences(own, other)):
+            return False
         try:
-            fits = not self._renderer.try_out(other.text, declared, self._deadline)
+            problems = self._renderer.try_out(
+                candidate.text, self._with_partials(variables), self._deadline
+            )
         except RenderLimitExceeded:
             fits = False
+        else:
+            fits = not problems
         if time.monotonic() > self._deadline:
             # Perhaps it would fit: it must not be dropped for want of time.
-            told = "there was no time left for all trial renders"
-            raise RenderLimitExceeded.of(told, [{"path": "", "type": "limit", "message": told}])
+            message = "there was no time left for all trial renders"
+            problem: Problem = {"path": "", "type": "limit", "message": message}
+            raise RenderLimitExceeded.of(message, [problem])
         return fits
 
-    def _placeholders(self, texts: Sequence[Candidate]) -> "_Found":
-        sources = [
-            {"path": path, "source": source, "html": html}
-            for candidate in texts
-            for path, source, html in candidate.sources()
+    def _problems(self, candidate: Candidate, inspected: Sequence[Problem]) -> list[Problem]:
+        if candidate.is_stored:
+            return []
+        paths = {path for path, _, _ in candidate.sources()}
+        return [
+            *_first(self._partial_problems(candidate)),
+            *(problem for problem in inspected if problem["path"] in paths),
         ]
-        return _Found(*self._renderer.inspect(sources, _names(self._needs), self._deadline))
 
     def _asked(self, source: str, needs: Needs) -> Sequence[str]:
         sources = [{"path": "body", "source": source, "html": False}]
@@ -192,11 +210,10 @@ class Gate:
             return None
         return cycle_through(name, {**self._library.uses, name: sorted(names)})
 
-    def _partial_problems(self, new: Sequence[Candidate]) -> Iterator[Problem]:
-        for candidate in new:
-            for path, source, _ in candidate.sources():
-                yield from self._use_problems(path, source)
-                yield from self._block_problems(path, source)
+    def _partial_problems(self, candidate: Candidate) -> Iterator[Problem]:
+        for path, source, _ in candidate.sources():
+            yield from self._use_problems(path, source)
+            yield from self._block_problems(path, source)
 
     def _use_problems(self, path: str, source: str) -> Iterator[Problem]:
         for use in uses(source):
@@ -231,16 +248,14 @@ class Gate:
             source = self._library.body(name)
             yield source
 
-    def _inferred(
-        self, own: Candidate, translations: Sequence[Candidate], found: "_Found"
-    ) -> Stored:
-        every = {name for text in (own, *translations) for name in found.names(text, own)}
+    def _inferred(self, own: Compiled, translations: Sequence[Compiled]) -> Stored:
+        every = {name for text in (own, *translations) for name in text.names(own)}
         # "user" says all that "user.name" does.
         names = sorted(name for name in every if every.isdisjoint(above(name)))
         if len(names) > MOST_VARIABLES:
             told = f"the sources use {len(names)} placeholders, the limit is {MOST_VARIABLES}"
             raise TooLarge.of(told, [{"path": "body", "type": "too_large", "message": told}])
-        texts = [own.text, *(translation.text for translation in translations)]
+        texts = [compiled.candidate.text for compiled in (own, *translations)]
         # Without values for what only partials use, none would render, and nothing be optional.
         others = [variable["name"] for variable in self._library.undeclared(names)]
         optional = (
@@ -249,7 +264,7 @@ class Gate:
             else set()
         )
         declared: dict[str, Declared] = {}
-        for used in partials_of(source for _, source, _ in own.sources()):
+        for used in partials_of(source for _, source, _ in own.candidate.sources()):
             declared = {**self._needs[used], **declared}
         return [
             dict(declared[name])
@@ -258,47 +273,9 @@ class Gate:
             for name in names
         ]
 
-    def _try_out(self, new: Sequence[Candidate], variables: Stored) -> None:
-        declared = self._with_partials(variables)
-        problems: list[Problem] = []
-        for candidate in new:
-            text = candidate.text
-            if not candidate.has_subject:
-                text = Text(**{**text, "subject": None})
-            for problem in self._renderer.try_out(text, declared, self._deadline):
-                problems.append(problem | {"path": f"{candidate.prefix}{problem['path']}"})
-                if problem["type"] == "limit":
-                    raise RenderLimitExceeded.of("a trial render went over a limit", problems)
-        if problems:
-            raise TemplateSyntax.of("a trial render failed", problems)
-
     def _with_partials(self, variables: Stored) -> list[Declared]:
         names = [variable["name"] for variable in variables]
         return [*variables, *self._library.undeclared(names)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """The placeholders of each path, None where a source does not compile, and what is wrong."""
-
-    placeholders: Mapping[str, Sequence[str] | None]
-    problems: list[Problem]
-
-    def names(self, candidate: Candidate, own: Candidate) -> set[str]:
-        """Return the placeholders of subject and body together."""
-        paths = [path for path, _, _ in candidate.sources()]
-        if not candidate.has_subject:
-            paths.append(f"{own.prefix}subject")
-        return {name for path in paths for name in self.placeholders.get(path) or ()}
-
-    def compiles(self, candidate: Candidate) -> bool:
-        """Tell whether all sources of a text compile."""
-        return all(self.placeholders[path] is not None for path, _, _ in candidate.sources())
-
-    def problems_of(self, candidates: Sequence[Candidate]) -> list[Problem]:
-        """Return what is wrong with the sources of some texts."""
-        paths = {path for candidate in candidates for path, _, _ in candidate.sources()}
-        return [problem for problem in self.problems if problem["path"] in paths]
 
 
 def _names(needs: Needs) -> dict[str, list[str]]:
@@ -310,51 +287,52 @@ def _first(problems: Iterable[Problem]) -> list[Problem]:
     return list(islice(problems, MOST_PROBLEMS + 1))
 
 
-def _unfit_names(texts: Sequence[Candidate], found: _Found) -> Iterator[Problem]:
+def _unfit_names(texts: Sequence[Compiled]) -> Iterator[Problem]:
     """Yield a problem for each placeholder whose name no variable may have."""
-    for candidate in texts:
-        for path, source, _ in candidate.sources():
-            for name in found.placeholders[path] or ():
+    for compiled in texts:
+        for path, source, _ in compiled.candidate.sources():
+            for name in compiled.placeholders[path] or ():
                 if not is_variable_name(name):
                     told = "a placeholder is a name such as 'amount' or 'user.name', in ASCII"
                     yield placed(path, "placeholder_name", told, source, place_of(name, source))
 
 
-def _undeclared(own: Candidate, found: _Found, declared: set[str]) -> Iterator[Problem]:
-    for path, source, _ in own.sources():
-        for name in found.placeholders[path] or ():
+def _undeclared(own: Compiled, declared: set[str]) -> Iterator[Problem]:
+    for path, source, _ in own.candidate.sources():
+        for name in own.placeholders[path] or ():
             if not covered(name, declared):
                 told = f"placeholder '{name}' is not among the declared variables"
                 yield placed(path, "undeclared", told, source, place_of(name, source))
 
 
-def _differences(own: Candidate, other: Candidate, found: _Found) -> Iterator[Problem]:
+def _differences(own: Compiled, other: Compiled) -> Iterator[Problem]:
     """Yield a problem for each placeholder that only one of two texts has."""
-    if not (found.compiles(own) and found.compiles(other)):
+    if not (own.compiles() and other.compiles()):
         return
-    language, path = other.text["language"], f"{other.prefix}body"
-    mine, its = found.names(own, own), found.names(other, own)
+    candidate = other.candidate
+    language, path = candidate.text["language"], f"{candidate.prefix}body"
+    mine, its = own.names(own), other.names(own)
     for name in sorted(mine - its):
         told = f"placeholder '{name}' of the version's own text is lost in '{language}'"
         yield {"path": path, "type": "lost", "message": told}
     for name in sorted(its - mine):
         told = f"placeholder '{name}' in '{language}' is not in the version's own text"
-        where = ((at, source, place_of(name, source)) for at, source, _ in other.sources())
+        where = ((at, source, place_of(name, source)) for at, source, _ in candidate.sources())
         at, source, place = next(
             (found for found in where if found[2] is not None), (path, "", None)
         )
         yield placed(at, "added", told, source, place)
 
 
-def _wrong_values(declared: Sequence[Variable]) -> Iterator[Problem]:
+def _wrong_values(declared: Stored) -> Iterator[Problem]:
     for index, variable in enumerate(declared):
         for field in ("default", "example"):
-            value = getattr(variable, field)
-            expected = mistyped(variable.type, value) if value is not None else None
+            value = variable.get(field)
+            expected = mistyped(variable["type"], value) if value is not None else None
             if expected is not None:
                 yield {
                     "path": f"variables[{index}].{field}",
-                    "type": variable.type,
+                    "type": variable["type"],
                     "message": expected,
                 }
 

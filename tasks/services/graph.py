@@ -1,30 +1,47 @@
 """Who uses which partial: kept whole while templates change."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from db import models
-from db.queries import partials, translations
+from db.queries import partials
 from db.queries.partials import User
+from db.queries.versions import VersionRow
 from db.session import driver_connection
-from tasks.base import Work
-from tasks.errors import TemplateInUse, TemplateSyntax
+from tasks.errors import TemplateInUse, TemplateSyntax, TooLarge
 from tasks.rendering.partials import cycle_through, depth, partials_of
-from tasks.services.gate import Place
 from tasks.services.partials import Library
+from tasks.work import Work
 
 
-def lock(work: Work, template: models.Template) -> None:
-    """Keep the partials as they are until the transaction ends; call it before any row lock.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the template stands among partials.
 
-    What changes a partial waits for all who use partials, and they for it, so that neither a cycle
-    nor a partial without its users' knowledge can come of two messages at once.
+    ``template_id`` is None for a preview. ``height`` is over how many steps other templates use it.
     """
-    partials.lock_graph(driver_connection(work.session), shared=template.type != "partial")
+
+    template_id: str | None
+    height: int
+    limit: int
+
+    def require_room(self, below: int, path: str) -> None:
+        """Make sure that there may be so many partials below the template.
+
+        Raises
+        ------
+        TooLarge
+            With those above it they are too many; ``path`` is the place in the message.
+        """
+        size = self.height + below
+        if size > self.limit:
+            told = f"partials are nested {size} deep, the limit is {self.limit}"
+            raise TooLarge.of(told, [{"path": path, "type": "too_large", "message": told}])
 
 
 def library(work: Work, sources: Iterable[str | None]) -> Library:
     """Return the partials that sources use, and those that these use."""
-    names = partials_of(source for source in sources if source is not None)
+    names = partials_of(sources)
     connection = driver_connection(work.session)
     found = partials.named(connection, names) if names else []
     return Library(connection, found, work.configuration.default_language)
@@ -39,10 +56,11 @@ def place(work: Work, template: models.Template) -> Place:
     )
 
 
-def store_uses(work: Work, version: models.TemplateVersion) -> None:
-    """Store which partials a version uses, in all of its languages."""
-    names = partials_of(_sources(work, version))
-    partials.set_uses(driver_connection(work.session), version.id, names)
+def store_uses(work: Work, version: VersionRow) -> None:
+    """Store which partials a version uses in all of its languages, replacing what was stored."""
+    connection = driver_connection(work.session)
+    partials.clear_uses(connection, version.id)
+    partials.add_uses(connection, version.id, partials_of(_sources(work, version)))
 
 
 def require_unused(work: Work, template: models.Template) -> None:
@@ -62,7 +80,7 @@ def users(work: Work, template: models.Template) -> list[str]:
     return [user.template_id for user in _users(work, template) if user.fewest_steps == 1]
 
 
-def use_again(work: Work, template: models.Template, version: models.TemplateVersion) -> None:
+def use_again(work: Work, template: models.Template, version: VersionRow) -> None:
     """Make sure that a version that was published some time ago can be rendered now.
 
     What it uses is stored again: a partial may have been purged, and another have its id now.
@@ -92,11 +110,14 @@ def use_again(work: Work, template: models.Template, version: models.TemplateVer
     store_uses(work, version)
 
 
-def _sources(work: Work, version: models.TemplateVersion) -> list[str]:
-    texts = translations.texts(work.session, version.id)
-    sources = [version.subject, version.body]
-    sources += [source for row in texts for source in (row.subject, row.body)]
-    return [source for source in sources if source is not None]
+def _sources(work: Work, version: VersionRow) -> list[str | None]:
+    """Return the sources of a version's texts that may use partials."""
+    connection = driver_connection(work.session)
+    return [
+        version.subject,
+        version.body,
+        *partials.texts_with_partials(connection, version.id),
+    ]
 
 
 def _users(work: Work, template: models.Template) -> list[User]:

@@ -3,15 +3,17 @@
 import time
 
 from db.queries import partials
-from tasks.base import Lookup
 from tasks.errors import ServiceError, VariablesInvalid
 from tasks.messages.render import Preview, Previewed
 from tasks.rendering.frames import encode
 from tasks.rendering.partials import partials_of
 from tasks.rendering.texts import Text
 from tasks.rendering.variables import bind, nested
-from tasks.services.gate import Candidate, Gate, Place, Stored
+from tasks.services.candidates import Candidate
+from tasks.services.gate import Gate, Stored
+from tasks.services.graph import Place
 from tasks.services.partials import Library
+from tasks.work import Lookup
 
 
 def preview(message: Preview, work: Lookup) -> Previewed:
@@ -33,9 +35,13 @@ def preview(message: Preview, work: Lookup) -> Previewed:
     )
     place = Place(None, height=0, limit=work.configuration.limits.partial_depth)
     deadline = time.monotonic() + work.configuration.limits.trial_seconds
+    schema = message.variables_schema
+    declared = None if schema is None else [variable.stored() for variable in schema]
     gate = Gate(work.runtime.renderer, library, place, deadline)
     try:
-        variables = gate.check(Candidate("", text), [], message.variables_schema)
+        (own,) = gate.compile([Candidate("", text)])
+        variables = gate.compare(own, [], declared)
+        gate.try_out([own], variables)
     except ServiceError as error:
         raise _of_the_schema(error) from None
     values = message.variables if message.variables is not None else _examples(variables)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from db.queries import partials, sources
 from db.queries.sources import Source
-from tasks.base import Lookup
 from tasks.errors import (
     LanguageNotFound,
     TemplateInactive,
@@ -20,6 +19,7 @@ from tasks.rendering.languages import Choice, choose
 from tasks.rendering.texts import Text
 from tasks.rendering.variables import Bound, Schema
 from tasks.services.partials import Library
+from tasks.work import Lookup
 
 if TYPE_CHECKING:
     from tasks.messages.fields import TemplateType

@@ -10,7 +10,7 @@ from db.errors import OperationError
 from db.monitoring import ages
 from db.monitoring.figures import Figures, figures
 from db.session import make_engine
-from tasks.backlog import Backlog
+from tasks.broker import Backlog
 from tasks.messages.report import ReplicaFigures, Report
 from tasks.runtime import Configuration
 
@@ -65,10 +65,10 @@ def _seconds(then: datetime | None, now: datetime) -> float | None:
     return None if then is None else round((now - then).total_seconds(), 3)
 
 
-def _of_broker(found: Backlog | None) -> dict[str, object]:
-    letters = None if found is None else found.letters
+def _of_broker(backlog: Backlog | None) -> dict[str, object]:
+    letters = None if backlog is None else backlog.dead_letters
     return {
-        "queues": None if found is None else dict(found.queues),
+        "queues": None if backlog is None else dict(backlog.queues),
         "dead_letters": letters and letters.count,
         "dead_letters_bytes": letters and letters.size,
         "dead_letters_oldest_age_seconds": letters and letters.oldest_age_seconds,

@@ -1,8 +1,11 @@
 """What messages do to templates."""
 
 from db import models
-from db.queries import templates, translations, versions
-from tasks.base import Work
+from db.queries import details as queries
+from db.queries import partials, templates, versions
+from db.queries.details import Details
+from db.queries.versions import VersionRow
+from db.session import driver_connection
 from tasks.errors import LanguageNotFound, TemplateExists, TemplateNotFound, VersionNotFound
 from tasks.messages.templates import (
     CHANGEABLE,
@@ -16,6 +19,7 @@ from tasks.messages.templates import (
     UpdateTemplate,
 )
 from tasks.services import graph, views
+from tasks.work import Lookup, Work
 
 
 def existing(
@@ -32,6 +36,20 @@ def existing(
     if row is None:
         raise TemplateNotFound.named(template_id)
     return row
+
+
+def locked_template(work: Work, template_id: str, *, deleted: bool = False) -> models.Template:
+    """Lock the graph of partials and then the row of a template; return the template.
+
+    Always in this order, or two writes could wait for one another.
+
+    Raises
+    ------
+    TemplateNotFound
+        As :func:`existing` does.
+    """
+    partials.lock_graph(driver_connection(work.session), template_id)
+    return existing(work, template_id, lock=True, deleted=deleted)
 
 
 def view(work: Work, row: models.Template) -> Template:
@@ -61,10 +79,11 @@ def create(message: CreateTemplate, work: Work) -> Template:
 def update(message: UpdateTemplate, work: Work) -> Template:
     """Change what the message names."""
     if message.is_active is False:
-        graph.lock(work, existing(work, message.template_id))
-    row = existing(work, message.template_id, lock=True)
-    if message.is_active is False:
+        row = locked_template(work, message.template_id)
         graph.require_unused(work, row)
+    else:
+        # Nothing that users of a partial depend on changes, so no publish has to wait.
+        row = existing(work, message.template_id, lock=True)
     given = message.model_fields_set & set(CHANGEABLE)
     templates.change(work.session, row, **{field: getattr(message, field) for field in given})
     return view(work, row)
@@ -72,8 +91,7 @@ def update(message: UpdateTemplate, work: Work) -> Template:
 
 def delete(template_id: str, work: Work) -> Template:
     """Soft-delete a template."""
-    graph.lock(work, existing(work, template_id))
-    row = existing(work, template_id, lock=True)
+    row = locked_template(work, template_id)
     graph.require_unused(work, row)
     templates.mark_deleted(work.session, row)
     return view(work, row)
@@ -81,8 +99,7 @@ def delete(template_id: str, work: Work) -> Template:
 
 def restore(template_id: str, work: Work) -> Template:
     """Undo a soft delete; a template that is there is left as it is."""
-    graph.lock(work, existing(work, template_id, deleted=True))
-    row = existing(work, template_id, lock=True, deleted=True)
+    row = locked_template(work, template_id, deleted=True)
     if row.deleted_at is not None:
         current = versions.find(work.session, row.id, None)
         if current is not None:
@@ -91,25 +108,23 @@ def restore(template_id: str, work: Work) -> Template:
     return view(work, row)
 
 
-def details(message: GetTemplate, work: Work) -> TemplateDetails:
+def details(message: GetTemplate, work: Lookup) -> TemplateDetails:
     """Return a template, one of its versions, its languages, and the text of one of them."""
-    row = existing(work, message.template_id)
-    current = versions.find(work.session, row.id, None)
-    version = current
-    if message.version is not None:
-        version = versions.find(work.session, row.id, message.version)
+    found = queries.find(work.connection, message.template_id, message.version, message.language)
+    if found is None:
+        raise TemplateNotFound.named(message.template_id)
+    version = found.version
     if version is None and (message.version is not None or message.language is not None):
         raise VersionNotFound.named(message.template_id, message.version)
-    template = views.template(row, current.version if current is not None else None)
+    template = views.template(found.template, found.current_version)
     if version is None:
         return TemplateDetails(template=template, version=None, languages=[], text=None)
     source = version.info.get("language", work.configuration.default_language)
-    states = translations.states(work.session, [version.id])[version.id]
     return TemplateDetails(
         template=template,
         version=views.version(version),
-        languages=views.languages(source, states),
-        text=_text(work, version, source, message.language, [language for language, _ in states]),
+        languages=views.languages(source, found.languages),
+        text=_text(message.language, source, version, found),
     )
 
 
@@ -132,24 +147,16 @@ def page(message: ListTemplates, work: Work) -> TemplatePage:
 
 
 def _text(
-    work: Work,
-    version: models.TemplateVersion,
-    source: str,
-    language: str | None,
-    available: list[str],
+    language: str | None, source: str, version: VersionRow, found: Details
 ) -> LanguageText | None:
     if language is None:
         return None
-    row = translations.find(work.session, version.id, language)
-    if row is not None:
-        return LanguageText(
-            language=language,
-            state=views.state(is_stale=row.is_stale),
-            subject=row.subject,
-            body=row.body,
-        )
+    if (text := found.text) is not None:
+        state = views.state(is_stale=text.is_stale)
+        return LanguageText(language=language, state=state, subject=text.subject, body=text.body)
     if language == source:
         return LanguageText(
             language=source, state="source", subject=version.subject, body=version.body
         )
-    raise LanguageNotFound.named("language", language, [source, *available])
+    available = [source, *(each for each, _ in found.languages)]
+    raise LanguageNotFound.named("language", language, available)

@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
 from db import models
+from db.queries.details import TemplateRow
+from db.queries.versions import VersionRow
 from tasks.messages.templates import LanguageState, Template
-from tasks.messages.translations import Translation
 from tasks.messages.versions import VersionText
 
 if TYPE_CHECKING:
     from tasks.messages.fields import TemplateType
 
 
-def template(row: models.Template, current_version: str | None) -> Template:
+def template(row: models.Template | TemplateRow, current_version: str | None) -> Template:
     """Return a template as producers see it."""
     return Template.model_construct(
         template_id=row.template_id,
@@ -29,7 +30,7 @@ def template(row: models.Template, current_version: str | None) -> Template:
     )
 
 
-def version(row: models.TemplateVersion) -> VersionText:
+def version(row: VersionRow) -> VersionText:
     """Return a version with its source."""
     return VersionText(
         version=row.version,
@@ -40,23 +41,6 @@ def version(row: models.TemplateVersion) -> VersionText:
         metadata=row.info,
         is_current=row.is_current,
         created_at=row.created_at,
-    )
-
-
-def translation(
-    row: models.TemplateTranslation, template_id: str, of: models.TemplateVersion
-) -> Translation:
-    """Return a translation with its text."""
-    return Translation(
-        template_id=template_id,
-        version=of.version,
-        version_id=str(of.id),
-        language_code=row.language_code,
-        subject=row.subject,
-        body=row.body,
-        state=state(is_stale=row.is_stale),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
     )
 
 

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks import runtime
-from tasks.base import Lookup
 from tasks.messages.base import parse
 from tasks.messages.render import RenderBatch
 from tasks.runtime import Runtime
 from tasks.services.batches import GROUP, _Batch
+from tasks.work import Lookup
 from tests.factories import templates
 from tests.support.producer import RefusedError
 from tests.support.tasks import Tasks

@@ -19,7 +19,7 @@ from db.backup.store import open_store
 from db.errors import OperationError
 from db.session import Database
 from tasks import runtime
-from tasks.backlog import Backlog, LetterFigures
+from tasks.broker import Backlog, DeadLetterFigures
 from tasks.messages.report import QueueFigures, Report
 from tasks.runtime import Configuration, Operations
 from tasks.services import metrics
@@ -34,9 +34,9 @@ from worker.queues import QUEUES, QueueName
 from worker.transport.held import Bounds, HeldMessages, Keys
 
 EMPTY = QueueFigures(ready=0, reserved=0, delayed=0)
-NO_LETTERS = LetterFigures(count=0, size=0, oldest_age_seconds=None, dropped=0)
+NO_LETTERS = DeadLetterFigures(count=0, size=0, oldest_age_seconds=None, dropped=0)
 BACKLOG = Backlog(
-    {"render": EMPTY}, LetterFigures(count=3, size=4000, oldest_age_seconds=60.5, dropped=7)
+    {"render": EMPTY}, DeadLetterFigures(count=3, size=4000, oldest_age_seconds=60.5, dropped=7)
 )
 
 
@@ -274,9 +274,9 @@ class TestBacklog:
             held.bury(letters, "dead-letters", Bounds(2, 10**6))
         found = backlog(Connection(broker))
         assert found is not None
-        assert (found.letters.count, found.letters.dropped) == (2, 1)
-        assert found.letters.size == sum(len(letter) for _, letter in letters[1:])
-        assert 0 <= (found.letters.oldest_age_seconds or -1) < 60
+        assert (found.dead_letters.count, found.dead_letters.dropped) == (2, 1)
+        assert found.dead_letters.size == sum(len(letter) for _, letter in letters[1:])
+        assert 0 <= (found.dead_letters.oldest_age_seconds or -1) < 60
 
     def test_a_broker_without_queues(self, broker: str) -> None:
         """Nothing was ever sent: all are empty."""

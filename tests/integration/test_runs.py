@@ -20,7 +20,7 @@ from db.errors import OperationError
 from db.session import Database
 from tasks.messages.maintenance import DeletedRows, Maintain
 from tasks.runs import recorded
-from tasks.runtime import Configuration
+from tasks.runtime import Configuration, Runtime
 from tests.support.rows import Rows
 from tests.support.tasks import Tasks
 from worker.beat import RETRY_SECONDS, Scheduler
@@ -242,11 +242,11 @@ class TestRecorded:
     def run(self, servers: LocalStack, rows: Rows) -> Callable[..., dict[str, Any]]:
         """Give a function that works on a message: its id, and what is done."""
         del rows
-        configuration = Configuration(Database(url=servers.postgres.url))
+        process = Runtime(Configuration(Database(url=servers.postgres.url)))
 
         def work(run_id: str, do: Any, *, dry_run: bool = False) -> dict[str, Any]:  # noqa: ANN401 - a function
             message = Maintain(dry_run=dry_run)
-            return recorded("maintenance.test", run_id, message, configuration, do)
+            return recorded("maintenance.test", run_id, message, process, do)
 
         return work
 

@@ -11,9 +11,10 @@ import pytest
 from celery import Celery
 from pydantic import SecretStr
 
-from tasks.base import SHOWN, Answer, ServiceTask
+from tasks.base import ServiceTask
 from tasks.errors import InvalidMessage
 from tasks.messages.base import Message
+from tasks.work import SHOWN, Answer
 from tests.support.tasks import Tasks
 from worker.queues import CONSUMED, DEAD_LETTERS, QUEUES, ROUTES, QueueName
 from worker.results import RedisBackend
@@ -216,6 +217,24 @@ def test_a_producer_imports_messages_without_the_service(checkout: Path) -> None
     assert set(loaded) >= set(modules)
     packages = {name.split(".")[0] for name in loaded}
     assert not packages & {"celery", "kombu", "sqlalchemy", "psycopg", "minijinja", "db", "worker"}
+
+
+def test_backup_restore_does_not_import_celery(checkout: Path) -> None:
+    """A restore works while the broker is away, and starts without what it does not use."""
+    code = (
+        "from worker.cli.operator import operator_configuration; "
+        "import json, sys, worker.cli.restore; operator_configuration(); "
+        "print(json.dumps([*sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=checkout,
+        env={"DATABASE_URL": "postgresql://user@host/database"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {"celery", "kombu"}.isdisjoint(json.loads(done.stdout))
 
 
 def test_public_things_say_what_they_do() -> None:

@@ -19,7 +19,7 @@ from db.monitoring.checks import copies
 from db.monitoring.checks.finding import Expected, Finding, Limits
 from db.recovery import catalogue as base_backups
 from db.session import libpq_url
-from tasks.backlog import Backlog
+from tasks.broker import Backlog
 from tasks.messages.report import Report
 from tasks.runtime import Configuration
 from tasks.services.report import report as figures

@@ -8,13 +8,13 @@ import click
 
 from db import runs
 from db.runs import Run
-from tasks import letters
+from tasks.broker import Broker
 from tasks.messages.base import Result
 from tasks.messages.maintenance import Maintain
 from tasks.runs import recorded
-from tasks.runtime import Configuration
-from tasks.services import upkeep
-from worker.broker import pruning
+from tasks.runtime import Runtime
+from tasks.services import maintenance as services
+from worker.broker import SettingsBroker
 from worker.cli.operator import (
     as_json,
     as_table,
@@ -24,7 +24,7 @@ from worker.cli.operator import (
 )
 from worker.settings import load
 
-Do = Callable[[Maintain, Configuration], Result]
+Do = Callable[[Maintain, Runtime], Result]
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Say what would be done, and do nothing."
 )
@@ -42,7 +42,7 @@ def maintenance() -> None:
 @explained
 def vacuum(*, dry_run: bool, is_json: bool) -> None:
     """Run VACUUM (ANALYZE) on each table."""
-    _run("vacuum", upkeep.vacuum, dry_run=dry_run, is_json=is_json)
+    _run("vacuum", services.vacuum, dry_run=dry_run, is_json=is_json)
 
 
 @maintenance.command()
@@ -51,7 +51,7 @@ def vacuum(*, dry_run: bool, is_json: bool) -> None:
 @explained
 def analyze(*, dry_run: bool, is_json: bool) -> None:
     """Renew the planner's statistics of each table."""
-    _run("analyze", upkeep.analyze, dry_run=dry_run, is_json=is_json)
+    _run("analyze", services.analyze, dry_run=dry_run, is_json=is_json)
 
 
 @maintenance.command()
@@ -60,7 +60,7 @@ def analyze(*, dry_run: bool, is_json: bool) -> None:
 @explained
 def reindex(*, dry_run: bool, is_json: bool) -> None:
     """Build each index anew while it is in use, and drop invalid ones."""
-    _run("reindex", upkeep.reindex, dry_run=dry_run, is_json=is_json)
+    _run("reindex", services.reindex, dry_run=dry_run, is_json=is_json)
 
 
 @maintenance.command()
@@ -69,7 +69,7 @@ def reindex(*, dry_run: bool, is_json: bool) -> None:
 @explained
 def purge_templates(*, dry_run: bool, is_json: bool) -> None:
     """Delete for good what was soft-deleted long ago."""
-    _run("purge_templates", upkeep.purge_templates, dry_run=dry_run, is_json=is_json)
+    _run("purge_templates", services.purge_templates, dry_run=dry_run, is_json=is_json)
 
 
 @maintenance.command()
@@ -78,7 +78,7 @@ def purge_templates(*, dry_run: bool, is_json: bool) -> None:
 @explained
 def prune_versions(*, dry_run: bool, is_json: bool) -> None:
     """Delete old versions of each template, never the current one."""
-    _run("prune_versions", upkeep.prune_versions, dry_run=dry_run, is_json=is_json)
+    _run("prune_versions", services.prune_versions, dry_run=dry_run, is_json=is_json)
 
 
 @maintenance.command()
@@ -87,8 +87,8 @@ def prune_versions(*, dry_run: bool, is_json: bool) -> None:
 @explained
 def prune_records(*, dry_run: bool, is_json: bool) -> None:
     """Delete old records of writes and runs, and old dead letters."""
-    letters.install(pruning(load()))
-    _run("prune_records", upkeep.prune_records, dry_run=dry_run, is_json=is_json)
+    broker = SettingsBroker(load())
+    _run("prune_records", services.prune_records, broker, dry_run=dry_run, is_json=is_json)
 
 
 @maintenance.command()
@@ -112,10 +112,11 @@ def history(*, task: str | None, limit: int, is_json: bool) -> None:
         as_table(found, empty="no run yet")
 
 
-def _run(name: str, do: Do, *, dry_run: bool, is_json: bool) -> None:
+def _run(name: str, do: Do, broker: Broker | None = None, *, dry_run: bool, is_json: bool) -> None:
     task, run_id = f"maintenance.{name}", str(uuid.uuid4())
     message = Maintain(dry_run=dry_run)
-    result = recorded(task, run_id, message, operator_configuration(), do)
+    process = Runtime(operator_configuration(), broker)
+    result = recorded(task, run_id, message, process, do)
     if is_json:
         as_json(result)
     elif result["skipped"]:

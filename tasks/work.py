@@ -1,0 +1,84 @@
+"""What a task works with and what it returns; nothing here needs Celery."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from sqlalchemy.orm import Session
+
+from tasks.runtime import Configuration, Runtime
+
+SHOWN = (
+    "template_id",
+    "version",
+    "language",
+    "language_code",
+    "rendered",
+    "failed",
+    "skipped",
+    "deleted",
+    "batches",
+)
+"""Members of a result that logs, events and Flower may show."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Session and runtime of a task; the task base commits the session."""
+
+    session: Session
+    runtime: Runtime
+
+    @property
+    def configuration(self) -> Configuration:
+        """Limits and defaults."""
+        return self.runtime.configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Autocommit connection and runtime of a task that stores nothing."""
+
+    connection: psycopg.Connection
+    runtime: Runtime
+
+    @property
+    def configuration(self) -> Configuration:
+        """Limits and defaults."""
+        return self.runtime.configuration
+
+
+class Answer:
+    """Result that is stored in full and shown in logs, events and Flower as ids and sizes.
+
+    Parameters
+    ----------
+    payload
+        The result, a JSON object; with ``stored`` only what is shown of it.
+    stored
+        The result as JSON in UTF-8, stored unchanged.
+    """
+
+    def __init__(self, payload: Mapping[str, Any], stored: bytes | None = None) -> None:
+        self._payload = payload
+        self.stored = stored
+
+    def __json__(self) -> Mapping[str, Any]:
+        """Return the JSON object; kombu's encoder calls this."""
+        if self.stored is None:
+            return self._payload
+        result: dict[str, Any] = json.loads(self.stored)
+        return result
+
+    def __repr__(self) -> str:
+        """Return ids and sizes, never a rendered text."""
+        shown = [
+            f"{key}={value}"
+            for key in SHOWN
+            if isinstance(value := self._payload.get(key), str | int)
+        ]
+        if isinstance(body := self._payload.get("body"), str):
+            shown.append(f"characters={len(body)}")
+        return f"<{' '.join(shown)}>"
