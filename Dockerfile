@@ -23,7 +23,7 @@ RUN pip install --no-index --no-build-isolation --editable '.[object-storage,enc
 
 FROM python:${PYTHON}-slim
 RUN useradd --system --uid 10001 --user-group --no-create-home service \
-    # For the schedule of beat and for dumps: volumes take over its owner.
+    # For dumps and base backups: volumes take over its owner.
     && install --directory --owner service --group service /var/lib/template-service
 COPY --from=packages /venv /venv
 COPY --from=packages /app /app
