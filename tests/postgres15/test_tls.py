@@ -10,7 +10,7 @@ from sqlalchemy import text
 from db.commands.core import Client
 from db.errors import OperationError
 from db.session import Database, make_engine
-from tests.postgres15.certificates import Authority
+from tests.support.certificates import Authority
 from tests.postgres15.conftest import Server
 from worker.local.valkey import LocalValkey
 from worker.preflight import StartError, check
