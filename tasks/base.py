@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from db.errors import OperationError
 from db.queries import idempotency
 from db.session import is_transient
-from tasks import answers, runtime, time_limit
+from tasks import answers, runtime, stopping, time_limit
 from tasks.errors import (
     IdempotencyConflict,
     InvalidMessage,
@@ -161,6 +161,11 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         what the work needs.
         """
         logger.warning("Task %s[%s] cannot be answered yet: %s", self.name, self.request.id, error)
+        if stopping.is_begun() and not self.request.called_directly:
+            # To send the message again may take as long as to store its answer did, and the worker
+            # waits. Nothing is acknowledged: the next worker gets it.
+            rejected: Exception = Reject("the worker is stopping", requeue=True)
+            return rejected
         seconds = min(answers.PATIENCE_SECONDS, runtime.current().configuration.retry.longest)
         # The words of a server are for the log; these are for Flower, too.
         later = answers.NotAnsweredError("the answer cannot be stored yet")

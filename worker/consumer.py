@@ -101,7 +101,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         self._sending = None
         self._refusals.clear()
         if self.hub is not None:
-            self._shutdown.listen(self.hub)
+            self._shutdown.listen(self)
         channel = self.task_consumer.channel
         if isinstance(channel, transport.Channel):
             channel.gate = partial(self._inbox.admit, channel)

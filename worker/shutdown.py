@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from celery.worker import state
 
+from tasks import stopping
 from worker.transport import Channel, keep_in_hand, leave_all, put_back_unknown, release_done
 
 logger = logging.getLogger(__name__)
@@ -34,8 +35,18 @@ GRACE_SECONDS: Final = 10.0
 """How long a task may outlast its hard time limit, which ends its process, before the worker ends
 without it."""
 REST_SECONDS: Final = 5.0
-"""How long the rest of a shutdown may take once no task runs: Celery closes connections to servers
-that may not answer, one time-out after the other. Nothing of it matters to a message."""
+"""How long a shutdown may take while no task runs, the time-outs of servers that do not answer
+included. What is not released by then is delivered again once the lease has ended."""
+SILENT_SECONDS: Final = 1.0
+"""The same of a broker that has not answered this shutdown before. Celery closes each connection
+to it, one time-out after the other; nothing of that matters to a message."""
+WATCH_SECONDS: Final = 0.1
+"""Between two looks at whether a task runs."""
+ASKING: Final = (
+    *("celery.events", "celery.worker", "kombu.transport"),
+    *("worker.consumer", "worker.refusals", "worker.transport"),
+)
+"""Modules whose timers ask the broker."""
 FLUSH_SECONDS: Final = 2.0
 """How long the last acknowledgements wait for a broker that does not take them."""
 
@@ -47,12 +58,15 @@ class Shutdown:
         self._soft_seconds = soft_seconds
         self._deadline: float | None = None
         self._asked = 0
+        self._is_away = False
+        self._is_silent = False
+        self._has_ended_tasks = False
         self.is_drained = False
-        self._hub: Any = None
+        self._consumer: Any = None
 
-    def listen(self, hub: Any) -> None:  # noqa: ANN401 - kombu ships no types
+    def listen(self, consumer: Any) -> None:  # noqa: ANN401 - Celery ships no types
         """Take the signals over from Celery; called in the main thread."""
-        self._hub = hub
+        self._consumer = consumer
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGQUIT, self._on_signal)
 
@@ -66,24 +80,24 @@ class Shutdown:
 
         ``consumer`` takes no more messages. Its pool is unusable afterwards.
         """
-        _stop_taking(consumer)
+        if consumer.task_consumer is not None:
+            self._ask(consumer.task_consumer.cancel)
         consumer.on_close()
-        with contextlib.suppress(*consumer.connection_errors, *consumer.channel_errors):
-            put_back_unknown()
-        watch = _end_after(_longest(consumer) + GRACE_SECONDS)
+        _read_results(consumer)
+        self._ask(put_back_unknown)
         while consumer.running_requests() and not self.is_over:
-            _turn(consumer)
+            self._turn()
         if interrupted := consumer.running_requests():
             logger.warning("%d tasks are interrupted, to be done again", len(interrupted))
             keep_in_hand(set())
+        self._has_ended_tasks = True
         # The acknowledgements of the last tasks are callbacks that the loop has not called yet.
-        _turn(consumer)
+        self._turn()
         _end_processes(consumer.pool)
+        deadline = time.monotonic() + FLUSH_SECONDS
         for do in (release_done, leave_all):
-            _retried(do, consumer)
+            self._retried(do, deadline)
         self.is_drained = True
-        watch.cancel()
-        _end_after(REST_SECONDS)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._asked += 1
@@ -93,31 +107,94 @@ class Shutdown:
         elif is_soft:
             self._deadline = time.monotonic() + self._soft_seconds
         state.should_stop = 0
-        if self._hub is not None:
-            # The poll of the loop goes on after a signal; a call from another thread wakes it.
-            threading.Thread(target=self._hub.call_soon, args=(_nothing,), daemon=True).start()
+        stopping.begin()
+        threading.Thread(target=self._watch, args=(self._asked,), daemon=True).start()
+
+    def _watch(self, asked: int) -> None:
+        """End the process when no task runs and the rest of the shutdown takes too long.
+
+        A thread, since the main thread may wait for a server that does not answer.
+        """
+        # The poll of the loop goes on after a signal; a call from another thread wakes it.
+        self._consumer.hub.call_soon(_nothing)
+        if asked > 1:
+            return
+        begun = idle_since = time.monotonic()
+        longest = 0.0
+        while True:
+            now = time.monotonic()
+            # RuntimeError: the main thread has changed the set of requests meanwhile.
+            with contextlib.suppress(RuntimeError):
+                if not self._has_ended_tasks and self._consumer.running_requests():
+                    idle_since = now
+                    longest = max(longest, _longest(self._consumer))
+            allowed = SILENT_SECONDS if self._is_silent else REST_SECONDS
+            if now - idle_since > allowed or now - begun > longest + GRACE_SECONDS:
+                logger.warning("The process ends without waiting for servers that do not answer")
+                os._exit(1)
+            time.sleep(WATCH_SECONDS)
+
+    def _ask(self, do: Callable[[], object]) -> Exception | None:
+        """Have the broker do something; return why it did not."""
+        begun = time.monotonic()
+        try:
+            do()
+        except (*self._consumer.connection_errors, *self._consumer.channel_errors) as error:
+            self._is_away = True
+            self._is_silent = time.monotonic() - begun > SILENT_SECONDS
+            caught: Exception = error
+            return caught
+        self._is_silent = False
+        return None
+
+    def _turn(self) -> None:
+        """Run the event loop once; a broker that is away must not end the waiting for tasks."""
+        if self._is_away:
+            _leave_broker(self._consumer)
+        consumer = self._consumer
+        try:
+            consumer.hub.run_once()
+        except (*consumer.connection_errors, *consumer.channel_errors) as error:
+            self._is_away = True
+            logger.warning("The broker is away during the shutdown: %s", error)
+
+    def _retried(self, do: Callable[[], None], deadline: float) -> None:
+        while (error := self._ask(do)) is not None:
+            if time.monotonic() > deadline:
+                logger.warning("The last acknowledgements were not taken: %s", error)
+                return
+            time.sleep(0.2)
 
 
 def _nothing() -> None:
     """Be a callback."""
 
 
-def _stop_taking(consumer: Any) -> None:  # noqa: ANN401 - Celery ships no types
-    if consumer.task_consumer is not None:
-        with contextlib.suppress(*consumer.connection_errors, *consumer.channel_errors):
-            consumer.task_consumer.cancel()
+def _read_results(consumer: Any) -> None:  # noqa: ANN401 - Celery ships no types
+    """Have the event loop read the results of tasks, also after Celery has emptied it.
+
+    It does so when it loses a connection, and the pool comes back with the next one.
+    """
+    pipes = getattr(getattr(consumer.pool, "_pool", None), "_fileno_to_outq", {})
+    if pipes and not pipes.keys() & consumer.hub.readers.keys():
+        consumer.pool.register_with_event_loop(consumer.hub)
 
 
-def _turn(consumer: Any) -> None:  # noqa: ANN401 - Celery ships no types
-    """Run the event loop once; a broker that is away must not end the waiting for tasks."""
-    try:
-        consumer.hub.run_once()
-    except (*consumer.connection_errors, *consumer.channel_errors) as error:
-        logger.warning("The broker is away during the shutdown: %s", error)
-        channel = None if consumer.task_consumer is None else consumer.task_consumer.channel
-        if isinstance(channel, Channel) and channel.connection is not None:
-            channel.connection.cycle.close()
-        consumer.hub.on_tick.clear()
+def _leave_broker(consumer: Any) -> None:  # noqa: ANN401 - Celery ships no types
+    """Leave nothing in the event loop that asks the broker, except for time limits of tasks.
+
+    Each of it would wait for a time-out, one after the other, and nobody would read the results of
+    the tasks meanwhile.
+    """
+    channel = None if consumer.task_consumer is None else consumer.task_consumer.channel
+    if isinstance(channel, Channel) and channel.connection is not None:
+        channel.connection.cycle.close()
+    consumer.hub.on_tick.clear()
+    if consumer.event_dispatcher is not None:
+        consumer.event_dispatcher.enabled = False
+    for timer in consumer.hub.timer.queue:
+        if str(getattr(timer.entry.fun, "__module__", "")).startswith(ASKING):
+            timer.entry.cancel()
 
 
 def _longest(consumer: Any) -> float:  # noqa: ANN401 - Celery ships no types
@@ -138,28 +215,3 @@ def _end_processes(pool: Any) -> None:  # noqa: ANN401 - Celery ships no types
         process.join()
     pool._pool._terminate.cancel()  # noqa: SLF001 - the same
     pool._pool = None  # noqa: SLF001 - the same
-
-
-def _retried(do: Callable[[], None], consumer: Any) -> None:  # noqa: ANN401 - Celery ships no types
-    deadline = time.monotonic() + FLUSH_SECONDS
-    while True:
-        try:
-            return do()
-        except (*consumer.connection_errors, *consumer.channel_errors) as error:
-            if time.monotonic() > deadline:
-                logger.warning("The last acknowledgements were not taken: %s", error)
-                return None
-            time.sleep(0.2)
-
-
-def _end_after(seconds: float) -> threading.Timer:
-    """End the process after some time, unless it has ended or the timer is cancelled before."""
-    timer = threading.Timer(seconds, _end)
-    timer.daemon = True
-    timer.start()
-    return timer
-
-
-def _end() -> None:
-    logger.warning("The process ends without waiting for servers that do not answer")
-    os._exit(1)

@@ -16,8 +16,8 @@ from tests.support.chaos.stacks import ChaosStack, pause
 SIGNALS = {"warm": signal.SIGTERM, "soft": signal.SIGQUIT}
 IDLE_SECONDS = 2
 """1 is promised for what is left to do, and an interpreter has to end."""
-AWAY_SECONDS = 60
-"""Beyond the hard time limit of a task, no shutdown waits for anything."""
+AWAY_SECONDS = 15
+"""Less than the time limit of a task: 5 for an answer that cannot be stored, 5 for the rest."""
 
 
 @pytest.fixture(autouse=True)
@@ -73,8 +73,8 @@ AWAY: dict[str, Callable[[ChaosStack], AbstractContextManager[None]]] = {
 
 @pytest.mark.variants(
     "state, how",
-    [("idle", "killed"), ("idle", "read only")],
-    [("idle", "silent"), *(("busy", how) for how in AWAY)],
+    [("idle", "killed"), ("idle", "read only"), ("busy", "silent")],
+    [("idle", "silent"), ("busy", "killed"), ("busy", "read only")],
 )
 def test_a_worker_ends_in_bounded_time_while_its_broker_is_away(
     chaos: Chaos, state: str, how: str
@@ -92,7 +92,7 @@ def test_a_worker_ends_in_bounded_time_while_its_broker_is_away(
             chaos.stack.worker.send(signal.SIGTERM)
             pause(1)
         begun = time.monotonic()
-        ended = wait_until(lambda: not chaos.stack.worker.running, AWAY_SECONDS)
+        ended = wait_until(lambda: not chaos.stack.worker.running, chaos.within(AWAY_SECONDS))
         seconds = time.monotonic() - begun
     chaos.stack.valkey.start()
     assert ended, f"it still runs after {seconds:.0f} s"
