@@ -48,6 +48,22 @@ def test_nothing_is_lost_when_the_broker_stands_still(chaos: Chaos) -> None:
     assert chaos.stack.worker.pid == pid
 
 
+def test_nothing_is_lost_when_the_broker_is_paused(chaos: Chaos) -> None:
+    """It takes commands, also those that take messages, and answers them all ten seconds later."""
+    pid = chaos.stack.worker.pid
+    seconds = chaos.times(10, 30)
+    with chaos.load() as load:
+        pause(1)
+        with chaos.stack.broker as broker:
+            broker.client_pause(seconds * 1000)
+        pause(seconds)
+        last_fault = time.time()
+        pause(1)
+    report = chaos.settle(load, last_fault=last_fault)
+    report.assert_nothing_lost_or_doubled(longest_wait=chaos.within(10))
+    assert chaos.stack.worker.pid == pid
+
+
 @pytest.mark.parametrize("why", REFUSALS)
 def test_nothing_is_lost_when_the_broker_refuses_writes(chaos: Chaos, why: str) -> None:
     """The worker keeps its process and its messages, and goes on when writes are taken again."""

@@ -22,7 +22,7 @@ from db.cluster.processes import Process, wait_until
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give
 from db.errors import OperationError
-from tests.postgres15.certificates import Authority
+from tests.support.certificates import Authority
 from tests.support.producer import Producer
 from tests.support.stacks import QUICK
 from worker.cli import main

@@ -13,7 +13,7 @@ from db.cluster.private import PrivateCluster
 from db.cluster.processes import wait_until
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give
-from tests.postgres15.certificates import Authority
+from tests.support.certificates import Authority
 from tests.support.documents import Block, blocks
 from worker.local.server import free_port
 

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from db.commands.core import Client
 from db.errors import OperationError
 from db.session import Database, make_engine
-from tests.postgres15.certificates import Authority
 from tests.postgres15.conftest import Server
+from tests.support.certificates import Authority
 from worker.local.valkey import LocalValkey
 from worker.preflight import StartError, check
 from worker.settings import Settings
