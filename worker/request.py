@@ -26,6 +26,12 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
     So whatever that is, the message is acknowledged, delivered again or made a dead letter.
     """
 
+    def __init_subclass__(cls, **options: object) -> None:
+        """Keep :meth:`on_success`: Celery makes a subclass for each task, with one of its own."""
+        super().__init_subclass__(**options)
+        if "on_success" in vars(cls):
+            del cls.on_success
+
     def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         super().__init__(message, **options)
         # They are the service's to set, whatever a producer sends.

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
 from billiard.einfo import ExceptionInfo
 from celery.exceptions import Reject, Retry, WorkerLostError
+from celery.worker.request import create_request_cls
 from kombu import Connection
 
 from tasks.errors import TemplateNotFound
@@ -63,6 +65,9 @@ ENDS: dict[str, Callable[[Request], None]] = {
     "retried": lambda request: request.on_failure(information(Retry("again"))),
     "rejected": lambda request: request.on_failure(information(Reject("no", requeue=False))),
     "process lost": lambda request: request.on_failure(information(WorkerLostError("signal 9"))),
+    "process told to end": lambda request: request.on_success(
+        (True, information(SystemExit(1)), 0.1)
+    ),
     "thread ended": lambda request: request.on_success(information(WorkerLostError("exit"))),
     "no memory": lambda request: request.on_failure(information(MemoryError())),
 }
@@ -110,13 +115,16 @@ def test_a_message_ends_whatever_an_event_raises(
     error: BaseException,
 ) -> None:
     """Acknowledged, on its queue again, or a dead letter: nobody holds it without working on it."""
-    request = Request(
+    task = tasks.app.tasks[TASK]
+    # As Celery makes it for each task; the message itself is with no pool here.
+    made_for_task = create_request_cls(Request, task, Mock(), "here", None, app=tasks.app)
+    request = made_for_task(
         message,
         on_ack=message.ack_log_error,
         on_reject=message.reject_log_error,
         eventer=Broken(error),
         app=tasks.app,
-        task=tasks.app.tasks[TASK],
+        task=task,
         headers=message.headers,
         body=message.body,
         connection_errors=(redis.ConnectionError,),

@@ -1,9 +1,9 @@
 """A worker's main process without its servers: what kombu and Celery do with one message.
 
 Everything that reads a message is the real thing: kombu's Message, the handler of Celery's
-consumer, its strategy, its request, its tracer, its Redis backend, its events, and the state that
-Flower keeps of them. What is not real is where bytes would leave the process: broker, Redis and
-pool take what they are given, encode it as they would, and keep nothing.
+consumer, its strategy, this service's request, Celery's tracer, its Redis backend, its events, and
+the state that Flower keeps of them. What is not real is where bytes would leave the process:
+broker, Redis and pool take what they are given, encode it as they would, and keep nothing.
 """
 
 import copy
@@ -23,7 +23,7 @@ from celery._state import _deregister_app
 from celery.app.trace import trace_task_ret
 from celery.backends.redis import RedisBackend
 from celery.events.state import State
-from celery.exceptions import Reject, Retry, Terminated, WorkerLostError
+from celery.exceptions import Reject, Retry, Terminated, TimeLimitExceeded, WorkerLostError
 from celery.worker import state as worker_state
 from celery.worker.consumer import Consumer
 from kombu.message import Message
@@ -35,6 +35,8 @@ from redis._parsers.encoders import Encoder
 
 from tasks.errors import InvalidMessage
 from worker.envelope import Envelope
+from worker.refusals import Refused
+from worker.request import Request
 
 OUTCOMES: Final = (
     "success",
@@ -47,6 +49,8 @@ OUTCOMES: Final = (
     "terminated",
     "revoked",
 )
+LOST: Final = ("hard_timeout", "lost")
+"""Outcomes that end the process."""
 _ERRORS: Final = {"refused": InvalidMessage, "retried": Retry, "rejected": Reject}
 _ENCODER: Final[Any] = Encoder("utf-8", "strict", decode_responses=False)  # type: ignore[no-untyped-call]
 
@@ -164,6 +168,26 @@ class _Formats(logging.Handler):
         raise  # noqa: PLE0704 - called while the error is handled
 
 
+class _Followed(logging.Handler):
+    """Fails where this service's request hides an error of Celery to end the message anyway."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        assert "could not follow" not in record.msg, record.getMessage()
+
+
+class Refusals:
+    """Takes messages that are dead letters."""
+
+    def __init__(self, ended: list[str]) -> None:
+        self._ended = ended
+
+    def add(self, refused: Refused) -> None:
+        """Answer and bury a message."""
+        assert refused.error is not None
+        json.dumps([refused.task_id, refused.description, refused.error.details])
+        self._ended.append("buried")
+
+
 class Pool:
     """Pickles what goes to a pool process and back, and runs it here."""
 
@@ -212,6 +236,7 @@ class MainProcess:
             self.app.task(work, bind=True, name=name, typing=False, shared=False)
         # And it gets none of those that are imported later.
         _deregister_app(self.app)
+        self.most_retries = next(self.app.tasks[name].max_retries for name in tasks)
         self.channel = self.app.connection_for_write().default_channel
         self.pool = Pool(self.app)
         self.seen = State(max_tasks_in_memory=100)
@@ -238,6 +263,7 @@ class MainProcess:
         Channel.sent.clear()
         self.events_sent.clear()
         message = self._message(copy.deepcopy(accepted.payload))
+        message.refusals = Refusals(self.ended)
         assert not message.errors
         assert repr(message.payload) == repr(list(accepted.content))
         self.channel.basic_ack = lambda *_, **__: self.ended.append("acknowledged")
@@ -247,7 +273,12 @@ class MainProcess:
         try:
             self.handle(message)
             expired = "task-revoked" in self.events_sent
-            expected = "rejected" if outcome == "rejected" and not expired else "acknowledged"
+            retries = accepted.payload["headers"].get("retries") or 0
+            expected = "acknowledged"
+            if not expired and outcome == "rejected":
+                expected = "rejected"
+            elif not expired and outcome in LOST and retries >= self.most_retries:
+                expected = "buried"
             assert self.ended == [expected], f"{outcome}: {self.ended}"
         finally:
             worker_state.revoked.discard(accepted.id)
@@ -299,6 +330,7 @@ class MainProcess:
         return {"subject": None, "body": "Hello"}
 
     def _on_task_request(self, request: Any) -> None:  # noqa: ANN401 - Celery ships no types
+        assert isinstance(request, Request)
         json.dumps([request.info(safe=True), str(request), repr(request), request.humaninfo()])
         request.execute_using_pool(self.pool)
         request.on_accepted(1, monotonic())
@@ -308,6 +340,7 @@ class MainProcess:
                 request.on_success(self.pool.run(NoneType))
             case "hard_timeout":
                 request.on_timeout(soft=False, timeout=30)
+                request.on_failure(_raised(TimeLimitExceeded(30)))
             case "lost":
                 request.on_failure(_raised(WorkerLostError("signal 9")))
             case "terminated":
@@ -365,13 +398,18 @@ class MainProcess:
 def formatted_logs() -> Iterator[None]:
     """Format all that Celery logs, without showing it."""
     handler, logger = _Formats(), logging.getLogger("celery")
+    followed, own = _Followed(), logging.getLogger("worker.request")
     propagate, level = logger.propagate, logger.level
     logger.addHandler(handler)
     logger.propagate = False
     logger.setLevel(logging.INFO)
+    own.addHandler(handler)
+    own.addHandler(followed)
     try:
         yield
     finally:
+        own.removeHandler(handler)
+        own.removeHandler(followed)
         logger.removeHandler(handler)
         logger.propagate = propagate
         logger.setLevel(level)

@@ -40,6 +40,8 @@ CELERY: Final[dict[str, Any]] = {
     "task_retry_on_worker_lost": True,
     "task_soft_time_limit": 20,
     "task_time_limit": 30,
+    # As in worker.celery_settings.
+    "task_annotations": {"*": {"Request": "worker.request:Request", "max_retries": 8}},
     "timezone": "UTC",
     "worker_send_task_events": True,
     # Without it Celery's client warns of each errback of a chord.
@@ -189,7 +191,7 @@ _OPTIONS = st.fixed_dictionaries(
         "headers": st.dictionaries(_NAMES, st.one_of(_TEXTS, st.integers(-(2**63), 2**64 - 1))),
         "ignore_result": st.booleans(),
         "reply_to": st.uuids().map(str),
-        "retries": st.integers(0, 3),
+        "retries": st.integers(0, 10),  # more than tries are allowed
         "time_limit": st.integers(20, 100),
         "soft_time_limit": st.integers(1, 20),
         "shadow": _TEXTS,
