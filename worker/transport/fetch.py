@@ -1,5 +1,6 @@
 """How messages are waited for, taken and delivered to the consumers of a channel."""
 
+import itertools
 import logging
 import time
 from collections import deque
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PEEK_SECONDS: Final = 1.0
-"""How long the server holds a blocking look at an empty list. After it, the lists of other
-priorities are looked at, so that a message there waits this long on an idle worker."""
+"""How long the server holds a blocking look at an empty list of the first priority."""
+RARE_PEEK_SECONDS: Final = 5.0
+"""The same of other priorities, which few producers use: a look costs both sides its answer."""
 RELEASE_SECONDS: Final = 0.01
 """How long a finished message waits for others before it is released on the server. If the process
 dies meanwhile, it is delivered again, and a write is answered from its idempotency record."""
@@ -30,9 +32,10 @@ MOST_TAKEN: Final = 100
 class Peek:
     """A blocking look at a list: BLMOVE from its end to its end changes and loses nothing."""
 
-    def __init__(self, pool: redis.ConnectionPool, key: str) -> None:
+    def __init__(self, pool: redis.ConnectionPool, key: str, seconds: float) -> None:
         self._pool = pool
         self._key = key
+        self._seconds = seconds
         self._connection = pool.get_connection()
         self._sent: float | None = None
 
@@ -49,7 +52,7 @@ class Peek:
     def arm(self) -> None:
         """Ask the server."""
         self._connection.send_command(  # type: ignore[no-untyped-call]
-            "BLMOVE", self._key, self._key, "RIGHT", "RIGHT", PEEK_SECONDS
+            "BLMOVE", self._key, self._key, "RIGHT", "RIGHT", self._seconds
         )
         self._sent = time.monotonic()
 
@@ -60,7 +63,7 @@ class Peek:
 
     def is_overdue(self, now: float, timeout: float) -> bool:
         """Tell whether the server owes an answer for longer than ``timeout`` seconds."""
-        return self._sent is not None and now - self._sent > PEEK_SECONDS + timeout
+        return self._sent is not None and now - self._sent > self._seconds + timeout
 
     def close(self) -> None:
         """Give up the answer and the connection."""
@@ -75,7 +78,7 @@ class Fetcher:
     def __init__(self, channel: Any) -> None:  # noqa: ANN401 - a channel of this package
         self._channel = channel
         self._queues: deque[str] = deque()
-        self._peeks: dict[str, Peek] = {}
+        self._peeks: dict[tuple[str, int], Peek] = {}
         self._by_fileno: dict[int, Peek] = {}
         self._may_have_more = True
         self._refused_until = 0.0
@@ -94,13 +97,13 @@ class Fetcher:
         """Take no more messages of a queue."""
         if queue in self._queues:
             self._queues.remove(queue)
-        if (peek := self._peeks.pop(queue, None)) is not None:
-            self._drop(peek)
+        for key in [key for key in self._peeks if key[0] == queue]:
+            self._drop(self._peeks.pop(key))
 
     def close(self) -> None:
         """Close the connections of the peeks."""
-        for queue in list(self._peeks):
-            self._drop(self._peeks.pop(queue))
+        for key in list(self._peeks):
+            self._drop(self._peeks.pop(key))
 
     def owns(self, fileno: int) -> bool:
         """Tell whether a file descriptor is one of a peek."""
@@ -120,7 +123,7 @@ class Fetcher:
             self._refuse(error)
             return
         now = time.monotonic()
-        # Without a message: now and then the other priorities are looked at, by one of the peeks.
+        # Without a message: now and then all lists are looked at, whatever the peeks say.
         if found or now - self._looked > PEEK_SECONDS:
             self._may_have_more = True
 
@@ -215,11 +218,15 @@ class Fetcher:
             self._channel.on_delivered()
 
     def _arm(self) -> None:
-        for queue in self._queues:
-            peek = self._peeks.get(queue)
+        # A connection for each list: no command waits on several without taking from one.
+        steps = self._channel.priority_steps
+        for queue, priority in itertools.product(self._queues, steps):
+            peek = self._peeks.get((queue, priority))
             if peek is None:
-                peek = Peek(self._channel.pool, self._channel.key_of(queue))
-                self._peeks[queue] = peek
+                seconds = PEEK_SECONDS if priority == steps[0] else RARE_PEEK_SECONDS
+                key = self._channel.key_of(queue, priority)
+                peek = Peek(self._channel.pool, key, seconds)
+                self._peeks[queue, priority] = peek
             if not peek.is_armed:
                 peek.arm()
                 fileno = peek.socket.fileno()
