@@ -8,6 +8,7 @@ import pytest
 import redis
 from kombu import Connection
 
+from db.cluster.processes import wait_until
 from worker.local import LocalStack
 from worker.transport import Channel, Transport
 
@@ -24,7 +25,6 @@ class Consumer:
         for queue in QUEUES:
             channel.basic_consume(queue, False, self.received.append, queue)  # noqa: FBT003 - kombu's signature
         channel.fetcher.step()
-        assert len(channel.fetcher.filenos) == len(QUEUES)
 
     @property
     def texts(self) -> list[str]:
@@ -147,9 +147,8 @@ def test_no_more_is_taken_than_the_prefetch_count_and_one_for_each_other_queue(
         for queue in QUEUES:
             prepared = consumer.channel.prepare_message(str(number))
             consumer.channel.basic_publish(prepared, "", queue)
-    for fileno in consumer.channel.fetcher.filenos:
-        assert select.select([fileno], [], [], 10)[0]
-        consumer.channel.fetcher.on_readable(fileno)
+    assert wait_until(lambda: held(broker) == len(QUEUES), 10)
+    consumer.read()
     for _ in range(3):
         consumer.channel.fetcher.step()
     assert len(consumer.received) == len(QUEUES)

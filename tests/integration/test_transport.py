@@ -3,16 +3,17 @@
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import redis as redis_client
-from kombu import Connection
+from kombu import Connection, Queue
 from kombu.asynchronous import Hub
 from kombu.transport import TRANSPORT_ALIASES, redis
 
 from tests.support.held import held
 from worker.local import LocalStack
-from worker.transport import ALIASES, Channel, SentinelTransport, Transport, legacy
+from worker.transport import ALIASES, Channel, SentinelTransport, Transport, fetch, legacy
 
 
 @pytest.fixture
@@ -83,6 +84,32 @@ def test_a_message_that_is_asked_for_is_held_until_it_is_done(channel: Channel) 
         assert held(client) == []
         assert client.lrange("asked-for", 0, -1) == [b"\xff"]
         client.delete("asked-for")
+
+
+@pytest.mark.parametrize("priority", redis.PRIORITY_STEPS)
+def test_a_message_of_any_priority_wakes_an_idle_consumer(
+    servers: LocalStack, monkeypatch: pytest.MonkeyPatch, priority: int
+) -> None:
+    """At once: no look at its list that is repeated after some time is needed."""
+    monkeypatch.setattr(fetch, "PEEK_SECONDS", 3600)
+    monkeypatch.setattr(fetch, "RARE_PEEK_SECONDS", 3600)
+    url = servers.valkey.url_of(3)
+    came: list[Any] = []
+    with (
+        Connection(url, transport=Transport) as connection,
+        Connection(url, transport=redis.Transport) as producer,
+    ):
+        consumer = connection.Consumer(
+            [Queue("woken")], callbacks=[lambda *each: came.append(each)]
+        )
+        with consumer:
+            with pytest.raises(TimeoutError):
+                connection.drain_events(timeout=0.1)
+            producer.Producer().publish({"n": 1}, routing_key="woken", priority=priority)
+            connection.drain_events(timeout=20)
+            ((body, message),) = came
+            assert body == {"n": 1}
+            message.ack()
 
 
 def test_what_an_older_worker_has_held_is_put_back(channel: Channel, servers: LocalStack) -> None:

@@ -84,7 +84,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
     Message = Message
     node: str = ""
     dead_letters: str = "dead-letters"
-    max_connections = 100  # one for each queue that is waited on
+    max_connections = 100  # one for each list that is waited on
     from_transport_options = (*kombu_redis.Channel.from_transport_options, *OPTIONS)
 
     def __init__(self, connection: Any, **options: Any) -> None:  # noqa: ANN401 - kombu's arguments
@@ -119,9 +119,9 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         """Queues that kombu's own consumption is for."""
         return [name for name in super().active_queues if name not in self._held_queues]
 
-    def key_of(self, queue: str) -> str:
-        """Return the key of a queue's list of the first priority."""
-        return f"{self.global_keyprefix}{self._q_for_pri(queue, self.priority_steps[0])}"
+    def key_of(self, queue: str, priority: int) -> str:
+        """Return the key of a queue's list of a priority."""
+        return f"{self.global_keyprefix}{self._q_for_pri(queue, priority)}"
 
     def queue_of(self, name: str) -> str:
         """Return the queue that a list belongs to."""

@@ -1,5 +1,6 @@
 """How messages are waited for, taken and delivered to the consumers of a channel."""
 
+import itertools
 import logging
 import time
 from collections import deque
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PEEK_SECONDS: Final = 1.0
-"""How long the server holds a blocking look at an empty list. After it, the lists of other
-priorities are looked at, so that a message there waits this long on an idle worker."""
+"""How long the server holds a blocking look at an empty list of the first priority."""
+RARE_PEEK_SECONDS: Final = 5.0
+"""The same of other priorities, which few producers use: a look costs both sides its answer."""
 CROWDED_SECONDS: Final = 0.005
 """An answer sooner than this means that messages waited already."""
 RELEASE_SECONDS: Final = 0.01
@@ -42,16 +44,24 @@ class Peek:
     ----------
     key
         The list.
+    seconds
+        How long the server waits.
     priorities
         The lists of its queue, from which a message is taken.
     """
 
     def __init__(
-        self, pool: redis.ConnectionPool, holder: "Holder", key: str, priorities: list[list[str]]
+        self,
+        pool: redis.ConnectionPool,
+        holder: "Holder",
+        key: str,
+        seconds: float,
+        priorities: list[list[str]],
     ) -> None:
         self._pool = pool
         self._holder = holder
         self._key = key
+        self._seconds = seconds
         self._priorities = priorities
         self._connection = pool.get_connection()
         self._sent: float | None = None
@@ -74,7 +84,7 @@ class Peek:
 
     def arm(self, *, takes: bool) -> None:
         """Ask the server."""
-        commands: list[Any] = [("BLMOVE", self._key, self._key, "RIGHT", "RIGHT", PEEK_SECONDS)]
+        commands: list[Any] = [("BLMOVE", self._key, self._key, "RIGHT", "RIGHT", self._seconds)]
         if takes:
             command, self._expected = self._holder.expect(self._priorities)
             commands.append(command)
@@ -103,7 +113,7 @@ class Peek:
 
     def is_overdue(self, now: float, timeout: float) -> bool:
         """Tell whether the server owes an answer for longer than ``timeout`` seconds."""
-        return self._sent is not None and now - self._sent > PEEK_SECONDS + timeout
+        return self._sent is not None and now - self._sent > self._seconds + timeout
 
     def close(self) -> None:
         """Give up the answer and the connection."""
@@ -149,7 +159,7 @@ class Fetcher:
     def __init__(self, channel: Any) -> None:  # noqa: ANN401 - a channel of this package
         self._channel = channel
         self._queues: deque[str] = deque()
-        self._peeks: dict[str, Peek] = {}
+        self._peeks: dict[tuple[str, int], Peek] = {}
         self._by_fileno: dict[int, Peek] = {}
         self._may_have_more = True
         self._refused_until = 0.0
@@ -168,13 +178,13 @@ class Fetcher:
         """Take no more messages of a queue."""
         if queue in self._queues:
             self._queues.remove(queue)
-        if (peek := self._peeks.pop(queue, None)) is not None:
-            self._drop(peek)
+        for key in [key for key in self._peeks if key[0] == queue]:
+            self._drop(self._peeks.pop(key))
 
     def close(self) -> None:
         """Close the connections of the peeks."""
-        for queue in list(self._peeks):
-            self._drop(self._peeks.pop(queue))
+        for key in list(self._peeks):
+            self._drop(self._peeks.pop(key))
 
     def owns(self, fileno: int) -> bool:
         """Tell whether a file descriptor is one of a peek."""
@@ -195,7 +205,7 @@ class Fetcher:
             self._refuse(error)
             return
         if arrival.taken is None:
-            # Without a message: now and then one of the peeks looks at the other priorities.
+            # Without a message: now and then all lists are looked at, whatever the peeks say.
             is_due = time.monotonic() - self._looked > PEEK_SECONDS
             self._may_have_more = self._may_have_more or arrival.is_there or is_due
         elif arrival.taken and arrival.waited < CROWDED_SECONDS:
@@ -302,15 +312,23 @@ class Fetcher:
     def _arm(self) -> None:
         channel = self._channel
         room = self._room() - sum(peek.takes for peek in self._peeks.values())
-        for queue in self._queues:
-            peek = self._peeks.get(queue)
+        steps = channel.priority_steps
+        # A connection for each list: no command waits on several without taking from one.
+        for priority, queue in itertools.product(steps, self._queues):
+            peek = self._peeks.get((queue, priority))
+            is_first = priority == steps[0]
             if peek is None:
-                lists = self._lists([queue])
-                peek = Peek(channel.pool, channel.holder, channel.key_of(queue), lists)
-                self._peeks[queue] = peek
+                peek = Peek(
+                    channel.pool,
+                    channel.holder,
+                    channel.key_of(queue, priority),
+                    PEEK_SECONDS if is_first else RARE_PEEK_SECONDS,
+                    self._lists([queue]),
+                )
+                self._peeks[queue, priority] = peek
             if not peek.is_armed:
-                peek.arm(takes=room > 0 and not self._may_have_more)
-                room -= 1
+                peek.arm(takes=is_first and room > 0 and not self._may_have_more)
+                room -= is_first
                 fileno = peek.socket.fileno()
                 if self._by_fileno.get(fileno) is not peek:
                     self._by_fileno[fileno] = peek
