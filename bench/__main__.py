@@ -17,14 +17,14 @@ from typing import Any, Final
 import psutil
 import redis
 
-from bench import batches, crowd, dumps, maintenance, templates, transport
+from bench import batches, crowd, dumps, maintenance, processor, templates, transport
 from bench.line import Line, middle, shown
 from bench.producer import NOOP_QUEUE, NOOP_TASK, OWN_QUEUE, Producer
 from bench.transport import NOOP_WORKER, OWN_WORKER
 from db.cluster.processes import Process, wait_until
 from worker.local import LocalStack
 
-PARTS: Final = ("transport", "renders", "batches", "database")
+PARTS: Final = ("transport", "processor", "renders", "batches", "database")
 Running = tuple[LocalStack, str, dict[str, Process]]
 """A stack, the node name of its worker, and the workers of the no-op by their node names."""
 
@@ -55,6 +55,9 @@ def measure(messages: int, rounds: int, parts: Collection[str] = PARTS) -> Itera
         if "transport" in parts:
             with stack(folder / "transport", concurrency=2, own=True) as running:
                 yield from fetching(*running, messages, rounds)
+        if "processor" in parts:
+            with stack(folder / "processor", concurrency=1) as running:
+                yield from processor_time(*running, min(messages, 1000), rounds)
         if "renders" in parts:
             with stack(folder / "two", concurrency=2) as (local, node, _):
                 yield from singles(local, node, messages, rounds)
@@ -77,6 +80,18 @@ def fetching(
     with redis.Redis.from_url(local.valkey.url) as broker:
         yield transport.dead_letters(producer, broker, message)
         yield transport.growth(producer, broker, worker, node)
+
+
+def processor_time(
+    local: LocalStack, node: str, noops: dict[str, Process], messages: int, rounds: int
+) -> Iterator[Line]:
+    """Yield the processor time of the pool process for a message of each kind."""
+    producer = Producer(local.producer())
+    templates.publish(producer)
+    templates.fill(local.postgres.url, 1, processor.TEMPLATES - 1)
+    worker = processor.Worker(psutil.Process(local.processes["worker"].pid), node)
+    noop = processor.Worker(psutil.Process(noops[NOOP_WORKER].pid), NOOP_WORKER)
+    yield from processor.measure(producer, worker, noop, messages, rounds)
 
 
 def several(folder: Path, messages: int, rounds: int) -> Iterator[Line]:

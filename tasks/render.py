@@ -1,15 +1,15 @@
 """``render.*``: the tasks that finish texts."""
 
 from tasks.base import lookup
-from tasks.messages.render import Preview, Previewed, RenderBatch, Rendered, RenderOne
+from tasks.messages.render import Preview, Previewed, RenderBatch, RenderOne
 from tasks.services import batches, previews, rendering
 from tasks.work import Answer, Lookup
 
 
 @lookup("render.one", RenderOne)
-def one(message: RenderOne, work: Lookup) -> Rendered:
+def one(message: RenderOne, work: Lookup) -> Answer:
     """Render one template for one recipient."""
-    return rendering.render(message, work)
+    return Answer(rendering.render(message, work))
 
 
 @lookup("render.batch", RenderBatch)

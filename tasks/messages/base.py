@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 
+import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -13,6 +14,11 @@ from tasks.rendering.limits import Limits
 
 M = TypeVar("M", bound="Message")
 KEY_LENGTH = 255
+_OTHER_TYPES_FAIL = (
+    orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
 _STEP = re.compile(r"[.\[]")
 IdempotencyKey = Annotated[
     str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(without_nul)
@@ -62,7 +68,8 @@ def parse(model: type[M], keywords: Mapping[str, object], limits: Limits) -> M:
         When sizes are all that is wrong.
     """
     checked = {key: value for key, value in keywords.items() if key not in model.one_by_one}
-    problems = list(text_problems(checked, "", limits.depth))
+    is_plain = _is_plain(checked, limits.depth)
+    problems = [] if is_plain else list(text_problems(checked, "", limits.depth))
     # pydantic would explain the same strings poorly, and so it sees the other keywords only.
     told = {_STEP.split(problem["path"], maxsplit=1)[0] for problem in problems}
     rest = {key: value for key, value in keywords.items() if key not in told and encodable(key)}
@@ -82,6 +89,16 @@ def parse(model: type[M], keywords: Mapping[str, object], limits: Limits) -> M:
     if all(problem["type"] == "too_large" for problem in problems):
         raise TooLarge.of("the message is over a limit", problems)
     raise InvalidMessage.of(f"the message does not fit: {len(problems)} problem(s)", problems)
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Tell of most values, in a tenth of the time, that :func:`text_problems` yields nothing."""
+    try:
+        encoded = orjson.dumps(value, option=_OTHER_TYPES_FAIL)
+    except TypeError:
+        return False
+    # A number that is not finite is encoded as null.
+    return b"null" not in encoded and encoded.count(b"{") + encoded.count(b"[") <= depth
 
 
 def text_problems(value: object, path: str, depth: int) -> Iterator[Problem]:

@@ -61,7 +61,7 @@ def render_newest(connection: psycopg.Connection, process: Runtime) -> list[str]
                 f"template {template_id} of the backup cannot be rendered: {error}",
                 "look at the template in the live database; publish it again, then back up again",
             ) from None
-        rendered.append(f"{template_id} {result.version}")
+        rendered.append(f"{template_id} {result['version']}")
     return rendered
 
 

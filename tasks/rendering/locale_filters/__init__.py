@@ -1,0 +1,59 @@
+"""The template filters that write values as a language does: pure, no I/O but for CLDR's data.
+
+Numbers, dates, plurals and lists follow the Unicode CLDR (Unicode Technical Standard 35) as Babel
+has it, whatever the machine's locale. Digits are the Western ones in every language, since Babel
+has no others.
+
+A filter is called with the canonical BCP 47 tag of the language of the text in which it stands,
+the value, and the arguments that the template gives. It returns text, or raises a
+:class:`FilterError` whose message begins with the filter's name.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tasks.rendering.locale_filters.dates import date, datetime, time
+from tasks.rendering.locale_filters.errors import ArgumentError, FilterError, InputError
+from tasks.rendering.locale_filters.lists import listed
+from tasks.rendering.locale_filters.numbers import currency, number, percent
+from tasks.rendering.locale_filters.plurals import plural
+
+__all__ = ["FILTERS", "ArgumentError", "FilterError", "InputError"]
+
+
+def _checked(name: str, function: Callable[..., str], usage: str) -> Callable[..., str]:
+    """Return ``function`` with its name before messages, and an error for a call that is none."""
+    signature = inspect.signature(function)
+
+    def call(language: str, value: object, /, *arguments: object, **named: object) -> str:
+        try:
+            signature.bind(language, value, *arguments, **named)
+        except TypeError:
+            raise ArgumentError(f"{name}: {usage}") from None
+        try:
+            return function(language, value, *arguments, **named)
+        except FilterError as error:
+            raise type(error)(f"{name}: {error}") from None
+
+    return call
+
+
+_NUMBER_USAGE: Final = "no argument but digits was expected"
+_MOMENT_USAGE: Final = "no arguments but format and timezone were expected"
+
+FILTERS: Final[Mapping[str, Callable[..., str]]] = {
+    "currency": _checked("currency", currency, "a code was expected, and at most digits beside it"),
+    "number": _checked("number", number, _NUMBER_USAGE),
+    "percent": _checked("percent", percent, _NUMBER_USAGE),
+    "date": _checked("date", date, _MOMENT_USAGE),
+    "time": _checked("time", time, _MOMENT_USAGE),
+    "datetime": _checked("datetime", datetime, _MOMENT_USAGE),
+    "plural": _checked("plural", plural, "forms were expected by name, such as other='# articles'"),
+    "list": _checked("list", listed, "no argument but style was expected"),
+}
+"""The filters by the names that templates give them.
+
+Each is called with the language, the value, and the arguments of the template; None stands for a
+value that is undefined or null.
+"""

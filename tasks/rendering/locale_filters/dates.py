@@ -1,0 +1,233 @@
+"""Dates, times of day and time zones (Unicode Technical Standard 35, part 4)."""
+
+import datetime as dt
+import re
+from functools import cache, lru_cache
+from importlib import resources
+from typing import Final, cast
+from zoneinfo import ZoneInfo
+
+from babel.dates import DateTimeFormat, get_timezone_name
+from babel.dates import parse_pattern as parse_date_pattern
+
+from tasks.rendering.locale_filters.errors import ArgumentError, InputError, refuse_missing
+from tasks.rendering.locale_filters.locales import locale_of
+
+_FORMATS: Final = ("short", "medium", "long", "full")
+_PATTERN_CHARACTERS: Final = 100
+# Of UTS 35's fields those that Babel writes as it says, in every language: O, S, A, b, B, v and V
+# go wrong for some values or languages, and g is unknown to it.
+_DATE_FIELDS: Final = "GyYuQqMLwWdDFEec"
+_TIME_FIELDS: Final = "ahHKkmszZxX"
+_QUOTED = re.compile("'[^']*'")
+_LETTER = re.compile("[A-Za-z]")
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT_CHARACTERS: Final = 40
+_YEARS_EXPECTED: Final = "a year from 1 to 9999 was expected, in the time zone too"
+_HOUR: Final = dt.timedelta(hours=1)
+_IRISH_ZONES: Final = frozenset({"Europe/Dublin", "Eire"})
+
+
+def date(
+    language: str,
+    value: object,
+    /,
+    format: object = "medium",  # noqa: A002 - templates give it by this name
+    timezone: object = "UTC",
+) -> str:
+    """Return a date, such as ``31.01.2026``.
+
+    Parameters
+    ----------
+    language
+        Canonical BCP 47 tag.
+    value
+        ISO 8601 text: a date, which stays as it is, or a date and time, which is first brought
+        into the time zone.
+    format
+        ``short``, ``medium``, ``long``, ``full``, or a pattern of at most 100 characters
+        (Unicode Technical Standard 35, part 4, section "Date Format Patterns") with fields of
+        dates only.
+    timezone
+        Name of the IANA time zone database.
+
+    Raises
+    ------
+    ArgumentError, InputError
+    """
+    pattern = _date_pattern(language, _format(format, _DATE_FIELDS))
+    zone = _zone(timezone)
+    parsed = _parsed(value, "a date such as 2026-01-31 was expected, or a date and time")
+    # A date is the same day everywhere.
+    day = parsed if _DATE.fullmatch(str(value)) else _local(parsed, zone)
+    return _date_text(language, pattern, day)
+
+
+def time(
+    language: str,
+    value: object,
+    /,
+    format: object = "short",  # noqa: A002 - templates give it by this name
+    timezone: object = "UTC",
+) -> str:
+    """Return a time of day, such as ``14:30``.
+
+    Parameters
+    ----------
+    language
+        Canonical BCP 47 tag.
+    value
+        ISO 8601 date and time as text; without an offset it is UTC.
+    format
+        As for :func:`date`, with fields of times and time zones only.
+    timezone
+        Name of the IANA time zone database.
+
+    Raises
+    ------
+    ArgumentError, InputError
+    """
+    pattern = _time_pattern(language, _format(format, _TIME_FIELDS))
+    zone = _zone(timezone)
+    return _date_text(language, pattern, _local(_moment(value), zone))
+
+
+def datetime(
+    language: str,
+    value: object,
+    /,
+    format: object = "medium",  # noqa: A002 - templates give it by this name
+    timezone: object = "UTC",
+) -> str:
+    """Return a date and time, such as ``31.01.2026, 14:30:00``.
+
+    Parameters
+    ----------
+    language
+        Canonical BCP 47 tag.
+    value
+        ISO 8601 date and time as text; without an offset it is UTC.
+    format
+        As for :func:`date`, with fields of dates, times and time zones.
+    timezone
+        Name of the IANA time zone database.
+
+    Raises
+    ------
+    ArgumentError, InputError
+    """
+    pattern = _datetime_pattern(language, _format(format, _DATE_FIELDS + _TIME_FIELDS))
+    zone = _zone(timezone)
+    return _date_text(language, pattern, _local(_moment(value), zone))
+
+
+class _Fields(DateTimeFormat):
+    """Babel's fields of dates and times, with two mistakes about time zones mended."""
+
+    def format_timezone(self, char: str, num: int) -> str:
+        value = cast("dt.datetime", self.value)
+        offset = value.utcoffset() or dt.timedelta(0)
+        if char == "z" and cast("ZoneInfo", value.tzinfo).key in _IRISH_ZONES:
+            # Irish law, and so the database, has summer as standard; CLDR's names do not.
+            text = get_timezone_name(
+                value,
+                "short" if num < len("zzzz") else "long",
+                locale=self.locale,
+                zone_variant="daylight" if offset else "standard",
+            )
+        else:
+            text = super().format_timezone(char, num)
+        if offset < dt.timedelta(0) and offset % _HOUR:
+            # Babel rounds the hours down, so that Newfoundland's -03:30 reads -04:30.
+            hours = -(offset // _HOUR)
+            text = text.replace(f"-{hours:02d}", f"-{hours - 1:02d}")
+        return text
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """Return the names of the time zone database.
+
+    ``zoneinfo.available_timezones`` adds what else lies in the machine's folder.
+    """
+    return frozenset(resources.files("tzdata").joinpath("zones").read_text().split())
+
+
+def _zone(name: object) -> ZoneInfo:
+    if not isinstance(name, str) or name not in _zones():
+        raise ArgumentError("a time zone of the IANA database such as 'Europe/Berlin' was expected")
+    return ZoneInfo(name)
+
+
+def _format(value: object, fields: str) -> str:
+    if isinstance(value, str) and len(value) <= _PATTERN_CHARACTERS and _is_format(value, fields):
+        return value
+    raise ArgumentError(
+        f"one of the formats {', '.join(_FORMATS)} was expected, or a pattern of at most"
+        f" {_PATTERN_CHARACTERS} characters: fields out of {fields}, and text in single quotes"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _is_format(text: str, fields: str) -> bool:
+    if text in _FORMATS:
+        return True
+    bare = _QUOTED.sub("", text)
+    letters = set(_LETTER.findall(bare))
+    # Babel drops text behind a quote without an end, and prints letters that it does not know.
+    if "'" in bare or not letters or not letters <= set(fields):
+        return False
+    try:
+        parse_date_pattern(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _moment(value: object) -> dt.datetime:
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        raise InputError("a time was expected behind the date, such as 2026-01-31T12:00:00Z")
+    return _parsed(value, "a date and time such as 2026-01-31T12:00:00Z was expected")
+
+
+def _parsed(value: object, expected: str) -> dt.datetime:
+    refuse_missing(value)
+    if not isinstance(value, str) or len(value) > _MOMENT_CHARACTERS or not _DATE.match(value):
+        raise InputError(expected)
+    try:
+        moment = dt.datetime.fromisoformat(value)
+    except ValueError:
+        raise InputError(expected) from None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
+
+
+def _local(moment: dt.datetime, zone: ZoneInfo) -> dt.datetime:
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        raise InputError(_YEARS_EXPECTED) from None
+
+
+def _date_text(language: str, pattern: str, moment: dt.datetime) -> str:
+    try:
+        return parse_date_pattern(pattern) % _Fields(moment, locale_of(language))
+    except ValueError:
+        # The week of the first and the last day may be one of the year 0 or 10000.
+        raise InputError(_YEARS_EXPECTED) from None
+
+
+def _date_pattern(language: str, text: str) -> str:
+    return locale_of(language).date_formats[text].pattern if text in _FORMATS else text
+
+
+def _time_pattern(language: str, text: str) -> str:
+    return locale_of(language).time_formats[text].pattern if text in _FORMATS else text
+
+
+def _datetime_pattern(language: str, text: str) -> str:
+    if text not in _FORMATS:
+        return text
+    glue = str(locale_of(language).datetime_formats[text])
+    return glue.replace("{0}", _time_pattern(language, text)).replace(
+        "{1}", _date_pattern(language, text)
+    )

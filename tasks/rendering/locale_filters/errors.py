@@ -1,0 +1,19 @@
+"""Errors of the locale filters. Their messages say what was expected, and never quote a value."""
+
+
+class FilterError(ValueError):
+    """A filter cannot be applied; the message tells what was expected, and never a value."""
+
+
+class ArgumentError(FilterError):
+    """What the template gives beside the value is wrong: the template is at fault."""
+
+
+class InputError(FilterError):
+    """The value does not fit the filter: the values are at fault."""
+
+
+def refuse_missing(value: object) -> None:
+    """Raise an :class:`InputError` for a value that is undefined or null."""
+    if value is None:
+        raise InputError("a value is missing: it is undefined or null")

@@ -1,0 +1,81 @@
+"""Lists in words (Unicode Technical Standard 35, part 2, section "List Patterns")."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+from tasks.rendering.locale_filters.errors import ArgumentError, InputError, refuse_missing
+from tasks.rendering.locale_filters.locales import locale_of
+from tasks.rendering.locale_filters.numbers import number_text
+
+# CLDR's types of list patterns by style. Of the later ones a language may have parts only, as
+# German has of unit-short, and inherits the others from those before (which Babel does not do).
+_LIST_STYLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "and": ("standard",),
+    "or": ("or",),
+    "unit": ("standard", "unit-short", "unit"),
+}
+_LIST_ITEMS: Final = 1000
+_LIST_CHARACTERS: Final = 100_000
+
+
+def listed(language: str, value: object, /, style: object = "and") -> str:
+    """Return the items of an array as a list in words, such as ``a, b und c``.
+
+    Parameters
+    ----------
+    language
+        Canonical BCP 47 tag.
+    value
+        Array of text and numbers, at most 1000 with 100000 characters together. A number is
+        written as by :func:`number`; text stays as it is. An empty array gives empty text.
+    style
+        ``and``, ``or``, or ``unit`` for parts of one measure, which have no word between them
+        (CLDR, list patterns).
+
+    Raises
+    ------
+    ArgumentError, InputError
+    """
+    if not isinstance(style, str) or style not in _LIST_STYLES:
+        raise ArgumentError(f"one of the styles {', '.join(_LIST_STYLES)} was expected")
+    refuse_missing(value)
+    if not isinstance(value, list | tuple):
+        raise InputError("an array was expected")
+    # The text is copied for each item, so that time goes with the product of both.
+    if len(value) > _LIST_ITEMS:
+        raise InputError(f"an array of at most {_LIST_ITEMS} items was expected")
+    items = [_item(language, item) for item in value]
+    if sum(map(len, items)) > _LIST_CHARACTERS:
+        raise InputError(f"items of at most {_LIST_CHARACTERS} characters together were expected")
+    return _joined(items, _list_patterns(language, style))
+
+
+@lru_cache(maxsize=1024)
+def _list_patterns(language: str, style: str) -> Mapping[str, str]:
+    types = locale_of(language).list_patterns
+    patterns: dict[str, str] = {}
+    for name in _LIST_STYLES[style]:
+        patterns |= types.get(name, {})
+    return patterns
+
+
+def _item(language: str, item: object) -> str:
+    if isinstance(item, str):
+        return item
+    if isinstance(item, bool) or not isinstance(item, int | float):
+        raise InputError("an array of text and numbers was expected")
+    return number_text(language, item)
+
+
+def _joined(items: Sequence[str], patterns: Mapping[str, str]) -> str:
+    """Return a list as UTS 35 has it, part 2, section "List Patterns"."""
+    if len(items) <= 1:
+        return "".join(items)
+    first, *middle, last = items
+    if not middle:
+        return patterns["2"].format(first, last)
+    text = patterns["start"].format(first, middle[0])
+    for item in middle[1:]:
+        text = patterns["middle"].format(text, item)
+    return patterns["end"].format(text, last)

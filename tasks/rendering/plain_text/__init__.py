@@ -1,0 +1,64 @@
+"""The plain-text alternative of an HTML body: pure, no I/O.
+
+It is derived from the template, once, and then rendered with the same values, so that a render
+costs no reading of HTML. Line breaks and links are written as marks, controls that no page holds,
+which :func:`finished` reads: only then is it known whether a label is empty and which breaks meet.
+"""
+
+import re
+
+from tasks.rendering.markup import Markup, markup, pieces
+from tasks.rendering.plain_text.marks import finished
+from tasks.rendering.plain_text.walker import Walker, written
+from tasks.rendering.tags import COMMENT_START, Tag
+
+__all__ = ["finished", "text_of", "text_source"]
+
+# With the comment start that the engine is given, and at the end, where a tag may follow.
+_TAG_START = re.compile(rf"\{{(?=[{{%#{COMMENT_START[-1]}]|\Z)")
+
+_CAPTURE = re.compile(r"set\s+[\w.]+\s*(?:\||\Z)")
+
+
+def text_source(source: str) -> str:
+    """Return the template of the text alternative of ``source``, a template of an HTML body.
+
+    It takes the same values, is to be rendered without escaping, and its output is then for
+    :func:`finished`. Prints and blocks stay; those of parts that give no text (styles, comments)
+    go, but for what they define.
+    """
+    texts, found = pieces(source)
+    definitions: dict[int, str] = {}
+    for start, end in reversed(_definitions(found)):
+        opening, closing = found[start], found[end]
+        inside = markup(texts[start + 1 : end + 1], found[start + 1 : end])
+        text = Walker(inside, _literal, {}).text()
+        definitions[opening.start] = f"{written(opening)}{text}{written(closing)}"
+        del found[start + 1 : end + 1], texts[start + 1 : end + 1]
+    return Walker(markup(texts, found), _literal, definitions).text()
+
+
+def text_of(html: str) -> str:
+    """Return the text alternative of a finished page: what its template would have given."""
+    return finished(Walker(Markup(html, (), ()), str, {}).text())
+
+
+def _definitions(found: list[Tag]) -> list[tuple[int, int]]:
+    """Return the first and last tags of the outermost macros and captures.
+
+    What they hold is a piece of HTML of its own, whatever it is that they stand in.
+    """
+    pairs = []
+    open_: list[tuple[str, int]] = []
+    for index, tag in enumerate(found):
+        if tag.word == "macro" or (tag.word == "set" and _CAPTURE.match(tag.inner)):
+            open_.append((f"end{tag.word}", index))
+        elif open_ and tag.word == open_[-1][0]:
+            _, start = open_.pop()
+            if not open_:
+                pairs.append((start, index))
+    return pairs
+
+
+def _literal(text: str) -> str:
+    return _TAG_START.sub('{{ "{" }}', text) if "{" in text else text

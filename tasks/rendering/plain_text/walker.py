@@ -1,0 +1,254 @@
+"""Reads markup and writes the text that it gives."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import unescape
+from typing import NamedTuple
+
+from tasks.rendering.markup import (
+    BLOCK,
+    Attribute,
+    Markup,
+    Token,
+    attributes,
+    decoded,
+    prints,
+    tokens,
+)
+from tasks.rendering.plain_text.elements import (
+    ABOVE_A_SPACE,
+    COUNTED_END,
+    COUNTED_START,
+    END_MARKS,
+    HIDDEN,
+    IN_HEAD,
+    SHOWN_ATTRIBUTES,
+    SHOWN_RAW,
+    START_MARKS,
+    VOID,
+)
+from tasks.rendering.tags import Kind, Tag
+
+_SPACES = re.compile(r"\s+")
+_MAY_HIDE = re.compile(r"[dDhH](?i:isplay|idden)")
+_DISPLAY_NONE = re.compile(r"(?:\A|;)\s*display\s*:\s*none\b", re.IGNORECASE)
+
+_OPENING = frozenset({"block", "call", "filter", "for", "if", "with"})
+_WITHOUT_OUTPUT = frozenset({"for", "if", "with"})
+
+
+def written(tag: Tag) -> str:
+    """Return the tag without whitespace control, which is for the text that stood there."""
+    return f"{{{{ {tag.inner} }}}}" if tag.kind is Kind.PRINT else f"{{% {tag.inner} %}}"
+
+
+def _reading(text: str) -> str:
+    return unescape(text) if "&" in text else text
+
+
+class _State(NamedTuple):
+    """Which element hides a place, if any, and how many of its name have begun since."""
+
+    hidden: str
+    depth: int
+
+    def merged(self, other: "_State") -> "_State":
+        """Return the state after alternatives; text is rather shown than lost."""
+        if self.hidden != other.hidden:
+            return _State("", 0)
+        return _State(self.hidden, min(self.depth, other.depth))
+
+
+@dataclass(slots=True)
+class _Open:
+    """A block that has begun.
+
+    ``part`` is the number of parts before it; ``shown`` tells whether it began where text is
+    shown; ``start`` is the state before its alternatives, ``end`` that after those read so far, and
+    one of them is taken whatever the values if they are ``exhaustive``.
+    """
+
+    word: str
+    part: int
+    shown: bool
+    start: _State
+    end: _State | None = None
+    exhaustive: bool = False
+
+
+class Walker:
+    """Reads markup once, from left to right, and writes the text that it gives."""
+
+    def __init__(
+        self, source: Markup, literal: Callable[[str], str], definitions: Mapping[int, str]
+    ) -> None:
+        self._source = source
+        self._literal = literal
+        self._definitions = definitions
+        self._places = (*source.places, len(source.mask))
+        self._position = 0
+        self._tag = 0
+        self._parts: list[str] = []
+        # The last parts that show something, and that show or define something.
+        self._last_shown = -1
+        self._last_kept = -1
+        self._open: list[_Open] = []
+        self._state = _State("", 0)
+
+    def text(self) -> str:
+        """Return the text; a walker reads its markup once."""
+        mask = self._source.mask
+        for token in tokens(mask):
+            if self._position < token.start:
+                self._pass(token.start, _reading)
+            if token.sort == "start":
+                self._start(token)
+            elif token.sort == "end":
+                self._end(token)
+            elif token.sort == "raw" and token.name in SHOWN_RAW:
+                self._pass(token.end, _reading)
+            self._pass(token.end)
+        self._pass(len(mask), _reading)
+        return "".join(self._parts)
+
+    def _start(self, token: Token) -> None:
+        name = token.name
+        hidden, depth = self._state
+        if hidden == "head" and name not in IN_HEAD:
+            self._state = _State("", 0)
+        elif hidden:
+            # A paragraph ends where the next one begins.
+            if name == hidden and name != "p":
+                self._state = _State(hidden, depth + 1)
+            return
+        if self._hides(token):
+            self._pass(token.end)
+            if name not in VOID:
+                self._state = _State(name, 1)
+            return
+        if name in COUNTED_START:
+            self._show(COUNTED_START[name])
+        elif mark := START_MARKS.get(name):
+            self._mark(mark)
+        elif name in SHOWN_ATTRIBUTES:
+            self._attribute(token, *SHOWN_ATTRIBUTES[name])
+
+    def _end(self, token: Token) -> None:
+        name = token.name
+        hidden, depth = self._state
+        if hidden:
+            if name == hidden:
+                self._state = _State(hidden if depth > 1 else "", depth - 1)
+        elif name in COUNTED_END:
+            self._show(COUNTED_END[name])
+        elif mark := END_MARKS.get(name):
+            self._mark(mark)
+
+    def _hides(self, token: Token) -> bool:
+        source = self._source
+        if token.name in HIDDEN:
+            return source.mask[token.end - 2] != "/"
+        if _MAY_HIDE.search(source.mask, token.inside, token.inside_end) is None:
+            return False
+        # An attribute within a block stands there in some renders only.
+        index = self._tag
+        blocks = 0
+        for attribute in attributes(source.mask, token):
+            while self._places[index] < attribute.start:
+                word = source.tags[index].word
+                blocks += (word in _OPENING) - (word[3:] in _OPENING)
+                index += 1
+            if not blocks and self._is_hiding(attribute):
+                return True
+        return False
+
+    def _is_hiding(self, attribute: Attribute) -> bool:
+        if attribute.name == "style":
+            value = self._source.mask[attribute.value : attribute.value_end]
+            return BLOCK not in value and _DISPLAY_NONE.search(value) is not None
+        return attribute.name == "hidden"
+
+    def _attribute(self, token: Token, name: str, before: str, after: str) -> None:
+        mask = self._source.mask
+        last = None
+        for attribute in attributes(mask, token):
+            # Of two of a name the second does not count, unless it is an alternative.
+            if attribute.name == name and (
+                last is None or mask.find(BLOCK, last, attribute.start) >= 0
+            ):
+                last = attribute.end
+                self._pass(attribute.value)
+                self._show(before)
+                self._pass(attribute.value_end, decoded)
+                self._show(after)
+
+    def _pass(self, end: int, reading: Callable[[str], str] | None = None) -> None:
+        """Go on to ``end``; what stands before it is text if ``reading`` is given, else dropped."""
+        while self._places[self._tag] < end:
+            place, tag = self._places[self._tag], self._source.tags[self._tag]
+            if reading is not None:
+                self._text(place, reading)
+            self._position = place + 1
+            self._tag += 1
+            shown = reading is not None and not self._state.hidden
+            if not prints(tag):
+                self._block(tag, shown=shown)
+            elif shown:
+                self._show(written(tag))
+        if reading is not None:
+            self._text(end, reading)
+        self._position = end
+
+    def _text(self, end: int, reading: Callable[[str], str]) -> None:
+        if self._position < end and not self._state.hidden:
+            text = self._source.mask[self._position : end]
+            if text.isspace():
+                self._mark(" ")
+            else:
+                self._show(self._literal(_SPACES.sub(" ", reading(text))))
+
+    def _mark(self, mark: str) -> None:
+        """Write a mark or a space, unless it stands there already."""
+        last = self._parts[-1] if self._parts else ""
+        if not last.endswith(mark if mark != " " else ABOVE_A_SPACE):
+            self._show(mark)
+
+    def _show(self, part: str) -> None:
+        self._last_shown = self._last_kept = len(self._parts)
+        self._parts.append(part)
+
+    def _block(self, tag: Tag, *, shown: bool) -> None:
+        part = len(self._parts)
+        if tag.word in _OPENING:
+            self._open.append(_Open(tag.word, part, shown, self._state))
+        elif tag.word in {"elif", "else"} and self._open:
+            opened = self._open[-1]
+            opened.end = self._state if opened.end is None else opened.end.merged(self._state)
+            opened.exhaustive = tag.word == "else"
+            self._state = opened.start
+        elif self._open and tag.word == f"end{self._open[-1].word}":
+            self._close(self._open.pop(), tag)
+            return
+        else:
+            self._last_kept = part
+        self._parts.append(self._definitions.get(tag.start) or written(tag))
+
+    def _close(self, opened: _Open, tag: Tag) -> None:
+        if opened.word in {"for", "if"}:
+            if opened.end is not None:
+                self._state = opened.end.merged(self._state)
+            if not opened.exhaustive:
+                self._state = opened.start.merged(self._state)
+        outputs = opened.word not in _WITHOUT_OUTPUT
+        if self._last_kept < opened.part and not (outputs and opened.shown):
+            del self._parts[opened.part :]
+            return
+        if opened.word == "block" and not opened.shown and self._last_shown < opened.part:
+            # What a block sets is not known outside.
+            self._last_kept = opened.part - 1
+            del self._parts[opened.part :]
+            return
+        if outputs and opened.shown:
+            self._last_shown = self._last_kept = len(self._parts)
+        self._parts.append(written(tag))
