@@ -7,7 +7,8 @@ from typing import Final, Self
 
 from kombu import Connection
 
-from db.monitoring.checks.finding import Finding, age, counted, size
+from db.monitoring.checks.finding import Finding
+from db.units import age, counted, size
 from worker import dead_letters
 from worker.queues import QueueName
 from worker.reserved import inspected, is_told

@@ -4,7 +4,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from worker import rabbitmq
-from worker.queues import QUEUES, ROUTES, QueueName
+from worker.declared_queues import QUEUES
+from worker.queues import ROUTES, QueueName
 from worker.schedule import beat_schedule
 from worker.settings import Settings
 

@@ -36,7 +36,8 @@ from kombu.transport.redis import Channel
 from db.errors import OperationError
 from tasks.errors import Problem
 from worker import letter_box
-from worker.queues import CONSUMED, DEAD_LETTERS, QueueName
+from worker.declared_queues import DEAD_LETTERS
+from worker.queues import CONSUMED, QueueName
 from worker.transport.held import Bounds
 from worker.transport.inspection import list_of, queue_of
 from worker.transport.letters import PAGE, PAGE_BYTES

@@ -11,7 +11,7 @@ import redis
 from kombu import Connection
 
 from worker import rabbitmq
-from worker.queues import DEAD_LETTERS
+from worker.declared_queues import DEAD_LETTERS
 from worker.transport.held import Bounds, Keys
 from worker.transport.letters import LetterFigures, LetterList
 

@@ -3,8 +3,6 @@
 from enum import StrEnum
 from typing import Final
 
-from kombu import Queue
-
 
 class QueueName(StrEnum):
     """The queues of the contract."""
@@ -23,9 +21,6 @@ CONSUMED: Final = (
     QueueName.MAINTENANCE,
 )
 """Dead letters are kept for people, so no worker consumes them."""
-
-QUEUES: Final = [Queue(name.value, routing_key=name.value) for name in CONSUMED]
-DEAD_LETTERS: Final = Queue(QueueName.DEAD_LETTERS.value, routing_key=QueueName.DEAD_LETTERS.value)
 
 ROUTES: Final = {
     "template.*": {"queue": QueueName.TEMPLATES.value},

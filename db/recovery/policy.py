@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+# The most that is lost with the server's disk, at 16 MiB of archive for each timeout in which
+# anything was written.
+ARCHIVE_TIMEOUT_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)

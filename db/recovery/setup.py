@@ -25,7 +25,6 @@ from db.recovery import server
 from db.recovery.policy import RecoveryPolicy
 from db.session import autocommitting
 
-ARCHIVE_TIMEOUT_SECONDS: Final = 60
 SUMMARIES_SINCE: Final = 170_000
 RELOAD_TIMEOUT: Final = 10.0
 _SETTINGS: Final = """

@@ -10,11 +10,11 @@ import psycopg
 
 from db.commands.core import CAUSES
 from db.errors import OperationError
+from db.replication.names import DEFAULT_PORT
 from db.session import connection_options, refusal
 
 CONNECT_TIMEOUT: Final = 5
 APPLICATION_NAME: Final = "template-service replica"
-DEFAULT_PORT: Final = 5432
 # Lines of postmaster.pid, counted from 0: PostgreSQL, src/include/utils/pidfile.h.
 _PORT_LINE: Final = 3
 _SOCKET_LINE: Final = 4

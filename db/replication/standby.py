@@ -17,12 +17,12 @@ from db.commands.core import Client
 from db.errors import OperationError
 from db.replication.local import rights_on
 from db.replication.login import connection_of, try_login
+from db.replication.names import USER
 from db.replication.place import HBA, check_folder, check_port, complete
 from db.replication.primary import drop_login, ensure_login, examine
 from db.replication.servers import Address, connected
 from db.replication.slots import drop_slot, is_active, reserve_slot
 
-USER: Final = "replicator"
 _NAME: Final = re.compile(r"[a-z0-9_]{1,63}")  # of a replication slot
 _PROGRAMS: Final = ("postgres", "pg_ctl", "pg_basebackup", "pg_verifybackup")
 _RELEASE_SECONDS: Final = 10.0

@@ -18,7 +18,7 @@ from tests.support import compose
 from tests.support.documents import Block, Example, blocks, examples, renamed, told
 from tests.support.producer import Producer
 from tests.support.tasks import Tasks
-from worker.cli import PLACES
+from worker.cli import COMMANDS
 from worker.local import LocalStack
 from worker.queues import QueueName
 from worker.settings import Settings, environment_name
@@ -101,7 +101,7 @@ def test_every_command_of_the_readme_exists(checkout: Path) -> None:
     named = set(re.findall(r"^make ([a-z0-9-]+)", code, re.MULTILINE))
     assert {"demo", "test"} <= named <= set(targets)
     named = set(re.findall(r"^(?:\S+/)?template-service ([a-z]+)", code, re.MULTILINE))
-    assert {"up", "status", "down"} <= named <= set(PLACES)
+    assert {"up", "status", "down"} <= named <= set(COMMANDS)
 
 
 def test_every_path_of_the_readme_exists(checkout: Path) -> None:

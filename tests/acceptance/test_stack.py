@@ -133,7 +133,7 @@ def test_up_status_down(stack: Stack) -> None:
     assert again.stdout.splitlines()[:3] == addresses
     refused = stack.call("up")
     assert refused.returncode == 1
-    assert "already runs" in refused.stdout
+    assert "Already running" in refused.stdout
     assert stack.look() == running
 
     down = stack.call("down")
@@ -155,7 +155,7 @@ def test_after_the_supervisor_was_killed(stack: Stack) -> None:
     assert set(stack.look()) == set(PARTS)
     status = stack.call("status")
     assert status.returncode == 3
-    assert "end them with template-service down" in status.stdout
+    assert "The supervisor is gone" in status.stdout
     up = stack.call("up", "--detach")
     assert up.returncode == 0, up.stderr
     assert not any(identity.alive() for identity in before.values())

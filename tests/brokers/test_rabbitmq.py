@@ -185,18 +185,18 @@ def test_dead_letters_are_listed_shown_replayed_and_discarded(
     for _ in range(12):
         assert {letter["id"] for letter in letters(broker)} == {*sent}
     first = letters(broker)[0]
-    shown = json.loads(broker.works("dead-letters", "show", first["letter"], "--body"))
+    shown = json.loads(broker.works("dead-letters", "show", first["letter"], "--body", "--json"))
     assert shown["reason"].startswith("unknown_task")
     assert RECIPIENT in shown["body"]
     assert broker.works("dead-letters", "replay", first["letter"], "--yes") == (
-        "Replayed 1 letters.\n"
+        "Replayed 1 dead letter.\n"
     )
     # It is refused again, and so comes back as another letter.
     assert wait_until(
         lambda: len({letter["id"] for letter in letters(broker)}) == len(sent), PATIENCE
     )
     assert first["letter"] not in {letter["letter"] for letter in letters(broker)}
-    assert broker.works("dead-letters", "discard", "--all", "--yes") == "Deleted 3 letters.\n"
+    assert broker.works("dead-letters", "discard", "--all", "--yes") == "Deleted 3 dead letters.\n"
     assert letters(broker) == []
 
 

@@ -118,7 +118,9 @@ class TestTheDeliveryLimit:
         assert letter["queue"] == "render"
         assert letter["reason"].startswith("delivery_limit: ")
         assert letter["kept_at"] is not None
-        shown = json.loads(declared.works("dead-letters", "show", letter["letter"], "--body"))
+        shown = json.loads(
+            declared.works("dead-letters", "show", letter["letter"], "--body", "--json")
+        )
         assert json.loads(shown["body"])[1] == {"template_id": "x"}
         declared.works("dead-letters", "replay", letter["letter"], "--yes")
         (replayed,) = declared.take("render", no_ack=True)

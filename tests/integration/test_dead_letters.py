@@ -22,8 +22,8 @@ from tests.support.envelopes import body_of, envelope
 from tests.support.tasks import Tasks
 from worker import dead_letters
 from worker.cli.dead_letters import dead_letters as command
+from worker.declared_queues import DEAD_LETTERS
 from worker.local import LocalStack
-from worker.queues import DEAD_LETTERS
 from worker.settings import load
 from worker.transport import letters as transport_letters
 
@@ -253,7 +253,7 @@ class TestCommands:
             assert done.exit_code == 0, done.output
             assert all(word in done.output for word in (letter, "no.such.task", "unknown_task"))
             assert RECIPIENT not in done.output
-        whole = json.loads(self.run("show", letter, "--body").output)
+        whole = json.loads(self.run("show", letter, "--body", "--json").output)
         assert RECIPIENT in whole["body"]
         assert whole["headers"]["kwargsrepr"] == RECIPIENT
 
@@ -263,7 +263,7 @@ class TestCommands:
         assert self.run("replay", chosen, answer="n\n").exit_code == 1
         assert ids(letters) == [chosen, other]
         done = self.run("replay", chosen, answer="y\n")
-        assert (done.exit_code, done.output.splitlines()[-1]) == (0, "Replayed 1 letters.")
+        assert (done.exit_code, done.output.splitlines()[-1]) == (0, "Replayed 1 dead letter.")
         assert ids(letters) == [other]
         assert len(taken(letters, "render")) == 1
 
@@ -273,7 +273,7 @@ class TestCommands:
         assert self.run("discard", chosen[1], "--yes").exit_code == 0
         assert ids(letters) == [chosen[0], chosen[2]]
         done = self.run("discard", "--all", "--yes")
-        assert done.output == "Deleted 2 letters.\n"
+        assert done.output == "Deleted 2 dead letters.\n"
         assert ids(letters) == []
 
     @pytest.mark.parametrize("verb", ["show", "replay", "discard"])
@@ -282,7 +282,7 @@ class TestCommands:
         assert ids(letters) == []
         done = self.run(verb, "0123456789ab", *(["--yes"] if verb != "show" else []))
         assert done.exit_code == 1
-        assert "there is no letter 0123456789ab" in done.output
+        assert "there is no dead letter 0123456789ab" in done.output
 
     @pytest.mark.usefixtures("letters")
     @pytest.mark.parametrize("arguments", [(), ("--all", "0123456789ab")])

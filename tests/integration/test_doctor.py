@@ -500,7 +500,7 @@ class TestCommand:
         """Exit status 0, with a server and programs that lack no fixes."""
         monkeypatch.setattr(versions, "FIXED", {})
         operator = self.operator(url, kept(tmp_path, old=False))
-        assert operator.output("doctor") == "Nothing is wrong.\n"
+        assert operator.output("doctor") == "No problems found.\n"
         assert operator.json("doctor") == {"findings": []}
 
     def test_a_version_with_known_holes(

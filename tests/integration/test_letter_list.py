@@ -18,8 +18,8 @@ from kombu import Connection
 from tests.support.envelopes import body_of, envelope
 from worker import dead_letters
 from worker.dead_letters import letter_of_raw
+from worker.declared_queues import DEAD_LETTERS
 from worker.local import LocalStack
-from worker.queues import DEAD_LETTERS
 from worker.transport.held import Bounds, HeldMessages, Keys
 from worker.transport.letters import LetterList
 

@@ -15,11 +15,11 @@ from db.cluster.processes import wait_until
 from db.monitoring import ending
 from db.session import Database, make_engine
 from tests.support.operators import Operator, private_server, run
-from worker.cli.database import PLACES, database
+from worker.cli.database import COMMANDS, database
 
 SECRET = "geheim"  # noqa: S105 - what must not be shown
 SESSIONS = "SELECT pid, state FROM pg_stat_activity WHERE application_name = 'guest'"
-PLAIN = [name for name, place in PLACES.items() if "views:" in place and name != "explain"]
+PLAIN = [name for name, place in COMMANDS.items() if "monitoring:" in place and name != "explain"]
 """What can be shown of an empty database."""
 
 
@@ -188,7 +188,7 @@ class TestSessions:
         self, url: str, monkeypatch: pytest.MonkeyPatch, answer: str, *, ends: bool
     ) -> None:
         """The question says how many there are of each kind."""
-        monkeypatch.setattr("worker.cli.ending._is_terminal", lambda: True)
+        monkeypatch.setattr("worker.cli.output.is_terminal", lambda: True)
         with guest(url) as connection:
             done = CliRunner().invoke(
                 database,

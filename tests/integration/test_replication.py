@@ -176,7 +176,7 @@ class TestCreate:
     def test_it_starts_and_stops_by_itself(self, pair: Pair) -> None:
         """Twice is as good as once; what was written meanwhile it gets from its slot."""
         folder = str(pair.directory)
-        for told in ("Stopped.", "It did not run."):
+        for told in ("Stopped.", "It was not running."):
             assert told in called("stop", folder, url=pair.primary.url).output
         pair.run("DELETE FROM items")
         pair.run("SELECT pg_switch_wal()")
@@ -300,7 +300,7 @@ class TestSynchronous:
         called("start", str(pair.directory), url=pair.primary.url)
         assert wait_until(pair.caught_up, 30)
         again = called("synchronous", "off", url=pair.primary.url)
-        assert (again.exit_code, again.output) == (0, "Writes waited for no standby.\n")
+        assert (again.exit_code, again.output) == (0, "Replication was asynchronous already.\n")
 
     def test_it_is_refused_without_the_standby(self, pair: Pair) -> None:
         """Every write would wait."""
@@ -335,7 +335,7 @@ class TestPromote:
         """Nobody there to answer is no."""
         result = called("promote", pair.address, url=pair.primary.url)
         assert result.exit_code == 1
-        assert "Make the standby at" in result.output
+        assert "Promote the standby at" in result.output
         assert run(pair.standby_url, "SELECT pg_is_in_recovery()") == [(True,)]
 
     def test_with_force_two_part_and_the_new_one_waits_for_nobody(
@@ -397,7 +397,7 @@ class TestFaults:
             (["--password-file", "{secret}"], "refuses the password of role 'replicator'"),
             (["--password-file", "{empty}"], "put the password alone into it"),
             (["--port", "{taken}"], "choose another --host or --port"),
-            (["--synchronous"], "needs --start"),
+            (["--synchronous"], "requires --start"),
         ],
     )
     def test_what_was_asked_for_cannot_be(

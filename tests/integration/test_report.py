@@ -29,8 +29,9 @@ from tests.support.producer import RefusedError
 from tests.support.tasks import Tasks
 from worker.backlog import backlog
 from worker.dead_letters import letter_of_raw
+from worker.declared_queues import QUEUES
 from worker.local import LocalStack
-from worker.queues import QUEUES, QueueName
+from worker.queues import QueueName
 from worker.transport.held import Bounds, HeldMessages, Keys
 
 EMPTY = QueueFigures(ready=0, reserved=0, delayed=0)

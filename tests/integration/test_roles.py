@@ -272,7 +272,7 @@ class TestRefusals:
         """Click says what was expected, with its own exit status."""
         done = command(url, "apply", "--password-file", value)
         assert done.exit_code == 2
-        assert "ROLE=FILE was expected" in done.output
+        assert "expected ROLE=FILE" in done.output
 
 
 def test_a_role_of_someone_else_is_left_alone(url: str, tmp_path: Path) -> None:

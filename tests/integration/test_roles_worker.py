@@ -156,7 +156,7 @@ class TestCommands:
         """Whether there is a base backup already or not."""
         done = CliRunner().invoke(main, ["pitr", "status"], env=stack.environment())
         assert done.exit_code in {0, 1}, done.output
-        assert "archive_mode" in done.output
+        assert "archive mode" in done.output
         assert "permission denied" not in done.output
 
     def test_the_doctor_runs_every_check(self, stack: LocalStack) -> None:

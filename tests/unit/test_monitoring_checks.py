@@ -9,8 +9,9 @@ from db.backup.catalogue import Catalogue, Entry, StoredFile
 from db.backup.store import open_store
 from db.errors import OperationError
 from db.monitoring.checks import copies, server
-from db.monitoring.checks.finding import Finding, Limits, Severity, age, size
+from db.monitoring.checks.finding import Finding, Limits, Severity
 from db.monitoring.doctor import alarming, worst_first
+from db.units import age, size
 from tests.support.cases import each
 
 NOW = datetime(2026, 3, 29, 3, 0, tzinfo=UTC)

@@ -6,7 +6,7 @@ import click
 from click.testing import CliRunner
 
 from tests.support.cases import each
-from worker.cli.pitr_shared import Moment
+from worker.cli.options import Moment
 
 
 @click.command

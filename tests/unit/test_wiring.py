@@ -16,7 +16,8 @@ from tasks.errors import InvalidMessage
 from tasks.messages.base import Message
 from tasks.work import SHOWN, Answer
 from tests.support.tasks import Tasks
-from worker.queues import CONSUMED, DEAD_LETTERS, QUEUES, ROUTES, QueueName
+from worker.declared_queues import DEAD_LETTERS, QUEUES
+from worker.queues import CONSUMED, ROUTES, QueueName
 from worker.results import RedisBackend
 from worker.schedule import beat_schedule
 from worker.settings import Settings

@@ -2,9 +2,9 @@
 
 import click
 
-from worker.cli.lazy import LazyGroup
+from worker.cli.base import Group
 
-PLACES = {
+COMMANDS = {
     "demo": "worker.cli.demo:demo",
     "up": "worker.cli.stack:up",
     "status": "worker.cli.stack:status",
@@ -18,7 +18,12 @@ PLACES = {
 }
 
 
-@click.group(cls=LazyGroup, places=PLACES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Group,
+    lazy=COMMANDS,
+    example="up --detach\nstatus\nbackup create --help",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="template-service")
 def main() -> None:
-    """Keep, version, translate and render notification templates."""
+    """Store, version, translate and render notification templates."""

@@ -1,45 +1,49 @@
-"""``template-service backup``: dumps are made, listed, checked and expired."""
+"""``template-service backup``: create, list, verify, restore and expire dumps."""
+
+from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.filesize import decimal
-from rich.progress import FileSizeColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from db.backup.catalogue import Catalogue, Contents, Entry
-from db.backup.check import check
-from db.backup.chunks import pieces
-from db.backup.create import create as create_backup
-from db.backup.policy import BackupPolicy
-from db.backup.prune import prune as prune_backups
-from db.backup.store import open_store
-from db.backup.streams import reader
-from db.errors import OperationError
-from worker.cli.lazy import LazyGroup
-from worker.cli.operator import as_json, as_table, explained, operator_configuration
+from db.units import size
+from worker.cli.base import Group
+from worker.cli.operator import operator_configuration
+from worker.cli.options import dry_run_option, json_option
+from worker.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from db.backup.catalogue import Catalogue, Contents, Entry
+    from db.backup.policy import BackupPolicy
+    from db.errors import OperationError
 
 
 @click.group(
-    cls=LazyGroup,
-    places={"restore": "worker.cli.restore:restore", "drill": "worker.cli.restore:drill"},
+    cls=Group,
+    lazy={
+        "restore": "worker.cli.backup_restore:restore",
+        "drill": "worker.cli.backup_restore:drill",
+    },
+    example="backup create\nbackup list",
 )
 def backup() -> None:
-    """Dump, check, expire and restore the database."""
+    """Create, verify, restore and expire dumps of the database."""
 
 
-@backup.command
-@click.option("--schema-only", is_flag=True, help="Tables and indexes without their rows.")
-@click.option("--data-only", is_flag=True, help="Rows without their tables.")
-@click.option("--table", metavar="NAME", help="One table alone.")
-@click.option("--plain", is_flag=True, help="SQL for psql (.sql.gz), not an archive (.dump.zst).")
-@click.option("--quiet", is_flag=True, help="Print nothing unless it fails.")
-@click.option("--json", "json_", is_flag=True, help="Print the catalogue's entry as JSON.")
-@explained
+@backup.command(example="backup create\nbackup create --table templates --plain")
+@click.option("--schema-only", is_flag=True, help="Tables and indexes without rows.")
+@click.option("--data-only", is_flag=True, help="Rows without table definitions.")
+@click.option("--table", metavar="NAME", help="A single table.")
+@click.option(
+    "--plain", is_flag=True, help="SQL for psql (.sql.gz) instead of an archive (.dump.zst)."
+)
+@click.option("--quiet", is_flag=True, help="No output unless the backup fails.")
+@json_option
 def create(  # noqa: PLR0913 - its options
     *,
     schema_only: bool,
@@ -49,10 +53,15 @@ def create(  # noqa: PLR0913 - its options
     quiet: bool,
     json_: bool,
 ) -> None:
-    """Make a backup: of everything, with the server's roles, unless an option says less."""
+    """Create a backup of the whole database and the server's roles.
+
+    Creates no backup, and exits 1, if anything fails.
+    """
+    from db.backup.create import create as create_backup
+
     if schema_only + data_only + (table is not None) > 1:
         raise click.UsageError("--schema-only, --data-only and --table exclude one another")
-    chosen = operator_configuration()
+    configuration = operator_configuration()
     contents: Contents = "full"
     if schema_only:
         contents = "schema"
@@ -61,40 +70,38 @@ def create(  # noqa: PLR0913 - its options
     elif table is not None:
         contents = "table"
     with _progress(shown=not quiet and not json_) as progress:
-        made = create_backup(
-            chosen.client,
-            chosen.operations.backup,
+        created = create_backup(
+            configuration.client,
+            configuration.operations.backup,
             contents=contents,
             table=table,
             form="plain" if plain else "custom",
             progress=progress,
         )
     if json_:
-        as_json(made.model_dump(mode="json"))
+        print_json(created.model_dump(mode="json"))
     elif not quiet:
-        seconds = (made.finished_at - made.started_at).total_seconds()
-        rows = sum(facts.rows for facts in made.tables.values())
-        print(f"{made.name}: {decimal(made.size)}, {rows} rows, {seconds:.1f} s")
+        seconds = (created.finished_at - created.started_at).total_seconds()
+        rows = sum(facts.rows for facts in created.tables.values())
+        print(f"{created.name}: {size(created.size)}, {rows} rows, {seconds:.1f} s")
 
 
-@backup.command("list")
-@click.option("--json", "json_", is_flag=True, help="Print entries and problems as JSON.")
-@explained
+@backup.command("list", example="backup list --json")
+@json_option
 def list_(*, json_: bool) -> None:
-    """List the backups, the newest first. Exit status 1 if files or entries are missing."""
+    """List the backups, newest first. Exits 1 if files or catalog entries are missing."""
     catalogue = _catalogue(operator_configuration().operations.backup)
     entries, problems = catalogue.entries(), catalogue.problems()
     if json_:
-        as_json(
+        print_json(
             {
                 "backups": [entry.model_dump(mode="json") for entry in entries],
-                "problems": [_told(problem) for problem in problems],
+                "problems": [_problem(problem) for problem in problems],
             }
         )
     else:
-        as_table(
-            [_row(entry) for entry in entries],
-            empty=f"There is no backup in {catalogue.store.target}",
+        print_table(
+            [_row(entry) for entry in entries], empty=f"no backup in {catalogue.store.target}"
         )
         for problem in problems:
             print(f"{problem.kind}: {problem}")
@@ -102,35 +109,37 @@ def list_(*, json_: bool) -> None:
         sys.exit(1)
 
 
-@backup.command
+@backup.command(example="backup verify\nbackup verify --all")
 @click.argument("name", required=False)
-@click.option("--all", "all_", is_flag=True, help="Check every backup.")
-@click.option("--json", "json_", is_flag=True, help="Print what was found as JSON.")
-@explained
+@click.option("--all", "all_", is_flag=True, help="Every backup.")
+@json_option
 def verify(*, name: str | None, all_: bool, json_: bool) -> None:
-    """Read a backup to its end: size, checksum, archive. The newest full one without NAME.
+    """Read a backup to its end and check its size, checksum and archive. Exits 1 on a problem.
 
-    Exit status 1 if anything is wrong. What only a restore can prove, `backup drill` does.
+    Without NAME: the newest full backup. Only a restore proves the contents; see `backup drill`.
     """
     if name is not None and all_:
         raise click.UsageError("NAME and --all exclude one another")
-    chosen = operator_configuration()
-    policy, programs = chosen.operations.backup, chosen.client.programs
+    from db.backup.check import check
+    from db.errors import OperationError
+
+    configuration = operator_configuration()
+    policy, programs = configuration.operations.backup, configuration.client.programs
     catalogue = _catalogue(policy)
     if all_:
         entries = catalogue.entries()
     else:
         entries = [catalogue.newest() if name is None else catalogue.get(name)]
     rows: list[dict[str, Any]] = []
-    problems = []
+    problems: list[OperationError] = []
     for entry in entries:
         try:
-            done = check(catalogue.store, entry, policy, programs)
+            checked = check(catalogue.store, entry, policy, programs)
         except OperationError as error:
             problems.append(error)
             rows.append({"name": entry.name, "result": error.kind})
         else:
-            result = "sound" if done.opened else "sound, but not decrypted"
+            result = "intact" if checked.opened else "intact, but not decrypted"
             rows.append({"name": entry.name, "result": result})
     if all_:
         problems += [
@@ -139,67 +148,74 @@ def verify(*, name: str | None, all_: bool, json_: bool) -> None:
             if problem.kind in {"unlisted_file", "entry_unreadable"}
         ]
     if json_:
-        as_json({"backups": rows, "problems": [_told(problem) for problem in problems]})
+        print_json({"backups": rows, "problems": [_problem(problem) for problem in problems]})
     else:
-        as_table(rows, empty=f"There is no backup in {catalogue.store.target}")
+        print_table(rows, empty=f"no backup in {catalogue.store.target}")
         for problem in problems:
             print(f"{problem.kind}: {problem}")
     if problems:
         sys.exit(1)
 
 
-@backup.command
-@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and why the rest stays.")
-@click.option(
-    "--unlisted", is_flag=True, help="Delete files that have no entry in the catalogue, too."
-)
-@click.option("--json", "json_", is_flag=True, help="Print it as JSON.")
-@explained
+@backup.command(example="backup prune --dry-run")
+@dry_run_option
+@click.option("--unlisted", is_flag=True, help="Also files without a catalog entry.")
+@json_option
 def prune(*, dry_run: bool, unlisted: bool, json_: bool) -> None:
-    """Delete the backups that have expired; none while the newest one is not sound."""
-    chosen = operator_configuration()
-    done = prune_backups(
-        chosen.operations.backup,
-        chosen.client.programs,
+    """Delete expired backups. Deletes none unless the newest backup is intact."""
+    from db.backup.prune import prune as prune_backups
+
+    configuration = operator_configuration()
+    pruned = prune_backups(
+        configuration.operations.backup,
+        configuration.client.programs,
         now=datetime.now(UTC),
         dry_run=dry_run,
         unlisted=unlisted,
     )
     if json_:
-        as_json(
+        print_json(
             {
                 "dry_run": dry_run,
-                "deleted": done.deleted,
-                "size": done.size,
-                "kept": done.kept,
-                "leftovers": done.leftovers,
+                "deleted": pruned.deleted,
+                "size": pruned.size,
+                "kept": pruned.kept,
+                "leftovers": pruned.leftovers,
             }
         )
         return
-    verb = "would be deleted" if dry_run else "was deleted"
-    rows = [{"name": name, "what": verb, "why": "it has expired"} for name in done.deleted]
-    rows += [{"name": name, "what": verb, "why": "it is no backup"} for name in done.leftovers]
-    rows += [{"name": name, "what": "stays", "why": why} for name, why in done.kept.items()]
-    as_table(rows, empty="There is no backup")
+    action = "would be deleted" if dry_run else "deleted"
+    rows = [{"name": name, "action": action, "reason": "expired"} for name in pruned.deleted]
+    rows += [
+        {"name": name, "action": action, "reason": "not in the catalog"}
+        for name in pruned.leftovers
+    ]
+    rows += [{"name": name, "action": "kept", "reason": why} for name, why in pruned.kept.items()]
+    print_table(rows, empty="no backup")
 
 
-@backup.command
+@backup.command(example="backup cat template_service-20261122T020000Z | pg_restore --list")
 @click.argument("name")
-@click.option("--roles", is_flag=True, help="The roles beside it, instead of the dump.")
-@explained
+@click.option("--roles", is_flag=True, help="The roles file instead of the dump.")
 def cat(*, name: str, roles: bool) -> None:
-    """Print what pg_dump printed, decrypted and decompressed.
+    """Write a backup to standard output, decrypted and decompressed.
 
-    For `| pg_restore --list`, or `| psql` of a plain one. Exit status 1 if it is damaged, which is
-    known at the end.
+    For `pg_restore --list`, or for `psql` if it is plain SQL. Exits 1 if the backup is damaged,
+    which is known only at the end.
     """
+    # pg_restore restores single objects, which `backup restore` does not, and reads neither
+    # object storage nor age. There is no --json: standard output is the dump.
+    from db.backup.chunks import pieces
+    from db.backup.streams import reader
+    from db.errors import OperationError
+
     policy = operator_configuration().operations.backup
     catalogue = _catalogue(policy)
     entry = catalogue.get(name)
     file = entry.roles if roles else entry.dump
     if file is None:
         raise OperationError(
-            "no_roles", f"{entry.name} has no roles beside it", "a full backup has them"
+            "no_roles", f"{entry.name} has no roles file", "name a full backup, which has one"
         )
     output = sys.stdout.buffer
     with reader(catalogue.store, file, policy) as plain:
@@ -209,11 +225,13 @@ def cat(*, name: str, roles: bool) -> None:
 
 
 def _catalogue(policy: BackupPolicy) -> Catalogue:
+    from db.backup.catalogue import Catalogue
+    from db.backup.store import open_store
+
     return Catalogue(open_store(policy.target, policy.scratch))
 
 
 def _row(entry: Entry) -> dict[str, Any]:
-    what = entry.contents if entry.table is None else f"table {entry.table}"
     if entry.problem is not None:
         verified = f"failed: {entry.problem}"
     elif entry.verified_at is not None:
@@ -223,9 +241,9 @@ def _row(entry: Entry) -> dict[str, Any]:
     return {
         "name": entry.name,
         "taken at (UTC)": f"{entry.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-        "contents": what,
+        "contents": entry.contents if entry.table is None else f"table {entry.table}",
         "form": entry.form,
-        "size": decimal(entry.size),
+        "size": size(entry.size),
         "server": entry.server_version,
         "encrypted": "yes" if entry.encrypted else "no",
         "verified": verified,
@@ -233,17 +251,23 @@ def _row(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _told(problem: OperationError) -> dict[str, str]:
+def _problem(problem: OperationError) -> dict[str, str]:
     return {"kind": problem.kind, "message": problem.message, "remedy": problem.remedy}
 
 
 @contextmanager
 def _progress(*, shown: bool) -> Iterator[Callable[[int], None] | None]:
-    console = Console(stderr=True)
-    if not shown or not console.is_terminal:
+    if not shown or not sys.stderr.isatty():
         yield None
         return
-    columns = (SpinnerColumn(), TextColumn("written"), FileSizeColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda written: bar.update(task, completed=written)
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("written {task.fields[written]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, written=size(0))
+        yield lambda written: bar.update(task, written=size(written))

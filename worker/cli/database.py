@@ -1,10 +1,10 @@
-"""``template-service db``: watch the database, and mend it."""
+"""``template-service db``: monitor the database, and fix problems."""
 
 import click
 
-from worker.cli.lazy import LazyGroup
+from worker.cli.base import Group
 
-_VIEWS = (
+_REPORTS = (
     "connections",
     "long-queries",
     "sizes",
@@ -18,20 +18,20 @@ _VIEWS = (
     "bloat",
     "pool",
 )
-PLACES = {name: f"worker.cli.views:{name.replace('-', '_')}" for name in _VIEWS} | {
-    "slow-queries": "worker.cli.statements:slow_queries",
-    "slow-log": "worker.cli.statements:slow_log_group",
-    "kill-idle": "worker.cli.ending:kill_idle",
-    "kill-blocking": "worker.cli.ending:kill_blocking",
+COMMANDS = {name: f"worker.cli.monitoring:{name.replace('-', '_')}" for name in _REPORTS} | {
+    "slow-queries": "worker.cli.slow_queries:slow_queries",
+    "slow-log": "worker.cli.slow_queries:slow_log_group",
+    "kill-idle": "worker.cli.sessions:kill_idle",
+    "kill-blocking": "worker.cli.sessions:kill_blocking",
     "doctor": "worker.cli.doctor:doctor",
     "report": "worker.cli.doctor:report",
     "roles": "worker.cli.roles:roles",
 }
 
 
-@click.group("db", cls=LazyGroup, places=PLACES)
+@click.group("db", cls=Group, lazy=COMMANDS, example="db doctor\ndb locks")
 def database() -> None:
-    """Watch and mend the database.
+    """Monitor the database, and fix problems.
 
-    Statements are shown without the values in them: those may be personal data.
+    Statements are shown without their values, which may be personal data.
     """

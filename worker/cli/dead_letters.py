@@ -1,78 +1,69 @@
-"""``template-service dead-letters``: messages that could not be worked on."""
+"""``template-service dead-letters``: dead letters, and messages that consumers hold."""
 
-import functools
+from __future__ import annotations
+
 import re
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Concatenate, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-from kombu import Connection
 
-from db.monitoring.checks.finding import counted
-from worker import broker
-from worker import dead_letters as post
-from worker.cli.operator import as_json, as_table, confirmed, explained
-from worker.dead_letters import Letter
+from db.units import counted
+from worker.cli.base import Group
+from worker.cli.options import json_option, yes_option
+from worker.cli.output import confirm, local_time, print_json, print_table
 from worker.queues import CONSUMED
-from worker.reserved import inspected
-from worker.settings import load
-from worker.transport.inspection import Consumer, Delayed, Inspection, Reserved, queue_of
 
-P = ParamSpec("P")
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kombu import Connection
+
+    from worker.dead_letters import Letter
+    from worker.transport.inspection import Consumer, Delayed, Inspection, Reserved
+
 # Headers hold whatever a producer wrote; what looks like a name is shown.
 _NAME: Final = re.compile(r"[\w.@:+-]{1,100}", re.ASCII)
 _SHOWN: Final = ("task", "id", "root_id", "parent_id", "retries", "eta", "expires", "lang")
-_json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
-_yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
-_all_option = click.option("--all", "is_all", is_flag=True, help="All letters.")
+_all_option = click.option("--all", "is_all", is_flag=True, help="All dead letters.")
 _ids_argument = click.argument("ids", nargs=-1, metavar="[LETTER]...")
 
 
-def _with_broker(command: Callable[Concatenate[Connection, P], None]) -> Callable[P, None]:
-    @explained
-    @functools.wraps(command)
-    def run(*arguments: P.args, **options: P.kwargs) -> None:
-        connection = broker.connection(load())
-        try:
-            with connection:
-                command(connection, *arguments, **options)
-        except connection.recoverable_connection_errors as error:
-            raise click.ClickException(
-                "the broker does not answer\n"
-                "see whether CELERY_BROKER_URL names it, and whether it runs"
-            ) from error
-
-    return run
-
-
-@click.group("dead-letters")
+@click.group(
+    "dead-letters", cls=Group, example="dead-letters list\ndead-letters replay 0a1b2c3d4e5f"
+)
 def dead_letters() -> None:
-    """List, show, replay and discard messages that could not be worked on."""
+    """List, show, replay and delete dead letters; inspect reserved messages."""
 
 
-@dead_letters.command("list")
-@click.option("--limit", default=50, show_default=True, help="How many, the oldest first.")
-@_json_option
-@_with_broker
-def list_(connection: Connection, *, limit: int, is_json: bool) -> None:
-    """List the letters, without what producers sent."""
-    with post.browsed(connection) as letters:
+@dead_letters.command("list", example="dead-letters list --limit 10")
+@click.option("--limit", default=50, show_default=True, help="Maximum number, the oldest first.")
+@json_option
+def list_(*, limit: int, json_: bool) -> None:
+    """List dead letters, without the contents of their messages."""
+    from worker.dead_letters import browsed
+
+    with _broker() as connection, browsed(connection) as letters:
         rows = [_row(letter) for letter in islice(letters, limit)]
-    if is_json:
-        as_json(rows)
+    if json_:
+        print_json(rows)
     else:
-        as_table(rows, empty="no dead letters")
+        print_table(rows, empty="no dead letters")
 
 
-@dead_letters.command()
+@dead_letters.command(example="dead-letters show 0a1b2c3d4e5f --body")
 @click.argument("letter")
-@click.option("--body", "with_body", is_flag=True, help="Show the message as its producer sent it.")
-@_with_broker
-def show(connection: Connection, *, letter: str, with_body: bool) -> None:
-    """Show one letter as JSON; its headers that are names and times only."""
-    found = post.find(connection, letter)
+@click.option(
+    "--body", "with_body", is_flag=True, help="Also the message's body and all its headers."
+)
+@json_option
+def show(*, letter: str, with_body: bool, json_: bool) -> None:
+    """Show a dead letter. Without --body: only headers that are names and times."""
+    from worker.dead_letters import find
+
+    with _broker() as connection:
+        found = find(connection, letter)
     if found is None:
         raise _missing([letter])
     shown = _row(found) | {
@@ -88,89 +79,108 @@ def show(connection: Connection, *, letter: str, with_body: bool) -> None:
             "body": found.body.decode("utf-8", "backslashreplace"),
             "raw": None if found.raw is None else found.raw.decode("utf-8", "backslashreplace"),
         }
-    as_json(shown)
+    if json_:
+        print_json(shown)
+        return
+    for name, value in shown.items():
+        if name in {"problems", "headers", "properties"}:
+            print(f"{name}:")
+            print_json(value)
+        else:
+            print(f"{name}: {'' if value is None else value}")
 
 
-@dead_letters.command()
+@dead_letters.command(example="dead-letters replay 0a1b2c3d4e5f\ndead-letters replay --all")
 @_ids_argument
 @_all_option
 @click.option(
     "--queue",
     type=click.Choice([queue.value for queue in CONSUMED]),
-    help="In place of the queue that the message came from.",
+    help="Target queue (default: the one that the message came from).",
 )
-@_yes_option
-@_with_broker
+@yes_option
+@json_option
 def replay(
-    connection: Connection, *, ids: tuple[str, ...], is_all: bool, queue: str | None, yes: bool
+    *, ids: tuple[str, ...], is_all: bool, queue: str | None, yes: bool, json_: bool
 ) -> None:
-    """Put messages back on their queues, byte for byte."""
-    chosen = _chosen(connection, ids, is_all=is_all, yes=yes, verb="Replay")
-    done = post.replay(connection, chosen, queue)
-    _report("Replayed", done, chosen)
+    """Move messages back to their queues, unchanged. Exits 1 if a dead letter is missing."""
+    from worker import dead_letters as letters
+
+    with _broker() as connection:
+        chosen = _chosen(connection, ids, is_all=is_all, yes=yes, verb="Replay")
+        done = letters.replay(connection, chosen, queue)
+    _report("replayed", done, chosen, json_=json_)
 
 
-@dead_letters.command()
+@dead_letters.command(example="dead-letters discard 0a1b2c3d4e5f")
 @_ids_argument
 @_all_option
-@_yes_option
-@_with_broker
-def discard(connection: Connection, *, ids: tuple[str, ...], is_all: bool, yes: bool) -> None:
-    """Delete letters for good."""
-    chosen = _chosen(connection, ids, is_all=is_all, yes=yes, verb="Delete")
-    done = post.discard(connection, chosen)
-    _report("Deleted", done, chosen)
+@yes_option
+@json_option
+def discard(*, ids: tuple[str, ...], is_all: bool, yes: bool, json_: bool) -> None:
+    """Delete dead letters permanently. Exits 1 if one is missing."""
+    from worker import dead_letters as letters
+
+    with _broker() as connection:
+        chosen = _chosen(connection, ids, is_all=is_all, yes=yes, verb="Delete")
+        done = letters.discard(connection, chosen)
+    _report("deleted", done, chosen, json_=json_)
 
 
-@dead_letters.command()
-@click.option("--limit", default=50, show_default=True, help="Number of messages of each kind.")
-@_json_option
-@_with_broker
-def reserved(connection: Connection, *, limit: int, is_json: bool) -> None:
-    """List messages that consumers hold, and messages delayed until their time.
+@dead_letters.command(example="dead-letters reserved")
+@click.option(
+    "--limit", default=50, show_default=True, help="Maximum number of messages of each kind."
+)
+@json_option
+def reserved(*, limit: int, json_: bool) -> None:
+    """List messages that consumers hold, and delayed messages.
 
-    A consumer that is dead has not renewed its lease for some seconds; any worker returns its
-    messages to their queues by itself. Messages of workers with kombu's own transport are shown
-    under the consumer "unacked".
+    A dead consumer has not renewed its lease for some seconds; any worker returns its messages to
+    their queues. Messages of workers with kombu's own transport are listed under the consumer
+    "unacked".
     """
-    with inspected(connection) as inspection:
+    from worker.reserved import inspected
+
+    with _broker() as connection, inspected(connection) as inspection:
         every = (
             message for each in inspection.consumers() for message in inspection.reserved(each)
         )
         held = [_reserved_row(message) for message in islice(every, limit)]
         delayed = [_delayed_row(message) for message in islice(inspection.delayed(), limit)]
-    if is_json:
-        as_json({"reserved": held, "delayed": delayed})
+    if json_:
+        print_json({"reserved": held, "delayed": delayed})
         return
-    as_table(held, title="Reserved", empty="no reserved messages")
+    print_table(held, title="Reserved", empty="no reserved messages")
     if delayed:
-        as_table(delayed, title="Delayed")
+        print_table(delayed, title="Delayed")
 
 
-@dead_letters.command("return")
+@dead_letters.command("return", example="dead-letters return --all")
 @click.argument("consumer", required=False)
 @click.argument("tags", nargs=-1, metavar="[TAG]...")
 @click.option("--all", "is_all", is_flag=True, help="Messages of all dead consumers.")
 @click.option(
     "--force",
     is_flag=True,
-    help="Also messages of live consumers, which may be working on them: they are done twice.",
+    help="Also messages of live consumers, which may be running: they run twice.",
 )
-@_yes_option
-@_with_broker
+@yes_option
+@json_option
 def return_(  # noqa: PLR0913 - the options of the command
-    connection: Connection,
     *,
     consumer: str | None,
     tags: tuple[str, ...],
     is_all: bool,
     force: bool,
     yes: bool,
+    json_: bool,
 ) -> None:
-    """Return reserved messages to their queues: all of a consumer, or those with a TAG."""
+    """Return reserved messages to their queues: all of CONSUMER, or only those with a TAG."""
+    from worker.reserved import inspected
+
     if is_all == bool(consumer):
         raise click.UsageError("name a consumer, or pass --all")
-    with inspected(connection) as inspection:
+    with _broker() as connection, inspected(connection) as inspection:
         held = _held(inspection, consumer, force=force)
         if tags:
             held = {each: [tag for tag in known if tag in tags] for each, known in held.items()}
@@ -178,28 +188,53 @@ def return_(  # noqa: PLR0913 - the options of the command
         if missing := sorted(set(tags) - {tag for known in held.values() for tag in known}):
             raise click.ClickException(
                 f"{consumer} holds no message {', '.join(missing)}\n"
-                "see template-service dead-letters reserved"
+                "list them with: template-service dead-letters reserved"
             )
         if count:
-            confirmed(f"Return {counted(count, 'message')} to their queues?", yes=yes)
+            confirm(f"Return {counted(count, 'message')} to their queues?", yes=yes)
         returned = 0
         for each, known in held.items():
             done = inspection.put_back(each.name, known, may_be_alive=force) if known else 0
             if done is None:
                 raise _alive([each])
             returned += done
-    print(f"Returned {counted(returned, 'message')}.")
+    if json_:
+        print_json({"returned": returned})
+    else:
+        print(f"Returned {counted(returned, 'message')}.")
+
+
+@contextmanager
+def _broker() -> Iterator[Connection]:
+    """Yield a connection to the broker.
+
+    Raises
+    ------
+    click.ClickException
+        The broker does not answer.
+    """
+    from worker import broker
+    from worker.settings import load
+
+    connection = broker.connection(load())
+    try:
+        with connection:
+            yield connection
+    except connection.recoverable_connection_errors as error:
+        raise click.ClickException(
+            "the broker does not answer\ncheck CELERY_BROKER_URL, and that the broker is running"
+        ) from error
 
 
 def _held(inspection: Inspection, name: str | None, *, force: bool) -> dict[Consumer, list[str]]:
-    """Return the tags of what the chosen consumers hold."""
+    """Return the tags of the messages that the chosen consumers hold."""
     every = inspection.consumers()
     chosen = [
         each for each in every if (each.name == name if name else force or each.is_alive is False)
     ]
     if name and not chosen:
         raise click.ClickException(
-            f"there is no consumer {name}\nsee template-service dead-letters reserved"
+            f"there is no consumer {name}\nlist them with: template-service dead-letters reserved"
         )
     if not force and (alive := [each for each in chosen if each.is_alive is not False]):
         raise _alive(alive)
@@ -210,38 +245,43 @@ def _alive(consumers: Sequence[Consumer]) -> click.ClickException:
     names = ", ".join(each.name for each in consumers)
     return click.ClickException(
         f"{names} may be working on its messages\n"
-        "stop that worker, or pass --force to have them done twice"
+        "stop that worker, or pass --force to run them twice"
     )
 
 
 def _chosen(
     connection: Connection, ids: tuple[str, ...], *, is_all: bool, yes: bool, verb: str
 ) -> set[str]:
+    from worker.dead_letters import ids as all_ids
+
     if is_all == bool(ids):
-        raise click.UsageError("name letters, or give --all")
-    chosen = set(ids)
-    if is_all:
-        chosen = set(post.ids(connection))
-    confirmed(f"{verb} {len(chosen)} letters?", yes=yes)
+        raise click.UsageError("name dead letters, or pass --all")
+    chosen = set(all_ids(connection)) if is_all else set(ids)
+    confirm(f"{verb} {counted(len(chosen), 'dead letter')}?", yes=yes)
     return chosen
 
 
-def _report(did: str, done: list[str], chosen: set[str]) -> None:
-    print(f"{did} {len(done)} letters.")
-    if missing := sorted(chosen - set(done)):
+def _report(action: str, done: list[str], chosen: set[str], *, json_: bool) -> None:
+    missing = sorted(chosen - set(done))
+    if json_:
+        print_json({action: done, "missing": missing})
+    else:
+        print(f"{action.capitalize()} {counted(len(done), 'dead letter')}.")
+    if missing:
         raise _missing(missing)
 
 
 def _missing(ids: list[str]) -> click.ClickException:
     return click.ClickException(
-        f"there is no letter {', '.join(ids)}\nsee template-service dead-letters list"
+        f"there is no dead letter {', '.join(ids)}\n"
+        "list them with: template-service dead-letters list"
     )
 
 
 def _row(letter: Letter) -> dict[str, Any]:
     return {
         "letter": letter.id,
-        "kept_at": _time(letter.kept_at),
+        "kept_at": local_time(letter.kept_at),
         "reason": letter.reason,
         "queue": letter.queue,
         "task": _name(letter.headers.get("task")),
@@ -255,28 +295,27 @@ def _reserved_row(message: Reserved) -> dict[str, Any]:
         "consumer": message.consumer.name,
         "state": "unknown" if is_alive is None else "alive" if is_alive else "dead",
         "tag": message.tag,
-        "since": _time(message.since),
+        "since": local_time(message.since),
         **_message_row(message.list, message.raw),
         "deliveries": message.deliveries,
     }
 
 
 def _delayed_row(message: Delayed) -> dict[str, Any]:
-    return {"due": _time(message.due), **_message_row(message.list, message.raw)}
+    return {"due": local_time(message.due), **_message_row(message.list, message.raw)}
 
 
 def _message_row(name: str, raw: bytes) -> dict[str, Any]:
-    headers = post.parts_of(raw).get("headers")
+    from worker.dead_letters import parts_of
+    from worker.transport.inspection import queue_of
+
+    headers = parts_of(raw).get("headers")
     known = headers if isinstance(headers, dict) else {}
     return {
         "queue": queue_of(name),
         "task": _name(known.get("task")),
         "id": _name(known.get("id")),
     }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def _name(value: object) -> str | int | None:

@@ -1,125 +1,158 @@
 """``template-service demo``: the main job, through the queue, to a real worker and back."""
 
+from __future__ import annotations
+
 import json
 import sys
 import tempfile
 import textwrap
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
-from celery import Celery
 
-from db.cluster.processes import private_directory
-from worker.cli import story
-from worker.local import LocalServerError, LocalStack, local_directory
+from worker.cli import demo_messages as messages
+from worker.cli.base import Command
+from worker.cli.options import json_option
+from worker.cli.output import print_json
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 WAIT_SECONDS: Final = 30
 WIDTH: Final = 100
 LONGEST_SHOWN: Final = 60
 
 
-@click.command()
-def demo() -> None:
-    """Start servers and a worker, send the main job through the queue, show the answers, stop."""
+@click.command(cls=Command, example="demo")
+@json_option
+def demo(*, json_: bool) -> None:
+    """Start servers and a worker, send the main job through the queue, print the answers, stop."""
+    from db.cluster.processes import private_directory
+    from worker.local.stack import LocalStack, local_directory
+
     home = private_directory(local_directory())
-    try:
-        with tempfile.TemporaryDirectory(prefix="demo-", dir=home) as folder:
-            click.echo("Starting PostgreSQL, Valkey and a worker …")
-            with (
-                LocalStack(
-                    private_directory(home / folder), beat=False, flower=False, die_with_parent=True
-                ) as stack,
-                stack.producer() as producer,
-            ):
-                _show(producer)
-    except LocalServerError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo("\nStopped; nothing is left running.")
+    with tempfile.TemporaryDirectory(prefix="demo-", dir=home) as folder:
+        click.echo("Starting PostgreSQL, Valkey and a worker …", err=json_)
+        with (
+            LocalStack(
+                private_directory(home / folder), beat=False, flower=False, die_with_parent=True
+            ) as stack,
+            stack.producer() as producer,
+        ):
+            answers = _run(Walkthrough(producer, is_quiet=json_))
+    if json_:
+        print_json(answers)
+    else:
+        click.echo("\nStopped; nothing is left running.")
 
 
-def _show(producer: Celery) -> None:
-    """Send the messages of the story as any producer would, and print what comes back."""
-    for message in story.TEMPLATES:
+class Walkthrough:
+    """Sends messages as any producer would, prints the answers, and collects them."""
+
+    def __init__(self, producer: Celery, *, is_quiet: bool) -> None:
+        self._producer = producer
+        self._is_quiet = is_quiet
+        self.answers: list[dict[str, Any]] = []
+
+    def accepted(
+        self, title: str, task: str, message: dict[str, Any], shown: tuple[str, ...]
+    ) -> None:
+        """Send a message; print fields of its result."""
+        stored = self._answer(title, task, message)
+        if stored["status"] != "SUCCESS":
+            raise click.ClickException(f"{task} was refused: {stored['result']}")
+        for name in shown:
+            self.print(name, stored["result"][name])
+
+    def refused(self, title: str, task: str, message: dict[str, Any]) -> None:
+        """Send a message that must be refused; print the error."""
+        stored = self._answer(title, task, message)
+        if stored["status"] != "FAILURE":
+            raise click.ClickException(f"{task} was not refused")
+        code, sentence, details = stored["result"]["exc_message"]
+        self.print("code", code)
+        self.print("message", sentence)
+        for detail in details:
+            self.print("detail", detail)
+
+    def print(self, name: str, value: object) -> None:
+        """Print a field, wrapped to the screen."""
+        if self._is_quiet:
+            return
+        text = value if isinstance(value, str) else _json(value)
+        first, *rest = [
+            part
+            for line in text.splitlines()
+            for part in textwrap.wrap(line, WIDTH - 20, break_long_words=False) or [""]
+        ]
+        sys.stdout.write(f"  ← {name:<15} {first}\n")
+        for line in rest:
+            sys.stdout.write(f"{' ' * 20}{line}\n")
+
+    def _answer(self, title: str, task: str, message: dict[str, Any]) -> dict[str, Any]:
+        """Send one message; return what the result backend holds, as any client can read it."""
+        short = {name: _shortened(value) for name, value in message.items()}
+        if not self._is_quiet:
+            click.echo(f"\n{title}\n  → {task} {_json(short)}")
+        result = self._producer.send_task(task, kwargs=message, queue=_queue(task))
+        result.get(timeout=WAIT_SECONDS, propagate=False)
+        backend = self._producer.backend
+        stored: dict[str, Any] = json.loads(backend.get(backend.get_key_for_task(result.id)))
+        self.answers.append(
+            {"title": title, "task": task, "status": stored["status"], "result": stored["result"]}
+        )
+        return stored
+
+
+def _run(walkthrough: Walkthrough) -> list[dict[str, Any]]:
+    """Send the messages of the demo; return the answers."""
+    for message in messages.TEMPLATES:
         title = f"A template of type {message['type']}"
-        _accepted(producer, title, "template.create", message, ("template_id",))
+        walkthrough.accepted(title, "template.create", message, ("template_id",))
     for title, message in (
-        ("A footer in three languages", story.FOOTER_TEXT),
-        ("A layout that includes it", story.LAYOUT_TEXT),
-        ("An e-mail that extends it, in English and Polish", story.EMAIL_TEXT),
-        ("An SMS", story.SMS_TEXT),
+        ("A footer in three languages", messages.FOOTER_TEXT),
+        ("A layout that includes it", messages.LAYOUT_TEXT),
+        ("An e-mail that extends it, in English and Polish", messages.EMAIL_TEXT),
+        ("An SMS", messages.SMS_TEXT),
     ):
-        _accepted(producer, title, "version.publish", message, ("version",))
-    _accepted(producer, "German, written later", "translation.upsert", story.GERMAN, ("created",))
+        walkthrough.accepted(title, "version.publish", message, ("version",))
+    walkthrough.accepted(
+        "German, written later", "translation.upsert", messages.GERMAN, ("created",)
+    )
     shown = ("language", "language_reason", "fallback_chain", "subject", "body", "text")
     for title, language in (
         ("English", "en"),
         ("Polish, whose plurals have three forms", "pl"),
-        ("Austrian German, for which there is German", "de-AT"),
+        ("Austrian German, which falls back to German", "de-AT"),
     ):
-        message = {"template_id": story.EMAIL, "language": language, "variables": story.VALUES}
-        _accepted(producer, title, "render.one", message, shown)
-    _refused(
-        producer,
-        "A misspelt name is refused, never left blank",
+        message = {
+            "template_id": messages.EMAIL,
+            "language": language,
+            "variables": messages.VALUES,
+        }
+        walkthrough.accepted(title, "render.one", message, shown)
+    walkthrough.refused(
+        "A misspelt variable is refused, never left blank",
         "render.one",
-        {"template_id": story.EMAIL, "language": "pl", "variables": story.MISSPELT},
+        {"template_id": messages.EMAIL, "language": "pl", "variables": messages.MISSPELT},
     )
-    _accepted(
-        producer,
-        "An SMS, and what it will cost",
+    walkthrough.accepted(
+        "An SMS, and its length in segments",
         "render.one",
-        {"template_id": story.SMS, "variables": story.VALUES},
+        {"template_id": messages.SMS, "variables": messages.VALUES},
         ("body", "encoding", "length", "segments"),
     )
-    _batch(producer)
-
-
-def _batch(producer: Celery) -> None:
-    message = story.batch()
     start = time.perf_counter()
-    _accepted(
-        producer,
-        f"A batch of {story.BATCH:,} customers, in two languages",
+    walkthrough.accepted(
+        f"A batch of {messages.BATCH:,} customers, in two languages",
         "render.batch",
-        message,
+        messages.batch(),
         ("version", "rendered", "failed"),
     )
     seconds = time.perf_counter() - start
-    _print("rate", f"{story.BATCH / seconds:,.0f} items/s, from sending it to having the answer")
-
-
-def _accepted(
-    producer: Celery, title: str, task: str, message: dict[str, Any], shown: tuple[str, ...]
-) -> None:
-    stored = _answer(producer, title, task, message)
-    if stored["status"] != "SUCCESS":
-        raise click.ClickException(f"{task} was refused: {stored['result']}")
-    for name in shown:
-        _print(name, stored["result"][name])
-
-
-def _refused(producer: Celery, title: str, task: str, message: dict[str, Any]) -> None:
-    stored = _answer(producer, title, task, message)
-    if stored["status"] != "FAILURE":
-        raise click.ClickException(f"{task} was not refused")
-    code, told, details = stored["result"]["exc_message"]
-    _print("code", code)
-    _print("message", told)
-    for detail in details:
-        _print("detail", detail)
-
-
-def _answer(producer: Celery, title: str, task: str, message: dict[str, Any]) -> dict[str, Any]:
-    """Send one message and return what the result backend holds, as any client can read it."""
-    short = {name: _shortened(value) for name, value in message.items()}
-    click.echo(f"\n{title}\n  → {task} {_json(short)}")
-    result = producer.send_task(task, kwargs=message, queue=_queue(task))
-    result.get(timeout=WAIT_SECONDS, propagate=False)
-    stored: dict[str, Any] = json.loads(
-        producer.backend.get(producer.backend.get_key_for_task(result.id))
-    )
-    return stored
+    walkthrough.print("rate", f"{messages.BATCH / seconds:,.0f} items/s, from sending to answer")
+    return walkthrough.answers
 
 
 def _queue(task: str) -> str:
@@ -131,18 +164,6 @@ def _queue(task: str) -> str:
 def _shortened(value: object) -> object:
     """Return a part of a message as it fits the screen."""
     return value if len(_json(value)) <= LONGEST_SHOWN else "…"
-
-
-def _print(name: str, value: object) -> None:
-    text = value if isinstance(value, str) else _json(value)
-    first, *rest = [
-        part
-        for line in text.splitlines()
-        for part in textwrap.wrap(line, WIDTH - 20, break_long_words=False) or [""]
-    ]
-    sys.stdout.write(f"  ← {name:<15} {first}\n")
-    for line in rest:
-        sys.stdout.write(f"{' ' * 20}{line}\n")
 
 
 def _json(value: object) -> str:

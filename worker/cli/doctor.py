@@ -1,108 +1,122 @@
-"""``template-service db doctor`` and ``report``: the state of database and broker in one look."""
+"""``template-service db doctor`` and ``report``: the state of database and broker."""
+
+from __future__ import annotations
 
 import os
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
-from psycopg.conninfo import conninfo_to_dict
 
-from db import migrations
-from db.backup.catalogue import Catalogue
-from db.backup.store import open_store
-from db.cluster.programs import Programs
 from db.errors import OperationError
-from db.monitoring import doctor as checks
-from db.monitoring.checks import copies
-from db.monitoring.checks.finding import Expected, Finding, Limits
-from db.recovery import catalogue as base_backups
-from db.session import libpq_url
-from tasks.broker import Backlog
-from tasks.messages.report import Report
-from tasks.runtime import Configuration
-from tasks.services.report import report as figures
-from worker import broker_checks
-from worker.backlog import backlog
-from worker.broker import connection
-from worker.cli.operator import as_json, explained, operator_engine, operator_settings
-from worker.cli.tables import json_option, show
-from worker.configuration import configuration
-from worker.settings import Settings, environment_name
+from worker.cli.base import Command
+from worker.cli.operator import operator_engine, operator_settings
+from worker.cli.options import json_option
+from worker.cli.output import print_json, print_sections
+
+if TYPE_CHECKING:
+    from db.monitoring.checks.finding import Expected, Finding, Limits
+    from tasks.broker import Backlog
+    from tasks.messages.report import Report
+    from tasks.runtime import Configuration
+    from worker.settings import Settings
 
 _COLOURS: Final = {"error": "red", "warning": "yellow", "notice": "cyan"}
 
 
-@click.command()
+@click.command(cls=Command, example="db doctor")
 @json_option
-@explained
 def doctor(*, json_: bool) -> None:
-    """Look at everything that can be wrong, and say what mends it.
+    """Check the database, its backups and the broker, and show how to fix each problem.
 
-    The broker is checked too where CELERY_BROKER_URL names one.
-
-    Exit status 1 if there is an error or a warning; notices are only good to know.
+    The broker is checked if CELERY_BROKER_URL is set. Exits 1 on an error or a warning; notices
+    are for information.
     """
-    settings = operator_settings()
-    found = _examined(settings)
+    from db.monitoring.doctor import alarming
+
+    findings = _findings(operator_settings())
     if json_:
-        as_json({"findings": [asdict(finding) for finding in found]})
+        print_json({"findings": [asdict(finding) for finding in findings]})
     else:
-        for finding in found:
+        for finding in findings:
             click.secho(f"{finding.severity}: {finding.what}", fg=_COLOURS[finding.severity])
-            print(f"    why:  {finding.why}\n    mend: {finding.remedy}  [{finding.id}]")
-        if not found:
-            print("Nothing is wrong.")
-    if checks.alarming(found):
+            print(f"    why: {finding.why}\n    fix: {finding.remedy}  [{finding.id}]")
+        if not findings:
+            print("No problems found.")
+    if alarming(findings):
         sys.exit(1)
 
 
-@click.command()
+@click.command(cls=Command, example="db report --json")
 @json_option
-@explained
 def report(*, json_: bool) -> None:
-    """Print the figures of maintenance.report; it writes no file of metrics."""
+    """Show the figures of maintenance.report, without writing its metrics file."""
+    from tasks.services.report import report as figures
+    from worker.configuration import configuration
+
     settings = operator_settings()
-    found = figures(configuration(settings), _backlog(settings))
+    result = figures(configuration(settings), _backlog(settings))
     if json_:
-        print(found.model_dump_json(indent=2))
+        print(result.model_dump_json(indent=2))
     else:
-        _print(found)
+        _print(result)
 
 
-def _examined(settings: Settings) -> list[Finding]:
-    chosen = configuration(settings)
+def _findings(settings: Settings) -> list[Finding]:
+    from db.backup.catalogue import Catalogue
+    from db.backup.store import open_store
+    from db.monitoring import doctor as checks
+    from db.monitoring.checks import copies
+    from db.monitoring.checks.finding import Limits
+    from db.recovery import catalogue as base_backups
+    from worker.configuration import configuration as configure
+
+    configuration = configure(settings)
     now = datetime.now(UTC)
     limits = Limits(verified_age=timedelta(days=settings.backup_alarm_days))
-    with operator_engine(chosen) as engine:
-        found = checks.examine(engine, _expected(chosen, limits), now)
-    policy = chosen.operations.backup
+    with operator_engine(configuration) as engine:
+        findings = checks.examine(engine, _expected(configuration, limits), now)
+    policy = configuration.operations.backup
     try:
         catalogue = Catalogue(open_store(policy.target, policy.scratch))
     except OperationError as error:
-        found.append(copies.unreachable(error))
+        findings.append(copies.unreachable(error))
     else:
-        found += copies.dumps(catalogue, limits, now)
-    taken = [backup.ended_at for backup in base_backups.read(chosen.operations.recovery.base)]
-    found += copies.base_backups(taken, limits, now)
+        findings += copies.dumps(catalogue, limits, now)
+    taken = [
+        backup.ended_at for backup in base_backups.read(configuration.operations.recovery.base)
+    ]
+    findings += copies.base_backups(taken, limits, now)
     if _has_broker():
-        found += broker_checks.examine(connection(settings), broker_checks.Thresholds.of(settings))
-    return checks.worst_first(found)
+        from worker import broker_checks
+        from worker.broker import connection
+
+        thresholds = broker_checks.Thresholds.of(settings)
+        findings += broker_checks.examine(connection(settings), thresholds)
+    return checks.worst_first(findings)
 
 
-def _expected(chosen: Configuration, limits: Limits) -> Expected:
+def _expected(configuration: Configuration, limits: Limits) -> Expected:
+    from psycopg.conninfo import conninfo_to_dict
+
+    from db import migrations
+    from db.cluster.programs import Programs
+    from db.monitoring.checks.finding import Expected
+    from db.session import libpq_url
+
     programs: tuple[int, int] | None = None
     try:
-        programs = Programs.chosen(chosen.operations.programs).version()
+        programs = Programs.chosen(configuration.operations.programs).version()
     except OperationError as error:
         if error.kind != "programs_missing":
             raise
-    role = conninfo_to_dict(libpq_url(chosen.database.url)).get("user")
+    role = conninfo_to_dict(libpq_url(configuration.database.url)).get("user")
     return Expected(
         revision=migrations.head(),
         application_role=str(role or ""),
-        pool=chosen.database.pool_size + chosen.database.max_overflow,
+        pool=configuration.database.pool_size + configuration.database.max_overflow,
         programs=programs,
         limits=limits,
     )
@@ -112,17 +126,20 @@ def _backlog(settings: Settings) -> Backlog | None:
     """Return the figures of the broker, None where none is set or it does not answer."""
     if not _has_broker():
         return None
+    from worker.backlog import backlog
+    from worker.broker import connection
+
     return backlog(connection(settings))
 
 
 def _has_broker() -> bool:
-    return bool(os.environ.get(environment_name("broker_url")))
+    return bool(os.environ.get("CELERY_BROKER_URL"))
 
 
-def _print(found: Report) -> None:
+def _print(result: Report) -> None:
     single: dict[str, object] = {}
     tables: dict[str, list[dict[str, object]]] = {}
-    for name, value in found:
+    for name, value in result:
         if isinstance(value, dict):
             tables[name] = [
                 {
@@ -134,4 +151,4 @@ def _print(found: Report) -> None:
         else:
             single[name] = value
     rows = [{"figure": name, "value": value} for name, value in single.items()]
-    show({"figures": rows, **tables}, json_=False)
+    print_sections({"figures": rows, **tables}, json_=False)

@@ -1,139 +1,128 @@
-"""``template-service maintenance``: the scheduled maintenance by hand, and what its runs did."""
+"""``template-service maintenance``: run scheduled maintenance by hand; show the history of runs."""
+
+from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from db import runs
-from db.runs import Run
-from tasks.broker import Broker
-from tasks.messages.base import Result
-from tasks.messages.maintenance import Maintain
-from tasks.runs import recorded
-from tasks.runtime import Runtime
-from tasks.services import maintenance as services
-from worker.broker import SettingsBroker
-from worker.cli.operator import (
-    as_json,
-    as_table,
-    explained,
-    operator_configuration,
-    operator_engine,
-)
-from worker.settings import load
+from db.units import counted
+from worker.cli.base import Group
+from worker.cli.operator import operator_configuration, operator_engine
+from worker.cli.options import dry_run_option, json_option
+from worker.cli.output import local_time, print_json, print_table
 
-Do = Callable[[Maintain, Runtime], Result]
-dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Say what would be done, and do nothing."
-)
-json_option = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+if TYPE_CHECKING:
+    from db.runs import Run
+    from tasks.broker import Broker
 
 
-@click.group
+@click.group(cls=Group, example="maintenance vacuum\nmaintenance history")
 def maintenance() -> None:
-    """Run the scheduled maintenance by hand."""
+    """Run scheduled maintenance by hand, and show the history of runs."""
 
 
-@maintenance.command()
+@maintenance.command(example="maintenance vacuum")
 @dry_run_option
 @json_option
-@explained
-def vacuum(*, dry_run: bool, is_json: bool) -> None:
+def vacuum(*, dry_run: bool, json_: bool) -> None:
     """Run VACUUM (ANALYZE) on each table."""
-    _run("vacuum", services.vacuum, dry_run=dry_run, is_json=is_json)
+    _run("vacuum", dry_run=dry_run, json_=json_)
 
 
-@maintenance.command()
+@maintenance.command(example="maintenance analyze")
 @dry_run_option
 @json_option
-@explained
-def analyze(*, dry_run: bool, is_json: bool) -> None:
-    """Renew the planner's statistics of each table."""
-    _run("analyze", services.analyze, dry_run=dry_run, is_json=is_json)
+def analyze(*, dry_run: bool, json_: bool) -> None:
+    """Update the planner's statistics of each table."""
+    _run("analyze", dry_run=dry_run, json_=json_)
 
 
-@maintenance.command()
+@maintenance.command(example="maintenance reindex")
 @dry_run_option
 @json_option
-@explained
-def reindex(*, dry_run: bool, is_json: bool) -> None:
-    """Build each index anew while it is in use, and drop invalid ones."""
-    _run("reindex", services.reindex, dry_run=dry_run, is_json=is_json)
+def reindex(*, dry_run: bool, json_: bool) -> None:
+    """Rebuild each index while it is in use, and drop invalid ones."""
+    _run("reindex", dry_run=dry_run, json_=json_)
 
 
-@maintenance.command()
+@maintenance.command(example="maintenance purge-templates --dry-run")
 @dry_run_option
 @json_option
-@explained
-def purge_templates(*, dry_run: bool, is_json: bool) -> None:
-    """Delete for good what was soft-deleted long ago."""
-    _run("purge_templates", services.purge_templates, dry_run=dry_run, is_json=is_json)
+def purge_templates(*, dry_run: bool, json_: bool) -> None:
+    """Permanently delete templates that were soft-deleted long ago."""
+    _run("purge_templates", dry_run=dry_run, json_=json_)
 
 
-@maintenance.command()
+@maintenance.command(example="maintenance prune-versions --dry-run")
 @dry_run_option
 @json_option
-@explained
-def prune_versions(*, dry_run: bool, is_json: bool) -> None:
+def prune_versions(*, dry_run: bool, json_: bool) -> None:
     """Delete old versions of each template, never the current one."""
-    _run("prune_versions", services.prune_versions, dry_run=dry_run, is_json=is_json)
+    _run("prune_versions", dry_run=dry_run, json_=json_)
 
 
-@maintenance.command()
+@maintenance.command(example="maintenance prune-records --dry-run")
 @dry_run_option
 @json_option
-@explained
-def prune_records(*, dry_run: bool, is_json: bool) -> None:
-    """Delete old records of writes and runs, and old dead letters."""
-    broker = SettingsBroker(load())
-    _run("prune_records", services.prune_records, broker, dry_run=dry_run, is_json=is_json)
+def prune_records(*, dry_run: bool, json_: bool) -> None:
+    """Delete old idempotency records, runs of maintenance, and dead letters."""
+    from worker.broker import SettingsBroker
+    from worker.settings import load
+
+    _run("prune_records", SettingsBroker(load()), dry_run=dry_run, json_=json_)
 
 
-@maintenance.command()
-@click.option("--task", help="The runs of one task, such as backup. Default: the newest of each.")
-@click.option("--limit", default=20, show_default=True, help="How many runs of it.")
+@maintenance.command(example="maintenance history --task backup --limit 5")
+@click.option("--task", help="A single task, such as backup (default: the newest run of each).")
+@click.option("--limit", default=20, show_default=True, help="Maximum number of runs of the task.")
 @json_option
-@explained
-def history(*, task: str | None, limit: int, is_json: bool) -> None:
-    """Show which runs there were, how they ended and what they did."""
-    with operator_engine(operator_configuration()) as engine:
+def history(*, task: str | None, limit: int, json_: bool) -> None:
+    """Show runs of maintenance: state, times and result."""
+    from db import runs
+
+    with operator_engine() as engine:
         if task is None:
-            found = [_shown(run) | {"last_done": _time(at)} for run, at in runs.newest(engine)]
+            rows = [_row(run) | {"last_done": local_time(at)} for run, at in runs.newest(engine)]
         else:
             name = f"maintenance.{task.removeprefix('maintenance.').replace('-', '_')}"
-            found = [_shown(run) for run in runs.of_task(engine, name, limit)]
-    if is_json:
-        as_json(found)
-    else:
-        for row in found:
-            row["did"] = " ".join(f"{key}={value}" for key, value in row["did"].items())
-        as_table(found, empty="no run yet")
+            rows = [_row(run) for run in runs.of_task(engine, name, limit)]
+    if json_:
+        print_json(rows)
+        return
+    for row in rows:
+        row["did"] = " ".join(f"{key}={value}" for key, value in row["did"].items())
+    print_table(rows, empty="no run yet")
 
 
-def _run(name: str, do: Do, broker: Broker | None = None, *, dry_run: bool, is_json: bool) -> None:
+def _run(name: str, broker: Broker | None = None, *, dry_run: bool, json_: bool) -> None:
+    from tasks.messages.maintenance import Maintain
+    from tasks.runs import recorded
+    from tasks.runtime import Runtime
+    from tasks.services import maintenance as services
+
     task, run_id = f"maintenance.{name}", str(uuid.uuid4())
-    message = Maintain(dry_run=dry_run)
     process = Runtime(operator_configuration(), broker)
-    result = recorded(task, run_id, message, process, do)
-    if is_json:
-        as_json(result)
+    result = recorded(task, run_id, Maintain(dry_run=dry_run), process, getattr(services, name))
+    if json_:
+        print_json(result)
     elif result["skipped"]:
-        print("Skipped: the same task is under way elsewhere.")
+        print("Skipped: the same task is running elsewhere.")
     elif "tables" in result:
-        rows = [{"table": name, "seconds": value} for name, value in result["tables"].items()]
-        as_table(rows)
+        print_table([{"table": name, "seconds": value} for name, value in result["tables"].items()])
     else:
-        would = "Would delete" if dry_run else "Deleted"
-        print(f"{would} {result['deleted']} rows in {result['batches']} batches.")
+        action = "Would delete" if dry_run else "Deleted"
+        batches = counted(result["batches"], "batch")
+        print(f"{action} {counted(result['deleted'], 'row')} in {batches}.")
         if result["skipped_batches"]:
-            print(f"{result['skipped_batches']} batches met a lock: run it again for their rows.")
+            skipped = counted(result["skipped_batches"], "batch")
+            print(f"{skipped} skipped because of a lock: run it again for their rows.")
         if "dead_letters" in result:
-            print(f"{would} {result['dead_letters']} dead letters.")
+            print(f"{action} {counted(result['dead_letters'], 'dead letter')}.")
 
 
-def _shown(run: Run) -> dict[str, Any]:
+def _row(run: Run) -> dict[str, Any]:
     seconds = (
         round((run.finished_at - run.started_at).total_seconds(), 1)
         if run.finished_at and run.started_at
@@ -147,12 +136,8 @@ def _shown(run: Run) -> dict[str, Any]:
     return {
         "task": run.task,
         "state": run.state,
-        "due": _time(run.due_at),
-        "started": _time(run.started_at),
+        "due": local_time(run.due_at),
+        "started": local_time(run.started_at),
         "seconds": seconds,
         "did": did if run.error is None else {"error": run.error},
     }
-
-
-def _time(moment: Any) -> str | None:  # noqa: ANN401 - of a row
-    return None if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"

@@ -1,88 +1,90 @@
-"""``template-service pitr``: back to any second since the first base backup."""
+"""``template-service pitr``: recovery of the database to a point in time."""
+
+from __future__ import annotations
 
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
-from rich.filesize import decimal
-from sqlalchemy.exc import DBAPIError
 
-from db.recovery import server
-from db.recovery.listing import in_time
-from db.recovery.setup import ARCHIVE_TIMEOUT_SECONDS, set_up, wanted
-from db.recovery.status import Status, look
-from db.recovery.take import Taken, take
-from db.session import is_transient
-from worker.cli.operator import (
-    as_json,
-    as_table,
-    confirmed,
-    explained,
-    operator_configuration,
-    operator_engine,
+from db.recovery.policy import ARCHIVE_TIMEOUT_SECONDS
+from db.units import age, size
+from worker.cli.base import Group
+from worker.cli.operator import operator_configuration, operator_engine
+from worker.cli.options import Moment, dry_run_option, json_option, yes_option
+from worker.cli.output import confirm, print_json, print_table
+from worker.cli.wal import archive_latest
+
+if TYPE_CHECKING:
+    from db.recovery.status import Status
+    from db.recovery.take import Taken
+
+
+@click.group(
+    cls=Group,
+    lazy={"restore": "worker.cli.pitr_restore:restore"},
+    example="pitr status\npitr base-backup",
 )
-from worker.cli.pitr_restore import restore
-from worker.cli.pitr_shared import JSON, YES, Moment, archive_now, local_explained
-
-
-@click.group
 def pitr() -> None:
     """Recover the database to a point in time."""
 
 
-pitr.add_command(restore)
-
-
-@pitr.command
+@pitr.command(example="pitr setup")
 @click.option(
     "--archive-timeout",
     type=click.IntRange(min=1),
     default=ARCHIVE_TIMEOUT_SECONDS,
     show_default=True,
-    help="Seconds after which WAL is archived although its segment is not full.",
+    help="Seconds after which an incomplete WAL segment is archived.",
 )
-@YES
-@JSON
-@explained
+@yes_option
+@json_option
 def setup(*, archive_timeout: int, yes: bool, json_: bool) -> None:
-    """Have the server archive its WAL, and prove that it does.
+    """Enable WAL archiving on the server, and verify that it works.
 
-    Run it again after the restart that it may ask for, or any time: nothing is done twice.
+    Safe to repeat, for example after a restart that it asks for.
     """
-    chosen = operator_configuration()
-    policy = chosen.operations.recovery
-    with local_explained(), operator_engine(chosen) as engine:
+    from db.recovery.setup import set_up, wanted
+    from worker.local.supervisor import permissions_explained
+
+    configuration = operator_configuration()
+    policy = configuration.operations.recovery
+    with permissions_explained(), operator_engine(configuration) as engine:
         changes = wanted(engine, policy, archive_timeout=archive_timeout)
         for name, value in changes.items() if not json_ else ():
             print(f"ALTER SYSTEM SET {name} = '{value}'")
         if changes:
-            confirmed("Change these settings of the server?", yes=yes)
-        done = set_up(engine, chosen.client.programs, policy, archive_timeout=archive_timeout)
+            confirm("Change these settings of the server?", yes=yes)
+        done = set_up(
+            engine, configuration.client.programs, policy, archive_timeout=archive_timeout
+        )
     if json_:
-        as_json(asdict(done))
+        print_json(asdict(done))
     elif done.restart:
-        print(f"PostgreSQL must be restarted for: {', '.join(done.restart)}")
+        print(f"Restart PostgreSQL to apply: {', '.join(done.restart)}")
         print("The local stack: template-service down, then template-service up --detach")
-        print("Then run this again, or: template-service pitr status")
+        print("Then repeat this command, or run: template-service pitr status")
     else:
-        print(f"WAL is archived: {done.archived} is in {policy.wal}")
+        print(f"WAL archiving works: {done.archived} is in {policy.wal}")
 
 
-@pitr.command("base-backup")
-@click.option("--full", is_flag=True, help="A full one, even if an incremental one would do.")
-@click.option("--dry-run", is_flag=True, help="Say of which kind it would be, and do nothing.")
-@JSON
-@explained
+@pitr.command("base-backup", example="pitr base-backup --full")
+@click.option("--full", is_flag=True, help="Full base backup instead of an incremental one.")
+@dry_run_option
+@json_option
 def base_backup(*, full: bool, dry_run: bool, json_: bool) -> None:
-    """Take a base backup, verify it, and remove those that are no longer needed."""
-    chosen = operator_configuration()
+    """Take a base backup, verify it, and remove expired ones."""
+    from db.recovery.take import take
+
+    configuration = operator_configuration()
     progress = _show_progress if sys.stderr.isatty() and not json_ else None
-    with operator_engine(chosen) as engine:
-        done = take(
-            chosen.client,
+    with operator_engine(configuration) as engine:
+        taken = take(
+            configuration.client,
             engine,
-            chosen.operations.recovery,
+            configuration.operations.recovery,
             full=full,
             dry_run=dry_run,
             progress=progress,
@@ -90,74 +92,86 @@ def base_backup(*, full: bool, dry_run: bool, json_: bool) -> None:
     if progress is not None:
         click.echo(err=True)
     if json_:
-        as_json(asdict(done))
+        print_json(asdict(taken))
     else:
-        print(_told(done))
+        print(_summary(taken))
 
 
-@pitr.command
-@JSON
-@explained
+@pitr.command(example="pitr status")
+@json_option
 def status(*, json_: bool) -> None:
-    """Say to which times one can go back, and what stands in the way. Exit status 1 if any."""
-    chosen = operator_configuration()
-    programs, policy = chosen.client.programs, chosen.operations.recovery
-    with operator_engine(chosen) as engine:
+    """Show the recoverable time range and any problems. Exits 1 if there are problems."""
+    from sqlalchemy.exc import DBAPIError
+
+    from db.recovery.status import look
+    from db.session import is_transient
+
+    configuration = operator_configuration()
+    programs, policy = configuration.client.programs, configuration.operations.recovery
+    with operator_engine(configuration) as engine:
         try:
-            found = look(engine, programs, policy)
+            current = look(engine, programs, policy)
         except DBAPIError as error:
             if not is_transient(error):
                 raise
-            click.echo("the server does not answer: only the folders are looked at", err=True)
-            found = look(None, programs, policy)
+            click.echo("The server is unavailable; only the files are checked", err=True)
+            current = look(None, programs, policy)
     if json_:
-        as_json(asdict(found) | {"problems": found.problems})
+        print_json(asdict(current) | {"problems": current.problems})
     else:
-        _show_status(found)
-    if found.problems:
+        _print_status(current)
+    if current.problems:
         sys.exit(1)
 
 
-@pitr.command("restore-point")
+@pitr.command("restore-point", example="pitr restore-point before_the_import")
 @click.argument("name")
-@JSON
-@explained
+@json_option
 def restore_point(*, name: str, json_: bool) -> None:
-    """Give this moment a NAME to come back to, and have its WAL archived."""
-    with operator_engine(operator_configuration()) as engine:
+    """Create a named restore point, and archive its WAL."""
+    from db.recovery import server
+
+    with operator_engine() as engine:
         lsn, segment = server.archive_now(engine, name)
     if json_:
-        as_json({"name": name, "lsn": lsn, "segment": segment})
+        print_json({"name": name, "lsn": lsn, "segment": segment})
     else:
-        print(f"{name} is at {lsn}, in {segment}, which is archived")
+        print(f"Restore point {name} is at {lsn}, in {segment}, which is archived")
 
 
-@pitr.command
-@click.option("--from", "since", type=Moment(), required=True, help="First time.")
-@click.option("--to", "until", type=Moment(), help="Last time; now by default.")
-@click.option("--all", "all_", is_flag=True, help="Those too that deleted and dropped nothing.")
-@JSON
-@explained
+@pitr.command(example="pitr transactions --from 2026-11-22T09:00:00Z --to 2026-11-22T10:00:00Z")
+@click.option("--from", "since", type=Moment(), required=True, help="Start time.")
+@click.option("--to", "until", type=Moment(), help="End time (default: now).")
+@click.option(
+    "--all",
+    "all_",
+    is_flag=True,
+    help="Include transactions that deleted or dropped nothing.",
+)
+@json_option
 def transactions(*, since: datetime, until: datetime | None, all_: bool, json_: bool) -> None:
-    """List committed transactions by what they deleted, for restore --before-transaction.
+    """List committed transactions and their deletions, for restore --before-transaction.
 
-    `dropped` counts files of tables and indexes, of which DROP and TRUNCATE leave new ones.
+    `dropped` counts files of tables and indexes; DROP and TRUNCATE remove files.
     """
-    chosen = operator_configuration()
-    with operator_engine(chosen) as engine:
-        tables = server.tables(engine) if archive_now(engine) else {}
+    from db.recovery import server
+    from db.recovery.listing import in_time
+
+    configuration = operator_configuration()
+    with operator_engine(configuration) as engine:
+        tables = server.tables(engine) if archive_latest(engine) else {}
     found = in_time(
-        chosen.client.programs,
-        chosen.operations.recovery,
+        configuration.client.programs,
+        configuration.operations.recovery,
         since=since,
         until=until or datetime.now(UTC),
         tables=tables,
     )
     shown = [each for each in found if all_ or each.deleted or each.dropped]
     if json_:
-        as_json([asdict(each) for each in shown])
+        print_json([asdict(each) for each in shown])
         return
-    as_table(
+    print_table(
         [
             {
                 "transaction": str(each.transaction),
@@ -169,53 +183,54 @@ def transactions(*, since: datetime, until: datetime | None, all_: bool, json_: 
             }
             for each in shown
         ],
-        empty="no such transaction was committed in that time",
+        empty="no such transaction in this time range",
     )
 
 
 def _show_progress(done: int, whole: int) -> None:
-    click.echo(f"\r{decimal(done)} of about {decimal(max(done, whole))}  ", nl=False, err=True)
+    click.echo(f"\r{size(done)} of about {size(max(done, whole))}  ", nl=False, err=True)
 
 
-def _told(done: Taken) -> str:
-    if done.skipped:
-        return "Another base backup is being taken"
-    builds = f" that builds on {done.parent}" if done.parent is not None else ""
-    if done.backup is None:
-        return f"It would be {'a full' if done.parent is None else 'an incremental'} one{builds}"
-    backup = done.backup
+def _summary(taken: Taken) -> str:
+    if taken.skipped:
+        return "Skipped: another base backup is running"
+    parent = f" based on {taken.parent}" if taken.parent is not None else ""
+    if taken.backup is None:
+        return f"Would take {'a full' if taken.parent is None else 'an incremental'} backup{parent}"
+    backup = taken.backup
     seconds = (backup.ended_at - backup.started_at).total_seconds()
-    size = decimal(backup.bytes)
-    lines = [f"{backup.name}: {backup.kind}, {size} in {seconds:.1f} s, verified{builds}"]
-    lines += [f"removed {name}" for name in done.removed]
+    lines = [
+        f"{backup.name}: {backup.kind}, {size(backup.bytes)} in {seconds:.1f} s, verified{parent}"
+    ]
+    lines += [f"removed {name}" for name in taken.removed]
     return "\n".join(lines)
 
 
-def _show_status(found: Status) -> None:
-    if (archiving := found.archiving) is not None:
-        age = "" if archiving.age_seconds is None else f", {archiving.age_seconds:.0f} s ago"
-        print(f"archive_mode    {archiving.mode}")
-        print(f"last archived   {archiving.last_archived or 'nothing'}{age}")
+def _print_status(current: Status) -> None:
+    if (archiving := current.archiving) is not None:
+        ago = "" if archiving.age_seconds is None else f", {age(archiving.age_seconds)} ago"
+        print(f"archive mode    {archiving.mode}")
+        print(f"last archived   {archiving.last_archived or 'nothing'}{ago}")
         print(f"last failed     {archiving.last_failed or 'nothing'}")
         print(f"waiting         {'?' if archiving.waiting is None else archiving.waiting}")
-    print(f"archive         {found.segments} segments, timeline {found.timeline}")
-    if found.earliest is not None and found.latest is not None:
-        print(f"reach           {found.earliest.isoformat()} to {found.latest.isoformat()}")
-    as_table(
+    print(f"archive         {current.segments} segments, timeline {current.timeline}")
+    if current.earliest is not None and current.latest is not None:
+        print(f"recoverable     {current.earliest.isoformat()} to {current.latest.isoformat()}")
+    print_table(
         [
             {
                 "base_backup": reach.backup.name,
                 "kind": reach.backup.kind,
-                "builds_on": reach.backup.parent,
-                "size": decimal(reach.backup.bytes),
+                "based_on": reach.backup.parent,
+                "size": size(reach.backup.bytes),
                 "earliest": "" if reach.earliest is None else reach.earliest.isoformat(),
                 "latest": "" if reach.latest is None else reach.latest.isoformat(),
             }
-            for reach in found.reaches
+            for reach in current.reaches
         ],
         empty="no base backup",
     )
-    for problem in found.problems:
+    for problem in current.problems:
         print(f"! {problem}")
 
 

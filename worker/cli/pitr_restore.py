@@ -1,45 +1,46 @@
-"""``template-service pitr restore``: a data directory as it was at a moment."""
+"""``template-service pitr restore``: a data directory recovered to a point in time."""
+
+from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from db.errors import OperationError
-from db.recovery.restore import Restored
-from db.recovery.restore import restore as restore_cluster
-from db.recovery.target import Target
-from db.session import connection_options
-from worker.cli.operator import (
-    as_json,
-    confirmed,
-    explained,
-    operator_configuration,
-    operator_engine,
-)
-from worker.cli.pitr_shared import JSON, YES, Moment, archive_now, local_explained
-from worker.local.exchange import exchange, place
-from worker.local.stack import local_directory
-from worker.local.supervisor import supervising
+from worker.cli.base import Command
+from worker.cli.operator import operator_configuration, operator_engine
+from worker.cli.options import Moment, json_option, yes_option
+from worker.cli.output import confirm, print_json
+from worker.cli.wal import archive_latest
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from db.recovery.restore import Restored
 
 
-@click.command
-@click.option("--to", "time", type=Moment(), help="A time: 2026-11-22T10:00:00Z.")
-@click.option("--restore-point", metavar="NAME", help="A name that was given before.")
-@click.option(
-    "--before-transaction", type=click.IntRange(min=3), metavar="NUMBER", help="Without this one."
+@click.command(
+    cls=Command,
+    example="pitr restore --to 2026-11-22T10:00:00Z --replace-local\n"
+    "pitr restore --latest --into recovered",
 )
-@click.option("--latest", is_flag=True, help="All that was archived.")
-@click.option("--into", type=click.Path(path_type=Path), help="The data directory to make.")
-@click.option("--replace-local", is_flag=True, help="Put it in place of the local stack's own.")
-@click.option("--from", "base", metavar="NAME", help="The base backup to begin with.")
+@click.option("--to", "time", type=Moment(), help="Target time, such as 2026-11-22T10:00:00Z.")
+@click.option("--restore-point", metavar="NAME", help="Target: a named restore point.")
 @click.option(
-    "--timeline", type=click.IntRange(min=1), help="The timeline to go along, if not the newest."
+    "--before-transaction",
+    type=click.IntRange(min=3),
+    metavar="NUMBER",
+    help="Target: just before this transaction ID.",
 )
-@YES
-@JSON
-@explained
+@click.option("--latest", is_flag=True, help="Target: the end of the archived WAL.")
+@click.option("--into", type=click.Path(path_type=Path), help="New data directory.")
+@click.option("--replace-local", is_flag=True, help="The local stack's data directory instead.")
+@click.option("--from", "base", metavar="NAME", help="Base backup (default: the newest suitable).")
+@click.option("--timeline", type=click.IntRange(min=1), help="Timeline (default: the newest).")
+@yes_option
+@json_option
 def restore(  # noqa: PLR0913 - its options
     *,
     time: datetime | None,
@@ -53,59 +54,68 @@ def restore(  # noqa: PLR0913 - its options
     yes: bool,
     json_: bool,
 ) -> None:
-    """Make a data directory as it was at a moment, and prove it by starting it.
+    """Restore a base backup and replay WAL up to a target; start the result once to verify it.
 
-    Nothing that is there is changed. With --replace-local the local stack is stopped then, its
-    data directory kept under another name, and the stack started again on the new one.
+    Changes no existing data. With --replace-local the local stack is then stopped, its data
+    directory renamed, and the stack started again on the recovered one.
     """
-    if (
-        sum([time is not None, restore_point is not None, before_transaction is not None, latest])
-        != 1
-    ):
+    from db.recovery.restore import restore as restore_cluster
+    from db.recovery.target import Target
+    from db.session import connection_options
+    from worker.local.exchange import exchange, place
+    from worker.local.stack import local_directory
+    from worker.local.supervisor import permissions_explained, supervising
+
+    targets = (time is not None, restore_point is not None, before_transaction is not None, latest)
+    if sum(targets) != 1:
         raise click.UsageError(
-            "one of --to, --restore-point, --before-transaction and --latest is needed"
+            "pass exactly one of --to, --restore-point, --before-transaction and --latest"
         )
     if (into is None) != replace_local:
-        raise click.UsageError("one of --into and --replace-local is needed")
-    chosen = operator_configuration()
-    with local_explained():
+        raise click.UsageError("pass exactly one of --into and --replace-local")
+    configuration = operator_configuration()
+    with permissions_explained():
         if replace_local:
-            confirmed("Stop the local stack and replace its data?", yes=yes)
+            confirm("Stop the local stack and replace its data?", yes=yes)
             if latest and supervising(local_directory()) is not None:
                 raise OperationError(
                     "still_running",
-                    "the local stack runs and may write on, so that there is no latest",
+                    "--latest is undefined while the local stack is running and writing",
                     "stop it first: template-service down",
                 )
-        with operator_engine(chosen) as engine:
-            archive_now(engine)
-        done = restore_cluster(
-            chosen.client.programs,
-            chosen.operations.recovery,
-            connection_options(chosen.maintenance.url).get("dbname", "postgres"),
+        with operator_engine(configuration) as engine:
+            archive_latest(engine)
+        restored = restore_cluster(
+            configuration.client.programs,
+            configuration.operations.recovery,
+            connection_options(configuration.maintenance.url).get("dbname", "postgres"),
             Target(time, restore_point, before_transaction),
             into if into is not None else place(local_directory()),
             base=base,
             timeline=timeline,
             say=lambda step: click.echo(step, err=True),
         )
-        exchanged = exchange(local_directory(), done.directory) if replace_local else None
+        swapped = exchange(local_directory(), restored.directory) if replace_local else None
     if json_:
-        as_json(asdict(done) | {"exchanged": None if exchanged is None else asdict(exchanged)})
+        print_json(asdict(restored) | {"exchanged": None if swapped is None else asdict(swapped)})
         return
-    _show_restored(done)
-    if exchanged is not None:
-        print(f"The local stack has it now; its data of before are in {exchanged.kept}")
-        print("It runs again" if exchanged.started else "Start it: template-service up --detach")
-    print("Take a new base backup when it runs: template-service pitr base-backup --full")
+    _print(restored)
+    if swapped is not None:
+        print(f"Local stack: recovered; previous data directory: {swapped.kept}")
+        state = (
+            "It is running again" if swapped.started else "Start it: template-service up --detach"
+        )
+        print(state)
+    print("Take a new base backup once it runs: template-service pitr base-backup --full")
 
 
-def _show_restored(done: Restored) -> None:
-    proof = done.proof
+def _print(restored: Restored) -> None:
+    proof = restored.proof
     last = "none" if proof.last_transaction_at is None else proof.last_transaction_at.isoformat()
-    print(f"{done.directory} is ready, made of {', '.join(done.base)} in {done.seconds:.1f} s")
+    bases = ", ".join(restored.base)
+    print(f"{restored.directory} is ready, from base backup {bases}, in {restored.seconds:.1f} s")
     print(f"last transaction  {last}")
-    print(f"replayed to       {proof.lsn}, timeline {proof.timeline} from here on")
+    print(f"replayed to       {proof.lsn}; new timeline {proof.timeline}")
     print(f"migration         {proof.revision or 'none'}")
     for table, rows in proof.tables.items():
         print(f"{table:<26}{rows} rows")

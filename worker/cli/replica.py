@@ -1,62 +1,65 @@
-"""``template-service replica``: make, watch and promote a standby."""
+"""``template-service replica``: create, monitor and promote a standby."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from __future__ import annotations
+
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from db.cluster.processes import LocalServerError
-from db.replication import local, promotion, synchronous
-from db.replication.servers import DEFAULT_PORT, Address, connected
-from db.replication.slots import drop_slot
-from db.replication.standby import USER, Made, Wanted
-from db.replication.standby import create as create_standby
-from db.replication.status import Status
-from db.replication.status import status as ask_status
-from db.roles.passwords import read as read_password
-from worker.cli.operator import as_json, as_table, confirmed, explained, operator_configuration
+from db.replication.names import DEFAULT_PORT, USER
+from worker.cli.base import Group
+from worker.cli.operator import operator_configuration
+from worker.cli.options import directory_argument, json_option, yes_option
+from worker.cli.output import confirm, print_json, print_table
 
-JSON = click.option("--json", "json_", is_flag=True, help="Print JSON, for programs.")
-DIRECTORY = click.argument("directory", type=click.Path(path_type=Path))
-BLOCKS = (
-    "Every write now waits for a standby: when none is left, writes stop until one is back, or "
-    "until you run: template-service replica synchronous off"
+if TYPE_CHECKING:
+    from db.replication.standby import Made
+    from db.replication.status import Status
+
+BLOCKS: Final = (
+    "Every write now waits for a standby. If none is left, writes stop until one is back, or until "
+    "you run: template-service replica synchronous off"
 )
 
 
-@click.group
+@click.group(cls=Group, example="replica create --into standby --start\nreplica status")
 def replica() -> None:
-    """Make, watch and promote a standby."""
+    """Create, monitor and promote a standby."""
 
 
-@replica.command
+@replica.command(example="replica create --into .local/standby --port 5433 --start")
 @click.option(
     "--into",
     type=click.Path(path_type=Path),
     required=True,
-    help="Its data directory, on this machine, which must not exist.",
+    help="New data directory, on this machine.",
 )
-@click.option("--name", default="standby1", show_default=True, help="Its name and its slot's.")
-@click.option("--host", default="localhost", show_default=True, help="Where it listens; * for all.")
+@click.option(
+    "--name", default="standby1", show_default=True, help="Name of the standby and of its slot."
+)
+@click.option(
+    "--host", default="localhost", show_default=True, help="Listen address; * for all interfaces."
+)
 @click.option(
     "--port",
     type=click.IntRange(1, 65_535),
     default=DEFAULT_PORT,
     show_default=True,
-    help="Where it listens.",
+    help="Listen port.",
 )
-@click.option("--user", default=USER, show_default=True, help="The role that it replicates as.")
+@click.option("--user", default=USER, show_default=True, help="Replication role.")
 @click.option(
     "--password-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="File with the password of that role. Without it one is made.",
+    help="File with the role's password (default: a generated password).",
 )
-@click.option("--start", is_flag=True, help="Start it; it outlives this command.")
-@click.option("--synchronous", "wait", is_flag=True, help="Have writes wait for it; with --start.")
-@JSON
-@explained
+@click.option("--start", is_flag=True, help="Start after creation; it outlives this command.")
+@click.option(
+    "--synchronous", "wait", is_flag=True, help="Synchronous replication; requires --start."
+)
+@json_option
 def create(  # noqa: PLR0913 - one parameter for each option
     *,
     into: Path,
@@ -69,157 +72,183 @@ def create(  # noqa: PLR0913 - one parameter for each option
     wait: bool,
     json_: bool,
 ) -> None:
-    """Make a standby of the database, here.
+    """Create a standby of the database on this machine.
 
-    DATABASE_URL, or the one for maintenance, names the primary, with a role that may replicate and
-    make roles. Its programs must be of the same major version as those here.
+    DATABASE_URL, or the one for maintenance, names the primary and a role that may replicate and
+    create roles. PostgreSQL must have the same major version here and there.
     """
+    from db.replication import local, synchronous
+    from db.replication.servers import Address, connected
+    from db.replication.standby import Wanted
+    from db.replication.standby import create as create_standby
+    from db.roles.passwords import read as read_password
+
     if wait and not start:
-        raise click.UsageError("--synchronous needs --start: writes would wait for it")
+        raise click.UsageError("--synchronous requires --start: writes would wait for the standby")
     client = operator_configuration().client
     password = read_password(password_file) if password_file else None
     wanted = Wanted(name, into, Address(host, port), user)
-    with _of_our_own():
-        made = create_standby(client, wanted, password=password)
+    created = create_standby(client, wanted, password=password)
     if start:
-        local.start(client.programs, made.directory)
+        local.start(client.programs, created.directory)
         with connected(client.url) as connection:
             synchronous.wait_streaming(connection, [name])
             if wait:
                 synchronous.switch_on(connection, [name])
     if json_:
-        as_json({**asdict(made), "started": start, "synchronous": wait})
+        print_json({**asdict(created), "started": start, "synchronous": wait})
     else:
-        _show_made(made, started=start, waits=wait)
+        _print_created(created, log=str(local.log_of(created.directory)) if start else None)
+        if wait:
+            print(BLOCKS)
 
 
-@replica.command
+@replica.command(example="replica status\nreplica status localhost:5433")
 @click.argument("server", required=False)
-@JSON
-@explained
+@json_option
 def status(*, server: str | None, json_: bool) -> None:
-    """Show how far behind each standby is; exit status 1 if something is wrong.
+    """Show the lag of each standby. Exits 1 if there are problems.
 
-    SERVER is HOST:PORT or a data directory; without it the primary is asked.
+    SERVER is HOST:PORT or a data directory (default: the primary).
     """
+    from db.replication.servers import Address, connected
+    from db.replication.status import status as ask_status
+
     url = operator_configuration().maintenance.url
     with connected(url, Address.read(server) if server else None) as connection:
-        found = ask_status(connection)
+        current = ask_status(connection)
     if json_:
-        as_json(asdict(found))
+        print_json(asdict(current))
     else:
-        _show_status(found)
-    if found.problems:
-        raise click.ClickException("\n".join(found.problems))
+        _print_status(current)
+    if current.problems:
+        raise click.ClickException("\n".join(current.problems))
 
 
-@replica.command
+@replica.command(example="replica promote localhost:5433")
 @click.argument("server", required=False)
-@click.option("--force", is_flag=True, help="Even though the primary answers.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@JSON
-@explained
+@click.option("--force", is_flag=True, help="Promotion even if the primary answers.")
+@yes_option
+@json_option
 def promote(*, server: str | None, force: bool, yes: bool, json_: bool) -> None:
-    """Make a standby the primary.
+    """Promote a standby to primary. Refused while the primary answers.
 
-    SERVER is HOST:PORT or a data directory; it may be left out when DATABASE_URL names several
-    hosts, of which one is a standby. Refused while the primary answers.
+    SERVER is HOST:PORT or a data directory; optional if DATABASE_URL names several hosts, one of
+    which is a standby.
     """
+    from db.replication import promotion
+    from db.replication.servers import Address
+
     url = operator_configuration().maintenance.url
     standby = Address.read(server) if server else promotion.find_standby(url)
-    confirmed(f"Make the standby at {standby} the primary? The old one must stay stopped", yes=yes)
-    done = promotion.promote(url, standby, force=force)
+    confirm(f"Promote the standby at {standby}? The old primary must stay stopped.", yes=yes)
+    promoted = promotion.promote(url, standby, force=force)
     if json_:
-        as_json(asdict(done))
+        print_json(asdict(promoted))
         return
-    print(f"{done.server} is the primary now, on timeline {done.timeline}.")
-    commit = f"; its last commit was at {done.last_commit}" if done.last_commit else ""
-    print(f"It has everything up to {done.last_received} of the old primary{commit}.")
-    for note in done.notes:
+    print(f"{promoted.server} is now the primary, on timeline {promoted.timeline}.")
+    commit = f"; its last commit was at {promoted.last_commit}" if promoted.last_commit else ""
+    print(f"It has the old primary's WAL up to {promoted.last_received}{commit}.")
+    for note in promoted.notes:
         print(note)
 
 
-@replica.command("synchronous")
+@replica.command("synchronous", example="replica synchronous on standby1")
 @click.argument("state", type=click.Choice(["on", "off"]))
 @click.argument("names", nargs=-1)
-@explained
-def switch(*, state: str, names: tuple[str, ...]) -> None:
-    """Have writes wait for a standby, or for none.
+@json_option
+def switch(*, state: str, names: tuple[str, ...], json_: bool) -> None:
+    """Turn synchronous replication on or off.
 
-    With NAMES, for the first of these that is connected; else for the first of all.
+    Writes then wait for the first connected standby of NAMES (default: of all).
     """
+    from db.replication import synchronous
+    from db.replication.servers import connected
+
     if state == "off" and names:
         raise click.UsageError("off takes no names")
+    standbys: list[str] = []
+    is_changed = True
     with connected(operator_configuration().maintenance.url) as connection:
         if state == "on":
-            chosen = synchronous.switch_on(connection, names)
-            print(f"Writes wait for {', or else '.join(chosen)}.\n{BLOCKS}")
-        elif synchronous.switch_off(connection):
-            print("Writes wait for no standby: those of the last moment are lost with the primary.")
+            standbys = list(synchronous.switch_on(connection, names))
         else:
-            print("Writes waited for no standby.")
+            is_changed = synchronous.switch_off(connection)
+    if json_:
+        print_json({"synchronous": state == "on", "standbys": standbys, "changed": is_changed})
+    elif state == "on":
+        print(f"Writes wait for {', or else '.join(standbys)}.\n{BLOCKS}")
+    elif is_changed:
+        print("Replication is now asynchronous; recent commits may be lost if the primary fails.")
+    else:
+        print("Replication was asynchronous already.")
 
 
-@replica.command
-@DIRECTORY
-@explained
-def start(*, directory: Path) -> None:
-    """Start the standby on a data directory; it outlives this command."""
-    with _of_our_own():
-        local.start(operator_configuration().client.programs, directory)
-    print(f"It runs at {Address.of_directory(directory)}.")
+@replica.command(example="replica start .local/standby")
+@directory_argument
+@json_option
+def start(*, directory: Path, json_: bool) -> None:
+    """Start the standby in a data directory; it outlives this command."""
+    from db.replication import local
+    from db.replication.servers import Address
+
+    local.start(operator_configuration().client.programs, directory)
+    address = Address.of_directory(directory)
+    if json_:
+        print_json({"address": address})
+    else:
+        print(f"Running at {address}.")
 
 
-@replica.command
-@DIRECTORY
-@explained
-def stop(*, directory: Path) -> None:
-    """Stop the standby on a data directory."""
-    with _of_our_own():
-        stopped = local.stop(operator_configuration().client.programs, directory)
-    print("Stopped." if stopped else "It did not run.")
+@replica.command(example="replica stop .local/standby")
+@directory_argument
+@json_option
+def stop(*, directory: Path, json_: bool) -> None:
+    """Stop the standby in a data directory."""
+    from db.replication import local
+
+    is_stopped = local.stop(operator_configuration().client.programs, directory)
+    if json_:
+        print_json({"stopped": is_stopped})
+    else:
+        print("Stopped." if is_stopped else "It was not running.")
 
 
-@replica.command
+@replica.command(example="replica drop standby1")
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@explained
-def drop(*, name: str, yes: bool) -> None:
-    """Drop the slot of a standby that is gone for good, and the WAL kept for it."""
-    confirmed(f"Drop slot {name}? Its standby could not follow any more", yes=yes)
+@yes_option
+@json_option
+def drop(*, name: str, yes: bool, json_: bool) -> None:
+    """Drop the replication slot of a standby that is gone for good, and the WAL kept for it."""
+    from db.replication.servers import connected
+    from db.replication.slots import drop_slot
+
+    confirm(f"Drop slot {name}? Its standby could no longer follow.", yes=yes)
     with connected(operator_configuration().maintenance.url) as connection:
         drop_slot(connection, name)
-    print(f"Slot {name} is dropped.")
-
-
-@contextmanager
-def _of_our_own() -> Iterator[None]:
-    """Explain what hinders a server that runs here."""
-    try:
-        yield
-    except LocalServerError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _show_made(made: Made, *, started: bool, waits: bool) -> None:
-    print(f"Standby {made.name} of {made.primary} is in {made.directory}, verified.")
-    print(f"It logs in as {made.user}, with the password in {made.passfile}.")
-    if started:
-        print(f"It runs at {made.listen}; its log is {local.log_of(made.directory)}.")
-        print(f"Stop it with: template-service replica stop {made.directory}")
+    if json_:
+        print_json({"dropped": name})
     else:
-        print(f"Start it with: template-service replica start {made.directory}")
-    if waits:
-        print(BLOCKS)
-    for warning in made.warnings:
+        print(f"Dropped slot {name}.")
+
+
+def _print_created(created: Made, *, log: str | None) -> None:
+    print(f"Standby {created.name} of {created.primary} is in {created.directory}, verified.")
+    print(f"It logs in as {created.user}, with the password in {created.passfile}.")
+    if log is not None:
+        print(f"Running at {created.listen}; log: {log}.")
+        print(f"Stop it with: template-service replica stop {created.directory}")
+    else:
+        print(f"Start it with: template-service replica start {created.directory}")
+    for warning in created.warnings:
         print(f"Warning: {warning}")
 
 
-def _show_status(found: Status) -> None:
-    print(f"{found.server} is a {found.role}.")
-    if found.received is not None:
-        as_table([found.received])
+def _print_status(current: Status) -> None:
+    print(f"{current.server} is a {current.role}.")
+    if current.received is not None:
+        print_table([current.received])
         return
-    as_table(found.standbys, title="Standbys", empty="No standby is connected.")
-    as_table(found.slots, title="Slots", empty="There is no replication slot.")
-    print(f"Writes wait for: {found.synchronous or 'no standby'}")
+    print_table(current.standbys, title="Standbys", empty="No standby is connected.")
+    print_table(current.slots, title="Slots", empty="There is no replication slot.")
+    print(f"Writes wait for: {current.synchronous or 'no standby'}")

@@ -1,149 +1,166 @@
 """``template-service db roles``: the roles of the database."""
 
+from __future__ import annotations
+
 import shlex
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import click
 
-from db.cluster.processes import write_private
-from db.roles import passwords
-from db.roles.apply import Applied, apply, preview
-from db.roles.drop import drop
 from db.roles.names import DEFAULT_PREFIX, LOGINS, Kind, Names
-from db.roles.status import status
-from db.session import libpq_url
-from worker.cli.operator import as_json, as_table, confirmed, explained, operator_configuration
+from worker.cli.base import Group
+from worker.cli.operator import operator_configuration
+from worker.cli.options import dry_run_option, json_option, yes_option
+from worker.cli.output import confirm, print_json, print_table
 
-ADDRESSES: dict[Kind, str] = {
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from db.roles.apply import Applied
+
+VARIABLES: Final[dict[Kind, str]] = {
     "app": "DATABASE_URL",
     "maintenance": "TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL",
 }
-_prefix = click.option(
+_prefix_option = click.option(
     "--prefix",
     default=DEFAULT_PREFIX,
     show_default=True,
-    help="What their names begin with; other databases of the server need another one.",
+    help="Prefix of the roles' names; must be unique per server.",
 )
-_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 
 
-@click.group("roles")
+@click.group("roles", cls=Group, example="db roles apply --output secrets\ndb roles status")
 def roles() -> None:
-    """Roles of the database: worker, maintenance, and people who only read.
+    """Manage the database's roles: worker, maintenance, read-only and owner.
 
     These commands connect with DATABASE_URL, as alembic does.
     """
 
 
-def _given(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> Mapping[Kind, Path]:
-    given: dict[Kind, Path] = {}
+def _password_files(
+    _: click.Context, __: click.Parameter, values: tuple[str, ...]
+) -> Mapping[Kind, Path]:
+    files: dict[Kind, Path] = {}
     for value in values:
         name, _equals, file = value.partition("=")
         kinds = [kind for kind in LOGINS if kind == name]
         if not kinds or not file:
-            raise click.BadParameter(f"ROLE=FILE was expected, with one of {', '.join(LOGINS)}")
-        given[kinds[0]] = Path(file)
-    return given
+            raise click.BadParameter(f"expected ROLE=FILE, ROLE being one of {', '.join(LOGINS)}")
+        files[kinds[0]] = Path(file)
+    return files
 
 
-@roles.command("apply")
-@_prefix
+@roles.command("apply", example="db roles apply --output secrets\ndb roles apply --dry-run")
+@_prefix_option
 @click.option(
     "--password-file",
-    "given",
+    "password_files",
     metavar="ROLE=FILE",
     multiple=True,
-    callback=_given,
-    help="Set the password in this file; ROLE is app, maintenance or readonly.",
+    callback=_password_files,
+    help="File with a role's password; ROLE is app, maintenance or readonly.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the files of generated passwords; those that are there are used.",
+    help="Directory for files of generated passwords; existing files are used.",
 )
-@click.option("--rotate", is_flag=True, help="Generate new passwords for roles that have one.")
+@click.option("--rotate", is_flag=True, help="New passwords, also for roles that have one.")
 @click.option(
     "--close-others",
     is_flag=True,
-    help="Keep roles without a grant out of the server's other databases too.",
+    help="No access for PUBLIC to the server's other databases, either.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the SQL, passwords hidden, and do nothing.")
-@_json
-@explained
+@dry_run_option
+@json_option
 def apply_roles(  # noqa: PLR0913 - the options of the command
     *,
     prefix: str,
-    given: Mapping[Kind, Path],
+    password_files: Mapping[Kind, Path],
     output: Path | None,
     rotate: bool,
     close_others: bool,
     dry_run: bool,
     json_: bool,
 ) -> None:
-    """Make the roles, or bring them to what they should be.
+    """Create the roles, or update their attributes and grants.
 
-    DATABASE_URL has to be that of a superuser, who goes on running the migrations. Run it again
-    after a migration that adds tables.
+    DATABASE_URL must be that of a superuser, who keeps running the migrations. Run it again after
+    a migration that adds tables. With --dry-run the SQL is printed, without passwords.
     """
+    # --close-others is an option and no default: a server's other databases may be other people's.
+    from db.roles.apply import apply, preview
+
     url = operator_configuration().database.url
     names = Names(prefix)
     if dry_run:
         planned = preview(url, names, rotate=rotate, close_others=close_others)
         if json_:
-            as_json({"dry_run": True, "sql": planned})
+            print_json({"dry_run": True, "sql": planned})
         else:
             print(planned)
         return
-    done = apply(url, names, given=given, output=output, rotate=rotate, close_others=close_others)
-    addresses = {name: _address(url, names.of(kind)) for kind, name in ADDRESSES.items()}
-    environment = None if output is None else _environment(output, done, url)
+    applied = apply(
+        url,
+        names,
+        given=password_files,
+        output=output,
+        rotate=rotate,
+        close_others=close_others,
+    )
+    addresses = {name: _address(url, names.of(kind)) for kind, name in VARIABLES.items()}
+    environment = None if output is None else _environment(output, applied, url)
     if json_:
-        as_json({**asdict(done), "addresses": addresses, "environment_file": environment})
+        print_json({**asdict(applied), "addresses": addresses, "environment_file": environment})
     else:
-        _show(done, addresses, environment)
+        _print(applied, addresses, environment)
 
 
-@roles.command("status")
-@_prefix
-@_json
-@explained
+@roles.command("status", example="db roles status")
+@_prefix_option
+@json_option
 def show_status(*, prefix: str, json_: bool) -> None:
-    """Show what the roles may do; exit status 1 if that is not what it should be."""
-    found = status(operator_configuration().database.url, Names(prefix))
+    """Show the roles and their problems. Exits 1 if there are problems."""
+    from db.roles.status import status
+
+    current = status(operator_configuration().database.url, Names(prefix))
     if json_:
-        as_json(asdict(found))
+        print_json(asdict(current))
     else:
-        as_table(found.roles, empty="there are none yet: template-service db roles apply")
-        for sentence in found.findings:
+        print_table(current.roles, empty="no roles yet; run: template-service db roles apply")
+        for sentence in current.findings:
             print(f"- {sentence}")
-    if found.findings:
+    if current.findings:
         raise SystemExit(1)
 
 
-@roles.command("drop")
-@_prefix
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@_json
-@explained
+@roles.command("drop", example="db roles drop --prefix old_service")
+@_prefix_option
+@yes_option
+@json_option
 def drop_roles(*, prefix: str, yes: bool, json_: bool) -> None:
-    """Drop the roles; the tables become those of DATABASE_URL's user.
+    """Drop the roles; the user of DATABASE_URL becomes the owner of the tables.
 
-    Whoever is connected as one of them stays so until the connection ends.
+    Open sessions of the roles continue until they disconnect.
     """
+    # Roles outlive their database, and one that owns tables cannot be dropped by hand in one step.
+    from db.roles.drop import drop
+
     names = Names(prefix)
-    confirmed(f"Drop the roles {', '.join(names.all())}?", yes=yes)
+    confirm(f"Drop the roles {', '.join(names.all())}?", yes=yes)
     dropped = drop(operator_configuration().database.url, names)
     if json_:
-        as_json({"dropped": dropped})
+        print_json({"dropped": dropped})
     else:
-        print(f"Dropped: {', '.join(dropped) or 'none, there were none'}")
+        print(f"Dropped: {', '.join(dropped) or 'none (no such roles)'}")
 
 
-def _show(done: Applied, addresses: Mapping[str, str], environment: Path | None) -> None:
-    as_table(
+def _print(applied: Applied, addresses: Mapping[str, str], environment: Path | None) -> None:
+    print_table(
         [
             {
                 "role": role.kind,
@@ -151,31 +168,34 @@ def _show(done: Applied, addresses: Mapping[str, str], environment: Path | None)
                 "password": role.password,
                 "file": role.file,
             }
-            for role in done.roles
+            for role in applied.roles
         ]
     )
     for name, address in addresses.items():
         print(f"{name}={address}")
     if environment is not None:
         print(f"The same with passwords, for a worker's shell: . {environment}")
-    print(f"Migrations and this command go on as {done.user}.")
-    if done.open_databases:
+    print(f"Migrations and this command keep using {applied.user}.")
+    if applied.open_databases:
         print(
-            f"Every role may still connect to: {', '.join(done.open_databases)}. "
-            "To end that: --close-others"
+            f"Every role can still connect to: {', '.join(applied.open_databases)}. "
+            "To prevent that, pass --close-others"
         )
 
 
-def _environment(output: Path, done: Applied, url: str) -> Path | None:
-    """Write what a worker's shell needs, if the passwords are known; return the file."""
+def _environment(output: Path, applied: Applied, url: str) -> Path | None:
+    """Write a worker's environment variables, if the passwords are known; return the file."""
+    from db.cluster.processes import write_private
+    from db.roles import passwords
+
     lines = []
-    for role in done.roles:
-        if role.kind in ADDRESSES:
+    for role in applied.roles:
+        if role.kind in VARIABLES:
             file = role.file or output / role.name
             if not file.exists():
                 return None
             address = _address(url, role.name, passwords.read(file))
-            lines.append(f"export {ADDRESSES[role.kind]}={shlex.quote(address)}\n")
+            lines.append(f"export {VARIABLES[role.kind]}={shlex.quote(address)}\n")
     path = output / "env"
     output.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(path, "".join(lines))
@@ -184,6 +204,8 @@ def _environment(output: Path, done: Applied, url: str) -> Path | None:
 
 def _address(url: str, user: str, password: str = "") -> str:
     """Return ``url`` as another user, with the password if one is given."""
+    from db.session import libpq_url
+
     parts = urlsplit(libpq_url(url))
     hosts = parts.netloc.rpartition("@")[2]
     secret = f":{quote(password, safe='')}" if password else ""

@@ -1,94 +1,125 @@
-"""``template-service up``, ``down`` and ``status``: the service on this machine alone."""
+"""``template-service up``, ``down`` and ``status``: the service on this machine."""
+
+from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from db.cluster.processes import LocalServerError
-from worker.local.server import mask
-from worker.local.stack import LocalStack, local_directory
-from worker.local.supervisor import (
-    AlreadyRunningError,
-    permissions_explained,
-    run,
-    supervising,
-)
-from worker.local.supervisor import detach as start_detached
-from worker.local.supervisor import down as stop_stack
+from worker.cli.base import Command
+from worker.cli.options import json_option
+from worker.cli.output import print_json
 
-NOT_RUNNING = 3
+if TYPE_CHECKING:
+    from worker.local.stack import LocalStack
+
+NOT_RUNNING: Final = 3
+"""Exit status of the LSB for "program is not running"."""
 
 
-@click.command()
-@click.option(
-    "--detach", is_flag=True, help="Return when everything answers, and leave it running."
-)
-def up(*, detach: bool) -> None:
+@click.command(cls=Command, example="up --detach")
+@click.option("--detach", is_flag=True, help="Background mode: return when every part is ready.")
+@json_option
+def up(*, detach: bool, json_: bool) -> None:
     """Start PostgreSQL, Valkey, a worker, beat and Flower until Ctrl-C.
 
-    Nothing has to be installed. Data stay in .local from one start to the next.
+    Needs no other installation. Data are kept in .local between starts.
     """
-    with _explained():
+    from db.cluster.processes import LocalServerError
+    from worker.local.stack import LocalStack, local_directory
+    from worker.local.supervisor import (
+        AlreadyRunningError,
+        permissions_explained,
+        run,
+        supervising,
+    )
+    from worker.local.supervisor import detach as start_detached
+
+    def ready(stack: LocalStack) -> None:
+        _print(stack, json_=json_, hint="Stop with Ctrl-C")
+
+    with permissions_explained():
         directory = local_directory()
         try:
             if detach:
-                _show(start_detached(directory))
-                print("Stop with: template-service down")
+                stack = start_detached(directory)
+                _print(stack, json_=json_, hint="Stop with: template-service down")
             else:
-                run(directory, _ready)
-                print("Stopped.")
+                run(directory, ready)
+                if not json_:
+                    print("Stopped.")
         except AlreadyRunningError as error:
             if (other := supervising(directory)) is None or not LocalStack(directory).started():
                 raise LocalServerError(f"{error}, or is just starting or stopping") from error
-            _show(LocalStack(directory))
-            print(f"It already runs as process {other.pid}; stop it with: template-service down")
+            hint = f"Already running as process {other.pid}; stop with: template-service down"
+            _print(LocalStack(directory), json_=json_, hint=hint)
             sys.exit(0 if detach else 1)
 
 
-@click.command()
-def down() -> None:
-    """Stop what up started, and wait until it is gone."""
-    with _explained():
-        stopped = stop_stack(local_directory())
-    print("Stopped." if stopped else "Nothing was running.")
+@click.command(cls=Command, example="down")
+@json_option
+def down(*, json_: bool) -> None:
+    """Stop everything that `up` started, and wait until it has stopped."""
+    from worker.local.stack import local_directory
+    from worker.local.supervisor import down as stop_stack
+    from worker.local.supervisor import permissions_explained
+
+    with permissions_explained():
+        is_stopped = stop_stack(local_directory())
+    if json_:
+        print_json({"stopped": is_stopped})
+    else:
+        print("Stopped." if is_stopped else "Nothing was running.")
 
 
-@click.command()
-def status() -> None:
-    """Ask every part whether it runs. Exit status 0 if all do, else 3."""
-    with _explained():
+@click.command(cls=Command, example="status --json")
+@json_option
+def status(*, json_: bool) -> None:
+    """Show whether each part is running. Exits 3 unless all are."""
+    from worker.local.stack import LocalStack, local_directory
+    from worker.local.supervisor import permissions_explained, supervising
+
+    with permissions_explained():
         directory = local_directory()
-        parts = LocalStack(directory).status()
+        rows: list[dict[str, Any]] = [
+            {
+                "part": part.name,
+                "state": "running" if part.answers else "stopped" if part.pid is None else "silent",
+                "pid": part.pid,
+                "address": part.address,
+            }
+            for part in LocalStack(directory).status()
+        ]
         supervisor = supervising(directory)
-    print(f"{'PART':<10}{'STATE':<16}{'PID':<10}ADDRESS")
-    for part in parts:
-        state = "running" if part.answers else "stopped" if part.pid is None else "silent"
-        print(f"{part.name:<10}{state:<16}{part.pid or '-':<10}{part.address or '-'}")
-    if supervisor is None and any(part.pid for part in parts):
-        print("Nobody watches over these any more: end them with template-service down")
-    if supervisor is None or not all(part.answers for part in parts):
+    if json_:
+        print_json({"parts": rows, "supervisor": None if supervisor is None else supervisor.pid})
+    else:
+        print(f"{'PART':<10}{'STATE':<16}{'PID':<10}ADDRESS")
+        for row in rows:
+            pid, address = row["pid"] or "-", row["address"] or "-"
+            print(f"{row['part']:<10}{row['state']:<16}{pid:<10}{address}")
+        if supervisor is None and any(row["pid"] for row in rows):
+            print("The supervisor is gone; stop the remaining parts with: template-service down")
+    if supervisor is None or any(row["state"] != "running" for row in rows):
         sys.exit(NOT_RUNNING)
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        with permissions_explained():
-            yield
-    except LocalServerError as error:
-        raise click.ClickException(str(error)) from error
+def _print(stack: LocalStack, *, json_: bool, hint: str) -> None:
+    from worker.local.server import mask
 
-
-def _ready(stack: LocalStack) -> None:
-    _show(stack)
-    print("Stop with Ctrl-C", flush=True)
-
-
-def _show(stack: LocalStack) -> None:
-    print(f"PostgreSQL  {mask(stack.postgres.url)}")
-    print(f"Valkey      {mask(stack.valkey.url)}")
-    print(f"Flower      {stack.flower_url}")
-    print(f"Logs        {stack.logs}")
+    facts = {
+        "postgresql": mask(stack.postgres.url),
+        "valkey": mask(stack.valkey.url),
+        "flower": stack.flower_url,
+        "logs": stack.logs,
+        "environment_file": stack.environment_file,
+    }
+    if json_:
+        print_json(facts)
+        sys.stdout.flush()
+        return
+    for name in ("PostgreSQL", "Valkey", "Flower", "Logs"):
+        print(f"{name:<12}{facts[name.lower()]}")
     print(f"The same with passwords, for a shell: . {stack.environment_file}")
+    print(hint, flush=True)

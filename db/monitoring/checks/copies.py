@@ -7,7 +7,8 @@ from typing import Final
 from db.backup.catalogue import Catalogue
 from db.errors import OperationError
 from db.monitoring import ages
-from db.monitoring.checks.finding import Finding, Limits, Patient, age, size
+from db.monitoring.checks.finding import Finding, Limits, Patient
+from db.units import age, size
 
 _DUMP: Final = "template-service backup create"
 _DRILL: Final = "template-service backup drill"

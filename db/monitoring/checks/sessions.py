@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from db.monitoring.checks.finding import MAINTENANCE_ROLE, Finding, Patient, age
+from db.monitoring.checks.finding import MAINTENANCE_ROLE, Finding, Patient
+from db.units import age
 
 
 def connections(patient: Patient) -> Iterator[Finding]:

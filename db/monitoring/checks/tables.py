@@ -6,7 +6,8 @@ from sqlalchemy import inspect, text
 
 from db import migrations
 from db.maintenance import EVERY_TABLE
-from db.monitoring.checks.finding import Finding, Patient, counted, size
+from db.monitoring.checks.finding import Finding, Patient
+from db.units import counted, size
 
 
 def revision(patient: Patient) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The messages of ``template-service demo``: a shop tells its customers of their orders."""
+"""The messages that ``template-service demo`` sends: an online shop's order confirmations."""
 
 from typing import Any, Final
 

@@ -1,0 +1,178 @@
+"""The command line as a whole: help, options that commands share, suggestions, examples."""
+
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from worker.cli import main
+
+HELP_OF_EACH = """
+import sys
+from click.testing import CliRunner
+from worker.cli import main
+
+HEAVY = {"celery", "kombu", "sqlalchemy"}
+for line in sys.stdin.read().splitlines():
+    arguments = line.split()
+    result = CliRunner().invoke(main, [*arguments, "--help"], catch_exceptions=False)
+    assert result.exit_code == 0, (arguments, result.output)
+    assert not HEAVY & set(sys.modules), (arguments, HEAVY & set(sys.modules))
+"""
+WITHOUT_JSON = {("backup", "cat")}
+"""Standard output is the dump."""
+
+
+def commands(
+    group: click.Group = main, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield each command and group below ``group``, and how it is called."""
+    yield path, group
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None, name
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+ALL = list(commands())
+LEAVES = [(path, command) for path, command in ALL if not isinstance(command, click.Group)]
+
+
+def option(command: click.Command, name: str) -> click.Option | None:
+    """Return the option of a command that is called ``name``."""
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and name in parameter.opts:
+            return parameter
+    return None
+
+
+def test_help_imports_neither_celery_nor_sqlalchemy() -> None:
+    """Help is quick because no library is loaded for it."""
+    done = subprocess.run(
+        [sys.executable, "-c", HELP_OF_EACH],
+        input="\n".join(" ".join(path) for path, _ in ALL),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_help_has_a_sentence_and_an_example() -> None:
+    """An example is a command line that can be copied: its command and its options exist."""
+    for path, command in ALL:
+        text = CliRunner().invoke(main, [*path, "--help"]).output
+        assert (command.help or "").split("\n\n")[0].strip().endswith("."), path
+        (*_, section) = text.partition("\nExample")
+        examples = [line.strip() for line in section.splitlines() if "template-service " in line]
+        assert examples, path
+        for example in examples:
+            check_example(example.partition(" | ")[0])
+
+
+def check_example(line: str) -> None:
+    """Parse a command line without running it."""
+    program, *arguments = shlex.split(line)
+    assert program == "template-service"
+    command: click.Command = main
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), arguments.pop(0))
+        assert found is not None, line
+        command = found
+    if "--help" not in arguments:
+        command.make_context(line, arguments).close()
+
+
+def test_every_command_has_json() -> None:
+    """A program reads any command's result."""
+    assert [path for path, command in LEAVES if option(command, "--json") is None] == sorted(
+        WITHOUT_JSON
+    )
+
+
+@pytest.mark.parametrize("name", ["--json", "--yes", "--dry-run"])
+def test_a_shared_option_has_one_wording(name: str) -> None:
+    """It is one object in the code."""
+    shared = [found for _, command in LEAVES if (found := option(command, name)) is not None]
+    assert len(shared) > 1
+    assert len({(found.help, found.is_flag) for found in shared}) == 1
+
+
+def test_every_option_has_help() -> None:
+    """A noun phrase that ends with a full stop."""
+    for path, command in LEAVES:
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert (parameter.help or "").endswith((".", ")")), (path, parameter.name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["bakcup"], "backup"),
+        (["backup", "lst"], "list"),
+        (["backup", "restor"], "restore"),
+        (["db", "lock"], "locks"),
+        (["db", "locks", "--jsn"], "--json"),
+    ],
+)
+def test_a_mistyped_name_gets_a_suggestion(arguments: list[str], meant: str) -> None:
+    """Commands that are not imported yet are suggested, too."""
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "Did you mean" in done.stderr
+    assert f"'{meant}'" in done.stderr
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    """As docs/operations.md sets it up for bash."""
+    for words, expected in (
+        ("template-service backup re", "restore"),
+        ("template-service up --d", "--detach"),
+    ):
+        done = CliRunner().invoke(
+            main,
+            [],
+            prog_name="template-service",
+            env={
+                "_TEMPLATE_SERVICE_COMPLETE": "bash_complete",
+                "COMP_WORDS": words,
+                "COMP_CWORD": str(len(words.split()) - 1),
+            },
+        )
+        assert f"plain,{expected}" in done.output.splitlines()
+
+
+def test_a_question_needs_a_terminal_or_yes() -> None:
+    """A script that forgot --yes is told so, and nothing is done."""
+    done = CliRunner().invoke(
+        main,
+        ["db", "roles", "drop"],
+        env={"DATABASE_URL": "postgresql://localhost:1/none"},
+    )
+    assert done.exit_code == 1
+    assert "Not a terminal; pass --yes" in done.output
+
+
+def test_an_error_of_postgresql_is_a_sentence() -> None:
+    """No traceback for a server that is away."""
+    done = CliRunner().invoke(
+        main,
+        ["db", "connections", "--json"],
+        env={"DATABASE_URL": "postgresql://localhost:1/none"},
+    )
+    assert done.exit_code == 1
+    assert "Error: PostgreSQL: " in done.output
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(done.output)

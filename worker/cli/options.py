@@ -1,0 +1,60 @@
+"""Options and types of values that several commands have, each in one wording."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION: Final = re.compile(r"(\d+)\s*([smhd])")
+
+json_option = click.option("--json", "json_", is_flag=True, help="Output as JSON.")
+yes_option = click.option("--yes", is_flag=True, help="No confirmation prompt.")
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Preview of what would be done; nothing is changed."
+)
+full_option = click.option(
+    "--full",
+    is_flag=True,
+    help="Whole statements with their values, which may be personal data.",
+)
+directory_argument = click.argument("directory", type=click.Path(path_type=Path))
+
+
+class Duration(click.ParamType[int]):
+    """A time span such as ``30s``, ``10m``, ``1h`` or ``2d``, in seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the seconds."""
+        if isinstance(value, int):
+            return value
+        if (match := _DURATION.fullmatch(str(value))) is None:
+            self.fail("expected a number with s, m, h or d, such as 10m", param, ctx)
+        return int(match[1]) * _UNITS[match[2]]
+
+
+class Moment(click.ParamType[datetime]):
+    """A time in ISO 8601; one without a zone is taken as UTC, with a note on standard error."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return the time, with its zone."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time such as 2026-11-22T10:00:00Z", param, ctx)
+        if moment.tzinfo is None:
+            click.echo(f"{value} is taken as UTC", err=True)
+            return moment.replace(tzinfo=UTC)
+        return moment

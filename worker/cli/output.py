@@ -1,0 +1,137 @@
+"""What commands print: JSON for programs, tables for people; questions before what is final."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import click
+
+from db.units import age, size
+
+Row = Mapping[str, Any]
+SHOWN_CHARACTERS: Final = 100
+
+
+def print_json(value: object) -> None:
+    """Print ``value`` as JSON, for programs; times and ids become text."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(rows: Sequence[Row], *, title: str = "", empty: str = "nothing to show") -> None:
+    """Print rows with the keys of the first as headings, or the sentence ``empty``.
+
+    Colours are used on a terminal only; elsewhere columns are as wide as their values.
+    """
+    if not rows:
+        print(empty)
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=True)
+    table = Table(title=title or None, title_justify="left", box=None, header_style="bold")
+    for heading, value in rows[0].items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        table.add_column(heading.replace("_", " "), justify="right" if is_number else "left")
+    for row in rows:
+        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+    console.print(table)
+
+
+def print_sections(
+    sections: Mapping[str, Sequence[Row]], *, json_: bool, full: bool = False
+) -> None:
+    """Print named lists of rows: as one JSON object, or a table each.
+
+    Parameters
+    ----------
+    sections
+        The rows by what they are.
+    json_
+        Print JSON: numbers without units, bytes and seconds as the columns' names say.
+    full
+        Leave the values in statements.
+    """
+    if not full:
+        sections = {name: [_masked(row) for row in rows] for name, rows in sections.items()}
+    if json_:
+        print_json(sections)
+        return
+    for number, (name, rows) in enumerate(sections.items()):
+        if number:
+            print()
+        title = name.replace("_", " ")
+        readable = [_readable(row, full=full) for row in rows]
+        print_table(readable, title=title, empty=f"{title}: nothing to show")
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before what cannot be undone, unless ``--yes`` was passed.
+
+    Raises
+    ------
+    click.ClickException
+        Standard input ended without an answer, and is not a terminal.
+    click.Abort
+        The answer was no.
+    """
+    if yes:
+        return
+    try:
+        is_agreed = click.confirm(question)
+    except click.Abort:
+        if is_terminal():
+            raise
+        raise click.ClickException("Not a terminal; pass --yes") from None
+    if not is_agreed:
+        raise click.Abort
+
+
+def is_terminal() -> bool:
+    """Return whether somebody can answer a question."""
+    return sys.stdin.isatty()
+
+
+def local_time(moment: datetime | None) -> str | None:
+    """Return a time to the second in its own zone, None for none."""
+    return None if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _masked(row: Row) -> dict[str, Any]:
+    from db.monitoring.masking import masked
+
+    return {
+        key: masked(value) if key.endswith("query") and value is not None else value
+        for key, value in row.items()
+    }
+
+
+def _readable(row: Row, *, full: bool) -> dict[str, Any]:
+    """Return the row for a person, with ``1.5 GiB`` for bytes and ``2 h 5 min`` for seconds."""
+    readable: dict[str, Any] = {}
+    for key, value in row.items():
+        name, _, unit = key.rpartition("_")
+        if unit in {"bytes", "seconds"}:
+            write = size if unit == "bytes" else age
+            readable[name or "size"] = None if value is None else write(value)
+        elif key.endswith("query") and value is not None:
+            line = _printable(" ".join(value.split()))
+            is_cut = not full and len(line) > SHOWN_CHARACTERS
+            readable[key] = f"{line[:SHOWN_CHARACTERS]}…" if is_cut else line
+        elif isinstance(value, str):
+            readable[key] = _printable(value)
+        elif isinstance(value, datetime):
+            readable[key] = local_time(value)
+        elif isinstance(value, bool):
+            readable[key] = "yes" if value else "no"
+        else:
+            readable[key] = value
+    return readable
+
+
+def _printable(text: str) -> str:
+    """Return the text without control characters: whoever connects chooses the text."""
+    return "".join(character if character.isprintable() else "?" for character in text)
