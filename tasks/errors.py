@@ -81,11 +81,11 @@ class ServiceError(Exception):
 
         An answer that is larger than the message helps nobody, and the worker keeps it.
         """
-        told = list(islice(details, MOST_PROBLEMS + 1))
-        if len(told) > MOST_PROBLEMS:
-            more = f"there are more problems; the first {MOST_PROBLEMS} are told"
-            told[MOST_PROBLEMS:] = [{"path": "", "type": "more", "message": more}]
-        return cls(cls.code, message, told)
+        problems = list(islice(details, MOST_PROBLEMS + 1))
+        if len(problems) > MOST_PROBLEMS:
+            more = f"there are more problems; only the first {MOST_PROBLEMS} are listed"
+            problems[MOST_PROBLEMS:] = [{"path": "", "type": "more", "message": more}]
+        return cls(cls.code, message, problems)
 
     @property
     def message(self) -> str:
@@ -232,14 +232,14 @@ class VersionConflict(ServiceError):
     @classmethod
     def between(cls, template_id: str, expected: str, current: str | None) -> Self:
         """Return the error naming the ``expected`` and the ``current`` version."""
-        found = f"'{current}'" if current is not None else "none"
+        actual = f"'{current}'" if current is not None else "none"
         return cls.of(
-            f"template '{template_id}': expected version '{expected}', current is {found}",
+            f"template '{template_id}': expected version '{expected}', current is {actual}",
             [
                 {
                     "path": "expected_version",
                     "type": "conflict",
-                    "message": f"expected '{expected}', current is {found}",
+                    "message": f"expected '{expected}', current is {actual}",
                 }
             ],
         )

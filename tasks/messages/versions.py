@@ -132,7 +132,7 @@ Translations = Annotated[
 
 
 class PublishVersion(WriteMessage):
-    """``version.publish``: insert an immutable version and, unless told not to, make it current.
+    """``version.publish``: insert an immutable version and, by default, make it current.
 
     ``variables`` left out are inferred from the sources. ``expected_version`` makes the publish
     conditional on the current version. ``carry_translations`` takes over those of the previous

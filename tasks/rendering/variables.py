@@ -45,9 +45,9 @@ class Schema:
     def bind(self, values: Mapping[str, Any]) -> tuple[Bound, list[Problem]]:
         """Return ``values`` with defaults, and a problem for each that is missing or mistyped.
 
-        A null counts as left out. Values that no variable declares are named in ``Bound.unused``;
-        when there are problems, they are told as problems of type ``unknown`` too, since a misspelt
-        name is the usual reason for a missing one.
+        A null counts as left out. Values that no variable declares are named in ``Bound.unused``.
+        When there are problems, these are reported too, as problems of type ``unknown``: a misspelt
+        name is the usual reason for a missing value.
         """
         if self._fits(values):
             return Bound(values, [], [name[:255] for name in values if name not in self._tree]), []
@@ -68,8 +68,8 @@ class Schema:
                 _put(bound, name, variable["default"], copied)
                 defaulted.append(name)
             elif variable.get("required", True):
-                told = "is required" if given is _ABSENT else "is required, null was given"
-                problems.append(_problem(name, "missing", told))
+                message = "is required" if given is _ABSENT else "is required, null was given"
+                problems.append(_problem(name, "missing", message))
             elif given is None:
                 _remove(bound, name, copied)
         unused = list(_undeclared(values, self._tree))
