@@ -87,8 +87,8 @@ def parse(model: type[M], keywords: Mapping[str, object], limits: Limits) -> M:
         if not problems:
             return message
     if all(problem["type"] == "too_large" for problem in problems):
-        raise TooLarge.of("the message is over a limit", problems)
-    raise InvalidMessage.of(f"the message does not fit: {len(problems)} problem(s)", problems)
+        raise TooLarge.of("the message exceeds a limit", problems)
+    raise InvalidMessage.of(f"the message is invalid: {len(problems)} problem(s)", problems)
 
 
 def _is_plain(value: object, depth: int) -> bool:
@@ -113,7 +113,7 @@ def text_problems(value: object, path: str, depth: int) -> Iterator[Problem]:
         item, place, left = stack.pop()
         if isinstance(item, str):
             if not encodable(item):
-                message = "text with a lone surrogate has no UTF-8 form"
+                message = "text contains a lone surrogate, which UTF-8 cannot encode"
                 yield _problem(_written(path, place), "lone_surrogate", message)
         elif isinstance(item, dict | list):
             if left < 0:
@@ -124,14 +124,14 @@ def text_problems(value: object, path: str, depth: int) -> Iterator[Problem]:
             # The last one in is the first one out, and the message's order is its reader's.
             for key, child in reversed(list(children)):
                 if isinstance(key, str) and not encodable(key):
-                    message = "a key with a lone surrogate"
+                    message = "a key contains a lone surrogate, which UTF-8 cannot encode"
                     yield _problem(_written(path, place), "lone_surrogate", message)
                 else:
                     stack.append((child, (place, key), left - 1))
         elif isinstance(item, float) and item - item != 0:
-            yield _problem(_written(path, place), "not_finite", "a finite number was expected")
+            yield _problem(_written(path, place), "not_finite", "expected a finite number")
         elif item is not None and not isinstance(item, bool | int | float):
-            yield _problem(_written(path, place), "not_json", "a JSON value was expected")
+            yield _problem(_written(path, place), "not_json", "expected a JSON value")
 
 
 def joined(path: str, key: object) -> str:

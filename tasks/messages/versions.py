@@ -43,7 +43,7 @@ def _variable_name(text: str) -> str:
     if not is_variable_name(text):
         raise PydanticCustomError(
             "variable_name",
-            "a name such as 'amount' or 'user.name' was expected, not one of the template language",
+            "expected a name such as 'amount' or 'user.name', not one of the template language",
         )
     return text
 

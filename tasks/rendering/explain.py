@@ -107,7 +107,7 @@ def explained(error: TemplateError, context: ErrorContext) -> SourceError:
     """Return what the engine met, as an error of the contract."""
     if "panic during rendering" in (error.detail or error.message):
         # Its words are of no use: a Rust file, and a pointer that is null for want of memory.
-        message = "the template engine gave up, as it does without memory"
+        message = "the template engine ran out of memory"
         return SourceError.limit(context.path, message)
     cause = _cause(error, context)
     if cause.kind == "OutOfFuel":
@@ -170,7 +170,7 @@ def filter_failed(
 
 def unfit_operation(path: str) -> SourceError:
     """Return the error of an operation that does not fit the value it was given."""
-    message = "an operation does not fit the value it was given"
+    message = "an operation does not match the type of its value"
     problem: Problem = {"path": path, "type": "invalid_operation", "message": message}
     return SourceError(Code.VARIABLES_INVALID, message, problem)
 
@@ -246,11 +246,11 @@ def _expression(error: TemplateError, source: str) -> str:
 def _without_values(cause: _Cause) -> str:
     """Return what the engine says, but for the sentences into which it puts values."""
     if cause.kind in {"TemplateNotFound", "BadInclude"}:
-        return "there is no partial of that name to include or extend"
+        return "unknown partial: publish it first, or correct the name"
     if cause.detail.startswith("unable to calculate"):
         return "unable to calculate: a division by zero, or numbers too large"
     if cause.detail.startswith("invalid conversion type"):
         return "invalid conversion type in a format"
     if cause.detail.endswith("not callable"):
-        return "there is no function of that name"
+        return "unknown function"
     return cause.detail

@@ -121,7 +121,7 @@ def _guarded(evaluate: Callable[..., Any], name: str, expression: str) -> Callab
             message = _OF_THE_SOURCE.get(error.kind)
             if message is not None:
                 raise ArgumentError(f"{name}: {message}") from None
-            raise InputError(f"{name}: the value or an argument does not fit") from None
+            raise InputError(f"{name}: the value or an argument has the wrong type") from None
         if lacks(result):  # a member of an item
             raise MissingError(f"{name}: a value is missing")
         return _unchangeable(result)

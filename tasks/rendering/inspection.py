@@ -69,7 +69,7 @@ def _unknown(environment: Environment, source: str, path: str) -> Iterator[Probl
                 if (kind, name) not in known:
                     known[kind, name] = _knows(environment, kind, name)
                 if not known[kind, name]:
-                    message = f"there is no {kind} '{name[:50]}'"
+                    message = f"unknown {kind} '{name[:50]}'"
                     yield placed(path, f"unknown_{kind}", message, source, start + match.start(1))
 
 

@@ -134,6 +134,6 @@ def _use(tag: Tag) -> Use:
     is_layout = tag.word == "extends"
     match = _USE.fullmatch(tag.inner)
     if match is None:
-        message = f'one template_id in quotes was expected, such as {{% {tag.word} "footer" %}}'
+        message = f'expected one template_id in quotes, such as {{% {tag.word} "footer" %}}'
         return Use(None, tag.start, tag.end, is_layout, message)
     return Use(match[1] or match[2] or "", tag.start, tag.end, is_layout)

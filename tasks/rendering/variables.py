@@ -59,7 +59,7 @@ class Schema:
             name = variable["name"]
             given, blocked = _look_up(values, name)
             if blocked is not None:
-                problems.append(_problem(blocked, "object", "an object was expected"))
+                problems.append(_problem(blocked, "object", "expected an object"))
             elif given is not _ABSENT and given is not None:
                 expected = mistyped(variable["type"], given)
                 if expected is not None:
@@ -98,7 +98,7 @@ def needed(variable: Declared) -> bool:
 
 
 def mistyped(kind: str, value: Any) -> str | None:  # noqa: ANN401 - any JSON value
-    """Return what was expected of a value of type ``kind``, or None when ``value`` fits."""
+    """Return what a value of type ``kind`` must be, or None when ``value`` is of that type."""
     fits, expected = _TYPES[kind]
     return None if fits(value) else expected
 
@@ -271,18 +271,18 @@ def _is_anything(value: object) -> bool:
 
 
 _TYPES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
-    "string": (_is_text, "text was expected"),
-    "integer": (_is_integer, "a whole number was expected"),
-    "number": (_is_number, "a number was expected"),
-    "boolean": (_is_boolean, "true or false was expected"),
-    "date": (_is_date, "a date was expected: YYYY-MM-DD (ISO 8601)"),
+    "string": (_is_text, "expected text"),
+    "integer": (_is_integer, "expected a whole number"),
+    "number": (_is_number, "expected a number"),
+    "boolean": (_is_boolean, "expected true or false"),
+    "date": (_is_date, "expected a date: YYYY-MM-DD (ISO 8601)"),
     "datetime": (
         _is_datetime,
-        "a date and time was expected: YYYY-MM-DDThh:mm:ss and an offset (RFC 3339)",
+        "expected a date and time: YYYY-MM-DDThh:mm:ss and an offset (RFC 3339)",
     ),
-    "url": (_is_url, f"a URL was expected that begins with one of {', '.join(URL_SCHEMES)}"),
-    "email": (_is_email, "an e-mail address was expected"),
-    "array": (_is_array, "an array was expected"),
-    "object": (_is_object, "an object was expected"),
-    "any": (_is_anything, "a value was expected"),
+    "url": (_is_url, f"expected a URL that begins with one of {', '.join(URL_SCHEMES)}"),
+    "email": (_is_email, "expected an e-mail address"),
+    "array": (_is_array, "expected an array"),
+    "object": (_is_object, "expected an object"),
+    "any": (_is_anything, "expected a value"),
 }

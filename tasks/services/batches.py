@@ -96,7 +96,7 @@ class _Batch:
 
     def _checked(self, given: object) -> _Ready:
         if not isinstance(given, dict):
-            message = "an object was expected: key, variables and if wanted language"
+            message = "expected an object: key, variables and optionally language"
             raise InvalidMessage.of(message, [{"path": "", "type": "object", "message": message}])
         try:
             ready = self._bound(BatchItem.model_validate(given))

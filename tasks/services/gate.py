@@ -161,7 +161,7 @@ class Gate:
             for problem in self._renderer.try_out(text, declared, self._deadline):
                 problems.append(problem | {"path": f"{candidate.prefix}{problem['path']}"})
                 if problem["type"] == "limit":
-                    raise RenderLimitExceeded.of("a trial render went over a limit", problems)
+                    raise RenderLimitExceeded.of("a trial render exceeded a limit", problems)
         if problems:
             raise TemplateSyntax.of("a trial render failed", problems)
 
@@ -180,7 +180,7 @@ class Gate:
             fits = not problems
         if time.monotonic() > self._deadline:
             # Perhaps it would fit: it must not be dropped for want of time.
-            message = "there was no time left for all trial renders"
+            message = "the trial renders exceeded their time limit"
             problem: Problem = {"path": "", "type": "limit", "message": message}
             raise RenderLimitExceeded.of(message, [problem])
         return fits
@@ -224,7 +224,7 @@ class Gate:
                 message = f"a partial cannot use itself: {' → '.join(cycle)}"
                 yield placed(path, "partial_cycle", message, source, use.start)
             elif use.partial not in self._library:
-                message = f"there is no active partial '{use.partial[:255]}' with a version"
+                message = f"no active partial '{use.partial[:255]}' with a version"
                 yield placed(path, "partial_not_found", message, source, use.start)
 
     def _block_problems(self, path: str, source: str) -> Iterator[Problem]:
@@ -313,7 +313,7 @@ def _differences(own: Compiled, other: Compiled) -> Iterator[Problem]:
     language, path = candidate.text["language"], f"{candidate.prefix}body"
     mine, its = own.names(own), other.names(own)
     for name in sorted(mine - its):
-        message = f"placeholder '{name}' of the version's own text is lost in '{language}'"
+        message = f"placeholder '{name}' of the version's own text is missing in '{language}'"
         yield {"path": path, "type": "lost", "message": message}
     for name in sorted(its - mine):
         message = f"placeholder '{name}' in '{language}' is not in the version's own text"
@@ -339,8 +339,8 @@ def _raise_all(broken: list[Problem], values: list[Problem], mismatch: list[Prob
     """Raise one error with all problems, its class that of the first kind there is."""
     kinds: list[tuple[type[ServiceError], str, list[Problem]]] = [
         (TemplateSyntax, "a source does not compile, or uses what is not offered", broken),
-        (VariablesInvalid, "a default or example does not fit its type", values),
-        (PlaceholderMismatch, "the placeholders do not fit", mismatch),
+        (VariablesInvalid, "a default or example does not match its type", values),
+        (PlaceholderMismatch, "the placeholders do not match", mismatch),
     ]
     for error, message, problems in kinds:
         if problems:

@@ -89,7 +89,7 @@ class VersionTexts:
         if problems:
             version, template = self._source.version, self._message.template_id
             raise VariablesInvalid.of(
-                f"the variables do not fit version '{version}' of '{template}'", problems
+                f"the variables do not match version '{version}' of '{template}'", problems
             )
         return bound
 
