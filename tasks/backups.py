@@ -21,23 +21,23 @@ def backup(message: Maintain, process: Runtime) -> BackedUp:
     """Dump the database, prove the dump, and only then delete the dumps that have expired."""
     configuration = process.configuration
     client, policy = configuration.client, configuration.operations.backup
-    made = None
+    entry = None
     if message.dry_run:
         ready(client, policy)
     else:
         try:
-            made = create(client, policy)
+            entry = create(client, policy)
         except BackupRunningError:
             return BackedUp(skipped=True)
     pruned = prune(policy, client.programs, now=datetime.now(UTC), dry_run=message.dry_run)
-    if made is None:
+    if entry is None:
         return BackedUp(dry_run=True, expired=tuple(pruned.deleted), kept=len(pruned.kept))
     return BackedUp(
-        backup=made.name,
-        size=made.size,
-        tables=len(made.tables),
-        rows=sum(facts.rows for facts in made.tables.values()),
-        seconds=round((made.finished_at - made.started_at).total_seconds(), 3),
+        backup=entry.name,
+        size=entry.size,
+        tables=len(entry.tables),
+        rows=sum(facts.rows for facts in entry.tables.values()),
+        seconds=round((entry.finished_at - entry.started_at).total_seconds(), 3),
         expired=tuple(pruned.deleted),
         kept=len(pruned.kept),
     )

@@ -97,8 +97,8 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         """Return the answer to a message, which nobody knows yet."""
         if arguments:
             raise InvalidMessage.of(
-                "keyword arguments are the only ones allowed",
-                [{"path": "args", "type": "positional", "message": "was expected to be empty"}],
+                "only keyword arguments are allowed",
+                [{"path": "args", "type": "positional", "message": "must be empty"}],
             )
         process = runtime.current()
         message = parse(self.message, keywords, process.configuration.limits)
@@ -134,7 +134,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
             return message.idempotency_key, "idempotency_key"
         key = self.request.id or str(uuid4())
         if len(key) > KEY_LENGTH or "\x00" in key or not encodable(key):
-            told = f"1 to {KEY_LENGTH} characters without U+0000 were expected"
+            told = f"expected 1 to {KEY_LENGTH} characters without U+0000"
             raise InvalidMessage.of(
                 "the task id cannot be an idempotency key",
                 [{"path": "id", "type": "idempotency_key", "message": told}],

@@ -81,11 +81,11 @@ class ServiceError(Exception):
 
         An answer that is larger than the message helps nobody, and the worker keeps it.
         """
-        told = list(islice(details, MOST_PROBLEMS + 1))
-        if len(told) > MOST_PROBLEMS:
-            more = f"there are more problems; the first {MOST_PROBLEMS} are told"
-            told[MOST_PROBLEMS:] = [{"path": "", "type": "more", "message": more}]
-        return cls(cls.code, message, told)
+        problems = list(islice(details, MOST_PROBLEMS + 1))
+        if len(problems) > MOST_PROBLEMS:
+            more = f"there are more problems; only the first {MOST_PROBLEMS} are listed"
+            problems[MOST_PROBLEMS:] = [{"path": "", "type": "more", "message": more}]
+        return cls(cls.code, message, problems)
 
     @property
     def message(self) -> str:
@@ -113,7 +113,7 @@ class InvalidMessage(ServiceError):
 
 
 class TooLarge(ServiceError):
-    """A part of the message is over a limit."""
+    """A part of the message exceeds a limit."""
 
     code = Code.TOO_LARGE
 
@@ -126,11 +126,11 @@ class TemplateExists(ServiceError):
     @classmethod
     def named(cls, template_id: str, *, deleted: bool) -> Self:
         """Return the error for ``template_id``."""
-        hint = "choose another one, or template.update this one"
+        hint = "choose another template_id, or change the existing template with template.update"
         if deleted:
             hint = "it is soft-deleted: template.restore brings it back"
         return cls.of(
-            f"template '{template_id}' exists already",
+            f"template '{template_id}' already exists",
             [{"path": "template_id", "type": "exists", "message": hint}],
         )
 
@@ -144,7 +144,7 @@ class TemplateNotFound(ServiceError):
     def named(cls, template_id: str) -> Self:
         """Return the error for ``template_id``."""
         return cls.of(
-            f"there is no template '{template_id}'",
+            f"template '{template_id}' does not exist",
             [{"path": "template_id", "type": "not_found", "message": "unknown or deleted"}],
         )
 
@@ -199,8 +199,14 @@ class VersionExists(ServiceError):
     def named(cls, template_id: str, version: str) -> Self:
         """Return the error for ``version`` of ``template_id``."""
         return cls.of(
-            f"template '{template_id}' has a version '{version}' already",
-            [{"path": "version", "type": "exists", "message": "leave it out for the next number"}],
+            f"template '{template_id}' already has a version '{version}'",
+            [
+                {
+                    "path": "version",
+                    "type": "exists",
+                    "message": "choose another name, or leave it out for the next number",
+                }
+            ],
         )
 
 
@@ -232,14 +238,14 @@ class VersionConflict(ServiceError):
     @classmethod
     def between(cls, template_id: str, expected: str, current: str | None) -> Self:
         """Return the error naming the ``expected`` and the ``current`` version."""
-        found = f"'{current}'" if current is not None else "none"
+        actual = f"'{current}'" if current is not None else "none"
         return cls.of(
-            f"template '{template_id}': expected version '{expected}', current is {found}",
+            f"template '{template_id}': expected version '{expected}', current is {actual}",
             [
                 {
                     "path": "expected_version",
                     "type": "conflict",
-                    "message": f"expected '{expected}', current is {found}",
+                    "message": f"expected '{expected}', current is {actual}",
                 }
             ],
         )
@@ -260,7 +266,7 @@ class LanguageNotFound(ServiceError):
     def named(cls, path: str, language: str, available: Sequence[str]) -> Self:
         """Return the error for ``language``, naming the languages that are ``available``."""
         return cls.of(
-            f"there is no text in '{language}'",
+            f"no text in '{language}'",
             [
                 {
                     "path": path,
@@ -304,7 +310,7 @@ class IdempotencyConflict(ServiceError):
     def of_key(cls, path: str) -> Self:
         """Return the error; ``path`` is ``idempotency_key`` or ``id``, the Celery task id."""
         return cls.of(
-            "the idempotency key was used before with other content",
+            "the idempotency key was already used with other content",
             [
                 {
                     "path": path,

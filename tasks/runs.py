@@ -59,7 +59,7 @@ def recorded(
                 result = do(message, process).model_dump(mode="json")
         except Exception as error:
             kind = error.kind if isinstance(error, OperationError) else type(error).__name__
-            # Where the database is away, that is what is to be told.
+            # A database that is away is the error to report then.
             with suppress(SQLAlchemyError):
                 runs.fail(engine, task, run_id, kind)
             raise

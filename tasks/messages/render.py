@@ -39,7 +39,7 @@ def _key(value: object) -> object:
     if not is_text and type(value) is not int:
         raise PydanticCustomError(
             "key",
-            "text of 1 to {most} characters or a whole number was expected",
+            "expected text of 1 to {most} characters or a whole number",
             {"most": KEY_LENGTH},
         )
     return value

@@ -43,7 +43,7 @@ def _variable_name(text: str) -> str:
     if not is_variable_name(text):
         raise PydanticCustomError(
             "variable_name",
-            "a name such as 'amount' or 'user.name' was expected, not one of the template language",
+            "expected a name such as 'amount' or 'user.name', not one of the template language",
         )
     return text
 
@@ -132,7 +132,7 @@ Translations = Annotated[
 
 
 class PublishVersion(WriteMessage):
-    """``version.publish``: insert an immutable version and, unless told not to, make it current.
+    """``version.publish``: insert an immutable version and, by default, make it current.
 
     ``variables`` left out are inferred from the sources. ``expected_version`` makes the publish
     conditional on the current version. ``carry_translations`` takes over those of the previous

@@ -51,18 +51,18 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     ``escapes`` tells whether values are escaped for HTML.
     """
     engine = _engine(escapes=escapes)
-    found = {name: _guarded(engine.eval_expr, name, f"value|{name}") for name in _FILTERS}
+    filters = {name: _guarded(engine.eval_expr, name, f"value|{name}") for name in _FILTERS}
     # The engine's own gives nothing for what is no text.
-    found["wordwrap"] = _guarded(engine.eval_expr, "wordwrap", "value|string|wordwrap")
-    found["groupby"] = _groups(found["groupby"])
-    found["sum"] = _summing(found["sum"], _guarded(engine.eval_expr, "sum", "value|map"))
+    filters["wordwrap"] = _guarded(engine.eval_expr, "wordwrap", "value|string|wordwrap")
+    filters["groupby"] = _groups(filters["groupby"])
+    filters["sum"] = _summing(filters["sum"], _guarded(engine.eval_expr, "sum", "value|map"))
     # The engine's own marks its output, quotes included, as safe to stand in attributes.
-    found["tojson"] = _to_json
+    filters["tojson"] = _to_json
     if escapes:
-        found["join"] = _guarded(_printing(engine), "join", "value|join")
+        filters["join"] = _guarded(_printing(engine), "join", "value|join")
     else:
-        found["e"] = found["escape"] = _as_it_is
-    return found
+        filters["e"] = filters["escape"] = _as_it_is
+    return filters
 
 
 def guarded_tests() -> dict[str, Callable[..., Any]]:
@@ -118,10 +118,10 @@ def _guarded(evaluate: Callable[..., Any], name: str, expression: str) -> Callab
         try:
             result = evaluate(called, value=value, arguments=arguments, keywords=keywords)
         except TemplateError as error:
-            told = _OF_THE_SOURCE.get(error.kind)
-            if told is not None:
-                raise ArgumentError(f"{name}: {told}") from None
-            raise InputError(f"{name}: the value or an argument does not fit") from None
+            message = _OF_THE_SOURCE.get(error.kind)
+            if message is not None:
+                raise ArgumentError(f"{name}: {message}") from None
+            raise InputError(f"{name}: the value or an argument has the wrong type") from None
         if lacks(result):  # a member of an item
             raise MissingError(f"{name}: a value is missing")
         return _unchangeable(result)

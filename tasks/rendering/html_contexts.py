@@ -85,10 +85,10 @@ def unsafe_prints(source: str) -> list[Unsafe]:
     ``srcdoc``, in comments, and in elements that hold text only, scripts of data included. Branches
     are read one after the other, as they stand; comments for Outlook are read as HTML.
     """
-    texts, found = pieces(source)
-    if not any(prints(tag) for tag in found):
+    texts, template_tags = pieces(source)
+    if not any(prints(tag) for tag in template_tags):
         return []
-    page = markup(texts, found)
+    page = markup(texts, template_tags)
     unsafe = _unsafe(page, 0, len(page.mask))
     return [Unsafe(page.tags[index].start, message) for index, message in sorted(unsafe)]
 

@@ -35,5 +35,5 @@ def place_of(name: str, source: str) -> int | None:
     """
     steps = r"\s*\.\s*".join(map(re.escape, name.split(".")))
     placeholder = re.compile(rf"(?<![\w.]){steps}(?!\w)")
-    found = (placeholder.search(source, tag.start, tag.end) for tag in tags(source))
-    return next((match.start() for match in found if match is not None), None)
+    matches = (placeholder.search(source, tag.start, tag.end) for tag in tags(source))
+    return next((match.start() for match in matches if match is not None), None)

@@ -322,7 +322,7 @@ class MainProcess:
     def _work(self, task: Any) -> object:  # noqa: ANN401 - Celery ships no types
         match self.outcome:
             case "refused":
-                raise InvalidMessage.of("the message does not fit", [])
+                raise InvalidMessage.of("the message is invalid", [])
             case "retried":
                 raise task.retry(countdown=1, max_retries=10**6)
             case "rejected":

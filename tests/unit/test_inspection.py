@@ -57,7 +57,7 @@ class TestUnknown:
         assert problem["line"] == before.count("\n") + 1
         assert problem["column"] == len(before) - (before.rfind("\n") + 1) + 1
         (name,) = (name for name in NAMES if source[len(before) + 1 :].startswith(name))
-        assert problem["message"] == f"there is no filter '{name}'"
+        assert problem["message"] == f"unknown filter '{name}'"
 
     @each(
         "source",

@@ -89,9 +89,9 @@ def _link(match: re.Match[str]) -> str:
     text = label.strip(_EDGE)
     if text and text not in {address, shown}:
         shown = f"{text} ({shown})"
-    told = label.replace(text, shown, 1) if text else label + shown
+    shown_link = label.replace(text, shown, 1) if text else label + shown
     # Links of a menu often touch.
-    return f"{told} " if match.string.startswith(LINK, match.end()) else told
+    return f"{shown_link} " if match.string.startswith(LINK, match.end()) else shown_link
 
 
 @lru_cache(maxsize=256)
