@@ -1,4 +1,4 @@
-"""``maintenance.backup``, ``verify_backup`` and ``base_backup``: what is kept for a bad day."""
+"""``maintenance.backup``, ``verify_backup`` and ``base_backup``."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +18,7 @@ from tasks.services.drills import render_newest
 
 @maintenance("maintenance.backup", Maintain)
 def backup(message: Maintain, process: Runtime) -> BackedUp:
-    """Dump the database, prove the dump, and only then delete the dumps that have expired."""
+    """Dump the database, verify the dump, then expire old dumps."""
     configuration = process.configuration
     client, policy = configuration.client, configuration.operations.backup
     entry = None
@@ -45,7 +45,7 @@ def backup(message: Maintain, process: Runtime) -> BackedUp:
 
 @maintenance("maintenance.verify_backup", Maintain)
 def verify_backup(message: Maintain, process: Runtime) -> VerifiedBackup:
-    """Restore the newest full backup into a server of its own, and compare all of it."""
+    """Restore the newest full backup into a private server and compare all data."""
     policy = process.configuration.operations.backup
     if message.dry_run:
         entry = to_drill(Catalogue(open_store(policy.target, policy.scratch)), None)
@@ -66,5 +66,5 @@ def verify_backup(message: Maintain, process: Runtime) -> VerifiedBackup:
 
 @maintenance("maintenance.base_backup", Maintain)
 def base_backup(message: Maintain, process: Runtime) -> BaseBackedUp:
-    """Take and verify a base backup for point-in-time recovery; then let old ones go."""
+    """Take and verify a base backup for point-in-time recovery, then expire old ones."""
     return base_backups.take(message, process.configuration)

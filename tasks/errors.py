@@ -12,11 +12,11 @@ from itertools import islice
 from typing import ClassVar, Final, NotRequired, Self, TypedDict
 
 MOST_PROBLEMS: Final = 100
-"""That an error tells."""
+"""The most problems that one error lists."""
 
 
 class Code(StrEnum):
-    """What went wrong. Only ``unavailable`` may succeed when the same message is sent again."""
+    """Error codes. Only ``unavailable`` may succeed when the same message is sent again."""
 
     INVALID_MESSAGE = "invalid_message"
     TOO_LARGE = "too_large"
@@ -40,7 +40,7 @@ class Code(StrEnum):
 
 
 class Problem(TypedDict):
-    """One thing that is wrong with a message.
+    """One problem of a message.
 
     ``path`` leads to the place in the message (``variables.user.name``, ``items[3].key``);
     ``type`` is a short machine-readable name; ``message`` says what was expected. Problems of a
@@ -79,7 +79,7 @@ class ServiceError(Exception):
     def of(cls, message: str, details: Iterable[Problem] = ()) -> Self:
         """Return an error of this class with its own code, and its first problems.
 
-        An answer that is larger than the message helps nobody, and the worker keeps it.
+        The number is limited: an answer larger than its message helps nobody.
         """
         problems = list(islice(details, MOST_PROBLEMS + 1))
         if len(problems) > MOST_PROBLEMS:
@@ -107,7 +107,7 @@ class ServiceError(Exception):
 
 
 class InvalidMessage(ServiceError):
-    """The message has another shape than its model."""
+    """The message does not match its model."""
 
     code = Code.INVALID_MESSAGE
 
@@ -119,7 +119,7 @@ class TooLarge(ServiceError):
 
 
 class TemplateExists(ServiceError):
-    """A template with that template_id is there, perhaps soft-deleted."""
+    """A template with that template_id exists, perhaps soft-deleted."""
 
     code = Code.TEMPLATE_EXISTS
 
@@ -284,13 +284,13 @@ class TemplateSyntax(ServiceError):
 
 
 class PlaceholderMismatch(ServiceError):
-    """The sources use other placeholders than were declared."""
+    """Placeholders and declared variables, or two languages, do not match."""
 
     code = Code.PLACEHOLDER_MISMATCH
 
 
 class VariablesInvalid(ServiceError):
-    """The values do not fit the version's variables."""
+    """The values do not match the version's variables."""
 
     code = Code.VARIABLES_INVALID
 
@@ -322,7 +322,7 @@ class IdempotencyConflict(ServiceError):
 
 
 class PoisonMessage(ServiceError):
-    """The message ended its worker process each time it was tried; it is a dead letter now."""
+    """The message killed its worker process in every try; it is a dead letter now."""
 
     code = Code.POISON_MESSAGE
 
@@ -339,6 +339,6 @@ class MaintenanceFailed(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """A server that is needed did not answer, through all tries. The message may be sent again."""
+    """A server did not answer in any of the retries. The message may be sent again."""
 
     code = Code.UNAVAILABLE

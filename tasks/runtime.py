@@ -25,7 +25,7 @@ from tasks.rendering.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Tries of a message while a server is away. Times are seconds."""
+    """Retries of a message while a server is unavailable. Times are seconds."""
 
     most: int = 8
     backoff: float = 0.5
@@ -34,7 +34,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Housekeeping:
-    """What maintenance keeps."""
+    """Retention of maintenance."""
 
     purge_after_days: int = 30
     keep_versions: int = 10
@@ -44,7 +44,7 @@ class Housekeeping:
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """How the database is looked after.
+    """Settings of database operations.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Operations:
     programs
         Folder of PostgreSQL's programs; empty for those of the wheel.
     metrics_file
-        What ``maintenance.report`` writes for Prometheus; empty for none.
+        File that ``maintenance.report`` writes for Prometheus; empty for none.
     """
 
     url: str = ""

@@ -1,4 +1,4 @@
-"""What all messages share, and how a message that does not fit is explained."""
+"""Base models of messages and results, and the validation of a message."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ IdempotencyKey = Annotated[
 class Message(BaseModel):
     """Keyword arguments of a task. Unknown ones are refused, and types are not converted.
 
-    ``one_by_one`` names those whose parts the task checks itself, each with :func:`parse`.
+    ``one_by_one`` names keywords whose items the task validates itself, each with :func:`parse`.
     """
 
     one_by_one: ClassVar[frozenset[str]] = frozenset()
@@ -36,7 +36,7 @@ class Message(BaseModel):
 
 
 class WriteMessage(Message):
-    """A message that changes something."""
+    """A message that writes."""
 
     idempotency_key: IdempotencyKey | None = Field(
         default=None,
@@ -44,7 +44,7 @@ class WriteMessage(Message):
     )
 
     def content(self) -> dict[str, Any]:
-        """Return what makes two messages with one key the same write.
+        """Return the content that two messages with one idempotency key must share.
 
         Defaults are left out, so that a field added by a newer worker changes no older message.
         """
@@ -63,14 +63,14 @@ def parse(model: type[M], keywords: Mapping[str, object], limits: Limits) -> M:
     Raises
     ------
     InvalidMessage
-        With a problem for each thing that is wrong.
+        With all problems.
     TooLarge
-        When sizes are all that is wrong.
+        When all problems are sizes.
     """
     checked = {key: value for key, value in keywords.items() if key not in model.one_by_one}
     is_plain = _is_plain(checked, limits.depth)
     problems = [] if is_plain else list(text_problems(checked, "", limits.depth))
-    # pydantic would explain the same strings poorly, and so it sees the other keywords only.
+    # pydantic explains such strings poorly, so it validates the other keywords only.
     reported = {_STEP.split(problem["path"], maxsplit=1)[0] for problem in problems}
     rest = {key: value for key, value in keywords.items() if key not in reported and encodable(key)}
     try:
@@ -92,7 +92,7 @@ def parse(model: type[M], keywords: Mapping[str, object], limits: Limits) -> M:
 
 
 def _is_plain(value: object, depth: int) -> bool:
-    """Tell of most values, in a tenth of the time, that :func:`text_problems` yields nothing."""
+    """Tell quickly, for most values, that :func:`text_problems` yields nothing."""
     try:
         encoded = orjson.dumps(value, option=_OTHER_TYPES_FAIL)
     except TypeError:
@@ -107,7 +107,7 @@ def text_problems(value: object, path: str, depth: int) -> Iterator[Problem]:
     Lone surrogates have no UTF-8 form (RFC 3629, section 3), numbers other than finite ones no
     JSON form (RFC 8259, section 6), and more than ``depth`` levels no sensible use.
     """
-    # A place is its parent's place and the last step; only a problem's is written out.
+    # A place is its parent's place and a step; only the place of a problem becomes text.
     stack: list[tuple[object, _Place, int]] = [(value, None, depth)]
     while stack:
         item, place, left = stack.pop()
@@ -121,7 +121,7 @@ def text_problems(value: object, path: str, depth: int) -> Iterator[Problem]:
                 yield _problem(_written(path, place), "too_deep", message)
                 continue
             children = item.items() if isinstance(item, dict) else enumerate(item)
-            # The last one in is the first one out, and the message's order is its reader's.
+            # A stack reverses the order; problems are reported in the order of the message.
             for key, child in reversed(list(children)):
                 if isinstance(key, str) and not encodable(key):
                     message = "a key contains a lone surrogate, which UTF-8 cannot encode"
@@ -171,7 +171,7 @@ def _problem(path: str, kind: str, message: str) -> Problem:
 
 
 def encodable(text: str) -> bool:
-    """Tell whether ``text`` has a UTF-8 form, which one with a lone surrogate has not."""
+    """Tell whether UTF-8 can encode ``text``; it cannot encode lone surrogates."""
     if text.isascii():
         return True
     try:
@@ -182,4 +182,4 @@ def encodable(text: str) -> bool:
 
 
 JsonObject = dict[str, Any]
-"""A JSON object; :func:`text_problems` has made sure that it holds nothing else."""
+"""A JSON object; :func:`text_problems` ensures that it holds nothing else."""

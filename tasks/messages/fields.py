@@ -111,14 +111,14 @@ def _one_line(text: str) -> str:
 
 
 def without_nul(text: str) -> str:
-    """Raise ``nul`` where U+0000 stands: PostgreSQL's text and jsonb cannot hold it."""
+    """Raise ``nul`` if ``text`` contains U+0000, which PostgreSQL's text and jsonb cannot store."""
     if "\x00" in text:
         raise PydanticCustomError("nul", "expected text without U+0000")
     return text
 
 
 def json_without_nul(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Raise ``nul`` where U+0000 stands in a text or key of ``value``, however deep."""
+    """Raise ``nul`` if a text or key anywhere in ``value`` contains U+0000."""
     stack = [value]
     while stack:
         item = stack.pop()
@@ -137,7 +137,7 @@ def limits_of(info: ValidationInfo) -> Limits:
 
 
 def within(size: int, limit: int, what: str) -> None:
-    """Raise ``too_large`` naming the limit and the size, both in bytes, when it is passed."""
+    """Raise ``too_large`` naming the limit and the size, both in bytes, when it is exceeded."""
     if size > limit:
         raise PydanticCustomError(
             "too_large",
@@ -147,7 +147,7 @@ def within(size: int, limit: int, what: str) -> None:
 
 
 def too_many(size: int, limit: int, what: str) -> None:
-    """Raise ``too_large`` naming the limit and the size, both counts, when it is passed."""
+    """Raise ``too_large`` naming the limit and the size, both counts, when it is exceeded."""
     if size > limit:
         raise PydanticCustomError(
             "too_large",

@@ -1,4 +1,4 @@
-"""From the texts of a version and values to the finished parts of a notification.
+"""Rendering: texts of a version and values become the parts of a notification.
 
 It runs in the render process (:mod:`tasks.rendering.process`).
 """
@@ -44,7 +44,7 @@ class _CompiledSource:
     partials: Mapping[str, str]
 
     def reaches_methods(self) -> bool:
-        """Tell whether any of the sources may come to the methods of its values."""
+        """Tell whether any of the sources may call methods of its values."""
         return self.compiler.reaches_methods([self.name, *self.partials.values()])
 
 
@@ -208,7 +208,7 @@ class Engine:
             raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None
 
     def _plain(self, text: Text) -> _CompiledSource | None:
-        """Return the plain-text alternative as a source of its own.
+        """Return the compiled source of the plain-text alternative.
 
         None where no source can be made of the HTML; then the alternative is made of each finished
         body, which takes longer.

@@ -1,4 +1,4 @@
-"""The engine's filters and tests that take a missing value for nothing, made to refuse it.
+"""Strict versions of the engine's filters and tests that accept undefined values.
 
 MiniJinja is strict about what is missing in prints, operators and most filters, but these give a
 blank, an empty list or false for it, and miss a missing member of a list. Each does what the
@@ -33,11 +33,11 @@ _OF_THE_SOURCE: Final = {
 
 
 class MissingError(FilterError):
-    """There is no value, or a none that the template made itself."""
+    """The value is undefined, or a none that the template itself created."""
 
 
 class _Group(Array):
-    """What ``groupby`` gives for each group: a pair whose two halves have names."""
+    """A group of ``groupby``: a pair with the names ``grouper`` and ``list``."""
 
     __slots__ = ()
 
@@ -76,7 +76,7 @@ def guarded_tests() -> dict[str, Callable[..., Any]]:
 
 
 def lacks(value: Any) -> bool:  # noqa: ANN401 - any value of a template
-    """Tell whether a value of a template is missing or none, or holds such a thing.
+    """Tell whether a value of a template is undefined or none, or contains such a value.
 
     What a producer gives holds none: see :mod:`tasks.rendering.values`.
     """

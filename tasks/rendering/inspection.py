@@ -1,4 +1,4 @@
-"""What can be said of a source before it is rendered.
+"""Static inspection of a source: its placeholders and problems.
 
 It runs in the render process (:mod:`tasks.rendering.process`), where the engine compiles.
 """

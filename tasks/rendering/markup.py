@@ -82,7 +82,7 @@ class Token(NamedTuple):
 
 
 class Attribute(NamedTuple):
-    """An attribute with its lower-case name, and where its value stands, without quotes."""
+    """An attribute: its lower-case name, and the position of its value without quotes."""
 
     name: str
     start: int
@@ -119,7 +119,7 @@ def pieces(source: str) -> tuple[list[str], list[Tag]]:
 
 
 def prints(tag: Tag) -> bool:
-    """Tell whether a tag puts something in its place, as a print or an include does."""
+    """Tell whether a tag produces output, as a print or an include does."""
     return tag.kind is Kind.PRINT or tag.word == "include"
 
 

@@ -1,4 +1,4 @@
-"""Which partials a source uses, and what that means for its placeholders: pure, no I/O."""
+"""Partials that a source uses, and their placeholders: pure, no I/O."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Places in sources, as their authors count them."""
+"""Positions in sources as line, column and snippet."""
 
 import re
 
@@ -29,7 +29,7 @@ def placed(path: str, kind: str, message: str, source: str, place: int | None) -
 
 
 def place_of(name: str, source: str) -> int | None:
-    """Return where a placeholder such as ``user.name`` first stands, in characters, or None.
+    """Return the offset of the first use of a placeholder such as ``user.name``, or None.
 
     None where it comes from a partial, or is written in another way.
     """

@@ -31,7 +31,7 @@ _WORD = re.compile(r"\w*")
 
 
 class Kind(StrEnum):
-    """What a tag is."""
+    """Kind of a tag."""
 
     PRINT = "print"
     BLOCK = "block"

@@ -21,7 +21,7 @@ def try_out(
     declared: Sequence[Declared],
     before_each: Callable[[], None],
 ) -> list[Problem]:
-    """Return the problems that renders of subject and body meet with made-up values.
+    """Return the problems of rendering subject and body with sample values.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ class Bound(NamedTuple):
 
 
 class Schema:
-    """The variables of a version, looked through once for many binds."""
+    """Schema of a version's variables, prepared once for many binds."""
 
     def __init__(self, declared: Sequence[Declared]) -> None:
         # An object comes before its members, or its default would take the place of theirs.
@@ -78,7 +78,7 @@ class Schema:
         return Bound(bound, defaulted, unused), problems
 
     def _fits(self, values: Mapping[str, Any]) -> bool:
-        """Tell whether every variable is given and fits, as is usual, so that nothing is to do."""
+        """Tell whether every variable is given and matches its type, as is usual."""
         if self._has_paths:
             return False
         for name, fits in self._checks:
@@ -140,7 +140,7 @@ def covered(placeholder: str, names: set[str]) -> bool:
 
 
 def _look_up(values: Mapping[str, Any], name: str) -> tuple[Any, str | None]:
-    """Return the value at ``name``, or the path at which something else than an object stands."""
+    """Return the value at ``name``, or the path above it that holds no object."""
     if "." not in name:
         return values.get(name, _ABSENT), None
     node: Any = values

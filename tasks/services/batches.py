@@ -1,7 +1,7 @@
-"""One version for many recipients: items in, results in their order, as JSON.
+"""``render.batch``: one version for many recipients.
 
-The render process answers in JSON, and a result is JSON: so what it renders is put together as it
-comes, and the texts of a thousand recipients are never decoded on their way.
+The render process answers in JSON, and a result is JSON: so its answers are joined as bytes, and
+the texts of a thousand recipients are never decoded.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The main job, done with the templates of a restored backup."""
+"""Rendering of templates from a restored backup, for the restore drill."""
 
 from collections.abc import Sequence
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Who uses which partial: kept whole while templates change."""
+"""The dependency graph of partials, kept consistent while templates change."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tasks.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the template stands among partials.
+    """Position of a template in the dependency graph of partials.
 
     ``template_id`` is None for a preview. ``height`` is over how many steps other templates use it.
     """
@@ -26,7 +26,7 @@ class Place:
     limit: int
 
     def require_room(self, below: int, path: str) -> None:
-        """Make sure that there may be so many partials below the template.
+        """Refuse more levels of partials below the template than the limit allows.
 
         Raises
         ------
@@ -48,7 +48,7 @@ def library(work: Work, sources: Iterable[str | None]) -> Library:
 
 
 def place(work: Work, template: models.Template) -> Place:
-    """Return where a template stands among partials."""
+    """Return the position of a template in the graph."""
     return Place(
         template.template_id,
         height=max((user.most_steps for user in _users(work, template)), default=0),

@@ -1,4 +1,4 @@
-"""The partials of a version: which they are, and their texts in the language of a render."""
+"""Partials of a version, and their texts in the language of a render."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -53,7 +53,7 @@ class Library:
         }
 
     def __contains__(self, template_id: str) -> bool:
-        """Tell whether there is such a partial to include: active, and with a version."""
+        """Tell whether a partial can be included: it is active and has a version."""
         partial = self._partials.get(template_id)
         return (
             partial is not None
@@ -127,7 +127,7 @@ class Library:
         return texts
 
     def used(self, texts: Mapping[str, PartialText]) -> list[dict[str, str]]:
-        """Return what a result tells of the partials of its text."""
+        """Return the members of a result about the partials of its text."""
         return [
             {
                 "template_id": name,

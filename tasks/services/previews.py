@@ -1,4 +1,4 @@
-"""What a text would give if it were published: the same gate and the same render."""
+"""``render.preview``: the publish gate and a render, nothing stored."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""From a stored template and values to a finished text."""
+"""``render.one``: from a stored template and values to the finished parts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from tasks.work import Lookup
 
 @dataclass(frozen=True, slots=True)
 class Localized:
-    """The text of a version in the language localized for a request."""
+    """Text of a version in the language selected for a request."""
 
     choice: Choice
     text: Text
@@ -57,7 +57,7 @@ class VersionTexts:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a result tells of the version."""
+        """Members of a result that identify the version."""
         return {
             "template_id": self._message.template_id,
             "version": self._source.version,
@@ -96,7 +96,7 @@ class VersionTexts:
     def about_request(
         self, requested: str | None, localized: Localized, bound: Bound
     ) -> dict[str, Any]:
-        """Return what a result tells of the language and the values."""
+        """Return the members of a result about language and values."""
         return {
             "requested_language": requested,
             "language": localized.choice.language,
@@ -139,7 +139,7 @@ class VersionTexts:
             texts = self._text(choice)
             if texts is not None:
                 break
-            # The translation was deleted between the two queries: look again.
+            # The translation was deleted between the two queries: read again.
             self._source = self._find(source.version)
         subject, body = texts
         strict = self._message.fallback == "strict"

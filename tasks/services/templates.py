@@ -1,4 +1,4 @@
-"""What messages do to templates."""
+"""``template.*``: create, change, delete, restore, read."""
 
 from db import models
 from db.queries import details as queries

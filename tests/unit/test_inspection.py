@@ -95,7 +95,7 @@ class TestUnknown:
             "{{ this_is }}{{ is_nope }}{{ filter }}",
         ],
     )
-    def test_what_only_looks_like_one(self, source: str) -> None:
+    def test_text_that_looks_like_a_filter_or_test_is_no_problem(self, source: str) -> None:
         """Text, strings, comments and raw blocks use nothing."""
         assert problems(source) == []
 

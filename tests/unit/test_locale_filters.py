@@ -267,7 +267,7 @@ class TestNumbers:
             "987654321 EUR",
         ],
     )
-    def test_what_is_no_number_is_refused(self, name: str, value: object) -> None:
+    def test_values_that_are_no_numbers_are_refused(self, name: str, value: object) -> None:
         """Truth values, numbers of other notations, and more than 30 digits."""
         message = refused(InputError, name, "en", value, **arguments_of(name))
         assert "expected a number" in message
@@ -554,7 +554,7 @@ class TestDates:
             {},
         ],
     )
-    def test_what_is_no_date_is_refused(self, name: str, value: object) -> None:
+    def test_values_that_are_no_dates_are_refused(self, name: str, value: object) -> None:
         """ISO 8601 and nothing else, as a declared variable of type date or datetime has it."""
         message = refused(InputError, name, "en", value)
         assert "2026-01-31" in message
@@ -766,7 +766,7 @@ class TestList:
         assert "text and numbers" in refused(InputError, "list", "en", items)
 
     @each("value", ["abc", 1, True, {"a": "b"}])
-    def test_what_is_no_array_is_refused(self, value: object) -> None:
+    def test_values_that_are_no_arrays_are_refused(self, value: object) -> None:
         """Text is no array of its characters."""
         assert "expected an array" in refused(InputError, "list", "en", value)
 
@@ -801,7 +801,7 @@ class TestLanguages:
             ("es-419", "es-MX", "enero"),
         ],
     )
-    def test_what_cldr_has_not_is_taken_without_its_end(
+    def test_an_unknown_locale_falls_back_to_its_parent(
         self, tag: str, like: str, month: str
     ) -> None:
         """Of a tag's subtags the last are the least."""

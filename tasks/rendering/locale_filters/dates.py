@@ -122,7 +122,7 @@ def datetime(
 
 
 class _Fields(DateTimeFormat):
-    """Babel's fields of dates and times, with two mistakes about time zones mended."""
+    """Babel's fields of dates and times, with fixes for two bugs about time zones."""
 
     def format_timezone(self, char: str, num: int) -> str:
         value = cast("dt.datetime", self.value)

@@ -96,12 +96,12 @@ def _link(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=256)
 def _newlines(run: str) -> str:
-    """Return what breaks that meet come to."""
+    """Collapse adjacent line breaks."""
     item = ""
     if ITEM in run:
         before, _, after = run.rpartition(ITEM)
         if ITEM_END not in after:
-            # What an item begins with, a paragraph say, begins beside its dash.
+            # What an item begins with, a paragraph say, begins after its dash.
             run = before
             item = "- "
     # A line break is an empty line unless it is what ends the line.
