@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from db.backup.catalogue import Entry
-from db.backup.check import check
 from db.backup.prune import prune
+from db.backup.verify import verify
 from tests.factories import templates
 from tests.support.dumps import Backups, backups, facts, new_database, wrapped
 from tests.support.producer import RefusedError
@@ -81,7 +81,7 @@ class TestRoundTrip:
 
     @pytest.mark.parametrize("form", ["custom", "plain"])
     @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.get("contents", "full"))
-    def test_each_kind_and_form(
+    def test_every_kind_of_dump_can_be_restored(
         self, servers: LocalStack, kept: Backups, kind: dict[str, Any], form: str
     ) -> None:
         """The restored tables are those that the entry speaks of, to the last byte of each row."""
@@ -92,7 +92,9 @@ class TestRoundTrip:
         assert (rows == 0) == (entry.contents == "schema")
 
     @pytest.mark.parametrize("form", ["custom", "plain"])
-    def test_an_encrypted_one(self, servers: LocalStack, encrypted: Backups, form: str) -> None:
+    def test_an_encrypted_backup_can_be_restored(
+        self, servers: LocalStack, encrypted: Backups, form: str
+    ) -> None:
         """The same, with the key at hand."""
         entry = encrypted.make(form=form)
         assert entry.encrypted
@@ -100,7 +102,7 @@ class TestRoundTrip:
 
     def same(self, servers: LocalStack, chosen: Backups, entry: Entry) -> None:
         """Restore a backup into an empty database and compare."""
-        assert check(chosen.catalogue.store, entry, chosen.policy, chosen.client.programs).opened
+        assert verify(chosen.catalogue.store, entry, chosen.policy, chosen.client.programs).opened
         with new_database(servers, "round_trip") as url:
             if entry.contents == "data":
                 restored(chosen, chosen.make(contents="schema"), url)
@@ -193,11 +195,11 @@ class TestRoundTrip:
         """The machine that makes it need not read it: size and checksum are known all the same."""
         maker = encrypted.using(identity_file="")
         entry = maker.make()
-        done = check(maker.catalogue.store, entry, maker.policy, maker.client.programs)
+        done = verify(maker.catalogue.store, entry, maker.policy, maker.client.programs)
         assert (done.files, done.size, done.opened) == (2, entry.size, False)
 
 
-def test_facts_and_dump_are_of_one_moment(
+def test_digests_and_dump_are_of_one_snapshot(
     servers: LocalStack, fresh: Backups, tmp_path: Path
 ) -> None:
     """A row that comes after the snapshot, and before pg_dump reads, is in neither."""
@@ -229,7 +231,9 @@ def test_facts_and_dump_are_of_one_moment(
     ],
     ids=["a cell", "a row less", "a row twice", "another order", "swapped", "null and empty"],
 )
-def test_a_digest_tells_contents_apart(servers: LocalStack, change: str, *, differs: bool) -> None:
+def test_digests_of_different_contents_differ(
+    servers: LocalStack, change: str, *, differs: bool
+) -> None:
     """And nothing but contents: neither order nor how a session shows values."""
     with new_database(servers, "digests") as url:
         with psycopg.connect(url) as connection:
@@ -265,7 +269,7 @@ def test_a_digest_does_not_depend_on_settings(servers: LocalStack) -> None:
 class TestTask:
     """``maintenance.backup``."""
 
-    def test_it_makes_a_backup_and_then_deletes_the_expired(
+    def test_the_task_creates_a_backup_and_prunes_expired_ones(
         self, tasks: Tasks, fresh: Backups
     ) -> None:
         """In numbers; one hour on either side of the boundary."""
@@ -299,7 +303,7 @@ class TestTask:
         assert (answer["backup"], answer["expired"], answer["kept"]) == (None, [old.name], 1)
         assert fresh.files() == before
 
-    def test_a_second_one_at_the_same_time_goes_away(
+    def test_a_second_backup_at_the_same_time_is_skipped(
         self, servers: LocalStack, tasks: Tasks, fresh: Backups
     ) -> None:
         """Two beats may be up; the command says it as an error."""
@@ -307,10 +311,13 @@ class TestTask:
         with Rows(servers.postgres.url).held(lock), fresh.as_settings():
             assert tasks.call("maintenance.backup")["skipped"] is True
             done = fresh.command("create")
-        assert (done.exit_code, "under way" in done.output) == (1, True)
+        assert (done.exit_code, "another backup" in done.output) == (
+            1,
+            True,
+        )
         assert fresh.files() == {}
 
-    def test_a_server_that_is_away_may_come_back(self, tasks: Tasks, fresh: Backups) -> None:
+    def test_an_unreachable_server_is_a_transient_error(self, tasks: Tasks, fresh: Backups) -> None:
         """The message is tried again, and then told ``unavailable``."""
         url = "postgresql://template_service:x@127.0.0.1:1/template_service"
         away = replace(fresh, client=replace(fresh.client, url=url))
@@ -326,7 +333,7 @@ class TestPrune:
         """The newest three that a restore has proved, however old."""
         entries = [fresh.make(now=NOW - timedelta(days=days)) for days in (60, 50, 40, 30, 20, 0)]
         for entry in entries[:4]:
-            fresh.catalogue.update(entry.model_copy(update={"verified_at": NOW}))
+            fresh.catalogue.add(entry.model_copy(update={"verified_at": NOW}))
         done = prune(fresh.policy, fresh.client.programs, now=NOW)
         assert done.deleted == [entries[4].name, entries[0].name]
         assert done.size == entries[4].size + entries[0].size
@@ -340,7 +347,7 @@ class TestPrune:
         """Three that can be restored stay, not three names."""
         entries = [fresh.make(now=NOW - timedelta(days=days)) for days in (60, 50, 40, 30, 0)]
         for entry in entries[:4]:
-            fresh.catalogue.update(entry.model_copy(update={"verified_at": NOW}))
+            fresh.catalogue.add(entry.model_copy(update={"verified_at": NOW}))
         (fresh.folder / entries[3].dump.name).unlink()
         done = prune(fresh.policy, fresh.client.programs, now=NOW)
         assert done.deleted == [entries[3].name]

@@ -95,7 +95,7 @@ def flip_a_byte_of_the_incremental_one(history: History, policy: RecoveryPolicy)
         flip_a_byte_of_the_incremental_one,
     ],
 )
-def test_a_damaged_base_backup(history: History, tmp_path: Path, damage: Damage) -> None:
+def test_a_damaged_base_backup_is_refused(history: History, tmp_path: Path, damage: Damage) -> None:
     """It was verified when it was taken, and is again before it is used."""
     policy = history.copy(tmp_path / "recovery")
     damage(history, policy)
@@ -104,18 +104,18 @@ def test_a_damaged_base_backup(history: History, tmp_path: Path, damage: Damage)
     assert "pitr base-backup --full" in done.stderr
 
 
-def test_a_missing_parent(history: History, tmp_path: Path) -> None:
+def test_a_missing_parent_is_reported(history: History, tmp_path: Path) -> None:
     """Its name is told, and status tells it before it is needed."""
     policy = history.copy(tmp_path / "recovery")
     shutil.rmtree(policy.base / history.full)
     done = refused(history, policy, tmp_path / "data", "--to", history.after.isoformat())
-    assert f"builds on {history.full}, which is gone" in done.stderr
+    assert f"builds on {history.full}, which is missing" in done.stderr
     told = history.server.call("status", policy=policy)
     assert told.exit_code == 1
-    assert f"builds on {history.full}, which is gone" in told.stdout
+    assert f"builds on {history.full}, which is missing" in told.stdout
 
 
-def test_a_folder_without_an_entry(history: History, tmp_path: Path) -> None:
+def test_a_directory_without_an_entry_is_a_problem(history: History, tmp_path: Path) -> None:
     """It is no base backup, is named as such, and is left alone."""
     policy = history.copy(tmp_path / "recovery")
     (policy.base / history.incremental / "backup.json").unlink()
@@ -125,7 +125,7 @@ def test_a_folder_without_an_entry(history: History, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["between", "latest", "point"])
-def test_a_gap_in_the_archive(history: History, tmp_path: Path, target: str) -> None:
+def test_a_gap_in_the_archive_is_reported(history: History, tmp_path: Path, target: str) -> None:
     """A recovery would take it for the end of the archive and say nothing."""
     policy = history.copy(tmp_path / "recovery")
     gap = behind(history, policy, history.full)
@@ -142,7 +142,7 @@ def test_a_gap_in_the_archive(history: History, tmp_path: Path, target: str) -> 
     assert f"segment {gap.name} is missing" in told.stdout
 
 
-def test_what_lies_after_the_gap_can_be_restored(history: History, tmp_path: Path) -> None:
+def test_times_after_a_gap_can_be_restored(history: History, tmp_path: Path) -> None:
     """From the base backup that was taken after it."""
     policy = history.copy(tmp_path / "recovery")
     behind(history, policy, history.full).unlink()
@@ -157,7 +157,7 @@ def test_what_lies_after_the_gap_can_be_restored(history: History, tmp_path: Pat
     assert told["proof"]["tables"]["templates"] == 25
 
 
-def test_a_truncated_segment(history: History, tmp_path: Path) -> None:
+def test_a_truncated_segment_is_reported(history: History, tmp_path: Path) -> None:
     """Its size is told."""
     policy = history.copy(tmp_path / "recovery")
     cut = behind(history, policy, history.full)
@@ -167,7 +167,7 @@ def test_a_truncated_segment(history: History, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["between", "latest"])
-def test_a_damaged_segment(history: History, tmp_path: Path, target: str) -> None:
+def test_a_damaged_segment_is_reported(history: History, tmp_path: Path, target: str) -> None:
     """PostgreSQL takes it for the end of WAL, which is less than was asked for."""
     policy = history.copy(tmp_path / "recovery")
     damaged = behind(history, policy, history.full)
@@ -179,7 +179,7 @@ def test_a_damaged_segment(history: History, tmp_path: Path, target: str) -> Non
     }
     told = {
         "between": "checksum in record at 0/",
-        "latest": f"WAL could be replayed to 0/{int(damaged.name[-2:], 16):X}000000 only",
+        "latest": f"WAL was replayed to 0/{int(damaged.name[-2:], 16):X}000000 only",
     }
     done = refused(history, policy, tmp_path / "data", *arguments[target])
     assert told[target] in done.stderr
@@ -193,11 +193,11 @@ def test_a_damaged_segment(history: History, tmp_path: Path, target: str) -> Non
         (["--to", "2200-01-01T00:00:00Z"], "archived WAL ends before"),
         (["--restore-point", "nobody made it"], "is not in the archived WAL"),
         (["--before-transaction", "2000000000"], "is not in the archived WAL"),
-        (["--latest", "--from", "nobody-took-it"], "there is no base backup nobody-took-it"),
-        (["--latest", "--timeline", "7"], "no such base backup leads to timeline 7"),
+        (["--latest", "--from", "nobody-took-it"], "base backup nobody-took-it does not exist"),
+        (["--latest", "--timeline", "7"], "no base backup leads to timeline 7"),
     ],
 )
-def test_a_target_that_is_not_there(
+def test_a_target_that_is_not_in_the_archive_is_refused(
     history: History, tmp_path: Path, arguments: list[str], told: str
 ) -> None:
     """What can be reached is said instead, before anything is built."""
@@ -206,18 +206,18 @@ def test_a_target_that_is_not_there(
     assert told in done.stderr
 
 
-def test_nothing_is_restored_over_anything(history: History, tmp_path: Path) -> None:
+def test_an_existing_directory_is_never_overwritten(history: History, tmp_path: Path) -> None:
     """Not even over an empty folder."""
     policy = history.copy(tmp_path / "recovery")
     (tmp_path / "data").mkdir()
     done = refused(history, policy, tmp_path / "data", "--latest")
-    assert "is there already" in done.stderr
+    assert "already exists" in done.stderr
     done = history.server.call("restore", "--latest", "--into", str(tmp_path / "no" / "data"))
     assert done.exit_code == 1
-    assert f"there is no folder {tmp_path / 'no'}" in done.stderr
+    assert f"directory {tmp_path / 'no'} does not exist" in done.stderr
 
 
-def test_no_archive_at_all(history: History, tmp_path: Path) -> None:
+def test_a_missing_archive_is_reported(history: History, tmp_path: Path) -> None:
     """The setting is named."""
     policy = RecoveryPolicy(tmp_path / "nothing")
     (tmp_path / "nothing").mkdir()
@@ -225,18 +225,20 @@ def test_no_archive_at_all(history: History, tmp_path: Path) -> None:
     assert "TEMPLATE_SERVICE_RECOVERY_DIRECTORY" in done.stderr
     listed = history.server.call("transactions", "--from", "2026-01-01T00:00Z", policy=policy)
     assert listed.exit_code == 1
-    assert "there is no base backup" in listed.stderr
+    assert "no base backup in" in listed.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["--latest", "--to", "2026-01-01"], ["--to", "soon"]])
-def test_a_target_that_is_none(history: History, tmp_path: Path, arguments: list[str]) -> None:
+def test_an_invalid_target_is_a_usage_error(
+    history: History, tmp_path: Path, arguments: list[str]
+) -> None:
     """A slip of an operator under stress is explained, not guessed."""
     done = history.server.call("restore", *arguments, "--into", str(tmp_path / "data"))
     assert done.exit_code == 2
     assert "Usage: " in done.stderr
 
 
-def test_an_archive_that_cannot_be_written(history: History, tmp_path: Path) -> None:
+def test_an_unwritable_archive_is_reported(history: History, tmp_path: Path) -> None:
     """The server goes on and keeps its WAL; whoever waits for an archived segment is told."""
     server = history.server
     hidden = server.policy.directory.with_name("hidden")
@@ -245,7 +247,7 @@ def test_an_archive_that_cannot_be_written(history: History, tmp_path: Path) -> 
         done = server.call("restore-point", "lost")
         assert done.exit_code == 1
         assert "the server did not archive 0000" in done.stderr
-        assert "its log says why" in done.stderr
+        assert "see the server's log" in done.stderr
         done = server.call("status", policy=RecoveryPolicy(hidden))
         assert done.exit_code == 1
         assert "was not archived: see the server's log" in done.stdout
@@ -269,7 +271,7 @@ def test_a_base_backup_that_fails_changes_nothing(history: History, tmp_path: Pa
     assert left == before
 
 
-def test_base_backups_of_another_cluster(history: History, tmp_path: Path) -> None:
+def test_base_backups_of_another_cluster_are_refused(history: History, tmp_path: Path) -> None:
     """Two servers do not share a folder."""
     policy = history.copy(tmp_path / "recovery")
     entry = policy.base / history.incremental / "backup.json"
@@ -278,10 +280,10 @@ def test_base_backups_of_another_cluster(history: History, tmp_path: Path) -> No
     replaced(entry, content.replace(system, "1").encode())
     done = history.server.call("base-backup", policy=policy)
     assert done.exit_code == 1
-    assert f"are of cluster 1, and the server is {system}" in done.stderr
+    assert f"are of cluster 1, the server is cluster {system}" in done.stderr
 
 
-def test_a_role_that_may_not(history: History, tmp_path: Path) -> None:
+def test_a_role_without_permission_is_told_what_to_do(history: History, tmp_path: Path) -> None:
     """Neither set it up nor copy the cluster; a restore uses what is archived already."""
     server = history.server
     server.run("CREATE ROLE reader LOGIN PASSWORD 'reads'")

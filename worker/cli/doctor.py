@@ -65,8 +65,7 @@ def report(*, json_: bool) -> None:
 
 
 def _findings(settings: Settings) -> list[Finding]:
-    from db.backup.catalogue import Catalogue
-    from db.backup.store import open_store
+    from db.backup.catalogue import open_catalogue
     from db.monitoring import doctor as checks
     from db.monitoring.checks import copies
     from db.monitoring.checks.finding import Limits
@@ -80,7 +79,7 @@ def _findings(settings: Settings) -> list[Finding]:
         findings = checks.examine(engine, _expected(configuration, limits), now)
     policy = configuration.operations.backup
     try:
-        catalogue = Catalogue(open_store(policy.target, policy.scratch))
+        catalogue = open_catalogue(policy)
     except OperationError as error:
         findings.append(copies.unreachable(error))
     else:
