@@ -13,6 +13,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.sql import bindparam
 
+from db.session import quick_transaction
+
 # Both wait for another beat that is sending the same run, because of the primary key.
 _CLAIM: Final = text("""
 INSERT INTO maintenance_runs (task, id, due_at, state)
@@ -99,20 +101,20 @@ def claimed(engine: Engine, task: str, run_id: str, due_at: datetime) -> Iterato
     The claim holds once the block has ended well. Where sending fails, somebody else may claim it;
     where the commit fails after it, the run is sent again under the same id.
     """
-    with engine.begin() as connection:
+    with quick_transaction(engine) as connection:
         parameters = {"task": task, "id": run_id, "due_at": due_at}
         yield connection.execute(_CLAIM, parameters).rowcount == 1
 
 
 def pass_over(engine: Engine, task: str, run_id: str, due_at: datetime) -> None:
     """Begin the schedule of a task that was never on it, after a due time in the past."""
-    with engine.begin() as connection:
+    with quick_transaction(engine) as connection:
         connection.execute(_PASS_OVER, {"task": task, "id": run_id, "due_at": due_at})
 
 
 def begin(engine: Engine, task: str, run_id: str) -> dict[str, Any] | None:
     """Note that a run begins; return the result of an earlier one with that id that was done."""
-    with engine.begin() as connection:
+    with quick_transaction(engine) as connection:
         parameters = {"task": task, "id": run_id}
         if connection.execute(_BEGIN, parameters).rowcount:
             return None
@@ -149,5 +151,5 @@ def _end(
     run_id: str,
     **columns: Any,  # noqa: ANN401 - column values
 ) -> None:
-    with engine.begin() as connection:
+    with quick_transaction(engine) as connection:
         connection.execute(_END, {"task": task, "id": run_id} | columns)

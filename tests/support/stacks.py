@@ -6,10 +6,7 @@ from typing import Any, Final
 from worker.local import LocalStack
 
 # Short tries, so that a test of a server that is away need not wait for a minute.
-QUICK: Final = {
-    "TEMPLATE_SERVICE_RETRY_BACKOFF": "0.2",
-    "TEMPLATE_SERVICE_RETRY_BACKOFF_MAX": "1",
-}
+QUICK: Final = {"TEMPLATE_SERVICE_RETRY_BACKOFF_MAX": "1"}
 
 
 def small_stack(
