@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tasks.errors import Code
+from tasks.errors import Code, problem
 
 SECONDS_OF_EACH: Final = 0.04
 """Additional time of the trial renders for each translation that is carried over."""
@@ -42,8 +42,4 @@ class Limits:
 def memory_error(limits: Limits) -> list[Any]:
     """Return code, message and details for a render that needed more memory than there is."""
     message = f"more than {limits.render_memory_bytes} bytes of memory"
-    return [
-        Code.RENDER_LIMIT_EXCEEDED,
-        message,
-        [{"path": "", "type": "limit", "message": message}],
-    ]
+    return [Code.RENDER_LIMIT_EXCEEDED, message, [problem("", "limit", message)]]
