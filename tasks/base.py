@@ -99,9 +99,8 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
     def _work_on(self, arguments: tuple[object, ...], keywords: Mapping[str, Any]) -> Answer:
         """Return the answer to a message, not stored yet."""
         if arguments:
-            raise InvalidMessage.of(
-                "only keyword arguments are allowed",
-                [{"path": "args", "type": "positional", "message": "must be empty"}],
+            raise InvalidMessage.at(
+                "args", "positional", "only keyword arguments are allowed", "must be empty"
             )
         process = runtime.current()
         message = parse(self.message, keywords, process.configuration.limits)
@@ -137,10 +136,11 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
             return message.idempotency_key, "idempotency_key"
         key = self.request.id or str(uuid4())
         if len(key) > KEY_LENGTH or "\x00" in key or not encodable(key):
-            told = f"expected 1 to {KEY_LENGTH} characters without U+0000"
-            raise InvalidMessage.of(
+            raise InvalidMessage.at(
+                "id",
+                "idempotency_key",
                 "the task id cannot be an idempotency key",
-                [{"path": "id", "type": "idempotency_key", "message": told}],
+                f"expected 1 to {KEY_LENGTH} characters without U+0000",
             )
         return key, "id"
 
@@ -149,9 +149,8 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         policy = runtime.current().configuration.retry
         # The count comes in a header, so it may be any number.
         tries = min(max(self.request.retries, 0), policy.most)
-        error = Unavailable.of(
-            f"{cause} in {policy.most + 1} tries",
-            [{"path": "", "type": "unavailable", "message": "the message may be sent again"}],
+        error = Unavailable.at(
+            "", "unavailable", f"{cause} in {policy.most + 1} tries", "send the message again later"
         )
         if self.request.called_directly or tries >= policy.most:
             return error

@@ -56,6 +56,11 @@ class Problem(TypedDict):
     snippet: NotRequired[str]
 
 
+def problem(path: str, kind: str, message: str) -> Problem:
+    """Return a problem without a position."""
+    return {"path": path, "type": kind, "message": message}
+
+
 class ServiceError(Exception):
     """Base of all errors of the contract.
 
@@ -86,6 +91,11 @@ class ServiceError(Exception):
             more = f"there are more problems; only the first {MOST_PROBLEMS} are listed"
             problems[MOST_PROBLEMS:] = [{"path": "", "type": "more", "message": more}]
         return cls(cls.code, message, problems)
+
+    @classmethod
+    def at(cls, path: str, kind: str, message: str, remedy: str | None = None) -> Self:
+        """Return an error of this class with one problem, whose message is ``remedy`` if given."""
+        return cls.of(message, [problem(path, kind, remedy or message)])
 
     @property
     def message(self) -> str:
@@ -129,10 +139,7 @@ class TemplateExists(ServiceError):
         hint = "choose another template_id, or change the existing template with template.update"
         if deleted:
             hint = "it is soft-deleted: template.restore brings it back"
-        return cls.of(
-            f"template '{template_id}' already exists",
-            [{"path": "template_id", "type": "exists", "message": hint}],
-        )
+        return cls.at("template_id", "exists", f"template '{template_id}' already exists", hint)
 
 
 class TemplateNotFound(ServiceError):
@@ -143,9 +150,11 @@ class TemplateNotFound(ServiceError):
     @classmethod
     def named(cls, template_id: str) -> Self:
         """Return the error for ``template_id``."""
-        return cls.of(
+        return cls.at(
+            "template_id",
+            "not_found",
             f"template '{template_id}' does not exist",
-            [{"path": "template_id", "type": "not_found", "message": "unknown or deleted"}],
+            "unknown or deleted",
         )
 
 
@@ -157,15 +166,11 @@ class TemplateInactive(ServiceError):
     @classmethod
     def named(cls, template_id: str) -> Self:
         """Return the error for ``template_id``."""
-        return cls.of(
+        return cls.at(
+            "template_id",
+            "inactive",
             f"template '{template_id}' is not active",
-            [
-                {
-                    "path": "template_id",
-                    "type": "inactive",
-                    "message": "template.update with is_active true switches it on",
-                }
-            ],
+            "template.update with is_active true switches it on",
         )
 
 
@@ -180,11 +185,7 @@ class TemplateInUse(ServiceError):
         return cls.of(
             f"partial '{template_id}' is in use by {len(users)} template(s)",
             [
-                {
-                    "path": "template_id",
-                    "type": "in_use",
-                    "message": f"'{user}' uses it: publish that without it, or delete it, first",
-                }
+                problem("template_id", "in_use", f"'{user}' uses it: publish that without it first")
                 for user in users
             ],
         )
@@ -198,15 +199,11 @@ class VersionExists(ServiceError):
     @classmethod
     def named(cls, template_id: str, version: str) -> Self:
         """Return the error for ``version`` of ``template_id``."""
-        return cls.of(
+        return cls.at(
+            "version",
+            "exists",
             f"template '{template_id}' already has a version '{version}'",
-            [
-                {
-                    "path": "version",
-                    "type": "exists",
-                    "message": "choose another name, or leave it out for the next number",
-                }
-            ],
+            "choose another name, or leave it out for the next number",
         )
 
 
@@ -227,7 +224,7 @@ class VersionNotFound(ServiceError):
         else:
             message = f"template '{template_id}' has no version '{version}'"
             hint = "version.list names those that exist"
-        return cls.of(message, [{"path": path, "type": "not_found", "message": hint}])
+        return cls.at(path, "not_found", message, hint)
 
 
 class VersionConflict(ServiceError):
@@ -239,15 +236,11 @@ class VersionConflict(ServiceError):
     def between(cls, template_id: str, expected: str, current: str | None) -> Self:
         """Return the error naming the ``expected`` and the ``current`` version."""
         actual = f"'{current}'" if current is not None else "none"
-        return cls.of(
+        return cls.at(
+            "expected_version",
+            "conflict",
             f"template '{template_id}': expected version '{expected}', current is {actual}",
-            [
-                {
-                    "path": "expected_version",
-                    "type": "conflict",
-                    "message": f"expected '{expected}', current is {actual}",
-                }
-            ],
+            f"expected '{expected}', current is {actual}",
         )
 
 
@@ -265,15 +258,11 @@ class LanguageNotFound(ServiceError):
     @classmethod
     def named(cls, path: str, language: str, available: Sequence[str]) -> Self:
         """Return the error for ``language``, naming the languages that are ``available``."""
-        return cls.of(
+        return cls.at(
+            path,
+            "not_found",
             f"no text in '{language}'",
-            [
-                {
-                    "path": path,
-                    "type": "not_found",
-                    "message": f"available: {', '.join(available) or 'none'}",
-                }
-            ],
+            f"available: {', '.join(available) or 'none'}",
         )
 
 
@@ -309,15 +298,11 @@ class IdempotencyConflict(ServiceError):
     @classmethod
     def of_key(cls, path: str) -> Self:
         """Return the error; ``path`` is ``idempotency_key`` or ``id``, the Celery task id."""
-        return cls.of(
+        return cls.at(
+            path,
+            "conflict",
             "the idempotency key was already used with other content",
-            [
-                {
-                    "path": path,
-                    "type": "conflict",
-                    "message": "send new content with a new key; the first write stands",
-                }
-            ],
+            "send new content with a new key; the first write stands",
         )
 
 
@@ -335,7 +320,7 @@ class MaintenanceFailed(ServiceError):
     @classmethod
     def because(cls, kind: str, message: str, remedy: str) -> Self:
         """Return the error for the cause ``kind``, with what to do about it."""
-        return cls.of(message, [{"path": "", "type": kind, "message": remedy}])
+        return cls.at("", kind, message, remedy)
 
 
 class Unavailable(ServiceError):

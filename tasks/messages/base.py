@@ -8,7 +8,7 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from tasks.errors import InvalidMessage, Problem, TooLarge
+from tasks.errors import InvalidMessage, Problem, TooLarge, problem
 from tasks.messages.fields import without_nul
 from tasks.rendering.limits import Limits
 
@@ -114,24 +114,24 @@ def text_problems(value: object, path: str, depth: int) -> Iterator[Problem]:
         if isinstance(item, str):
             if not encodable(item):
                 message = "text contains a lone surrogate, which UTF-8 cannot encode"
-                yield _problem(_written(path, place), "lone_surrogate", message)
+                yield problem(_written(path, place), "lone_surrogate", message)
         elif isinstance(item, dict | list):
             if left < 0:
                 message = f"at most {depth} levels are allowed"
-                yield _problem(_written(path, place), "too_deep", message)
+                yield problem(_written(path, place), "too_deep", message)
                 continue
             children = item.items() if isinstance(item, dict) else enumerate(item)
             # A stack reverses the order; problems are reported in the order of the message.
             for key, child in reversed(list(children)):
                 if isinstance(key, str) and not encodable(key):
                     message = "a key contains a lone surrogate, which UTF-8 cannot encode"
-                    yield _problem(_written(path, place), "lone_surrogate", message)
+                    yield problem(_written(path, place), "lone_surrogate", message)
                 else:
                     stack.append((child, (place, key), left - 1))
         elif isinstance(item, float) and item - item != 0:
-            yield _problem(_written(path, place), "not_finite", "expected a finite number")
+            yield problem(_written(path, place), "not_finite", "expected a finite number")
         elif item is not None and not isinstance(item, bool | int | float):
-            yield _problem(_written(path, place), "not_json", "expected a JSON value")
+            yield problem(_written(path, place), "not_json", "expected a JSON value")
 
 
 def joined(path: str, key: object) -> str:
@@ -163,11 +163,7 @@ def _problem_of(error: ErrorDetails) -> Problem:
         message = "unknown keyword"
     elif error["type"] == "missing":
         message = "is required"
-    return _problem(path, error["type"], message)
-
-
-def _problem(path: str, kind: str, message: str) -> Problem:
-    return {"path": path, "type": kind, "message": message}
+    return problem(path, error["type"], message)
 
 
 def encodable(text: str) -> bool:

@@ -171,9 +171,7 @@ class Renderer:
             return RenderProcessError(f"the render process was ended by signal {-status}")
         else:
             return RenderProcessError(f"the render process ended with status {status}")
-        return RenderLimitExceeded.of(
-            f"the render was stopped: {reason}", [{"path": "", "type": "limit", "message": reason}]
-        )
+        return RenderLimitExceeded.at("", "limit", f"the render was stopped: {reason}", reason)
 
 
 class Stream:

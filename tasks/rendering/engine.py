@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from minijinja import TemplateError
 
-from tasks.errors import MOST_PROBLEMS, Code, Problem
+from tasks.errors import MOST_PROBLEMS, Problem
 from tasks.rendering import inspection
 from tasks.rendering.compiler import Compiler, FilterFailedError, NullPrintedError
 from tasks.rendering.explain import (
@@ -168,8 +168,7 @@ class Engine:
             )
         if ready.body.compiler is self._html and has_dangerous_address(body, _bodies(ready.text)):
             message = "a value would become an address that runs a script"
-            problem: Problem = {"path": "body", "type": "dangerous_address", "message": message}
-            raise SourceError(Code.VARIABLES_INVALID, message, problem)
+            raise SourceError.values("body", "dangerous_address", message)
         return body
 
     def inspect(

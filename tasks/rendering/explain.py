@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from minijinja import TemplateError
 
-from tasks.errors import Code, Problem
+from tasks.errors import Code, Problem, problem
 from tasks.rendering.compiler import FUEL, FilterFailedError
 from tasks.rendering.guards import MissingError
 from tasks.rendering.locale_filters import ArgumentError
@@ -58,12 +58,13 @@ class SourceError(Exception):
 
     @classmethod
     def limit(cls, path: str, message: str) -> Self:
-        """Return the error of a render that went over a limit."""
-        return cls(
-            Code.RENDER_LIMIT_EXCEEDED,
-            message,
-            {"path": path, "type": "limit", "message": message},
-        )
+        """Return the error of a render that exceeded a limit."""
+        return cls(Code.RENDER_LIMIT_EXCEEDED, message, problem(path, "limit", message))
+
+    @classmethod
+    def values(cls, path: str, kind: str, message: str) -> Self:
+        """Return the error of values that the source cannot be rendered with."""
+        return cls(Code.VARIABLES_INVALID, message, problem(path, kind, message))
 
     @classmethod
     def syntax(cls, path: str, kind: str, message: str, source: str, place: int | None) -> Self:
@@ -139,14 +140,11 @@ def null_printed(context: ErrorContext) -> SourceError:
         lacking = [name for name in names if name.endswith(_METHODS)]
         absent = ", ".join(name for name in lacking if not present(context.values, name))
         if absent:
-            message = f"no value for {absent}"
-            problem: Problem = {"path": context.path, "type": "undefined", "message": message}
-            return SourceError(Code.VARIABLES_INVALID, message, problem)
+            return SourceError.values(context.path, "undefined", f"no value for {absent}")
     message = "null would be printed"
     if nulls:
         message += f": {', '.join(nulls)}"
-    problem = {"path": context.path, "type": "null", "message": message}
-    return SourceError(Code.VARIABLES_INVALID, message, problem)
+    return SourceError.values(context.path, "null", message)
 
 
 def filter_failed(
@@ -171,8 +169,7 @@ def filter_failed(
 def unfit_operation(path: str) -> SourceError:
     """Return the error of an operation that does not fit the value it was given."""
     message = "an operation does not match the type of its value"
-    problem: Problem = {"path": path, "type": "invalid_operation", "message": message}
-    return SourceError(Code.VARIABLES_INVALID, message, problem)
+    return SourceError.values(path, "invalid_operation", message)
 
 
 def present(values: Mapping[str, Any], name: str) -> bool:

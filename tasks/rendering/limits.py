@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 from annotated_types import Ge, Gt
 
-from tasks.errors import Code
+from tasks.errors import Code, problem
 
 MIB: Final = 1024 * 1024
 SOFT_TIME_LIMIT: Final = 20
@@ -65,8 +65,4 @@ class Limits:
 def memory_error(limits: Limits) -> list[Any]:
     """Return code, message and details for a render that needed more memory than there is."""
     message = f"more than {limits.render_memory_bytes} bytes of memory"
-    return [
-        Code.RENDER_LIMIT_EXCEEDED,
-        message,
-        [{"path": "", "type": "limit", "message": message}],
-    ]
+    return [Code.RENDER_LIMIT_EXCEEDED, message, [problem("", "limit", message)]]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from tasks.errors import InvalidMessage, RenderLimitExceeded, ServiceError, TooLarge
+from tasks.errors import InvalidMessage, RenderLimitExceeded, ServiceError, TooLarge, problem
 from tasks.messages.base import KEY_LENGTH, encodable, parse
 from tasks.messages.render import BatchItem, RenderBatch
 from tasks.rendering.client import Stream
@@ -89,15 +89,13 @@ class _Batch:
         try:
             return self._checked(given)
         except ServiceError as error:
-            details = [
-                problem | {"path": _path(number, problem["path"])} for problem in error.details
-            ]
+            details = [each | {"path": _path(number, each["path"])} for each in error.details]
             return self._failure(_key_of(given), error.args[0], error.message, details)
 
     def _checked(self, given: object) -> _Ready:
         if not isinstance(given, dict):
             message = "expected an object: key, variables and optionally language"
-            raise InvalidMessage.of(message, [{"path": "", "type": "object", "message": message}])
+            raise InvalidMessage.at("", "object", message)
         try:
             ready = self._bound(BatchItem.model_validate(given))
         except (ValueError, RecursionError, ServiceError):
@@ -122,9 +120,7 @@ class _Batch:
         # Defaults are the version's own.
         if len(values) > limit and (size := len(encode(given))) > limit:
             message = f"variables is {size} bytes, the limit is {limit}"
-            raise TooLarge.of(
-                message, [{"path": "variables", "type": "too_large", "message": message}]
-            )
+            raise TooLarge.at("variables", "too_large", message)
         kind = (language, *bound.defaulted, None, *bound.unused)
         if kind not in self._about:
             self._about[kind] = encode(self._version.about_request(language, localized, bound))
@@ -175,8 +171,7 @@ def _path(number: int, path: str) -> str:
 
 
 def _limit(message: str) -> tuple[str, str, object]:
-    problem = {"path": "items", "type": "limit", "message": message}
-    return RenderLimitExceeded.code, message, [problem]
+    return RenderLimitExceeded.code, message, [problem("items", "limit", message)]
 
 
 def _error(code: str, message: str, details: object) -> bytes:

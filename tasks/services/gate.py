@@ -19,6 +19,7 @@ from tasks.errors import (
     TooLarge,
     VariablesInvalid,
 )
+from tasks.errors import problem as problem_at
 from tasks.messages.versions import MOST_VARIABLES, Variable, is_variable_name
 from tasks.rendering.client import Renderer
 from tasks.rendering.limits import SECONDS_OF_EACH
@@ -180,9 +181,7 @@ class Gate:
             fits = not problems
         if time.monotonic() > self._deadline:
             # Perhaps it would fit: it must not be dropped for want of time.
-            message = "the trial renders exceeded their time limit"
-            problem: Problem = {"path": "", "type": "limit", "message": message}
-            raise RenderLimitExceeded.of(message, [problem])
+            raise RenderLimitExceeded.at("", "limit", "the trial renders exceeded their time limit")
         return fits
 
     def _problems(self, candidate: Candidate, inspected: Sequence[Problem]) -> list[Problem]:
@@ -254,7 +253,7 @@ class Gate:
         names = sorted(name for name in every if every.isdisjoint(above(name)))
         if len(names) > MOST_VARIABLES:
             message = f"the sources use {len(names)} placeholders, the limit is {MOST_VARIABLES}"
-            raise TooLarge.of(message, [{"path": "body", "type": "too_large", "message": message}])
+            raise TooLarge.at("body", "too_large", message)
         texts = [compiled.candidate.text for compiled in (own, *translations)]
         # Without values for what only partials use, none would render, and nothing be optional.
         others = [variable["name"] for variable in self._library.undeclared(names)]
@@ -314,7 +313,7 @@ def _differences(own: Compiled, other: Compiled) -> Iterator[Problem]:
     mine, its = own.names(own), other.names(own)
     for name in sorted(mine - its):
         message = f"placeholder '{name}' of the version's own text is missing in '{language}'"
-        yield {"path": path, "type": "lost", "message": message}
+        yield problem_at(path, "lost", message)
     for name in sorted(its - mine):
         message = f"placeholder '{name}' in '{language}' is not in the version's own text"
         where = ((at, source, place_of(name, source)) for at, source, _ in candidate.sources())
@@ -328,11 +327,7 @@ def _wrong_values(declared: Stored) -> Iterator[Problem]:
             value = variable.get(field)
             expected = mistyped(variable["type"], value) if value is not None else None
             if expected is not None:
-                yield {
-                    "path": f"variables[{index}].{field}",
-                    "type": variable["type"],
-                    "message": expected,
-                }
+                yield problem_at(f"variables[{index}].{field}", variable["type"], expected)
 
 
 def _raise_all(broken: list[Problem], values: list[Problem], mismatch: list[Problem]) -> None:

@@ -36,7 +36,7 @@ class Place:
         size = self.height + below
         if size > self.limit:
             message = f"partials are nested {size} deep, the limit is {self.limit}"
-            raise TooLarge.of(message, [{"path": path, "type": "too_large", "message": message}])
+            raise TooLarge.at(path, "too_large", message)
 
 
 def library(work: Work, sources: Iterable[str | None]) -> Library:
@@ -103,9 +103,7 @@ def use_again(work: Work, template: models.Template, version: VersionRow) -> Non
     cycle = cycle_through(template.template_id, {**loaded.uses, template.template_id: list(names)})
     if cycle is not None:
         message = f"a partial cannot use itself: {' → '.join(cycle)}"
-        raise TemplateSyntax.of(
-            message, [{"path": "version", "type": "partial_cycle", "message": message}]
-        )
+        raise TemplateSyntax.at("version", "partial_cycle", message)
     where.require_room(depth(names, loaded.uses), "version")
     store_uses(work, version)
 

@@ -44,9 +44,7 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
     limit = work.configuration.limits.translations
     if written.is_new and translations.count(work.session, version.id) > limit:
         problem = f"version '{version.version}' has {limit} translations, which is the limit"
-        raise TooLarge.of(
-            problem, [{"path": "language_code", "type": "too_large", "message": problem}]
-        )
+        raise TooLarge.at("language_code", "too_large", problem)
     graph.store_uses(work, version)
     return UpsertedTranslation(
         translation=Translation(

@@ -14,7 +14,7 @@ from tests.support.tasks import Tasks
 from worker.local import LocalStack
 
 
-class Shelf:
+class Library:
     """Templates of one test, by short names; ``@name`` in a source stands for the id of one."""
 
     def __init__(self, tasks: Tasks) -> None:
@@ -53,7 +53,7 @@ class Shelf:
 
     def filled(self, text: str) -> str:
         """Return ``text`` with template_ids for the short names."""
-        return re.sub(r"@(\w+)", lambda found: self.id(found[1]), text)
+        return re.sub(r"@(\w+)", lambda match: self.id(match[1]), text)
 
     def refused(self, task: str, short: str, **keywords: Any) -> RefusedError:  # noqa: ANN401 - a message's keywords
         """Return the refusal of a message about a template."""
@@ -75,9 +75,9 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(tasks: Tasks) -> Shelf:
-    """Give a shelf for the templates of a test."""
-    return Shelf(tasks)
+def library(tasks: Tasks) -> Library:
+    """Give a library for the templates of a test."""
+    return Library(tasks)
 
 
 @pytest.fixture
@@ -149,22 +149,22 @@ class TestRender:
         ],
     )
     def test_partials_are_part_of_the_text(
-        self, shelf: Shelf, partials: dict[str, str], body: str, expected: str
+        self, library: Library, partials: dict[str, str], body: str, expected: str
     ) -> None:
         """Nothing has to be declared that the text around a partial gives a value."""
         for name, source in partials.items():
-            shelf.publish(name, source)
-        declared = {variable["name"] for variable in shelf.user(body)["variables"]}
+            library.publish(name, source)
+        declared = {variable["name"] for variable in library.user(body)["variables"]}
         assert declared <= {"x", "items"}
         values = {"x": 1, "items": [{"name": "a"}, {"name": "b"}]}
-        answer = shelf.render({name: values[name] for name in declared})
-        assert answer["body"] == shelf.filled(expected)
+        answer = library.render({name: values[name] for name in declared})
+        assert answer["body"] == library.filled(expected)
 
-    def test_a_layout_sees_what_its_user_sets(self, shelf: Shelf) -> None:
+    def test_a_layout_sees_what_its_user_sets(self, library: Library) -> None:
         """Anywhere in the text, as the engine does."""
-        shelf.publish("l", "[{{ title }}]{% block a %}{% endblock %}")
-        shelf.user("{% extends '@l' %}{% set title = 'Hi' %}{% block a %}x{% endblock %}")
-        assert shelf.render()["body"] == "[Hi]x"
+        library.publish("l", "[{{ title }}]{% block a %}{% endblock %}")
+        library.user("{% extends '@l' %}{% set title = 'Hi' %}{% block a %}x{% endblock %}")
+        assert library.render()["body"] == "[Hi]x"
 
     @pytest.mark.parametrize(
         ("kind", "expected"),
@@ -176,85 +176,85 @@ class TestRender:
         ],
     )
     def test_escaping_follows_what_is_rendered(
-        self, shelf: Shelf, kind: str, expected: str
+        self, library: Library, kind: str, expected: str
     ) -> None:
         """A partial is HTML in HTML, and text in text; a subject is text always."""
-        shelf.publish("p", "{{ x }} <i>")
-        shelf.user("{% include '@p' %}", subject="{% include '@p' %}", kind=kind)
-        answer = shelf.render({"x": "<b>"})
+        library.publish("p", "{{ x }} <i>")
+        library.user("{% include '@p' %}", subject="{% include '@p' %}", kind=kind)
+        answer = library.render({"x": "<b>"})
         assert (answer["subject"], answer["body"]) == ("<b> <i>", expected)
 
-    def test_a_subject_stays_one_line(self, shelf: Shelf) -> None:
+    def test_a_subject_stays_one_line(self, library: Library) -> None:
         """Whatever the partial holds."""
-        shelf.publish("p", "one\r\nBcc: {{ x }}\n")
-        shelf.user("x", subject="{% include '@p' %}")
-        assert shelf.render({"x": "a\nb"})["subject"] == "one Bcc: a b"
+        library.publish("p", "one\r\nBcc: {{ x }}\n")
+        library.user("x", subject="{% include '@p' %}")
+        assert library.render({"x": "a\nb"})["subject"] == "one Bcc: a b"
 
-    def test_the_newest_is_in_force_at_once(self, shelf: Shelf) -> None:
+    def test_the_newest_is_in_force_at_once(self, library: Library) -> None:
         """Publishing, activating and translating a partial changes the next render."""
-        shelf.publish("p", "one")
-        shelf.user("{% include '@p' %}")
-        assert shelf.render()["body"] == "one"
-        shelf.publish("p", "two")
-        assert shelf.render()["body"] == "two"
-        shelf.publish("p", "three", activate=False)
-        assert shelf.render()["body"] == "two"
-        shelf.call("version.activate", "p", version="1")
-        assert shelf.render()["body"] == "one"
-        shelf.call("translation.upsert", "p", language_code="de", body="eins")
-        shelf.call("translation.upsert", "user", language_code="de", body="{% include '@p' %}")
-        assert shelf.render(language="de")["body"] == "eins"
-        shelf.call("translation.delete", "p", language_code="de")
-        assert shelf.render(language="de")["body"] == "one"
+        library.publish("p", "one")
+        library.user("{% include '@p' %}")
+        assert library.render()["body"] == "one"
+        library.publish("p", "two")
+        assert library.render()["body"] == "two"
+        library.publish("p", "three", activate=False)
+        assert library.render()["body"] == "two"
+        library.call("version.activate", "p", version="1")
+        assert library.render()["body"] == "one"
+        library.call("translation.upsert", "p", language_code="de", body="eins")
+        library.call("translation.upsert", "user", language_code="de", body="{% include '@p' %}")
+        assert library.render(language="de")["body"] == "eins"
+        library.call("translation.delete", "p", language_code="de")
+        assert library.render(language="de")["body"] == "one"
 
-    def test_an_old_version_has_the_partials_of_today(self, shelf: Shelf) -> None:
+    def test_an_old_version_has_the_partials_of_today(self, library: Library) -> None:
         """A layout is changed for all that use it."""
-        shelf.publish("p", "one")
-        shelf.user("{% include '@p' %}")
-        shelf.user("x")
-        shelf.publish("p", "two")
-        assert shelf.render(version="1")["body"] == "two"
+        library.publish("p", "one")
+        library.user("{% include '@p' %}")
+        library.user("x")
+        library.publish("p", "two")
+        assert library.render(version="1")["body"] == "two"
 
 
 class TestLanguages:
     """A partial speaks the language of the text, or the nearest that it has."""
 
-    def test_exact_closest_or_its_own(self, shelf: Shelf) -> None:
+    def test_exact_closest_or_its_own(self, library: Library) -> None:
         """For each partial by itself, whatever includes it."""
-        shelf.publish(
+        library.publish(
             "q", "q-en", translations={"de": {"body": "q-de"}, "pt-BR": {"body": "q-pt-BR"}}
         )
-        shelf.publish("p", "p-fr {% include '@q' %}", metadata={"language": "fr"})
+        library.publish("p", "p-fr {% include '@q' %}", metadata={"language": "fr"})
         text = {"body": "{% include '@p' %}"}
-        shelf.user(text["body"], translations={"de": text, "pt": text, "it": text})
+        library.user(text["body"], translations={"de": text, "pt": text, "it": text})
         for language, body, found in (
             ("en", "p-fr q-en", ["fr", "en"]),
             ("de", "p-fr q-de", ["fr", "de"]),
             ("pt", "p-fr q-pt-BR", ["fr", "pt-BR"]),
             ("it", "p-fr q-en", ["fr", "en"]),
         ):
-            answer = shelf.render(language=language)
+            answer = library.render(language=language)
             assert (answer["language"], answer["body"]) == (language, body)
             assert [used["language"] for used in answer["partials"]] == found
 
     def test_a_partial_follows_the_language_of_the_text_not_of_the_request(
-        self, shelf: Shelf
+        self, library: Library
     ) -> None:
         """A text in two languages helps nobody."""
-        shelf.publish("p", "p-en", translations={"de": {"body": "p-de"}})
-        shelf.user("{% include '@p' %}")
-        answer = shelf.render(language="de")
+        library.publish("p", "p-en", translations={"de": {"body": "p-de"}})
+        library.user("{% include '@p' %}")
+        answer = library.render(language="de")
         assert (answer["language"], answer["body"]) == ("en", "p-en")
 
-    def test_filters_speak_the_language_of_their_source(self, shelf: Shelf) -> None:
+    def test_filters_speak_the_language_of_their_source(self, library: Library) -> None:
         """Words and numbers of a sentence go together."""
         source = "{{ n|number }}"
-        shelf.publish("p", source)
-        shelf.publish("q", source, translations={"de": {"body": source}})
+        library.publish("p", source)
+        library.publish("q", source, translations={"de": {"body": source}})
         body = f"{source} {{% include '@p' %}} {{% include '@q' %}}"
-        shelf.user(body, translations={"de": {"body": body}})
-        assert shelf.render({"n": 1234.5}, language="de")["body"] == "1.234,5 1,234.5 1.234,5"
-        assert shelf.render({"n": 1234.5})["body"] == "1,234.5 1,234.5 1,234.5"
+        library.user(body, translations={"de": {"body": body}})
+        assert library.render({"n": 1234.5}, language="de")["body"] == "1.234,5 1,234.5 1.234,5"
+        assert library.render({"n": 1234.5})["body"] == "1,234.5 1,234.5 1,234.5"
 
     @pytest.mark.parametrize(
         ("keywords", "passes"),
@@ -270,42 +270,42 @@ class TestLanguages:
     @pytest.mark.parametrize("is_nested", [True, False])
     def test_strict_asks_it_of_partials_that_are_translated(
         self,
-        shelf: Shelf,
+        library: Library,
         keywords: dict[str, Any],
         passes: bool,  # noqa: FBT001 - a column of the table
         is_nested: bool,  # noqa: FBT001 - the same
     ) -> None:
         """One without translations speaks to everybody, as layouts do."""
-        shelf.publish("q", "q", **keywords)
-        shelf.publish("p", "{% include '@q' %}")
+        library.publish("q", "q", **keywords)
+        library.publish("p", "{% include '@q' %}")
         text = {"body": "{% include '@p' %}" if is_nested else "{% include '@q' %}"}
-        shelf.user(text["body"], translations={"de": text})
+        library.user(text["body"], translations={"de": text})
         if passes:
-            assert shelf.render(language="de", fallback="strict")["body"] == "q"
+            assert library.render(language="de", fallback="strict")["body"] == "q"
             return
-        error = shelf.refused("render.one", "user", language="de", fallback="strict")
-        path = f"partials.{shelf.id('q')}"
+        error = library.refused("render.one", "user", language="de", fallback="strict")
+        path = f"partials.{library.id('q')}"
         assert (error.code, error.paths) == ("language_not_found", {path})
         assert (
             error.details[0]["message"] == f"available: en, {next(iter(keywords['translations']))}"
         )
-        assert shelf.render(language="de")["language"] == "de"
+        assert library.render(language="de")["language"] == "de"
 
-    def test_strict_asks_it_only_of_partials_of_the_text(self, shelf: Shelf) -> None:
+    def test_strict_asks_it_only_of_partials_of_the_text(self, library: Library) -> None:
         """What another language of the template includes is not in it."""
-        shelf.publish("p", "p", translations={"fr": {"body": "p-fr"}})
-        shelf.user("x", translations={"de": {"body": "y"}, "fr": {"body": "{% include '@p' %}"}})
-        answer = shelf.render(language="de", fallback="strict")
+        library.publish("p", "p", translations={"fr": {"body": "p-fr"}})
+        library.user("x", translations={"de": {"body": "y"}, "fr": {"body": "{% include '@p' %}"}})
+        answer = library.render(language="de", fallback="strict")
         assert (answer["body"], answer["partials"]) == ("y", [])
-        assert shelf.render(language="fr", fallback="strict")["body"] == "p-fr"
+        assert library.render(language="fr", fallback="strict")["body"] == "p-fr"
 
-    def test_the_result_tells_what_went_into_the_text(self, shelf: Shelf) -> None:
+    def test_the_result_tells_what_went_into_the_text(self, library: Library) -> None:
         """Each partial once, with version and language; none of other languages."""
-        shelf.publish("c", "c", version="spring")
-        shelf.publish("b", "b{% include '@c' %}", translations={"de": {"body": "b-de"}})
-        shelf.publish("a", "a{% include '@c' %}")
+        library.publish("c", "c", version="spring")
+        library.publish("b", "b{% include '@c' %}", translations={"de": {"body": "b-de"}})
+        library.publish("a", "a{% include '@c' %}")
         body = "{% include '@a' %}{% include '@b' %}{% include '@a' %}"
-        shelf.user(
+        library.user(
             body,
             subject="{% include '@c' %}",
             translations={
@@ -317,19 +317,19 @@ class TestLanguages:
         def told(**keywords: Any) -> list[tuple[str, str, str]]:  # noqa: ANN401 - a message's keywords
             return [
                 (used["template_id"].split("-")[0], used["version"], used["language"])
-                for used in shelf.render(**keywords)["partials"]
+                for used in library.render(**keywords)["partials"]
             ]
 
         assert told() == [("a", "1", "en"), ("b", "1", "en"), ("c", "spring", "en")]
         assert told(language="de") == [("b", "1", "de")]
         assert told(language="fr") == []
 
-    def test_a_batch_tells_the_same(self, shelf: Shelf) -> None:
+    def test_a_batch_tells_the_same(self, library: Library) -> None:
         """For each item, by its language."""
-        shelf.publish("p", "p", translations={"de": {"body": "p-de"}})
-        shelf.user("{% include '@p' %}", translations={"de": {"body": "{% include '@p' %}"}})
+        library.publish("p", "p", translations={"de": {"body": "p-de"}})
+        library.user("{% include '@p' %}", translations={"de": {"body": "{% include '@p' %}"}})
         items = [{"key": 1}, {"key": 2, "language": "de"}]
-        answer = shelf.call("render.batch", "user", items=items)
+        answer = library.call("render.batch", "user", items=items)
         assert [item["body"] for item in answer["items"]] == ["p", "p-de"]
         assert [item["partials"][0]["language"] for item in answer["items"]] == ["en", "de"]
 
@@ -339,53 +339,53 @@ class TestVariables:
 
     TYPED = ({"name": "x", "type": "integer", "required": True, "example": 7},)
 
-    def test_a_version_that_declares_must_declare_it(self, shelf: Shelf) -> None:
+    def test_a_version_that_declares_must_declare_it(self, library: Library) -> None:
         """What the partials of a partial need too; optional ones need not be declared."""
-        shelf.publish("q", "{{ x }}", variables=list(self.TYPED))
+        library.publish("q", "{{ x }}", variables=list(self.TYPED))
         more = [{"name": "y"}, {"name": "z", "default": 1}, {"name": "o", "required": False}]
-        shelf.publish(
+        library.publish(
             "p",
             "{{ y }}{{ z }}{{ o|default('') }}{% include '@q' %}",
             variables=[*self.TYPED, *more],
         )
-        error = shelf.unpublishable("user", "{% include '@p' %}", kind="email", variables=["a"])
+        error = library.unpublishable("user", "{% include '@p' %}", kind="email", variables=["a"])
         assert error.code == "placeholder_mismatch"
         assert [problem["message"].split("'")[1] for problem in error.details] == ["x", "y"]
         assert {problem["type"] for problem in error.details} == {"undeclared"}
-        shelf.user("{% include '@p' %}", variables=["x", "y"])
-        assert shelf.render({"x": 1, "y": 2})["body"] == "211"
-        shelf.user("{% include '@p' %}", variables=["x", "y", "z", "o"], allow_breaking=True)
+        library.user("{% include '@p' %}", variables=["x", "y"])
+        assert library.render({"x": 1, "y": 2})["body"] == "211"
+        library.user("{% include '@p' %}", variables=["x", "y", "z", "o"], allow_breaking=True)
 
-    def test_a_translation_must_use_it_as_the_version_does(self, shelf: Shelf) -> None:
+    def test_a_translation_must_use_it_as_the_version_does(self, library: Library) -> None:
         """Through the partial, or by itself."""
-        shelf.publish("p", "{{ x }}")
-        shelf.user("{% include '@p' %}", translations={"de": {"body": "{{ x }}"}})
-        error = shelf.unpublishable(
+        library.publish("p", "{{ x }}")
+        library.user("{% include '@p' %}", translations={"de": {"body": "{{ x }}"}})
+        error = library.unpublishable(
             "user", "{% include '@p' %}", translations={"de": {"body": "y"}}
         )
         assert (error.code, error.details[0]["type"]) == ("placeholder_mismatch", "lost")
 
-    def test_a_partials_variable_is_inherited_with_its_type(self, shelf: Shelf) -> None:
+    def test_a_partials_variable_is_inherited_with_its_type(self, library: Library) -> None:
         """By a version that declares nothing, over more than one step."""
-        shelf.publish("q", "{{ x }}", variables=list(self.TYPED))
-        shelf.publish("p", "{% include '@q' %}{{ y|default('') }}")
-        answer = shelf.user("{% include '@p' %}{{ a }}{{ b|default('') }}")
+        library.publish("q", "{{ x }}", variables=list(self.TYPED))
+        library.publish("p", "{% include '@q' %}{{ y|default('') }}")
+        answer = library.user("{% include '@p' %}{{ a }}{{ b|default('') }}")
         assert answer["variables"] == [
             {"name": "a", "type": "any", "required": True},
             {"name": "b", "type": "any", "required": False},
             self.TYPED[0],
         ]
-        error = shelf.refused("render.one", "user", variables={"a": 1, "x": "one"})
+        error = library.refused("render.one", "user", variables={"a": 1, "x": "one"})
         assert (error.code, error.paths) == ("variables_invalid", {"variables.x"})
 
-    def test_a_loop_around_it_provides_it(self, shelf: Shelf) -> None:
+    def test_a_loop_around_it_provides_it(self, library: Library) -> None:
         """Then it is no variable of the user's, and a producer's value of that name no matter."""
-        shelf.publish("p", "{{ x }};", variables=list(self.TYPED))
+        library.publish("p", "{{ x }};", variables=list(self.TYPED))
         body = "{% for x in items %}{% include '@p' %}{% endfor %}"
-        shelf.user(body, variables=["items"])
-        answer = shelf.render({"items": [1, 2], "x": "text"})
+        library.user(body, variables=["items"])
+        answer = library.render({"items": [1, 2], "x": "text"})
         assert (answer["body"], answer["unused"]) == ("1;2;", [])
-        answer = shelf.user(body)
+        answer = library.user(body)
         assert [variable["name"] for variable in answer["variables"]] == ["items"]
 
     @pytest.mark.parametrize(
@@ -397,70 +397,72 @@ class TestVariables:
         ],
     )
     def test_a_later_optional_variable_of_a_partial_gets_its_default(
-        self, shelf: Shelf, variable: dict[str, Any], body: str, expected: str
+        self, library: Library, variable: dict[str, Any], body: str, expected: str
     ) -> None:
         """For versions that were published before; a value that is given counts."""
-        shelf.publish("p", "old")
-        shelf.user("{% include '@p' %}", variables=[])
-        shelf.publish("p", body, variables=[{"name": "x"} | variable])
-        assert shelf.render()["body"] == expected
-        assert shelf.render({"x": "given"})["body"] == "given"
+        library.publish("p", "old")
+        library.user("{% include '@p' %}", variables=[])
+        library.publish("p", body, variables=[{"name": "x"} | variable])
+        assert library.render()["body"] == expected
+        assert library.render({"x": "given"})["body"] == "given"
 
-    def test_a_later_required_variable_of_a_partial_fails_renders(self, shelf: Shelf) -> None:
+    def test_a_later_required_variable_of_a_partial_fails_renders(self, library: Library) -> None:
         """It is named: nothing is ever rendered with a blank."""
-        shelf.publish("p", "old")
-        shelf.user("<b>\n{% include '@p' %}</b>")
-        error = shelf.unpublishable("p", "{{ x.y }}")
+        library.publish("p", "old")
+        library.user("<b>\n{% include '@p' %}</b>")
+        error = library.unpublishable("p", "{{ x.y }}")
         assert error.code == "breaking_change"
-        assert shelf.id("user") in error.message
-        answer = shelf.publish("p", "{{ x.y }}", allow_breaking=True)
+        assert library.id("user") in error.message
+        answer = library.publish("p", "{{ x.y }}", allow_breaking=True)
         assert [change["type"] for change in answer["breaking"]] == ["now_required"]
         given: list[dict[str, Any]] = [{}, {"x": {}}, {"x": None}, {"x": {"y": None}}]
         for variables in given:
-            error = shelf.refused("render.one", "user", variables=variables)
+            error = library.refused("render.one", "user", variables=variables)
             assert error.code == "variables_invalid"
             assert "x.y" in str(error.details)
-        assert shelf.render({"x": {"y": 1}})["body"] == "<b>\n1</b>"
+        assert library.render({"x": {"y": 1}})["body"] == "<b>\n1</b>"
 
     def test_new_users_must_declare_what_a_nested_partial_later_requires(
-        self, shelf: Shelf
+        self, library: Library
     ) -> None:
         """Unless the partial between gives it a value."""
-        shelf.publish("q", "q")
-        shelf.publish("p", "{% include '@q' %}")
-        shelf.publish("loop", "{% for x in items %}{% include '@q' %}{% endfor %}")
-        shelf.publish("q", "{{ x }}", variables=list(self.TYPED), allow_breaking=True)
-        error = shelf.unpublishable("user", "{% include '@p' %}", "email", variables=[])
+        library.publish("q", "q")
+        library.publish("p", "{% include '@q' %}")
+        library.publish("loop", "{% for x in items %}{% include '@q' %}{% endfor %}")
+        library.publish("q", "{{ x }}", variables=list(self.TYPED), allow_breaking=True)
+        error = library.unpublishable("user", "{% include '@p' %}", "email", variables=[])
         assert error.code == "placeholder_mismatch"
-        assert shelf.user("{% include '@p' %}")["variables"] == [*self.TYPED]
-        answer = shelf.publish("other", "{% include '@loop' %}", "sms")
+        assert library.user("{% include '@p' %}")["variables"] == [*self.TYPED]
+        answer = library.publish("other", "{% include '@loop' %}", "sms")
         assert [variable["name"] for variable in answer["variables"]] == ["items"]
 
-    def test_a_guarded_placeholder_next_to_a_partial_is_optional(self, shelf: Shelf) -> None:
+    def test_a_guarded_placeholder_next_to_a_partial_is_optional(self, library: Library) -> None:
         """A default that the partial declares does not make the user's own variables required."""
-        shelf.publish("p", "{{ x }}", variables=[{"name": "x", "default": "X"}])
-        answer = shelf.user("{{ a|default('A') }}{{ b }}{% include '@p' %}")
+        library.publish("p", "{{ x }}", variables=[{"name": "x", "default": "X"}])
+        answer = library.user("{{ a|default('A') }}{{ b }}{% include '@p' %}")
         required = {variable["name"]: variable["required"] for variable in answer["variables"]}
         assert required == {"a": False, "b": True}
-        assert shelf.render({"b": "B"})["body"] == "ABX"
+        assert library.render({"b": "B"})["body"] == "ABX"
 
-    def test_the_trial_render_has_the_partials_types(self, shelf: Shelf) -> None:
+    def test_the_trial_render_has_the_partials_types(self, library: Library) -> None:
         """Whatever a partial may be given, misuse of the user's own variables shows."""
         variables = [{"name": "x", "type": "string", "required": False}]
-        shelf.publish("p", "{{ x|default('') }}", variables=variables)
+        library.publish("p", "{{ x|default('') }}", variables=variables)
         body = "{% include '@p' %}{{ n + 1 }}"
         declared = [{"name": "n", "type": "string"}]
-        error = shelf.unpublishable("user", body, kind="email", variables=declared)
+        error = library.unpublishable("user", body, kind="email", variables=declared)
         assert (error.code, error.paths) == ("template_syntax", {"body"})
-        shelf.user(body, variables=[{"name": "n", "type": "integer"}])
+        library.user(body, variables=[{"name": "n", "type": "integer"}])
 
-    def test_a_trial_render_that_fails_in_a_partial_names_it(self, shelf: Shelf) -> None:
+    def test_a_trial_render_that_fails_in_a_partial_names_it(self, library: Library) -> None:
         """Its author is not that of the text."""
-        shelf.publish("p", "{{ x + 1 }}")
+        library.publish("p", "{{ x + 1 }}")
         declared = [{"name": "x", "type": "string"}]
-        error = shelf.unpublishable("user", "{% include '@p' %}", kind="email", variables=declared)
+        error = library.unpublishable(
+            "user", "{% include '@p' %}", kind="email", variables=declared
+        )
         assert error.code == "template_syntax"
-        assert f"partial '{shelf.id('p')}'" in error.details[0]["message"]
+        assert f"partial '{library.id('p')}'" in error.details[0]["message"]
 
 
 class TestRefused:
@@ -472,37 +474,40 @@ class TestRefused:
     )
     @pytest.mark.parametrize("tag", ["include", "extends"])
     def test_templates_that_are_no_active_partials_are_refused(
-        self, shelf: Shelf, kind: str, tag: str
+        self, library: Library, kind: str, tag: str
     ) -> None:
         """In a version, a translation and an upsert, with its place."""
-        shelf.user("x")
+        library.user("x")
         match kind:
             case "inactive":
-                shelf.publish("p", "p")
-                shelf.call("template.update", "p", is_active=False)
+                library.publish("p", "p")
+                library.call("template.update", "p", is_active=False)
             case "deleted":
-                shelf.publish("p", "p")
-                shelf.call("template.delete", "p")
+                library.publish("p", "p")
+                library.call("template.delete", "p")
             case "never published":
-                shelf.create("p")
+                library.create("p")
             case "not current":
-                shelf.publish("p", "p", activate=False)
+                library.publish("p", "p", activate=False)
             case "no partial":
-                shelf.publish("p", "p", kind="in_app")
+                library.publish("p", "p", kind="in_app")
         source = f"é\n é{{% {tag} '@p' %}}"
         text = {"body": "x", "subject": source}
         for path, error in (
-            ("body", shelf.unpublishable("user", source)),
+            ("body", library.unpublishable("user", source)),
             (
                 "translations.de.subject",
-                shelf.unpublishable("user", "x", translations={"de": text}),
+                library.unpublishable("user", "x", translations={"de": text}),
             ),
-            ("body", shelf.refused("translation.upsert", "user", language_code="de", body=source)),
+            (
+                "body",
+                library.refused("translation.upsert", "user", language_code="de", body=source),
+            ),
         ):
             (problem,) = error.details
             assert (error.code, problem["path"]) == ("template_syntax", path)
             assert problem["type"] == "partial_not_found"
-            assert f"'{shelf.id('p')}'" in problem["message"]
+            assert f"'{library.id('p')}'" in problem["message"]
             assert (problem["line"], problem["column"]) == (2, 3)
             assert problem["snippet"].split("\n")[1] == "  ^"
 
@@ -520,10 +525,10 @@ class TestRefused:
             "from '@p' import m",
         ],
     )
-    def test_dynamic_partial_names_are_refused(self, shelf: Shelf, tag: str) -> None:
+    def test_dynamic_partial_names_are_refused(self, library: Library, tag: str) -> None:
         """Who uses which partial is known at any time, so that none can go from under a user."""
-        shelf.publish("p", "{% macro m() %}{% endmacro %}")
-        error = shelf.unpublishable(
+        library.publish("p", "{% macro m() %}{% endmacro %}")
+        error = library.unpublishable(
             "user", f"a {{% {tag} %}}", kind="email", variables=["x", "name"]
         )
         (problem,) = error.details
@@ -533,101 +538,101 @@ class TestRefused:
 
     @pytest.mark.parametrize("size", [1, 2, 3, 4])
     @pytest.mark.parametrize("tag", ["include", "extends"])
-    def test_a_cycle_is_told_whole(self, shelf: Shelf, size: int, tag: str) -> None:
+    def test_a_cycle_is_told_whole(self, library: Library, size: int, tag: str) -> None:
         """From the partial back to itself, over all that stand between."""
         names = [f"p{number}" for number in range(size)]
         for name in names:
-            shelf.publish(name, "x")
+            library.publish(name, "x")
         for user, used in reversed([*pairwise(names)]):
-            shelf.publish(user, f"{{% {tag} '@{used}' %}}")
-        error = shelf.unpublishable(names[-1], f"\n{{% {tag} '@{names[0]}' %}}")
+            library.publish(user, f"{{% {tag} '@{used}' %}}")
+        error = library.unpublishable(names[-1], f"\n{{% {tag} '@{names[0]}' %}}")
         (problem,) = error.details
         assert (error.code, problem["type"]) == ("template_syntax", "partial_cycle")
         assert (problem["line"], problem["column"]) == (2, 1)
-        chain = [shelf.id(name) for name in (names[-1], *names)]
+        chain = [library.id(name) for name in (names[-1], *names)]
         assert problem["message"].endswith(" → ".join(chain))
 
-    def test_a_cycle_through_a_translation(self, shelf: Shelf) -> None:
+    def test_a_cycle_through_a_translation(self, library: Library) -> None:
         """Every language of a partial counts."""
-        shelf.publish("p", "p")
-        shelf.publish("q", "q", translations={"de": {"body": "{% include '@p' %}"}})
-        error = shelf.unpublishable("p", "{% include '@q' %}")
+        library.publish("p", "p")
+        library.publish("q", "q", translations={"de": {"body": "{% include '@p' %}"}})
+        error = library.unpublishable("p", "{% include '@q' %}")
         assert error.details[0]["type"] == "partial_cycle"
-        error = shelf.refused(
+        error = library.refused(
             "translation.upsert", "p", language_code="fr", body="{% include '@q' %}"
         )
         assert error.details[0]["type"] == "partial_cycle"
 
-    def test_a_cycle_through_an_activated_version(self, shelf: Shelf) -> None:
+    def test_a_cycle_through_an_activated_version(self, library: Library) -> None:
         """A version that made none when it was published may make one later."""
-        shelf.publish("p", "p")
-        shelf.publish("q", "q")
-        shelf.publish("p", "{% include '@q' %}", activate=False)
-        shelf.publish("q", "{% include '@p' %}")
-        error = shelf.refused("version.activate", "p", version="2")
+        library.publish("p", "p")
+        library.publish("q", "q")
+        library.publish("p", "{% include '@q' %}", activate=False)
+        library.publish("q", "{% include '@p' %}")
+        error = library.refused("version.activate", "p", version="2")
         assert (error.code, error.details[0]["type"]) == ("template_syntax", "partial_cycle")
-        shelf.user("{% include '@q' %}")
-        assert shelf.render()["body"] == "p"
+        library.user("{% include '@q' %}")
+        assert library.render()["body"] == "p"
 
-    def test_ten_partials_may_stand_within_each_other(self, shelf: Shelf) -> None:
+    def test_ten_partials_may_stand_within_each_other(self, library: Library) -> None:
         """And an eleventh may be put neither above them nor below."""
-        shelf.publish("p10", "end")
+        library.publish("p10", "end")
         for number in range(9, 0, -1):
-            shelf.publish(f"p{number}", f"{{% include '@p{number + 1}' %}}")
-        shelf.user("{% include '@p1' %}")
-        assert shelf.render()["body"] == "end"
-        assert len(shelf.render()["partials"]) == 10
+            library.publish(f"p{number}", f"{{% include '@p{number + 1}' %}}")
+        library.user("{% include '@p1' %}")
+        assert library.render()["body"] == "end"
+        assert len(library.render()["partials"]) == 10
 
-        shelf.publish("p0", "{% include '@p1' %}")
-        error = shelf.unpublishable("user", "{% include '@p0' %}")
+        library.publish("p0", "{% include '@p1' %}")
+        error = library.unpublishable("user", "{% include '@p0' %}")
         assert (error.code, error.details[0]["type"]) == ("too_large", "too_large")
         assert "11 deep, the limit is 10" in error.message
 
-        shelf.publish("p11", "deeper")
-        error = shelf.unpublishable("p10", "{% include '@p11' %}")
+        library.publish("p11", "deeper")
+        error = library.unpublishable("p10", "{% include '@p11' %}")
         assert (error.code, error.message) == (
             "too_large",
             "partials are nested 11 deep, the limit is 10",
         )
         upsert = {"language_code": "de", "body": "{% include '@p11' %}"}
-        assert shelf.refused("translation.upsert", "p10", **upsert).code == "too_large"
-        shelf.call("template.delete", "p0")
-        assert shelf.refused("version.publish", "p10", body=upsert["body"]).code == "too_large"
-        shelf.call("template.delete", "user")
-        shelf.publish("p10", "{% include '@p11' %}")
-        assert shelf.refused("template.restore", "user").code == "too_large"
+        assert library.refused("translation.upsert", "p10", **upsert).code == "too_large"
+        library.call("template.delete", "p0")
+        assert library.refused("version.publish", "p10", body=upsert["body"]).code == "too_large"
+        library.call("template.delete", "user")
+        library.publish("p10", "{% include '@p11' %}")
+        assert library.refused("template.restore", "user").code == "too_large"
 
-    def test_a_version_that_has_become_too_deep_is_not_activated(self, shelf: Shelf) -> None:
+    def test_a_version_that_has_become_too_deep_is_not_activated(self, library: Library) -> None:
         """What was not current has not been counted."""
-        shelf.publish("p10", "end")
+        library.publish("p10", "end")
         for number in range(9, 0, -1):
-            shelf.publish(f"p{number}", f"{{% include '@p{number + 1}' %}}")
-        shelf.user("x")
-        shelf.user("{% include '@p1' %}", activate=False)
-        shelf.publish("p11", "deeper")
-        shelf.publish("p10", "{% include '@p11' %}")
-        assert shelf.refused("version.activate", "user", version="2").code == "too_large"
-        assert shelf.render()["body"] == "x"
+            library.publish(f"p{number}", f"{{% include '@p{number + 1}' %}}")
+        library.user("x")
+        library.user("{% include '@p1' %}", activate=False)
+        library.publish("p11", "deeper")
+        library.publish("p10", "{% include '@p11' %}")
+        assert library.refused("version.activate", "user", version="2").code == "too_large"
+        assert library.render()["body"] == "x"
 
-    def test_many_ways_through_the_same_partials_are_no_depth(self, shelf: Shelf) -> None:
+    def test_many_ways_through_the_same_partials_are_no_depth(self, library: Library) -> None:
         """Nor do they keep a publish busy: there are a million here."""
         levels = [[f"l{level}_{number}" for number in range(5)] for level in range(9)]
         for name in levels[-1]:
-            shelf.publish(name, "{{ x }}")
+            library.publish(name, "{{ x }}")
         for above, below in reversed([*pairwise(levels)]):
             tags = "".join(f"{{% include '@{name}' %}}" for name in below)
             for name in above:
-                shelf.publish(name, f"{{% if x == 0 %}}{tags}{{% endif %}}")
-        shelf.user("".join(f"{{% include '@{name}' %}}" for name in levels[0]))
-        assert shelf.render({"x": 1})["body"] == ""
+                library.publish(name, f"{{% if x == 0 %}}{tags}{{% endif %}}")
+        library.user("".join(f"{{% include '@{name}' %}}" for name in levels[0]))
+        assert library.render({"x": 1})["body"] == ""
 
-    def test_a_block_that_no_layout_shows(self, shelf: Shelf) -> None:
+    def test_a_block_that_no_layout_shows(self, library: Library) -> None:
         """Its words would be lost: in no answer, and in no text."""
-        shelf.publish("base", "{% block a %}{% block b %}{% endblock %}{% endblock %}")
-        shelf.publish(
+        library.publish("base", "{% block a %}{% block b %}{% endblock %}{% endblock %}")
+        library.publish(
             "l", "{% extends '@base' %}{% block b %}{% block c %}{% endblock %}{% endblock %}"
         )
-        error = shelf.unpublishable(
+        error = library.unpublishable(
             "user",
             "{% extends '@l' %}\n {% block d %}{% block a %}{% endblock %}{% endblock %}",
             kind="email",
@@ -638,27 +643,27 @@ class TestRefused:
         assert "'d'" in problem["message"]
         assert problem["message"].endswith("a, b, c")
         for block in ("a", "b", "c"):
-            shelf.user(f"{{% extends '@l' %}}{{% block {block} %}}x{{% endblock %}}")
-            assert shelf.render()["body"] == "x"
-        shelf.user("{% block d %}x{% endblock %}")
-        assert shelf.render()["body"] == "x"
+            library.user(f"{{% extends '@l' %}}{{% block {block} %}}x{{% endblock %}}")
+            assert library.render()["body"] == "x"
+        library.user("{% block d %}x{% endblock %}")
+        assert library.render()["body"] == "x"
 
-    def test_a_block_that_is_gone_breaks_users(self, shelf: Shelf) -> None:
+    def test_a_block_that_is_gone_breaks_users(self, library: Library) -> None:
         """They are named; nested blocks count, and a new one breaks nothing."""
-        shelf.publish("l", "{% block a %}{% block b %}{% endblock %}{% endblock %}")
-        shelf.user("{% extends '@l' %}{% block b %}x{% endblock %}")
-        shelf.publish(
+        library.publish("l", "{% block a %}{% block b %}{% endblock %}{% endblock %}")
+        library.user("{% extends '@l' %}{% block b %}x{% endblock %}")
+        library.publish(
             "l", "{% block b %}{% endblock %}{% block a %}{% endblock %}{% block c %}{% endblock %}"
         )
         after = "{% block a %}{% endblock %}"
-        error = shelf.unpublishable("l", after)
+        error = library.unpublishable("l", after)
         assert error.code == "breaking_change"
-        assert shelf.id("user") in error.message
+        assert library.id("user") in error.message
         assert [(found["type"], found["message"]) for found in error.details] == [
             ("block_gone", "block 'b' is gone"),
             ("block_gone", "block 'c' is gone"),
         ]
-        assert shelf.publish("l", after, allow_breaking=True)["breaking"] == error.details
+        assert library.publish("l", after, allow_breaking=True)["breaking"] == error.details
 
 
 class TestInUse:
@@ -669,85 +674,85 @@ class TestInUse:
         [("template.delete", {}), ("template.update", {"is_active": False, "description": "Off"})],
     )
     def test_a_partial_cannot_be_deleted_while_in_use(
-        self, shelf: Shelf, task: str, keywords: dict[str, Any]
+        self, library: Library, task: str, keywords: dict[str, Any]
     ) -> None:
         """The refusal names who includes it: also those that do so in two ways."""
-        shelf.publish("p", "p")
-        shelf.publish("q", "{% include '@p' %}")
-        shelf.user("{% include '@q' %}{% include '@p' %}")
-        shelf.publish("far", "{% include '@q' %}", kind="sms")
-        shelf.publish("old", "{% include '@p' %}", kind="sms")
-        shelf.publish("old", "x")
-        shelf.publish("next", "x", kind="sms")
-        shelf.publish("next", "{% include '@p' %}", activate=False)
+        library.publish("p", "p")
+        library.publish("q", "{% include '@p' %}")
+        library.user("{% include '@q' %}{% include '@p' %}")
+        library.publish("far", "{% include '@q' %}", kind="sms")
+        library.publish("old", "{% include '@p' %}", kind="sms")
+        library.publish("old", "x")
+        library.publish("next", "x", kind="sms")
+        library.publish("next", "{% include '@p' %}", activate=False)
 
-        error = shelf.refused(task, "p", **keywords)
+        error = library.refused(task, "p", **keywords)
         assert (error.code, error.paths) == ("template_in_use", {"template_id"})
         named = [problem["message"].split("'")[1] for problem in error.details]
-        assert named == sorted([shelf.id("q"), shelf.id("user")])
-        assert shelf.render()["body"] == "pp"
-        assert shelf.call("template.get", "p")["template"]["is_active"] is True
+        assert named == sorted([library.id("q"), library.id("user")])
+        assert library.render()["body"] == "pp"
+        assert library.call("template.get", "p")["template"]["is_active"] is True
 
-        shelf.user("{% include '@q' %}")
-        error = shelf.refused(task, "p", **keywords)
+        library.user("{% include '@q' %}")
+        error = library.refused(task, "p", **keywords)
         assert len(error.details) == 1
-        shelf.publish("q", "q")
-        shelf.call(task, "p", **keywords)
-        assert shelf.render()["body"] == "q"
+        library.publish("q", "q")
+        library.call(task, "p", **keywords)
+        assert library.render()["body"] == "q"
 
-    def test_a_user_that_is_deleted_or_rolled_back_uses_nothing(self, shelf: Shelf) -> None:
+    def test_a_user_that_is_deleted_or_rolled_back_uses_nothing(self, library: Library) -> None:
         """One that is only switched off still does: it may be switched on at any time."""
-        shelf.publish("p", "p")
-        shelf.user("x")
-        shelf.user("{% include '@p' %}")
-        shelf.publish("other", "{% include '@p' %}", kind="sms")
-        shelf.call("template.update", "other", is_active=False)
-        assert len(shelf.refused("template.delete", "p").details) == 2
-        shelf.call("version.activate", "user", version="1")
-        assert len(shelf.refused("template.delete", "p").details) == 1
-        shelf.call("template.delete", "other")
-        shelf.call("template.delete", "p")
+        library.publish("p", "p")
+        library.user("x")
+        library.user("{% include '@p' %}")
+        library.publish("other", "{% include '@p' %}", kind="sms")
+        library.call("template.update", "other", is_active=False)
+        assert len(library.refused("template.delete", "p").details) == 2
+        library.call("version.activate", "user", version="1")
+        assert len(library.refused("template.delete", "p").details) == 1
+        library.call("template.delete", "other")
+        library.call("template.delete", "p")
 
-    def test_a_partial_may_be_changed_while_it_is_used(self, shelf: Shelf) -> None:
+    def test_a_partial_may_be_changed_while_it_is_used(self, library: Library) -> None:
         """Only going away is not allowed."""
-        shelf.publish("p", "p")
-        shelf.user("{% include '@p' %}")
-        shelf.call("template.update", "p", name="Footer", is_active=True)
-        shelf.publish("p", "q")
-        assert shelf.render()["body"] == "q"
+        library.publish("p", "p")
+        library.user("{% include '@p' %}")
+        library.call("template.update", "p", name="Footer", is_active=True)
+        library.publish("p", "q")
+        assert library.render()["body"] == "q"
 
-    def test_a_translation_uses_it_too(self, shelf: Shelf) -> None:
+    def test_a_translation_uses_it_too(self, library: Library) -> None:
         """From its upsert until it is written without it, or deleted."""
-        shelf.publish("p", "p")
-        shelf.user("x")
+        library.publish("p", "p")
+        library.user("x")
         upsert = {"language_code": "de", "body": "{% include '@p' %}"}
         for free in (
             ("translation.upsert", {"language_code": "de", "body": "y"}),
             ("translation.delete", {"language_code": "de"}),
         ):
-            shelf.call("translation.upsert", "user", **upsert)
-            assert shelf.render(language="de")["body"] == "p"
-            assert shelf.refused("template.delete", "p").code == "template_in_use"
+            library.call("translation.upsert", "user", **upsert)
+            assert library.render(language="de")["body"] == "p"
+            assert library.refused("template.delete", "p").code == "template_in_use"
             task, keywords = free
-            shelf.call(task, "user", **keywords)
-            shelf.call("template.delete", "p")
-            shelf.call("template.restore", "p")
+            library.call(task, "user", **keywords)
+            library.call("template.delete", "p")
+            library.call("template.restore", "p")
 
-    def test_a_carried_translation_uses_it_too(self, shelf: Shelf) -> None:
+    def test_a_carried_translation_uses_it_too(self, library: Library) -> None:
         """Though the message of the new version does not name it."""
-        shelf.publish("p", "p")
-        shelf.user("x", translations={"de": {"body": "{% include '@p' %}"}})
-        assert shelf.user("x!")["translations"]["stale"] == ["de"]
-        assert shelf.refused("template.delete", "p").code == "template_in_use"
-        assert shelf.render(language="de")["body"] == "p"
-        shelf.user("x", carry_translations=False)
-        shelf.call("template.delete", "p")
+        library.publish("p", "p")
+        library.user("x", translations={"de": {"body": "{% include '@p' %}"}})
+        assert library.user("x!")["translations"]["stale"] == ["de"]
+        assert library.refused("template.delete", "p").code == "template_in_use"
+        assert library.render(language="de")["body"] == "p"
+        library.user("x", carry_translations=False)
+        library.call("template.delete", "p")
 
-    def test_a_use_in_a_subject_counts(self, shelf: Shelf) -> None:
+    def test_a_use_in_a_subject_counts(self, library: Library) -> None:
         """As one in a body."""
-        shelf.publish("p", "p")
-        shelf.user("x", subject="{% include '@p' %}")
-        assert shelf.refused("template.delete", "p").code == "template_in_use"
+        library.publish("p", "p")
+        library.user("x", subject="{% include '@p' %}")
+        assert library.refused("template.delete", "p").code == "template_in_use"
 
 
 class TestGone:
@@ -763,108 +768,108 @@ class TestGone:
     @pytest.mark.parametrize("is_nested", [True, False])
     def test_versions_with_deleted_partials_are_neither_rendered_nor_activated(
         self,
-        shelf: Shelf,
+        library: Library,
         task: str,
         keywords: dict[str, Any],
         code: str,
         is_nested: bool,  # noqa: FBT001 - a column of the table
     ) -> None:
         """The answer names the partial; once it is back they are as before."""
-        shelf.publish("p", "p")
-        shelf.publish("q", "{% include '@p' %}" if is_nested else "q")
-        shelf.user("{% include '@q' %}")
-        shelf.user("x")
+        library.publish("p", "p")
+        library.publish("q", "{% include '@p' %}" if is_nested else "q")
+        library.user("{% include '@q' %}")
+        library.user("x")
         # A version of a partial that is gone is the current one still.
         gone = "q"
-        shelf.call(task, gone, **keywords)
+        library.call(task, gone, **keywords)
         for refused, more in (
             ("render.one", {"version": "1"}),
             ("render.batch", {"version": "1", "items": [{"key": 1}]}),
             ("version.activate", {"version": "1"}),
         ):
-            error = shelf.refused(refused, "user", **more)
+            error = library.refused(refused, "user", **more)
             assert error.code == code
-            assert f"'{shelf.id(gone)}'" in error.message
-        assert shelf.render()["body"] == "x"
-        assert shelf.render()["version"] == "2"
+            assert f"'{library.id(gone)}'" in error.message
+        assert library.render()["body"] == "x"
+        assert library.render()["version"] == "2"
         back = (
             ("template.restore", {}) if task == "template.delete" else (task, {"is_active": True})
         )
-        shelf.call(back[0], gone, **back[1])
+        library.call(back[0], gone, **back[1])
         body = "p" if is_nested else "q"
-        assert shelf.render(version="1")["body"] == body
-        shelf.call("version.activate", "user", version="1")
-        assert shelf.render()["body"] == body
-        assert shelf.refused(task, gone, **keywords).code == "template_in_use"
+        assert library.render(version="1")["body"] == body
+        library.call("version.activate", "user", version="1")
+        assert library.render()["body"] == body
+        assert library.refused(task, gone, **keywords).code == "template_in_use"
 
-    def test_a_template_is_not_restored_without_its_partials(self, shelf: Shelf) -> None:
+    def test_a_template_is_not_restored_without_its_partials(self, library: Library) -> None:
         """It could not be rendered."""
-        shelf.publish("p", "p")
-        shelf.user("{% include '@p' %}")
-        shelf.call("template.delete", "user")
-        shelf.call("template.delete", "p")
-        error = shelf.refused("template.restore", "user")
+        library.publish("p", "p")
+        library.user("{% include '@p' %}")
+        library.call("template.delete", "user")
+        library.call("template.delete", "p")
+        error = library.refused("template.restore", "user")
         assert error.code == "template_not_found"
-        assert f"'{shelf.id('p')}'" in error.message
-        shelf.call("template.restore", "p")
-        shelf.call("template.restore", "user")
-        assert shelf.render()["body"] == "p"
-        assert shelf.refused("template.delete", "p").code == "template_in_use"
+        assert f"'{library.id('p')}'" in error.message
+        library.call("template.restore", "p")
+        library.call("template.restore", "user")
+        assert library.render()["body"] == "p"
+        assert library.refused("template.delete", "p").code == "template_in_use"
 
     def test_a_purged_partial_leaves_nothing_behind(
-        self, tasks: Tasks, shelf: Shelf, rows: Rows
+        self, tasks: Tasks, library: Library, rows: Rows
     ) -> None:
         """Nor do versions become usable that need it."""
-        shelf.publish("p", "p")
-        shelf.user("{% include '@p' %}")
-        shelf.user("x")
-        shelf.publish("other", "{% include '@p' %}", kind="sms")
-        shelf.call("template.delete", "other")
-        assert uses(rows, shelf.id("user")) == [("1", shelf.id("p"))]
-        purge(tasks, shelf, rows, "p")
-        assert uses(rows, shelf.id("user")) == []
+        library.publish("p", "p")
+        library.user("{% include '@p' %}")
+        library.user("x")
+        library.publish("other", "{% include '@p' %}", kind="sms")
+        library.call("template.delete", "other")
+        assert uses(rows, library.id("user")) == [("1", library.id("p"))]
+        purge(tasks, library, rows, "p")
+        assert uses(rows, library.id("user")) == []
         assert rows.run(
             "SELECT count(*) FROM template_partials AS p"
             " LEFT JOIN templates AS t ON t.id = p.partial_id WHERE t.id IS NULL"
         ) == [(0,)]
-        error = shelf.refused("render.one", "user", version="1")
+        error = library.refused("render.one", "user", version="1")
         assert error.code == "template_syntax"
-        assert shelf.id("p") in error.details[0]["snippet"]
+        assert library.id("p") in error.details[0]["snippet"]
         for task, name, keywords in (
             ("version.activate", "user", {"version": "1"}),
             ("template.restore", "other", {}),
         ):
-            error = shelf.refused(task, name, **keywords)
+            error = library.refused(task, name, **keywords)
             assert error.code == "template_not_found"
-            assert f"'{shelf.id('p')}'" in error.message
-        assert shelf.render()["body"] == "x"
+            assert f"'{library.id('p')}'" in error.message
+        assert library.render()["body"] == "x"
 
     def test_a_new_partial_replaces_a_purged_one_of_the_same_id(
-        self, tasks: Tasks, shelf: Shelf, rows: Rows
+        self, tasks: Tasks, library: Library, rows: Rows
     ) -> None:
         """From the moment on at which a version that names it is current."""
-        shelf.publish("p", "p")
-        shelf.user("{% include '@p' %}")
-        shelf.user("x")
-        shelf.publish("other", "{% include '@p' %}", kind="sms")
-        shelf.call("template.delete", "other")
-        purge(tasks, shelf, rows, "p")
-        shelf.create("p")
-        shelf.publish("p", "new")
-        shelf.call("version.activate", "user", version="1")
-        shelf.call("template.restore", "other")
-        assert shelf.render()["body"] == "new"
-        assert shelf.call("render.one", "other")["body"] == "new"
-        error = shelf.refused("template.delete", "p")
+        library.publish("p", "p")
+        library.user("{% include '@p' %}")
+        library.user("x")
+        library.publish("other", "{% include '@p' %}", kind="sms")
+        library.call("template.delete", "other")
+        purge(tasks, library, rows, "p")
+        library.create("p")
+        library.publish("p", "new")
+        library.call("version.activate", "user", version="1")
+        library.call("template.restore", "other")
+        assert library.render()["body"] == "new"
+        assert library.call("render.one", "other")["body"] == "new"
+        error = library.refused("template.delete", "p")
         assert (error.code, len(error.details)) == ("template_in_use", 2)
 
 
-def purge(tasks: Tasks, shelf: Shelf, rows: Rows, name: str) -> None:
+def purge(tasks: Tasks, library: Library, rows: Rows, name: str) -> None:
     """Delete a template for good."""
-    shelf.call("template.delete", name)
+    library.call("template.delete", name)
     rows.run(
         "UPDATE templates SET deleted_at = now() - interval '31 days' WHERE template_id = %(id)s",
-        id=shelf.id(name),
+        id=library.id(name),
     )
     tasks.call("maintenance.purge_templates")
-    assert rows.counts(shelf.id(name)) == (0, 0, 0, 0)
+    assert rows.counts(library.id(name)) == (0, 0, 0, 0)
