@@ -84,7 +84,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         is_message = not (self.request.called_directly or self.request.is_eager)
         time_limit.begin()
         try:
-            answer = self._work_on(arguments, keywords)
+            answer = self._process(arguments, keywords)
             if is_message:
                 answers.succeed(self, answer)
         except Exception as error:
@@ -96,7 +96,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
             raise outcome from None
         return answer
 
-    def _work_on(self, arguments: tuple[object, ...], keywords: Mapping[str, Any]) -> Answer:
+    def _process(self, arguments: tuple[object, ...], keywords: Mapping[str, Any]) -> Answer:
         """Return the answer to a message, not stored yet."""
         if arguments:
             raise InvalidMessage.at(
@@ -114,9 +114,9 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         # the next garbage collection.
         traceback.clear_frames(error.__traceback__)
         if isinstance(error, answers.NotAnsweredError):
-            return self._put_back(error)
-        if (cause := passing_cause(error)) is not None:
-            return self._later(cause)
+            return self._retry_unanswered(error)
+        if (cause := transient_cause(error)) is not None:
+            return self._retry_or_unavailable(cause)
         original = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(original, psycopg.Error):
             return UnexpectedDatabaseError(f"SQLSTATE {original.sqlstate}")
@@ -127,7 +127,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         try:
             answers.fail(self, error)
         except (answers.NotAnsweredError, MemoryError) as refused:
-            return self._put_back(refused)
+            return self._retry_unanswered(refused)
         return error
 
     def idempotency_key(self, message: WriteMessage) -> tuple[str, str]:
@@ -144,7 +144,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
             )
         return key, "id"
 
-    def _later(self, cause: str) -> Exception:
+    def _retry_or_unavailable(self, cause: str) -> Exception:
         """Return a retry, or ``unavailable`` after the last one."""
         policy = runtime.current().configuration.retry
         # The count comes in a header, so it may be any number.
@@ -154,9 +154,9 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         )
         if self.request.called_directly or tries >= policy.most:
             return error
-        return self._again(tries + 1, min(policy.longest, policy.backoff * 2**tries), error)
+        return self._retry(tries + 1, min(policy.longest, policy.backoff * 2**tries), error)
 
-    def _put_back(self, error: Exception) -> Exception:
+    def _retry_unanswered(self, error: Exception) -> Exception:
         """Return a retry for a message whose answer could not be stored.
 
         Unlimited, as no error can be stored either; it does not count as one of the retries that
@@ -173,9 +173,9 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         seconds = min(answers.PATIENCE_SECONDS, runtime.current().configuration.retry.longest)
         # The server's message is for the log only; this one is for Flower, too.
         later = answers.NotAnsweredError("the answer cannot be stored yet")
-        return self._again(self.request.retries, seconds, later)
+        return self._retry(self.request.retries, seconds, later)
 
-    def _again(self, retries: int, seconds: float, error: Exception) -> Exception:
+    def _retry(self, retries: int, seconds: float, error: Exception) -> Exception:
         """Send the message again with a delay; return the exception that tells Celery so."""
         # Jitter: a thousand messages must not return at the same moment.
         seconds *= random.uniform(0.5, 1)  # noqa: S311 - no secret
@@ -209,7 +209,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         return str(route["queue"].name)
 
 
-def passing_cause(error: BaseException) -> str | None:
+def transient_cause(error: BaseException) -> str | None:
     """Return the cause of a transient failure, or None.
 
     It begins a sentence that ends with the number of tries.

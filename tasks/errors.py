@@ -67,7 +67,7 @@ class ServiceError(Exception):
     Parameters
     ----------
     code
-        One of :class:`Code`. Celery builds the exception anew from ``exc_message`` on the
+        One of :class:`Code`. Celery rebuilds the exception from ``exc_message`` on the
         producer's side, which is why the code is an argument although each class has its own.
     message
         One sentence.
