@@ -11,14 +11,12 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import FileSizeColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from db.backup.catalogue import Catalogue, Contents, Entry
-from db.backup.check import check
-from db.backup.chunks import pieces
+from db.backup.catalogue import Contents, Entry, open_catalogue
 from db.backup.create import create as create_backup
-from db.backup.policy import BackupPolicy
 from db.backup.prune import prune as prune_backups
-from db.backup.store import open_store
+from db.backup.store import read_chunks
 from db.backup.streams import reader
+from db.backup.verify import verify as verify_backup
 from db.errors import OperationError
 from worker.cli.lazy import LazyGroup
 from worker.cli.operator import as_json, as_table, explained, operator_configuration
@@ -82,7 +80,7 @@ def create(  # noqa: PLR0913 - its options
 @explained
 def list_(*, json_: bool) -> None:
     """List the backups, the newest first. Exit status 1 if files or entries are missing."""
-    catalogue = _catalogue(operator_configuration().operations.backup)
+    catalogue = open_catalogue(operator_configuration().operations.backup)
     entries, problems = catalogue.entries(), catalogue.problems()
     if json_:
         as_json(
@@ -116,7 +114,7 @@ def verify(*, name: str | None, all_: bool, json_: bool) -> None:
         raise click.UsageError("NAME and --all exclude one another")
     chosen = operator_configuration()
     policy, programs = chosen.operations.backup, chosen.client.programs
-    catalogue = _catalogue(policy)
+    catalogue = open_catalogue(policy)
     if all_:
         entries = catalogue.entries()
     else:
@@ -125,7 +123,7 @@ def verify(*, name: str | None, all_: bool, json_: bool) -> None:
     problems = []
     for entry in entries:
         try:
-            done = check(catalogue.store, entry, policy, programs)
+            done = verify_backup(catalogue.store, entry, policy, programs)
         except OperationError as error:
             problems.append(error)
             rows.append({"name": entry.name, "result": error.kind})
@@ -177,8 +175,8 @@ def prune(*, dry_run: bool, unlisted: bool, json_: bool) -> None:
         )
         return
     verb = "would be deleted" if dry_run else "was deleted"
-    rows = [{"name": name, "what": verb, "why": "it has expired"} for name in done.deleted]
-    rows += [{"name": name, "what": verb, "why": "it is no backup"} for name in done.leftovers]
+    rows = [{"name": name, "what": verb, "why": "expired"} for name in done.deleted]
+    rows += [{"name": name, "what": verb, "why": "not a backup"} for name in done.leftovers]
     rows += [{"name": name, "what": "stays", "why": why} for name, why in done.kept.items()]
     as_table(rows, empty="There is no backup")
 
@@ -194,22 +192,16 @@ def cat(*, name: str, roles: bool) -> None:
     known at the end.
     """
     policy = operator_configuration().operations.backup
-    catalogue = _catalogue(policy)
+    catalogue = open_catalogue(policy)
     entry = catalogue.get(name)
     file = entry.roles if roles else entry.dump
     if file is None:
-        raise OperationError(
-            "no_roles", f"{entry.name} has no roles beside it", "a full backup has them"
-        )
+        raise OperationError("no_roles", f"{entry.name} has no file of roles", "name a full backup")
     output = sys.stdout.buffer
     with reader(catalogue.store, file, policy) as plain:
-        for piece in pieces(plain):
-            output.write(piece)
+        for chunk in read_chunks(plain):
+            output.write(chunk)
         output.flush()
-
-
-def _catalogue(policy: BackupPolicy) -> Catalogue:
-    return Catalogue(open_store(policy.target, policy.scratch))
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from celery import Celery
 
 from db.cluster.processes import private_directory
 from worker.cli import story
-from worker.local import LocalServerError, LocalStack, local_directory
+from worker.cli.operator import explained
+from worker.local import LocalStack, local_directory
 
 WAIT_SECONDS: Final = 30
 WIDTH: Final = 100
@@ -20,21 +21,19 @@ LONGEST_SHOWN: Final = 60
 
 
 @click.command()
+@explained
 def demo() -> None:
     """Start servers and a worker, send the main job through the queue, show the answers, stop."""
     home = private_directory(local_directory())
-    try:
-        with tempfile.TemporaryDirectory(prefix="demo-", dir=home) as folder:
-            click.echo("Starting PostgreSQL, Valkey and a worker …")
-            with (
-                LocalStack(
-                    private_directory(home / folder), beat=False, flower=False, die_with_parent=True
-                ) as stack,
-                stack.producer() as producer,
-            ):
-                _show(producer)
-    except LocalServerError as error:
-        raise click.ClickException(str(error)) from error
+    with tempfile.TemporaryDirectory(prefix="demo-", dir=home) as folder:
+        click.echo("Starting PostgreSQL, Valkey and a worker …")
+        with (
+            LocalStack(
+                private_directory(home / folder), beat=False, flower=False, die_with_parent=True
+            ) as stack,
+            stack.producer() as producer,
+        ):
+            _show(producer)
     click.echo("\nStopped; nothing is left running.")
 
 

@@ -10,8 +10,7 @@ import click
 from psycopg.conninfo import conninfo_to_dict
 
 from db import migrations
-from db.backup.catalogue import Catalogue
-from db.backup.store import open_store
+from db.backup.catalogue import open_catalogue
 from db.cluster.programs import Programs
 from db.errors import OperationError
 from db.monitoring import doctor as checks
@@ -79,7 +78,7 @@ def _examined(settings: Settings) -> list[Finding]:
         found = checks.examine(engine, _expected(chosen, limits), now)
     policy = chosen.operations.backup
     try:
-        catalogue = Catalogue(open_store(policy.target, policy.scratch))
+        catalogue = open_catalogue(policy)
     except OperationError as error:
         found.append(copies.unreachable(error))
     else:

@@ -9,15 +9,15 @@ import click
 from sqlalchemy import Engine
 
 from db.errors import OperationError
-from db.monitoring import ending
+from db.monitoring import terminate
 from db.monitoring.reader import Row
 from worker.cli.operator import confirmed, explained, operator_configuration, operator_engine
 from worker.cli.tables import Duration, full_option, json_option, show
 
 _STATES: Final = {
-    "idle": (ending.IDLE,),
-    "in-transaction": ending.IN_TRANSACTION,
-    "both": (ending.IDLE, *ending.IN_TRANSACTION),
+    "idle": (terminate.IDLE,),
+    "in-transaction": terminate.IN_TRANSACTION,
+    "both": (terminate.IDLE, *terminate.IN_TRANSACTION),
 }
 # By these a session is told apart from a later one; they say nothing to people.
 _HIDDEN: Final = {"started", "changed"}
@@ -44,7 +44,7 @@ def kill_idle(*, older_than: int, state: str, yes: bool, json_: bool) -> None:
     Shows them and asks. With --json nothing is asked: without --yes they are only shown.
     """
     with operator_engine(operator_configuration()) as engine:
-        found = ending.idle_sessions(engine, older_than, _STATES[state])
+        found = terminate.idle_sessions(engine, older_than, _STATES[state])
         _end(engine, found, yes=yes, json_=json_)
 
 
@@ -60,7 +60,7 @@ def kill_blocking(*, pid: int | None, yes: bool, full: bool, json_: bool) -> Non
     Shows them and asks. With --json nothing is asked: without --yes they are only shown.
     """
     with operator_engine(operator_configuration()) as engine:
-        found = ending.blocking_sessions(engine, pid)
+        found = terminate.blocking_sessions(engine, pid)
         _end(engine, found, yes=yes, json_=json_, full=full)
 
 
@@ -69,14 +69,14 @@ def _end(
 ) -> None:
     told = [{key: value for key, value in row.items() if key not in _HIDDEN} for row in found]
     if json_:
-        done = ending.end(engine, found) if yes else []
+        done = terminate.terminate_sessions(engine, found) if yes else []
         show({"sessions": told, "outcomes": done}, json_=True, full=full)
     else:
         show({"sessions": told}, json_=False, full=full)
         if not found:
             return
         _ask(told, yes=yes)
-        done = ending.end(engine, found)
+        done = terminate.terminate_sessions(engine, found)
         counts = Counter(row["outcome"] for row in done)
         print(", ".join(f"{outcome}: {count}" for outcome, count in counts.items()))
     if refused := [str(row["pid"]) for row in done if row["outcome"] == "not allowed"]:

@@ -9,10 +9,11 @@ from rich.filesize import decimal
 from sqlalchemy.exc import DBAPIError
 
 from db.recovery import server
-from db.recovery.listing import in_time
+from db.recovery.base_backup import Taken
+from db.recovery.base_backup import base_backup as take_base_backup
+from db.recovery.committed import committed_transactions
 from db.recovery.setup import ARCHIVE_TIMEOUT_SECONDS, set_up, wanted
-from db.recovery.status import Status, look
-from db.recovery.take import Taken, take
+from db.recovery.status import RecoveryStatus, recovery_status
 from db.session import is_transient
 from worker.cli.operator import (
     as_json,
@@ -23,7 +24,8 @@ from worker.cli.operator import (
     operator_engine,
 )
 from worker.cli.pitr_restore import restore
-from worker.cli.pitr_shared import JSON, YES, Moment, archive_now, local_explained
+from worker.cli.pitr_shared import JSON, YES, Moment, archive_now
+from worker.local.supervisor import permissions_explained
 
 
 @click.group
@@ -52,7 +54,7 @@ def setup(*, archive_timeout: int, yes: bool, json_: bool) -> None:
     """
     chosen = operator_configuration()
     policy = chosen.operations.recovery
-    with local_explained(), operator_engine(chosen) as engine:
+    with permissions_explained(), operator_engine(chosen) as engine:
         changes = wanted(engine, policy, archive_timeout=archive_timeout)
         for name, value in changes.items() if not json_ else ():
             print(f"ALTER SYSTEM SET {name} = '{value}'")
@@ -79,7 +81,7 @@ def base_backup(*, full: bool, dry_run: bool, json_: bool) -> None:
     chosen = operator_configuration()
     progress = _show_progress if sys.stderr.isatty() and not json_ else None
     with operator_engine(chosen) as engine:
-        done = take(
+        done = take_base_backup(
             chosen.client,
             engine,
             chosen.operations.recovery,
@@ -104,12 +106,12 @@ def status(*, json_: bool) -> None:
     programs, policy = chosen.client.programs, chosen.operations.recovery
     with operator_engine(chosen) as engine:
         try:
-            found = look(engine, programs, policy)
+            found = recovery_status(engine, programs, policy)
         except DBAPIError as error:
             if not is_transient(error):
                 raise
             click.echo("the server does not answer: only the folders are looked at", err=True)
-            found = look(None, programs, policy)
+            found = recovery_status(None, programs, policy)
     if json_:
         as_json(asdict(found) | {"problems": found.problems})
     else:
@@ -146,7 +148,7 @@ def transactions(*, since: datetime, until: datetime | None, all_: bool, json_: 
     chosen = operator_configuration()
     with operator_engine(chosen) as engine:
         tables = server.tables(engine) if archive_now(engine) else {}
-    found = in_time(
+    found = committed_transactions(
         chosen.client.programs,
         chosen.operations.recovery,
         since=since,
@@ -191,7 +193,7 @@ def _told(done: Taken) -> str:
     return "\n".join(lines)
 
 
-def _show_status(found: Status) -> None:
+def _show_status(found: RecoveryStatus) -> None:
     if (archiving := found.archiving) is not None:
         age = "" if archiving.age_seconds is None else f", {archiving.age_seconds:.0f} s ago"
         print(f"archive_mode    {archiving.mode}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from db.errors import OperationError
-from db.recovery.restore import Restored
+from db.recovery.restore import RestoredCluster
 from db.recovery.restore import restore as restore_cluster
 from db.recovery.target import Target
 from db.session import connection_options
@@ -18,10 +18,10 @@ from worker.cli.operator import (
     operator_configuration,
     operator_engine,
 )
-from worker.cli.pitr_shared import JSON, YES, Moment, archive_now, local_explained
-from worker.local.exchange import exchange, place
+from worker.cli.pitr_shared import JSON, YES, Moment, archive_now
 from worker.local.stack import local_directory
-from worker.local.supervisor import supervising
+from worker.local.supervisor import permissions_explained, supervising
+from worker.local.swap import restore_directory, swap_data
 
 
 @click.command
@@ -68,7 +68,7 @@ def restore(  # noqa: PLR0913 - its options
     if (into is None) != replace_local:
         raise click.UsageError("one of --into and --replace-local is needed")
     chosen = operator_configuration()
-    with local_explained():
+    with permissions_explained():
         if replace_local:
             confirmed("Stop the local stack and replace its data?", yes=yes)
             if latest and supervising(local_directory()) is not None:
@@ -84,23 +84,23 @@ def restore(  # noqa: PLR0913 - its options
             chosen.operations.recovery,
             connection_options(chosen.maintenance.url).get("dbname", "postgres"),
             Target(time, restore_point, before_transaction),
-            into if into is not None else place(local_directory()),
+            into if into is not None else restore_directory(local_directory()),
             base=base,
             timeline=timeline,
             say=lambda step: click.echo(step, err=True),
         )
-        exchanged = exchange(local_directory(), done.directory) if replace_local else None
+        swapped = swap_data(local_directory(), done.directory) if replace_local else None
     if json_:
-        as_json(asdict(done) | {"exchanged": None if exchanged is None else asdict(exchanged)})
+        as_json(asdict(done) | {"exchanged": None if swapped is None else asdict(swapped)})
         return
     _show_restored(done)
-    if exchanged is not None:
-        print(f"The local stack has it now; its data of before are in {exchanged.kept}")
-        print("It runs again" if exchanged.started else "Start it: template-service up --detach")
+    if swapped is not None:
+        print(f"The local stack uses it now; its previous data directory: {swapped.kept}")
+        print("It runs again" if swapped.started else "Start it: template-service up --detach")
     print("Take a new base backup when it runs: template-service pitr base-backup --full")
 
 
-def _show_restored(done: Restored) -> None:
+def _show_restored(done: RestoredCluster) -> None:
     proof = done.proof
     last = "none" if proof.last_transaction_at is None else proof.last_transaction_at.isoformat()
     print(f"{done.directory} is ready, made of {', '.join(done.base)} in {done.seconds:.1f} s")

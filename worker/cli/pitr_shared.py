@@ -1,18 +1,14 @@
 """What the commands of ``template-service pitr`` share."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import click
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from db.cluster.processes import LocalServerError
 from db.errors import OperationError
 from db.recovery import server
 from db.session import is_transient
-from worker.local.supervisor import permissions_explained
 
 JSON = click.option("--json", "json_", is_flag=True, help="Print JSON, for programs.")
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -55,13 +51,3 @@ def archive_now(engine: Engine) -> bool:
         return True
     click.echo(f"Only what the server has archived counts: {told}", err=True)
     return answers
-
-
-@contextmanager
-def local_explained() -> Iterator[None]:
-    """Say what an operator can mend about the servers of this machine."""
-    try:
-        with permissions_explained():
-            yield
-    except LocalServerError as error:
-        raise click.ClickException(str(error)) from error

@@ -1,20 +1,16 @@
 """``template-service replica``: make, watch and promote a standby."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from db.cluster.processes import LocalServerError
 from db.replication import local, promotion, synchronous
 from db.replication.servers import DEFAULT_PORT, Address, connected
 from db.replication.slots import drop_slot
-from db.replication.standby import USER, Made, Wanted
+from db.replication.standby import USER, Standby, StandbyOptions
 from db.replication.standby import create as create_standby
-from db.replication.status import Status
-from db.replication.status import status as ask_status
+from db.replication.status import ReplicationStatus, replication_status
 from db.roles.passwords import read as read_password
 from worker.cli.operator import as_json, as_table, confirmed, explained, operator_configuration
 
@@ -78,9 +74,8 @@ def create(  # noqa: PLR0913 - one parameter for each option
         raise click.UsageError("--synchronous needs --start: writes would wait for it")
     client = operator_configuration().client
     password = read_password(password_file) if password_file else None
-    wanted = Wanted(name, into, Address(host, port), user)
-    with _of_our_own():
-        made = create_standby(client, wanted, password=password)
+    options = StandbyOptions(name, into, Address(host, port), user)
+    made = create_standby(client, options, password=password)
     if start:
         local.start(client.programs, made.directory)
         with connected(client.url) as connection:
@@ -104,7 +99,7 @@ def status(*, server: str | None, json_: bool) -> None:
     """
     url = operator_configuration().maintenance.url
     with connected(url, Address.read(server) if server else None) as connection:
-        found = ask_status(connection)
+        found = replication_status(connection)
     if json_:
         as_json(asdict(found))
     else:
@@ -165,8 +160,7 @@ def switch(*, state: str, names: tuple[str, ...]) -> None:
 @explained
 def start(*, directory: Path) -> None:
     """Start the standby on a data directory; it outlives this command."""
-    with _of_our_own():
-        local.start(operator_configuration().client.programs, directory)
+    local.start(operator_configuration().client.programs, directory)
     print(f"It runs at {Address.of_directory(directory)}.")
 
 
@@ -175,8 +169,7 @@ def start(*, directory: Path) -> None:
 @explained
 def stop(*, directory: Path) -> None:
     """Stop the standby on a data directory."""
-    with _of_our_own():
-        stopped = local.stop(operator_configuration().client.programs, directory)
+    stopped = local.stop(operator_configuration().client.programs, directory)
     print("Stopped." if stopped else "It did not run.")
 
 
@@ -192,16 +185,7 @@ def drop(*, name: str, yes: bool) -> None:
     print(f"Slot {name} is dropped.")
 
 
-@contextmanager
-def _of_our_own() -> Iterator[None]:
-    """Explain what hinders a server that runs here."""
-    try:
-        yield
-    except LocalServerError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _show_made(made: Made, *, started: bool, waits: bool) -> None:
+def _show_made(made: Standby, *, started: bool, waits: bool) -> None:
     print(f"Standby {made.name} of {made.primary} is in {made.directory}, verified.")
     print(f"It logs in as {made.user}, with the password in {made.passfile}.")
     if started:
@@ -215,7 +199,7 @@ def _show_made(made: Made, *, started: bool, waits: bool) -> None:
         print(f"Warning: {warning}")
 
 
-def _show_status(found: Status) -> None:
+def _show_status(found: ReplicationStatus) -> None:
     print(f"{found.server} is a {found.role}.")
     if found.received is not None:
         as_table([found.received])

@@ -7,14 +7,13 @@ from functools import partial
 import click
 from rich.filesize import decimal
 
-from db.backup.catalogue import Catalogue, Entry
+from db.backup.catalogue import Entry, open_catalogue
 from db.backup.databases import named
 from db.backup.drill import drill as hold_drill
-from db.backup.put_back import put_back
-from db.backup.restore import Restored, suitable
-from db.backup.restore import restore as restore_beside
-from db.backup.restore_live import restore_live
-from db.backup.store import open_store
+from db.backup.restore.merge_table import merge_table
+from db.backup.restore.replace_live import replace_live
+from db.backup.restore.restore import Restored, choose_backup
+from db.backup.restore.restore import restore as restore_database
 from tasks.runtime import Configuration, Runtime
 from tasks.services.drills import render_newest
 from worker.cli.operator import as_json, as_table, confirmed, explained, operator_configuration
@@ -62,11 +61,11 @@ def restore(  # noqa: PLR0913 - its options
     if over_live:
         entry = _asked(chosen, name, table, yes=yes)
         if (single := table or entry.table) is not None:
-            _put_back(chosen, entry, single, jobs, json_=json_)
+            _merge(chosen, entry, single, jobs, json_=json_)
         else:
             _replace(chosen, entry, jobs, roles=roles, json_=json_)
         return
-    done = restore_beside(
+    done = restore_database(
         chosen.client,
         chosen.operations.backup,
         name=name,
@@ -119,7 +118,7 @@ def drill(*, name: str | None, json_: bool) -> None:
 
 def _asked(chosen: Configuration, name: str | None, table: str | None, *, yes: bool) -> Entry:
     policy = chosen.operations.backup
-    entry = suitable(Catalogue(open_store(policy.target, policy.scratch)), name, table)
+    entry = choose_backup(open_catalogue(policy), name, table)
     live = named(chosen.client.url)
     taken = f"{entry.name}, the state of {entry.started_at:%Y-%m-%d %H:%M:%S} UTC"
     if (single := table or entry.table) is not None:
@@ -133,7 +132,7 @@ def _asked(chosen: Configuration, name: str | None, table: str | None, *, yes: b
 def _replace(
     chosen: Configuration, entry: Entry, jobs: int | None, *, roles: bool, json_: bool
 ) -> None:
-    done = restore_live(
+    done = replace_live(
         chosen.client, chosen.operations.backup, name=entry.name, jobs=jobs, with_roles=roles
     )
     if json_:
@@ -145,20 +144,20 @@ def _replace(
     print(f"""  psql "$DATABASE_URL" -c 'DROP DATABASE "{done.aside}"'""")
 
 
-def _put_back(
+def _merge(
     chosen: Configuration, entry: Entry, table: str, jobs: int | None, *, json_: bool
 ) -> None:
-    done = put_back(
+    done = merge_table(
         chosen.client, chosen.operations.backup, name=entry.name, table=table, jobs=jobs
     )
     if json_:
         as_json(asdict(done))
         return
     print(
-        f"{table}: {done.inserted} rows inserted, {done.updated} updated, {done.unchanged} were "
-        f"there as they are in {done.name}; {done.kept} that it does not know stay"
+        f"{table}: {done.inserted} rows inserted, {done.updated} updated, {done.unchanged} "
+        f"unchanged; {done.kept} only in the live table were kept"
     )
-    print(f"What was there before is in backup {done.safety}")
+    print(f"The previous rows are in backup {done.safety}")
 
 
 def _show(done: Restored) -> None:

@@ -1,12 +1,10 @@
 """``template-service up``, ``down`` and ``status``: the service on this machine alone."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 
-from db.cluster.processes import LocalServerError
+from worker.cli.operator import explained
 from worker.local.server import mask
 from worker.local.stack import LocalStack, local_directory
 from worker.local.supervisor import (
@@ -25,12 +23,13 @@ NOT_RUNNING = 3
 @click.option(
     "--detach", is_flag=True, help="Return when everything answers, and leave it running."
 )
+@explained
 def up(*, detach: bool) -> None:
     """Start PostgreSQL, Valkey, a worker, beat and Flower until Ctrl-C.
 
     Nothing has to be installed. Data stay in .local from one start to the next.
     """
-    with _explained():
+    with permissions_explained():
         directory = local_directory()
         try:
             if detach:
@@ -39,26 +38,28 @@ def up(*, detach: bool) -> None:
             else:
                 run(directory, _ready)
                 print("Stopped.")
-        except AlreadyRunningError as error:
+        except AlreadyRunningError:
             if (other := supervising(directory)) is None or not LocalStack(directory).started():
-                raise LocalServerError(f"{error}, or is just starting or stopping") from error
+                raise
             _show(LocalStack(directory))
             print(f"It already runs as process {other.pid}; stop it with: template-service down")
             sys.exit(0 if detach else 1)
 
 
 @click.command()
+@explained
 def down() -> None:
     """Stop what up started, and wait until it is gone."""
-    with _explained():
+    with permissions_explained():
         stopped = stop_stack(local_directory())
     print("Stopped." if stopped else "Nothing was running.")
 
 
 @click.command()
+@explained
 def status() -> None:
     """Ask every part whether it runs. Exit status 0 if all do, else 3."""
-    with _explained():
+    with permissions_explained():
         directory = local_directory()
         parts = LocalStack(directory).status()
         supervisor = supervising(directory)
@@ -70,15 +71,6 @@ def status() -> None:
         print("Nobody watches over these any more: end them with template-service down")
     if supervisor is None or not all(part.answers for part in parts):
         sys.exit(NOT_RUNNING)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        with permissions_explained():
-            yield
-    except LocalServerError as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _ready(stack: LocalStack) -> None:
