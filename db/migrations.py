@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
-# alembic.context is one for the whole process: two threads would migrate one another's database.
+# alembic.context is global: without the lock, two threads could migrate each other's database.
 _one_at_a_time = Lock()
 
 
@@ -21,7 +21,7 @@ def head() -> str:
 
 
 def is_known(revision: str) -> bool:
-    """Tell whether this checkout has the migration; if not, a newer one made it."""
+    """Tell whether this checkout has the migration."""
     return revision in {script.revision for script in _scripts().walk_revisions()}
 
 
@@ -34,15 +34,7 @@ def is_before(revision: str, other: str) -> bool:
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring a database to a revision; it may be empty.
-
-    Parameters
-    ----------
-    url
-        ``postgresql://user@host/database``.
-    revision
-        Of a migration of this checkout.
-    """
+    """Upgrade a database, which may be empty, to a revision of this checkout."""
     # Without alembic.ini: its [loggers] would replace those of the worker.
     config = Config()
     config.set_main_option("script_location", str(ROOT / "alembic"))

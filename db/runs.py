@@ -1,7 +1,7 @@
-"""The runs of maintenance: each due time is sent once, and each message is worked on once.
+"""Runs of maintenance: each due time is sent once, and each message is handled once.
 
-What beat has sent stands in the database that the tasks look after, in one transaction with the
-sending, so that two beats cannot send the same run, and none is lost when one of them restarts.
+beat records its messages in the database, in one transaction with the sending: two beats cannot
+send the same run, and none is lost when one of them restarts.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,8 +42,8 @@ SET state = 'running', started_at = clock_timestamp(), finished_at = NULL, error
 WHERE r.state <> 'done'
 """)
 _RESULT: Final = text("SELECT result FROM maintenance_runs WHERE task = :task AND id = :id")
-# A message that was delivered twice at once runs once; the copy that was skipped must not say that
-# the other one is done.
+# A message that is delivered twice at the same time runs once; the skipped copy must not overwrite
+# the result of the other one.
 _END: Final = text("""
 UPDATE maintenance_runs
 SET state = :state, finished_at = clock_timestamp(), result = :result, error = :error
@@ -86,7 +86,7 @@ class Run(NamedTuple):
 
 
 class Newest(NamedTuple):
-    """The newest run of a task, and when a run of it was last done; None where none was."""
+    """The newest run of a task, and the end of its last successful run, or None."""
 
     run: Run
     done_at: datetime | None
@@ -94,10 +94,10 @@ class Newest(NamedTuple):
 
 @contextmanager
 def claimed(engine: Engine, task: str, run_id: str, due_at: datetime) -> Iterator[bool]:
-    """Claim a due run of ``task``; yield whether it, or a later one, is nobody's yet.
+    """Claim a due run of ``task``; yield whether neither it nor a later one was claimed before.
 
-    The claim holds once the block has ended well. Where sending fails, somebody else may claim it;
-    where the commit fails after it, the run is sent again under the same id.
+    The claim is committed when the block succeeds. If sending fails, another beat may claim it; if
+    the commit fails afterwards, the run is sent again with the same id.
     """
     with engine.begin() as connection:
         parameters = {"task": task, "id": run_id, "due_at": due_at}
@@ -105,13 +105,13 @@ def claimed(engine: Engine, task: str, run_id: str, due_at: datetime) -> Iterato
 
 
 def pass_over(engine: Engine, task: str, run_id: str, due_at: datetime) -> None:
-    """Begin the schedule of a task that was never on it, after a due time in the past."""
+    """Start the schedule of a new task after a due time in the past."""
     with engine.begin() as connection:
         connection.execute(_PASS_OVER, {"task": task, "id": run_id, "due_at": due_at})
 
 
 def begin(engine: Engine, task: str, run_id: str) -> dict[str, Any] | None:
-    """Note that a run begins; return the result of an earlier one with that id that was done."""
+    """Record the start of a run; return the result if a run with that id is already done."""
     with engine.begin() as connection:
         parameters = {"task": task, "id": run_id}
         if connection.execute(_BEGIN, parameters).rowcount:
@@ -121,13 +121,13 @@ def begin(engine: Engine, task: str, run_id: str) -> dict[str, Any] | None:
 
 
 def end(engine: Engine, task: str, run_id: str, result: Mapping[str, Any]) -> None:
-    """Note what a run did; ``skipped`` in its result means nothing."""
+    """Record the result of a run, with ``skipped`` if it was skipped."""
     state = "skipped" if result.get("skipped") else "done"
     _end(engine, task, run_id, state=state, result=dict(result), error=None)
 
 
 def fail(engine: Engine, task: str, run_id: str, error: str) -> None:
-    """Note that a run failed, and the kind of its error."""
+    """Record the failure of a run, with the kind of its error."""
     _end(engine, task, run_id, state="failed", result=None, error=error)
 
 

@@ -1,4 +1,4 @@
-"""Engine and sessions, and which database errors may pass by themselves."""
+"""Engine, sessions, and transient database errors."""
 
 import re
 from collections.abc import Iterator
@@ -27,21 +27,21 @@ from sqlalchemy.orm import Session, sessionmaker
 from db.waits import GRACE_SECONDS, Connection
 
 PING_AFTER: Final = 1.0
-"""Seconds without use after which the pre-ping of a connection asks the server."""
+"""Idle seconds after which the pre-ping of a connection is sent to the server."""
 
 _SCHEME: Final = re.compile(r"\Apostgres(?:ql)?(?:\+\w+)?://")
-# SQLSTATEs (PostgreSQL, appendix A) that psycopg does not count as operational errors.
+# SQLSTATEs (PostgreSQL, appendix A) that psycopg does not raise as operational errors.
 _READ_ONLY: Final = "25006"  # a primary that has become a standby
-_PASSING: Final = {
+_TRANSIENT: Final = {
     _READ_ONLY,
-    "25P03",  # idle_in_transaction_session_timeout: this process stood still
+    "25P03",  # idle_in_transaction_session_timeout: this process was suspended
     "25P04",  # transaction_timeout
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Where the database is, and how it is used. Times are seconds."""
+    """Address and pool settings of the database. Times are in seconds."""
 
     url: str
     pool_size: int = 20
@@ -54,14 +54,14 @@ class Database:
 
 
 def sqlalchemy_url(url: str) -> URL:
-    """Return ``url`` for SQLAlchemy with psycopg 3; plain ``postgresql://`` is what users write.
+    """Return a ``postgresql://`` URL for SQLAlchemy with psycopg 3.
 
-    Host and port are in its query, where SQLAlchemy takes several of them.
+    Host and port are in its query, where SQLAlchemy supports several of them.
 
     Raises
     ------
     sqlalchemy.exc.ArgumentError
-        As :func:`connection_options` does.
+        See :func:`connection_options`.
     """
     options = connection_options(url)
     return URL.create(
@@ -74,15 +74,15 @@ def sqlalchemy_url(url: str) -> URL:
 
 
 def connection_options(url: str) -> dict[str, str]:
-    """Return what ``url`` says, as libpq reads it, by libpq's keywords.
+    """Parse a URL as libpq does; return its options by libpq's keywords.
 
-    Of several hosts (``postgresql://user:password@one:5432,two:5432/database``) the one that takes
-    writes is connected to, unless the address asks for another with ``target_session_attrs``.
+    Of several hosts (``postgresql://user:password@one:5432,two:5432/database``) the one that
+    accepts writes is used, unless the URL has another ``target_session_attrs``.
 
     Raises
     ------
     sqlalchemy.exc.ArgumentError
-        It is no address of PostgreSQL.
+        It is not a URL of PostgreSQL.
     """
     try:
         options = {
@@ -91,7 +91,7 @@ def connection_options(url: str) -> dict[str, str]:
             if value is not None
         }
     except psycopg.ProgrammingError:
-        # libpq's own words quote the address, in which a password may be.
+        # libpq's own message quotes the URL, which may contain a password.
         raise ArgumentError(
             "postgresql://user:password@host:port/database was expected, with several hosts as "
             "host1:port1,host2:port2, and %XX for other characters in user and password"
@@ -102,21 +102,15 @@ def connection_options(url: str) -> dict[str, str]:
 
 
 def libpq_url(url: str) -> str:
-    """Return ``url`` as libpq and its programs take it: ``postgresql://``, whatever the driver.
+    """Return ``url`` for libpq and its programs: with ``postgresql://`` instead of a driver.
 
-    https://www.postgresql.org/docs/current/libpq-connect.html: it may name several hosts.
+    https://www.postgresql.org/docs/current/libpq-connect.html: it may have several hosts.
     """
     return _SCHEME.sub("postgresql://", url, count=1)
 
 
-def refusal(error: BaseException | None) -> str:
-    """Return in one line why a connection was refused: what each host said, if several did."""
-    first, *others = str(error).strip().splitlines()
-    return "; ".join(line.removeprefix("- ") for line in others if line[:2] == "- ") or first
-
-
 def make_engine(database: Database, *, application_name: str = "template-service") -> Engine:
-    """Return an engine; it connects when it is first used."""
+    """Return an engine, which connects at first use."""
     engine = create_engine(
         sqlalchemy_url(database.url),
         pool_size=database.pool_size,
@@ -124,16 +118,16 @@ def make_engine(database: Database, *, application_name: str = "template-service
         pool_timeout=database.pool_timeout,
         pool_recycle=database.pool_recycle,
         pool_pre_ping=database.pool_pre_ping,
-        # Parameters hold the words of templates, which are not for logs.
+        # Parameters contain template texts, which must not be logged.
         hide_parameters=True,
         connect_args={
             "application_name": application_name,
             "connect_timeout": database.connect_timeout,
             "options": f"-c statement_timeout={int(database.statement_timeout * 1000)} "
-            # Compiling a plan takes longer than any statement here (PostgreSQL, chapter 32).
+            # JIT compilation takes longer than any statement here (PostgreSQL, chapter 32).
             "-c jit=off -c timezone=UTC",
-            # A peer that vanished is noticed after 10 + 3 * 5 s, and unsent data after 20 s,
-            # instead of the kernel's two hours (tcp(7)).
+            # A lost peer is detected after 10 + 3 * 5 s, unacknowledged data after 20 s, instead
+            # of the kernel's two hours (tcp(7)).
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
@@ -148,16 +142,16 @@ def make_engine(database: Database, *, application_name: str = "template-service
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
-    """Return a factory of sessions; objects stay readable after the commit."""
+    """Return a factory of sessions, whose objects remain readable after the commit."""
     return sessionmaker(engine, expire_on_commit=False)
 
 
 @contextmanager
 def autocommitting(engine: Engine) -> Iterator[psycopg.Connection]:
-    """Yield a connection of the engine's pool that commits each statement by itself.
+    """Yield a pooled connection in autocommit mode.
 
-    It spares a single SELECT the round trips of a transaction and SQLAlchemy's work around it,
-    which `make bench` shows in renders per second.
+    It saves a single SELECT the round trips of a transaction and SQLAlchemy's overhead, which
+    `make bench` shows in renders per second.
     """
     pooled = engine.raw_connection()
     try:
@@ -166,7 +160,7 @@ def autocommitting(engine: Engine) -> Iterator[psycopg.Connection]:
             connection.autocommit = True
             yield connection
         finally:
-            # One that is in the middle of a statement can neither be changed nor used again.
+            # In the middle of a statement it can neither be changed nor used again.
             if connection.pgconn.transaction_status == TransactionStatus.IDLE:
                 connection.autocommit = False
             else:
@@ -176,16 +170,16 @@ def autocommitting(engine: Engine) -> Iterator[psycopg.Connection]:
 
 
 def driver_connection(session: Session) -> psycopg.Connection:
-    """Return psycopg's connection of a session, whose statements join its transaction."""
+    """Return psycopg's connection of a session, inside its transaction."""
     session.flush()
     return cast("psycopg.Connection", session.connection().connection.driver_connection)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether the same transaction may succeed when it is tried again.
+    """Tell whether a retry of the transaction may succeed.
 
-    True for a server that is away, restarting, full or slow, for a lost connection and what follows
-    from it, for a deadlock, a serialization failure, and a standby that was taken for the primary.
+    True for a server that is unreachable, restarting, full or slow, for a lost connection and its
+    consequences, a deadlock, a serialization failure, and a standby used as the primary.
     """
     if isinstance(error, PoolTimeoutError | PendingRollbackError | ResourceClosedError):
         return True
@@ -196,31 +190,31 @@ def is_transient(error: BaseException) -> bool:
         return True
     if not isinstance(original, psycopg.Error):
         return False
-    # Where the server did not speak, libpq did: of a connection that broke in the middle.
+    # Without SQLSTATE it is an error of libpq: the connection broke in the middle.
     protocol = original.sqlstate is None and isinstance(original, psycopg.InternalError)
-    return protocol or original.sqlstate in _PASSING
+    return protocol or original.sqlstate in _TRANSIENT
 
 
 def _leave_a_standby(context: ExceptionContext) -> None:
-    """Drop all connections of the pool once one turns out to be to a server that only reads."""
+    """Drop all connections of the pool when one reports a read-only server."""
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True
 
 
 def _leave_no_transaction(connection: DBAPIConnection, *_: object) -> None:
-    """Roll back what a connection that goes back into the pool has left open.
+    """Roll back an open transaction when a connection is returned to the pool.
 
-    SQLAlchemy counts on a COMMIT to end the transaction even where it raises. One that was never
-    sent does not (MemoryError, say): the next user of the connection would see the rows of the
-    transaction, the record of its own message among them, and lose all with the connection.
+    SQLAlchemy assumes that a COMMIT ends the transaction even if it raises. One that was never sent
+    does not (after a MemoryError, for example): the next user of the connection would see the rows
+    of the transaction, including the record of its own message, and lose them with the connection.
     """
     cast("Connection", connection).rollback()
 
 
 def _wait_no_longer_than(engine: Engine, statement_timeout: float) -> None:
-    """Have a connection closed when the server is silent past its own statement timeout.
+    """Close connections whose server does not answer within its own statement timeout.
 
-    Where there is none, as in maintenance, a statement may take as long as it likes.
+    Without one, as in maintenance, there is no limit.
     """
 
     def connect(
@@ -235,10 +229,10 @@ def _wait_no_longer_than(engine: Engine, statement_timeout: float) -> None:
 
 
 def _ping_only_after_rest(engine: Engine) -> None:
-    """Spare a busy connection the pre-ping's round trip before each use.
+    """Skip the pre-ping's round trip for connections that were used within the last second.
 
-    A server that went away within the last second is met by the statement itself, which
-    :func:`is_transient` has tried again, with a connection that is pinged or new.
+    If the server was lost since, the statement itself fails, and is retried (see
+    :func:`is_transient`) with a connection that is pinged or new.
     """
     used: WeakKeyDictionary[object, float] = WeakKeyDictionary()
     ping = engine.dialect.do_ping
@@ -248,7 +242,7 @@ def _ping_only_after_rest(engine: Engine) -> None:
             used[connection] = monotonic()
 
     def do_ping(connection: DBAPIConnection) -> bool:
-        if cast("Connection", connection).closed:  # by this process: that costs no question
+        if cast("Connection", connection).closed:  # by this process
             return False
         return monotonic() - used.get(connection, 0) < PING_AFTER or ping(connection)
 

@@ -1,14 +1,14 @@
-"""Waits for PostgreSQL that end: after a time without an answer, or when the process must stop.
+"""Client-side timeouts and interruption of waits for PostgreSQL.
 
-A server that is silent (stopped, or behind a network that drops packets) still has its kernel
-acknowledge what is sent, so neither ``tcp_user_timeout`` nor a keepalive ends the wait, and
-``statement_timeout`` is the server's own clock. So the client has a clock too.
+If the server hangs (stopped, or behind a network that drops packets), its kernel may still
+acknowledge packets, so neither ``tcp_user_timeout`` nor a keepalive ends the wait, and
+``statement_timeout`` runs on the server. So the client needs a timeout too.
 
-A time limit interrupts a process with a signal. An exception that a signal handler raises may come
-between any two instructions: with a lock of the connection pool held, or after the COMMIT was
-answered and before the connection knows. Here it comes only where the process waits for the server,
-and there it is what a lost connection is: :class:`psycopg.OperationalError`, with the connection
-closed. So nothing above this module has to know of a third way in which a statement may end.
+A time limit interrupts a process with a signal. An exception of a signal handler may occur between
+any two instructions: while a lock of the connection pool is held, or after the COMMIT was
+acknowledged and before the connection has noticed. Here it is raised only while the process waits
+for the server, as a :class:`psycopg.OperationalError` with the connection closed, like any lost
+connection. So the code above this module needs no third way in which a statement can end.
 """
 
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ from psycopg.errors import _WaitTimeout
 from psycopg.pq import TransactionStatus
 
 GRACE_SECONDS: Final = 2.0
-"""How much longer than the server's own ``statement_timeout`` the client waits for an answer."""
+"""The client's timeout in addition to the server's ``statement_timeout``."""
 
 
 class Interruption:
-    """The request that this process stop waiting for PostgreSQL. There is one for each process.
+    """The request to end this process's wait for PostgreSQL, one for each process.
 
-    Only the main thread is interrupted, as only it runs signal handlers.
+    Only the main thread is interrupted, because only it runs signal handlers.
     """
 
     def __init__(self) -> None:
@@ -42,13 +42,13 @@ class Interruption:
         return self._waiting
 
     def clear(self) -> None:
-        """Forget a request that ended no wait."""
+        """Discard a pending request."""
         self._requested = False
 
     def request(self) -> None:
-        """End the wait of this process, or its next one where it does not wait.
+        """End the current wait of this process, or else its next one.
 
-        For signal handlers: call it from nowhere else.
+        Call it from signal handlers only.
         """
         if self._waiting:
             self._waiting = False
@@ -60,18 +60,18 @@ class Interruption:
         if self._postponed:
             return
         self._waiting = True
-        # In this order: a request before the line above is noticed here, a later one has raised.
+        # In this order: a request before the line above is handled here, a later one has raised.
         if self._requested:
             self._waiting = self._requested = False
             raise _InterruptedError
 
     def end(self) -> None:
-        """Let :meth:`request` only make a note again."""
+        """Let :meth:`request` only set a flag again."""
         self._waiting = False
 
     @contextmanager
     def postponed(self) -> Iterator[None]:
-        """Have requests wait for the end of the block, and the next wait after it."""
+        """Postpone requests to the next wait after the block."""
         self._postponed = True
         try:
             yield
@@ -87,18 +87,18 @@ class _InterruptedError(Exception):
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection that is closed when a wait for the server is broken off.
+    """A connection that is closed when a wait for the server is interrupted.
 
     Attributes
     ----------
     longest_wait
-        Seconds that the server may take for one statement; None for as long as it likes.
+        Timeout of a statement in seconds, or None.
     """
 
     longest_wait: float | None = None
 
-    # SQLAlchemy calls these when it puts a connection back into the pool; if they raised, its place
-    # there would be lost. Nothing is sent to the server.
+    # SQLAlchemy calls these when it returns a connection to the pool; an exception would lose its
+    # slot there. Nothing is sent to the server.
     def set_autocommit(self, value: bool) -> None:  # noqa: FBT001 - psycopg's signature
         """Change the mode of a connection that is in no transaction."""
         with interruption.postponed():
@@ -115,14 +115,14 @@ class Connection(psycopg.Connection[Any]):
             super().rollback()
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        """Return what the server answers.
+        """Return the server's answer.
 
         Raises
         ------
         psycopg.OperationalError
             It did not answer in time, or the process was interrupted; the connection is closed.
         """
-        if timeout is not None:  # that of who waits for notifications, and takes it for none
+        if timeout is not None:  # of a caller who waits for notifications
             return super().wait(gen, interval, timeout)
         try:
             try:
@@ -140,8 +140,8 @@ class Connection(psycopg.Connection[Any]):
         except psycopg.Error:
             raise
         except BaseException:
-            # Out of memory, or the time limit of maintenance. Left open, the connection would keep
-            # its locks until somebody collects the garbage.
+            # Out of memory, or the time limit of maintenance. An open connection would hold its
+            # locks until it is garbage-collected.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.close()
             raise

@@ -3,11 +3,10 @@
 from datetime import UTC, datetime
 from functools import partial
 
-from db.backup.catalogue import Catalogue
-from db.backup.create import BackupRunningError, create, ready
+from db.backup.catalogue import open_catalogue
+from db.backup.create import BackupRunningError, check_ready, create
 from db.backup.drill import drill, to_drill
 from db.backup.prune import prune
-from db.backup.store import open_store
 from tasks.base import maintenance
 from tasks.messages.backups import BackedUp, BaseBackedUp, VerifiedBackup
 from tasks.messages.maintenance import Maintain
@@ -23,7 +22,7 @@ def backup(message: Maintain, process: Runtime) -> BackedUp:
     client, policy = configuration.client, configuration.operations.backup
     made = None
     if message.dry_run:
-        ready(client, policy)
+        check_ready(client, policy)
     else:
         try:
             made = create(client, policy)
@@ -48,7 +47,7 @@ def verify_backup(message: Maintain, process: Runtime) -> VerifiedBackup:
     """Restore the newest full backup into a server of its own, and compare all of it."""
     policy = process.configuration.operations.backup
     if message.dry_run:
-        entry = to_drill(Catalogue(open_store(policy.target, policy.scratch)), None)
+        entry = to_drill(open_catalogue(policy), None)
         return VerifiedBackup(dry_run=True, backup=entry.name, size=entry.size)
     render = partial(render_newest, process=process)
     done = drill(process.configuration.client.programs, policy, render=render)

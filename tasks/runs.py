@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import runs
-from db.commands.core import explained
 from db.errors import OperationError
+from db.postgres_errors import permanent_errors_explained
 from db.session import make_engine
 from tasks.messages.base import Message, Result
 from tasks.runtime import Runtime
@@ -50,7 +50,7 @@ def recorded(
     timeout = configuration.database.statement_timeout
     engine = make_engine(replace(configuration.maintenance, statement_timeout=timeout))
     try:
-        with explained():
+        with permanent_errors_explained():
             known = runs.begin(engine, task, run_id)
         if known is not None:
             return known

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from tasks.errors import InvalidMessage, PoisonMessage
 from worker import envelope, rabbitmq, transport
-from worker.refusals import SERVER_ERRORS, Refusals, Refused, place_of
+from worker.refusals import SERVER_ERRORS, Refusals, place_of
+from worker.refused import Refused
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from sqlalchemy import create_engine, inspect, pool, text
 from sqlalchemy.exc import OperationalError
 
 from db import migrations
-from db.session import refusal, sqlalchemy_url
+from db.postgres_errors import refusal
+from db.session import sqlalchemy_url
 from worker import broker, rabbitmq
 from worker.celery_settings import SENTINEL, sentinel_options
 from worker.queues import QueueName

@@ -11,7 +11,8 @@ from celery.worker import request as celery_request
 from celery.worker import state
 
 from tasks.errors import PoisonMessage
-from worker.refusals import SERVER_ERRORS, Refused, place_of
+from worker.refusals import SERVER_ERRORS, place_of
+from worker.refused import Refused
 
 logger = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""Dumps: made, catalogued, checked, expired and restored; one verb a file."""
+"""Dumps: create, verify, prune, restore and drill; one verb a module."""

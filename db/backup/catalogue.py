@@ -1,11 +1,12 @@
-"""What is known of each backup: one JSON file beside it, written when all else is there.
+"""The catalog of backups: one JSON file for each, written when all its other files are in place.
 
-What was interrupted in between explains itself: files without an entry were never finished, an
-entry without its files was being deleted, and the next ``prune`` goes on with that.
+Interruptions leave a known state: files without an entry were never finished; an entry without its
+files was being deleted, and the next ``prune`` continues with that.
 """
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
@@ -18,25 +19,26 @@ from pydantic import (
     model_validator,
 )
 
-from db.backup.store import Store, missing_file
-from db.errors import OperationError
+from db.backup.policy import BackupPolicy
+from db.backup.store import DirectoryStore, Store, missing_file
+from db.errors import Kind, OperationError
 
 SIDECAR: Final = ".json"
 LEFTOVER_AGE: Final = timedelta(days=1)
-"""After which nobody writes to a file under way any more."""
+"""Age after which an unfinished file is no longer being written."""
 
 Contents = Literal["full", "schema", "data", "table"]
 Form = Literal["custom", "plain"]
-# A name never leads out of the store.
+# Without slashes: a name cannot lead out of the store.
 Name = Annotated[str, StringConstraints(pattern=r"^\w[\w.\-]*$", max_length=200)]
 
 
-class _Known(BaseModel):
+class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class StoredFile(_Known):
-    """One file as it lies in the store: its size in bytes, and the checksum of just those."""
+class StoredFile(_Frozen):
+    """A file in the store, with the size in bytes and the checksum of its stored bytes."""
 
     name: Name
     part: Literal["dump", "roles"]
@@ -44,35 +46,35 @@ class StoredFile(_Known):
     sha256: str
 
 
-class TableFacts(_Known):
-    """What a table held: see :func:`db.backup.facts.table_facts`."""
+class TableFacts(_Frozen):
+    """Rows and digest of a table: see :func:`db.backup.snapshot.table_facts`."""
 
     rows: int
     digest: str
 
 
-class Entry(_Known):
-    """One backup.
+class Entry(_Frozen):
+    """The catalog entry of a backup.
 
     Attributes
     ----------
     contents, table
-        What was dumped; ``table`` is the name of the one table.
+        The dumped part; ``table`` is the name of the one table.
     form
-        ``custom`` is for pg_restore, ``plain`` for psql.
+        ``custom`` for pg_restore, ``plain`` for psql.
     started_at, finished_at
         The dump is the database as of ``started_at``.
     server_version, client_version
         Of PostgreSQL and of pg_dump, such as ``18.6``.
     revision
-        The migration that the database was at.
+        The migration of the database.
     tables
-        What a restore of this dump has to bring back, by table of schema ``public``. For a dump of
-        the schema alone that is tables without rows.
+        The expected tables of schema ``public`` after a restore. Those of a dump of the schema
+        alone have no rows.
     verified_at
-        When a restore drill last proved it.
+        Time of the last successful restore drill.
     problem
-        What the last drill found wrong.
+        The error of the last drill.
     """
 
     name: Name
@@ -94,12 +96,12 @@ class Entry(_Known):
     @model_validator(mode="after")
     def _one_dump(self) -> Self:
         if sum(file.part == "dump" for file in self.files) != 1:
-            raise ValueError("one dump was expected among its files")
+            raise ValueError("exactly one of the files must be the dump")
         return self
 
     @property
     def size(self) -> int:
-        """Bytes of all its files."""
+        """Size of all its files in bytes."""
         return sum(file.size for file in self.files)
 
     @property
@@ -109,23 +111,23 @@ class Entry(_Known):
 
     @property
     def roles(self) -> StoredFile | None:
-        """The roles of the server, with a full dump only."""
+        """The server's roles, with a full dump only."""
         return next((file for file in self.files if file.part == "roles"), None)
 
 
 class Catalogue:
-    """The entries of one store."""
+    """The catalog entries of one store."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     def entries(self) -> list[Entry]:
-        """Return all entries that can be read, the newest first."""
+        """Return all readable entries, the newest first."""
         found = [entry for _, entry in self._read() if isinstance(entry, Entry)]
         return sorted(found, key=lambda entry: (entry.started_at, entry.name), reverse=True)
 
     def newest(self, contents: Contents = "full") -> Entry:
-        """Return the newest backup of some contents.
+        """Return the newest backup with these contents.
 
         Raises
         ------
@@ -136,18 +138,18 @@ class Catalogue:
             if entry.contents == contents:
                 return entry
         raise OperationError(
-            "backup_not_found",
-            f"there is no {contents} backup in {self.store.target}",
-            "make one with template-service backup create, or set TEMPLATE_SERVICE_BACKUP_TARGET",
+            Kind.BACKUP_NOT_FOUND,
+            f"no {contents} backup in {self.store.target}",
+            "create one with template-service backup create, or set TEMPLATE_SERVICE_BACKUP_TARGET",
         )
 
     def get(self, name: str) -> Entry:
-        """Return the backup of that name, or the one that has a file of that name.
+        """Return a backup by its name or the name of one of its files.
 
         Raises
         ------
         OperationError
-            ``backup_not_found``, naming those that are there; ``entry_unreadable``.
+            ``backup_not_found``, with the existing names; ``entry_unreadable``.
         """
         for sidecar, entry in self._read():
             if isinstance(entry, OperationError):
@@ -155,34 +157,30 @@ class Catalogue:
                     raise entry
             elif name in {entry.name, sidecar, *(file.name for file in entry.files)}:
                 return entry
-        there = ", ".join(entry.name for entry in self.entries())
+        existing = ", ".join(entry.name for entry in self.entries())
         raise OperationError(
-            "backup_not_found",
-            f"there is no backup {name} in {self.store.target}",
-            f"one of these was expected: {there}" if there else "it is empty; make one first",
+            Kind.BACKUP_NOT_FOUND,
+            f"no backup {name} in {self.store.target}",
+            f"choose one of: {existing}" if existing else "it is empty: create a backup first",
         )
 
     def add(self, entry: Entry) -> None:
-        """Write the entry of a backup whose files are in place; only now does it count."""
+        """Write or replace the entry of a backup whose files are in place."""
         content = entry.model_dump_json(indent=2, exclude_none=True)
         self.store.write(entry.name + SIDECAR, f"{content}\n".encode())
-
-    def update(self, entry: Entry) -> None:
-        """Write an entry over the one of its name."""
-        self.add(entry)
 
     def remove(self, entry: Entry) -> None:
         """Delete a backup.
 
-        Its files go first: an entry without them is deleted by the next ``prune``, while files
-        without an entry might be anything.
+        Its files go first: the next ``prune`` deletes an entry without files, while files without
+        an entry could be anything.
         """
         for file in entry.files:
             self.store.delete(file.name)
         self.store.delete(entry.name + SIDECAR)
 
     def strays(self) -> list[str]:
-        """Return the files that no entry knows, and what interrupted dumps left long ago."""
+        """Return the files without an entry, and old unfinished files."""
         names = self.store.names()
         known = set()
         for name, entry in self._read():
@@ -190,14 +188,14 @@ class Catalogue:
             if isinstance(entry, Entry):
                 known |= {file.name for file in entry.files}
             else:
-                # Whatever the entry said, those with its name are probably its files.
+                # Files with the name of an unreadable entry are probably its own.
                 stem = name.removesuffix(SIDECAR)
                 known |= {other for other in names if other.startswith(f"{stem}.")}
         leftovers = self.store.leftovers(datetime.now(UTC) - LEFTOVER_AGE)
         return sorted(names.keys() - known) + leftovers
 
     def missing(self) -> list[Entry]:
-        """Return the entries of which a file is not there or has another size."""
+        """Return the entries with a file that is missing or has a wrong size."""
         names = self.store.names()
         return [
             entry
@@ -206,11 +204,11 @@ class Catalogue:
         ]
 
     def unreadable(self) -> list[OperationError]:
-        """Return a problem, ``entry_unreadable``, for each entry that makes no sense."""
+        """Return an error ``entry_unreadable`` for each entry that cannot be parsed."""
         return [entry for _, entry in self._read() if isinstance(entry, OperationError)]
 
     def problems(self) -> list[OperationError]:
-        """Return all that is wrong as far as names and sizes tell, one error for each."""
+        """Return an error for each problem that names and sizes show."""
         names = self.store.names()
         found = self.unreadable()
         for entry in self.entries():
@@ -229,30 +227,64 @@ class Catalogue:
                 with self.store.open(name) as file:
                     content = file.read()
             except OperationError as error:
-                # Deleted since the names were listed: no entry any more.
-                if error.kind != "missing_file":
+                # Deleted since the names were listed.
+                if error.kind != Kind.MISSING_FILE:
                     raise
             else:
                 yield name, _parsed(name, content)
 
 
+def open_store(target: str, scratch: str = "") -> Store:
+    """Return the store at ``target``; nothing is written yet.
+
+    Parameters
+    ----------
+    target
+        A directory, or ``s3://bucket/prefix``.
+    scratch
+        Directory for files to be uploaded; empty for the system's temporary one.
+
+    Raises
+    ------
+    OperationError
+        ``target_unknown``; ``extra_missing``: the extra for object storage is not installed.
+    """
+    scheme, separator, _ = target.partition("://")
+    if not separator:
+        return DirectoryStore(Path(target))
+    if scheme != "s3":
+        raise OperationError(
+            "target_unknown",
+            f"unsupported backup target: {scheme}://",
+            "set TEMPLATE_SERVICE_BACKUP_TARGET to a directory, or to s3://bucket/prefix",
+        )
+    from db.backup.object_store import ObjectStore  # noqa: PLC0415 - needs an optional extra
+
+    return ObjectStore(target, scratch)
+
+
+def open_catalogue(policy: BackupPolicy) -> Catalogue:
+    """Return the catalog of the policy's target; see :func:`open_store`."""
+    return Catalogue(open_store(policy.target, policy.scratch))
+
+
 def wrong_size(file: StoredFile, size: int) -> OperationError:
-    """Return the error for a file of another size than the catalogue says."""
+    """Return the error for a file whose size differs from the catalog."""
     kind = "truncated" if size < file.size else "checksum_mismatch"
     return OperationError(
         kind,
-        f"{file.name} has {size} bytes and should have {file.size}",
-        "restore from another backup; bring this file back from a copy if there is one",
+        f"size mismatch in {file.name}: expected {file.size} bytes, found {size}",
+        "restore from another backup; copy this file back if you have a copy",
     )
 
 
 def unlisted_file(name: str, target: str) -> OperationError:
     """Return the error for a file without an entry."""
     return OperationError(
-        "unlisted_file",
-        f"{name} is in {target} without an entry in the catalogue",
-        "an interrupted backup may have left it, or its entry was lost: bring the .json file back, "
-        "or take this one away with template-service backup prune --unlisted",
+        Kind.UNLISTED_FILE,
+        f"{name} in {target} has no entry in the catalog",
+        "an interrupted backup may have left it, or its entry was lost: copy the .json file back, "
+        "or delete this file with template-service backup prune --unlisted",
     )
 
 
@@ -261,13 +293,13 @@ def _parsed(name: str, content: bytes) -> Entry | OperationError:
         entry = Entry.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        told = f"{'.'.join(map(str, first['loc']))} {first['msg']}".strip()
+        reason = f"{'.'.join(map(str, first['loc']))} {first['msg']}".strip()
     else:
         if entry.name + SIDECAR == name:
             return entry
-        told = f"it says that it is {entry.name}"
+        reason = f"it is the entry of {entry.name}"
     return OperationError(
-        "entry_unreadable",
-        f"the entry {name} cannot be read: {told}",
-        "bring it back from a copy, or delete it if the backup is not needed",
+        Kind.ENTRY_UNREADABLE,
+        f"the catalog entry {name} cannot be read: {reason}",
+        "restore it from a copy, or delete it if the backup is not needed",
     )

@@ -1,4 +1,4 @@
-"""Make a backup: one state of the database, dumped, counted, proved whole, and catalogued."""
+"""Create a backup: dump a snapshot, verify that it is complete, and add it to the catalog."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -6,34 +6,45 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import psycopg
 
-from db.backup.catalogue import Catalogue, Contents, Entry, Form, TableFacts
+from db.backup.catalogue import (
+    Catalogue,
+    Contents,
+    Entry,
+    Form,
+    StoredFile,
+    TableFacts,
+    open_catalogue,
+)
 from db.backup.encryption import recipients
-from db.backup.facts import EMPTY
-from db.backup.files import NewFiles
 from db.backup.policy import BackupPolicy
-from db.backup.proofs import observed, proof
-from db.backup.snapshot import Snapshot, exported
-from db.backup.store import Store, open_store
-from db.backup.streams import Progress, suffix
-from db.commands.core import Client, explained
+from db.backup.snapshot import EMPTY, Snapshot, exported, revision, table_facts, table_names
+from db.backup.store import PARTIAL, Store
+from db.backup.streams import Progress, suffix, write
+from db.backup.verify import checked, completeness
+from db.commands.core import Client
 from db.commands.dump import dump, dump_roles
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.locks import alone
+from db.postgres_errors import permanent_errors_explained
 from db.session import Database, make_engine
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 LOCK: Final = "maintenance.backup"
-_NO_LETTER: Final = re.compile(r"[^0-9A-Za-z_-]")
+_UNSAFE: Final = re.compile(r"[^0-9A-Za-z_-]")
 
 
 class BackupRunningError(OperationError):
-    """Another backup of this database is under way."""
+    """Another backup of this database is running."""
 
 
-def create(  # noqa: PLR0913 - by name only, and each with a default that fits
+def create(  # noqa: PLR0913 - options by name
     client: Client,
     policy: BackupPolicy,
     *,
@@ -43,48 +54,47 @@ def create(  # noqa: PLR0913 - by name only, and each with a default that fits
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Entry:
-    """Make a backup and return its entry.
+    """Create a backup and return its entry.
 
-    ``pg_dump`` and the facts about the tables see the same snapshot. A file gets its name only when
-    the program ended well and what it wrote was proved whole; the entry is written last.
+    ``pg_dump`` and the digests of the tables use the same snapshot. A file gets its name only when
+    the program succeeded and its output is complete; the entry is written last.
 
     Parameters
     ----------
     client
         Connected as a role that may read everything.
     contents, table
-        The whole database, its schema or its data alone, or one table of schema ``public``, which
-        ``table`` names.
+        The whole database, its schema or its data alone, or the one ``table`` of schema ``public``.
     form
         ``custom`` for pg_restore, or ``plain`` SQL for psql.
     now
-        When it was made, if not now.
+        Time of the backup; by default the current time.
     progress
-        Called with the bytes that the dump has so far, compressed.
+        Called with the compressed bytes written so far.
 
     Raises
     ------
     OperationError
         ``client_too_old``, ``table_not_found``, ``pg_dump_failed``, ``disk_full``,
-        ``target_unwritable``, ``password_refused``, ``permission_denied`` and others. Nothing is
-        left of this backup then, and those that were there are untouched.
+        ``target_unwritable``, ``password_refused``, ``permission_denied`` and others. No file of
+        this backup is left, and existing backups are unchanged.
     BackupRunningError
-        One at a time.
+        Another backup is running.
     psycopg.Error, sqlalchemy.exc.DBAPIError
-        The server is away.
+        The server cannot be reached.
     """
-    store, keys = _places(policy)
+    catalogue, keys = open_catalogue(policy), _recipients(policy)
     start = monotonic()
-    with _alone(client), NewFiles(store, keys) as files:
+    with _alone(client), _NewFiles(catalogue.store, keys) as files:
         with exported(client) as snapshot:
             _refuse_old(snapshot)
-            tables = _chosen(snapshot, table)
-            revision = snapshot.revision()
+            tables = _tables(snapshot, table)
+            at_revision = revision(snapshot.connection)
             started_at = now or datetime.now(UTC)
-            name = _unused(store, _name(snapshot.database, started_at, contents, table))
+            name = _unused(catalogue, _name(snapshot.database, started_at, contents, table))
             with (
                 _counting(snapshot, [] if contents == "schema" else tables) as counted,
-                proof(form, client.programs) as proved,
+                completeness(form, client.programs) as check,
                 closing(
                     dump(
                         snapshot.client,
@@ -93,10 +103,10 @@ def create(  # noqa: PLR0913 - by name only, and each with a default that fits
                         form=form,
                         snapshot=snapshot.name,
                     )
-                ) as printed,
+                ) as output,
             ):
                 file = name + suffix(form, encrypted=bool(keys))
-                files.write(file, "dump", observed(printed, proved), progress)
+                files.write(file, "dump", checked(output, check), progress)
                 facts = counted()
         if contents == "full":
             _write_roles(files, name + ".roles" + suffix("plain", encrypted=bool(keys)), snapshot)
@@ -111,44 +121,43 @@ def create(  # noqa: PLR0913 - by name only, and each with a default that fits
             database=snapshot.database,
             server_version=snapshot.server_version,
             client_version="{}.{}".format(*client.programs.version("pg_dump")),
-            revision=revision,
+            revision=at_revision,
             encrypted=bool(keys),
             files=tuple(files.stored),
             tables=dict.fromkeys(tables, EMPTY) | facts,
         )
-        Catalogue(store).add(entry)
+        catalogue.add(entry)
     return entry
 
 
-def ready(client: Client, policy: BackupPolicy) -> None:
-    """Look whether a backup could be made: settings, server, programs and store.
+def check_ready(client: Client, policy: BackupPolicy) -> None:
+    """Check whether a backup can be created: settings, server, programs and store.
 
     Raises
     ------
     OperationError
-        As of :func:`create`, as far as it can be known before.
+        Those of :func:`create` that can be known before.
     """
-    store, _ = _places(policy)
-    store.names()
+    _recipients(policy)
+    open_catalogue(policy).store.names()
     with exported(client) as snapshot:
         _refuse_old(snapshot)
 
 
-def _places(policy: BackupPolicy) -> tuple[Store, list[object]]:
-    store = open_store(policy.target, policy.scratch)
-    return store, recipients(policy.recipients_file) if policy.recipients_file else []
+def _recipients(policy: BackupPolicy) -> list[object]:
+    return recipients(policy.recipients_file) if policy.recipients_file else []
 
 
 @contextmanager
 def _alone(client: Client) -> Iterator[None]:
     engine = make_engine(Database(url=client.url, pool_size=1, statement_timeout=0))
     try:
-        with explained(), alone(engine, LOCK) as free:
+        with permanent_errors_explained(), alone(engine, LOCK) as free:
             if not free:
                 raise BackupRunningError(
                     "backup_running",
-                    "another backup of this database is under way",
-                    "wait for its end",
+                    "another backup of this database is running",
+                    "wait until it ends",
                 )
             yield
     finally:
@@ -160,23 +169,23 @@ def _refuse_old(snapshot: Snapshot) -> None:
     major, minor = client.programs.version("pg_dump")
     if major < snapshot.server_major:
         raise OperationError(
-            "client_too_old",
+            Kind.CLIENT_TOO_OLD,
             f"pg_dump {major}.{minor} is older than the server, PostgreSQL "
-            f"{snapshot.server_version}, and would not dump all of it",
-            "set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the folder of programs that are as new, "
+            f"{snapshot.server_version}, and could not dump all of it",
+            "set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the directory of programs that are as new, "
             f"such as /usr/lib/postgresql/{snapshot.server_major}/bin",
         )
 
 
-def _chosen(snapshot: Snapshot, table: str | None) -> list[str]:
-    tables = snapshot.tables()
+def _tables(snapshot: Snapshot, table: str | None) -> list[str]:
+    tables = table_names(snapshot.connection)
     if table is None:
         return tables
     if table not in tables:
         raise OperationError(
             "table_not_found",
-            f"there is no table {table} in schema public of {snapshot.database}",
-            f"one of these was expected: {', '.join(tables)}",
+            f"no table {table} in schema public of {snapshot.database}",
+            f"choose one of: {', '.join(tables)}",
         )
     return [table]
 
@@ -187,40 +196,96 @@ def _name(database: str, now: datetime, contents: Contents, table: str | None) -
         parts += ["table", table]
     elif contents != "full":
         parts.append(contents)
-    return _NO_LETTER.sub("_", "_".join(parts))
+    return _UNSAFE.sub("_", "_".join(parts))
 
 
-def _unused(store: Store, name: str) -> str:
-    taken = {file.partition(".")[0] for file in store.names()}
-    number, chosen = 1, name
-    while chosen in taken:
+def _unused(catalogue: Catalogue, name: str) -> str:
+    taken = {file.partition(".")[0] for file in catalogue.store.names()}
+    number, unused = 1, name
+    while unused in taken:
         number += 1
-        chosen = f"{name}_{number}"
-    return chosen
+        unused = f"{name}_{number}"
+    return unused
 
 
 @contextmanager
 def _counting(
     snapshot: Snapshot, tables: Sequence[str]
 ) -> Iterator[Callable[[], dict[str, TableFacts]]]:
-    """Take the facts of the tables while the block runs, in the snapshot's own connection."""
+    """Count and hash the tables while the block runs, in the snapshot's own connection."""
+
+    def facts(table: str) -> TableFacts:
+        with permanent_errors_explained():
+            return table_facts(snapshot.connection, table)
+
     with ThreadPoolExecutor(1, "facts") as pool:
-        under_way = {table: pool.submit(snapshot.facts, table) for table in tables}
+        pending = {table: pool.submit(facts, table) for table in tables}
         try:
-            yield lambda: {table: found.result() for table, found in under_way.items()}
+            yield lambda: {table: future.result() for table, future in pending.items()}
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            # Of a server that is gone there is nothing to cancel.
+            # If the server is gone there is nothing to cancel.
             with suppress(psycopg.Error):
                 snapshot.connection.cancel_safe()
             raise
 
 
-def _write_roles(files: NewFiles, name: str, snapshot: Snapshot) -> None:
+def _write_roles(files: "_NewFiles", name: str, snapshot: Snapshot) -> None:
     with (
-        proof("plain", snapshot.client.programs) as proved,
+        completeness("plain", snapshot.client.programs) as check,
         closing(
             dump_roles(snapshot.client, database=snapshot.database, passwords=snapshot.is_superuser)
-        ) as printed,
+        ) as output,
     ):
-        files.write(name, "roles", observed(printed, proved))
+        files.write(name, "roles", checked(output, check))
+
+
+class _NewFiles:
+    """The files of a new backup, which are deleted again if the ``with`` block fails."""
+
+    def __init__(self, store: Store, recipients: Sequence[object]) -> None:
+        self._store = store
+        self._recipients = recipients
+        self._drafts: list[Path] = []
+        self._placed: list[str] = []
+        self.stored: list[StoredFile] = []
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Delete unfinished files, and after an error finished ones too."""
+        for draft in self._drafts:
+            draft.unlink(missing_ok=True)
+        if error is not None:
+            for name in self._placed:
+                # The first error is the one to report.
+                with suppress(OperationError):
+                    self._store.delete(name)
+
+    def write(
+        self,
+        name: str,
+        part: Literal["dump", "roles"],
+        plain: Iterator[bytes],
+        progress: Progress | None = None,
+    ) -> None:
+        """Write the output of a program to an unfinished file."""
+        draft = self._store.workspace() / f"{name}{PARTIAL}"
+        self._drafts.append(draft)
+        written = write(plain, draft, self._recipients, progress)
+        self.stored.append(
+            StoredFile(name=name, part=part, size=written.size, sha256=written.sha256)
+        )
+
+    def put(self) -> None:
+        """Move all files into the store."""
+        for draft, file in zip(self._drafts, self.stored, strict=True):
+            self._placed.append(file.name)
+            self._store.put(draft, file.name)

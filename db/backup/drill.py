@@ -1,66 +1,104 @@
-"""The restore drill: a backup is worth what a restore of it has proved."""
+"""The restore drill: restore a backup into a private server, and check everything in it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 import psycopg
+from sqlalchemy.exc import SQLAlchemyError
 
-from db.backup.catalogue import Catalogue, Entry
-from db.backup.drill_cluster import drill_folder, new_cluster
-from db.backup.drill_proof import Clusters, Render, prove
+from db import migrations
+from db.backup.catalogue import Catalogue, Entry, open_catalogue
+from db.backup.databases import administering, connected, create, drop
 from db.backup.policy import BackupPolicy
-from db.backup.restore import require_new_enough, suitable
-from db.backup.store import open_store
+from db.backup.restore.compare import compare_rows, compare_structure, structure
+from db.backup.restore.load import jobs_for, load
+from db.backup.restore.restore import choose_backup, require_full, require_new_enough
+from db.backup.restore.roles import create_roles
+from db.backup.snapshot import revision
+from db.backup.store import unwritable
+from db.backup.verify import fetch
+from db.cluster.private import PrivateCluster
+from db.cluster.processes import Rights
 from db.cluster.programs import Programs
-from db.errors import OperationError
+from db.cluster.unprivileged import give, user_for
+from db.commands.core import Client
+from db.commands.restore import FAST
+from db.errors import Kind, OperationError
+from db.postgres_errors import RETRY
 
-# That the drill could not be held says nothing of the backup.
-_NOT_ITS_FAULT: Final = frozenset(
+Render = Callable[[psycopg.Connection], list[str]]
+"""Renders templates of a database at the newest migration, and returns their names."""
+Clusters = Callable[[Programs, Path], AbstractContextManager[PrivateCluster]]
+"""Yields a running server with its data in a directory."""
+
+PREFIX: Final = "template-service-drill-"
+# A new directory is unlocked for an instant; younger ones are never leftovers.
+_LOCKED_AFTER: Final = 60.0
+# A crash may lose all data: the server is created anew for each drill.
+_SETTINGS: Final = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "4GB",
+    "autovacuum": "off",
+}
+_AMCHECK: Final = "SELECT FROM pg_available_extensions WHERE name = 'amcheck'"
+# After these errors the drill did not happen: they say nothing about the backup.
+_NOT_OF_THE_BACKUP: Final = frozenset(
     {
-        "disk_full",
-        "extra_missing",
-        "initdb_failed",
-        "newer_schema",
-        "not_full",
-        "not_reachable",
-        "programs_missing",
-        "server_failed",
-        "target_unreadable",
-        "target_unwritable",
+        Kind.DISK_FULL,
+        Kind.EXTRA_MISSING,
+        Kind.INITDB_FAILED,
+        Kind.NEWER_SCHEMA,
+        Kind.NOT_FULL,
+        Kind.NOT_REACHABLE,
+        Kind.PROGRAMS_MISSING,
+        Kind.SERVER_FAILED,
+        Kind.TARGET_UNREADABLE,
+        Kind.TARGET_UNWRITABLE,
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Drilled:
-    """What a drill proved of a backup.
+    """Result of a successful drill.
 
     Attributes
     ----------
     name
         Of the backup.
     verified_at
-        What the catalogue says from now on.
+        As in the catalog from now on.
     size
-        Bytes of its files.
+        Size of its files in bytes.
     rows
-        Of each table, contents and numbers as they were when it was dumped.
+        Rows of each table; numbers and contents were compared with the dump.
     roles
-        How many it brought.
+        Number of roles that it created.
     objects
-        Columns, indexes, constraints and others, as their migration makes them.
+        Number of columns, indexes, constraints and others, which match the migrations.
     is_amchecked
-        Whether PostgreSQL's amcheck looked at tables and indexes; not every server has it.
+        Whether amcheck verified tables and indexes; not every server has it.
     revision
-        The migration it was at; newer ones ran on it without error.
+        Its migration; newer ones ran on it without error.
     rendered
-        Templates that were rendered from it, as ``template_id version``; none if it has none.
+        Rendered templates, as ``template_id version``; none if it has none.
     seconds
-        Wall-clock time.
+        Duration of the drill.
     """
 
     name: str
@@ -75,6 +113,15 @@ class Drilled:
     seconds: float
 
 
+@contextmanager
+def new_cluster(programs: Programs, folder: Path) -> Iterator[PrivateCluster]:
+    """Yield a new running server with its data in ``folder``."""
+    cluster = PrivateCluster(programs, folder / "data", settings=_SETTINGS)
+    cluster.initialise()
+    with cluster:
+        yield cluster
+
+
 def drill(
     programs: Programs,
     policy: BackupPolicy,
@@ -83,49 +130,48 @@ def drill(
     name: str | None = None,
     clusters: Clusters = new_cluster,
 ) -> Drilled:
-    """Restore a backup into a server of its own, look at everything, and note what was found.
+    """Restore a backup into a private server, check everything, and record the result.
 
-    The server is new, private, run by an unprivileged user, and gone in the end, as are all files.
+    The server is new, runs as an unprivileged user, and is removed at the end with all files.
 
     Parameters
     ----------
     programs
-        Of PostgreSQL, the server too, not older than what made the backup.
+        With the server, not older than the programs that created the backup.
     policy
-        Where the backup is, the identity that decrypts it, and the folder for files under way.
+        With the store, the identity that decrypts it, and the temporary directory.
     render
-        The main job, done with what was restored.
+        The main job, run on the restored database.
     name
         Of a full backup; ``None`` for the newest.
     clusters
-        What starts the server.
+        Starts the server.
 
     Raises
     ------
     OperationError
-        What is wrong with the backup, which the catalogue then says too; or why no drill could be
-        held.
+        An error of the backup, which is recorded in the catalog, or of the drill itself.
     """
     started = monotonic()
-    catalogue = Catalogue(open_store(policy.target, policy.scratch))
+    catalogue = open_catalogue(policy)
     entry = to_drill(catalogue, name)
     require_new_enough(programs, entry)
     try:
-        with _explained(entry), drill_folder(policy) as (folder, rights):
-            proved = prove(programs, policy, catalogue, entry, folder, rights, render, clusters)
+        with _database_errors_explained(entry), drill_directory(policy) as (folder, rights):
+            results = _check(programs, policy, entry, folder, rights, render, clusters)
     except OperationError as error:
-        if error.kind not in _NOT_ITS_FAULT:
-            _note(catalogue, entry, verified_at=None, problem=f"{error.kind}: {error.message}")
+        if error.kind not in _NOT_OF_THE_BACKUP:
+            _record(catalogue, entry, verified_at=None, problem=f"{error.kind}: {error.message}")
         raise
     now = datetime.now(UTC)
-    _note(catalogue, entry, verified_at=now, problem=None)
+    _record(catalogue, entry, verified_at=now, problem=None)
     return Drilled(
         name=entry.name,
         verified_at=now,
         size=entry.size,
         revision=entry.revision,
         seconds=round(monotonic() - started, 3),
-        **proved,
+        **results,
     )
 
 
@@ -135,45 +181,174 @@ def to_drill(catalogue: Catalogue, name: str | None) -> Entry:
     Raises
     ------
     OperationError
-        ``backup_not_found``; ``not_full``; ``newer_schema``; ``entry_unreadable``: it may be the
-        newest backup of which nothing is known.
+        ``backup_not_found``; ``not_full``; ``newer_schema``; ``entry_unreadable``: the newest
+        backup is unknown, because an entry cannot be read.
     """
     if name is None:
         for problem in catalogue.unreadable():
             raise problem
-    entry = suitable(catalogue, name, None)
-    if entry.contents != "full":
-        raise OperationError(
-            "not_full",
-            f"{entry.name} has only a part of the database, its {entry.contents}",
-            "name a full backup, or none for the newest",
-        )
+    entry = choose_backup(catalogue, name, None)
+    require_full(entry)
     return entry
 
 
-def _note(catalogue: Catalogue, entry: Entry, **changes: object) -> None:
-    """Write what the drill found, unless the backup was deleted meanwhile."""
+@contextmanager
+def drill_directory(policy: BackupPolicy) -> Iterator[tuple[Path, Rights]]:
+    """Yield a new directory that only the user of the server may enter, and that user's rights.
+
+    This process holds a lock on it, so that the next drill can recognize and remove the directories
+    of killed ones.
+
+    Raises
+    ------
+    OperationError
+        ``disk_full``, ``target_unwritable``; ``not_reachable``: this root may not give files away.
+    """
+    base = Path(policy.scratch or tempfile.gettempdir())
+    _remove_leftovers(base)
     try:
-        current = catalogue.get(entry.name)
-    except OperationError as error:
-        if error.kind != "backup_not_found":
-            raise
-        return
-    catalogue.update(current.model_copy(update=changes))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+    except OSError as error:
+        raise unwritable(str(base), error) from None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        rights = user_for(folder)
+        give(folder, rights)
+        yield folder, rights
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _remove_leftovers(base: Path) -> None:
+    for folder in base.glob(f"{PREFIX}*"):
+        with suppress(OSError):  # another user's, or another drill removes it too
+            if time.time() - folder.stat().st_mtime < _LOCKED_AFTER:
+                continue
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+def _check(  # noqa: PLR0913, PLR0917 - the body of a drill
+    programs: Programs,
+    policy: BackupPolicy,
+    entry: Entry,
+    folder: Path,
+    rights: Rights,
+    render: Render,
+    clusters: Clusters,
+) -> dict[str, Any]:
+    """Restore a backup and check it; return fields of :class:`Drilled`."""
+    if entry.roles is None:
+        raise OperationError(
+            Kind.MISSING_FILE,
+            f"{entry.name} has no file of roles, which own its tables",
+            "create another backup",
+        )
+    # Checksums are verified before a server is started.
+    files = Client(programs, "", rights)
+    dump = fetch(files, entry, entry.dump, policy, folder)
+    roles = fetch(files, entry, entry.roles, policy, folder)
+    with (
+        clusters(programs, folder) as cluster,
+        _database(cluster, "restored") as database,
+        _database(cluster, "expected") as expected,
+    ):
+        client = Client(programs, cluster.url(database), cluster.rights, FAST)
+        created = create_roles(client, roles)
+        jobs = jobs_for(dump)
+        load(client, entry, dump, jobs=jobs)
+        rows = compare_rows(client.url, entry, jobs=jobs)
+        _require_revision(client, entry)
+        _migrate(cluster.url(expected), entry, str(entry.revision))
+        wanted = structure(cluster.url(expected))
+        objects = compare_structure(entry, structure(client.url), wanted)
+        is_amchecked = _amcheck(client, jobs)
+        _migrate(client.url, entry, "head")
+        with connected(client.url) as connection:
+            rendered = render(connection)
+    return {
+        "rows": rows,
+        "roles": len(created),
+        "objects": objects,
+        "is_amchecked": is_amchecked,
+        "rendered": rendered,
+    }
 
 
 @contextmanager
-def _explained(entry: Entry) -> Iterator[None]:
+def _database(cluster: PrivateCluster, word: str) -> Iterator[str]:
+    name = f"{word}_{uuid4().hex}"
+    with administering(cluster.url()) as admin:
+        create(admin, name, None)
+    try:
+        yield name
+    finally:
+        with administering(cluster.url()) as admin:
+            drop(admin, name)
+
+
+def _require_revision(client: Client, entry: Entry) -> None:
+    with connected(client.url) as connection:
+        found = revision(connection)
+    if found is None or found != entry.revision:
+        raise OperationError(
+            "revision_differs",
+            f"{entry.name} is at migration {found} instead of {entry.revision}",
+            "restore from another backup, and take a new one",
+        )
+
+
+def _migrate(url: str, entry: Entry, to: str) -> None:
+    try:
+        migrations.upgrade(url, to)
+    except SQLAlchemyError as error:
+        original = getattr(error, "orig", None)
+        state = f": SQLSTATE {original.sqlstate}" if isinstance(original, psycopg.Error) else ""
+        raise OperationError(
+            "migration_failed",
+            f"the migration of {entry.name} from {entry.revision} to {to} failed{state}",
+            "try 'alembic upgrade head' on a restored copy: template-service backup restore",
+        ) from error
+
+
+def _amcheck(client: Client, jobs: int) -> bool:
+    with connected(client.url) as connection:
+        if connection.execute(_AMCHECK).fetchone() is None:
+            return False
+    options = ["--install-missing", "--heapallindexed", "--schema=public", f"--jobs={jobs}"]
+    client.run("pg_amcheck", options)
+    return True
+
+
+def _record(catalogue: Catalogue, entry: Entry, **changes: object) -> None:
+    """Record the result in the catalog, unless the backup was deleted meanwhile."""
+    try:
+        current = catalogue.get(entry.name)
+    except OperationError as error:
+        if error.kind != Kind.BACKUP_NOT_FOUND:
+            raise
+        return
+    catalogue.add(current.model_copy(update=changes))
+
+
+@contextmanager
+def _database_errors_explained(entry: Entry) -> Iterator[None]:
     try:
         yield
     except psycopg.OperationalError as error:
-        told = str(error).strip().splitlines()[0]
+        reported = str(error).strip().splitlines()[0]
         raise OperationError(
-            "server_failed", f"the private server of the drill failed: {told}", "start it again"
+            Kind.SERVER_FAILED, f"the private server of the drill failed: {reported}", RETRY
         ) from error
     except psycopg.Error as error:
         raise OperationError(
-            "restore_failed",
-            f"a statement on what {entry.name} brought back fails: SQLSTATE {error.sqlstate}",
+            Kind.RESTORE_FAILED,
+            f"a statement on the restored {entry.name} failed: SQLSTATE {error.sqlstate}",
             "restore from another backup, and take a new one",
         ) from error

@@ -1,7 +1,7 @@
-"""For whom dumps are encrypted, and who reads them: age keys, over the optional library pyrage.
+"""Encryption of dumps with age keys, with the optional library pyrage.
 
-https://age-encryption.org/v1: a file is encrypted to one or more recipients with public keys, so a
-machine that makes backups need not be able to read them.
+https://age-encryption.org/v1: a file is encrypted to the public keys of one or more recipients, so
+a machine that creates backups need not be able to read them.
 """
 
 import os
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, TypeVar, cast
 
-from db.backup.chunks import pieces
-from db.errors import OperationError
+from db.backup.store import read_chunks
+from db.errors import Kind, OperationError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -23,22 +23,22 @@ _PEM: Final = "-----BEGIN "
 
 
 class Reader(Protocol):
-    """What bytes are read from."""
+    """A source of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most so many bytes, none at the end."""
+        """Return at most ``size`` bytes, none at the end."""
         ...
 
 
 class Writer(Protocol):
-    """What encrypted or decrypted bytes are written to."""
+    """A target of encrypted or decrypted bytes."""
 
     def write(self, data: bytes, /) -> int:
-        """Take all of it."""
+        """Write all data."""
         ...
 
     def flush(self) -> None:
-        """Hand on what was taken."""
+        """Flush buffers."""
         ...
 
 
@@ -48,7 +48,7 @@ def recipients(path: str) -> list[object]:
     Raises
     ------
     OperationError
-        ``keys_unreadable``, or ``extra_missing``: pyrage is not installed.
+        ``keys_unreadable``; ``extra_missing``: pyrage is not installed.
     """
     age = _pyrage()
     return _keys(
@@ -62,7 +62,7 @@ def identities(path: str) -> list[object]:
     Raises
     ------
     OperationError
-        As of :func:`recipients`.
+        See :func:`recipients`.
     """
     age = _pyrage()
     text = _text(path)
@@ -70,22 +70,22 @@ def identities(path: str) -> list[object]:
         try:
             return [age.ssh.Identity.from_buffer(text.encode())]
         except age.IdentityError:
-            raise _bad(path, "it is no SSH key that age can use") from None
+            raise _bad(path, "age does not support its SSH key") from None
     return _keys(path, [age.x25519.Identity.from_str], age.IdentityError)
 
 
 def encrypt(source: Reader, target: Writer, keys: Sequence[object]) -> None:
-    """Encrypt all of ``source`` to ``target``; no more than a block of 64 KiB is held."""
-    with _watched(source, target) as both:
+    """Encrypt ``source`` to ``target``, with one block of 64 KiB in memory."""
+    with _own_errors(source, target) as both:
         _pyrage().encrypt_io(both, both, keys)
 
 
 @contextmanager
 def decrypted(file: Reader, keys: Sequence[object], name: str) -> Iterator[BinaryIO]:
-    """Yield what is in an encrypted file; a thread decrypts it into a pipe.
+    """Yield the plain contents of an encrypted file, which a thread decrypts into a pipe.
 
-    Each block of 64 KiB is proved genuine before any of it is seen. What the block leaves unread is
-    read when it ends.
+    Each block of 64 KiB is authenticated before any of it is returned. The unread rest is read at
+    the end of the ``with`` block.
 
     Parameters
     ----------
@@ -95,17 +95,17 @@ def decrypted(file: Reader, keys: Sequence[object], name: str) -> Iterator[Binar
     Raises
     ------
     OperationError
-        ``not_decryptable``: the file is damaged, or none of the keys fits.
+        ``not_decryptable``: the file is damaged, or none of the keys matches.
     """
     source, sink = os.pipe()
     failures: list[Exception] = []
 
     def work() -> None:
-        # Unbuffered, so that closing has nothing left to say to a reader that went away.
+        # Unbuffered: closing must not write to a pipe whose reader has ended.
         with os.fdopen(sink, "wb", buffering=0) as plain:
             try:
                 _decrypt(file, cast("BinaryIO", plain), keys)
-            except Exception as error:  # noqa: BLE001 - it is told below, in the other thread
+            except Exception as error:  # noqa: BLE001 - raised below, in the other thread
                 failures.append(error)
 
     thread = threading.Thread(target=work, name="decrypt", daemon=True)
@@ -115,18 +115,18 @@ def decrypted(file: Reader, keys: Sequence[object], name: str) -> Iterator[Binar
             try:
                 yield plain
             except Exception:
-                _settle(plain, thread, failures, name)
+                _read_to_end(plain, thread, failures, name)
                 raise
-            _settle(plain, thread, failures, name)
+            _read_to_end(plain, thread, failures, name)
     finally:
         thread.join()
 
 
-def _settle(
+def _read_to_end(
     plain: BinaryIO, thread: threading.Thread, failures: list[Exception], name: str
 ) -> None:
-    """Read what is left, so that the thread can only fail for a reason of its own; raise that."""
-    for _ in pieces(plain):
+    """Read the rest, so that the thread fails only for reasons of its own; raise its error."""
+    for _ in read_chunks(plain):
         pass
     thread.join()
     for error in failures:
@@ -140,12 +140,12 @@ def _settle(
 
 
 def _decrypt(source: Reader, target: Writer, keys: Sequence[object]) -> None:
-    with _watched(source, target) as both:
+    with _own_errors(source, target) as both:
         _pyrage().decrypt_io(both, both, keys)
 
 
-class _Watched:
-    """A source and a target in one, whose first error is kept."""
+class _SourceAndTarget:
+    """A source and a target in one that keeps their error."""
 
     def __init__(self, source: Reader, target: Writer) -> None:
         self._source = source
@@ -174,9 +174,9 @@ class _Watched:
 
 
 @contextmanager
-def _watched(source: Reader, target: Writer) -> Iterator[_Watched]:
-    """Have the errors of files come out as they are; the library makes its own of them."""
-    both = _Watched(source, target)
+def _own_errors(source: Reader, target: Writer) -> Iterator[_SourceAndTarget]:
+    """Raise the errors of files themselves, which the library replaces by its own."""
+    both = _SourceAndTarget(source, target)
     try:
         yield both
     except Exception:
@@ -190,7 +190,7 @@ def _pyrage() -> "ModuleType":
         import pyrage  # type: ignore[import-untyped]  # noqa: PLC0415 - an optional extra
     except ImportError:
         raise OperationError(
-            "extra_missing",
+            Kind.EXTRA_MISSING,
             "the library for encryption is not installed",
             "pip install 'template-service[encryption]'",
         ) from None
@@ -211,10 +211,10 @@ def _keys(path: str, kinds: Sequence[Callable[[str], K]], refusal: type[Exceptio
             except refusal:
                 continue
         else:
-            # The line itself may be a secret that was put into the wrong file.
-            raise _bad(path, f"line {number} is no key of the kind that is expected there")
+            # The line is not shown: it may be a secret in the wrong file.
+            raise _bad(path, f"line {number} is not a key of the expected kind")
     if not found:
-        raise _bad(path, "it has no key")
+        raise _bad(path, "it contains no key")
     return found
 
 
@@ -222,13 +222,13 @@ def _text(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        told = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise _bad(path, told or type(error).__name__) from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise _bad(path, reason or type(error).__name__) from None
 
 
-def _bad(path: str, told: str) -> OperationError:
+def _bad(path: str, reason: str) -> OperationError:
     return OperationError(
         "keys_unreadable",
-        f"the file of age keys {path} cannot be used: {told}",
+        f"the file of age keys {path} cannot be used: {reason}",
         "check TEMPLATE_SERVICE_BACKUP_RECIPIENTS_FILE and TEMPLATE_SERVICE_BACKUP_IDENTITY_FILE",
     )

@@ -1,4 +1,4 @@
-"""Dumps in object storage, over the optional library obstore.
+"""Object storage as a store of backup files, with the optional library obstore.
 
 Endpoint, region and credentials come from the environment variables that every S3 client reads:
 ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION``, ``AWS_ENDPOINT_URL``, and
@@ -17,9 +17,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from db.backup.chunks import CHUNK, Chunks
-from db.backup.store import missing_file, unreadable
-from db.errors import OperationError
+from db.backup.store import CHUNK, Chunks, missing_file, unreadable
+from db.errors import Kind, OperationError
 
 try:
     import obstore
@@ -27,7 +26,7 @@ try:
     from obstore.store import from_url
 except ModuleNotFoundError:
     raise OperationError(
-        "extra_missing",
+        Kind.EXTRA_MISSING,
         "the library for object storage is not installed",
         "pip install 'template-service[object-storage]'",
     ) from None
@@ -35,17 +34,17 @@ except ModuleNotFoundError:
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Store
 
-# The whole of one request, which is the whole of a dump when it is read.
+# For one request, which when a dump is read is all of it.
 _TIMEOUT: Final = timedelta(hours=2)
-_SILENCE: Final = timedelta(seconds=60)
+_READ_TIMEOUT: Final = timedelta(seconds=60)
 _CONNECT: Final = timedelta(seconds=10)
 _RETRIES: Final = 3
 _RETRY: Final = timedelta(seconds=30)
-# S3 takes 10,000 parts of one object and none below 5 MiB:
+# S3 accepts up to 10,000 parts of an object, of at least 5 MiB each:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 _PART: Final = 8 * 1024 * 1024
 _PARTS: Final = 9_000
-_TOLD: Final = re.compile(r"<Code>(\w+)</Code>\s*<Message>([^<]*)</Message>")
+_REPORTED: Final = re.compile(r"<Code>(\w+)</Code>\s*<Message>([^<]*)</Message>")
 
 
 class ObjectStore:
@@ -56,7 +55,7 @@ class ObjectStore:
     target
         ``s3://bucket/prefix``.
     scratch
-        Folder for dumps until they are uploaded; empty for the system's.
+        Directory for dumps until they are uploaded; empty for the system's.
     """
 
     def __init__(self, target: str, scratch: str) -> None:
@@ -65,9 +64,9 @@ class ObjectStore:
         self._workspace: Path | None = None
         options: ClientConfig = {
             "timeout": _TIMEOUT,
-            "read_timeout": _SILENCE,
+            "read_timeout": _READ_TIMEOUT,
             "connect_timeout": _CONNECT,
-            # Options given here are all that count, and so it has to be carried over.
+            # With client_options obstore ignores this variable.
             "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"true", "1"},
         }
         with self._explained():
@@ -86,22 +85,22 @@ class ObjectStore:
         return self._target
 
     def names(self) -> dict[str, int]:
-        """Return the objects under the prefix, none of deeper levels."""
+        """Return the objects under the prefix, without deeper levels."""
         with self._explained(reading=True):
             found = obstore.list_with_delimiter(self._store)["objects"]
         return {Path(item["path"]).name: item["size"] for item in found}
 
     def open(self, name: str) -> BinaryIO:
-        """Return the object's bytes as they come; no more than a few MiB are held."""
+        """Stream the object; no more than a few MiB are in memory."""
         try:
             with self._explained(reading=True):
-                answer = obstore.get(self._store, name)
+                response = obstore.get(self._store, name)
         except FileNotFoundError:
             raise missing_file(name, self.target) from None
-        return Chunks(self._pieces(answer.stream(min_chunk_size=CHUNK)))
+        return Chunks(self._chunks(response.stream(min_chunk_size=CHUNK)))
 
     def put(self, path: Path, name: str) -> None:
-        """Upload it; an object appears whole or not at all."""
+        """Upload it; an upload is atomic."""
         part = max(_PART, -(-path.stat().st_size // _PARTS))
         with self._explained():
             obstore.put(self._store, name, path, chunk_size=part)
@@ -118,25 +117,26 @@ class ObjectStore:
             obstore.delete(self._store, name)
 
     def workspace(self) -> Path:
-        """Return a folder of this process, which goes with this object."""
+        """Return a private temporary directory, which is removed with this object."""
         if self._workspace is None:
             try:
-                made = tempfile.mkdtemp(prefix="template-service-", dir=self._scratch or None)
+                path = tempfile.mkdtemp(prefix="template-service-", dir=self._scratch or None)
             except OSError as error:
                 raise OperationError(
                     "scratch_unwritable",
-                    f"no folder for files under way can be made: {error.strerror}",
-                    "set TEMPLATE_SERVICE_SCRATCH_DIRECTORY to a folder with room for the database",
+                    f"no temporary directory can be created: {error.strerror}",
+                    "set TEMPLATE_SERVICE_SCRATCH_DIRECTORY to a directory with space for the "
+                    "database",
                 ) from None
-            self._workspace = Path(made)
-            weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
+            self._workspace = Path(path)
+            weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
         return self._workspace
 
     def leftovers(self, before: datetime) -> list[str]:  # noqa: ARG002 - of the protocol
-        """Return nothing: an upload that was cut off leaves no object."""
+        """Return nothing: an interrupted upload leaves no object."""
         return []
 
-    def _pieces(self, stream: Iterator[bytes]) -> Iterator[bytes]:
+    def _chunks(self, stream: Iterator[bytes]) -> Iterator[bytes]:
         with self._explained(reading=True):
             yield from stream
 
@@ -147,18 +147,18 @@ class ObjectStore:
         except FileNotFoundError as error:
             if reading and "NoSuchBucket" not in str(error):
                 raise
-            raise self._refused(error, reading=reading) from None
+            raise self._error(error, reading=reading) from None
         except (BaseError, PermissionError) as error:
-            raise self._refused(error, reading=reading) from None
+            raise self._error(error, reading=reading) from None
 
-    def _refused(self, error: Exception, *, reading: bool) -> OperationError:
-        # The rest of what the library says is its own inner state, many lines long.
-        found = _TOLD.search(str(error))
-        told = f"{found[1]}: {found[2]}" if found else str(error).splitlines()[0][:300]
+    def _error(self, error: Exception, *, reading: bool) -> OperationError:
+        # The rest of the library's message is its internal state, many lines long.
+        found = _REPORTED.search(str(error))
+        reported = f"{found[1]}: {found[2]}" if found else str(error).splitlines()[0][:300]
         if reading:
-            return unreadable(self.target, told)
+            return unreadable(self.target, reported)
         return OperationError(
-            "target_unwritable",
-            f"{self.target} cannot be written to: {told}",
+            Kind.TARGET_UNWRITABLE,
+            f"{self.target} cannot be written to: {reported}",
             "check TEMPLATE_SERVICE_BACKUP_TARGET and the AWS_* variables of the environment",
         )

@@ -1,24 +1,24 @@
-"""What an operator decides of dumps."""
+"""Backup policy: target, retention, encryption."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class BackupPolicy:
-    """Where dumps go, for whom they are encrypted, and how long they stay.
+    """Policy of dumps.
 
     Attributes
     ----------
     target
-        A folder, or object storage as ``s3://bucket/prefix``.
+        A directory, or object storage as ``s3://bucket/prefix``.
     recipients_file, identity_file
         Files of age recipients and of the age identity; empty for none.
     keep_days
         Days after which a dump expires.
     keep_verified
-        How many verified dumps stay whatever their age.
+        Number of verified dumps to keep regardless of age.
     scratch
-        Folder for files under way, empty for the system's.
+        Directory for temporary files, empty for the system's.
     """
 
     target: str = "backups"

@@ -1,4 +1,4 @@
-"""Which backups have expired: a pure function of what is known about them."""
+"""Retention of backups, as a pure function."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """What retention looks at.
+    """The facts about a backup that retention depends on.
 
     Attributes
     ----------
     taken_at
-        The database as of when it holds.
+        Time of the database state that it holds.
     verified
-        A restore drill proved it, and its files are still there.
+        Whether a restore drill verified it, and its files still exist.
     sound
-        Nothing is known to be wrong with it.
+        Whether no problem is known.
     whole
-        It is a full backup; the others only expire by age, and spare no full one.
+        Whether it is a full backup; the others expire by age only, and do not count as newer ones.
     """
 
     name: str
@@ -33,10 +33,10 @@ def expired(
 ) -> list[Dump]:
     """Return the backups to delete, in the order given.
 
-    - What is not older than ``keep_days`` days stays.
-    - The newest full backup stays.
-    - The newest ``keep_verified`` verified full backups stay.
-    - Nothing goes when the newest full backup is not sound, or when there is none.
+    - Backups that are at most ``keep_days`` days old are kept.
+    - The newest full backup is kept.
+    - The newest ``keep_verified`` verified full backups are kept.
+    - All are kept when there is no full backup, or when the newest one is not sound.
     """
     kept = reasons(backups, now, keep_days, keep_verified)
     return [backup for backup in backups if backup.name not in kept]
@@ -45,7 +45,7 @@ def expired(
 def reasons(
     backups: Sequence[Dump], now: datetime, keep_days: int, keep_verified: int
 ) -> dict[str, str]:
-    """Return why each backup that stays does, by its name; the rest has expired."""
+    """Return the reason to keep each backup that has not expired, by its name."""
     full = sorted(
         (backup for backup in backups if backup.whole),
         key=lambda backup: (backup.taken_at, backup.name),
@@ -55,13 +55,12 @@ def reasons(
         return dict.fromkeys((backup.name for backup in backups), "the newest is not sound")
     oldest = now - timedelta(days=keep_days)
     kept = {
-        backup.name: f"it is not older than {keep_days} days"
+        backup.name: f"at most {keep_days} days old"
         for backup in backups
         if backup.taken_at >= oldest
     }
     verified = [backup for backup in full if backup.verified][:keep_verified]
     kept |= {
-        backup.name: f"it is one of the newest {keep_verified} that a restore has proved"
-        for backup in verified
+        backup.name: f"one of the newest {keep_verified} verified backups" for backup in verified
     }
-    return kept | {full[0].name: "it is the newest"}
+    return kept | {full[0].name: "the newest"}

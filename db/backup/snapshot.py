@@ -1,20 +1,42 @@
-"""One state of the database, for pg_dump and for the facts that are kept beside the dump."""
+"""A snapshot of the database for pg_dump, and the rows and digests of tables in it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import tuple_row
 
 from db.backup.catalogue import TableFacts
-from db.backup.facts import revision, table_facts, table_names
-from db.commands.core import Client, explained
+from db.commands.core import Client
+from db.postgres_errors import permanent_errors_explained
 from db.session import connection_options
 
+SCHEMA: Final = "public"
+EMPTY: Final = TableFacts(rows=0, digest="0")
+
+# With these a row has the same text on every server, for every role and in every database:
+# https://www.postgresql.org/docs/current/runtime-config-client.html#RUNTIME-CONFIG-CLIENT-FORMAT.
+_TEXT_FORMAT: Final = """
+SELECT set_config('DateStyle', 'ISO, YMD', false), set_config('IntervalStyle', 'postgres', false),
+       set_config('TimeZone', 'UTC', false), set_config('bytea_output', 'hex', false),
+       set_config('extra_float_digits', '1', false), set_config('search_path', 'pg_catalog', false)
+"""
+_TABLES: Final = """
+SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind = 'r'
+ORDER BY c.relname
+"""
+# The sum does not depend on the order of rows, and counts duplicates, which XOR would cancel out.
+_FACTS: Final = sql.SQL("""
+SELECT count(*), coalesce(sum(('x' || left(md5("the row"::text), 16))::bit(64)::bigint), 0)::text
+FROM ONLY {} AS "the row"
+""")
 CONNECT_TIMEOUT: Final = 10
-# As pg_dump does for itself: it lasts as long as the dump does, and idles for most of that.
+# As pg_dump does: the transaction is as long as the dump, and idle most of the time.
 _NO_TIMEOUTS: Final = """
 SELECT set_config(name, '0', false) FROM pg_settings
 WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
@@ -30,14 +52,14 @@ SELECT pg_export_snapshot(), current_database(), current_setting('server_version
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A transaction that sees one state, and hands it on to others.
+    """A transaction whose snapshot other sessions can use.
 
     Attributes
     ----------
     client
-        As it was given, with the one server that this transaction is on.
+        A client of the one server that this transaction is on.
     name
-        What ``pg_dump --snapshot`` takes.
+        For ``pg_dump --snapshot``.
     database, server_version, server_major, is_superuser
         Of the connection.
     """
@@ -50,23 +72,10 @@ class Snapshot:
     server_major: int
     is_superuser: bool
 
-    def tables(self) -> list[str]:
-        """Return the tables of schema ``public``."""
-        return table_names(self.connection)
-
-    def facts(self, table: str) -> TableFacts:
-        """Return what a table holds."""
-        with explained():
-            return table_facts(self.connection, table)
-
-    def revision(self) -> str | None:
-        """Return the migration that the database is at."""
-        return revision(self.connection)
-
 
 @contextmanager
 def exported(client: Client) -> Iterator[Snapshot]:
-    """Yield a snapshot of the database; it can be used by others until the end of the block.
+    """Yield a snapshot of the database, which other sessions can use until the end of the block.
 
     https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-SNAPSHOT-SYNCHRONIZATION
 
@@ -75,10 +84,10 @@ def exported(client: Client) -> Iterator[Snapshot]:
     OperationError
         ``password_refused`` or ``permission_denied``.
     psycopg.Error
-        The server is away, and may come back.
+        The server cannot be reached; a retry may succeed.
     """
     with (
-        explained(),
+        permanent_errors_explained(),
         psycopg.connect(
             make_conninfo("", **connection_options(client.url)),
             autocommit=True,
@@ -101,9 +110,38 @@ def exported(client: Client) -> Iterator[Snapshot]:
 
 
 def _pinned(client: Client, connection: psycopg.Connection) -> Client:
-    # A URL with several hosts might lead pg_dump to another one.
+    # With a URL of several hosts, pg_dump could connect to another one.
     info = connection.info
     address: dict[str, str] = {"host": info.host, "port": str(info.port)}
     if info.hostaddr:
         address["hostaddr"] = info.hostaddr
     return replace(client, url=make_conninfo("", **(connection_options(client.url) | address)))
+
+
+def table_names(connection: psycopg.Connection[Any]) -> list[str]:
+    """Return the tables of schema ``public``, sorted."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        return [name for (name,) in cursor.execute(_TABLES, [SCHEMA])]
+
+
+def table_facts(connection: psycopg.Connection[Any], table: str) -> TableFacts:
+    """Return the number of rows of a table of schema ``public``, and their digest.
+
+    The digest is the sum, over all rows, of 64 bits of the MD5 of the row as text: the same for the
+    same rows in any order. One statement reads the table once. The formats and the search path of
+    the connection are changed for the session.
+    """
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(_TEXT_FORMAT)
+        ((rows, digest),) = cursor.execute(_FACTS.format(sql.Identifier(SCHEMA, table)))
+    return TableFacts(rows=rows, digest=digest)
+
+
+def revision(connection: psycopg.Connection[Any]) -> str | None:
+    """Return the migration of the database, ``None`` if Alembic never ran."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        ((found,),) = cursor.execute("SELECT to_regclass('public.alembic_version')")
+        if found is None:
+            return None
+        row = cursor.execute("SELECT version_num FROM public.alembic_version").fetchone()
+    return None if row is None else str(row[0])

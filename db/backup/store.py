@@ -1,25 +1,36 @@
-"""Where dumps are kept: a folder, or object storage by URL."""
+"""Stores of backup files: the protocol, a local directory, and errors of both kinds of stores."""
 
 import errno
+import io
 import os
 import secrets
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
-from db.errors import OperationError
+from db.cluster.processes import sync
+from db.errors import Kind, OperationError
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+CHUNK: Final = 1024 * 1024
 PARTIAL: Final = ".partial"
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Store(Protocol):
-    """Files in one place, each there whole or not at all."""
+    """Files in one place, each of which appears whole or not at all.
+
+    Its methods raise :class:`OperationError`: ``missing_file``, ``target_unreadable``,
+    ``target_unwritable`` or ``disk_full``.
+    """
 
     @property
     def target(self) -> str:
-        """The place as the operator named it."""
+        """The configured target."""
         ...
 
     def names(self) -> dict[str, int]:
@@ -27,61 +38,49 @@ class Store(Protocol):
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """Return a file to read from its start to its end.
-
-        Raises
-        ------
-        OperationError
-            ``missing_file``, ``target_unreadable``.
-        """
+        """Return a file to read from its start to its end."""
         ...
 
     def put(self, path: Path, name: str) -> None:
-        """Move a finished file of :meth:`workspace` to its place, at once and for good.
-
-        Raises
-        ------
-        OperationError
-            ``disk_full``, ``target_unwritable``.
-        """
+        """Move a finished file of :meth:`workspace` into the store, atomically and durably."""
         ...
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a small file whole, over the one of that name."""
+        """Write a small file atomically, replacing the one of that name."""
         ...
 
     def delete(self, name: str) -> None:
-        """Delete a file; one that is not there is no error."""
+        """Delete a file if it exists."""
         ...
 
     def workspace(self) -> Path:
-        """Return the folder for files under way, whose names end in :data:`PARTIAL`."""
+        """Return the directory for unfinished files, whose names end in :data:`PARTIAL`."""
         ...
 
     def leftovers(self, before: datetime) -> list[str]:
-        """Return the files under way that nobody has written to since ``before``."""
+        """Return the unfinished files that were last written to before a time."""
         ...
 
 
-class FolderStore:
-    """A folder that only its owner may enter.
+class DirectoryStore:
+    """A local directory that only its owner may enter.
 
     Parameters
     ----------
-    folder
-        Made, with mode 0700, when the first file comes. One that is there keeps its mode.
+    directory
+        Created with mode 0700 for the first file; an existing one keeps its mode.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder.absolute()
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.absolute()
 
     @property
     def target(self) -> str:
         """The absolute path."""
-        return str(self._folder)
+        return str(self._directory)
 
     def names(self) -> dict[str, int]:
-        """Return the finished files; hidden ones are not ours."""
+        """Return the finished files; hidden files are ignored."""
         return {
             entry.name: entry.stat().st_size
             for entry in self._entries()
@@ -91,27 +90,27 @@ class FolderStore:
     def open(self, name: str) -> BinaryIO:
         """Open the file."""
         try:
-            return (self._folder / name).open("rb")
+            return (self._directory / name).open("rb")
         except FileNotFoundError:
             raise missing_file(name, self.target) from None
         except OSError as error:
-            raise unreadable(self.target, _words(error)) from None
+            raise unreadable(self.target, _reason(error)) from None
 
     def put(self, path: Path, name: str) -> None:
-        """Flush it to the disk, rename it, and flush the folder that now names it."""
+        """Sync and rename the file, then sync the directory."""
         try:
-            _sync(path)
-            path.replace(self._folder / name)
-            _sync(self._folder)
+            sync(path)
+            path.replace(self._directory / name)
+            sync(self._directory)
         except OSError as error:
             raise unwritable(self.target, error) from None
 
     def write(self, name: str, content: bytes) -> None:
-        """Write it under way, then :meth:`put` it."""
-        # Two drills may note what they found in one entry at the same time.
+        """Write it to an unfinished file, then :meth:`put` it."""
+        # Two drills may update one entry at the same time.
         draft = self.workspace() / f"{name}.{secrets.token_hex(4)}{PARTIAL}"
         try:
-            with create(draft) as file:
+            with create_file(draft) as file:
                 file.write(content)
             self.put(draft, name)
         except OSError as error:
@@ -120,22 +119,22 @@ class FolderStore:
             draft.unlink(missing_ok=True)
 
     def delete(self, name: str) -> None:
-        """Remove it from the folder."""
+        """Remove the file."""
         try:
-            (self._folder / name).unlink(missing_ok=True)
+            (self._directory / name).unlink(missing_ok=True)
         except OSError as error:
             raise unwritable(self.target, error) from None
 
     def workspace(self) -> Path:
-        """Return the folder itself: a rename is atomic within one file system only."""
+        """Return the directory itself: a rename is atomic within one file system only."""
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise unwritable(self.target, error) from None
-        return self._folder
+        return self._directory
 
     def leftovers(self, before: datetime) -> list[str]:
-        """Return what an interrupted dump left."""
+        """Return the files of interrupted dumps."""
         return sorted(
             entry.name
             for entry in self._entries()
@@ -146,8 +145,8 @@ class FolderStore:
     def _entries(self) -> list[Path]:
         found = []
         try:
-            for entry in self._folder.iterdir():
-                # Between listing and looking, another process may have finished or deleted it.
+            for entry in self._directory.iterdir():
+                # Another process may have renamed or deleted it since it was listed.
                 with suppress(FileNotFoundError):
                     if entry.is_file():
                         entry.stat()
@@ -155,86 +154,87 @@ class FolderStore:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise unreadable(self.target, _words(error)) from None
+            raise unreadable(self.target, _reason(error)) from None
         return found
 
 
-def open_store(target: str, scratch: str = "") -> Store:
-    """Return the store at ``target``; nothing is written yet.
+class Chunks(io.RawIOBase, BinaryIO):
+    """A file-like object over an iterator of bytes, read once from start to end.
 
     Parameters
     ----------
-    target
-        A folder, or ``s3://bucket/prefix``.
-    scratch
-        Folder for files on their way to object storage; empty for the system's.
-
-    Raises
-    ------
-    OperationError
-        ``target_unknown``, or that the extra for object storage is not installed.
+    chunks
+        Its bytes; an empty chunk does not end it.
     """
-    scheme, separator, _ = target.partition("://")
-    if not separator:
-        return FolderStore(Path(target))
-    if scheme != "s3":
-        raise OperationError(
-            "target_unknown",
-            f"{scheme}:// is no place for dumps",
-            "set TEMPLATE_SERVICE_BACKUP_TARGET to a folder, or to s3://bucket/prefix",
-        )
-    from db.backup.object_store import ObjectStore  # noqa: PLC0415 - needs an optional extra
 
-    return ObjectStore(target, scratch)
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        super().__init__()
+        self._chunks = chunks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        """Return true."""
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """Fill a part of a buffer; return the number of bytes, 0 at the end."""
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = memoryview(chunk)
+        target = memoryview(buffer).cast("B")
+        size = min(len(target), len(self._rest))
+        target[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
 
 
-def create(path: Path) -> BinaryIO:
-    """Open a new file that only this user may read; one that is there is replaced."""
+def read_chunks(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the rest of a file, at most :data:`CHUNK` bytes at a time."""
+    while chunk := file.read(CHUNK):
+        yield chunk
+
+
+def create_file(path: Path) -> BinaryIO:
+    """Open a new file that only this user may read, replacing an existing one."""
     path.unlink(missing_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def unwritable(target: str, error: OSError) -> OperationError:
-    """Return the error for a place that takes no more."""
+    """Return the error for a target that is full or cannot be written to."""
     if error.errno in _FULL:
         return OperationError(
-            "disk_full",
-            f"{target} takes no more data: {_words(error)}",
-            "free some space and start it again; the backups that were there are untouched",
+            Kind.DISK_FULL,
+            f"{target} is full: {_reason(error)}",
+            "free some space and retry; existing backups are unchanged",
         )
     return OperationError(
-        "target_unwritable",
-        f"{target} cannot be written to: {_words(error)}",
-        "check TEMPLATE_SERVICE_BACKUP_TARGET and who may write there",
+        Kind.TARGET_UNWRITABLE,
+        f"{target} cannot be written to: {_reason(error)}",
+        "check TEMPLATE_SERVICE_BACKUP_TARGET and its permissions",
     )
 
 
-def unreadable(target: str, told: str) -> OperationError:
-    """Return the error for a place that cannot be looked at."""
+def unreadable(target: str, reason: str) -> OperationError:
+    """Return the error for a target that cannot be read."""
     return OperationError(
-        "target_unreadable",
-        f"{target} cannot be read: {told}",
-        "check TEMPLATE_SERVICE_BACKUP_TARGET and who may read there",
+        Kind.TARGET_UNREADABLE,
+        f"{target} cannot be read: {reason}",
+        "check TEMPLATE_SERVICE_BACKUP_TARGET and its permissions",
     )
 
 
 def missing_file(name: str, target: str) -> OperationError:
-    """Return the error for a file that the catalogue knows and the store does not."""
+    """Return the error for a file with a catalog entry that is not in the store."""
     return OperationError(
-        "missing_file",
+        Kind.MISSING_FILE,
         f"{name} is not in {target}",
-        "bring it back from a copy, or let template-service backup prune take its entry away "
+        "copy it back if you have a copy; else template-service backup prune removes its entry "
         "when it expires",
     )
 
 
-def _words(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     return error.strerror or type(error).__name__
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

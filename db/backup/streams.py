@@ -1,7 +1,7 @@
-"""What pg_dump prints on its way into a file of the store, and back.
+"""Stream the output of pg_dump into a file of the store, and back.
 
-Out: compressed, encrypted if there are recipients, counted and hashed as it is written. Back: the
-same in reverse, and the checksum of the stored bytes decides. No more than a few MiB are held.
+Writing compresses, encrypts if there are recipients, counts and hashes. Reading reverses that and
+verifies the checksum of the stored bytes. No more than a few MiB are in memory.
 """
 
 import hashlib
@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol, cast
 
 from db.backup.catalogue import Form, StoredFile, wrong_size
-from db.backup.chunks import CHUNK, Chunks
 from db.backup.encryption import SUFFIX, decrypted, encrypt, identities
 from db.backup.policy import BackupPolicy
-from db.backup.store import Store, create, unwritable
-from db.errors import OperationError
+from db.backup.store import CHUNK, Chunks, Store, create_file, unwritable
+from db.errors import Kind, OperationError
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -30,21 +29,20 @@ else:
 Progress = Callable[[int], None]
 
 ZSTD: Final = ".zst"
-GZIP: Final = ".gz"
-# zstd's own default, and gzip's.
+# The defaults of zstd and gzip.
 _ZSTD_LEVEL: Final = 3
 _GZIP_LEVEL: Final = 6
 _GZIP_FORMAT: Final = 16 + zlib.MAX_WBITS  # zlib's way to ask for gzip's header
 _MOST_THREADS: Final = 4
-# What each thread is given at a time. zstd's own choice, 8 MiB, has it hold 60 MB instead of 20 for
-# files that are 2 % smaller.
+# Input of each thread at a time. With zstd's own choice, 8 MiB, files are 2 % smaller, but it needs
+# 60 MB of memory instead of 20.
 _ZSTD_JOB: Final = 2 * 1024 * 1024
 _UNDECODABLE: Final = (zstd.ZstdError, EOFError, zlib.error, BadGzipFile)
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Size in bytes and checksum, in hexadecimal digits, of a file as it was written."""
+    """Size in bytes and SHA-256 checksum of a file as it was written."""
 
     size: int
     sha256: str
@@ -57,7 +55,7 @@ class _Compressor(Protocol):
 
 
 def suffix(form: Form, *, encrypted: bool) -> str:
-    """Return how the name of a dump ends."""
+    """Return the suffix of a dump's file name."""
     plain = ".dump.zst" if form == "custom" else ".sql.gz"
     return f"{plain}{SUFFIX}" if encrypted else plain
 
@@ -68,14 +66,14 @@ def write(
     recipients: Sequence[object] = (),
     progress: Progress | None = None,
 ) -> Written:
-    """Compress ``plain`` as the name of the new file ``path`` tells, encrypt it and write it.
+    """Compress ``plain``, encrypt it and write it to the new file ``path``.
 
     Parameters
     ----------
     plain
-        What a program prints.
+        The output of a program.
     path
-        A name of :func:`suffix`, and ``.partial`` after it.
+        A name with a :func:`suffix`, which decides on the compression, and ``.partial`` after it.
     recipients
         Keys of :func:`db.backup.encryption.recipients`; none for no encryption.
     progress
@@ -84,18 +82,18 @@ def write(
     Raises
     ------
     OperationError
-        ``disk_full``, ``target_unwritable``; the file is left to the caller.
+        ``disk_full``, ``target_unwritable``; the caller removes the file.
     """
     names = path.suffixes
     compressed = _compressed(plain, _zstd() if ZSTD in names else _gzip())
     try:
-        with create(path) as file:
-            counted = _Counted(file, progress)
+        with create_file(path) as file:
+            counted = _HashingWriter(file, progress)
             if recipients:
                 encrypt(Chunks(compressed), counted, recipients)
             else:
-                for piece in compressed:
-                    counted.write(piece)
+                for chunk in compressed:
+                    counted.write(chunk)
             return Written(counted.size, counted.sha256)
     except OSError as error:
         raise unwritable(str(path.parent), error) from None
@@ -103,10 +101,10 @@ def write(
 
 @contextmanager
 def reader(store: Store, stored: StoredFile, policy: BackupPolicy) -> Iterator[BinaryIO]:
-    """Yield what pg_dump or pg_dumpall printed, as a stream; at the end the checksum must agree.
+    """Yield the output of pg_dump or pg_dumpall as a stream, and verify the checksum at the end.
 
-    The block may stop early: what it left is read for the checksum all the same. When the block
-    fails and the file turns out to be damaged, the damage is what is raised.
+    A rest that the ``with`` block leaves unread is read for the checksum. If the block fails and
+    the file is damaged, the error about the file is raised.
 
     Raises
     ------
@@ -116,7 +114,7 @@ def reader(store: Store, stored: StoredFile, policy: BackupPolicy) -> Iterator[B
     """
     keys = _identities(stored, policy)
     with store.open(stored.name) as file:
-        checked = _Checked(file)
+        checked = _HashingReader(file)
         try:
             with ExitStack() as stack:
                 compressed = cast("BinaryIO", checked)
@@ -124,19 +122,19 @@ def reader(store: Store, stored: StoredFile, policy: BackupPolicy) -> Iterator[B
                     compressed = stack.enter_context(decrypted(checked, keys, stored.name))
                 yield _decompressed(compressed, stored.name)
         except Exception as error:
-            checked.prove(stored)
+            checked.verify(stored)
             if isinstance(error, _UNDECODABLE):
                 raise OperationError(
-                    "archive_unreadable",
-                    f"{stored.name} is as it was written, and still cannot be read: {error}",
+                    Kind.ARCHIVE_UNREADABLE,
+                    f"{stored.name} cannot be decompressed although its checksum matches: {error}",
                     "restore from another backup",
                 ) from error
             raise
-        checked.prove(stored)
+        checked.verify(stored)
 
 
-def verify(store: Store, stored: StoredFile) -> None:
-    """Read a stored file for its size and checksum alone, which takes no keys.
+def verify_checksum(store: Store, stored: StoredFile) -> None:
+    """Verify size and checksum of a stored file, which needs no keys.
 
     Raises
     ------
@@ -144,11 +142,11 @@ def verify(store: Store, stored: StoredFile) -> None:
         ``missing_file``, ``truncated``, ``checksum_mismatch``.
     """
     with store.open(stored.name) as file:
-        _Checked(file).prove(stored)
+        _HashingReader(file).verify(stored)
 
 
-class _Counted:
-    """Writes to a file, and keeps the size and checksum of it."""
+class _HashingWriter:
+    """A writer that computes size and checksum."""
 
     def __init__(self, file: BinaryIO, progress: Progress | None) -> None:
         self._file = file
@@ -172,8 +170,8 @@ class _Counted:
         self._file.flush()
 
 
-class _Checked:
-    """Reads a file, and knows in the end whether it is the one that was written."""
+class _HashingReader:
+    """A reader that verifies size and checksum at the end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -181,21 +179,22 @@ class _Checked:
         self._size = 0
 
     def read(self, size: int = -1, /) -> bytes:
-        piece = self._file.read(CHUNK if size < 0 else size)
-        self._hash.update(piece)
-        self._size += len(piece)
-        return piece
+        chunk = self._file.read(CHUNK if size < 0 else size)
+        self._hash.update(chunk)
+        self._size += len(chunk)
+        return chunk
 
-    def prove(self, stored: StoredFile) -> None:
+    def verify(self, stored: StoredFile) -> None:
         while self.read():
             pass
         if self._size != stored.size:
             raise wrong_size(stored, self._size)
-        if self._hash.hexdigest() != stored.sha256:
+        if (found := self._hash.hexdigest()) != stored.sha256:
             raise OperationError(
                 "checksum_mismatch",
-                f"{stored.name} is not what was written: its SHA-256 is another",
-                "restore from another backup; bring this file back from a copy if there is one",
+                f"checksum mismatch in {stored.name}: expected SHA-256 {stored.sha256}, "
+                f"found {found}",
+                "restore from another backup; copy this file back if you have a copy",
             )
 
 
@@ -205,7 +204,7 @@ def _identities(stored: StoredFile, policy: BackupPolicy) -> list[object]:
     if not policy.identity_file:
         raise OperationError(
             "not_decryptable",
-            f"{stored.name} is encrypted, and no identity to read it is given",
+            f"{stored.name} is encrypted, and no identity file is configured",
             "set TEMPLATE_SERVICE_BACKUP_IDENTITY_FILE",
         )
     return identities(policy.identity_file)
@@ -218,14 +217,14 @@ def _decompressed(file: BinaryIO, name: str) -> BinaryIO:
 
 
 def _compressed(plain: Iterator[bytes], compressor: _Compressor) -> Iterator[bytes]:
-    for piece in plain:
-        if done := compressor.compress(piece):
-            yield done
+    for chunk in plain:
+        if compressed := compressor.compress(chunk):
+            yield compressed
     yield compressor.flush()
 
 
 def _zstd() -> _Compressor:
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0))
     option = zstd.CompressionParameter
     return zstd.ZstdCompressor(
         options={

@@ -1,1 +1,1 @@
-"""PostgreSQL's programs, and processes that outlive nobody: what runs a server of our own."""
+"""PostgreSQL's programs, local processes, and the one way to run a PostgreSQL server."""

@@ -1,4 +1,4 @@
-"""Give up rights, then become another program.
+"""Drop rights, then execute another program.
 
 Run by its path with ``python -I -S``, and importing only the standard library, so that it starts
 in a few milliseconds and needs nothing of the project. A program between fork and exec is used
@@ -9,7 +9,7 @@ rather than ``preexec_fn``, which may deadlock when the parent has threads.
     launch.py [--user UID GID] [--capability NUMBER] [--reach PATH]
               [--die-with PARENT SIGNAL] -- PROGRAM [ARGUMENT ...]
 
-``--capability`` keeps that one capability beside the user's own rights, over the exec too.
+``--capability`` keeps that one capability besides the user's own rights, over the exec too.
 ``--reach`` fails early when the user could not read PATH. ``--die-with`` has the kernel send
 SIGNAL to the program when the thread of PARENT that started it ends.
 

@@ -1,43 +1,27 @@
-"""A PostgreSQL that nobody else can reach, for as long as this process needs it."""
+"""A PostgreSQL that no other user can reach, for as long as this process needs it."""
 
-import os
 import shutil
 import signal
-import subprocess
 import tempfile
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import quote
 
-from db.cluster.processes import (
-    LocalServerError,
-    Process,
-    Rights,
-    launched,
-    wait_until,
-)
-from db.cluster.programs import Programs
-from db.cluster.unprivileged import give, user_for, with_reach
-from db.errors import OperationError
+from db.cluster.postgres import initdb, server_command, wait_ready
+from db.cluster.processes import Process, Rights
+from db.cluster.programs import ENVIRONMENT, Programs
+from db.cluster.unprivileged import give, server_rights
+from db.errors import Kind, OperationError
 
 SUPERUSER: Final = "scratch"
 START_TIMEOUT: Final = 60.0
-INIT_TIMEOUT: Final = 120.0
-_READY_LINE: Final = 7  # of postmaster.pid, counted from 0
-_INITDB: Final = (
-    "--encoding=UTF8",
-    "--locale=C",
-    "--auth=trust",
-    "--no-sync",
-    "--no-instructions",
-)
 _HBA: Final = "local all all trust\n"
 
 
 class PrivateCluster:
-    """PostgreSQL on a data directory, on a Unix socket in a folder that only its user may enter.
+    """PostgreSQL on a data directory, on a Unix socket in a directory that only its user may enter.
 
     It asks for no password, since who reaches the socket owns the data, and it has no port. Started
     by root it runs as an unprivileged user, who then owns the data: see
@@ -52,7 +36,9 @@ class PrivateCluster:
     settings
         Over those of the data directory, such as ``{"archive_command": ""}``.
     start_timeout
-        Seconds until it must take connections; recovery from an archive may need long.
+        Seconds until it must accept connections; recovery from an archive may need long.
+    reads
+        Other files and directories that it has to read.
     """
 
     def __init__(
@@ -62,14 +48,15 @@ class PrivateCluster:
         *,
         settings: Mapping[str, str] | None = None,
         start_timeout: float = START_TIMEOUT,
+        reads: Sequence[Path] = (),
     ) -> None:
         self.data = data.absolute()
         self._programs = programs
         self._settings = dict(settings or {})
         self._start_timeout = start_timeout
+        self._reads = reads
         self._run: Path | None = None
         self._process: Process | None = None
-        self._rights: Rights | None = None
 
     def __enter__(self) -> Self:
         """Start it."""
@@ -80,66 +67,31 @@ class PrivateCluster:
         """Stop it."""
         self.stop()
 
-    @property
+    @cached_property
     def rights(self) -> Rights:
-        """As whom it runs, and whose the data are."""
-        if self._rights is None:
-            owned = self.data if self.data.exists() else self.data.parent
-            rights = user_for(self.data)
-            reached = with_reach(rights, Path(self._programs.path("postgres")), [owned])
-            if reached is None:
-                raise OperationError(
-                    "not_reachable",
-                    f"PostgreSQL does not run as root, and user {rights.user} cannot reach "
-                    f"{owned} or PostgreSQL's programs",
-                    "run this as an ordinary user, or choose a folder that everyone may search",
-                )
-            self._rights = reached
-        return self._rights
+        """Rights of the server, whose user owns the data."""
+        return server_rights(Path(self._programs.path("postgres")), self.data, *self._reads)
 
     def initialise(self) -> None:
-        """Make the data directory, with :data:`SUPERUSER` as its superuser.
+        """Create the data directory, with :data:`SUPERUSER` as its superuser.
 
         Raises
         ------
         OperationError
-            ``initdb_failed``, or one of the kinds of :data:`db.commands.core.CAUSES`.
+            See :func:`db.cluster.postgres.initdb`.
         """
         self.data.mkdir(mode=0o700, parents=True)
         give(self.data, self.rights)
-        made = subprocess.run(  # noqa: S603 - a program of PostgreSQL
-            launched(
-                [
-                    self._programs.path("initdb"),
-                    *_INITDB,
-                    f"--username={SUPERUSER}",
-                    f"--pgdata={self.data}",
-                ],
-                self.rights,
-            ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=INIT_TIMEOUT,
-            check=False,
-            env=_environment(),
-            cwd="/",
-        )
-        if made.returncode != 0:
-            kind = "disk_full" if "No space left" in made.stderr else "initdb_failed"
-            told = " / ".join(made.stderr.strip().splitlines()[-3:])
-            raise OperationError(
-                kind, f"initdb ended with status {made.returncode}: {told}", "mend what it names"
-            )
+        options = ("--auth=trust", "--no-sync", f"--username={SUPERUSER}")
+        initdb(self._programs, self.data, self.rights, *options)
 
     def start(self) -> None:
-        """Start it and return when it takes connections, which in recovery is at its end.
+        """Start it and return when it accepts connections, which in recovery is at its end.
 
         Raises
         ------
         OperationError
-            ``server_failed``: it ended instead, with the end of its log.
+            See :func:`db.cluster.postgres.wait_ready`.
         """
         self._run = Path(tempfile.mkdtemp(prefix="template-service-"))
         try:
@@ -148,10 +100,7 @@ class PrivateCluster:
                 give(path, self.rights)
             self._process = self._build(self._run)
             self._process.start()
-            self._wait(self._process)
-        except LocalServerError as error:
-            self.stop()
-            raise OperationError("server_failed", str(error), "mend what its log names") from None
+            wait_ready(self.data, self._process, self._start_timeout)
         except BaseException:
             self.stop()
             raise
@@ -166,15 +115,15 @@ class PrivateCluster:
             self._run = None
 
     def url(self, database: str = "postgres", user: str = SUPERUSER) -> str:
-        """Return the address of one of its databases."""
+        """Return the URL of one of its databases."""
         if self._run is None:
-            raise OperationError("server_failed", "the private server does not run", "start it")
+            raise OperationError(Kind.SERVER_FAILED, "the private server does not run", "start it")
         return (
             f"postgresql://{quote(user)}@/{quote(database)}?host={quote(str(self._run), safe='')}"
         )
 
     def log(self) -> str:
-        """Return what it logged since its start."""
+        """Return its log since its start."""
         return "" if self._process is None else self._process.output()
 
     def _build(self, run: Path) -> Process:
@@ -187,36 +136,13 @@ class PrivateCluster:
             "log_destination": "stderr",
             **self._settings,
         }
-        options = [part for item in settings.items() for part in ("-c", "=".join(item))]
         return Process(
             "PostgreSQL",
-            [self._programs.path("postgres"), "-D", str(self.data), *options],
+            server_command(self._programs, self.data, settings),
             log=run / "log",
             record=run / "process",
-            environment=_environment(),
+            environment=ENVIRONMENT,
             rights=self.rights,
             stop_signal=signal.SIGINT,  # "fast" shutdown
             death_signal=signal.SIGQUIT,  # "immediate": no child stays behind
         )
-
-    def _wait(self, process: Process) -> None:
-        end = time.monotonic() + self._start_timeout
-        wait_until(lambda: not process.running or self._ready(process), self._start_timeout)
-        if not process.running:
-            raise process.failure("ended instead of starting")
-        if time.monotonic() >= end and not self._ready(process):
-            raise process.failure(f"did not answer within {self._start_timeout:g} s")
-
-    def _ready(self, process: Process) -> bool:
-        try:
-            lines = (self.data / "postmaster.pid").read_text().splitlines()
-        except FileNotFoundError:
-            return False
-        if len(lines) <= _READY_LINE:
-            return False
-        return lines[0] == str(process.pid) and lines[_READY_LINE].strip() == "ready"
-
-
-def _environment() -> dict[str, str]:
-    # Nothing of the caller's PG* variables or locale is meant for this server.
-    return {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}

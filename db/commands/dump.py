@@ -7,16 +7,18 @@ import fcntl
 import subprocess
 import tempfile
 from collections.abc import Generator
+from contextlib import suppress
 from types import TracebackType
 from typing import IO, Final, Self
 
-from db.backup.chunks import CHUNK
-from db.cluster.programs import Programs
-from db.commands.core import Client, failure
-from db.errors import OperationError
+from db.cluster.programs import ENVIRONMENT, Programs
+from db.commands.core import Client
+from db.errors import Kind, OperationError
+from db.postgres_errors import program_error
 
-# For a table that somebody alters; readers and writers are never in the way.
+# For a table that a migration alters; readers and writers do not conflict with a dump.
 LOCK_WAIT: Final = "60s"
+_CHUNK: Final = 1024 * 1024
 _CONTENTS: Final = {
     "full": (),
     "schema": ("--schema-only",),
@@ -27,58 +29,58 @@ _CONTENTS: Final = {
 def dump(
     client: Client, *, contents: str, table: str | None, form: str, snapshot: str
 ) -> Generator[bytes, None, None]:
-    """Yield what ``pg_dump`` prints.
+    """Yield the output of ``pg_dump``.
 
     Parameters
     ----------
     contents
         ``full``, ``schema``, ``data``, or ``table`` for one table.
     table
-        Its name in schema ``public``, exactly.
+        Its name in schema ``public``.
     form
         ``custom``, uncompressed, or ``plain``.
     snapshot
-        Of ``pg_export_snapshot()``: the state of the database that is dumped.
+        Of ``pg_export_snapshot()``: the database state to dump.
 
     Raises
     ------
     OperationError
-        See :meth:`db.commands.core.Client.run`; after the last bytes, so that a dump that is not
-        read to its end proves nothing.
+        See :meth:`db.commands.core.Client.run`. It is raised after the last bytes: the caller must
+        read to the end.
     """
-    chosen = _CONTENTS[contents] if table is None else (f"--table={_pattern(table)}",)
-    return _printed(
+    selection = _CONTENTS[contents] if table is None else (f"--table={_pattern(table)}",)
+    return _output(
         client,
         "pg_dump",
         [
             f"--format={form}",
-            # Compressed here, by more than one core; the programs of the wheel know gzip only.
+            # Compressed here, on several cores; the programs of the wheel support gzip only.
             "--compress=0",
             "--encoding=UTF8",
             "--no-password",
             f"--lock-wait-timeout={LOCK_WAIT}",
             f"--snapshot={snapshot}",
-            *chosen,
+            *selection,
         ],
     )
 
 
 def dump_roles(client: Client, *, database: str, passwords: bool) -> Generator[bytes, None, None]:
-    """Yield the SQL that makes the server's roles: ``pg_dump`` knows their names only.
+    """Yield the SQL that creates the server's roles, of which ``pg_dump`` has the names only.
 
     Parameters
     ----------
     database
         To connect to.
     passwords
-        Whether their (hashed) passwords are read too, which takes a superuser.
+        Whether to read their hashed passwords, which needs a superuser.
     """
-    return _printed(
+    return _output(
         client,
         "pg_dumpall",
         [
             "--globals-only",
-            # Their folders are those of one machine.
+            # Their directories exist on one machine.
             "--no-tablespaces",
             "--no-password",
             f"--database={database}",
@@ -88,9 +90,9 @@ def dump_roles(client: Client, *, database: str, passwords: bool) -> Generator[b
 
 
 class Listing:
-    """``pg_restore --list`` of an archive that comes in pieces.
+    """``pg_restore --list`` of an archive that is written in chunks.
 
-    It reads the table of contents at the beginning and takes no more.
+    It reads the table of contents at the beginning and then ends.
     """
 
     def __init__(self, programs: Programs) -> None:
@@ -100,7 +102,7 @@ class Listing:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
-            env={"LC_ALL": "C"},
+            env=ENVIRONMENT,
             cwd="/",
             bufsize=0,
         )
@@ -116,16 +118,16 @@ class Listing:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave nothing running."""
+        """End the program."""
         self._child.kill()
         self._close()
         self._child.wait()
         self._errors.close()
 
-    def write(self, piece: bytes) -> None:
-        """Show it the next piece."""
+    def write(self, chunk: bytes) -> None:
+        """Write the next chunk."""
         if self._reads and self._child.stdin is not None:
-            rest = memoryview(piece)
+            rest = memoryview(chunk)
             try:
                 while rest:
                     rest = rest[self._child.stdin.write(rest) :]
@@ -133,20 +135,20 @@ class Listing:
                 self._reads = False
 
     def finish(self) -> None:
-        """Say that there is no more.
+        """End the input.
 
         Raises
         ------
         OperationError
-            ``archive_unreadable``: it is no archive that these programs can read.
+            ``archive_unreadable``: these programs cannot read the archive.
         """
         self._close()
         if (status := self._child.wait()) != 0:
             self._errors.seek(0)
             raise OperationError(
-                "archive_unreadable",
-                failure("pg_restore --list", status, self._errors.read()).message,
-                "use another backup, or programs as new as those that made it",
+                Kind.ARCHIVE_UNREADABLE,
+                program_error("pg_restore --list", status, self._errors.read()).message,
+                "use another backup, or programs as new as those that created it",
             )
 
     def _close(self) -> None:
@@ -154,30 +156,27 @@ class Listing:
             self._child.stdin.close()
 
 
-def _printed(client: Client, program: str, arguments: list[str]) -> Generator[bytes, None, None]:
-    # Into a file, since nobody reads a second pipe meanwhile.
+def _output(client: Client, program: str, arguments: list[str]) -> Generator[bytes, None, None]:
+    # Errors go to a file: a second pipe would not be read meanwhile.
     with (
         tempfile.TemporaryFile() as errors,
         client.start(program, arguments, stderr=errors) as child,
     ):
         output = child.stdout
         if output is None:
-            raise RuntimeError("its output was asked for")
+            raise RuntimeError("stdout is a pipe")
         _widen(output)
-        while piece := output.read1(CHUNK):  # type: ignore[attr-defined]  # a BufferedReader
-            yield piece
+        while chunk := output.read1(_CHUNK):  # type: ignore[attr-defined]  # a BufferedReader
+            yield chunk
         if child.wait() != 0:
             errors.seek(0)
-            raise failure(program, child.returncode, errors.read())
+            raise program_error(program, child.returncode, errors.read())
 
 
 def _widen(pipe: IO[bytes]) -> None:
-    """Have a pipe hold more than 64 KiB, so that who writes and who reads seldom wait (Linux)."""
-    if hasattr(fcntl, "F_SETPIPE_SZ"):
-        try:
-            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, CHUNK)
-        except OSError:
-            return  # the system's limit is lower, or used up: pipe(7)
+    """Enlarge a pipe of 64 KiB, so that its writer and its reader seldom wait."""
+    with suppress(OSError):  # the system's limit is lower, or used up: pipe(7)
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _CHUNK)
 
 
 def _pattern(table: str) -> str:

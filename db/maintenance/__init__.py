@@ -1,4 +1,4 @@
-"""Maintenance of the tables, one verb a file; none of them locks out a render."""
+"""Maintenance of the tables, one verb a module; renders continue meanwhile."""
 
 from typing import Final
 

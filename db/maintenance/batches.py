@@ -1,4 +1,4 @@
-"""Deletes in batches: short transactions, with a rest after each."""
+"""Delete in batches: short transactions with pauses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 LOCK_TIMEOUT: Final = "2s"
-"""Below every publish's patience: what the batch itself has locked meanwhile waits with it."""
+"""Shorter than the lock timeout of a publish, which may wait for rows that the batch has locked."""
 
-# A crash of the server may undo the last batches, and the next run deletes their rows again, so no
-# batch keeps the disk busy for itself: https://www.postgresql.org/docs/current/wal-async-commit.html
-_BRIEF: Final = text(
+# A crash of the server may undo the last batches; the next run deletes their rows again. So no
+# batch waits for the disk: https://www.postgresql.org/docs/current/wal-async-commit.html
+_SETTINGS: Final = text(
     f"SELECT set_config('lock_timeout', '{LOCK_TIMEOUT}', true),"
     " set_config('synchronous_commit', 'off', true)"
 )
@@ -22,19 +22,18 @@ _BRIEF: Final = text(
 
 @dataclass(slots=True)
 class Deleted:
-    """What a cleanup did.
+    """Result of a cleanup.
 
     Attributes
     ----------
     rows
-        Rows deleted, without those that went with them by cascade.
+        Deleted rows, without those deleted by cascade.
     batches
-        Transactions that deleted something.
+        Transactions that deleted rows.
     skipped_batches
-        Transactions that met a lock for too long, or a deadlock: their rows are left to the next
-        run.
+        Transactions that failed with a lock timeout or a deadlock; the next run retries their rows.
     skipped
-        Another run was under way.
+        Whether another run was in progress.
     """
 
     rows: int = 0
@@ -44,24 +43,24 @@ class Deleted:
 
 
 def in_batch(connection: Connection, done: Deleted, delete: Callable[[], int | None]) -> bool:
-    """Run ``delete`` in a transaction of its own, and rest for as long as it took.
+    """Run ``delete`` in a transaction, then pause for as long as it took.
 
-    So a cleanup takes half of one processor at the most, and leaves the other half to renders.
+    So a cleanup uses at most half of one processor, and leaves the other half to renders.
 
     Parameters
     ----------
     delete
-        Returns how many rows it deleted, or None when there was nothing to delete.
+        Returns the number of deleted rows, or None when there was nothing to delete.
 
     Returns
     -------
     bool
-        Whether nothing was in the way.
+        False after a lock timeout or a deadlock.
     """
     start = monotonic()
     try:
         with connection.begin():
-            connection.execute(_BRIEF)
+            connection.execute(_SETTINGS)
             rows = delete()
     except OperationalError as error:
         if not isinstance(error.orig, LockNotAvailable | DeadlockDetected):
@@ -76,7 +75,7 @@ def in_batch(connection: Connection, done: Deleted, delete: Callable[[], int | N
 
 
 def fitting(sizes: list[int], budget: int) -> int:
-    """Return how many of ``sizes``, from the first on, have at most ``budget`` together."""
+    """Return the length of the longest prefix of ``sizes`` whose sum is at most ``budget``."""
     total = 0
     for count, size in enumerate(sizes):
         total += size

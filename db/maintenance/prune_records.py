@@ -1,4 +1,4 @@
-"""Old records: of writes that were done, and of runs of maintenance."""
+"""Delete old records of completed writes and of runs of maintenance."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from db.maintenance.batches import Deleted, in_batch
 
 TASK: Final = "maintenance.prune_records"
 RUNS_KEPT: Final = 1000
-"""Of each task. Of a task that runs every minute that is most of a day, of others it is years."""
+"""For each task: most of a day if it runs every minute, years for the others."""
 
 _OLD_RECORDS: Final = """
 SELECT key
@@ -38,13 +38,7 @@ _DELETES: Final = (
 
 
 def prune_records(engine: Engine, *, days: int, batch: int, dry_run: bool) -> Deleted:
-    """Delete the records of writes older than ``days`` days, and of runs the oldest.
-
-    Returns
-    -------
-    Deleted
-        Its rows are both kinds of records.
-    """
+    """Delete records of writes older than ``days`` days, and old runs of each task."""
     done = Deleted()
     with alone(engine, TASK) as free:
         if not free:
@@ -69,6 +63,6 @@ def _delete_all(
         has_more = rows > 0
         return rows or None
 
-    # A lock that is in the way of the first rows is in the way of the next try too.
+    # A lock on the first rows would block the next attempt too.
     while has_more and in_batch(connection, done, delete):
         pass

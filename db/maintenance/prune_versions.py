@@ -1,4 +1,4 @@
-"""Old versions of templates."""
+"""Delete old versions of templates."""
 
 from typing import Final
 from uuid import UUID
@@ -10,7 +10,7 @@ from db.maintenance.batches import Deleted, fitting, in_batch
 
 TASK: Final = "maintenance.prune_versions"
 TEMPLATES: Final = 100
-"""Whose rows one transaction locks at the most, so that no publish waits behind many."""
+"""Rows that one transaction locks at most, so that a publish does not wait for many."""
 
 _RANKED: Final = """
 SELECT v.id,
@@ -24,8 +24,8 @@ FROM template_versions AS v
 _PRUNABLE: Final = text(
     f"SELECT count(*) FROM ({_RANKED}) AS ranked WHERE place > :keep AND NOT is_current"  # noqa: S608 - no input
 )
-# Their rows are locked against a publish or activate that would change what is current; what is
-# being published to at the moment is left to the next run.
+# Their rows are locked against a publish or activate, which would change the current version;
+# templates that are being published to are left to the next run.
 _CROWDED: Final = text("""
 SELECT t.id FROM templates AS t
 WHERE t.id > :after
@@ -34,7 +34,7 @@ ORDER BY t.id
 LIMIT :templates
 FOR NO KEY UPDATE OF t SKIP LOCKED
 """)
-# A statement of its own, so that it sees what was published before the lock was had.
+# A separate statement, so that it sees versions published before the lock was granted.
 _OLD: Final = text(f"""
 WITH old AS (
     SELECT id, template_id, place
@@ -55,12 +55,8 @@ _DELETE: Final = text("DELETE FROM template_versions WHERE id = ANY(:ids)")
 def prune_versions(engine: Engine, *, keep: int, batch: int, dry_run: bool) -> Deleted:
     """Delete all but the newest ``keep`` versions of each template, never the current one.
 
-    The oldest go first, up to ``batch`` rows a transaction: versions and their translations.
-
-    Returns
-    -------
-    Deleted
-        Its rows are versions.
+    The oldest are deleted first, up to ``batch`` versions and translations in a transaction; the
+    result counts versions.
     """
     with alone(engine, TASK) as free:
         if not free:
@@ -87,7 +83,7 @@ class _Prune:
         self._crowded: list[UUID] = []
 
     def next(self) -> None:
-        """Delete a batch, and walk past it where something was in the way."""
+        """Delete a batch; skip it after a lock timeout."""
         self._crowded = []
         if in_batch(self._connection, self.done, self._delete):
             return

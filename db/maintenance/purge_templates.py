@@ -1,4 +1,4 @@
-"""Soft-deleted templates, deleted for good."""
+"""Purge soft-deleted templates."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -14,8 +14,7 @@ _FIRST: Final = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
 _PURGEABLE: Final = text("""
 SELECT count(*) FROM templates WHERE deleted_at < now() - make_interval(days => :days)
 """)
-# What somebody works on, such as a restore, is not waited for. The size counts no further than
-# matters here.
+# Locked rows, such as those of a restore, are skipped. The size is not counted beyond one batch.
 _NEXT: Final = text("""
 WITH found AS (
     SELECT id, deleted_at
@@ -55,15 +54,10 @@ _DELETE_TEMPLATES: Final = text("DELETE FROM templates WHERE id = ANY(:ids)")
 
 
 def purge_templates(engine: Engine, *, days: int, batch: int, dry_run: bool) -> Deleted:
-    """Delete what was soft-deleted more than ``days`` days ago, with all its versions.
+    """Delete templates that were soft-deleted more than ``days`` days ago, with all versions.
 
-    A template with more than ``batch`` rows goes in several transactions, its current version in
-    the last of them: restored meanwhile, it can be rendered as before.
-
-    Returns
-    -------
-    Deleted
-        Its rows are templates.
+    A template with more than ``batch`` rows is deleted in several transactions, its current version
+    in the last: if it is restored meanwhile, it can still be rendered. The result counts templates.
     """
     with alone(engine, TASK) as free:
         if not free:
@@ -87,14 +81,14 @@ class _Purge:
         self._days = days
         self._batch = batch
         self._after = _FIRST
-        self._chosen: list[Row[tuple[UUID, datetime, int]]] = []
+        self._batch_rows: list[Row[tuple[UUID, datetime, int]]] = []
 
     def next(self) -> None:
-        """Delete a batch, and walk past it where something was in the way."""
-        self._chosen = []
+        """Delete a batch; skip it after a lock timeout."""
+        self._batch_rows = []
         if in_batch(self._connection, self.done, self._delete):
             return
-        if self._chosen:
+        if self._batch_rows:
             self._pass()
         else:
             self.has_more = False
@@ -109,10 +103,10 @@ class _Purge:
         if not found:
             return None
         count = fitting([row.size for row in found], self._batch)
-        self._chosen = list(found[: count or 1])
+        self._batch_rows = list(found[: count or 1])
         if not count and self._delete_old_versions(found[0].id):
             return 0
-        ids = [row.id for row in self._chosen]
+        ids = [row.id for row in self._batch_rows]
         rows = self._connection.execute(_DELETE_TEMPLATES, {"ids": ids}).rowcount
         self._pass()
         return rows
@@ -126,5 +120,5 @@ class _Purge:
         return self._connection.execute(_DELETE_VERSIONS, {"ids": ids}).rowcount
 
     def _pass(self) -> None:
-        last = self._chosen[-1]
+        last = self._batch_rows[-1]
         self._after = (last.deleted_at, last.id)

@@ -1,8 +1,8 @@
 """``REINDEX INDEX CONCURRENTLY``, one index after the other.
 
 https://www.postgresql.org/docs/current/sql-reindex.html#SQL-REINDEX-CONCURRENTLY: readers and
-writers go on; it waits for transactions that had the table in use when it began, and one that fails
-leaves an invalid index behind.
+writers continue; it waits for transactions that were using the table when it began, and leaves an
+invalid index behind when it fails.
 """
 
 from time import monotonic
@@ -20,11 +20,11 @@ from db.maintenance.tables import Maintained
 TASK: Final = "maintenance.reindex"
 TRIES: Final = 2
 LOCK_TIMEOUT: Final = "15s"
-"""For a transaction that keeps a table in use. Nobody but another VACUUM, ANALYZE or change of the
-schema queues behind this wait: its lock is SHARE UPDATE EXCLUSIVE
+"""For transactions that use a table. Only VACUUM, ANALYZE and changes of the schema queue behind
+this wait: its lock is SHARE UPDATE EXCLUSIVE
 (https://www.postgresql.org/docs/current/explicit-locking.html)."""
 
-# A table's TOAST index too, where the role may name it: cleanups empty that table most.
+# A table's TOAST index too, if the role may name it: cleanups bloat that table most.
 _INDEXES: Final = text("""
 SELECT c.relname AS table_name,
        format('%I.%I', n.nspname, i.relname) AS index_name,
@@ -46,21 +46,21 @@ class _Index(NamedTuple):
 
 
 def reindex(engine: Engine, *, dry_run: bool) -> Maintained:
-    """Build every index anew, invalid ones too, and drop what failed builds left behind.
+    """Rebuild every index, and drop invalid ones that failed builds left behind.
 
-    An index that a transaction keeps in use is tried again after the others.
+    An index that a transaction uses is retried after the others.
 
     Raises
     ------
     OperationError
-        ``in_use``: some indexes could not be built; all others were.
+        ``in_use``: some indexes could not be rebuilt; all others were.
     """
     done = Maintained()
     with alone(engine, TASK) as free:
         if not free:
             return Maintained(skipped=True)
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            # The setting goes with the connection, which is not for anybody else.
+            # The setting is for this connection, which leaves the pool.
             connection.detach()
             connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
             left = _indexes(connection, leftovers=False)
@@ -74,15 +74,15 @@ def reindex(engine: Engine, *, dry_run: bool) -> Maintained:
     if in_use:
         raise OperationError(
             "in_use",
-            f"a transaction kept in use what these indexes are of: {', '.join(in_use)}",
+            f"a transaction uses the tables of these indexes: {', '.join(in_use)}",
             "see template-service db long-queries and db locks, and run template-service "
-            "maintenance reindex once it has ended",
+            "maintenance reindex again after its end",
         )
     return done
 
 
 def drop_leftovers(connection: Connection) -> list[str]:
-    """Drop the invalid indexes of failed runs; return the names of those that are in use."""
+    """Drop invalid indexes of failed runs; return the names of those in use."""
     return [
         index.name
         for index in _indexes(connection, leftovers=True)
@@ -103,7 +103,7 @@ def _rebuilt(connection: Connection, index: _Index, done: Maintained) -> bool:
 
 
 def _done(connection: Connection, statement: str) -> bool:
-    """Run a statement; return False where a lock was in the way for too long."""
+    """Run a statement; return False after a lock timeout or a deadlock."""
     try:
         connection.execute(text(statement))
     except OperationalError as error:

@@ -16,7 +16,7 @@ from db.maintenance import EVERY_TABLE
 
 @dataclass(slots=True)
 class Maintained:
-    """Seconds that each table took; ``skipped`` when another run was under way."""
+    """Seconds for each table; ``skipped`` if another run was in progress."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     skipped: bool = False
@@ -25,8 +25,8 @@ class Maintained:
 def vacuum(engine: Engine, *, dry_run: bool) -> Maintained:
     """Run ``VACUUM (ANALYZE)`` on each table.
 
-    https://www.postgresql.org/docs/current/sql-vacuum.html: it locks out neither readers nor
-    writers, which ``VACUUM FULL`` does.
+    https://www.postgresql.org/docs/current/sql-vacuum.html: unlike ``VACUUM FULL`` it does not lock
+    out readers and writers.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def analyze(engine: Engine, *, dry_run: bool) -> Maintained:
     Raises
     ------
     OperationError
-        ``not_done``: the role may not analyse a table.
+        ``not_done``: the role may not analyze a table.
     """
     return _each_table(engine, "maintenance.analyze", "ANALYZE {table}", dry_run=dry_run)
 
@@ -56,15 +56,15 @@ def _each_table(engine: Engine, name: str, statement: str, *, dry_run: bool) -> 
             for table in EVERY_TABLE:
                 start = monotonic()
                 if not dry_run:
-                    with _nothing_left_out(connection, table):
+                    with _warnings_as_errors(connection, table):
                         connection.execute(text(statement.format(table=table)))
                 done.seconds[table] = round(monotonic() - start, 3)
     return done
 
 
 @contextmanager
-def _nothing_left_out(connection: Connection, table: str) -> Iterator[None]:
-    """Make an error of the server's warning, after which it leaves a table out and succeeds."""
+def _warnings_as_errors(connection: Connection, table: str) -> Iterator[None]:
+    """Raise the server's warning that it skips a table, which it does not report as an error."""
     warnings: list[str] = []
 
     def note(diagnostic: psycopg.errors.Diagnostic) -> None:
@@ -80,7 +80,7 @@ def _nothing_left_out(connection: Connection, table: str) -> Iterator[None]:
     if warnings:
         raise OperationError(
             "not_done",
-            f"PostgreSQL left out the table {table}: {'; '.join(warnings)}",
-            "let TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL name a role that owns the tables, or "
-            "has MAINTAIN on them",
+            f"PostgreSQL skipped the table {table}: {'; '.join(warnings)}",
+            "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to a role that owns the tables, or has "
+            "MAINTAIN on them",
         )

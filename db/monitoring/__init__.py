@@ -1,1 +1,1 @@
-"""The guide's monitoring and troubleshooting: named queries, what they mean, and what to do."""
+"""Monitoring and troubleshooting: named queries, findings and remedies."""

@@ -1,4 +1,4 @@
-"""When the database was last dumped, and when a dump was last proved by a restore."""
+"""Times of the newest dump and of the last successful restore drill."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,12 +7,12 @@ from db.backup.catalogue import Entry
 
 
 def newest(entries: Iterable[Entry]) -> datetime | None:
-    """Return as of when the newest full dump is."""
+    """Return the time of the newest full dump."""
     return max((entry.started_at for entry in entries if entry.contents == "full"), default=None)
 
 
 def last_verified(entries: Iterable[Entry]) -> datetime | None:
-    """Return when a restore last proved a full dump in which nothing was found wrong since."""
+    """Return the last successful drill of a full dump without a later problem."""
     return max(
         (
             entry.verified_at

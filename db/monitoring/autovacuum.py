@@ -1,4 +1,4 @@
-"""Autovacuum's settings on the tables of templates, as the guide has them."""
+"""Autovacuum settings of the template tables."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from psycopg.errors import InsufficientPrivilege, LockNotAvailable
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.maintenance import TABLES
 
 SETTINGS: Final = {
@@ -14,7 +14,7 @@ SETTINGS: Final = {
     "autovacuum_vacuum_scale_factor": "0.1",
     "autovacuum_analyze_scale_factor": "0.05",
 }
-"""A table is vacuumed when a tenth of it is dead, and analysed when a twentieth has changed."""
+"""Vacuum when 10 % of the rows are dead, analyze when 5 % have changed."""
 
 _LOCK_TIMEOUT: Final = "2s"
 
@@ -22,8 +22,8 @@ _LOCK_TIMEOUT: Final = "2s"
 def apply(engine: Engine) -> None:
     """Set :data:`SETTINGS` on the three tables, all or none.
 
-    https://www.postgresql.org/docs/current/sql-altertable.html: it locks out neither readers nor
-    writers, only a vacuum or a change of the table that is under way.
+    https://www.postgresql.org/docs/current/sql-altertable.html: it conflicts neither with readers
+    nor with writers, only with a running vacuum or change of the table.
 
     Raises
     ------
@@ -39,14 +39,14 @@ def apply(engine: Engine) -> None:
     except DBAPIError as error:
         if isinstance(error.orig, InsufficientPrivilege):
             raise OperationError(
-                "permission_denied",
+                Kind.PERMISSION_DENIED,
                 "only the owner of the tables may change their settings",
                 "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to the role that runs alembic",
             ) from None
         if isinstance(error.orig, LockNotAvailable):
             raise OperationError(
                 "locked",
-                "a vacuum or a change of a table is under way",
-                "start it again later; template-service db locks shows who holds it",
+                "a vacuum or a change of a table is running",
+                "retry later; template-service db locks shows the session",
             ) from None
         raise

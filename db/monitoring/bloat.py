@@ -1,6 +1,6 @@
-"""Room that tables and indexes take without need, and what gives it back.
+"""Bloat of tables and indexes, and advice.
 
-``VACUUM FULL`` is never the advice: it locks readers out of the table for as long as it takes.
+``VACUUM FULL`` is never advised: it locks readers out of the table while it runs.
 """
 
 from typing import Final
@@ -13,7 +13,7 @@ from db.maintenance import EVERY_TABLE
 from db.monitoring.extension import TUPLES
 from db.monitoring.reader import Reader, Row, reading
 
-_WORTH_IT: Final = 1024 * 1024  # bytes; in less there is nothing to gain
+_MIN_BYTES: Final = 1024 * 1024  # nothing to gain in smaller tables
 _DEAD_PERCENT: Final = 20.0
 _FREE_PERCENT: Final = 50.0
 _SPARSE_PERCENT: Final = 50.0
@@ -22,8 +22,8 @@ _SPARSE_PERCENT: Final = 50.0
 def bloat(engine: Engine, *, indexes: bool) -> dict[str, list[Row]]:
     """Return the rows of tables, and of B-trees if ``indexes``, each with ``advice``.
 
-    Tables are looked at on disk where pgstattuple is in the database and this role may use it; else
-    their statistics are told, which have no ``free_percent``. Indexes are read whole.
+    Tables are measured with pgstattuple if it is in the database and this role may use it; else
+    their statistics are returned, which have no ``free_percent``. Indexes are read completely.
 
     Raises
     ------
@@ -37,14 +37,14 @@ def bloat(engine: Engine, *, indexes: bool) -> dict[str, list[Row]]:
         if indexes:
             found["indexes"] = reader.rows("bloat_indexes") if tables is not None else []
     for row in found["tables"]:
-        row["advice"] = _of_table(row)
+        row["advice"] = _table_advice(row)
     for row in found.get("indexes", []):
-        row["advice"] = _of_index(row)
+        row["advice"] = _index_advice(row)
     return found
 
 
 def _measured(reader: Reader) -> list[Row] | None:
-    """Return the rows, or None where this role is no member of pg_stat_scan_tables."""
+    """Return the rows, or None if this role is not a member of pg_stat_scan_tables."""
     try:
         with reader.apart():
             return reader.rows("bloat_measured")
@@ -54,8 +54,8 @@ def _measured(reader: Reader) -> list[Row] | None:
         raise
 
 
-def _of_table(row: Row) -> str | None:
-    if row["bytes"] < _WORTH_IT:
+def _table_advice(row: Row) -> str | None:
+    if row["bytes"] < _MIN_BYTES:
         return None
     if (row["dead_percent"] or 0) > _DEAD_PERCENT:
         return (
@@ -64,11 +64,11 @@ def _of_table(row: Row) -> str | None:
             else f'VACUUM (ANALYZE) "{row["schema"]}"."{row["table"]}"'
         )
     if row.get("free_percent", 0) > _FREE_PERCENT:
-        return "new rows will use it; pg_repack gives it back, VACUUM FULL locks readers out"
+        return "new rows will use it; pg_repack frees it, VACUUM FULL locks readers out"
     return None
 
 
-def _of_index(row: Row) -> str | None:
-    if row["bytes"] >= _WORTH_IT and (row["density_percent"] or 100) < _SPARSE_PERCENT:
+def _index_advice(row: Row) -> str | None:
+    if row["bytes"] >= _MIN_BYTES and (row["density_percent"] or 100) < _SPARSE_PERCENT:
         return f'REINDEX INDEX CONCURRENTLY "{row["schema"]}"."{row["index"]}"'
     return None

@@ -1,4 +1,4 @@
-"""All checks of the guide, one after the other, none of which can end the others."""
+"""All checks of the database; a failing one does not prevent the others."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -9,10 +9,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from db.monitoring.checks import copies, server, sessions, tables
-from db.monitoring.checks.finding import Expected, Finding, Patient, Severity
+from db.monitoring.checks.finding import CheckContext, Expected, Finding, Severity
 from db.monitoring.reader import reading
 
-Check = Callable[[Patient], Iterator[Finding]]
+Check = Callable[[CheckContext], Iterator[Finding]]
 CHECKS: Final[tuple[Check, ...]] = (
     sessions.sight,
     tables.revision,
@@ -48,23 +48,23 @@ _ORDER: Final[tuple[Severity, ...]] = ("error", "warning", "notice")
 
 
 def examine(engine: Engine, expected: Expected, now: datetime) -> list[Finding]:
-    """Run every check of the database; return what was found, the worst first."""
+    """Run every check of the database; return findings, the most severe first."""
     found: list[Finding] = []
     with reading(engine) as reader:
-        patient = Patient(reader, expected, now)
+        context = CheckContext(reader, expected, now)
         for check in CHECKS:
             try:
                 with reader.apart():
-                    found += check(patient)
+                    found += check(context)
             except DBAPIError as error:
-                if (reason := _unanswered(error)) is None:
+                if (reason := _skip_reason(error)) is None:
                     raise
                 found.append(
                     Finding(
                         "not_checked",
                         "notice",
                         f"{check.__name__.replace('_', ' ')}: {reason}",
-                        "what this check looks for may be there",
+                        "problems of this check may be undetected",
                         "run this with a superuser in TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL",
                     )
                 )
@@ -72,18 +72,18 @@ def examine(engine: Engine, expected: Expected, now: datetime) -> list[Finding]:
 
 
 def worst_first(findings: list[Finding]) -> list[Finding]:
-    """Return errors, then warnings, then notices, each in their order."""
+    """Return errors, then warnings, then notices, each in the order given."""
     return sorted(findings, key=lambda finding: _ORDER.index(finding.severity))
 
 
 def alarming(findings: list[Finding]) -> bool:
-    """Tell whether there is more than notices."""
+    """Tell whether there are errors or warnings."""
     return any(finding.severity != "notice" for finding in findings)
 
 
-def _unanswered(error: DBAPIError) -> str | None:
+def _skip_reason(error: DBAPIError) -> str | None:
     if isinstance(error.orig, InsufficientPrivilege):
-        return "this role may not look at it"
+        return "this role lacks permission"
     if isinstance(error.orig, LockNotAvailable):
         return "a table is locked against readers"
     return None

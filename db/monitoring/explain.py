@@ -1,4 +1,4 @@
-"""The plan of the statement that every render runs, and whether it finds its rows by indexes."""
+"""The query plan of the statement that every render runs, and whether it uses indexes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,24 +21,22 @@ _INDEX_SCANS: Final = {"Index Scan", "Index Only Scan"}
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What PostgreSQL does for a render of one template.
+    """Query plan for one template.
 
     Attributes
     ----------
-    template_id
-        The template that was looked up.
     milliseconds
-        Time of execution.
+        Execution time.
     indexes
-        Those that were used.
+        Used indexes.
     whole_tables
-        Tables that were read from end to end.
+        Tables that were scanned sequentially.
     large_tables
-        Those of them for which that is not the quickest way: they have more than 1 MiB.
+        Those of more than 1 MiB, for which an index would be faster.
     verdict
-        The same in a sentence.
+        The result in a sentence.
     lines
-        The plan as EXPLAIN prints it.
+        The output of EXPLAIN.
     """
 
     template_id: str
@@ -68,19 +66,17 @@ def explain(engine: Engine, template_id: str | None = None) -> Plan:
         )
         if chosen is None:
             named = "no template" if template_id is None else f"no template {template_id}"
-            raise OperationError(
-                "template_not_found", f"there is {named} to look up", "create one and try again"
-            )
+            raise OperationError("template_not_found", f"{named} to explain", "create one first")
         driver = cast("psycopg.Connection", reader.connection.connection.driver_connection)
         wanted = {"template_id": chosen, "language": _LANGUAGE}
         with driver.cursor(row_factory=scalar_row) as cursor:
 
-            def told(option: LiteralString) -> list[Any]:
+            def plan(option: LiteralString) -> list[Any]:
                 return cursor.execute(option + STATEMENT, wanted).fetchall()
 
-            lines = told("EXPLAIN (ANALYZE, BUFFERS) ")
-            tree = told("EXPLAIN (ANALYZE, FORMAT JSON) ")[0][0]
-        whole = _read_whole(tree["Plan"])
+            lines = plan("EXPLAIN (ANALYZE, BUFFERS) ")
+            tree = plan("EXPLAIN (ANALYZE, FORMAT JSON) ")[0][0]
+        whole = _scanned_tables(tree["Plan"])
         large = [table for table in whole if _bytes(reader, table) > _LARGE]
     used = {node["Index Name"] for node in _nodes(tree["Plan"]) if "Index Name" in node}
     return Plan(
@@ -97,25 +93,25 @@ def explain(engine: Engine, template_id: str | None = None) -> Plan:
 def _verdict(whole: list[str], large: list[str]) -> str:
     if large:
         return (
-            f"{', '.join(large)}: read from end to end, although large: an index is missing or "
-            "invalid (template-service db doctor, alembic upgrade head), or the statistics are old "
+            f"{', '.join(large)}: sequential scan although large: an index is missing or invalid "
+            "(template-service db doctor, alembic upgrade head), or the statistics are stale "
             "(template-service maintenance analyze)"
         )
     if whole:
         return (
-            f"{', '.join(whole)}: read from end to end because so few pages are quicker that way; "
-            "its indexes are used once it has grown and was analysed"
+            f"{', '.join(whole)}: sequential scan, which is faster for so few pages; indexes are "
+            "used once it has grown and been analyzed"
         )
-    return "every table is searched by an index"
+    return "all tables use an index"
 
 
-def _read_whole(plan: dict[str, Any]) -> list[str]:
+def _scanned_tables(plan: dict[str, Any]) -> list[str]:
     return sorted(
         {
             node["Relation Name"]
             for node in _nodes(plan)
             if node["Node Type"].endswith("Seq Scan")
-            # A whole index is no better.
+            # A scan of a whole index is no better.
             or (node["Node Type"] in _INDEX_SCANS and "Index Cond" not in node)
         }
     )

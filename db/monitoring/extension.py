@@ -1,4 +1,4 @@
-"""Extensions of PostgreSQL that these queries can use: what they need, and how they come."""
+"""Extensions of PostgreSQL for monitoring: requirements and installation."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.monitoring.reader import Reader, reading
 
 STATEMENTS: Final = "pg_stat_statements"
@@ -14,12 +14,12 @@ TUPLES: Final = "pgstattuple"
 
 
 def require_statements(reader: Reader) -> None:
-    """Return when ``pg_stat_statements`` can be read.
+    """Check that ``pg_stat_statements`` can be read.
 
     Raises
     ------
     OperationError
-        ``extension_missing``, with what has to be done.
+        ``extension_missing``.
     """
     if not reader.installed(STATEMENTS):
         raise _not_loaded(reader) or OperationError(
@@ -32,7 +32,7 @@ def require_statements(reader: Reader) -> None:
 
 
 def create(engine: Engine, name: str) -> None:
-    """Create an extension in the database; one that is there is left.
+    """Create an extension in the database unless it exists.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def create(engine: Engine, name: str) -> None:
     except DBAPIError as error:
         if isinstance(error.orig, InsufficientPrivilege):
             raise OperationError(
-                "permission_denied",
+                Kind.PERMISSION_DENIED,
                 f"only a superuser may create the extension {name}",
                 f"have one run: CREATE EXTENSION {name}",
             ) from None
@@ -63,7 +63,7 @@ def create(engine: Engine, name: str) -> None:
 
 
 def reset_statements(engine: Engine) -> None:
-    """Forget what ``pg_stat_statements`` has counted for this database.
+    """Reset ``pg_stat_statements`` for this database.
 
     Raises
     ------
@@ -82,10 +82,10 @@ def reset_statements(engine: Engine) -> None:
 
 
 def _not_loaded(reader: Reader) -> OperationError | None:
-    """Return what to do when the server did not load ``pg_stat_statements`` at its start.
+    """Return the error if the server did not load ``pg_stat_statements`` at its start.
 
-    The list of what it loads is for pg_read_all_settings only; the module's own settings tell
-    everyone.
+    The list of loaded libraries is readable for pg_read_all_settings only; a setting of the module
+    itself is readable for every role.
     """
     if reader.settings(f"{STATEMENTS}.max"):
         return None

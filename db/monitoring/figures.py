@@ -1,4 +1,4 @@
-"""The figures of the guide's monitoring, few enough to be asked for every minute."""
+"""Monitoring figures that are cheap enough to be read every minute."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,18 +8,16 @@ from sqlalchemy import Engine
 from db.errors import OperationError
 from db.monitoring.reader import Row, reading
 
-# Sizes wait for whoever locks a table against readers; the rest does not.
-_PATIENCE: Final = "200ms"
+# Sizes wait for locks against readers; the other queries do not.
+_LOCK_TIMEOUT: Final = "200ms"
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the queries of these names tell.
+    """Rows of the queries with these names.
 
     Attributes
     ----------
-    figures, replicas, slots, archiver
-        Rows of the queries of these names.
     tables
         Rows of ``sizes``; None while a table is locked against readers.
     """
@@ -32,14 +30,14 @@ class Figures:
 
 
 def figures(engine: Engine) -> Figures:
-    """Return the figures of this moment; it takes a few milliseconds of the database's time."""
+    """Return the current figures; this takes the database a few milliseconds."""
     with reading(engine) as reader:
         counted = reader.row("figures")
         replicas = reader.rows("replicas")
         slots = reader.rows("slots")
         archiver = reader.row("archiver")
     try:
-        with reading(engine, lock_timeout=_PATIENCE) as reader:
+        with reading(engine, lock_timeout=_LOCK_TIMEOUT) as reader:
             sizes = reader.rows("sizes")
     except OperationError as error:
         if error.kind != "locked":

@@ -1,10 +1,9 @@
-"""Statements of others, shown without the values in them: those may be personal data.
+"""Mask the values in SQL statements: they may be personal data.
 
-PostgreSQL's own normalisation (``pg_stat_statements``) replaces values only in statements that
-could be parsed, and ``pg_stat_activity`` cuts long ones off in the middle. So the text is taken
-apart by the lexical rules of
-https://www.postgresql.org/docs/current/sql-syntax-lexical.html, and where it is not certain where
-a string ends, the rest is hidden.
+PostgreSQL's own normalization (``pg_stat_statements``) replaces values only in statements that can
+be parsed, and ``pg_stat_activity`` truncates long ones. So the text is tokenized by the lexical
+rules of https://www.postgresql.org/docs/current/sql-syntax-lexical.html, and if the end of a string
+is uncertain, the rest is hidden.
 """
 
 import re
@@ -34,44 +33,44 @@ _UNCERTAIN: Final = re.compile(r"\\'")
 def masked(statement: str) -> str:
     """Return ``statement`` on one line, with ``***`` for strings and numbers and no comments.
 
-    Names, parameters (``$1``) and all else stay.
+    Names, parameters (``$1``) and all other tokens are unchanged.
     """
     shown: list[str] = []
-    place = 0
-    while (match := _TOKEN.match(statement, place)) is not None:
-        kind, place = str(match.lastgroup), match.end()
+    position = 0
+    while (match := _TOKEN.match(statement, position)) is not None:
+        kind, position = str(match.lastgroup), match.end()
         if kind in {"name", "other"}:
             shown.append(match[0])
             continue
-        end = _end(statement, place, kind, match["tag"])
+        end = _end(statement, position, kind, match["tag"])
         shown.append(" " if kind in {"block", "line"} and end is not None else HIDDEN)
         if end is None:
             break
-        place = end
+        position = end
     return " ".join("".join(shown).split())
 
 
-def _end(statement: str, place: int, kind: str, tag: str | None) -> int | None:
-    """Return where what begins before ``place`` ends, or None where that is not certain."""
+def _end(statement: str, position: int, kind: str, tag: str | None) -> int | None:
+    """Return the end of the token that begins before ``position``, or None if uncertain."""
     if kind in {"number", "line"}:
-        return place
+        return position
     if kind == "quote":
         closing = f"${tag}$"
-        found = statement.find(closing, place)
+        found = statement.find(closing, position)
         return None if found < 0 else found + len(closing)
     if kind == "block":
-        return _end_of_comment(statement, place)
+        return _end_of_comment(statement, position)
     pattern = {"escape": _ESCAPED, "plain": _PLAIN}.get(kind)
-    match = pattern.match(statement, place) if pattern is not None else None
+    match = pattern.match(statement, position) if pattern is not None else None
     # With standard_conforming_strings off a backslash escapes in plain strings too.
     if match is None or (kind == "plain" and _UNCERTAIN.search(match[0])):
         return None
     return match.end()
 
 
-def _end_of_comment(statement: str, place: int) -> int | None:
-    depth = 1  # they nest, unlike in the SQL standard's older versions
-    for match in _BLOCK.finditer(statement, place):
+def _end_of_comment(statement: str, position: int) -> int | None:
+    depth = 1  # comments nest in PostgreSQL
+    for match in _BLOCK.finditer(statement, position):
         depth += 1 if match[0] == "/*" else -1
         if depth == 0:
             return match.end()

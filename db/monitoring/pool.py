@@ -1,4 +1,4 @@
-"""How many connections the workers can open, beside how many the server takes."""
+"""Connections that the workers may open, and the server's limit."""
 
 from dataclasses import dataclass
 
@@ -10,26 +10,26 @@ from db.session import Database
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Connections, wanted and had.
+    """Connection pools and the server's limits.
 
     Attributes
     ----------
     pool_size, max_overflow, pool_timeout, pool_recycle
-        The settings of each process's pool; times in seconds.
+        Settings of each process's pool; times in seconds.
     processes
-        How many processes there are of all workers.
+        Processes of all workers.
     together
-        What all of them open at the most, each with a full pool.
+        Connections of all processes with full pools.
     usable
-        What the server takes but for superusers.
+        Connections that the server accepts, without those reserved for superusers.
     used
-        What is taken now, in all databases.
+        Connections in use, in all databases.
     fits
-        Whether the usable ones are enough for ``together``.
+        Whether ``together`` is at most ``usable``.
     verdict
-        The same in a sentence.
+        The result in a sentence.
     sessions
-        Those of this database by application and state.
+        Sessions of this database by application and state.
     """
 
     pool_size: int
@@ -46,20 +46,20 @@ class Pool:
 
 
 def pool(engine: Engine, database: Database, processes: int) -> Pool:
-    """Return what ``processes`` processes with these settings may open, and what there is."""
+    """Compare the pools of ``processes`` processes with the server's limits."""
     with reading(engine) as reader:
         limits = reader.row("connection_limits")
         sessions = reader.rows("connections")
     each = database.pool_size + database.max_overflow
     usable = limits["most"] - limits["reserved"]
     together = each * processes
-    verdict = f"{processes} x {each} = {together} connections at the most, of {usable}"
+    verdict = f"{processes} x {each} = {together} connections at most, of {usable}"
     if together > usable:
         share = max(usable // processes, 1)
         verdict += (
-            f": under a pool of threads use TEMPLATE_SERVICE_DB_POOL_SIZE={share} and "
-            "TEMPLATE_SERVICE_DB_MAX_OVERFLOW=0, or raise max_connections; a prefork process "
-            "works on one message at a time and opens one or two"
+            f": with a thread pool set TEMPLATE_SERVICE_DB_POOL_SIZE={share} and "
+            "TEMPLATE_SERVICE_DB_MAX_OVERFLOW=0, or increase max_connections; a prefork process "
+            "handles one message at a time and opens one or two connections"
         )
     return Pool(
         pool_size=database.pool_size,

@@ -1,8 +1,8 @@
-"""The queries of the folder ``sql``, by name, in a transaction that can neither write nor wait.
+"""Run the named queries of the directory ``sql`` in a read-only transaction with timeouts.
 
-Each file is one statement under a comment that says what it tells, its columns with their units,
-and where PostgreSQL's documentation has it. A parameter is written ``:name``, so that psql runs a
-file too: ``psql -v seconds=5 -f long_queries.sql``.
+Each file is one statement below a comment with its purpose, its columns with their units, and a
+link to PostgreSQL's documentation. Parameters are written ``:name``, so that psql runs a file too:
+``psql -v seconds=5 -f long_queries.sql``.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ class Reader:
         self.connection = connection
 
     def rows(self, name: str, **parameters: object) -> list[Row]:
-        """Return the rows of a query, its columns in their order."""
+        """Return the rows of a query, with its columns in order."""
         found = self.connection.execute(text(statement(name)), parameters)
         return [dict(row) for row in found.mappings()]
 
@@ -43,7 +43,7 @@ class Reader:
         return self.rows(name, **parameters)[0]
 
     def settings(self, *names: str) -> dict[str, str]:
-        """Return settings of the server; those that this role may not see are left out."""
+        """Return settings of the server, without those that this role may not read."""
         return {row["name"]: row["value"] for row in self.rows("settings", names=list(names))}
 
     def installed(self, *names: str) -> bool:
@@ -53,14 +53,14 @@ class Reader:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Have what fails in the block leave the transaction as it was."""
+        """Run the block in a savepoint, so that an error does not abort the transaction."""
         with self.connection.begin_nested():
             yield
 
 
 @contextmanager
 def reading(engine: Engine, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[Reader]:
-    """Yield a reader whose transaction is read-only and waits for no lock for long.
+    """Yield a reader whose transaction is read-only, with short timeouts.
 
     Raises
     ------
@@ -77,19 +77,19 @@ def reading(engine: Engine, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[Reader
                 raise OperationError(
                     "locked",
                     "a table is locked against readers",
-                    "see who holds it: template-service db locks",
+                    "see the blocking session: template-service db locks",
                 ) from None
             if isinstance(error.orig, QueryCanceled):
                 raise OperationError(
                     "too_slow",
                     f"PostgreSQL did not answer within {STATEMENT_TIMEOUT}",
-                    "see what it does: template-service db long-queries",
+                    "see running queries: template-service db long-queries",
                 ) from None
             raise
 
 
 @lru_cache(maxsize=64)
 def statement(name: str) -> str:
-    """Return the statement of ``sql/<name>.sql`` without the comment above it."""
+    """Return the statement of ``sql/<name>.sql`` without its comment."""
     lines = (files("db.monitoring") / "sql" / f"{name}.sql").read_text("utf-8").splitlines()
     return "\n".join(line for line in lines if not line.startswith(_COMMENT))

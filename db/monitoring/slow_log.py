@@ -1,6 +1,6 @@
-"""The slow-query log of the database: statements that took long, in the server's own log.
+"""The slow-query log of the database, in the server's own log.
 
-Values that clients pass beside a statement are kept out of it: they are what producers sent.
+Parameter values are not logged: they are the producers' data.
 """
 
 from dataclasses import dataclass
@@ -11,29 +11,29 @@ from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.monitoring.reader import Reader, reading
 
 DURATION: Final = "log_min_duration_statement"
-# https://www.postgresql.org/docs/current/runtime-config-logging.html: 0 logs none of the values
-# of a statement's parameters, neither of a slow one nor of one that failed.
+# https://www.postgresql.org/docs/current/runtime-config-logging.html: with 0, no parameter values
+# are logged, neither of slow statements nor of failed ones.
 WITHOUT_VALUES: Final = ("log_parameter_max_length", "log_parameter_max_length_on_error")
 
 
 @dataclass(frozen=True, slots=True)
 class SlowLog:
-    """How slow statements of new sessions are logged.
+    """Settings of the slow-query log for new sessions.
 
     Attributes
     ----------
     milliseconds
-        From which duration on; None when it is off.
+        Minimum duration; None when it is off.
     values
-        Whether values of parameters are logged with them.
+        Whether parameter values are logged.
     here
-        Whether it was set for this database, and not for the whole server.
+        Whether it is set for this database, not for the whole server.
     log
-        Where the server's log is.
+        Location of the server's log.
     """
 
     milliseconds: int | None
@@ -43,8 +43,8 @@ class SlowLog:
 
 
 def status(engine: Engine) -> SlowLog:
-    """Return how slow statements of new sessions are logged."""
-    engine.dispose()  # a session keeps the settings that it began with
+    """Return the settings for new sessions."""
+    engine.dispose()  # an open session keeps its settings
     with reading(engine) as reader:
         own = {row["name"]: row["value"] for row in reader.rows("database_settings")}
         server = reader.settings(DURATION, *WITHOUT_VALUES)
@@ -60,7 +60,7 @@ def status(engine: Engine) -> SlowLog:
 
 
 def switch_on(engine: Engine, milliseconds: int) -> SlowLog:
-    """Have statements of new sessions logged that take ``milliseconds`` or more.
+    """Log statements of new sessions that take ``milliseconds`` or longer.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def switch_on(engine: Engine, milliseconds: int) -> SlowLog:
 
 
 def switch_off(engine: Engine) -> SlowLog:
-    """Take back what :func:`switch_on` set; the server's own settings count again.
+    """Reset the settings of :func:`switch_on` to the server's own.
 
     Raises
     ------
@@ -94,8 +94,8 @@ def _alter(engine: Engine, changes: list[str]) -> None:
         except DBAPIError as error:
             if isinstance(error.orig, InsufficientPrivilege):
                 raise OperationError(
-                    "permission_denied",
-                    "only a superuser may change what a database logs",
+                    Kind.PERMISSION_DENIED,
+                    "only a superuser may change the logging of a database",
                     "run this with a superuser in DATABASE_URL, or let one GRANT SET ON PARAMETER "
                     f"{DURATION}, {WITHOUT_VALUES[0]} TO the owner of the database",
                 ) from None
@@ -103,7 +103,7 @@ def _alter(engine: Engine, changes: list[str]) -> None:
 
 
 def _milliseconds(value: str) -> int:
-    """Return what current_setting writes with a unit, such as ``1s`` or ``250ms``, or -1."""
+    """Parse a value of current_setting with a unit, such as ``1s`` or ``250ms``, or -1."""
     units = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
     number = value.rstrip("dhimns")
     return int(number) * units[value[len(number) :] or "ms"]

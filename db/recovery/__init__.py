@@ -1,1 +1,1 @@
-"""Point-in-time recovery: archived WAL, base backups, and restores that are proved by a start."""
+"""Point-in-time recovery: archived WAL, base backups, and restores to a time."""

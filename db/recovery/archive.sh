@@ -15,7 +15,7 @@ name=${target##*/}
 # Two servers may be told to archive to one folder by mistake, with equal process numbers.
 partial=$folder/.$name.$(uname -n).$$.partial
 
-# For whoever is in the group of the folder, if its owner lets them in.
+# The group of the directory may read the files, if its owner allows it.
 umask 027
 # Create a file, and never write into one that is there.
 set -C
@@ -34,15 +34,15 @@ trap 'rm -f "$partial"' EXIT
 trap 'exit 1' HUP INT TERM
 
 if [ -e "$target" ]; then
-    cmp -s "$source" "$target" || fail "$target is there with other content; nothing is replaced"
+    cmp -s "$source" "$target" || fail "$target exists with other content and is never replaced"
     sync "$target" "$folder" || fail "$target could not be synced to disk"
     exit 0
 fi
-# What an archiver that was killed left behind. A second one at work on the same file loses its
+# Left by an archiver that was killed. A second one at work on the same file loses its
 # draft by this, fails, and is asked again.
 rm -f "$folder/.$name".*.partial
 # The unused rest of a segment is zeros; where dd can leave them out, it takes no room on disk.
-copy sparse,fsync >/dev/null || told=$(copy fsync) || fail "$told"
+copy sparse,fsync >/dev/null || error=$(copy fsync) || fail "$error"
 cmp -s "$source" "$partial" || fail "the copy differs from $source"
 ln "$partial" "$target" || fail "it could not be given its name"
 sync "$folder" || fail "$folder could not be synced to disk"

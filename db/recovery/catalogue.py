@@ -1,7 +1,8 @@
-"""The base backups that are there: what each is, and which others it builds on.
+"""The catalog of base backups: the facts about each, and the backup it builds on.
 
-Each is a folder with ``data``, as ``pg_basebackup`` made it, and ``backup.json``. It gets its name
-when both are whole and on disk; until then, and while it is removed, it ends with ``.partial``.
+Each is a directory with ``data``, as ``pg_basebackup`` wrote it, and ``backup.json``. It gets its
+name when both are complete and synced; until then, and while it is removed, it ends with
+``.partial``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,28 +23,24 @@ PARTIAL: Final = ".partial"
 
 @dataclass(frozen=True, slots=True)
 class BaseBackup:
-    """One base backup, which was verified when it was taken.
+    """One base backup, verified when it was taken.
 
     Attributes
     ----------
     name
-        Its folder.
+        Its directory.
     parent
-        Name of the one that it builds on; ``None`` for a full one.
+        Name of the backup that it builds on; ``None`` for a full one.
     started_at, ended_at
-        By the server's clock. A recovery can go back to ``ended_at`` or later.
+        By the server's clock. ``ended_at`` is the earliest time to recover to.
     server
         Version of the server, such as ``180006``.
     superuser
-        The role that made the cluster, which is there at any time that one may go back to.
+        The bootstrap superuser of the cluster, which exists at any time of its life.
     system
-        Identifier of the database cluster, the same for its whole life.
+        The system identifier of the database cluster.
     timeline, start_lsn, stop_lsn
-        The WAL that it needs at least, which is in it.
-    segment_bytes
-        Size of a WAL segment.
-    bytes
-        Its own size.
+        The WAL that it needs at least and contains.
     """
 
     name: str
@@ -71,12 +68,12 @@ class BaseBackup:
 
     @property
     def stop(self) -> int:
-        """The place in WAL that a recovery reaches at least."""
+        """The LSN that a recovery reaches at least."""
         return parsed_lsn(self.stop_lsn)
 
     @property
     def first_segment(self) -> str:
-        """Name of the oldest segment of WAL that a recovery from it reads."""
+        """Name of the oldest WAL segment that a recovery from it reads."""
         number = parsed_lsn(self.start_lsn) // self.segment_bytes
         return segment_name(self.timeline, number, self.segment_bytes)
 
@@ -85,23 +82,20 @@ _ADAPTER: Final = TypeAdapter(BaseBackup)
 
 
 def write(folder: Path, backup: BaseBackup) -> Path:
-    """Write the entry of a backup into its folder; return its file."""
+    """Write the entry of a backup into its directory; return its file."""
     file = folder / ENTRY
     file.write_bytes(_ADAPTER.dump_json(backup, indent=2))
     return file
 
 
 def read(base: Path) -> list[BaseBackup]:
-    """Return the base backups of a folder, the oldest first.
-
-    What has no readable entry is not one: :func:`strangers` names it.
-    """
+    """Return the base backups of a directory, the oldest first; see also :func:`strangers`."""
     found = [backup for _, backup in _folders(base) if backup is not None]
     return sorted(found, key=lambda backup: (backup.started_at, backup.name))
 
 
 def strangers(base: Path) -> list[str]:
-    """Return the names of folders without a readable entry, which no command touches."""
+    """Return the names of directories without a readable entry, which no command touches."""
     return [name for name, backup in _folders(base) if backup is None]
 
 
@@ -111,7 +105,7 @@ def chain(backups: Sequence[BaseBackup], name: str) -> list[BaseBackup]:
     Raises
     ------
     OperationError
-        ``parent_missing``: one of them is gone. ``no_base_backup``: there is none of that name.
+        ``parent_missing`` or ``no_base_backup``.
     """
     by_name = {backup.name: backup for backup in backups}
     found: list[BaseBackup] = []
@@ -121,13 +115,13 @@ def chain(backups: Sequence[BaseBackup], name: str) -> list[BaseBackup]:
         if backup is None and not found:
             raise OperationError(
                 "no_base_backup",
-                f"there is no base backup {name}",
-                "choose one that is there: template-service pitr status",
+                f"base backup {name} does not exist",
+                "choose one that template-service pitr status lists",
             )
         if backup is None:
             raise OperationError(
                 "parent_missing",
-                f"base backup {found[-1].name} builds on {wanted}, which is gone",
+                f"base backup {found[-1].name} builds on {wanted}, which is missing",
                 "name another with --from (template-service pitr status lists them), and take a "
                 "new one: template-service pitr base-backup --full",
             )

@@ -1,4 +1,4 @@
-"""What an operator decides of point-in-time recovery."""
+"""Recovery policy."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +11,16 @@ ARCHIVE_TIMEOUT_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class RecoveryPolicy:
-    """Where base backups and WAL are, and how many stay.
+    """Policy of point-in-time recovery: directory and retention.
 
     Attributes
     ----------
     directory
-        Folder of both.
+        Directory of base backups and archived WAL.
     keep
-        How many full base backups stay, each with the incremental ones that build on it.
+        Full base backups to keep, each with the incremental ones that build on it.
     full_days
-        Days after which a base backup is a full one again.
+        Days after which the next base backup is a full one.
     """
 
     directory: Path = Path("recovery")
@@ -29,10 +29,10 @@ class RecoveryPolicy:
 
     @property
     def wal(self) -> Path:
-        """The archive: the server's user writes to it."""
+        """The WAL archive, which the server's user writes to."""
         return self.directory.absolute() / "wal"
 
     @property
     def base(self) -> Path:
-        """The base backups, a folder each."""
+        """The base backups, a directory each."""
         return self.directory.absolute() / "base"

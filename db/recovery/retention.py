@@ -1,4 +1,4 @@
-"""Which base backups may go: a rule without a clock and without files."""
+"""Retention of base backups and archived WAL, as a pure function."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,33 +7,26 @@ from db.recovery.catalogue import BaseBackup
 
 
 @dataclass(frozen=True, slots=True)
-class Retained:
-    """What stays and what goes.
+class Retention:
+    """Base backups and WAL to remove.
 
     Attributes
     ----------
     remove
-        Names, each before the one that it builds on, so that no moment leaves one without.
+        Names, each before the one that it builds on: no backup is ever without its parent.
     oldest_segment
-        The oldest segment of WAL that those which stay need; ``None`` when none stays.
+        The oldest WAL segment that the remaining backups need; ``None`` when none remains.
     """
 
     remove: tuple[str, ...]
     oldest_segment: str | None
 
 
-def retained(backups: Sequence[BaseBackup], keep: int) -> Retained:
-    """Return what to remove so that the newest ``keep`` full ones stay with what builds on them.
+def retained(backups: Sequence[BaseBackup], keep: int) -> Retention:
+    """Return what to remove so that the newest ``keep`` (at least 1) full backups are kept.
 
-    Everything since the oldest of those full ones stays, and whatever that builds on: never is a
-    parent removed before its child. Fewer than ``keep`` full ones, and nothing goes.
-
-    Parameters
-    ----------
-    backups
-        All there are, in any order.
-    keep
-        At least 1.
+    All backups since the oldest of those are kept, and all that they build on. With fewer than
+    ``keep`` full backups nothing is removed.
     """
     full = sorted(backup.started_at for backup in backups if backup.parent is None)
     since = full[-keep] if len(full) >= keep else None
@@ -47,14 +40,15 @@ def retained(backups: Sequence[BaseBackup], keep: int) -> Retained:
                 wanted = by_name.get(wanted.parent or "")
     going = [backup for backup in backups if backup.name not in staying]
     going.sort(key=lambda backup: _depth(backup, by_name), reverse=True)
-    oldest = min(staying.values(), key=_place, default=None)
-    return Retained(
+    oldest = min(staying.values(), key=_position, default=None)
+    return Retention(
         tuple(backup.name for backup in going), None if oldest is None else oldest.first_segment
     )
 
 
-def _place(backup: BaseBackup) -> str:
-    # Segments are ordered by their place; the timeline before it does not count.
+def _position(backup: BaseBackup) -> str:
+    # Segments are ordered by their position in WAL; the timeline before it does not count.
+
     return backup.first_segment[8:]
 
 

@@ -1,8 +1,8 @@
-"""Names of WAL files, and which of them a recovery needs, one after the other.
+"""Names of WAL segments, timelines, and the segments that a recovery needs.
 
 https://www.postgresql.org/docs/current/wal-internals.html: a segment's name is its timeline and
-its place, in hexadecimal digits. A timeline begins where a recovery ended; its history file says
-from which other one, and where.
+its position, in hexadecimal digits. A timeline begins where a recovery ended; its history file
+names its ancestors and the LSN where each was left.
 """
 
 import re
@@ -14,15 +14,15 @@ from typing import Final
 NAME: Final = re.compile(r"[0-9A-F]{24}", re.ASCII)
 _HISTORY: Final = re.compile(r"([0-9A-F]{8})\.history", re.ASCII)
 _HISTORY_LINE: Final = re.compile(r"\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)", re.ASCII)
-_LOG: Final = 0x1_0000_0000  # bytes that one middle part of a name stands for
+_LOG: Final = 0x1_0000_0000  # bytes for each step of the middle part of a name
 
 History = Mapping[int, tuple[tuple[int, int], ...]]
-"""Of each timeline but the first: its ancestors, the oldest first, and the LSN where each ended."""
+"""Of each timeline but the first: its ancestors, the oldest first, and the LSN where it ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Segments of one timeline; ``last`` is ``None`` for as far as there are any."""
+    """Consecutive segments of one timeline; ``last`` is ``None`` for all there are."""
 
     timeline: int
     first: int
@@ -31,16 +31,14 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What is in a folder of archived WAL.
+    """The contents of a directory of archived WAL.
 
     Attributes
     ----------
     sizes
-        Of each segment, by name, in bytes.
+        Size of each segment in bytes, by name.
     segment_bytes
-        What the size of each has to be.
-    history
-        Of the timelines.
+        The size that each must have.
     """
 
     folder: Path
@@ -50,7 +48,7 @@ class Archive:
 
     @classmethod
     def read(cls, folder: Path, segment_bytes: int) -> "Archive":
-        """List a folder."""
+        """List a directory."""
         sizes: dict[str, int] = {}
         history: dict[int, tuple[tuple[int, int], ...]] = {}
         for path in folder.iterdir():
@@ -62,20 +60,20 @@ class Archive:
 
     @property
     def newest_timeline(self) -> int:
-        """The highest number of a timeline that anything here is of."""
+        """The highest timeline of any file here."""
         return max([1, *self.history, *(int(name[:8], 16) for name in self.sizes)])
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How far the segments of an archive reach without a gap.
+    """The segments of an archive up to the first gap.
 
     Attributes
     ----------
     names
-        The segments that are there, in order.
+        The segments, in order.
     fault
-        What the next one lacks although there are later ones, or ``None`` at the archive's end.
+        What is wrong with the next one, or ``None`` at the archive's end.
     kind
         ``wal_gap`` or ``wal_damaged`` for a fault, else empty.
     """
@@ -86,30 +84,30 @@ class Coverage:
 
 
 def parsed_lsn(text: str) -> int:
-    """Return the number of a place in WAL that is written as ``0/3000028``."""
+    """Return the number of an LSN that is written as ``0/3000028``."""
     high, _, low = text.partition("/")
     return (int(high, 16) << 32) + int(low, 16)
 
 
 def segment_name(timeline: int, number: int, segment_bytes: int) -> str:
-    """Return the name of the segment with that number, counted from the beginning of WAL."""
+    """Return the name of a segment by its number, counted from the beginning of WAL."""
     high, low = divmod(number, _LOG // segment_bytes)
     return f"{timeline:08X}{high:08X}{low:08X}"
 
 
 def segment_number(name: str, segment_bytes: int) -> int:
-    """Return the number of a segment by its name; the timeline does not matter."""
+    """Return the number of a segment by its name, without its timeline."""
     return int(name[8:16], 16) * (_LOG // segment_bytes) + int(name[16:], 16)
 
 
 def ancestors(history: str) -> tuple[tuple[int, int], ...]:
-    """Return what a history file says: each ancestor and the LSN where it was left."""
+    """Return the contents of a history file: each ancestor and the LSN where it was left."""
     found = (_HISTORY_LINE.match(line) for line in history.splitlines())
     return tuple((int(match[1]), parsed_lsn(match[2])) for match in found if match is not None)
 
 
 def leads_to(history: History, timeline: int, lsn: int, target: int) -> bool:
-    """Tell whether a recovery from that place can end on timeline ``target``."""
+    """Tell whether a recovery from an LSN on ``timeline`` can end on timeline ``target``."""
     if timeline == target:
         return True
     return any(ancestor == timeline and lsn <= end for ancestor, end in history.get(target, ()))
@@ -118,7 +116,7 @@ def leads_to(history: History, timeline: int, lsn: int, target: int) -> bool:
 def route(
     history: History, timeline: int, lsn: int, target: int, segment_bytes: int
 ) -> list[Piece]:
-    """Return the segments that lead from a place on ``timeline`` along to ``target``.
+    """Return the segments from an LSN on ``timeline`` to the end of ``target``.
 
     The segment in which a timeline was left is taken from its successor, as PostgreSQL does.
     """
@@ -134,28 +132,28 @@ def route(
 
 
 def coverage(archive: Archive, pieces: list[Piece]) -> Coverage:
-    """Return how far the segments of a route are there, each with its whole size."""
+    """Return the segments of a route up to the first that is missing or has a wrong size."""
     names: list[str] = []
     for name in _wanted(archive, pieces):
         size = archive.sizes.get(name)
         if size is None:
             return Coverage(tuple(names), f"segment {name} is missing", "wal_gap")
         if size != archive.segment_bytes:
-            told = f"segment {name} has {size} bytes instead of {archive.segment_bytes}"
-            return Coverage(tuple(names), told, "wal_damaged")
+            fault = f"segment {name} has {size} bytes instead of {archive.segment_bytes}"
+            return Coverage(tuple(names), fault, "wal_damaged")
         names.append(name)
     return Coverage(tuple(names))
 
 
 def _wanted(archive: Archive, pieces: list[Piece]) -> Iterator[str]:
-    """Yield the names of a route in order, up to the last one that is there."""
+    """Yield the names of a route in order, up to the last one in the archive."""
     size = archive.segment_bytes
     for piece in pieces:
-        there = (
+        numbers = (
             segment_number(name, size)
             for name in archive.sizes
             if int(name[:8], 16) == piece.timeline
         )
-        last = max(there, default=-1) if piece.last is None else piece.last
+        last = max(numbers, default=-1) if piece.last is None else piece.last
         for number in range(piece.first, last + 1):
             yield segment_name(piece.timeline, number, size)

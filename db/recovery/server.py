@@ -1,4 +1,4 @@
-"""What point-in-time recovery asks the running server, and has it do."""
+"""Queries and requests of point-in-time recovery to the running server."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +31,7 @@ SELECT last_archived_wal, last_archived_time, last_failed_wal, last_failed_time,
        clock_timestamp() AS now
 FROM pg_stat_archiver
 """)
-# Without a record of its own the switch would do nothing on a server at rest.
+# Without a new record, switching the segment would do nothing on an idle server.
 _MARK: Final = text("""
 SELECT lsn::text, pg_walfile_name(lsn) FROM pg_create_restore_point(:name) AS lsn
 """)
@@ -43,27 +43,23 @@ WHERE relkind = 'r' AND relnamespace <> 'pg_catalog'::regnamespace
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """What a running server says about itself.
+class ServerFacts:
+    """Version, identity and WAL settings of a running server.
 
     Attributes
     ----------
     version
         Such as 180006.
     system
-        Identifier of the database cluster.
+        System identifier of the database cluster.
     superuser
-        The role that ``initdb`` made, which has the same number everywhere.
+        The bootstrap superuser, whose OID is the same everywhere.
     in_recovery
-        It is a standby.
+        Whether it is a standby.
     archives, summarizes
         Whether it archives its WAL, and summarizes it for incremental backups.
-    segment_bytes
-        Size of a WAL segment.
-    now
-        Its clock.
     tablespaces
-        Those beside its own two.
+        All but the built-in ones.
     """
 
     version: int
@@ -79,7 +75,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Archiver:
-    """``pg_stat_archiver``: what was archived last, and what was not; ``now`` is its clock."""
+    """A row of ``pg_stat_archiver``; ``now`` is the server's clock."""
 
     last_archived_wal: str | None
     last_archived_time: datetime | None
@@ -90,33 +86,55 @@ class Archiver:
 
     @property
     def fails(self) -> bool:
-        """Whether the last try failed."""
+        """Whether the last attempt failed."""
         if self.last_failed_time is None:
             return False
         return self.last_archived_time is None or self.last_failed_time > self.last_archived_time
 
 
-def ask(engine: Engine) -> Server:
-    """Return what the server says about itself."""
+def server_facts(engine: Engine) -> ServerFacts:
+    """Return facts about the server."""
     with engine.connect() as connection:
-        return Server(**connection.execute(_FACTS).mappings().one())
+        return ServerFacts(**connection.execute(_FACTS).mappings().one())
+
+
+def require_primary(facts: ServerFacts) -> None:
+    """Refuse a standby.
+
+    Raises
+    ------
+    OperationError
+        ``is_standby``.
+    """
+    if facts.in_recovery:
+        raise OperationError(
+            "is_standby", "the server is a standby", "let DATABASE_URL name the primary"
+        )
+
+
+def require_archiving(facts: ServerFacts) -> None:
+    """Refuse a standby, and a server that archives no WAL.
+
+    Raises
+    ------
+    OperationError
+        ``is_standby`` or ``archiving_off``.
+    """
+    require_primary(facts)
+    if not facts.archives:
+        raise OperationError(
+            "archiving_off", "the server does not archive WAL", "run: template-service pitr setup"
+        )
 
 
 def archiver(engine: Engine) -> Archiver:
-    """Return what the server says about its archiver."""
+    """Return the statistics of the server's archiver."""
     with engine.connect() as connection:
         return Archiver(**connection.execute(_ARCHIVER).mappings().one())
 
 
 def archive_now(engine: Engine, name: str, timeout: float = ARCHIVE_TIMEOUT) -> tuple[str, str]:
-    """Make a restore point, have all WAL up to it archived, and wait for that.
-
-    Parameters
-    ----------
-    name
-        Of the restore point.
-    timeout
-        Seconds to wait.
+    """Create a restore point, have all WAL up to it archived, and wait for that.
 
     Returns
     -------
@@ -127,19 +145,9 @@ def archive_now(engine: Engine, name: str, timeout: float = ARCHIVE_TIMEOUT) -> 
     ------
     OperationError
         ``is_standby``, ``archiving_off``, or ``archive_failed``: the archive command fails, or
-        does not end.
+        takes longer than ``timeout`` seconds.
     """
-    facts = ask(engine)
-    if facts.in_recovery:
-        raise OperationError(
-            "is_standby", "the server is a standby", "let DATABASE_URL name the primary"
-        )
-    if not facts.archives:
-        raise OperationError(
-            "archiving_off",
-            "the server archives no WAL",
-            "run: template-service pitr setup",
-        )
+    require_archiving(server_facts(engine))
     failed = archiver(engine).failed_count
     with engine.connect() as connection:
         lsn, segment = map(str, connection.execute(_MARK, {"name": name}).one())
@@ -149,28 +157,29 @@ def archive_now(engine: Engine, name: str, timeout: float = ARCHIVE_TIMEOUT) -> 
     )
     if _is_archived(engine, segment):
         return lsn, segment
-    told = archiver(engine)
-    which = told.last_failed_wal if told.fails else segment
+    found = archiver(engine)
+    which = found.last_failed_wal if found.fails else segment
     raise OperationError(
         "archive_failed",
         f"the server did not archive {which}",
-        "its log says why; the archive's folder must be there for the server's user to write to, "
-        "with room in it: template-service pitr setup",
+        "see the server's log; its user must be able to write to the archive directory, which must "
+        "have free space: template-service pitr setup",
     )
 
 
 def tables(engine: Engine) -> dict[int, str]:
-    """Return the names of this database's tables by the number of their file."""
+    """Return the names of this database's tables by their filenode."""
     with engine.connect() as connection:
         return {int(number): str(name) for number, name in connection.execute(_TABLES)}
 
 
 def is_refused(error: DBAPIError) -> bool:
-    """Tell whether the server answered that the role may not do this."""
+    """Tell whether the server reported that the role lacks permission."""
     return isinstance(error.orig, psycopg.errors.InsufficientPrivilege)
 
 
 def _is_archived(engine: Engine, segment: str) -> bool:
     last = archiver(engine).last_archived_wal
-    # By place; what comes after it was archived after it.
+    # Segments are archived in the order of their positions.
+
     return last is not None and last[8:24] >= segment[8:24] and last[:8] == segment[:8]

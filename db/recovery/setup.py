@@ -1,4 +1,4 @@
-"""Have the server archive its WAL.
+"""Set up WAL archiving on the server.
 
 https://www.postgresql.org/docs/current/continuous-archiving.html. ``ALTER SYSTEM`` writes the
 settings to ``postgresql.auto.conf``, which a restored data directory has too.
@@ -20,7 +20,7 @@ from db.cluster.processes import Rights, private_directory, wait_until
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give
 from db.commands import physical
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.recovery import server
 from db.recovery.policy import RecoveryPolicy
 from db.session import autocommitting
@@ -34,16 +34,16 @@ SELECT name, setting, source, pending_restart FROM pg_settings WHERE name = ANY(
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a setup did.
+    """Result of a setup.
 
     Attributes
     ----------
     changed
         The settings that were written, with their new values.
     restart
-        Those which the server takes only when it starts again; empty when all are in force.
+        Those that take effect only after a restart; empty when all are in force.
     archived
-        Name of a segment that was archived as a proof, or ``None`` before the restart.
+        Name of a segment that was archived as a test, or ``None`` before the restart.
     """
 
     changed: dict[str, str]
@@ -52,7 +52,7 @@ class Setup:
 
 
 def wanted(engine: Engine, policy: RecoveryPolicy, *, archive_timeout: int) -> dict[str, str]:
-    """Return the settings that the server lacks, with the values they shall have.
+    """Return the settings to change, with their new values.
 
     Parameters
     ----------
@@ -65,20 +65,17 @@ def wanted(engine: Engine, policy: RecoveryPolicy, *, archive_timeout: int) -> d
     OperationError
         ``archive_library_set`` or ``is_standby``.
     """
-    facts = server.ask(engine)
-    if facts.in_recovery:
-        raise OperationError(
-            "is_standby", "the server is a standby", "set up its primary: check DATABASE_URL"
-        )
+    facts = server.server_facts(engine)
+    server.require_primary(facts)
     names = ["wal_level", "archive_mode", "archive_command", "archive_timeout", "archive_library"]
     with autocommitting(engine) as connection:
         found = _settings(connection, [*names, "summarize_wal"])
     if found["archive_library"].value:
         raise OperationError(
             "archive_library_set",
-            f"the server archives by archive_library {found['archive_library'].value}, beside "
-            "which it takes no archive command",
-            "ALTER SYSTEM RESET archive_library, or keep it and do without this",
+            f"the server archives with archive_library = {found['archive_library'].value}, which "
+            "excludes an archive_command",
+            "ALTER SYSTEM RESET archive_library, or keep it and do not use this command",
         )
     values = {"archive_command": command(policy)}
     if found["wal_level"].value == "minimal":
@@ -95,16 +92,16 @@ def wanted(engine: Engine, policy: RecoveryPolicy, *, archive_timeout: int) -> d
 def set_up(
     engine: Engine, programs: Programs, policy: RecoveryPolicy, *, archive_timeout: int
 ) -> Setup:
-    """Make the archive, have the server write to it, and prove it if no restart is needed.
+    """Create the archive, have the server write to it, and test it if no restart is needed.
 
-    Doing it again changes nothing and proves it again.
+    A second run changes nothing and repeats the test.
 
     Raises
     ------
     OperationError
         Those of :func:`wanted`; ``permission_denied``: the role may not change settings;
-        ``setting_overridden``: the server's command line or a later file says otherwise;
-        ``archive_failed`` or ``archive_elsewhere``: no segment arrives in the folder.
+        ``setting_overridden``: the server's command line or a later file overrides them;
+        ``archive_failed`` or ``archive_elsewhere``: no segment arrives in the directory.
     """
     changes = wanted(engine, policy, archive_timeout=archive_timeout)
     install(policy, _owner(engine, programs, policy))
@@ -118,21 +115,20 @@ def set_up(
         if name not in restart and found[name].value != value:
             raise OperationError(
                 "setting_overridden",
-                f"{name} was set in postgresql.auto.conf, but the server takes it from elsewhere "
-                f"({found[name].source})",
+                f"{name} in postgresql.auto.conf is overridden by the {found[name].source}",
                 f"set {name} = {value} there",
             )
-    return Setup(changes, restart, None if restart else prove(engine, policy))
+    return Setup(changes, restart, None if restart else check_archiving(engine, policy))
 
 
-def prove(engine: Engine, policy: RecoveryPolicy) -> str:
-    """Have a segment archived, look for it in the folder, and return its name."""
+def check_archiving(engine: Engine, policy: RecoveryPolicy) -> str:
+    """Have a segment archived, check that it is in the directory, and return its name."""
     _, segment = server.archive_now(engine, "template-service pitr setup")
     if not (policy.wal / segment).exists():
         raise OperationError(
             "archive_elsewhere",
-            f"the server archived {segment}, which is not in {policy.wal}",
-            "have that folder mounted under the same path where the server runs",
+            f"the server archived {segment}, but it is not in {policy.wal}",
+            "mount that directory under the same path on the server's machine",
         )
     return segment
 
@@ -146,13 +142,13 @@ def command(policy: RecoveryPolicy) -> str:
 
 
 def install(policy: RecoveryPolicy, owner: Rights) -> None:
-    """Make the folders, and put the archive command beside them.
+    """Create the directories, and install the archive command next to them.
 
-    A folder that is there keeps its owner and permissions: an operator may have prepared it.
+    An existing directory keeps its owner and permissions: an operator may have prepared it.
     """
     directory = policy.directory.absolute()
     if not directory.exists():
-        # Others than its owner come through to the archive, and see nothing else.
+        # The server's user passes through to the archive, and cannot list anything else.
         private_directory(directory, 0o711 if owner.user is not None else 0o700)
     private_directory(policy.base)
     if not policy.wal.exists():
@@ -178,7 +174,7 @@ def _script(policy: RecoveryPolicy) -> Path:
 def _settings(connection: psycopg.Connection, names: list[str]) -> dict[str, _Setting]:
     found = connection.execute(_SETTINGS, [names]).fetchall()
     settings = {name: _Setting(*rest) for name, *rest in found}
-    # Without archiving, the server shows "(disabled)" for the command it was given.
+    # Without archiving, the server shows "(disabled)" instead of the stored command.
     if (shown := settings.get("archive_command")) is not None and shown.value == "(disabled)":
         stored = connection.execute(
             "SELECT setting FROM pg_file_settings WHERE name = 'archive_command'"
@@ -197,7 +193,7 @@ def _alter(connection: psycopg.Connection, changes: dict[str, str]) -> None:
         connection.execute("SELECT pg_reload_conf()")
     except psycopg.errors.InsufficientPrivilege as error:
         raise OperationError(
-            "permission_denied",
+            Kind.PERMISSION_DENIED,
             f"this role may not change the server's settings: {error.diag.message_primary}",
             "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to a superuser for this command",
         ) from None
@@ -215,7 +211,7 @@ def _wait_for_reload(connection: psycopg.Connection, changes: dict[str, str]) ->
 
 
 def _owner(engine: Engine, programs: Programs, policy: RecoveryPolicy) -> Rights:
-    """Return whose the archive shall be: the server's user's, if it runs on this machine."""
+    """Return the owner for the archive: the server's user, if it runs on this machine."""
     if os.geteuid() != 0:
         return Rights()
     if policy.wal.exists():
@@ -223,11 +219,11 @@ def _owner(engine: Engine, programs: Programs, policy: RecoveryPolicy) -> Rights
     with autocommitting(engine) as connection:
         row = connection.execute("SHOW data_directory").fetchone()
     data = Path(str(row[0])) if row is not None else Path()
-    system = server.ask(engine).system
     if (data / "PG_VERSION").exists():
-        told = physical.control_data(programs, data)
-        if told.get("Database system identifier") == system:
+        control = physical.control_data(programs, data)
+        if control.get("Database system identifier") == server.server_facts(engine).system:
             return _owner_of(data)
+
     return Rights()
 
 

@@ -1,4 +1,4 @@
-"""What point-in-time recovery could do now, and what stands in its way."""
+"""Status of point-in-time recovery: archiving, recoverable time range, problems."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from db.cluster.programs import Programs
 from db.errors import OperationError
 from db.recovery import catalogue, server
 from db.recovery.catalogue import BaseBackup
-from db.recovery.choice import covered
+from db.recovery.plan import covered
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.segments import Archive
 from db.recovery.setup import command
@@ -23,18 +23,18 @@ SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'
 
 @dataclass(frozen=True, slots=True)
 class Archiving:
-    """How the server archives.
+    """The server's archiver.
 
     Attributes
     ----------
     mode
         ``archive_mode``.
     ours
-        Whether its command is the one of ``pitr setup``, and writes to the folder of the settings.
+        Whether its command is the one of ``pitr setup`` for the configured directory.
     age_seconds
-        Since the last segment was archived.
+        Seconds since the last segment was archived.
     waiting
-        Segments that are yet to be archived; ``None`` when the role may not look.
+        Segments to be archived; ``None`` when the role may not see them.
     """
 
     mode: str
@@ -50,17 +50,15 @@ class Archiving:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """A base backup, and the times that one can go back to from it.
+    """A base backup and its recoverable time range.
 
     Attributes
     ----------
-    backup
-        The base backup.
     earliest, latest
         Both ``None`` when nothing can be restored from it; ``latest`` equals ``earliest`` when no
         transaction ended after it.
     fault
-        What ends it before the end of the archive, or makes it useless.
+        A problem that ends the range before the end of the archive, or makes the backup unusable.
     """
 
     backup: BaseBackup
@@ -70,8 +68,8 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """What :func:`look` found.
+class RecoveryStatus:
+    """Status of the archive and of the base backups.
 
     Attributes
     ----------
@@ -84,9 +82,9 @@ class Status:
     reaches
         One for each base backup, the oldest first.
     strangers
-        Folders among the base backups that have no readable entry.
+        Directories among the base backups without a readable entry.
     earliest, latest
-        The times that one can go back to.
+        The recoverable time range.
     """
 
     archiving: Archiving | None
@@ -100,7 +98,7 @@ class Status:
 
     @property
     def problems(self) -> list[str]:
-        """What an operator should mend, in sentences."""
+        """A sentence for each problem."""
         found = [f"{name} has no readable {catalogue.ENTRY}" for name in self.strangers]
         found += [
             f"base backup {reach.backup.name}: {reach.fault}"
@@ -108,30 +106,31 @@ class Status:
             if reach.fault is not None
         ]
         if not self.reaches:
-            found.append("there is no base backup: template-service pitr base-backup")
+            found.append("no base backup: template-service pitr base-backup")
         if self.archiving is not None:
             if self.archiving.mode == "off" or not self.archiving.ours:
                 found.append(
-                    "the server does not archive to this folder: template-service pitr setup"
+                    "the server does not archive to this directory: template-service pitr setup"
                 )
             if self.archiving.fails:
                 found.append(f"{self.archiving.last_failed} was not archived: see the server's log")
         return found
 
 
-def look(engine: Engine | None, programs: Programs, policy: RecoveryPolicy) -> Status:
-    """Return what is there; without ``engine`` the server is not asked."""
+def recovery_status(
+    engine: Engine | None, programs: Programs, policy: RecoveryPolicy
+) -> RecoveryStatus:
+    """Return the status; without ``engine`` the server is not asked."""
     backups = catalogue.read(policy.base)
     archiving = None if engine is None else _archiving(engine, policy)
     if not policy.wal.is_dir():
-        segment_bytes = 0
-        archive = Archive(policy.wal, {}, segment_bytes, {})
+        archive = Archive(policy.wal, {}, 0, {})
     else:
         archive = Archive.read(policy.wal, _segment_bytes(engine, backups))
     reaches = [_reach(programs, archive, backups, backup) for backup in backups]
     earliest = min((found.earliest for found in reaches if found.earliest), default=None)
     latest = max((found.latest for found in reaches if found.latest), default=None)
-    return Status(
+    return RecoveryStatus(
         archiving,
         len(archive.sizes),
         sum(archive.sizes.values()),
@@ -146,29 +145,29 @@ def look(engine: Engine | None, programs: Programs, policy: RecoveryPolicy) -> S
 def _segment_bytes(engine: Engine | None, backups: list[BaseBackup]) -> int:
     if backups:
         return backups[-1].segment_bytes
-    return 16 << 20 if engine is None else server.ask(engine).segment_bytes
+    return 16 << 20 if engine is None else server.server_facts(engine).segment_bytes
 
 
 def _archiving(engine: Engine, policy: RecoveryPolicy) -> Archiving:
-    told = server.archiver(engine)
+    archiver = server.archiver(engine)
     with engine.connect() as connection:
         mode, ours = connection.execute(
             text("SELECT current_setting('archive_mode'), current_setting('archive_command')")
         ).one()
-        may_look = connection.scalar(
+        may_count = connection.scalar(
             text("SELECT has_function_privilege('pg_ls_archive_statusdir()', 'EXECUTE')")
         )
-        waiting = connection.scalar(_WAITING) if may_look else None
-    at = told.last_archived_time
+        waiting = connection.scalar(_WAITING) if may_count else None
+    at = archiver.last_archived_time
     return Archiving(
         mode=str(mode),
         ours=str(ours) == command(policy),
-        last_archived=told.last_archived_wal,
+        last_archived=archiver.last_archived_wal,
         last_archived_at=at,
-        age_seconds=None if at is None else round((told.now - at).total_seconds(), 1),
-        last_failed=told.last_failed_wal,
-        last_failed_at=told.last_failed_time,
-        fails=told.fails,
+        age_seconds=None if at is None else round((archiver.now - at).total_seconds(), 1),
+        last_failed=archiver.last_failed_wal,
+        last_failed_at=archiver.last_failed_time,
+        fails=archiver.fails,
         waiting=waiting,
     )
 

@@ -1,4 +1,4 @@
-"""Where a recovery shall end, and what it is told for that.
+"""The recovery target and its settings.
 
 https://www.postgresql.org/docs/current/runtime-config-wal.html#RUNTIME-CONFIG-WAL-RECOVERY-TARGET
 """
@@ -19,17 +19,17 @@ _XID_BITS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One of a time, a named restore point, the moment before a transaction, or none: the latest.
+    """A time, a named restore point, the moment before a transaction, or none: the latest.
 
     Attributes
     ----------
     time
-        With a zone. Commits at this very microsecond are still taken.
+        With a time zone; commits at this very microsecond are included.
     restore_point
-        Name that ``pg_create_restore_point`` was given.
+        A name of ``pg_create_restore_point``.
     before_transaction
-        Number of a transaction whose end is no longer taken; those that ended before it are,
-        whatever their numbers.
+        ID of a transaction to stop before; all that ended before it are included, whatever
+        their IDs.
     """
 
     time: datetime | None = None
@@ -39,30 +39,30 @@ class Target:
     def settings(self) -> dict[str, str]:
         """Return the settings of the server that recovers.
 
-        The others are emptied first, in case the backup's own configuration has one: PostgreSQL
+        The other targets are emptied: the backup's own configuration may have one, and PostgreSQL
         refuses two.
         """
-        chosen: dict[str, str] = {}
+        target: dict[str, str] = {}
         if self.time is not None:
-            chosen["recovery_target_time"] = self.time.astimezone(UTC).isoformat(sep=" ")
+            target["recovery_target_time"] = self.time.astimezone(UTC).isoformat(sep=" ")
         elif self.restore_point is not None:
-            chosen["recovery_target_name"] = self.restore_point
+            target["recovery_target_name"] = self.restore_point
         elif self.before_transaction is not None:
-            chosen["recovery_target_xid"] = str(self.short_transaction)
+            target["recovery_target_xid"] = str(self.short_transaction)
         return {
-            **{name: "" for name in _SETTINGS if name not in chosen},
-            **chosen,
+            **{name: "" for name in _SETTINGS if name not in target},
+            **target,
             "recovery_target_inclusive": "off" if self.before_transaction is not None else "on",
             "recovery_target_action": "promote",
         }
 
     @property
     def short_transaction(self) -> int:
-        """The transaction's number as WAL has it, without its epoch."""
+        """The transaction ID as in WAL, without its epoch."""
         return (self.before_transaction or 0) % (1 << _XID_BITS)
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """Return it in words."""
         if self.time is not None:
             return f"the time {self.time.astimezone(UTC).isoformat()}"
         if self.restore_point is not None:

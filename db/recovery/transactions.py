@@ -1,4 +1,4 @@
-"""What archived WAL says about transactions and restore points."""
+"""Ends of transactions and restore points in archived WAL."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ def records(
     managers: Sequence[str],
     transaction: int | None = None,
 ) -> Iterator[WalRecord]:
-    """Yield the records of segments that follow one another, over timelines too."""
+    """Yield the records of consecutive segments, across timelines too."""
     for _, group in groupby(names, key=lambda name: name[:8]):
         part = list(group)
         yield from wal_records(
@@ -40,9 +40,9 @@ def records(
 def last_end(
     programs: Programs, archive: Archive, names: Sequence[str]
 ) -> tuple[datetime | None, str | None]:
-    """Return when the last transaction in these segments ended, and what cannot be read of them.
+    """Return the end of the last transaction in these segments, and the first read error.
 
-    Only as many are read as it takes, from the last one backwards.
+    Segments are read from the last one backwards, up to one that has a transaction's end.
     """
     fault = None
     for name in reversed(names):
@@ -61,7 +61,7 @@ def last_end(
 def has_restore_point(
     programs: Programs, archive: Archive, names: Sequence[str], wanted: str, after: int
 ) -> bool:
-    """Tell whether there is a restore point of that name in these segments, after a place."""
+    """Tell whether these segments have a restore point of that name after an LSN."""
     return any(
         record.description == _RESTORE_POINT + wanted and parsed_lsn(record.lsn) >= after
         for record in records(programs, archive, names, ["XLOG"])
@@ -71,7 +71,7 @@ def has_restore_point(
 def has_end(
     programs: Programs, archive: Archive, names: Sequence[str], transaction: int, after: int
 ) -> bool:
-    """Tell whether a transaction committed or aborted in these segments, after a place."""
+    """Tell whether a transaction committed or aborted in these segments after an LSN."""
     return any(
         ended(record) is not None and parsed_lsn(record.lsn) >= after
         for record in records(programs, archive, names, ["Transaction"], transaction)
@@ -79,7 +79,7 @@ def has_end(
 
 
 def ended(record: WalRecord) -> tuple[int, datetime, bool] | None:
-    """Return which transaction a record ends, when, and whether it commits."""
+    """Return the transaction that a record ends, the time, and whether it commits."""
     if record.manager != "Transaction" or (match := _END.match(record.description)) is None:
         return None
     number = int(match[2] or record.transaction)

@@ -1,4 +1,4 @@
-"""Streaming replication: a standby is made, watched and promoted.
+"""Streaming replication: create, monitor and promote standbys.
 
 https://www.postgresql.org/docs/current/warm-standby.html
 """

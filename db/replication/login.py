@@ -1,22 +1,22 @@
-"""How a standby logs in to its primary, tried before anything large is begun."""
+"""Log in to the primary as a standby will, before anything large is copied."""
 
 from typing import Final
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from db.commands.core import CAUSES
-from db.errors import OperationError
+from db.errors import Kind, OperationError
+from db.postgres_errors import RETRY, find_cause
 from db.replication.primary import Login, Primary
 from db.replication.servers import CONNECT_TIMEOUT
 from db.session import connection_options
 
-# What of the database's address holds for the role of a standby too.
+# The parts of the database's URL that apply to the role of a standby too.
 _TLS: Final = ("sslmode", "sslrootcert", "sslcrl", "channel_binding", "gssencmode")
 
 
 def connection_of(url: str, primary: Primary, user: str) -> dict[str, str]:
-    """Return libpq's options of the standby's connection; its password is not among them."""
+    """Return libpq's options of the standby's connection, without its password."""
     options = connection_options(url)
     return {
         "host": primary.address.host,
@@ -33,37 +33,35 @@ def try_login(connection: dict[str, str], login: Login, primary: Primary) -> Non
     Raises
     ------
     OperationError
-        ``not_let_in``, ``password_refused`` or what else is in the way.
+        ``not_let_in``, ``password_refused`` or another kind of
+        :data:`db.postgres_errors.CAUSES`.
     """
     options = connection | {"password": login.password, "replication": "true"}
     try:
         psycopg.connect(make_conninfo(**options)).close()
     except psycopg.OperationalError as error:
-        raise _refused(str(error), login, primary) from None
+        raise _login_error(str(error), login, primary) from None
 
 
-def _refused(text: str, login: Login, primary: Primary) -> OperationError:
-    told = text.strip().splitlines()[0]
+def _login_error(text: str, login: Login, primary: Primary) -> OperationError:
+    reported = text.strip().splitlines()[0]
+    cause = find_cause(text)
+    kind, remedy = (Kind.REPLICATION_REFUSED, RETRY) if cause is None else cause[1:]
     if "pg_hba.conf" in text:
         return OperationError(
             "not_let_in",
-            f"the primary lets no standby in from here: {told}",
+            f"the primary refuses replication connections from this machine: {reported}",
             "add this line to its pg_hba.conf, and run SELECT pg_reload_conf() there: "
             f"{_hba_line(login.user, primary.client)}",
         )
-    if "password authentication failed" in text:
+    if kind == Kind.PASSWORD_REFUSED:
         return OperationError(
-            "password_refused",
+            kind,
             f"the primary refuses the password of role {login.user!r}",
-            "give the one that the other standbys use with --password-file, or choose another "
+            "pass the one that the other standbys use with --password-file, or choose another "
             "role with --user",
         )
-    for words, kind, remedy in CAUSES:
-        if words in text:
-            return OperationError(kind, f"role {login.user!r} cannot replicate: {told}", remedy)
-    return OperationError(
-        "replication_refused", f"role {login.user!r} cannot replicate: {told}", "mend what it names"
-    )
+    return OperationError(kind, f"role {login.user!r} cannot replicate: {reported}", remedy)
 
 
 def _hba_line(user: str, client: str) -> str:

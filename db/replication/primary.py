@@ -1,4 +1,4 @@
-"""What a primary needs before a standby can follow it: settings, room and a role."""
+"""Requirements of a primary for another standby: settings, capacity and a role."""
 
 import secrets
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from psycopg import sql
 
 from db.cluster.programs import Programs
 from db.errors import OperationError
-from db.replication.servers import Address, is_standby
+from db.replication.servers import Address, require_primary
 
-# The copy streams WAL beside it, so it takes two.
+# pg_basebackup uses one for the files and one for the WAL.
 SENDERS_OF_A_COPY: Final = 2
-# A standby refuses queries when one of the first five is less than on its primary
+# A standby refuses queries when one of the first five is lower than on its primary
 # (https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN).
 CARRIED: Final = (
     "max_connections",
@@ -38,8 +38,8 @@ SELECT current_setting('server_version_num')::int AS version,
        (SELECT sum(pg_database_size(oid))::bigint FROM pg_database WHERE datallowconn) AS bytes,
        host(inet_client_addr()) AS client
 """
-# A copy of the data directory has what stands in its own files, and nothing of what came from the
-# command line or from files elsewhere.
+# A copy of the data directory includes the settings in its files, but not those of the command
+# line or of files elsewhere.
 _CARRIED: Final = """
 SELECT name, setting
 FROM pg_settings
@@ -55,18 +55,18 @@ _ROLE: Final = "SELECT rolsuper, rolcanlogin AND rolreplication FROM pg_roles WH
 
 @dataclass(frozen=True, slots=True)
 class Primary:
-    """What a standby must know of its primary.
+    """Facts about the primary that a standby needs.
 
     Attributes
     ----------
     address
-        The server that was connected to, of all that the address of the database names.
+        The connected server, one of those in the database's URL.
     client
-        Our own address as the primary sees it; empty over a Unix socket.
+        This machine's address as the primary sees it; empty over a Unix socket.
     size
-        Of all databases, in bytes.
+        Size of all databases in bytes.
     settings
-        Those that decide how long a standby may stay away, as PostgreSQL shows them.
+        Those that limit how long a standby may be disconnected, as PostgreSQL shows them.
     carried
         Settings that a copy of the data directory would lack.
     """
@@ -79,13 +79,13 @@ class Primary:
 
     @property
     def warnings(self) -> list[str]:
-        """What an operator should change soon."""
+        """Warnings for the operator."""
         if self.settings["max_slot_wal_keep_size"] != "-1":
             return []
         return [
             (
-                "max_slot_wal_keep_size is unlimited: while the standby is away the primary keeps "
-                "all WAL for it, until its disk is full. Set a limit: "
+                "max_slot_wal_keep_size is unlimited: while the standby is disconnected, the "
+                "primary retains all WAL for it, until its disk is full. Set a limit: "
                 "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf();"
             )
         ]
@@ -93,7 +93,7 @@ class Primary:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How the standby logs in to its primary; ``made`` tells whether the role is new."""
+    """Role and password of the standby; ``made`` tells whether the role is new."""
 
     user: str
     password: str
@@ -101,26 +101,19 @@ class Login:
 
 
 def examine(connection: psycopg.Connection, programs: Programs) -> Primary:
-    """Return what there is to know of the primary, which has room for one standby more.
+    """Return facts about the primary, after checking that it has capacity for another standby.
 
     Raises
     ------
     OperationError
         ``not_a_primary``, ``version_mismatch``, ``wal_level`` or ``no_room``.
     """
-    info = connection.info
-    address = Address(info.host, info.port)
-    if is_standby(connection):
-        raise OperationError(
-            "not_a_primary",
-            f"the server at {address} is a standby itself",
-            "name the primary in DATABASE_URL",
-        )
+    require_primary(connection)
     with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
         facts = cursor.execute(_FACTS).fetchall()[0]
     _check(facts, programs)
     return Primary(
-        address=address,
+        address=Address(connection.info.host, connection.info.port),
         client=facts["client"] or "",
         size=facts["bytes"],
         settings={
@@ -138,16 +131,16 @@ def examine(connection: psycopg.Connection, programs: Programs) -> Primary:
 
 
 def ensure_login(connection: psycopg.Connection, user: str, password: str | None) -> Login:
-    """Make the role of the standby, or give it a password.
+    """Create the role of the standby, or set its password.
 
-    The password is sent as a SCRAM verifier, so that it is in no log of the server
-    (https://www.postgresql.org/docs/current/libpq-misc.html#LIBPQ-PQENCRYPTPASSWORDCONN). The role
-    of other standbys is left as it is.
+    The password is sent as a SCRAM verifier, so that no log of the server contains it
+    (https://www.postgresql.org/docs/current/libpq-misc.html#LIBPQ-PQENCRYPTPASSWORDCONN). A role
+    that other standbys use is unchanged.
 
     Parameters
     ----------
     password
-        ``None`` has one made.
+        ``None`` generates one.
 
     Raises
     ------
@@ -158,7 +151,7 @@ def ensure_login(connection: psycopg.Connection, user: str, password: str | None
     if found is not None and found[0]:
         raise OperationError(
             "role_unfit",
-            f"role {user!r} is a superuser, whose password no standby should know",
+            f"role {user!r} is a superuser, whose password must not be stored on a standby",
             "choose another one with --user",
         )
     others = connection.execute(
@@ -168,8 +161,8 @@ def ensure_login(connection: psycopg.Connection, user: str, password: str | None
         if password is None:
             raise OperationError(
                 "password_needed",
-                f"role {user!r} exists, and other standbys may use its password",
-                "give that password with --password-file, or choose another role with --user",
+                f"role {user!r} already exists, and other standbys may use its password",
+                "pass that password with --password-file, or choose another role with --user",
             )
         return Login(user, password, made=False)
     password = password or secrets.token_urlsafe(32)
@@ -196,13 +189,13 @@ def _check(facts: dict[str, Any], programs: Programs) -> None:
     if server != ours:
         raise OperationError(
             "version_mismatch",
-            f"the primary is PostgreSQL {server}, and the programs here are PostgreSQL {ours}",
+            f"the primary is PostgreSQL {server}, the programs on this machine are of {ours}",
             f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the programs of PostgreSQL {server}",
         )
     if facts["wal_level"] == "minimal":
         raise OperationError(
             "wal_level",
-            "the primary writes too little WAL for a standby: wal_level is minimal",
+            "wal_level of the primary is minimal, which does not support standbys",
             "ALTER SYSTEM SET wal_level = 'replica', and restart it",
         )
     for setting, used, wanted in (
@@ -212,7 +205,7 @@ def _check(facts: dict[str, Any], programs: Programs) -> None:
         if used + wanted > facts[setting]:
             raise OperationError(
                 "no_room",
-                f"the primary has no room for a standby more: {used} of {setting} = "
+                f"the primary has no capacity for another standby: {used} of {setting} = "
                 f"{facts[setting]} are in use, and {wanted} more are needed",
                 f"ALTER SYSTEM SET {setting} = {used + wanted + 8}, and restart it",
             )

@@ -1,4 +1,4 @@
-"""A standby becomes the primary.
+"""Promotion of a standby to primary.
 
 https://www.postgresql.org/docs/current/warm-standby-failover.html
 """
@@ -40,23 +40,23 @@ SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int,
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """What a promotion did.
+    """Result of a promotion.
 
     Attributes
     ----------
     server
         The new primary.
     timeline
-        Of its WAL from now on.
+        The new timeline of its WAL.
     last_received
-        Position in the WAL of the old primary up to which it has everything.
+        LSN of the old primary's WAL up to which it has everything.
     last_commit
-        When the last transaction that it has was committed on the old primary, if there was any
-        since the standby was started.
+        Commit time on the old primary of the last transaction received, if there was any since
+        the standby was started.
     missing_bytes
-        WAL that the old primary had told of and not sent; ``None`` when that is not known.
+        WAL that the old primary had reported but not sent; ``None`` when unknown.
     notes
-        A sentence for each thing that an operator has to know or do.
+        Facts and next steps for the operator.
     """
 
     server: Address
@@ -68,7 +68,7 @@ class Promotion:
 
 
 def find_standby(url: str) -> Address:
-    """Return the only standby among the hosts of the database's address.
+    """Return the only standby among the hosts in the database's URL.
 
     Raises
     ------
@@ -80,23 +80,23 @@ def find_standby(url: str) -> Address:
         names = " and ".join(map(str, found)) or "none that answers"
         raise OperationError(
             "standby_unclear",
-            f"of the hosts in DATABASE_URL one should be a standby, and there is {names}",
+            f"exactly one host in DATABASE_URL must be a standby; found: {names}",
             "name it: template-service replica promote HOST:PORT, or its data directory",
         )
     return found[0]
 
 
 def promote(url: str, standby: Address, *, force: bool = False) -> Promotion:
-    """Promote a standby and return when it takes writes.
+    """Promote a standby and return when it accepts writes.
 
     Parameters
     ----------
     url
-        Of the database, for user and password; its hosts are asked whether one is a primary.
+        Of the database, with user and password; its hosts are searched for a running primary.
     standby
         The server to promote.
     force
-        Do it although a primary answers: two servers then take writes that never meet again.
+        Promote although a primary answers: both servers then accept writes and diverge.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def promote(url: str, standby: Address, *, force: bool = False) -> Promotion:
         if not is_standby(connection):
             raise OperationError(
                 "not_a_standby",
-                f"the server at {standby} is a primary already",
+                f"the server at {standby} is already a primary",
                 "name the standby: template-service replica promote HOST:PORT",
             )
         followed = _followed(connection)
@@ -115,15 +115,15 @@ def promote(url: str, standby: Address, *, force: bool = False) -> Promotion:
         if alive is not None and not force:
             raise OperationError(
                 "primary_alive",
-                f"the primary at {alive} answers, and two primaries would drift apart",
-                "stop it first, which sends the standby all it has; or take --force",
+                f"the primary at {alive} answers, and two primaries would diverge",
+                "stop it first, so that the standby receives all WAL; or pass --force",
             )
         received, last_commit, missing = one_row(connection, _LAST)
         if not one_row(connection, f"SELECT pg_promote(true, {PROMOTE_SECONDS})")[0]:
             raise OperationError(
                 "promotion_failed",
                 f"the server at {standby} was not promoted within {PROMOTE_SECONDS} s",
-                "look at its log",
+                "see its log",
             )
         timeline, archives = one_row(connection, _NOW)
         notes = _notes(connection, alive or followed, missing, archives=bool(archives))
@@ -141,15 +141,15 @@ def _notes(
     connection: psycopg.Connection, old: Address | None, missing: object, *, archives: bool
 ) -> list[str]:
     where = "" if old is None else f" at {old}"
-    known = "" if not isinstance(missing, int) else f" (of which {missing} bytes of WAL are known)"
+    known = f" ({missing} bytes of WAL are known)" if isinstance(missing, int) else ""
     notes = [
         (
-            "What the old primary committed after that and had not sent is not here"
-            f"{known}; with synchronous replication no acknowledged write is among it."
+            "Later commits of the old primary that it had not sent are missing"
+            f"{known}; with synchronous replication no acknowledged write is among them."
         ),
         (
-            f"Keep the old primary{where} stopped: it must never take writes again. "
-            "Make it a standby of this one: template-service replica create --into NEW_FOLDER, "
+            f"Keep the old primary{where} stopped: it must never accept writes again. "
+            "Make it a standby of this one: template-service replica create --into NEW_DIRECTORY, "
             "or pg_rewind."
         ),
         (
@@ -161,14 +161,14 @@ def _notes(
         released = switch_off(connection)
     except (psycopg.errors.InsufficientPrivilege, OperationError):
         notes.append(
-            "synchronous_standby_names could not be reset: if writes wait, run as a superuser: "
+            "synchronous_standby_names could not be reset: if writes block, run as a superuser: "
             "template-service replica synchronous off"
         )
     else:
         if released:
             notes.append(
-                "Synchronous replication was on and is off now, since writes would wait for a "
-                "standby that this primary does not have; switch it on when it has one: "
+                "Synchronous replication is off now, since writes would wait for a standby that "
+                "this primary does not have; switch it on when it has one: "
                 "template-service replica synchronous on"
             )
     if archives:
@@ -177,7 +177,7 @@ def _notes(
 
 
 def _followed(connection: psycopg.Connection) -> Address | None:
-    """Return the primary that a standby follows, if we may read that."""
+    """Return the primary that a standby follows, if the role may read that."""
     try:
         conninfo = str(one_row(connection, _FOLLOWED)[0])
     except psycopg.errors.InsufficientPrivilege:
@@ -189,15 +189,11 @@ def _followed(connection: psycopg.Connection) -> Address | None:
 
 
 def _living_primary(url: str, standby: Address, followed: Address | None) -> Address | None:
-    asked = [*addresses(url), *([] if followed is None else [followed])]
-    return next(
-        (
-            each
-            for each in asked
-            if each != standby and _answers(url, each) and not _follows(url, each)
-        ),
-        None,
-    )
+    candidates = [*addresses(url), *([] if followed is None else [followed])]
+    for address in candidates:
+        if address != standby and _answers(url, address) and not _follows(url, address):
+            return address
+    return None
 
 
 def _answers(url: str, at: Address) -> bool:

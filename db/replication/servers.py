@@ -1,4 +1,4 @@
-"""Connections of an operator to a primary or to one of its standbys."""
+"""Addresses of servers, and operators' connections to a primary or to a standby."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,23 +8,20 @@ from typing import Final, Self
 
 import psycopg
 
-from db.commands.core import CAUSES
-from db.errors import OperationError
+from db.cluster.postgres import Postmaster
+from db.errors import Kind, OperationError
+from db.postgres_errors import connection_error
 from db.replication.names import DEFAULT_PORT
-from db.session import connection_options, refusal
+from db.session import connection_options
 
 CONNECT_TIMEOUT: Final = 5
 APPLICATION_NAME: Final = "template-service replica"
-# Lines of postmaster.pid, counted from 0: PostgreSQL, src/include/utils/pidfile.h.
-_PORT_LINE: Final = 3
-_SOCKET_LINE: Final = 4
-_LISTEN_LINE: Final = 5
 _EVERYWHERE: Final = ("*", "0.0.0.0", "::")  # noqa: S104 - as a server's file has it
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens: a host, or the folder of its Unix socket, and a port."""
+    """Address of a server: a host, or the directory of its Unix socket, and a port."""
 
     host: str
     port: int = DEFAULT_PORT
@@ -36,30 +33,26 @@ class Address:
 
     @classmethod
     def of_directory(cls, directory: Path) -> Self:
-        """Return where the server on a data directory listens.
+        """Return the address of the server on a data directory.
 
         Raises
         ------
         OperationError
             ``server_away``: none runs there.
         """
-        try:
-            lines = (directory / "postmaster.pid").read_text().splitlines()
-            port = int(lines[_PORT_LINE])
-            listens = lines[_LISTEN_LINE].strip()
-            if listens in _EVERYWHERE:
-                listens = "localhost"
-            return cls(listens or lines[_SOCKET_LINE], port)
-        except (OSError, ValueError, IndexError):
+        found = Postmaster.read(directory)
+        if found is None:
             raise OperationError(
-                "server_away",
+                Kind.SERVER_AWAY,
                 f"no server runs on {directory}",
                 f"start it: template-service replica start {directory}",
-            ) from None
+            )
+        host = "localhost" if found.listen in _EVERYWHERE else found.listen
+        return cls(host or found.socket, found.port)
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Return the address that an operator wrote: ``HOST``, ``HOST:PORT`` or a data directory.
+        """Parse an operator's input: ``HOST``, ``HOST:PORT`` or a data directory.
 
         Raises
         ------
@@ -72,18 +65,18 @@ class Address:
         if not colon or text.endswith("]"):
             host, port = text, str(DEFAULT_PORT)
         host = host.removeprefix("[").removesuffix("]")
-        # An address with a password in it would be on the command line for everyone to read.
+        # Everyone on the machine can read a command line: a URL with a password is refused.
         if not host or not port.isdecimal() or set(host) & set("@/, "):
             raise OperationError(
                 "bad_address",
-                "the server was not named as HOST:PORT or by its data directory",
-                "name it as in standby.example.org:5432; user and password are those of the URL",
+                "the server address is not HOST:PORT or a data directory",
+                "write standby.example.org:5432; user and password are those of DATABASE_URL",
             )
         return cls(host, int(port))
 
 
 def addresses(url: str) -> list[Address]:
-    """Return every host that the address of the database names, in its order."""
+    """Return every host in the database's URL, in order."""
     options = connection_options(url)
     hosts = options.get("host", "localhost").split(",")
     ports = options.get("port", "").split(",")
@@ -105,62 +98,63 @@ def options_at(url: str, at: Address) -> dict[str, str]:
 
 @contextmanager
 def connected(url: str, at: Address | None = None) -> Iterator[psycopg.Connection]:
-    """Yield a connection that commits each statement by itself.
+    """Yield a connection in autocommit mode.
 
     Parameters
     ----------
     url
-        Of the database. Of several hosts the one that takes writes is chosen.
+        Of the database. Of several hosts the one that accepts writes is used.
     at
         The server to connect to instead.
 
     Raises
     ------
     OperationError
-        ``server_away``, ``password_refused`` or ``permission_denied``, here or in the block.
+        See :func:`db.postgres_errors.connection_error`; ``permission_denied``, in the block too.
     """
     options = connection_options(url) if at is None else options_at(url, at)
     options.setdefault("connect_timeout", str(CONNECT_TIMEOUT))
     options["application_name"] = APPLICATION_NAME
     try:
         with psycopg.connect(autocommit=True, **options) as connection:  # type: ignore[arg-type]  # libpq takes text
-            # Nothing here reads much; a server that hangs should not hang the operator.
+            # All statements here are short; a lock must not block the operator.
             connection.execute("SET lock_timeout = '10s'")
             yield connection
     except psycopg.errors.InsufficientPrivilege as error:
         raise OperationError(
-            "permission_denied",
-            f"role {options.get('user', '')!r} may not do this: {error.diag.message_primary}",
+            Kind.PERMISSION_DENIED,
+            f"role {options.get('user', '')!r} lacks permission: {error.diag.message_primary}",
             "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to the database as a superuser",
         ) from None
     except psycopg.OperationalError as error:
-        raise _unreachable(error, at) from None
+        server = "the database" if at is None else f"PostgreSQL at {at}"
+        raise connection_error(error, server) from None
 
 
 def one_row(connection: psycopg.Connection, statement: str) -> tuple[object, ...]:
-    """Return the only row of a statement that always has one."""
+    """Return the row of a statement that always has exactly one."""
     row = connection.execute(statement.encode()).fetchone()
     if row is None:
-        raise OperationError("server_failed", "PostgreSQL answered nothing", "look at its log")
+        raise OperationError(Kind.SERVER_FAILED, "PostgreSQL returned no row", "see its log")
     return row
 
 
 def is_standby(connection: psycopg.Connection) -> bool:
-    """Tell whether the server only follows another one."""
+    """Tell whether the server is a standby."""
     return bool(one_row(connection, "SELECT pg_is_in_recovery()")[0])
 
 
-def _unreachable(error: psycopg.OperationalError, at: Address | None) -> OperationError:
-    text = str(error)
-    where = "the database" if at is None else f"PostgreSQL at {at}"
-    message = f"{where} cannot be used: {error.diag.message_primary or refusal(error)}"
-    if "session is read-only" in text:
-        return OperationError(
-            "no_primary",
-            "of the hosts in DATABASE_URL none is a primary that answers",
-            "start the primary, or if it is lost: template-service replica promote",
+def require_primary(connection: psycopg.Connection) -> None:
+    """Refuse a standby.
+
+    Raises
+    ------
+    OperationError
+        ``not_a_primary``.
+    """
+    if is_standby(connection):
+        raise OperationError(
+            "not_a_primary",
+            f"the server at {Address(connection.info.host, connection.info.port)} is a standby",
+            "name the primary in DATABASE_URL",
         )
-    for words, kind, remedy in CAUSES:
-        if words in text:
-            return OperationError(kind, message, remedy)
-    return OperationError("server_away", message, "check that PostgreSQL runs and its address")

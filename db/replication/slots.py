@@ -1,4 +1,4 @@
-"""Replication slots: what a primary keeps for a standby that is away.
+"""Replication slots: WAL that a primary retains for a standby.
 
 https://www.postgresql.org/docs/current/warm-standby.html#STREAMING-REPLICATION-SLOTS
 """
@@ -13,7 +13,7 @@ _SLOT: Final = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
 
 
 def reserve_slot(connection: psycopg.Connection, name: str) -> None:
-    """Make a physical slot, which from now on keeps the WAL that the standby has not had.
+    """Create a physical slot, which retains WAL from now on until the standby has received it.
 
     Raises
     ------
@@ -25,21 +25,21 @@ def reserve_slot(connection: psycopg.Connection, name: str) -> None:
         state = "in use" if found[0] else "not in use"
         raise OperationError(
             "slot_exists",
-            f"the primary has a replication slot {name!r} already, which is {state}",
-            "choose another --name, or if that standby is gone for good: "
+            f"replication slot {name!r} already exists on the primary and is {state}",
+            "choose another --name, or if its standby no longer exists: "
             f"template-service replica drop {name}",
         )
     connection.execute("SELECT pg_create_physical_replication_slot(%s, true)", [name])
 
 
 def is_active(connection: psycopg.Connection, name: str) -> bool:
-    """Tell whether a standby, or a copy that is being made, uses the slot."""
+    """Tell whether a standby or a running pg_basebackup uses the slot."""
     found = connection.execute(_SLOT, [name]).fetchone()
     return found is not None and bool(found[0])
 
 
 def drop_slot(connection: psycopg.Connection, name: str) -> None:
-    """Drop the slot of a standby that is gone for good, and with it the WAL kept for it.
+    """Drop the slot of a standby that no longer exists, and with it the WAL retained for it.
 
     Raises
     ------
@@ -50,8 +50,8 @@ def drop_slot(connection: psycopg.Connection, name: str) -> None:
     if found is None:
         raise OperationError(
             "slot_missing",
-            f"the primary has no replication slot {name!r}",
-            "see those it has: template-service replica status",
+            f"replication slot {name!r} does not exist on the primary",
+            "list its slots: template-service replica status",
         )
     if found[0]:
         raise OperationError(

@@ -1,4 +1,4 @@
-"""A standby is made: a copy of the primary that follows it from the first byte on."""
+"""Create a standby: a copy of the primary that streams from it from the first byte on."""
 
 import re
 import shutil
@@ -13,15 +13,15 @@ from psycopg.conninfo import make_conninfo
 
 from db.cluster.processes import wait_until, write_private
 from db.cluster.unprivileged import give
-from db.commands.core import Client
+from db.commands.core import Client, passfile_line
 from db.errors import OperationError
 from db.replication.local import rights_on
 from db.replication.login import connection_of, try_login
 from db.replication.names import USER
-from db.replication.place import HBA, check_folder, check_port, complete
 from db.replication.primary import drop_login, ensure_login, examine
 from db.replication.servers import Address, connected
 from db.replication.slots import drop_slot, is_active, reserve_slot
+from db.replication.standby_directory import HBA, check_directory, check_port, complete
 
 _NAME: Final = re.compile(r"[a-z0-9_]{1,63}")  # of a replication slot
 _PROGRAMS: Final = ("postgres", "pg_ctl", "pg_basebackup", "pg_verifybackup")
@@ -29,19 +29,19 @@ _RELEASE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The standby to make.
+class StandbyOptions:
+    """The standby to create.
 
     Attributes
     ----------
     name
         Of the standby and of its replication slot.
     into
-        Its data directory, which must not exist, on this machine.
+        Its data directory on this machine, which must not exist.
     listen
-        Where it shall listen.
+        The address to listen on.
     user
-        The role with which it logs in to its primary.
+        The role that it replicates as.
     """
 
     name: str
@@ -51,19 +51,17 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """The standby that was made, not started yet.
+class Standby:
+    """A standby that was created and is not started yet.
 
     Attributes
     ----------
     passfile
-        Where its password is, for its user alone.
+        File with its password, which only its user may read.
     bytes
         Size of all databases when the copy began.
     settings
-        Of the primary: those that decide how long the standby may stay away.
-    warnings
-        What an operator should change soon.
+        Of the primary: those that limit how long the standby may be disconnected.
     """
 
     name: str
@@ -77,53 +75,53 @@ class Made:
     warnings: list[str]
 
 
-def create(client: Client, wanted: Wanted, *, password: str | None = None) -> Made:
-    """Make a standby of the primary that ``client`` names, with its role and its slot.
+def create(client: Client, options: StandbyOptions, *, password: str | None = None) -> Standby:
+    """Create a standby of the primary of ``client``, with its role and its slot.
 
-    It is copied with ``pg_basebackup -R`` under another name, verified, and has its own name only
-    when it is whole. When that fails, nothing of it is left, here or on the primary.
+    It is copied with ``pg_basebackup -R`` under another name, verified, and then renamed. After an
+    error nothing of it is left, on this machine or on the primary.
     https://www.postgresql.org/docs/current/app-pgbasebackup.html
 
     Parameters
     ----------
     password
-        Of the standby's role; ``None`` has one made.
+        Of the standby's role; ``None`` generates one.
 
     Raises
     ------
     OperationError
-        As :func:`db.replication.primary.examine` and the other steps tell, or ``bad_name``.
+        Those of :func:`db.replication.primary.examine` and the other steps, or ``bad_name``.
     """
     for program in _PROGRAMS:
         client.programs.path(program)
-    if _NAME.fullmatch(wanted.name) is None:
+    if _NAME.fullmatch(options.name) is None:
         raise OperationError(
             "bad_name",
-            f"a standby cannot be named {wanted.name!r}",
-            "use 1 to 63 small letters, digits and underscores",
+            f"invalid name of a standby: {options.name!r}",
+            "use 1 to 63 lower-case letters, digits and underscores",
         )
-    wanted = replace(wanted, into=wanted.into.absolute())
+    options = replace(options, into=options.into.absolute())
     left: list[str] = []
     try:
         with ExitStack() as undo:
-            made = _make(client, wanted, password, undo, left)
+            standby = _create(client, options, password, undo, left)
             undo.pop_all()
     except OperationError as error:
         if not left:
             raise
-        remedy = f"{error.remedy}; then remove what it left on the primary: {', '.join(left)}"
+        remedy = f"{error.remedy}; then drop on the primary: {', '.join(left)}"
         raise OperationError(error.kind, error.message, remedy) from None
-    return made
+    return standby
 
 
-def _make(
-    client: Client, wanted: Wanted, password: str | None, undo: ExitStack, left: list[str]
-) -> Made:
-    into = wanted.into
+def _create(
+    client: Client, options: StandbyOptions, password: str | None, undo: ExitStack, left: list[str]
+) -> Standby:
+    into = options.into
     draft, passfile = (into.with_name(into.name + end) for end in (".partial", ".passfile"))
     for path in (into, draft):
-        check_folder(path)
-    check_port(wanted.listen)
+        check_directory(path)
+    check_port(options.listen)
     rights = rights_on(client.programs, into)
 
     def on_primary(step: Callable[[psycopg.Connection], None], what: str) -> None:
@@ -135,35 +133,35 @@ def _make(
 
     with connected(client.url) as connection:
         primary = examine(connection, client.programs)
-        login = ensure_login(connection, wanted.user, password)
+        login = ensure_login(connection, options.user, password)
         undo.callback(on_primary, lambda other: drop_login(other, login), f"role {login.user}")
         source = connection_of(client.url, primary, login.user)
         try_login(source, login, primary)
-        reserve_slot(connection, wanted.name)
-        undo.callback(on_primary, lambda other: _release(other, wanted.name), f"slot {wanted.name}")
-    word = login.password.replace("\\", r"\\").replace(":", r"\:")
-    write_private(passfile, f"*:*:*:*:{word}\n")
+        reserve_slot(connection, options.name)
+        slot = options.name
+        undo.callback(on_primary, lambda other: _release(other, slot), f"slot {slot}")
+    write_private(passfile, passfile_line(login.password))
     undo.callback(passfile.unlink)
     give(passfile, rights)
     draft.mkdir(0o700)
     undo.callback(shutil.rmtree, draft)
     give(draft, rights)
     source["passfile"] = str(passfile)
-    _copy(replace(client, url=make_conninfo(**source), rights=rights), draft, wanted.name)
-    conninfo = make_conninfo(**source, application_name=wanted.name)
-    missing = complete(draft, primary, wanted.listen, conninfo, rights)
+    _copy(replace(client, url=make_conninfo(**source), rights=rights), draft, options.name)
+    conninfo = make_conninfo(**source, application_name=options.name)
+    missing = complete(draft, primary, options.listen, conninfo, rights)
     draft.rename(into)
     warnings = list(primary.warnings)
     if HBA in missing:
         warnings.append(
             f"{HBA} of the primary is not in its data directory: {into / HBA} lets in every role "
-            "that has a password, until you change it"
+            "with a password, until you change it"
         )
-    return Made(
-        name=wanted.name,
+    return Standby(
+        name=options.name,
         directory=into,
         primary=primary.address,
-        listen=wanted.listen,
+        listen=options.listen,
         user=login.user,
         passfile=passfile,
         bytes=primary.size,
@@ -189,6 +187,6 @@ def _copy(client: Client, draft: Path, slot: str) -> None:
 
 
 def _release(connection: psycopg.Connection, slot: str) -> None:
-    # The server sees within a moment that a copy which was broken off is gone.
+    # It takes the server a moment to notice that an aborted copy has disconnected.
     wait_until(lambda: not is_active(connection, slot), _RELEASE_SECONDS)
     drop_slot(connection, slot)

@@ -1,4 +1,4 @@
-"""How far behind a standby is, and what an operator should do about it.
+"""Status of replication: lag, slots and problems.
 
 https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-REPLICATION-VIEW
 """
@@ -61,22 +61,22 @@ LEFT JOIN pg_stat_wal_receiver AS receiver ON true
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """What a server says of its replication.
+class ReplicationStatus:
+    """Replication status of a server.
 
     Attributes
     ----------
     role
         ``primary`` or ``standby``.
     standbys, slots
-        Of a primary: a row for each. Lags are how far each is behind what the primary has
-        written, in bytes and seconds.
+        Of a primary: a row for each. Lags are relative to the WAL that the primary has written,
+        in bytes and seconds.
     synchronous
         Of a primary: its ``synchronous_standby_names``.
     received
-        Of a standby: what it received and replayed, and from whom.
+        Of a standby: received and replayed WAL, and its primary.
     problems
-        A sentence for each thing that an operator should mend.
+        A sentence for each problem.
     """
 
     server: Address
@@ -88,52 +88,53 @@ class Status:
     problems: list[str] = field(default_factory=list)
 
 
-def status(connection: psycopg.Connection) -> Status:
-    """Ask a server, primary or standby, about its replication."""
+def replication_status(connection: psycopg.Connection) -> ReplicationStatus:
+    """Return the replication status of a primary or a standby."""
     server = Address(connection.info.host, connection.info.port)
     with connection.cursor(row_factory=dict_row) as cursor:
         if is_standby(connection):
             received = cursor.execute(_RECEIVED).fetchall()[0]
-            return Status(server, "standby", received=received, problems=_of_standby(received))
+            problems = _standby_problems(received)
+            return ReplicationStatus(server, "standby", received=received, problems=problems)
         standbys = cursor.execute(_STANDBYS).fetchall()
         slots = cursor.execute(_SLOTS).fetchall()
         synchronous = str(cursor.execute(_SYNCHRONOUS).fetchall()[0]["current_setting"])
-    problems = [problem for slot in slots if (problem := _of_slot(slot))]
+    problems = [problem for slot in slots if (problem := _slot_problem(slot))]
     if synchronous and not any(each["sync_state"] in {"sync", "quorum"} for each in standbys):
         problems.append(
-            f"writes wait: no standby of synchronous_standby_names = {synchronous!r} is connected; "
-            "start it, or run: template-service replica synchronous off"
+            f"writes are blocked: no standby of synchronous_standby_names = {synchronous!r} is "
+            "connected; start it, or run: template-service replica synchronous off"
         )
-    return Status(server, "primary", standbys, slots, synchronous, problems=problems)
+    return ReplicationStatus(server, "primary", standbys, slots, synchronous, problems=problems)
 
 
-def _of_slot(slot: dict[str, Any]) -> str:
+def _slot_problem(slot: dict[str, Any]) -> str:
     name = slot["name"]
     if slot["wal_status"] == "lost":
         return (
-            f"the WAL that standby {name!r} needs is gone: remove its folder, run "
-            f"template-service replica drop {name}, and make it anew with replica create"
+            f"the WAL that standby {name!r} needs was removed: delete its data directory, run "
+            f"template-service replica drop {name}, and create it again with replica create"
         )
     if not slot["active"]:
-        kept = "" if slot["retained_bytes"] is None else f" {slot['retained_bytes']} bytes of"
+        size = "" if slot["retained_bytes"] is None else f" {slot['retained_bytes']} bytes of"
         return (
-            f"standby {name!r} is not connected, and the primary keeps{kept} WAL for it: start "
-            f"it, or if it is gone for good run template-service replica drop {name}"
+            f"standby {name!r} is not connected, and the primary retains{size} WAL for it: start "
+            f"it, or if it no longer exists run template-service replica drop {name}"
         )
     if slot["wal_status"] == "unreserved":
         return (
-            f"standby {name!r} is about to be lost: it is further behind than "
-            "max_slot_wal_keep_size; raise that, and look at what holds it up"
+            f"standby {name!r} lags behind by more than max_slot_wal_keep_size, and its WAL may be "
+            "removed at any time: increase the setting, and find out why it lags"
         )
     return ""
 
 
-def _of_standby(received: dict[str, Any]) -> list[str]:
+def _standby_problems(received: dict[str, Any]) -> list[str]:
     if received["receiver"] == "streaming":
         return []
     return [
         (
-            "it receives nothing from its primary: look at its log and at the primary's; if the "
-            "primary is lost: template-service replica promote"
+            "it receives no WAL from its primary: see its log and the primary's; if the primary "
+            "is lost: template-service replica promote"
         )
     ]

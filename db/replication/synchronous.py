@@ -1,4 +1,4 @@
-"""Synchronous replication: a commit is acknowledged only when a standby has it too.
+"""Synchronous replication: commits wait until a standby has flushed them.
 
 https://www.postgresql.org/docs/current/warm-standby.html#SYNCHRONOUS-REPLICATION
 """
@@ -11,13 +11,13 @@ from psycopg import sql
 
 from db.cluster.processes import wait_until
 from db.errors import OperationError
-from db.replication.servers import is_standby
+from db.replication.servers import require_primary
 
 NAMES: Final = "synchronous_standby_names"
 CONNECT_SECONDS: Final = 30.0
 RELOAD_SECONDS: Final = 20.0
-_WAITING: Final = ("on", "remote_apply")  # for a standby that has flushed, at the least
-# A copy that is being made streams too, and replays nothing.
+_WAITING: Final = ("on", "remote_apply")  # both wait until a standby has flushed
+# A running pg_basebackup streams too, but replays nothing.
 _STREAMING: Final = """
 SELECT application_name, sync_state IN ('sync', 'quorum')
 FROM pg_stat_replication
@@ -37,20 +37,20 @@ def switch_on(connection: psycopg.Connection, names: Sequence[str] = ()) -> list
     Returns
     -------
     list
-        Their names, the first one first.
+        Names of the standbys, by priority.
 
     Raises
     ------
     OperationError
         ``not_streaming``, ``not_a_primary``, or ``setting_overridden``. Nothing is changed then:
-        with a standby that is not there every write would wait.
+        without a connected standby all writes would block.
     """
-    _refuse_standby(connection)
+    require_primary(connection)
     found = streaming(connection)
-    chosen = list(names) or found
-    if not chosen or not {*chosen} <= {*found}:
-        raise _not_streaming([name for name in chosen if name not in found])
-    quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in chosen)
+    standbys = list(names) or found
+    if not standbys or not {*standbys} <= {*found}:
+        raise _not_streaming([name for name in standbys if name not in found])
+    quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in standbys)
     wanted = {NAMES: f"FIRST 1 ({quoted})"}
     if _value(connection, "synchronous_commit") not in _WAITING:
         wanted["synchronous_commit"] = "on"
@@ -59,18 +59,18 @@ def switch_on(connection: psycopg.Connection, names: Sequence[str] = ()) -> list
     if not wait_until(lambda: _is_synchronous(connection), RELOAD_SECONDS):
         _set(connection, before)
         raise _overridden()
-    return chosen
+    return standbys
 
 
 def switch_off(connection: psycopg.Connection) -> bool:
-    """Have commits wait for no standby; tell whether they did.
+    """Make replication asynchronous; tell whether it was synchronous.
 
     Raises
     ------
     OperationError
         ``not_a_primary``, or ``setting_overridden``.
     """
-    _refuse_standby(connection)
+    require_primary(connection)
     if not _value(connection, NAMES):
         return False
     _set(connection, {NAMES: ""})
@@ -80,7 +80,7 @@ def switch_off(connection: psycopg.Connection) -> bool:
 
 
 def wait_streaming(connection: psycopg.Connection, names: Sequence[str]) -> None:
-    """Return when all these standbys receive WAL.
+    """Wait until all these standbys stream.
 
     Raises
     ------
@@ -116,23 +116,14 @@ def _set(connection: psycopg.Connection, values: Mapping[str, str]) -> None:
 def _not_streaming(names: Sequence[str]) -> OperationError:
     return OperationError(
         "not_streaming",
-        f"the primary sends no WAL to {', '.join(names) or 'any standby'}",
-        "start the standby and look at its log; then: template-service replica status",
+        f"the primary streams no WAL to {', '.join(names) or 'any standby'}",
+        "start the standby and check its log; then: template-service replica status",
     )
 
 
 def _overridden() -> OperationError:
     return OperationError(
         "setting_overridden",
-        "the primary did not take up what synchronous_standby_names was set to",
+        "synchronous_standby_names was set with ALTER SYSTEM, but another source overrides it",
         "see where it is set: SELECT * FROM pg_settings WHERE name LIKE 'synchronous%'",
     )
-
-
-def _refuse_standby(connection: psycopg.Connection) -> None:
-    if is_standby(connection):
-        raise OperationError(
-            "not_a_primary",
-            f"the server at port {connection.info.port} is a standby",
-            "name the primary in DATABASE_URL",
-        )

@@ -1,5 +1,5 @@
-"""Roles of the database: who may do what, and nothing else.
+"""Roles of the database with least privileges.
 
-``<prefix>_owner`` owns the tables and cannot log in; ``<prefix>_app`` is the worker,
-``<prefix>_maintenance`` is ``maintenance.*``, and ``<prefix>_readonly`` is for people who look.
+``<prefix>_owner`` owns the tables and cannot log in; ``<prefix>_app`` is for the worker,
+``<prefix>_maintenance`` for ``maintenance.*``, and ``<prefix>_readonly`` for people.
 """

@@ -1,4 +1,4 @@
-"""Make or update the roles, in one transaction."""
+"""Create or update the roles, in one transaction."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -11,16 +11,16 @@ from psycopg.conninfo import make_conninfo
 
 from db.roles.names import LOGINS, Kind, Names
 from db.roles.passwords import Secret, choose, kept
-from db.roles.server import Server, look
+from db.roles.state import ServerState, server_state
 from db.roles.statements import statements
 from db.session import connection_options
 
 CONNECT_TIMEOUT: Final = 10
-# Statements here wait for each other and for nobody else: a table in use is tried again later.
+# Concurrent runs wait for each other; on a lock of another session a run fails and can be retried.
 LOCK_TIMEOUT: Final = "4s"
 HIDDEN: Final = "SCRAM-SHA-256$..."
-# A verifier does not let anyone in, but is nobody's business either.
-_UNSEEN: Final = {
+# Keeps password verifiers out of the server's log and statistics.
+_NOT_LOGGED: Final = {
     "log_statement": "none",
     "log_min_duration_statement": "-1",
     "log_min_duration_sample": "-1",
@@ -31,18 +31,16 @@ _UNSEEN: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One role that was made or updated.
+    """A role that was created or updated.
 
     Attributes
     ----------
-    kind, name
-        What it is for, and its name.
     made
         Whether it is new.
     password
-        ``kept`` means that the server has one and it was left alone.
+        ``kept`` means that its existing password is unchanged.
     file
-        Where the password is, if this run knows it.
+        The password file, if this run knows it.
     """
 
     kind: Kind
@@ -54,16 +52,16 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What :func:`apply` did.
+    """Result of :func:`apply`.
 
     Attributes
     ----------
     database, user
-        Which database, and as whom.
+        Of the connection.
     roles
-        Those that log in.
+        Those that can log in.
     open_databases
-        Others of the server that these roles may still connect to, as everyone may.
+        Other databases of the server that every role may connect to.
     """
 
     database: str
@@ -81,28 +79,26 @@ def apply(  # noqa: PLR0913 - by name only, and each is one option of the comman
     rotate: bool = False,
     close_others: bool = False,
 ) -> Applied:
-    """Make the roles, or bring them to what they should be; running it again changes nothing.
+    """Create the roles, or update them; a second run changes nothing.
 
     Parameters
     ----------
     url
         The database, as a superuser.
-    names
-        Of the roles.
     given
-        Files with the passwords of some.
+        Files with the passwords of some roles.
     output
-        Folder for the files of generated ones; see :func:`db.roles.passwords.choose`.
+        Directory for generated password files; see :func:`db.roles.passwords.choose`.
     rotate
-        Generate new passwords for those that have one.
+        Generate new passwords for roles that have one.
     close_others
-        Take the right to connect to the server's other databases from PUBLIC.
+        Revoke CONNECT on the server's other databases from PUBLIC.
 
     Raises
     ------
     OperationError
-        Nothing was changed: see :func:`db.roles.server.look` and
-        :func:`db.roles.passwords.choose`.
+        Those of :func:`db.roles.state.server_state` and :func:`db.roles.passwords.choose`; nothing
+        was changed.
     psycopg.Error
         Nothing was changed.
     """
@@ -118,7 +114,7 @@ def apply(  # noqa: PLR0913 - by name only, and each is one option of the comman
             for kind in LOGINS
         }
         secrets = [secret for secret in chosen.values() if secret is not None]
-        # Ends after the transaction, whose commit decides about the files.
+        # It ends after the transaction, whose commit decides about the files.
         files.enter_context(kept(secrets))
         verifiers = {secret.role: secret.verifier(connection) for secret in secrets}
         for statement in statements(names, server, verifiers, close_others=close_others):
@@ -154,29 +150,31 @@ def preview(url: str, names: Names, *, rotate: bool = False, close_others: bool 
 
 
 @contextmanager
-def connected(url: str, names: Names) -> Iterator[tuple[psycopg.Connection, Server]]:
-    """Yield a connection in a transaction, committed with the block, and what is there.
+def connected(url: str, names: Names) -> Iterator[tuple[psycopg.Connection, ServerState]]:
+    """Yield a connection in a transaction that commits at the end, and the server's state.
 
-    Runs at the same time wait for each other. What it runs is not logged.
+    Concurrent runs wait for each other. The statements are not logged.
 
     Raises
     ------
     OperationError
-        See :func:`db.roles.server.look`.
+        See :func:`db.roles.state.server_state`.
     """
-    with (
-        psycopg.connect(
-            make_conninfo(**connection_options(url)),
-            autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT,
-            application_name="template-service operator",
-        ) as connection,
-        connection.transaction(),
-    ):
+    with connect(url) as connection, connection.transaction():
         connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended('template-service: roles', 0))"
         )
-        server = look(connection, names)
-        for setting, value in {**_UNSEEN, "lock_timeout": LOCK_TIMEOUT}.items():
+        server = server_state(connection, names)
+        for setting, value in {**_NOT_LOGGED, "lock_timeout": LOCK_TIMEOUT}.items():
             connection.execute("SELECT set_config(%s, %s, true)", [setting, value])
         yield connection, server
+
+
+def connect(url: str) -> psycopg.Connection:
+    """Return an operator's connection in autocommit mode."""
+    return psycopg.connect(
+        make_conninfo(**connection_options(url)),
+        autocommit=True,
+        connect_timeout=CONNECT_TIMEOUT,
+        application_name="template-service operator",
+    )

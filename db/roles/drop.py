@@ -1,4 +1,4 @@
-"""Take the roles away again."""
+"""Drop the roles."""
 
 from collections.abc import Iterator
 
@@ -6,27 +6,20 @@ from psycopg import sql
 
 from db.roles.apply import connected
 from db.roles.names import Names
-from db.roles.server import Server
+from db.roles.state import ServerState
 
 
 def drop(url: str, names: Names) -> tuple[str, ...]:
-    """Drop the roles; their tables become the user's who is connected. Return those dropped.
+    """Drop the roles and return their names; the connected superuser becomes the tables' owner.
 
-    What was taken from PUBLIC is not given back.
-
-    Parameters
-    ----------
-    url
-        The database, as a superuser.
-    names
-        Of the roles.
+    Privileges that were revoked from PUBLIC are not granted again.
 
     Raises
     ------
     OperationError
-        Nothing was changed: see :func:`db.roles.server.look`.
+        Those of :func:`db.roles.state.server_state`; nothing was changed.
     psycopg.Error
-        Nothing was changed. A role that has rights in another database cannot be dropped.
+        Nothing was changed. A role with privileges in another database cannot be dropped.
     """
     with connected(url, names) as (connection, server):
         for statement in _statements(server):
@@ -34,8 +27,8 @@ def drop(url: str, names: Names) -> tuple[str, ...]:
     return tuple(server.roles)
 
 
-def _statements(server: Server) -> Iterator[sql.Composed]:
-    # Rights on databases and default privileges are what DROP OWNED takes away:
+def _statements(server: ServerState) -> Iterator[sql.Composed]:
+    # DROP OWNED revokes privileges on databases and default privileges:
     # https://www.postgresql.org/docs/current/role-removal.html
     user = sql.Identifier(server.user)
     for role in map(sql.Identifier, server.roles):

@@ -1,4 +1,4 @@
-"""What the roles are called, and what each of them has beside its rights on tables."""
+"""Names of the roles, and their attributes, settings and memberships."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Kind = Literal["owner", "app", "maintenance", "readonly"]
 KINDS: Final[tuple[Kind, ...]] = ("owner", "app", "maintenance", "readonly")
 LOGINS: Final[tuple[Kind, ...]] = ("app", "maintenance", "readonly")
 DEFAULT_PREFIX: Final = "template_service"
-# PostgreSQL cuts names after 63 bytes, and keeps those that begin with pg_ for itself.
+# PostgreSQL truncates names after 63 bytes, and reserves those that begin with pg_.
 _PREFIX: Final = re.compile(r"\A(?!pg_)[a-z_][a-z0-9_]{0,49}\Z")
 
 ATTRIBUTES: Final[dict[Kind, str]] = {
@@ -22,14 +22,14 @@ ATTRIBUTES: Final[dict[Kind, str]] = {
 }
 SETTINGS: Final[dict[Kind, dict[str, str]]] = {
     "owner": {},
-    # A worker sets shorter ones for itself; these end what another program left behind.
+    # Workers set shorter timeouts themselves; these apply to other programs.
     "app": {
         "search_path": "public",
         "statement_timeout": "60s",
         "idle_in_transaction_session_timeout": "60s",
     },
-    # Whatever the database's own settings are: a dump takes its time, and the lock that keeps a
-    # second run away is held by an idle transaction.
+    # Overrides settings of the database: a dump is long, and an idle transaction holds the lock
+    # against a second run.
     "maintenance": {
         "search_path": "public",
         "statement_timeout": "0",
@@ -43,10 +43,10 @@ SETTINGS: Final[dict[Kind, dict[str, str]]] = {
     },
 }
 # https://www.postgresql.org/docs/current/predefined-roles.html: pg_dump reads everything, the
-# report looks at other sessions, db kill-idle ends some, a base backup begins with a checkpoint.
+# report reads other sessions, db kill-idle terminates some, a base backup starts with a checkpoint.
 PREDEFINED: Final = ("pg_read_all_data", "pg_monitor", "pg_signal_backend", "pg_checkpoint")
-# At first superusers alone may use these: the archive is proved with the first two, and the doctor
-# looks for weak logins in pg_hba.conf.
+# Superusers only by default: the test of the archive uses the first two, and the doctor reads
+# pg_hba.conf for weak logins.
 GRANTS: Final = (
     "EXECUTE ON FUNCTION pg_switch_wal(), pg_create_restore_point(text), pg_hba_file_rules()",
     "SELECT ON pg_hba_file_rules",
@@ -66,11 +66,11 @@ class Names:
     prefix: str = DEFAULT_PREFIX
 
     def __post_init__(self) -> None:
-        """Refuse what would need quoting in every other tool."""
+        """Refuse names that need quotes."""
         if not _PREFIX.match(self.prefix):
             raise OperationError(
                 "bad_prefix",
-                f"{self.prefix!r} cannot begin the names of roles",
+                f"invalid prefix of role names: {self.prefix!r}",
                 "use at most 50 lower-case letters, digits and underscores, not beginning with "
                 "a digit or pg_",
             )
@@ -80,10 +80,10 @@ class Names:
         return f"{self.prefix}_{kind}"
 
     def all(self) -> dict[str, Kind]:
-        """Return what each name stands for."""
+        """Return the kind of each name."""
         return {self.of(kind): kind for kind in KINDS}
 
 
 def mark(kind: Kind) -> str:
-    """Return the comment by which a role is known to be one of these."""
+    """Return the comment that marks a role as created by this service."""
     return f"template-service: {kind}"

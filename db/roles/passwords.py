@@ -1,7 +1,7 @@
 """Passwords of roles: files that only their owner may read, and verifiers for the server.
 
-A password is never part of a statement: the server gets the SCRAM verifier, from which nobody can
-log in (https://www.postgresql.org/docs/current/auth-password.html).
+A password is never part of a statement: the server gets the SCRAM verifier, which does not allow a
+login (https://www.postgresql.org/docs/current/auth-password.html).
 """
 
 import os
@@ -20,19 +20,7 @@ _BYTES = 24  # 192 bits
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A password that a role gets.
-
-    Attributes
-    ----------
-    role
-        Whose.
-    file
-        Where it is, or will be.
-    password
-        The password.
-    new
-        Whether it was made just now, so that the file has to be written.
-    """
+    """A new password of a role, and its file, which is written if ``new``."""
 
     role: str
     file: Path
@@ -40,31 +28,31 @@ class Secret:
     new: bool
 
     def verifier(self, connection: psycopg.Connection) -> str:
-        """Return what the server keeps instead of the password; made on this side."""
-        made = connection.pgconn.encrypt_password(
+        """Return the SCRAM verifier, computed on the client."""
+        verifier = connection.pgconn.encrypt_password(
             self.password.encode(), self.role.encode(), b"scram-sha-256"
         )
-        return made.decode()
+        return verifier.decode()
 
 
 def choose(
     role: str, *, has: bool, given: Path | None, output: Path | None, rotate: bool
 ) -> Secret | None:
-    """Return the password that a role gets, or ``None`` when it keeps the one it has.
+    """Return the new password of a role, or ``None`` if its password is unchanged.
 
     Parameters
     ----------
     role
-        Its name, which is also that of its file in ``output``.
+        Its name, also of its file in ``output``.
     has
         Whether it has a password.
     given
-        A file with the password to set, whatever the others say.
+        A file with the password to set, which overrides the other parameters.
     output
-        Folder of password files. One that is there already is used, so that a server that was
-        made anew gets the passwords that the workers know.
+        Directory of password files. An existing file is used, so that a new server gets the
+        passwords that the workers know.
     rotate
-        Make a new password, although there is one.
+        Generate a new password even if there is one.
 
     Raises
     ------
@@ -78,8 +66,8 @@ def choose(
     if output is None:
         raise OperationError(
             "no_output",
-            f"{role} needs a password, and there is no place to keep it",
-            "name a folder for password files with --output",
+            f"{role} needs a password, and no directory for its file was given",
+            "name a directory for password files with --output",
         )
     file = output / role
     if file.exists() and not rotate:
@@ -88,7 +76,7 @@ def choose(
 
 
 def read(file: Path) -> str:
-    """Return the password in a file, which may end with a line break.
+    """Return the password in a file, without a final line break.
 
     Raises
     ------
@@ -100,23 +88,23 @@ def read(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise OperationError(
-            "password_file", f"the password file {file} cannot be read: {reason}", "mend that"
+            "password_file", f"the password file {file} cannot be read: {reason}", "fix the file"
         ) from None
     if not password or not password.isprintable():
         raise OperationError(
             "password_file",
             f"the password file {file} is not one line of printable characters",
-            "put the password alone into it",
+            "write only the password into it",
         )
     return password
 
 
 @contextmanager
 def kept(chosen: Iterable[Secret]) -> Iterator[None]:
-    """Have new passwords on the disk before the server learns them; forget them if it does not.
+    """Write new passwords to disk before the block sets them; delete the files if it fails.
 
-    A file that is there is replaced only when the block ended well. After a crash the password is
-    in the file or in its ``.new`` beside it.
+    An existing file is replaced only when the block succeeds. After a crash the password is in the
+    file or in its ``.new`` next to it.
 
     Raises
     ------
@@ -158,5 +146,5 @@ def _write(path: Path, text: str) -> None:
         raise OperationError(
             "password_file",
             f"the password file {path} cannot be written: {error.strerror}",
-            "choose another folder with --output",
+            "choose another directory with --output",
         ) from None

@@ -3,7 +3,7 @@
 from typing import Final
 
 from db.errors import OperationError
-from db.recovery.take import take as take_base_backup
+from db.recovery.base_backup import base_backup as take_base_backup
 from db.session import make_engine
 from tasks.messages.backups import BaseBackedUp
 from tasks.messages.maintenance import Maintain
@@ -13,7 +13,7 @@ NOT_SET_UP: Final = "archiving_off"
 
 
 def take(message: Maintain, configuration: Configuration) -> BaseBackedUp:
-    """Take, verify and let go as :func:`db.recovery.take.take` does; return what was done.
+    """Take and verify a base backup, apply retention, and return the result.
 
     Where nobody has set up recovery to a point in time there is nothing to do, week after week, and
     the answer says why. The doctor has it as a finding.

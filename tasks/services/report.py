@@ -3,9 +3,8 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from db.backup.catalogue import Catalogue
+from db.backup.catalogue import open_catalogue
 from db.backup.policy import BackupPolicy
-from db.backup.store import open_store
 from db.errors import OperationError
 from db.monitoring import ages
 from db.monitoring.figures import Figures, figures
@@ -55,7 +54,7 @@ class _Dumps(NamedTuple):
 
 def _dumps(policy: BackupPolicy, now: datetime) -> _Dumps:
     try:
-        entries = Catalogue(open_store(policy.target, policy.scratch)).entries()
+        entries = open_catalogue(policy).entries()
     except OperationError as error:
         return _Dumps(problem=error.kind)
     return _Dumps(_seconds(ages.newest(entries), now), _seconds(ages.last_verified(entries), now))

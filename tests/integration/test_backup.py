@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from db.backup.catalogue import Entry
-from db.backup.check import check
 from db.backup.prune import prune
+from db.backup.verify import verify
 from tests.factories import templates
 from tests.support.dumps import Backups, backups, facts, new_database, wrapped
 from tests.support.producer import RefusedError
@@ -100,7 +100,7 @@ class TestRoundTrip:
 
     def same(self, servers: LocalStack, chosen: Backups, entry: Entry) -> None:
         """Restore a backup into an empty database and compare."""
-        assert check(chosen.catalogue.store, entry, chosen.policy, chosen.client.programs).opened
+        assert verify(chosen.catalogue.store, entry, chosen.policy, chosen.client.programs).opened
         with new_database(servers, "round_trip") as url:
             if entry.contents == "data":
                 restored(chosen, chosen.make(contents="schema"), url)
@@ -193,7 +193,7 @@ class TestRoundTrip:
         """The machine that makes it need not read it: size and checksum are known all the same."""
         maker = encrypted.using(identity_file="")
         entry = maker.make()
-        done = check(maker.catalogue.store, entry, maker.policy, maker.client.programs)
+        done = verify(maker.catalogue.store, entry, maker.policy, maker.client.programs)
         assert (done.files, done.size, done.opened) == (2, entry.size, False)
 
 
@@ -307,7 +307,10 @@ class TestTask:
         with Rows(servers.postgres.url).held(lock), fresh.as_settings():
             assert tasks.call("maintenance.backup")["skipped"] is True
             done = fresh.command("create")
-        assert (done.exit_code, "under way" in done.output) == (1, True)
+        assert (done.exit_code, "another backup" in done.output) == (
+            1,
+            True,
+        )
         assert fresh.files() == {}
 
     def test_a_server_that_is_away_may_come_back(self, tasks: Tasks, fresh: Backups) -> None:
@@ -326,7 +329,7 @@ class TestPrune:
         """The newest three that a restore has proved, however old."""
         entries = [fresh.make(now=NOW - timedelta(days=days)) for days in (60, 50, 40, 30, 20, 0)]
         for entry in entries[:4]:
-            fresh.catalogue.update(entry.model_copy(update={"verified_at": NOW}))
+            fresh.catalogue.add(entry.model_copy(update={"verified_at": NOW}))
         done = prune(fresh.policy, fresh.client.programs, now=NOW)
         assert done.deleted == [entries[4].name, entries[0].name]
         assert done.size == entries[4].size + entries[0].size
@@ -340,7 +343,7 @@ class TestPrune:
         """Three that can be restored stay, not three names."""
         entries = [fresh.make(now=NOW - timedelta(days=days)) for days in (60, 50, 40, 30, 0)]
         for entry in entries[:4]:
-            fresh.catalogue.update(entry.model_copy(update={"verified_at": NOW}))
+            fresh.catalogue.add(entry.model_copy(update={"verified_at": NOW}))
         (fresh.folder / entries[3].dump.name).unlink()
         done = prune(fresh.policy, fresh.client.programs, now=NOW)
         assert done.deleted == [entries[3].name]

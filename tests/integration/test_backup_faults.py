@@ -14,10 +14,10 @@ import pyrage  # type: ignore[import-untyped]
 import pytest
 
 from db.backup.catalogue import Entry
-from db.backup.check import check
 from db.backup.create import BackupRunningError
 from db.backup.prune import prune
 from db.backup.streams import reader
+from db.backup.verify import verify
 from db.cluster.programs import Programs
 from db.errors import OperationError
 from tests.factories import templates
@@ -183,7 +183,7 @@ def test_a_disk_that_is_full(tasks: Tasks, kept: Backups, tmp_path: Path, *, sec
         (tmp_path / "recipients").write_text(recipient)
         chosen = kept.using(recipients_file=str(tmp_path / "recipients"))
     with full_disk(4096):
-        fails(tasks, chosen, "disk_full", "takes no more data")
+        fails(tasks, chosen, "disk_full", "is full")
 
 
 def test_a_place_that_cannot_be_written_to(tasks: Tasks, kept: Backups, tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_damage_is_found_and_stops_retention(
     damage(kept.folder / file.name)
     before = kept.files()
     with pytest.raises(OperationError, match=file.name) as caught:
-        check(kept.catalogue.store, entry, kept.policy, kept.client.programs)
+        verify(kept.catalogue.store, entry, kept.policy, kept.client.programs)
     assert caught.value.kind == kind
     with pytest.raises(OperationError, match="no backup was deleted") as caught:
         prune(kept.policy, kept.client.programs, now=NOW)
@@ -324,7 +324,7 @@ def test_cat_of_a_damaged_backup_fails(kept: Backups) -> None:
 
 def test_a_drill_that_failed_stops_retention(kept: Backups) -> None:
     """Sound files of a database that cannot be restored are no backup."""
-    kept.catalogue.update(newest(kept).model_copy(update={"problem": "rows are missing"}))
+    kept.catalogue.add(newest(kept).model_copy(update={"problem": "rows are missing"}))
     before = kept.files()
     done = kept.command("prune")
     assert (done.exit_code, "rows are missing" in done.output) == (1, True)
@@ -414,7 +414,7 @@ class TestKeys:
             encrypted.plain(entry)
         assert caught.value.kind == kind
         with pytest.raises(OperationError) as caught:
-            check(
+            verify(
                 encrypted.catalogue.store,
                 entry,
                 encrypted.using(identity_file="").policy,

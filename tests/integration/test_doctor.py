@@ -14,8 +14,7 @@ import pytest
 from sqlalchemy import Engine
 
 from db import migrations
-from db.backup.catalogue import Catalogue, Entry, StoredFile
-from db.backup.store import open_store
+from db.backup.catalogue import Catalogue, Entry, StoredFile, open_store
 from db.cluster.private import PrivateCluster
 from db.cluster.processes import launched, wait_until
 from db.cluster.programs import Programs

@@ -18,13 +18,18 @@ from moto.server import ThreadedMotoServer
 from psycopg.conninfo import conninfo_to_dict
 
 from db import migrations
-from db.backup.catalogue import Catalogue, Entry
+from db.backup.catalogue import Catalogue, Entry, open_store
 from db.backup.create import create
-from db.backup.drill import Drilled, drill, to_drill
-from db.backup.drill_cluster import PREFIX, drill_folder, new_cluster
-from db.backup.drill_proof import Clusters
+from db.backup.drill import (
+    PREFIX,
+    Clusters,
+    Drilled,
+    drill,
+    drill_directory,
+    new_cluster,
+    to_drill,
+)
 from db.backup.policy import BackupPolicy
-from db.backup.store import open_store
 from db.cluster.private import PrivateCluster
 from db.cluster.programs import Programs
 from db.errors import OperationError
@@ -343,7 +348,7 @@ class TestLeftovers:
         descriptor = os.open(folders["used"], os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            with drill_folder(policy) as (folder, _):
+            with drill_directory(policy) as (folder, _):
                 assert folder.is_dir()
         finally:
             os.close(descriptor)
@@ -360,7 +365,7 @@ class TestNotItsFault:
         """It stays verified, and retention goes on."""
         entry = create(source.client, policy)
         verified = entry.model_copy(update={"verified_at": datetime.now(UTC)})
-        catalogue(policy).update(verified)
+        catalogue(policy).add(verified)
 
         def broken(_: Programs, __: Path) -> PrivateCluster:
             raise OperationError(kind, "it does not work", "mend it")
@@ -385,7 +390,7 @@ class TestNotItsFault:
     ) -> None:
         """During a deploy an old worker may meet one."""
         newer = create(source.client, policy).model_copy(update=changes)
-        catalogue(policy).update(newer)
+        catalogue(policy).add(newer)
         with pytest.raises(OperationError) as refused:
             held(policy, clusters)
         assert refused.value.kind == kind

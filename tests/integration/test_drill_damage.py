@@ -12,14 +12,12 @@ from typing import Final, LiteralString
 import psycopg
 import pytest
 
-from db.backup.catalogue import Catalogue, Entry, Form
+from db.backup.catalogue import Catalogue, Entry, Form, open_store
 from db.backup.create import create
 from db.backup.databases import administering
-from db.backup.drill import drill
-from db.backup.drill_proof import Clusters
+from db.backup.drill import Clusters, drill
 from db.backup.policy import BackupPolicy
 from db.backup.prune import prune
-from db.backup.store import open_store
 from db.cluster.private import PrivateCluster
 from db.cluster.programs import Programs
 from db.errors import OperationError
@@ -52,7 +50,7 @@ class Store:
 
     def note(self, **changes: object) -> None:
         """Change what the catalogue says of it."""
-        self.catalogue.update(self.entry.model_copy(update=changes))
+        self.catalogue.add(self.entry.model_copy(update=changes))
 
     def fact(self, table: str, **changes: object) -> None:
         """Change what the catalogue says of one table."""
@@ -107,9 +105,7 @@ def good(source: Shop, tmp_path_factory: pytest.TempPathFactory) -> dict[Form, B
         with copy_of(source) as before:
             before.run("DELETE FROM templates WHERE template_id = 'welcome-4'")
             old = create(before.client, policy, form=form, now=long_ago)
-        Catalogue(open_store(policy.target)).update(
-            old.model_copy(update={"verified_at": long_ago})
-        )
+        Catalogue(open_store(policy.target)).add(old.model_copy(update={"verified_at": long_ago}))
         create(source.client, policy, form=form)
         policies[form] = policy
     return policies

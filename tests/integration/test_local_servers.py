@@ -18,13 +18,9 @@ import redis
 
 from db.cluster import unprivileged
 from db.cluster.processes import Identity, wait_until
-from worker.local import (
-    LocalPostgres,
-    LocalServerError,
-    LocalValkey,
-    postgres,
-    server,
-)
+from db.cluster.programs import Programs
+from db.errors import OperationError
+from worker.local import LocalPostgres, LocalValkey, server
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change the user")
 SERVERS = (LocalPostgres, LocalValkey)
@@ -122,24 +118,13 @@ def test_losing_the_race_for_a_port_is_no_failure(
         assert local.answers()
 
 
-@pytest.mark.parametrize("kind", SERVERS)
-def test_a_demanded_port_that_is_taken_is_an_error(kind: type[Local], tmp_path: Path) -> None:
-    """With a port of the caller's choice the start fails, and shows the server's own words."""
-    with _listening() as taken:
-        local = kind(tmp_path / "server", durable=False, port=taken)
-        with pytest.raises(LocalServerError, match="Address already in use"):
-            local.start()
-    assert not local.running
-
-
 def test_one_owner_at_a_time(running: Local) -> None:
     """A second object on the same folder is refused, and the first goes on undisturbed."""
-    with pytest.raises(LocalServerError, match="in use by another process"):
+    with pytest.raises(OperationError, match="in use by another process"):
         type(running)(running.directory, durable=False).start()
     assert running.answers()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a signal of the Linux kernel")
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_server_dies_with_its_parent(kind: type[Local], tmp_path: Path) -> None:
     """With die_with_parent nothing stays behind when the parent is killed."""
@@ -162,7 +147,7 @@ def test_a_process_that_merely_has_the_recorded_number_is_left_alone(local: Loca
     """A record from before a reboot may name a number that is someone else's by now."""
     local.directory.mkdir()
     with subprocess.Popen(["sleep", "60"]) as other:
-        Identity(other.pid, "another time").write(local.directory / "process")
+        Identity(other.pid, 0.0).write(local.directory / "process")
         assert local.found_pid() is None
         assert not local.stop_orphan()
         local.start()
@@ -203,7 +188,7 @@ def test_a_failed_start_shows_what_the_server_said(database: LocalPostgres) -> N
     database.start()
     database.stop()
     (database.data / "PG_VERSION").write_text("17\n")
-    with pytest.raises(LocalServerError, match="incompatible with server"):
+    with pytest.raises(OperationError, match="incompatible with server"):
         database.start()
     assert not database.running
     assert (database.data / "PG_VERSION").read_text() == "17\n"
@@ -215,7 +200,7 @@ def test_a_server_that_does_not_answer_in_time_is_stopped(
     """The start gives up after its time, says so, and leaves nothing running."""
     monkeypatch.setattr(server, "START_TIMEOUT", 0.1)
     monkeypatch.setattr(type(local), "_ready", lambda *_: False)
-    with pytest.raises(LocalServerError, match=r"did not answer within 0\.1 s"):
+    with pytest.raises(OperationError, match=r"did not answer within 0\.1 s"):
         local.start()
     assert local.found_pid() is None
 
@@ -321,7 +306,7 @@ def test_root_behind_a_closed_folder_changes_no_permission(
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     programs = _copy_of_programs(home)
-    monkeypatch.setattr(postgres, "programs", lambda: programs)
+    monkeypatch.setattr(Programs, "chosen", lambda: Programs(programs))
     directory = home / "server"
     outside = [programs, *programs.parents]
     before = [_permissions(path) for path in outside]
@@ -343,7 +328,7 @@ def test_root_in_an_open_folder_keeps_no_capability(monkeypatch: pytest.MonkeyPa
     """A server that reaches its files as an ordinary user gets no more rights than one."""
     with _open_folder() as folder:
         programs = _copy_of_programs(folder)
-        monkeypatch.setattr(postgres, "programs", lambda: programs)
+        monkeypatch.setattr(Programs, "chosen", lambda: Programs(programs))
         with LocalPostgres(folder / "server", durable=False) as local:
             status = Path(f"/proc/{local.pid}/status").read_text()
             assert local.answers()
@@ -379,7 +364,7 @@ def test_root_with_nowhere_to_go_is_told_what_to_do(
     monkeypatch.setattr(unprivileged, "_works", lambda *_: False)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     tmp_path.chmod(0o700)
-    with pytest.raises(LocalServerError, match="run this as an ordinary user"):
+    with pytest.raises(OperationError, match="run this as an ordinary user"):
         LocalPostgres(tmp_path / "server", durable=False).start()
 
 
@@ -390,7 +375,7 @@ def test_a_missing_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (LocalValkey, "worker.local.valkey"),
     ):
         monkeypatch.setattr(sys.modules[module], "find_spec", lambda _: None)
-        with pytest.raises(LocalServerError, match="install this project's requirements"):
+        with pytest.raises(OperationError, match="install this project's requirements"):
             kind(tmp_path / module).start()
 
 
@@ -468,7 +453,7 @@ class _open_folder:  # noqa: N801 - used as a function is
 
 
 def _copy_of_programs(folder: Path) -> Path:
-    package = postgres.programs().parent.parent
+    package = Programs.chosen().folder.parent.parent
     for source in (package, package.with_name(f"{package.name}.libs")):
         shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("include"))
     return folder / package.name / "pginstall" / "bin"

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from db.cluster.private import PrivateCluster
 from db.cluster.processes import wait_until
-from db.monitoring import ending
+from db.monitoring import terminate
 from db.session import Database, make_engine
 from tests.support.operators import Operator, private_server, run
 from worker.cli.database import COMMANDS, database
@@ -228,11 +228,11 @@ class TestSessions:
         engine = make_engine(Database(url=url))
         with guest(url) as ended, guest(url) as active:
             pids = {ended.info.backend_pid, active.info.backend_pid}
-            found = ending.idle_sessions(engine, 0, [ending.IDLE])
+            found = terminate.idle_sessions(engine, 0, [terminate.IDLE])
             ended.close()
             active.execute("BEGIN")
             active.execute("SELECT 1")
-            done = ending.end(engine, found)
+            done = terminate.terminate_sessions(engine, found)
             assert {row["pid"] for row in done} == pids
             assert {row["outcome"] for row in done} == {"gone"}
             assert not gone(url, active.info.backend_pid)

@@ -11,10 +11,10 @@ import boto3  # type: ignore[import-untyped]
 import pytest
 from moto.server import ThreadedMotoServer
 
-from db.backup.check import check
+from db.backup.catalogue import open_store
 from db.backup.object_store import ObjectStore
 from db.backup.prune import prune
-from db.backup.store import open_store
+from db.backup.verify import verify
 from db.errors import OperationError
 from tests.factories import templates
 from tests.support.dumps import Backups, backups, facts, wrapped
@@ -77,7 +77,7 @@ def test_a_backup_goes_there_and_comes_back(servers: LocalStack, stored: Backups
     }
     assert not [path for path in Path(stored.policy.scratch).rglob("*") if path.is_file()]
     assert entry.tables == facts(servers.postgres.url)
-    assert check(stored.catalogue.store, entry, stored.policy, stored.client.programs).opened
+    assert verify(stored.catalogue.store, entry, stored.policy, stored.client.programs).opened
     assert stored.catalogue.entries() == [entry]
     assert stored.plain(entry).startswith(b"PGDMP")
 

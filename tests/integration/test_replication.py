@@ -271,7 +271,7 @@ class TestStatus:
             pair.run("SELECT pg_reload_conf()")
             assert called("drop", "gone", "--yes", url=pair.primary.url).exit_code == 0
         assert result.exit_code == 1
-        assert "the WAL that standby 'gone' needs is gone" in result.output
+        assert "the WAL that standby 'gone' needs was removed" in result.output
         assert "replica drop gone" in result.output
         assert "standby1'" not in result.stderr
 
@@ -291,7 +291,7 @@ class TestSynchronous:
             write = thread.submit(run, pair.primary.url, "CREATE TABLE IF NOT EXISTS late (id int)")
             try:
                 assert wait_until(lambda: pair.run(WAITING) == [(1,)], 20)
-                assert "writes wait" in called("status", url=pair.primary.url).output
+                assert "writes are blocked" in called("status", url=pair.primary.url).output
                 assert not write.done()
             finally:
                 off = called("synchronous", "off", url=pair.primary.url)
@@ -307,7 +307,7 @@ class TestSynchronous:
         assert wait_until(pair.caught_up, 20)
         result = called("synchronous", "on", "standby1", "nobody", url=pair.primary.url)
         assert result.exit_code == 1
-        assert "sends no WAL to nobody" in result.output
+        assert "streams no WAL to nobody" in result.output
         assert pair.run("SELECT current_setting('synchronous_standby_names')") == [("",)]
 
 
@@ -326,10 +326,10 @@ class TestPromote:
         """Nor is one found where only a primary is named."""
         server = f"{HOST}:{pair.primary.port}"
         assert (
-            "is a primary already"
+            "is already a primary"
             in called("promote", server, "--yes", url=pair.primary.url).output
         )
-        assert "one should be a standby" in called("promote", "--yes", url=pair.primary.url).output
+        assert "must be a standby" in called("promote", "--yes", url=pair.primary.url).output
 
     def test_it_asks_first(self, pair: Pair) -> None:
         """Nobody there to answer is no."""
@@ -364,7 +364,7 @@ class TestPromote:
             )
         assert done["timeline"] == 2
         notes = " ".join(done["notes"])
-        for words in ("Synchronous replication was on and is off", "replica create", "not here"):
+        for words in ("Synchronous replication is off", "replica create", "not here"):
             assert words in notes
         assert f"{HOST}:{pair.primary.port}" in notes
 
@@ -388,9 +388,9 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("options", "told"),
         [
-            (["--into", "{folder}/primary"], "exists already"),
-            (["--into", "{folder}/no/such"], "is no folder"),
-            (["--name", "Not-A-Slot"], "small letters"),
+            (["--into", "{folder}/primary"], "already exists"),
+            (["--into", "{folder}/no/such"], "is not a directory"),
+            (["--name", "Not-A-Slot"], "lower-case letters"),
             (["--name", "standby1", "--user", "other"], "replica drop standby1"),
             (["--user", "template_service"], "is a superuser"),
             ([], "--password-file"),
@@ -488,7 +488,10 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("settings", "told"),
         [
-            ({"wal_level": "minimal", "max_wal_senders": "0"}, "wal_level is minimal"),
+            (
+                {"wal_level": "minimal", "max_wal_senders": "0"},
+                "wal_level of the primary",
+            ),
             ({"max_wal_senders": "1"}, "0 of max_wal_senders = 1 are in use, and 2 more"),
             ({"max_replication_slots": "0"}, "max_replication_slots = 0"),
             ({}, "add this line to its pg_hba.conf"),
@@ -544,7 +547,7 @@ class TestFaults:
         assert result.exit_code == 1
         assert "stop that standby first" in result.output
         assert (
-            "has no replication slot"
+            "does not exist on the primary"
             in called("drop", "nobody", "--yes", url=pair.primary.url).output
         )
 

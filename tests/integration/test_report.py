@@ -13,9 +13,8 @@ import redis
 from kombu import Connection
 from prometheus_client.parser import text_string_to_metric_families
 
-from db.backup.catalogue import Catalogue, Entry, StoredFile
+from db.backup.catalogue import Catalogue, Entry, StoredFile, open_store
 from db.backup.policy import BackupPolicy
-from db.backup.store import open_store
 from db.errors import OperationError
 from db.session import Database
 from tasks import runtime

@@ -11,13 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 from psycopg import sql
 
-from db.backup.catalogue import Catalogue, Contents, Entry, Form
-from db.backup.compare import structure
+from db.backup.catalogue import Catalogue, Contents, Entry, Form, open_store
 from db.backup.create import create
-from db.backup.databases import NAME_BYTES, administering, beside
+from db.backup.databases import NAME_BYTES, administering, unused_name
 from db.backup.policy import BackupPolicy
-from db.backup.restore_roles import chosen
-from db.backup.store import open_store
+from db.backup.restore.compare import structure
+from db.backup.restore.roles import missing_roles
 from db.cluster.programs import wheel
 from tests.support.archives import resealed
 from tests.support.shops import ROWS, Shop, copy_of, shop
@@ -200,7 +199,7 @@ class TestBeside:
             assert counted(empty) == ROWS
             again = command(source, policy, *arguments)
             assert (again.exit_code, counted(empty)) == (1, ROWS)
-            assert "have rows already: " in again.output
+            assert "are not empty: " in again.output
 
     def test_what_was_encrypted_is_restored(
         self, live: Shop, own: BackupPolicy, tmp_path: Path
@@ -257,7 +256,7 @@ class TestInto:
         name = backups["full", "custom"].name
         result = command(source, policy, "restore", name, "--into", live.name)
         assert result.exit_code == 1
-        assert f"database {live.name} holds something" in result.output
+        assert f"database {live.name} is not empty" in result.output
         assert (live.databases(), counted(live)) == before
 
 
@@ -465,7 +464,7 @@ class TestRefusals:
             file.write_bytes(content)
             result = command(source, own, "restore", entry.name)
             assert result.exit_code == 1
-            assert f"{file.name} is not what was written" in result.output
+            assert f"checksum mismatch in {file.name}: " in result.output
 
     def test_a_backup_of_a_newer_release(
         self, source: Shop, own: BackupPolicy, policy: BackupPolicy, backups: Made
@@ -473,7 +472,7 @@ class TestRefusals:
         """Its migration is not one of this checkout."""
         shutil.copytree(policy.target, own.target)
         entry = backups["full", "custom"].model_copy(update={"revision": "9999"})
-        catalogue(own).update(entry)
+        catalogue(own).add(entry)
         result = command(source, own, "restore", entry.name)
         assert result.exit_code == 1
         assert "migration 9999, which this release does not have" in result.output
@@ -481,7 +480,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
-            (("nothing",), "there is no backup nothing"),
+            (("nothing",), "no backup nothing"),
             (("--table", "nothing"), "has no table nothing"),
             (("--into", "x", "--over-live"), "exclude one another"),
             (("--jobs", "0"), "--jobs"),
@@ -598,7 +597,7 @@ class TestRoles:
             before = live.databases()
             refused = command(live, own, "restore", entry.name)
             assert (refused.exit_code, live.databases()) == (1, before)
-            assert f"role {owner}" in refused.output
+            assert f'role "{owner}" does not exist' in refused.output
             assert "--roles" in refused.output
             done = answer(command(live, own, "restore", entry.name, "--roles", "--json"))
             try:
@@ -624,7 +623,9 @@ class TestRoles:
             "GRANT new TO there GRANTED BY boss;\n"
             "\\unrestrict abc\n"
         )
-        kept = [line for line in chosen(text, {"there"}) if line and not line.startswith("--")]
+        kept = [
+            line for line in missing_roles(text, {"there"}) if line and not line.startswith("--")
+        ]
         assert kept == [
             "\\restrict abc",
             'CREATE ROLE "A ""b""";',
@@ -638,11 +639,11 @@ class TestRoles:
 def test_names_beside_a_long_one_are_cut_and_never_taken(source: Shop) -> None:
     """PostgreSQL cuts names after 63 bytes by itself, and two would become one."""
     with administering(source.url) as admin:
-        long = beside(admin, "ü" * 40, "restored")
+        long = unused_name(admin, "ü" * 40, "restored")
         assert len(long.encode()) <= NAME_BYTES
         assert long.startswith("üüüü")
         name = f"{source.name}_restored"
-        first = beside(admin, source.name, "restored")
+        first = unused_name(admin, source.name, "restored")
         assert first.startswith(f"{name}_2")
 
 

@@ -35,5 +35,5 @@ def resealed(
         digest = hashlib.sha256(content).hexdigest()
         files.append(stored.model_copy(update={"size": len(content), "sha256": digest}))
     sealed = entry.model_copy(update={"files": tuple(files)})
-    catalogue.update(sealed)
+    catalogue.add(sealed)
     return sealed

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from db.backup.drill_cluster import drill_folder, new_cluster
-from db.backup.drill_proof import Clusters
+from db.backup.drill import Clusters, drill_directory, new_cluster
 from db.backup.policy import BackupPolicy
 from db.cluster.private import PrivateCluster
 from db.cluster.programs import Programs
@@ -16,7 +15,7 @@ def shared_cluster(scratch: Path) -> Iterator[tuple[Clusters, PrivateCluster]]:
     """Yield what :func:`db.backup.drill.drill` takes as ``clusters``, and the server behind it."""
     policy = BackupPolicy(scratch=str(scratch))
     with (
-        drill_folder(policy) as (folder, _),
+        drill_directory(policy) as (folder, _),
         new_cluster(Programs.chosen(), folder) as cluster,
     ):
 

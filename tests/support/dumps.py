@@ -12,12 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 from psycopg import sql
 
-from db.backup.catalogue import Catalogue, Entry, TableFacts
-from db.backup.chunks import pieces
+from db.backup.catalogue import Catalogue, Entry, TableFacts, open_store
 from db.backup.create import create
-from db.backup.facts import table_facts, table_names
 from db.backup.policy import BackupPolicy
-from db.backup.store import open_store
+from db.backup.snapshot import table_facts, table_names
 from db.backup.streams import reader
 from db.cluster.programs import Programs
 from db.commands.core import Client
@@ -50,7 +48,7 @@ class Backups:
     def plain(self, entry: Entry) -> bytes:
         """Return what pg_dump printed."""
         with reader(open_store(self.policy.target), entry.dump, self.policy) as stream:
-            return b"".join(pieces(stream))
+            return stream.read()
 
     def files(self) -> dict[str, bytes]:
         """Return all that is in the folder."""

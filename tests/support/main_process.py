@@ -35,7 +35,7 @@ from redis._parsers.encoders import Encoder
 
 from tasks.errors import InvalidMessage
 from worker.envelope import Envelope
-from worker.refusals import Refused
+from worker.refused import Refused
 from worker.request import Request
 
 OUTCOMES: Final = (

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from db.backup.catalogue import Catalogue, Entry, StoredFile, TableFacts
-from db.backup.store import FolderStore, open_store
+from db.backup.catalogue import Catalogue, Entry, StoredFile, TableFacts, open_store
+from db.backup.store import DirectoryStore
 from db.errors import OperationError
 
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)
@@ -86,7 +86,7 @@ def test_an_update_replaces_the_entry(catalogue: Catalogue) -> None:
     """As a drill does."""
     entry = added(catalogue, "one")
     proved = entry.model_copy(update={"verified_at": NOW})
-    catalogue.update(proved)
+    catalogue.add(proved)
     assert catalogue.entries() == [proved]
 
 
@@ -100,7 +100,7 @@ def test_files_are_for_their_owner_alone(catalogue: Catalogue) -> None:
 def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
     """Its owner may have shared it."""
     tmp_path.chmod(0o750)
-    added(Catalogue(FolderStore(tmp_path)), "one")
+    added(Catalogue(DirectoryStore(tmp_path)), "one")
     assert tmp_path.stat().st_mode & 0o777 == 0o750
 
 
@@ -112,7 +112,7 @@ def test_a_removed_backup_leaves_nothing(catalogue: Catalogue) -> None:
     assert catalogue.problems() == []
 
 
-class Cut(FolderStore):
+class Cut(DirectoryStore):
     """A store whose machine dies after some deletions."""
 
     left = 0
@@ -148,7 +148,7 @@ def test_an_interrupted_removal_is_finished_by_the_next(tmp_path: Path, deletion
         ("{", "EOF"),
         ("[]", "object"),
         ('{"name": "one"}', "required"),
-        (None, "it says that it is one"),
+        (None, "it is the entry of one"),
     ],
     ids=["empty", "cut off", "a list", "without the rest", "of another backup"],
 )

@@ -1,6 +1,6 @@
 """What is left out of a plain dump on its way to psql."""
 
-from db.backup.load import _statements
+from db.backup.restore.load import filter_script
 from tests.support.cases import each
 
 KEY = (
@@ -44,11 +44,11 @@ DATA = (
 )
 def test_only_statements_are_left_out(lines: tuple[bytes, ...], kept: tuple[bytes, ...]) -> None:
     """A row stays as it is, whatever it says."""
-    found = _statements(lines, {"pgaudit"}, set(TIMEOUT), keys=False)
+    found = filter_script(lines, {"pgaudit"}, set(TIMEOUT), keys=False)
     assert tuple(found) == kept
 
 
 @each("lines", [KEY, TIMEOUT, EXTENSION, DATA])
 def test_nothing_is_left_out_that_was_not_asked_for(lines: tuple[bytes, ...]) -> None:
     """Of a whole dump for a server that has all it needs."""
-    assert tuple(_statements(lines, set(), set(), keys=True)) == lines
+    assert tuple(filter_script(lines, set(), set(), keys=True)) == lines

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from db.backup.catalogue import Catalogue, Entry, StoredFile
-from db.backup.store import open_store
+from db.backup.catalogue import Catalogue, Entry, StoredFile, open_store
 from db.errors import OperationError
 from db.monitoring.checks import copies, server
 from db.monitoring.checks.finding import Finding, Limits, Severity

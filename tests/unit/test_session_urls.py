@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine
 from sqlalchemy.exc import ArgumentError
 
-from db.session import connection_options, refusal, sqlalchemy_url
+from db.postgres_errors import refusal
+from db.session import connection_options, sqlalchemy_url
 from tests.support.cases import each
 from worker.local.server import mask
 

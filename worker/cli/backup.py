@@ -18,8 +18,7 @@ from worker.cli.output import print_json, print_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from db.backup.catalogue import Catalogue, Contents, Entry
-    from db.backup.policy import BackupPolicy
+    from db.backup.catalogue import Contents, Entry
     from db.errors import OperationError
 
 
@@ -90,7 +89,9 @@ def create(  # noqa: PLR0913 - its options
 @json_option
 def list_(*, json_: bool) -> None:
     """List the backups, newest first. Exits 1 if files or catalog entries are missing."""
-    catalogue = _catalogue(operator_configuration().operations.backup)
+    from db.backup.catalogue import open_catalogue
+
+    catalogue = open_catalogue(operator_configuration().operations.backup)
     entries, problems = catalogue.entries(), catalogue.problems()
     if json_:
         print_json(
@@ -120,12 +121,13 @@ def verify(*, name: str | None, all_: bool, json_: bool) -> None:
     """
     if name is not None and all_:
         raise click.UsageError("NAME and --all exclude one another")
-    from db.backup.check import check
+    from db.backup.catalogue import open_catalogue
+    from db.backup.verify import verify as verify_backup
     from db.errors import OperationError
 
     configuration = operator_configuration()
     policy, programs = configuration.operations.backup, configuration.client.programs
-    catalogue = _catalogue(policy)
+    catalogue = open_catalogue(policy)
     if all_:
         entries = catalogue.entries()
     else:
@@ -134,12 +136,12 @@ def verify(*, name: str | None, all_: bool, json_: bool) -> None:
     problems: list[OperationError] = []
     for entry in entries:
         try:
-            checked = check(catalogue.store, entry, policy, programs)
+            verified = verify_backup(catalogue.store, entry, policy, programs)
         except OperationError as error:
             problems.append(error)
             rows.append({"name": entry.name, "result": error.kind})
         else:
-            result = "intact" if checked.opened else "intact, but not decrypted"
+            result = "intact" if verified.opened else "intact, but not decrypted"
             rows.append({"name": entry.name, "result": result})
     if all_:
         problems += [
@@ -205,12 +207,13 @@ def cat(*, name: str, roles: bool) -> None:
     """
     # pg_restore restores single objects, which `backup restore` does not, and reads neither
     # object storage nor age. There is no --json: standard output is the dump.
-    from db.backup.chunks import pieces
+    from db.backup.catalogue import open_catalogue
+    from db.backup.store import read_chunks
     from db.backup.streams import reader
     from db.errors import OperationError
 
     policy = operator_configuration().operations.backup
-    catalogue = _catalogue(policy)
+    catalogue = open_catalogue(policy)
     entry = catalogue.get(name)
     file = entry.roles if roles else entry.dump
     if file is None:
@@ -219,16 +222,9 @@ def cat(*, name: str, roles: bool) -> None:
         )
     output = sys.stdout.buffer
     with reader(catalogue.store, file, policy) as plain:
-        for piece in pieces(plain):
-            output.write(piece)
+        for chunk in read_chunks(plain):
+            output.write(chunk)
         output.flush()
-
-
-def _catalogue(policy: BackupPolicy) -> Catalogue:
-    from db.backup.catalogue import Catalogue
-    from db.backup.store import open_store
-
-    return Catalogue(open_store(policy.target, policy.scratch))
 
 
 def _row(entry: Entry) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from db.backup.catalogue import Entry
-    from db.backup.restore import Restored
+    from db.backup.restore.restore import Restored
     from tasks.runtime import Configuration
 
 
@@ -62,7 +62,7 @@ def restore(  # noqa: PLR0913 - its options
 
     Without NAME: the newest full backup. If anything fails, nothing is changed or left behind.
     """
-    from db.backup.restore import restore as restore_beside
+    from db.backup.restore.restore import restore as restore_database
 
     if over_live and into is not None:
         raise click.UsageError("--over-live and --into exclude one another")
@@ -74,7 +74,7 @@ def restore(  # noqa: PLR0913 - its options
         else:
             _replace(configuration, entry, jobs, roles=roles, json_=json_)
         return
-    restored = restore_beside(
+    restored = restore_database(
         configuration.client,
         configuration.operations.backup,
         name=name,
@@ -134,13 +134,11 @@ def _confirmed(
     configuration: Configuration, name: str | None, table: str | None, *, yes: bool
 ) -> Entry:
     """Return the backup to restore over live data, once somebody has agreed."""
-    from db.backup.catalogue import Catalogue
+    from db.backup.catalogue import open_catalogue
     from db.backup.databases import named
-    from db.backup.restore import suitable
-    from db.backup.store import open_store
+    from db.backup.restore.restore import choose_backup
 
-    policy = configuration.operations.backup
-    entry = suitable(Catalogue(open_store(policy.target, policy.scratch)), name, table)
+    entry = choose_backup(open_catalogue(configuration.operations.backup), name, table)
     live = named(configuration.client.url)
     backup = f"{entry.name}, the state of {entry.started_at:%Y-%m-%d %H:%M:%S} UTC"
     if (single := table or entry.table) is not None:
@@ -154,9 +152,9 @@ def _confirmed(
 def _replace(
     configuration: Configuration, entry: Entry, jobs: int | None, *, roles: bool, json_: bool
 ) -> None:
-    from db.backup.restore_live import restore_live
+    from db.backup.restore.replace_live import replace_live
 
-    replaced = restore_live(
+    replaced = replace_live(
         configuration.client,
         configuration.operations.backup,
         name=entry.name,
@@ -175,9 +173,9 @@ def _replace(
 def _merge_table(
     configuration: Configuration, entry: Entry, table: str, jobs: int | None, *, json_: bool
 ) -> None:
-    from db.backup.put_back import put_back
+    from db.backup.restore.merge_table import merge_table
 
-    merged = put_back(
+    merged = merge_table(
         configuration.client,
         configuration.operations.backup,
         name=entry.name,

@@ -65,8 +65,7 @@ def report(*, json_: bool) -> None:
 
 
 def _findings(settings: Settings) -> list[Finding]:
-    from db.backup.catalogue import Catalogue
-    from db.backup.store import open_store
+    from db.backup.catalogue import open_catalogue
     from db.monitoring import doctor as checks
     from db.monitoring.checks import copies
     from db.monitoring.checks.finding import Limits
@@ -78,9 +77,8 @@ def _findings(settings: Settings) -> list[Finding]:
     limits = Limits(verified_age=timedelta(days=settings.backup_alarm_days))
     with operator_engine(configuration) as engine:
         findings = checks.examine(engine, _expected(configuration, limits), now)
-    policy = configuration.operations.backup
     try:
-        catalogue = Catalogue(open_store(policy.target, policy.scratch))
+        catalogue = open_catalogue(configuration.operations.backup)
     except OperationError as error:
         findings.append(copies.unreachable(error))
     else:

@@ -18,8 +18,8 @@ from worker.cli.output import confirm, print_json, print_table
 from worker.cli.wal import archive_latest
 
 if TYPE_CHECKING:
-    from db.recovery.status import Status
-    from db.recovery.take import Taken
+    from db.recovery.base_backup import Taken
+    from db.recovery.status import RecoveryStatus
 
 
 @click.group(
@@ -76,12 +76,12 @@ def setup(*, archive_timeout: int, yes: bool, json_: bool) -> None:
 @json_option
 def base_backup(*, full: bool, dry_run: bool, json_: bool) -> None:
     """Take a base backup, verify it, and remove expired ones."""
-    from db.recovery.take import take
+    from db.recovery.base_backup import base_backup as take_base_backup
 
     configuration = operator_configuration()
     progress = _show_progress if sys.stderr.isatty() and not json_ else None
     with operator_engine(configuration) as engine:
-        taken = take(
+        taken = take_base_backup(
             configuration.client,
             engine,
             configuration.operations.recovery,
@@ -103,19 +103,19 @@ def status(*, json_: bool) -> None:
     """Show the recoverable time range and any problems. Exits 1 if there are problems."""
     from sqlalchemy.exc import DBAPIError
 
-    from db.recovery.status import look
+    from db.recovery.status import recovery_status
     from db.session import is_transient
 
     configuration = operator_configuration()
     programs, policy = configuration.client.programs, configuration.operations.recovery
     with operator_engine(configuration) as engine:
         try:
-            current = look(engine, programs, policy)
+            current = recovery_status(engine, programs, policy)
         except DBAPIError as error:
             if not is_transient(error):
                 raise
             click.echo("The server is unavailable; only the files are checked", err=True)
-            current = look(None, programs, policy)
+            current = recovery_status(None, programs, policy)
     if json_:
         print_json(asdict(current) | {"problems": current.problems})
     else:
@@ -155,12 +155,12 @@ def transactions(*, since: datetime, until: datetime | None, all_: bool, json_: 
     `dropped` counts files of tables and indexes; DROP and TRUNCATE remove files.
     """
     from db.recovery import server
-    from db.recovery.listing import in_time
+    from db.recovery.committed import committed_transactions
 
     configuration = operator_configuration()
     with operator_engine(configuration) as engine:
         tables = server.tables(engine) if archive_latest(engine) else {}
-    found = in_time(
+    found = committed_transactions(
         configuration.client.programs,
         configuration.operations.recovery,
         since=since,
@@ -206,7 +206,7 @@ def _summary(taken: Taken) -> str:
     return "\n".join(lines)
 
 
-def _print_status(current: Status) -> None:
+def _print_status(current: RecoveryStatus) -> None:
     if (archiving := current.archiving) is not None:
         ago = "" if archiving.age_seconds is None else f", {age(archiving.age_seconds)} ago"
         print(f"archive mode    {archiving.mode}")

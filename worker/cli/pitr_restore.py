@@ -18,7 +18,7 @@ from worker.cli.wal import archive_latest
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from db.recovery.restore import Restored
+    from db.recovery.restore import RestoredCluster
 
 
 @click.command(
@@ -62,9 +62,9 @@ def restore(  # noqa: PLR0913 - its options
     from db.recovery.restore import restore as restore_cluster
     from db.recovery.target import Target
     from db.session import connection_options
-    from worker.local.exchange import exchange, place
     from worker.local.stack import local_directory
     from worker.local.supervisor import permissions_explained, supervising
+    from worker.local.swap import restore_directory, swap_data
 
     targets = (time is not None, restore_point is not None, before_transaction is not None, latest)
     if sum(targets) != 1:
@@ -90,12 +90,12 @@ def restore(  # noqa: PLR0913 - its options
             configuration.operations.recovery,
             connection_options(configuration.maintenance.url).get("dbname", "postgres"),
             Target(time, restore_point, before_transaction),
-            into if into is not None else place(local_directory()),
+            into if into is not None else restore_directory(local_directory()),
             base=base,
             timeline=timeline,
             say=lambda step: click.echo(step, err=True),
         )
-        swapped = exchange(local_directory(), restored.directory) if replace_local else None
+        swapped = swap_data(local_directory(), restored.directory) if replace_local else None
     if json_:
         print_json(asdict(restored) | {"exchanged": None if swapped is None else asdict(swapped)})
         return
@@ -109,7 +109,7 @@ def restore(  # noqa: PLR0913 - its options
     print("Take a new base backup once it runs: template-service pitr base-backup --full")
 
 
-def _print(restored: Restored) -> None:
+def _print(restored: RestoredCluster) -> None:
     proof = restored.proof
     last = "none" if proof.last_transaction_at is None else proof.last_transaction_at.isoformat()
     bases = ", ".join(restored.base)

@@ -15,8 +15,8 @@ from worker.cli.options import directory_argument, json_option, yes_option
 from worker.cli.output import confirm, print_json, print_table
 
 if TYPE_CHECKING:
-    from db.replication.standby import Made
-    from db.replication.status import Status
+    from db.replication.standby import Standby
+    from db.replication.status import ReplicationStatus
 
 BLOCKS: Final = (
     "Every write now waits for a standby. If none is left, writes stop until one is back, or until "
@@ -79,7 +79,7 @@ def create(  # noqa: PLR0913 - one parameter for each option
     """
     from db.replication import local, synchronous
     from db.replication.servers import Address, connected
-    from db.replication.standby import Wanted
+    from db.replication.standby import StandbyOptions
     from db.replication.standby import create as create_standby
     from db.roles.passwords import read as read_password
 
@@ -87,8 +87,8 @@ def create(  # noqa: PLR0913 - one parameter for each option
         raise click.UsageError("--synchronous requires --start: writes would wait for the standby")
     client = operator_configuration().client
     password = read_password(password_file) if password_file else None
-    wanted = Wanted(name, into, Address(host, port), user)
-    created = create_standby(client, wanted, password=password)
+    options = StandbyOptions(name, into, Address(host, port), user)
+    created = create_standby(client, options, password=password)
     if start:
         local.start(client.programs, created.directory)
         with connected(client.url) as connection:
@@ -112,11 +112,11 @@ def status(*, server: str | None, json_: bool) -> None:
     SERVER is HOST:PORT or a data directory (default: the primary).
     """
     from db.replication.servers import Address, connected
-    from db.replication.status import status as ask_status
+    from db.replication.status import replication_status
 
     url = operator_configuration().maintenance.url
     with connected(url, Address.read(server) if server else None) as connection:
-        current = ask_status(connection)
+        current = replication_status(connection)
     if json_:
         print_json(asdict(current))
     else:
@@ -232,7 +232,7 @@ def drop(*, name: str, yes: bool, json_: bool) -> None:
         print(f"Dropped slot {name}.")
 
 
-def _print_created(created: Made, *, log: str | None) -> None:
+def _print_created(created: Standby, *, log: str | None) -> None:
     print(f"Standby {created.name} of {created.primary} is in {created.directory}, verified.")
     print(f"It logs in as {created.user}, with the password in {created.passfile}.")
     if log is not None:
@@ -244,7 +244,7 @@ def _print_created(created: Made, *, log: str | None) -> None:
         print(f"Warning: {warning}")
 
 
-def _print_status(current: Status) -> None:
+def _print_status(current: ReplicationStatus) -> None:
     print(f"{current.server} is a {current.role}.")
     if current.received is not None:
         print_table([current.received])

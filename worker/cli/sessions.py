@@ -43,15 +43,15 @@ def kill_idle(*, older_than: int, state: str, yes: bool, json_: bool) -> None:
 
     With --json and without --yes, they are only shown.
     """
-    from db.monitoring import ending
+    from db.monitoring import terminate
 
     states = {
-        "idle": (ending.IDLE,),
-        "in-transaction": ending.IN_TRANSACTION,
-        "both": (ending.IDLE, *ending.IN_TRANSACTION),
+        "idle": (terminate.IDLE,),
+        "in-transaction": terminate.IN_TRANSACTION,
+        "both": (terminate.IDLE, *terminate.IN_TRANSACTION),
     }[state]
     with operator_engine() as engine:
-        sessions = ending.idle_sessions(engine, older_than, states)
+        sessions = terminate.idle_sessions(engine, older_than, states)
         _terminate(engine, sessions, yes=yes, json_=json_)
 
 
@@ -65,21 +65,21 @@ def kill_blocking(*, pid: int | None, yes: bool, full: bool, json_: bool) -> Non
 
     With --json and without --yes, they are only shown.
     """
-    from db.monitoring import ending
+    from db.monitoring import terminate
 
     with operator_engine() as engine:
-        sessions = ending.blocking_sessions(engine, pid)
+        sessions = terminate.blocking_sessions(engine, pid)
         _terminate(engine, sessions, yes=yes, json_=json_, full=full)
 
 
 def _terminate(
     engine: Engine, sessions: Sequence[Row], *, yes: bool, json_: bool, full: bool = False
 ) -> None:
-    from db.monitoring import ending
+    from db.monitoring import terminate
 
     shown = [{key: value for key, value in row.items() if key not in _HIDDEN} for row in sessions]
     if json_:
-        outcomes = ending.end(engine, sessions) if yes else []
+        outcomes = terminate.terminate_sessions(engine, sessions) if yes else []
         print_sections({"sessions": shown, "outcomes": outcomes}, json_=True, full=full)
     else:
         print_sections({"sessions": shown}, json_=False, full=full)
@@ -88,7 +88,7 @@ def _terminate(
         states = Counter(str(row["state"]) for row in shown)
         counts = ", ".join(f"{count} {state}" for state, count in states.items())
         confirm(f"Terminate these sessions ({counts})? Uncommitted work is lost.", yes=yes)
-        outcomes = ending.end(engine, sessions)
+        outcomes = terminate.terminate_sessions(engine, sessions)
         results = Counter(row["outcome"] for row in outcomes)
         print(", ".join(f"{outcome}: {count}" for outcome, count in results.items()))
     if refused := [str(row["pid"]) for row in outcomes if row["outcome"] == "not allowed"]:

@@ -26,7 +26,6 @@ def up(*, detach: bool, json_: bool) -> None:
 
     Needs no other installation. Data are kept in .local between starts.
     """
-    from db.cluster.processes import LocalServerError
     from worker.local.stack import LocalStack, local_directory
     from worker.local.supervisor import (
         AlreadyRunningError,
@@ -49,9 +48,9 @@ def up(*, detach: bool, json_: bool) -> None:
                 run(directory, ready)
                 if not json_:
                     print("Stopped.")
-        except AlreadyRunningError as error:
+        except AlreadyRunningError:
             if (other := supervising(directory)) is None or not LocalStack(directory).started():
-                raise LocalServerError(f"{error}, or is just starting or stopping") from error
+                raise
             hint = f"Already running as process {other.pid}; stop with: template-service down"
             _print(LocalStack(directory), json_=json_, hint=hint)
             sys.exit(0 if detach else 1)

@@ -1,4 +1,4 @@
-"""What the local PostgreSQL and the local Valkey have in common."""
+"""A local server on a port of 127.0.0.1: the base of the local PostgreSQL and the local Valkey."""
 
 import fcntl
 import os
@@ -7,47 +7,44 @@ import secrets
 import socket
 import time
 from abc import ABC, abstractmethod
-from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 from db.cluster.processes import (
     Identity,
-    LocalServerError,
     Process,
     private_directory,
     wait_until,
     write_private,
 )
+from db.errors import Kind, OperationError
 
-HOST = "127.0.0.1"
+HOST: Final = "127.0.0.1"
 # Below the ports that systems hand to outgoing connections: a client that keeps trying to reach
 # a stopped server could otherwise be given the server's own port and connect to itself.
-PORTS = range(20_000, 32_000)
-START_TIMEOUT = 60.0
-PORT_ATTEMPTS = 5
+PORTS: Final = range(20_000, 32_000)
+START_TIMEOUT: Final = 60.0
+PORT_ATTEMPTS: Final = 5
 
 
 class LocalServer(ABC):
-    """A server on a port of 127.0.0.1 with all its files in one folder.
+    """A server on a port of 127.0.0.1 with all its files in one directory.
 
-    One object at a time may use the folder. A server that an earlier, killed owner left running
-    on it is stopped first. Port and password are kept in the folder, so the address stays the same
+    One object at a time may use the directory. A server that a killed owner left running on it is
+    stopped first. Port and password are stored in the directory, so the address stays the same
     from one start to the next as long as the port is free.
 
     Parameters
     ----------
     directory
-        Made when missing, for this user only.
+        Created when missing, for this user only.
     durable
         ``False`` gives up surviving a crash of the machine for speed; for tests.
-    port
-        The port to use, always; ``None`` means the one of last time or any free one.
     log
         Its log file; by default in ``directory``.
     die_with_parent
-        Have the kernel end the server when the thread that starts it ends. For tests.
+        Have the kernel end the server when the thread that starts it ends.
     """
 
     name: str
@@ -59,14 +56,12 @@ class LocalServer(ABC):
         directory: Path,
         *,
         durable: bool = True,
-        port: int | None = None,
         log: Path | None = None,
         die_with_parent: bool = False,
     ) -> None:
         self.directory = directory.absolute()
         self.durable = durable
         self.log = (log or self.directory / "log").absolute()
-        self._fixed_port = port
         self._die_with_parent = die_with_parent
         self._lock: int | None = None
         self._process: Process | None = None
@@ -86,8 +81,8 @@ class LocalServer(ABC):
 
         Raises
         ------
-        LocalServerError
-            When the folder is in use, or the server does not come up; with the end of its log.
+        OperationError
+            ``in_use``: another process runs it; ``server_failed``, with the end of its log.
         """
         self.launch()
         self.wait()
@@ -100,7 +95,7 @@ class LocalServer(ABC):
         try:
             self._stop_recorded()
             self._prepare()
-            self._spawn(self._choose_port())
+            self._spawn(free_port(read_port(self._port_file)))
         except BaseException:
             self.stop()
             raise
@@ -125,8 +120,7 @@ class LocalServer(ABC):
         """Kill the server as a crash would; :meth:`start` recovers."""
         if self._process is not None:
             self._process.kill()
-            self._process = None
-        self._release()
+        self.stop()
 
     def restart(self) -> None:
         """Stop it and start it again, on the same port if that is still free."""
@@ -134,12 +128,12 @@ class LocalServer(ABC):
         self.start()
 
     def stop_orphan(self) -> bool:
-        """Stop what a killed owner of this folder left running; tell whether there was any.
+        """Stop the server that a killed owner left running; tell whether there was one.
 
         Raises
         ------
-        LocalServerError
-            When the owner lives and has it in use.
+        OperationError
+            ``in_use``: its owner still runs.
         """
         if not self.directory.exists():
             return False
@@ -150,23 +144,23 @@ class LocalServer(ABC):
             self._release()
 
     def found_pid(self) -> int | None:
-        """Return the process number of the folder's server, whoever started it."""
+        """Return the process number of the directory's server, whichever process started it."""
         found = Identity.read(self._record)
         return None if found is None else found.pid
 
     @property
     def running(self) -> bool:
-        """Whether the process runs; whether it answers is for :meth:`answers` to say."""
+        """Whether this object's process runs; see also :meth:`answers`."""
         return self._process is not None and self._process.running
 
     @property
     def pid(self) -> int | None:
-        """Its process number, or ``None`` when this object has it not running."""
+        """Its process number, or ``None`` when this object does not run it."""
         return None if self._process is None else self._process.pid
 
     @property
     def process(self) -> Process | None:
-        """The process behind it, or ``None``."""
+        """Its process, or ``None``."""
         return self._process
 
     @property
@@ -175,13 +169,15 @@ class LocalServer(ABC):
 
         Raises
         ------
-        LocalServerError
-            When it never ran.
+        OperationError
+            ``server_failed``: it never ran.
         """
         if self._port is None:
-            self._port = self._fixed_port or self._remembered_port()
+            self._port = read_port(self._port_file)
         if self._port is None:
-            raise LocalServerError(f"{self.name} in {self.directory} was never started")
+            raise OperationError(
+                Kind.SERVER_FAILED, f"{self.name} in {self.directory} was never started", "start it"
+            )
         return self._port
 
     @property
@@ -191,11 +187,11 @@ class LocalServer(ABC):
 
     @abstractmethod
     def answers(self) -> bool:
-        """Ask whether the server at :attr:`url` serves; ``False`` within a few seconds if not."""
+        """Tell whether the server answers at :attr:`url`, within a few seconds."""
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Make everything ready that does not depend on the port."""
+        """Prepare all that does not depend on the port."""
 
     @abstractmethod
     def _build(self, port: int) -> Process:
@@ -203,7 +199,7 @@ class LocalServer(ABC):
 
     @abstractmethod
     def _ready(self, process: Process) -> bool:
-        """Tell whether this very process serves by now."""
+        """Tell whether this very process answers."""
 
     @abstractmethod
     def _after_start(self) -> None:
@@ -211,11 +207,11 @@ class LocalServer(ABC):
 
     @abstractmethod
     def _again(self, output: str) -> bool:
-        """Tell whether a start that failed with this output is worth repeating on its port."""
+        """Tell whether a start that failed with this output can be retried on its port."""
 
     @property
     def password(self) -> str:
-        """The password of this folder's server, made at first use."""
+        """The password of this directory's server, generated at first use."""
         file = self.directory / "password"
         if not file.exists():
             write_private(file, secrets.token_hex(24))
@@ -225,6 +221,10 @@ class LocalServer(ABC):
     def _record(self) -> Path:
         return self.directory / "process"
 
+    @property
+    def _port_file(self) -> Path:
+        return self.directory / "port"
+
     def _stop_recorded(self) -> bool:
         orphan = Identity.read(self._record)
         if orphan is not None:
@@ -233,20 +233,15 @@ class LocalServer(ABC):
         return orphan is not None
 
     def _acquire(self) -> None:
-        if self._lock is not None:
-            return
-        private_directory(self.directory, self._directory_mode())
-        if self.log.parent != self.directory:
-            private_directory(self.log.parent)
-        descriptor = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise LocalServerError(
-                f"{self.name} in {self.directory} is in use by another process: stop that first"
-            ) from error
-        self._lock = descriptor
+        if self._lock is None:
+            private_directory(self.directory, self._directory_mode())
+            if self.log.parent != self.directory:
+                private_directory(self.log.parent)
+            self._lock = lock_directory(self.directory)
+        if self._lock is None:
+            raise OperationError(
+                "in_use", f"{self.name} in {self.directory} is in use by another process", "stop it"
+            )
 
     def _release(self) -> None:
         if self._lock is not None:
@@ -256,48 +251,49 @@ class LocalServer(ABC):
     def _directory_mode(self) -> int:
         return 0o700
 
-    def _remembered_port(self) -> int | None:
-        try:
-            return int((self.directory / "port").read_text())
-        except (FileNotFoundError, ValueError):
-            return None
-
-    def _choose_port(self) -> int:
-        if self._fixed_port is not None:
-            return self._fixed_port
-        return free_port(self._remembered_port())
-
     def _spawn(self, port: int) -> None:
         self._port = port
         self._process = self._build(port)
         self._process.death_signal = self.death_signal if self._die_with_parent else None
         self._process.start()
-        if self._fixed_port is None:
-            write_private(self.directory / "port", str(port))
+        write_private(self._port_file, str(port))
 
     def _wait(self) -> None:
         end = time.monotonic() + START_TIMEOUT
         attempts = PORT_ATTEMPTS
-        while (process := self._process) is not None:
-            left = end - time.monotonic()
-            if not wait_until(partial(self._settled, process), left):
+        while True:
+            process = self._process
+            if process is None:
+                raise OperationError(
+                    Kind.SERVER_FAILED, f"{self.name} was not launched", "start it"
+                )
+            if not wait_until(self._is_settled, end - time.monotonic()):
                 raise process.failure(f"did not answer within {START_TIMEOUT:g} s")
             if process.running:
                 return
             output = process.output()
-            attempts -= 1
-            if attempts and self._fixed_port is None and "Address already in use" in output:
+            if "Address already in use" in output and attempts > 1:
+                attempts -= 1
                 self._spawn(free_port())
             elif self._again(output):
                 time.sleep(0.1)
-                attempts += 1
                 self._spawn(self.port)
             else:
                 raise process.failure("ended instead of starting")
-        raise LocalServerError(f"{self.name} was not launched")
 
-    def _settled(self, process: Process) -> bool:
-        return not process.running or self._ready(process)
+    def _is_settled(self) -> bool:
+        return self._process is None or not self._process.running or self._ready(self._process)
+
+
+def lock_directory(directory: Path) -> int | None:
+    """Take the lock of a directory; return its descriptor, ``None`` if another process has it."""
+    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def mask(url: str) -> str:
@@ -309,27 +305,37 @@ def mask(url: str) -> str:
     return parts._replace(netloc=f"{parts.username or ''}:***@{host}").geturl()
 
 
-def free_port(preferred: int | None = None) -> int:
-    """Return a port of 127.0.0.1 that nothing listens on, ``preferred`` if it is one.
+def read_port(file: Path) -> int | None:
+    """Return the port of the last start, or ``None``."""
+    try:
+        return int(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
 
-    Another process may still take it first; whoever binds it has to be ready for that.
+
+def free_port(preferred: int | None = None) -> int:
+    """Return a port of 127.0.0.1 that no process listens on, ``preferred`` if it is free.
+
+    Another process may take it before the caller binds it, who must be prepared for that.
 
     Raises
     ------
-    LocalServerError
-        When every port that was tried is taken.
+    OperationError
+        ``no_free_port``.
     """
-    tries = [] if preferred is None else [preferred]
-    tries += random.sample(PORTS, 100)
-    for port in tries:
+    for port in [*([] if preferred is None else [preferred]), *random.sample(PORTS, 100)]:
         if _is_free(port):
             return port
-    raise LocalServerError(f"no free port among those from {PORTS.start} to {PORTS.stop}")
+    raise OperationError(
+        "no_free_port",
+        f"no free port found from {PORTS.start} to {PORTS.stop}",
+        "stop some servers on this machine",
+    )
 
 
 def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As the servers do: connections of the last run that linger are no obstacle.
+        # As the servers do: lingering connections of the last run do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

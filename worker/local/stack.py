@@ -1,6 +1,5 @@
 """The whole service on one machine: servers, database schema, workers, beat and Flower."""
 
-import http.client
 import os
 import shlex
 import signal
@@ -11,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import redis
 from alembic.util import CommandError
@@ -20,29 +19,26 @@ from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import migrations
-from db.cluster.processes import (
-    Identity,
-    LocalServerError,
-    Process,
-    private_directory,
-    wait_until,
-    write_private,
-)
-from worker.local.postgres import LocalPostgres, programs
-from worker.local.server import HOST, LocalServer, free_port, mask
+from db.cluster.processes import Identity, Process, private_directory, wait_until, write_private
+from db.cluster.programs import Programs
+from db.errors import OperationError
+from db.postgres_errors import RETRY
+from worker.local.flower import Flower
+from worker.local.postgres import LocalPostgres
+from worker.local.server import LocalServer, mask
 from worker.local.valkey import LocalValkey
 
-DIRECTORY_VARIABLE = "TEMPLATE_SERVICE_LOCAL_DIR"
-QUEUES = "templates,render,render-bulk,maintenance"
-READY_TIMEOUT = 60.0
-WARM_SHUTDOWN = 30.0
-PING_TIMEOUT = 1.0
-PORT_ATTEMPTS = 3
+DIRECTORY_VARIABLE: Final = "TEMPLATE_SERVICE_LOCAL_DIR"
+QUEUES: Final = "templates,render,render-bulk,maintenance"
+READY_TIMEOUT: Final = 60.0
+WARM_SHUTDOWN: Final = 30.0
+PING_TIMEOUT: Final = 1.0
+PORT_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What :meth:`LocalStack.status` says about one part.
+    """State of one part of the stack.
 
     Attributes
     ----------
@@ -51,9 +47,9 @@ class Part:
     pid
         Its process number, or ``None`` when there is no process.
     answers
-        Whether it did when asked.
+        Whether it answered.
     address
-        Where, without the password; empty for what has none.
+        Without the password; empty if it has none.
     """
 
     name: str
@@ -65,27 +61,27 @@ class Part:
 class LocalStack:
     """PostgreSQL, Valkey, the migrated database, and the service's processes on them.
 
-    Everything it writes is in ``directory``; data stay there from one start to the next. One
-    object at a time may run a directory; what a killed one left running is stopped at the start.
+    All its files are in ``directory``; data remain there from one start to the next. One object at
+    a time may run a directory; processes that a killed one left running are stopped at the start.
 
     Parameters
     ----------
     directory
         ``None`` means :func:`local_directory`.
     workers
-        How many workers, 0 for none. The first is ``worker@HOST``, the next ``worker2@HOST``.
+        Number of workers, 0 for none. The first is ``worker@HOST``, the next ``worker2@HOST``.
     beat, flower
         Whether to start those.
-    concurrency, pool, queues
-        Of each worker.
+    concurrency
+        Pool processes of each worker.
     durable
-        ``False`` makes the servers faster and a crash of the machine fatal to their data.
+        ``False`` makes the servers faster, and a crash of the machine may destroy their data.
     environment
         Variables for the service's processes, over all others.
     die_with_parent
-        Have the kernel end everything when the thread that starts it ends. For tests.
+        Have the kernel end everything when the thread that starts it ends.
     cancel
-        Once set, :meth:`start` gives up and raises.
+        Once set, :meth:`start` raises.
     """
 
     def __init__(  # noqa: PLR0913 - by name only, and each with a default that fits
@@ -96,8 +92,6 @@ class LocalStack:
         beat: bool = True,
         flower: bool = True,
         concurrency: int = 2,
-        pool: str = "prefork",
-        queues: str = QUEUES,
         durable: bool = True,
         environment: Mapping[str, str] | None = None,
         die_with_parent: bool = False,
@@ -117,11 +111,12 @@ class LocalStack:
             log=self.logs / "valkey.log",
             die_with_parent=die_with_parent,
         )
+        self._run = self.directory / "run"
         self.processes: dict[str, Process] = {}
         self._worker_names = ["worker", *(f"worker{n}" for n in range(2, workers + 1))][:workers]
         self._beat = beat
-        self._flower = flower
-        self._worker_options = [f"--pool={pool}", f"--concurrency={concurrency}", "-Q", queues]
+        self._flower = Flower(self._run / "flower.port") if flower else None
+        self._worker_options = [f"--concurrency={concurrency}", "-Q", QUEUES]
         self._extra = dict(environment or {})
         self._die_with_parent = die_with_parent
         self._cancel = cancel or threading.Event()
@@ -140,13 +135,13 @@ class LocalStack:
 
         Raises
         ------
-        LocalServerError
-            Naming the part that failed, with the end of its log; nothing is left running.
+        OperationError
+            Names the part that failed, with the end of its log; nothing is left running.
         """
         try:
             self._start_servers()
-            if self._flower:
-                self._start_flower()
+            if self._flower is not None:
+                self._launch("flower", self._flower.arguments())
             self._migrate()
             for name in self._worker_names:
                 self._launch(name, self._worker_command(name), stop_timeout=WARM_SHUTDOWN)
@@ -156,14 +151,14 @@ class LocalStack:
                 self._wait_for(name, partial(self._worker_answers, name))
             if self._beat:
                 self._wait_for("beat", lambda: "beat: Starting" in self.processes["beat"].output())
-            if self._flower:
-                self._wait_for_flower()
+            if self._flower is not None:
+                self._wait_for_flower(self._flower)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop everything: workers finish what they run, for 30 s at most. Safe to call again."""
+        """Stop everything: workers finish their tasks, within 30 s. Safe to call again."""
         for process in reversed(self.processes.values()):
             process.ask_to_stop()
         for process in reversed(self.processes.values()):
@@ -173,12 +168,12 @@ class LocalStack:
         self.postgres.stop()
 
     def stop_orphans(self) -> bool:
-        """Stop what a killed owner of this directory left running; tell whether there was any.
+        """Stop processes that a killed owner left running; tell whether there were any.
 
         Raises
         ------
-        LocalServerError
-            When the owner lives and has the servers in use.
+        OperationError
+            ``in_use``: the owner still runs the servers.
         """
         records = sorted(self._run.glob("*.process"))
         orphans = [found for record in records if (found := Identity.read(record)) is not None]
@@ -191,8 +186,8 @@ class LocalStack:
         servers = [server.stop_orphan() for server in (self.valkey, self.postgres)]
         return bool(orphans) or any(servers)
 
-    def failed(self) -> LocalServerError | None:
-        """Return what is wrong when a part that was started has ended, else ``None``."""
+    def failed(self) -> OperationError | None:
+        """Return the error of a part that was started and has ended, else ``None``."""
         parts = [server.process for server in (self.postgres, self.valkey)]
         for process in (*parts, *self.processes.values()):
             if process is not None and not process.running:
@@ -200,11 +195,11 @@ class LocalStack:
         return None
 
     def started(self) -> bool:
-        """Tell whether every part answers, whoever started it; takes a few seconds."""
+        """Tell whether every part answers, whichever process started it; takes seconds."""
         return all(part.answers for part in self.status())
 
     def status(self) -> list[Part]:
-        """Ask every part, whoever started it, and return what was found; takes a few seconds."""
+        """Return the state of every part, whichever process started it; takes seconds."""
         parts = []
         servers: tuple[tuple[str, LocalServer], ...] = (
             ("postgres", self.postgres),
@@ -221,33 +216,33 @@ class LocalStack:
         if self._beat:
             pid = self._found_pid("beat")
             parts.append(Part("beat", pid, pid is not None, ""))
-        if self._flower:
+        if self._flower is not None:
             pid = self._found_pid("flower")
-            address = self.flower_url if pid is not None else ""
-            parts.append(Part("flower", pid, pid is not None and self._flower_answers(), address))
+            address = self._flower.url if pid is not None else ""
+            parts.append(Part("flower", pid, pid is not None and self._flower.answers(), address))
         return parts
 
     @property
     def flower_url(self) -> str:
-        """Address of Flower, of the last start if it does not run."""
-        return f"http://{HOST}:{self._flower_port()}/"
+        """Address of Flower, of the last start if it does not run; empty without Flower."""
+        return "" if self._flower is None else self._flower.url
 
     @property
     def environment_file(self) -> Path:
-        """The file to source in a shell for :meth:`environment`."""
+        """The file for a shell to source :meth:`addresses` from."""
         return self.directory / "env"
 
     def producer(self) -> Celery:
         """Return a Celery app that sends to this stack, with none of the service's code."""
         addresses = self.addresses()
         app = Celery(backend=addresses["CELERY_RESULT_BACKEND"], set_as_current=False)
-        # Not as an argument: CELERY_BROKER_URL, which may name another broker, wins over that.
+        # CELERY_BROKER_URL, which may name another broker, overrides the argument of Celery().
         broker = addresses["CELERY_BROKER_URL"]
         app.conf.update(broker_read_url=broker, broker_write_url=broker)
         return app
 
     def addresses(self) -> dict[str, str]:
-        """Return the variables that tell where servers and files are, with passwords."""
+        """Return the variables with the addresses of servers and directories, with passwords."""
         return {
             "DATABASE_URL": self.postgres.url,
             "CELERY_BROKER_URL": self.valkey.url,
@@ -257,9 +252,9 @@ class LocalStack:
         }
 
     def environment(self) -> dict[str, str]:
-        """Return the whole environment of the service's processes; passwords are in it."""
+        """Return the whole environment of the service's processes, with passwords."""
         inherited = {
-            # Flower and libpq take options from these, which are meant for other servers.
+            # Flower and libpq read options from these, which are for other servers.
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("FLOWER_", "PG"))
@@ -267,7 +262,7 @@ class LocalStack:
         paths = [*self._program_folders(), inherited.get("PATH", os.defpath)]
         return {
             **inherited,
-            # Without it nothing here could be asked whether it runs.
+            # The stack pings its workers.
             "TEMPLATE_SERVICE_REMOTE_CONTROL": "true",
             **self.addresses(),
             **self._extra,
@@ -275,13 +270,8 @@ class LocalStack:
             "PYTHONUNBUFFERED": "1",
         }
 
-    @property
-    def _run(self) -> Path:
-        return self.directory / "run"
-
     def _start_servers(self) -> None:
-        # Root lets its unprivileged server through to the server's folder, and no further.
-        private_directory(self.directory, 0o711 if os.geteuid() == 0 else 0o700)
+        stack_directory(self.directory)
         private_directory(self.logs)
         private_directory(self._run)
         self.stop_orphans()
@@ -298,36 +288,32 @@ class LocalStack:
         write_private(self.environment_file, "\n".join(lines) + "\n")
 
     def _program_folders(self) -> list[str]:
-        return [str(Path(sys.executable).parent), str(programs())]
+        return [str(Path(sys.executable).parent), str(Programs.chosen().folder)]
 
     def _migrate(self) -> None:
-        # In this process: Alembic's own would be a second longer at its imports than at work.
+        # In this process: one of its own would spend a second on imports.
         try:
             migrations.upgrade(self.postgres.url)
         except (SQLAlchemyError, CommandError) as error:
-            raise LocalServerError(f"the migrations failed: {error}") from error
+            raise OperationError(
+                "migration_failed", f"the migrations failed: {error}", RETRY
+            ) from error
 
     def _worker_command(self, name: str) -> list[str]:
-        # Mingling would wait a second for neighbours that are only just starting too.
+        # Mingling would wait a second for other workers, which are starting too.
         options = [*self._worker_options, "--without-mingle", "--loglevel", "INFO"]
         return ["worker", *options, "-n", _node(name)]
 
-    def _start_flower(self) -> None:
-        port = free_port(self._flower_port())
-        write_private(self._run / "flower.port", str(port))
-        self._launch("flower", ["flower", f"--address={HOST}", f"--port={port}"])
-
-    def _wait_for_flower(self) -> None:
+    def _wait_for_flower(self, flower: Flower) -> None:
         for attempt in range(1, PORT_ATTEMPTS + 1):
             try:
-                self._wait_for("flower", self._flower_answers)
-            except LocalServerError:
+                return self._wait_for("flower", flower.answers)
+            except OperationError:
                 output = self.processes["flower"].output()
                 if attempt == PORT_ATTEMPTS or "Address already in use" not in output:
                     raise
-                self._start_flower()
-            else:
-                return
+                self._launch("flower", flower.arguments())
+        return None
 
     def _launch(self, name: str, arguments: list[str], *, stop_timeout: float = 10.0) -> None:
         process = Process(
@@ -344,17 +330,15 @@ class LocalStack:
         process.start()
 
     def _wait_for(self, name: str, answers: Callable[[], bool]) -> None:
-        process = self.processes[name]
-
-        def settled() -> bool:
+        def answers_or_fails() -> bool:
             if self._cancel.is_set():
-                raise LocalServerError("stopped while starting")
+                raise OperationError("stopped", "the stack was stopped while starting", "retry")
             if (failure := self.failed()) is not None:
                 raise failure
             return answers()
 
-        if not wait_until(settled, READY_TIMEOUT):
-            raise process.failure(f"did not answer within {READY_TIMEOUT:g} s")
+        if not wait_until(answers_or_fails, READY_TIMEOUT):
+            raise self.processes[name].failure(f"did not answer within {READY_TIMEOUT:g} s")
 
     def _worker_answers(self, name: str) -> bool:
         node = _node(name)
@@ -364,24 +348,6 @@ class LocalStack:
             except (OperationalError, redis.RedisError, OSError):
                 return False
         return any(node in reply for reply in replies)
-
-    def _flower_answers(self) -> bool:
-        connection = http.client.HTTPConnection(
-            HOST, self._flower_port() or 0, timeout=PING_TIMEOUT
-        )
-        try:
-            connection.request("GET", "/healthcheck")
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
-
-    def _flower_port(self) -> int | None:
-        try:
-            return int((self._run / "flower.port").read_text())
-        except (FileNotFoundError, ValueError):
-            return None
 
     def _record(self, name: str) -> Path:
         return self._run / f"{name}.process"
@@ -396,22 +362,31 @@ def checkout() -> Path:
 
     Raises
     ------
-    LocalServerError
-        When it was installed without one.
+    OperationError
+        ``no_checkout``: it was installed without one.
     """
     root = Path(__file__).resolve().parents[2]
     if not (root / "alembic.ini").exists():
-        raise LocalServerError(f"{root} is no checkout of this project: alembic.ini is missing")
+        raise OperationError(
+            "no_checkout",
+            f"{root} is not a checkout of this project: alembic.ini is missing",
+            "run this in a checkout",
+        )
     return root
 
 
 def local_directory() -> Path:
-    """Return the folder of the local stack: ``.local`` of the checkout.
+    """Return the directory of the local stack: ``TEMPLATE_SERVICE_LOCAL_DIR``, or ``.local``."""
+    configured = os.environ.get(DIRECTORY_VARIABLE)
+    return Path(configured).absolute() if configured else checkout() / ".local"
 
-    ``TEMPLATE_SERVICE_LOCAL_DIR`` overrides it.
+
+def stack_directory(directory: Path) -> Path:
+    """Create the directory of a stack and return it.
+
+    The unprivileged server of root may pass through it to its own directory, and list nothing.
     """
-    chosen = os.environ.get(DIRECTORY_VARIABLE)
-    return Path(chosen).absolute() if chosen else checkout() / ".local"
+    return private_directory(directory, 0o711 if os.geteuid() == 0 else 0o700)
 
 
 def _node(name: str) -> str:

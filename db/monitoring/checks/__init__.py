@@ -1,1 +1,1 @@
-"""The doctor's checks; each is a function that yields a finding for each thing that is wrong."""
+"""The doctor's checks: functions that yield a finding for each problem."""

@@ -1,4 +1,4 @@
-"""What a check finds, and what it has to go by."""
+"""Findings of checks, their thresholds, and the context of a check."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,21 +15,21 @@ MAINTENANCE_ROLE: Final = "template-service db roles apply"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it should be.
+    """A problem that a check found.
 
     Attributes
     ----------
     id
-        What kind of thing, always the same word.
+        A stable name of the kind of problem.
     severity
-        ``error``: the service or its data are in danger now; ``warning``: mend it soon;
-        ``notice``: good to know.
+        ``error``: the service or its data are in danger now; ``warning``: fix it soon;
+        ``notice``: for information.
     what
-        What was found, naming tables, roles, sizes, ages.
+        The problem, with tables, roles, sizes and ages.
     why
-        What comes of it.
+        Its consequences.
     remedy
-        The command that mends it.
+        The command that fixes it.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """From where on something is a finding. Ages are seconds, sizes bytes, shares 0 to 1."""
+    """Thresholds of findings. Ages are in seconds, sizes in bytes, shares from 0 to 1."""
 
     connections: float = 0.8
     transaction_seconds: float = 600
@@ -57,30 +57,30 @@ class Limits:
     standby_bytes: int = 256 * MIB
     sequence_percent: float = 75
     xid_age: int = 2**30
-    """Half of the way to where PostgreSQL refuses writes."""
+    """Half of the age at which PostgreSQL refuses writes."""
     clock_seconds: float = 5
     dump_age: timedelta = timedelta(hours=26)
-    """A day, and the time that a nightly dump may take."""
+    """A day, plus the duration of a nightly dump."""
     verified_age: timedelta = timedelta(days=8)
     base_backup_age: timedelta = timedelta(days=8)
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """How this service's database should be.
+    """Expected state of this service's database.
 
     Attributes
     ----------
     revision
         The newest migration of this checkout.
     application_role
-        As whom the tasks connect.
+        The role of the tasks.
     pool
         Connections that one worker process may open.
     programs
-        Version of PostgreSQL's client programs, such as (18, 7); None where they are not found.
+        Version of PostgreSQL's client programs, such as (18, 7); None if they are not installed.
     limits
-        From where on something is a finding.
+        Thresholds of findings.
     """
 
     revision: str
@@ -90,8 +90,8 @@ class Expected:
     limits: Limits = field(default_factory=Limits)
 
 
-class Patient:
-    """The database that is looked at."""
+class CheckContext:
+    """The database that is checked, with the expected state and the time."""
 
     def __init__(self, reader: Reader, expected: Expected, now: datetime) -> None:
         self.reader = reader
@@ -100,13 +100,13 @@ class Patient:
 
     @property
     def limits(self) -> Limits:
-        """From where on something is a finding."""
+        """Thresholds of findings."""
         return self.expected.limits
 
     @cached_property
     def settings(self) -> dict[str, str]:
-        """The settings that checks ask for."""
-        return self.reader.settings(*ASKED)
+        """The settings that checks read."""
+        return self.reader.settings(*SETTINGS)
 
     @cached_property
     def version(self) -> tuple[int, int]:
@@ -114,7 +114,7 @@ class Patient:
         return divmod(int(self.settings["server_version_num"]), 10_000)
 
 
-ASKED: Final[Sequence[str]] = (
+SETTINGS: Final[Sequence[str]] = (
     "archive_command",
     "archive_library",
     "archive_mode",

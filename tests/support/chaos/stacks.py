@@ -13,7 +13,8 @@ from typing import Any, Final
 import psutil
 import redis
 
-from db.cluster.processes import LocalServerError, Process, wait_until
+from db.cluster.processes import Process, wait_until
+from db.errors import OperationError
 from tests.support.chaos.proxies import Proxy
 from tests.support.producer import Producer, RefusedError
 from worker.local.server import HOST
@@ -93,7 +94,7 @@ class ChaosStack(LocalStack):
 
         Raises
         ------
-        LocalServerError
+        OperationError
             When it does not run.
         """
         process = self.processes[name]
@@ -125,7 +126,7 @@ class ChaosStack(LocalStack):
         """Kill a worker as the end of its container would: with all processes below it."""
         process = self.processes[name]
         below: list[psutil.Process] = []
-        with contextlib.suppress(psutil.Error, LocalServerError):
+        with contextlib.suppress(psutil.Error, OperationError):
             below = self.node(name).children(recursive=True)
         process.kill()
         for each in below:

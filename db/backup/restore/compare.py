@@ -1,4 +1,4 @@
-"""Whether a restored database is what was dumped: the rows, and what they are kept in."""
+"""Compare a restored database with its dump: rows, contents and schema."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,57 +8,47 @@ from typing import Final
 
 from db.backup.catalogue import Entry, TableFacts
 from db.backup.databases import connected
-from db.backup.facts import table_facts, table_names
+from db.backup.snapshot import table_facts, table_names
 from db.errors import OperationError
 
-MOST_TOLD: Final = 5
-_STRUCTURE: Final = files("db.backup").joinpath("structure.sql").read_bytes()
-
+MOST_SHOWN: Final = 5
+_STRUCTURE: Final = files("db.backup.restore").joinpath("structure.sql").read_bytes()
 _CASTS: Final = re.compile(r"::[a-z ]+|[()\[\]]")
 
 
-def rows_of(conninfo: str, entry: Entry, *, jobs: int, table: str | None = None) -> dict[str, int]:
-    """Count the rows of a restored database and compare contents with those of the dump.
+def compare_rows(
+    conninfo: str, entry: Entry, *, jobs: int, table: str | None = None
+) -> dict[str, int]:
+    """Compare rows and digests of a restored database with the catalog; return rows by table.
 
     Parameters
     ----------
-    conninfo
-        The database.
-    entry
-        Has rows and digest of each table, taken in the snapshot of the dump.
     jobs
-        Tables that are read at the same time.
+        Tables to read in parallel.
     table
-        The only one that was restored.
-
-    Returns
-    -------
-    dict
-        Rows of each table.
+        The only table that was restored.
 
     Raises
     ------
     OperationError
-        ``contents_differ``, naming the tables and their numbers of rows.
+        ``contents_differ``, with the tables and their numbers of rows.
     """
     wanted = {name: facts for name, facts in entry.tables.items() if table in (None, name)}
     with connected(conninfo) as connection:
-        there = set(table_names(connection))
-    both = sorted(wanted.keys() & there)
-    waiting = iter(both)  # the threads take from it in turn
+        existing = set(table_names(connection))
+    both = sorted(wanted.keys() & existing)
+    queue = iter(both)  # shared by the threads
     found: dict[str, TableFacts] = {}
     with ThreadPoolExecutor(max_workers=jobs) as threads:
-        for facts in threads.map(lambda _: _facts(conninfo, waiting), range(jobs)):
+        for facts in threads.map(lambda _: _facts(conninfo, queue), range(jobs)):
             found |= facts
     problems = [_difference(name, wanted[name], found.get(name)) for name in sorted(wanted)]
-    problems += [
-        f"{name} was not in the dump" for name in sorted(there - wanted.keys()) if table is None
-    ]
-    told = [problem for problem in problems if problem is not None]
-    if told:
+    if table is None:
+        problems += [f"{name} is not in the dump" for name in sorted(existing - wanted.keys())]
+    if shown := [problem for problem in problems if problem is not None]:
         raise OperationError(
             "contents_differ",
-            f"{entry.name} does not bring back what was dumped: {_few(told)}",
+            f"the restored database differs from {entry.name}: {_first(shown)}",
             "restore from another backup, and take a new one",
         )
     return {name: found[name].rows for name in both}
@@ -67,27 +57,27 @@ def rows_of(conninfo: str, entry: Entry, *, jobs: int, table: str | None = None)
 def structure(conninfo: str) -> dict[str, str]:
     """Return the definition of each column, index, constraint, trigger, view and function.
 
-    Without casts and brackets, in which an expression that went through a dump differs from the one
-    that was dumped: ``'a'::varchar`` becomes ``('a'::varchar)::text``.
+    Casts and brackets are removed, because a dump and restore changes them: ``'a'::varchar``
+    becomes ``('a'::varchar)::text``.
     """
     with connected(conninfo) as connection:
         found = connection.execute(_STRUCTURE).fetchall()
     return {f"{kind} {name}": _CASTS.sub("", definition) for kind, name, definition in found}
 
 
-def require_structure(entry: Entry, found: Mapping[str, str], wanted: Mapping[str, str]) -> int:
-    """Compare a restored schema with that of its migration; return how many objects it has.
+def compare_structure(entry: Entry, found: Mapping[str, str], wanted: Mapping[str, str]) -> int:
+    """Compare a restored schema with that of its migration; return the number of its objects.
 
-    An operator's own index beside those of the migrations is no difference.
+    Additional objects, such as an operator's own index, are allowed.
 
     Raises
     ------
     OperationError
-        ``schema_differs``, naming what is missing or other.
+        ``schema_differs``, with the objects that are missing or differ.
     """
     problems = [f"{name} is missing" for name in sorted(wanted.keys() - found.keys())]
     problems += [
-        f"{name} is another"
+        f"{name} differs"
         for name in sorted(wanted.keys() & found.keys())
         if wanted[name] != found[name]
     ]
@@ -99,8 +89,9 @@ def require_structure(entry: Entry, found: Mapping[str, str], wanted: Mapping[st
     if problems:
         raise OperationError(
             "schema_differs",
-            f"{entry.name} is not what migration {entry.revision} makes: {_few(problems)}",
-            "look at the database that was dumped: template-service db doctor",
+            f"the schema of {entry.name} differs from migration {entry.revision}: "
+            f"{_first(problems)}",
+            "check the database that was dumped: template-service db doctor",
         )
     return len(wanted)
 
@@ -115,10 +106,10 @@ def _difference(name: str, wanted: TableFacts, found: TableFacts | None) -> str 
         return f"{name} is missing"
     if found.rows != wanted.rows:
         return f"{name} has {found.rows} rows instead of {wanted.rows}"
-    return f"the contents of {name} are others" if found.digest != wanted.digest else None
+    return f"{name}: contents differ" if found.digest != wanted.digest else None
 
 
-def _few(problems: list[str]) -> str:
-    more = len(problems) - MOST_TOLD
-    told = ", ".join(problems[:MOST_TOLD])
-    return f"{told} and {more} more" if more > 0 else told
+def _first(problems: list[str]) -> str:
+    more = len(problems) - MOST_SHOWN
+    shown = ", ".join(problems[:MOST_SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown

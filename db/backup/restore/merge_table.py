@@ -1,4 +1,4 @@
-"""Rows of one table of a backup, put back into the live table."""
+"""Merge the rows of one table of a backup into the live table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,17 @@ from typing import Final
 import psycopg
 from psycopg import errors, sql
 
-from db.backup.catalogue import Catalogue
+from db.backup.catalogue import open_catalogue
 from db.backup.create import create
 from db.backup.databases import at, connected, named
-from db.backup.facts import SCHEMA
 from db.backup.policy import BackupPolicy
-from db.backup.restore import draft, require_new_enough, suitable
-from db.backup.restore_live import require_revision
-from db.backup.store import open_store
+from db.backup.restore.replace_live import require_revision
+from db.backup.restore.restore import choose_backup, require_new_enough, restored_draft
+from db.backup.snapshot import SCHEMA
 from db.commands.core import Client
 from db.errors import OperationError
 
-# Renders read on meanwhile; a publish waits, or makes this give up.
+# Renders continue meanwhile; a publish waits, or makes the merge give up.
 LOCK_TIMEOUT: Final = "10s"
 _STAGED: Final = sql.Identifier("pg_temp", "restored")
 _COLUMNS: Final = """
@@ -41,19 +40,19 @@ WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indpred IS NOT NULL
 
 
 @dataclass(frozen=True, slots=True)
-class PutBack:
-    """What became of the rows of a table.
+class MergedTable:
+    """Result of :func:`merge_table`.
 
     Attributes
     ----------
     name, table
         The backup, and the table.
     inserted, updated, unchanged
-        Rows of the backup: those that were missing, had changed, or were there as they are.
+        Rows of the backup that were missing, different or equal in the live table.
     kept
-        Rows that the backup does not know, which stay.
+        Rows that are only in the live table, which are kept.
     safety
-        The backup that was made of all before.
+        Name of the backup of the live database before the merge.
     """
 
     name: str
@@ -65,46 +64,37 @@ class PutBack:
     safety: str
 
 
-def put_back(
+def merge_table(
     client: Client,
     policy: BackupPolicy,
     *,
     table: str,
     name: str | None = None,
     jobs: int | None = None,
-) -> PutBack:
-    """Insert or update the rows of a table as a backup has them, by primary key, all or none.
+) -> MergedTable:
+    """Insert or update the rows of a table from a backup, by primary key, all or none.
 
-    First the live database is dumped. The table is restored and compared beside it, and its rows
-    are copied over in one transaction, in which nobody else writes to the table.
-
-    Parameters
-    ----------
-    client
-        Programs and the live database.
-    policy, name, jobs
-        As of :func:`db.backup.restore.restore`.
-    table
-        Of schema ``public``.
+    First the live database is dumped. The table is restored and compared in a new database, and its
+    rows are merged in one transaction that locks out other writers of the table. See
+    :func:`db.backup.restore.restore.restore` for the parameters.
 
     Raises
     ------
     OperationError
-        ``rows_conflict``: a row of the backup cannot stand beside one of now; ``table_locked``;
-        what else went wrong. The live table is as it was.
+        ``rows_conflict``: a row of the backup violates a constraint with live rows;
+        ``table_locked``; others. The live table is unchanged.
     """
-    catalogue = Catalogue(open_store(policy.target, policy.scratch))
-    entry = suitable(catalogue, name, table)
+    entry = choose_backup(open_catalogue(policy), name, table)
     require_new_enough(client.programs, entry)
     require_revision(client, entry, same=True)
     safety = create(client, policy)
     with (
-        draft(client, policy, catalogue, entry, table=table, jobs=jobs, with_roles=False) as made,
-        connected(at(client.url, made.database)) as source,
+        restored_draft(client, policy, entry, table=table, jobs=jobs, with_roles=False) as draft,
+        connected(at(client.url, draft.database)) as source,
         connected(at(client.url, named(client.url))) as live,
     ):
-        total, inserted, updated, now = _in_one(source, live, table)
-    return PutBack(
+        total, inserted, updated, now = _merge(source, live, table)
+    return MergedTable(
         name=entry.name,
         table=table,
         inserted=inserted,
@@ -115,18 +105,18 @@ def put_back(
     )
 
 
-def _in_one(
+def _merge(
     source: psycopg.Connection, live: psycopg.Connection, table: str
 ) -> tuple[int, int, int, int]:
-    """Return the rows of the backup, those inserted, those updated, and all that are there now."""
+    """Return the numbers of rows in the backup, inserted, updated, and in the live table now."""
     whole = f"{SCHEMA}.{table}"
     columns = _names(live, _COLUMNS, whole)
     key = _names(live, _KEY, whole)
     if not key or columns != _names(source, _COLUMNS, whole):
         raise OperationError(
             "schema_differs",
-            f"table {table} is not the same in the backup, or has no primary key",
-            "restore it into another database, and copy what is needed by hand",
+            f"table {table} has other columns in the backup, or no primary key",
+            "restore it into another database, and copy the rows by hand",
         )
     try:
         with live.transaction():
@@ -143,16 +133,16 @@ def _in_one(
     except errors.IntegrityError as error:
         raise OperationError(
             "rows_conflict",
-            f"rows of {table} in the backup do not fit those of now: they break the constraint "
-            f"{error.diag.constraint_name}",
-            "restore it into another database, and copy what is needed by hand; tables that others "
-            "refer to come first",
+            f"rows of {table} in the backup violate the constraint {error.diag.constraint_name} "
+            "with live rows",
+            "restore it into another database, and copy the rows by hand; start with the tables "
+            "that others refer to",
         ) from None
     except errors.LockNotAvailable:
         raise OperationError(
             "table_locked",
-            f"somebody else wrote to {table} for more than {LOCK_TIMEOUT}",
-            "look at template-service db locks, and start it again",
+            f"another session held a lock on {table} for more than {LOCK_TIMEOUT}",
+            "see template-service db locks, and retry",
         ) from None
     return total, inserted, updated, now[0] if now is not None else 0
 
@@ -167,7 +157,7 @@ def _copy(
     target: sql.Identifier,
     columns: Sequence[str],
 ) -> int:
-    """Copy the restored rows to a table of this transaction alone; return how many they are."""
+    """Copy the restored rows to a temporary table; return their number."""
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     live.execute(
         sql.SQL(
@@ -177,9 +167,9 @@ def _copy(
     out = sql.SQL("COPY {} ({}) TO STDOUT (FORMAT binary)").format(target, names)
     back = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(_STAGED, names)
     with source.cursor() as reading, live.cursor() as writing:
-        with reading.copy(out) as rows, writing.copy(back) as taken:
+        with reading.copy(out) as rows, writing.copy(back) as staged:
             for block in rows:
-                taken.write(block)
+                staged.write(block)
         live.execute(sql.SQL("ANALYZE {}").format(_STAGED))
         return writing.rowcount
 
@@ -191,12 +181,12 @@ def _updates(
     columns: Sequence[str],
     key: Sequence[str],
 ) -> list[sql.Composed]:
-    """Return statements that update what differs.
+    """Return statements that update the rows that differ.
 
-    Uniqueness is checked row by row. So where an index is unique among some rows only, such as the
-    current versions, those that no longer belong to them come first.
+    Uniqueness is checked row by row. Rows that leave a partial unique index, such as the one of
+    current versions, are therefore updated first.
     """
-    # As text: json has no operator to compare with.
+    # As text: json has no equality operator.
     update = sql.SQL(
         "UPDATE {target} AS t SET ({names}) = ROW({new}) FROM {staged} AS b"
         " WHERE {same} AND ROW({old})::text IS DISTINCT FROM ROW({new})::text"

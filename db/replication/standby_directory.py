@@ -1,4 +1,4 @@
-"""Where a standby is made: a free folder and port, and the files that a copy lacks."""
+"""The directory and the port of a new standby, and the files that a copy of the primary lacks."""
 
 import socket
 from pathlib import Path
@@ -11,8 +11,8 @@ from db.replication.primary import Primary
 from db.replication.servers import Address
 
 HBA: Final = "pg_hba.conf"
-# Debian keeps these elsewhere, so that a copy of the data directory is without them; a server
-# does not start then. Who has a password may come in.
+# Debian keeps these outside the data directory, so that a copy lacks them; a server does not start
+# then. This pg_hba.conf lets in every role with a password.
 _FILES: Final = {
     "postgresql.conf": "# The settings are in postgresql.auto.conf.\n",
     "pg_ident.conf": "# No user names are mapped.\n",
@@ -20,30 +20,30 @@ _FILES: Final = {
 }
 
 
-def check_folder(path: Path) -> None:
-    """See that a folder can be made at ``path``.
+def check_directory(path: Path) -> None:
+    """Check that a directory can be created at ``path``.
 
     Raises
     ------
     OperationError
-        ``exists`` or ``folder_missing``.
+        ``exists`` or ``directory_missing``.
     """
     if path.exists() or path.is_symlink():
         raise OperationError(
             "exists",
-            f"{path} exists already",
-            "name a folder that does not, or remove it if nothing uses it",
+            f"{path} already exists",
+            "name a directory that does not, or remove it if it is unused",
         )
     if not path.parent.is_dir():
         raise OperationError(
-            "folder_missing",
-            f"{path.parent} is no folder",
-            "make it, on a disk with room for the whole database",
+            "directory_missing",
+            f"{path.parent} is not a directory",
+            "create it, on a disk with space for the whole database",
         )
 
 
 def check_port(listen: Address) -> None:
-    """See that nothing listens there yet.
+    """Check that no server listens there yet.
 
     Raises
     ------
@@ -53,14 +53,14 @@ def check_port(listen: Address) -> None:
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     host = "" if listen.host == "*" else listen.host
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As PostgreSQL does: connections of an earlier server that linger are no obstacle.
+        # As PostgreSQL does: lingering connections of an earlier server do not count.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, listen.port))
         except OSError as error:
             raise OperationError(
                 "port_taken",
-                f"the standby could not listen on {listen}: {error.strerror}",
+                f"the standby cannot listen on {listen}: {error.strerror}",
                 "choose another --host or --port",
             ) from None
 
@@ -68,13 +68,7 @@ def check_port(listen: Address) -> None:
 def complete(
     data: Path, primary: Primary, listen: Address, conninfo: str, rights: Rights
 ) -> set[str]:
-    """Write the settings and files that a copy of the primary's data directory lacks.
-
-    Returns
-    -------
-    set
-        Names of the files that were missing.
-    """
+    """Write the settings and files that a copy of the primary lacks; return the files' names."""
     missing = {name for name in _FILES if not (data / name).exists()}
     for name in missing:
         write_private(data / name, _FILES[name])
@@ -84,12 +78,13 @@ def complete(
         "listen_addresses": listen.host,
         "port": str(listen.port),
         "unix_socket_directories": "",
-        # Instead of the copy's own connection, which had no standby's name: with that name it
-        # could have passed for a synchronous standby before it was one.
+        # pg_basebackup connected without the standby's name: with it, the unfinished copy could
+        # have counted as a synchronous standby.
         "primary_conninfo": conninfo,
     }
     with (data / "postgresql.auto.conf").open("a") as file:
-        # The last of several lines for one setting counts.
+        # The last line for a setting wins.
+
         file.writelines(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
     return missing
 

@@ -1,7 +1,7 @@
-"""Sessions that are ended from outside: those that do nothing, and those that others wait for.
+"""Terminate idle sessions and sessions that block others.
 
-Only sessions of clients in this database are: never one's own, a standby's or a base backup's, and
-never autovacuum, which gives way by itself unless it prevents a wraparound.
+Only client sessions in this database: never the own one, a standby's or a base backup's, and never
+autovacuum, which yields by itself unless it prevents a wraparound.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ def idle_sessions(engine: Engine, seconds: float, states: Sequence[str]) -> list
 
 
 def blocking_sessions(engine: Engine, pid: int | None = None) -> list[Row]:
-    """Return the sessions that others wait for and that wait for nobody, or the one of ``pid``.
+    """Return the sessions that block others and are not blocked, or the one with ``pid``.
 
     Raises
     ------
     OperationError
-        ``not_blocking``: nobody waits for that one, or it waits for another itself.
+        ``not_blocking``: that one blocks no session, or is blocked itself.
     """
     with reading(engine) as reader:
         found = reader.rows("blockers")
@@ -43,29 +43,29 @@ def blocking_sessions(engine: Engine, pid: int | None = None) -> list[Row]:
         if prepared:
             raise OperationError(
                 "prepared_transaction",
-                "a prepared transaction blocks others, and has no session that could be ended",
+                "a prepared transaction blocks others, and has no session to terminate",
                 "find it with SELECT gid FROM pg_prepared_xacts, and end it with "
                 "COMMIT PREPARED or ROLLBACK PREPARED",
             )
         return found
-    if chosen := [row for row in found if row["pid"] == pid]:
-        return chosen
+    if matching := [row for row in found if row["pid"] == pid]:
+        return matching
     raise OperationError(
         "not_blocking",
-        f"session {pid} is not at the head of those that others of this database wait for",
-        "see who blocks whom: template-service db locks",
+        f"session {pid} does not block others in this database, or is blocked itself",
+        "see blocking sessions: template-service db locks",
     )
 
 
-def end(engine: Engine, sessions: Sequence[Row]) -> list[Row]:
-    """End sessions that were found before; return for each its ``pid`` and ``outcome``.
+def terminate_sessions(engine: Engine, sessions: Sequence[Row]) -> list[Row]:
+    """Terminate sessions that were found before; return ``pid`` and ``outcome`` of each.
 
-    ``gone`` also stands for one that has begun to work meanwhile; it is left alone.
+    ``gone`` also means that the session is active again; it is not terminated then.
     """
-    return [{"pid": row["pid"], "outcome": _end(engine, row)} for row in sessions]
+    return [{"pid": row["pid"], "outcome": _terminate(engine, row)} for row in sessions]
 
 
-def _end(engine: Engine, row: Row) -> Outcome:
+def _terminate(engine: Engine, row: Row) -> Outcome:
     wanted = {
         "pid": row["pid"],
         "started": row["started"],
@@ -76,7 +76,7 @@ def _end(engine: Engine, row: Row) -> Outcome:
         with engine.connect() as connection:
             ended = connection.scalar(text(statement("end_session")), wanted)
     except DBAPIError as error:
-        # Of a superuser's session, or of a role that this one is not a member of.
+        # A superuser's session, or one of a role that this role is not a member of.
         if isinstance(error.orig, InsufficientPrivilege):
             return "not allowed"
         raise

@@ -1,8 +1,7 @@
-"""From a fetched dump to tables, and which of its objects are left out on the way."""
+"""Load a fetched dump into a database, without objects that the server cannot have."""
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -14,7 +13,7 @@ from db.backup.databases import connected
 from db.commands.core import Client
 from db.commands.restore import as_script, contents, restore_archive, run_script
 
-_TRANSACTION_TIMEOUT: Final = 17  # the PostgreSQL that brought it
+_TRANSACTION_TIMEOUT: Final = 17  # the first PostgreSQL with that setting
 _SET_TIMEOUT: Final = {b"SET transaction_timeout = 0;\n"}
 SMALL: Final = 4 * 1024 * 1024  # bytes, not compressed
 # `2563; 0 16386 TABLE DATA public templates owner`, as pg_restore --list has it.
@@ -39,73 +38,69 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.
 
 
 def jobs_for(dump: Path) -> int:
-    """Return how many tables and indexes of a fetched dump are best made at the same time.
+    """Return the number of parallel jobs for a fetched dump.
 
     One for each processor, and one more to work while another waits for the disk. A small dump is
-    restored before a second one is connected.
+    restored before a second job would be connected.
     """
-    if dump.stat().st_size < SMALL:
-        return 1
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return cores + 1
+    return 1 if dump.stat().st_size < SMALL else len(os.sched_getaffinity(0)) + 1
 
 
 def load(client: Client, entry: Entry, dump: Path, *, jobs: int, table: str | None = None) -> None:
-    """Restore a fetched dump into the client's database, which is empty.
+    """Restore a fetched dump into the client's empty database.
 
-    Extensions that the server does not have, or that the role may not create, are left out: no
-    table needs one. Of a single table the foreign keys are left out, for want of what they lead to.
+    Extensions that the server does not have, or that the role may not create, are skipped: no
+    table needs one. The foreign keys of a single table are skipped, because the tables that they
+    refer to are missing.
 
     Parameters
     ----------
-    client
-        The database, as a role that may create in it what the dump has.
     entry
         Of the dump; not one of data alone.
     dump
-        Of :func:`db.backup.fetch.fetch`. Files are written beside it.
+        Of :func:`db.backup.verify.fetch`. Files are written next to it.
     jobs
-        Tables and indexes that are made at the same time.
+        Parallel jobs.
     table
-        The only table to bring back; ``None`` for all.
+        The only table to restore; ``None`` for all.
 
     Raises
     ------
     OperationError
-        What went wrong; the database is then half-made, and best dropped.
+        The database is then incomplete.
     """
     single = table if table is not None else entry.table
     unknown = _unknown_settings(client)
     if entry.form == "plain":
         with dump.open("rb") as lines:
-            missing = _missing_extensions(client, _wanted_by_script(lines))
+            missing = _missing_extensions(client, _script_extensions(lines))
         _run(client, dump, missing, unknown, keys=single is None)
     else:
         listed = contents(client, dump)
-        missing = _missing_extensions(client, _wanted_by_archive(listed))
-        kept = [line for line in listed if _is_kept(line, missing, single)]
+        missing = _missing_extensions(client, _archive_extensions(listed))
+        entries = [line for line in listed if _is_restored(line, missing, single)]
         if unknown:
             script = dump.with_name("archive.sql")
-            as_script(client, dump, script, chosen=kept)
+            as_script(client, dump, script, entries=entries)
             _run(client, script, missing, unknown, keys=True)
         else:
-            restore_archive(client, dump, jobs=jobs, chosen=kept)
+            restore_archive(client, dump, jobs=jobs, entries=entries)
     if table is not None and entry.table is None:
         _drop_others(client, table)
 
 
 def load_data(client: Client, entry: Entry, dump: Path) -> None:
-    """Restore a dump of data alone into the empty tables of the client's database, or nothing."""
+    """Load a dump of data alone into the empty tables of the client's database, all or nothing."""
     script = dump
     if entry.form == "custom":
         script = dump.with_name("archive.sql")
-        as_script(client, dump, script, chosen=contents(client, dump))
-    # The migrations have put their revision there, as the dump does.
+        as_script(client, dump, script, entries=contents(client, dump))
+    # The dump contains the same row as the migrations have inserted.
     before = "DELETE FROM public.alembic_version"
     _run(client, script, set(), _unknown_settings(client), keys=True, before=before)
 
 
-def _run(  # noqa: PLR0913 - what is run, and what is left out of it
+def _run(  # noqa: PLR0913 - a script, and what to remove from it
     client: Client,
     script: Path,
     missing: set[str],
@@ -114,21 +109,21 @@ def _run(  # noqa: PLR0913 - what is run, and what is left out of it
     keys: bool,
     before: str | None = None,
 ) -> None:
-    """Run a plain dump without some extensions, some settings, and if so told its foreign keys."""
+    """Run a plain dump without some extensions, some settings, and optionally its foreign keys."""
     if missing or unknown or not keys:
-        chosen = script.with_name("chosen.sql")
-        with script.open("rb") as lines, chosen.open("wb") as file:
-            file.writelines(_statements(lines, missing, unknown, keys=keys))
-        script = chosen
+        filtered = script.with_name("filtered.sql")
+        with script.open("rb") as lines, filtered.open("wb") as file:
+            file.writelines(filter_script(lines, missing, unknown, keys=keys))
+        script = filtered
     with script.open("rb") as file:
         run_script(client, file, before=before)
 
 
 def _unknown_settings(client: Client) -> set[bytes]:
-    """Return the lines by which these programs set what the server does not have.
+    """Return the lines of these programs with settings that the server does not have.
 
     https://www.postgresql.org/docs/current/app-pgdump.html: for an older server "manual editing of
-    the dump file" may be required, and this is what that comes to.
+    the dump file" may be required.
     """
     with connected(client.url) as connection:
         server = connection.info.server_version // 10_000
@@ -136,7 +131,7 @@ def _unknown_settings(client: Client) -> set[bytes]:
     return _SET_TIMEOUT if has_timeout and server < _TRANSACTION_TIMEOUT else set()
 
 
-def _is_kept(line: str, missing: set[str], single: str | None) -> bool:
+def _is_restored(line: str, missing: set[str], single: str | None) -> bool:
     if (match := _LISTED.match(line)) is None:
         return True
     match match["kind"]:
@@ -150,16 +145,16 @@ def _is_kept(line: str, missing: set[str], single: str | None) -> bool:
             return match["schema"] != "-" or match["name"] not in missing
 
 
-def _wanted_by_archive(listed: Iterable[str]) -> set[str]:
+def _archive_extensions(listed: Iterable[str]) -> set[str]:
     found = (_LISTED.match(line) for line in listed)
     return {match["name"] for match in found if match is not None and match["kind"] == "EXTENSION"}
 
 
-def _wanted_by_script(lines: Iterable[bytes]) -> set[str]:
+def _script_extensions(lines: Iterable[bytes]) -> set[str]:
     wanted = set()
     for line in lines:
         if line.startswith((b"COPY ", b"CREATE TABLE ")):
-            break  # pg_dump has the extensions before all tables
+            break  # pg_dump writes extensions before tables
         if (name := _extension(line)) is not None:
             wanted.add(name)
     return wanted
@@ -177,13 +172,13 @@ def _missing_extensions(client: Client, wanted: set[str]) -> set[str]:
         return wanted - {name for (name,) in connection.execute(_CREATABLE)}
 
 
-def _statements(
+def filter_script(
     lines: Iterable[bytes], missing: set[str], unknown: set[bytes], *, keys: bool
 ) -> Iterator[bytes]:
     r"""Yield the lines of a plain dump without some extensions, settings, and foreign keys.
 
-    pg_dump writes those keys as two lines, ``ALTER TABLE ONLY`` and ``ADD CONSTRAINT``. What is
-    between ``COPY`` and ``\.`` is data and stays as it is.
+    pg_dump writes foreign keys as two lines, ``ALTER TABLE ONLY`` and ``ADD CONSTRAINT``. The data
+    between ``COPY`` and ``\.`` are unchanged.
     """
     is_data = False
     held = b""
@@ -210,5 +205,5 @@ def _statements(
 def _drop_others(client: Client, table: str) -> None:
     with connected(client.url) as connection:
         for (name,) in connection.execute(_OTHERS, [table]).fetchall():
-            # regclass quotes where it has to, so this is an identifier already.
+            # regclass has quoted it where necessary.
             connection.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.SQL(name)))

@@ -1,4 +1,4 @@
-"""What the server has by now: roles, memberships, tables and whose they are."""
+"""State of the server: roles, memberships, tables and their owners."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ JOIN pg_roles AS member ON member.oid = m.member
 JOIN pg_roles AS grantor ON grantor.oid = m.grantor
 WHERE member.rolname = ANY(%s)
 """
-# Neither what an extension made nor a sequence that follows its table.
+# Without objects of extensions and sequences owned by a table.
 _RELATIONS = """
 SELECT c.relname, c.relkind::text, owner.rolname, owner.rolsuper
 FROM pg_class AS c
@@ -51,24 +51,24 @@ ORDER BY datname
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """What :func:`look` found.
+class ServerState:
+    """State of the server.
 
     Attributes
     ----------
     version
         Major version, such as 18.
     user, database
-        As whom and to which this connection is.
+        Of the connection.
     roles
-        Those of the names that exist, and whether each has a password.
+        Existing roles of the names, and whether each has a password.
     memberships
-        (granted role, member, who granted it), of the names' own roles as members.
+        (granted role, member, grantor), with the service's roles as members.
     relations
-        Tables, views and sequences of this service, each with its owner.
+        Tables, views and sequences of this service, with their owners.
     makers
-        Who made them, and whoever is connected: the roles that run migrations. The value tells
-        whether it is a superuser.
+        Roles that run migrations, and whether each is a superuser: the owners and the connected
+        user.
     open_databases
         Other databases of the server that every role may connect to.
     """
@@ -83,28 +83,29 @@ class Server:
     open_databases: tuple[str, ...]
 
 
-def look(connection: psycopg.Connection, names: Names) -> Server:
-    """Return what is there.
+def server_state(connection: psycopg.Connection, names: Names) -> ServerState:
+    """Return the state of the server.
 
     Raises
     ------
     OperationError
-        ``not_superuser``, ``no_tables``, or ``role_exists``: one of the names is someone else's.
+        ``not_superuser``, ``no_tables``; ``role_exists``: a role of that name was not created by
+        this service.
     """
     version, user, database, superuser = _one(connection, _ABOUT)
     if not superuser:
         raise OperationError(
             "not_superuser",
-            f"{user} may not make roles for base backups: it is no superuser",
+            f"{user} is not a superuser, which roles for base backups require",
             "run this with DATABASE_URL as the superuser who runs the migrations, or have one run "
-            "what --dry-run prints there",
+            "the output of --dry-run",
         )
     found = connection.execute(_ROLES, [list(names.all())]).fetchall()
     for name, comment, _ in found:
         if comment != mark(names.all()[name]):
             raise OperationError(
                 "role_exists",
-                f"there is a role {name} that this command did not make",
+                f"role {name} exists and was not created by this command",
                 "choose other names with --prefix, or drop that role",
             )
     relations = connection.execute(_RELATIONS).fetchall()
@@ -114,7 +115,7 @@ def look(connection: psycopg.Connection, names: Names) -> Server:
         )
     makers = {owner: superuser for _, _, owner, superuser in relations}
     makers.pop(names.of("owner"), None)
-    return Server(
+    return ServerState(
         version=version,
         user=user,
         database=database,

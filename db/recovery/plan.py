@@ -1,4 +1,4 @@
-"""Which base backup and which WAL lead to a target, found before anything is built."""
+"""The recovery plan: the base backup and the WAL that lead to a target."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from db.recovery.segments import Archive, Coverage, coverage, leads_to, route
 from db.recovery.target import Target
 from db.recovery.transactions import has_end, has_restore_point, last_end
 
-_STATUS = "template-service pitr status lists what there is"
+_STATUS = "template-service pitr status lists the base backups and the recoverable time range"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RecoveryPlan:
     """A way to the target.
 
     Attributes
@@ -24,9 +24,9 @@ class Choice:
     chain
         The base backups, the full one first.
     timeline
-        The one to recover along.
+        The timeline to follow.
     names
-        The segments of WAL in the archive from the backup's end on.
+        The archived WAL segments from the backup's end on.
     """
 
     chain: tuple[BaseBackup, ...]
@@ -34,25 +34,25 @@ class Choice:
     names: tuple[str, ...]
 
 
-def choose(
+def plan_recovery(
     programs: Programs,
     policy: RecoveryPolicy,
     target: Target,
     *,
     base: str | None = None,
     timeline: int | None = None,
-) -> Choice:
+) -> RecoveryPlan:
     """Return the newest base backup that ended before the target, and the WAL from there on.
 
     Raises
     ------
     OperationError
         ``no_base_backup``, ``parent_missing``, ``wal_gap``, ``wal_damaged``,
-        ``target_not_reached`` or ``target_before_backup``, saying what can be reached.
+        ``target_not_reached`` or ``target_before_backup``, with the recoverable time range.
     """
     backups = catalogue.read(policy.base)
     if not backups or not policy.wal.is_dir():
-        raise nothing_there(policy)
+        raise no_base_backup(policy)
     archive = Archive.read(policy.wal, backups[-1].segment_bytes)
     along = timeline or archive.newest_timeline
     candidates = [
@@ -64,29 +64,27 @@ def choose(
         catalogue.chain(backups, base)
         candidates = [backup for backup in candidates if backup.name == base]
     if not candidates:
-        raise OperationError(
-            "no_base_backup", f"no such base backup leads to timeline {along}", _STATUS
-        )
+        raise OperationError("no_base_backup", f"no base backup leads to timeline {along}", _STATUS)
     ways = {backup.name: covered(archive, backup, along) for backup in candidates}
-    chosen = _chosen(programs, archive, target, candidates, ways)
-    _check(programs, archive, target, chosen, ways[chosen.name])
-    chain = catalogue.chain(backups, chosen.name)
-    return Choice(tuple(chain), along, ways[chosen.name].names)
+    backup = _newest_before(programs, archive, target, candidates, ways)
+    _check_end(programs, archive, target, backup, ways[backup.name])
+    chain = catalogue.chain(backups, backup.name)
+    return RecoveryPlan(tuple(chain), along, ways[backup.name].names)
 
 
-def nothing_there(policy: RecoveryPolicy) -> OperationError:
-    """Return the error for a folder without base backups."""
+def no_base_backup(policy: RecoveryPolicy) -> OperationError:
+    """Return the error for a directory without base backups."""
     return OperationError(
         "no_base_backup",
-        f"there is no base backup in {policy.base}",
-        "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY to the folder that has them",
+        f"no base backup in {policy.base}",
+        "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY to the directory that has them",
     )
 
 
 def covered(archive: Archive, backup: BaseBackup, timeline: int | None = None) -> Coverage:
-    """Return how far the archive reaches from a base backup.
+    """Return the archived WAL that follows a base backup.
 
-    Without ``timeline`` it goes along the newest one that the backup leads to.
+    Without ``timeline`` the newest one that the backup leads to is followed.
     """
     along = timeline or archive.newest_timeline
     if timeline is None and not leads_to(archive.history, backup.timeline, backup.stop, along):
@@ -95,18 +93,17 @@ def covered(archive: Archive, backup: BaseBackup, timeline: int | None = None) -
     return coverage(archive, pieces)
 
 
-def reach(programs: Programs, archive: Archive, found: Coverage, backup: BaseBackup) -> str:
-    """Return in words how far one can go from a base backup."""
+def _time_range(programs: Programs, archive: Archive, found: Coverage, backup: BaseBackup) -> str:
     last, _ = last_end(programs, archive, found.names)
     if last is None:
-        return f"nothing after base backup {backup.name} can be reached"
+        return f"no time after base backup {backup.name} is recoverable"
     return (
-        f"from base backup {backup.name} one can go back to any time from "
+        f"base backup {backup.name} can be recovered to any time from "
         f"{backup.ended_at.isoformat()} to {last.isoformat()}"
     )
 
 
-def _chosen(
+def _newest_before(
     programs: Programs,
     archive: Archive,
     target: Target,
@@ -116,7 +113,7 @@ def _chosen(
     newer: tuple[str, ...] = ()
     for backup in candidates:
         names = ways[backup.name].names
-        # Where the newer backup begins, its WAL was searched already.
+        # From the start of the newer backup on, the WAL was searched already.
         part = names[: names.index(newer[0]) + 1] if newer and newer[0] in names else names
         if _leads_to(programs, archive, target, backup, part):
             return backup
@@ -133,9 +130,9 @@ def _chosen(
     raise OperationError(
         found.kind or "target_not_reached",
         f"{target} is not in the archived WAL"
-        + (f", of which {found.fault}" if found.fault else "")
-        + f"; {reach(programs, archive, found, oldest)}",
-        "name another target; template-service pitr transactions lists what was committed",
+        + (f" ({found.fault})" if found.fault else "")
+        + f"; {_time_range(programs, archive, found, oldest)}",
+        "name another target; template-service pitr transactions lists committed transactions",
     )
 
 
@@ -151,26 +148,26 @@ def _leads_to(
     return True
 
 
-def _check(
+def _check_end(
     programs: Programs, archive: Archive, target: Target, backup: BaseBackup, found: Coverage
 ) -> None:
-    """Refuse what the WAL behind a base backup does not reach; the others were found in it."""
+    """Refuse a time that the WAL does not reach; the other targets were found in it."""
     if target.time is not None:
         last, _ = last_end(programs, archive, found.names)
         if last is not None and target.time < last:
             return
     elif target != Target() or found.fault is None:
         return
-    told = reach(programs, archive, found, backup)
+    time_range = _time_range(programs, archive, found, backup)
     if found.fault is not None:
         raise OperationError(
             found.kind,
-            f"{found.fault} in {archive.folder}, and {target} lies behind it; {told}",
-            "restore to such a time, or from a base backup after the gap, and take a new base "
-            "backup: template-service pitr base-backup --full",
+            f"{found.fault} in {archive.folder}, before {target}; {time_range}",
+            "restore to a time in that range, or from a base backup after the gap, and take a new "
+            "base backup: template-service pitr base-backup --full",
         )
     raise OperationError(
         "target_not_reached",
-        f"the archived WAL ends before {target}; {told}",
+        f"the archived WAL ends before {target}; {time_range}",
         "restore everything that was archived: --latest",
     )

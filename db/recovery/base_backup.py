@@ -1,7 +1,6 @@
-"""Take a base backup, verify it, and let go of those that are no longer needed."""
+"""Take and verify a base backup, then apply retention to base backups and archived WAL."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +11,10 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from db.cluster.processes import private_directory
+from db.cluster.processes import private_directory, sync
 from db.commands import physical
 from db.commands.core import Client
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.locks import alone
 from db.recovery import catalogue, server
 from db.recovery.catalogue import DATA, PARTIAL, BaseBackup
@@ -30,20 +29,20 @@ INCREMENTAL_SINCE: Final = 17
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was done.
+    """Result of taking a base backup.
 
     Attributes
     ----------
     kind
         ``full`` or ``incremental``.
     parent
-        What it builds on.
+        Name of the backup that it builds on.
     backup
         The new one; ``None`` for a dry run, or when it was skipped.
     removed
-        Names of those that were removed.
+        Names of the backups that retention removed.
     skipped
-        Another one is being taken.
+        Whether another run was in progress.
     """
 
     kind: str = "full"
@@ -53,7 +52,7 @@ class Taken:
     skipped: bool = False
 
 
-def take(  # noqa: PLR0913 - three things to work with, and options by name
+def base_backup(  # noqa: PLR0913 - options by name
     client: Client,
     engine: Engine,
     policy: RecoveryPolicy,
@@ -64,20 +63,20 @@ def take(  # noqa: PLR0913 - three things to work with, and options by name
 ) -> Taken:
     """Take a base backup and verify it; then apply retention to backups and archived WAL.
 
-    It is incremental from PostgreSQL 17 on, when the server summarizes its WAL and the last full
-    one is younger than the policy says, unless ``full`` is wanted.
+    It is incremental from PostgreSQL 17 on, if the server summarizes its WAL and the last full
+    one is younger than the policy's ``full_days``, unless ``full`` is given.
 
     Raises
     ------
     OperationError
         ``archiving_off``, ``is_standby``, ``programs_do_not_fit``, ``tablespaces``,
         ``other_cluster``, ``backup_damaged``, or a kind of :mod:`db.commands.physical`. Nothing
-        was added then, and nothing removed.
+        was added and nothing removed.
     """
     with alone(engine, NAME) as is_alone:
         if not is_alone:
             return Taken(skipped=True)
-        facts = server.ask(engine)
+        facts = server.server_facts(engine)
         backups = catalogue.read(policy.base)
         _check(client, facts, backups)
         parent = None if full else _parent(policy, facts, backups)
@@ -89,54 +88,44 @@ def take(  # noqa: PLR0913 - three things to work with, and options by name
         try:
             backup = _take(client, engine, policy, facts, parent, progress)
         except OperationError as error:
-            if error.kind != "summaries_missing":
+            if error.kind != Kind.SUMMARIES_MISSING:
                 raise
-            # They were switched off for a while, or have expired: a full one needs none.
+            # Summaries were off for a while, or have expired: a full backup needs none.
             backup = _take(client, engine, policy, facts, None, progress)
-        removed = _retain(client, policy, [*backups, backup])
+        removed = _apply_retention(client, policy, [*backups, backup])
     return Taken(backup.kind, backup.parent, backup, removed)
 
 
-def _check(client: Client, facts: server.Server, backups: list[BaseBackup]) -> None:
-    if facts.in_recovery:
-        raise OperationError(
-            "is_standby", "the server is a standby", "let DATABASE_URL name the primary"
-        )
-    if not facts.archives:
-        raise OperationError(
-            "archiving_off",
-            "the server archives no WAL, without which a base backup leads to no other time",
-            "run: template-service pitr setup",
-        )
+def _check(client: Client, facts: server.ServerFacts, backups: list[BaseBackup]) -> None:
+    server.require_archiving(facts)
     major, of_server = client.programs.major("pg_basebackup"), facts.version // 10_000
     if major != of_server:
         raise OperationError(
             "programs_do_not_fit",
-            f"pg_basebackup is of PostgreSQL {major} and the server of {of_server}: what one "
-            "writes, the other's programs could not verify",
+            f"pg_basebackup is of PostgreSQL {major}, the server of {of_server}: its backups could "
+            "not be verified",
             f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to those of PostgreSQL {of_server}",
         )
     if facts.tablespaces:
         raise OperationError(
             "tablespaces",
-            f"the server has tablespaces ({', '.join(facts.tablespaces)}), which this does not "
-            "back up",
-            "move what is in them to pg_default, and drop them",
+            f"the server has tablespaces, which are not supported: {', '.join(facts.tablespaces)}",
+            "move their tables to pg_default, and drop them",
         )
     if backups and backups[-1].system != facts.system:
         raise OperationError(
             "other_cluster",
-            f"the base backups in the folder are of cluster {backups[-1].system}, and the server "
-            f"is {facts.system}",
-            "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY to another folder, and run: "
+            f"the base backups in the directory are of cluster {backups[-1].system}, the server "
+            f"is cluster {facts.system}",
+            "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY to another directory, and run: "
             "template-service pitr setup",
         )
 
 
 def _parent(
-    policy: RecoveryPolicy, facts: server.Server, backups: list[BaseBackup]
+    policy: RecoveryPolicy, facts: server.ServerFacts, backups: list[BaseBackup]
 ) -> BaseBackup | None:
-    """Return what an incremental one shall build on, or ``None`` when a full one is due."""
+    """Return the backup that an incremental one builds on, or ``None`` when a full one is due."""
     young = facts.now - timedelta(days=policy.full_days)
     if facts.version // 10_000 < INCREMENTAL_SINCE or not facts.summarizes or not backups:
         return None
@@ -144,17 +133,17 @@ def _parent(
     try:
         whole = catalogue.chain(backups, newest.name)[0]
     except OperationError:
-        return None  # a link is missing: nothing more is built on that chain
-    history = Archive.read(policy.wal, facts.segment_bytes)
-    on_the_way = leads_to(history.history, newest.timeline, newest.stop, history.newest_timeline)
-    return newest if whole.started_at > young and on_the_way else None
+        return None  # a parent is missing: nothing more is built on that chain
+    archive = Archive.read(policy.wal, facts.segment_bytes)
+    follows = leads_to(archive.history, newest.timeline, newest.stop, archive.newest_timeline)
+    return newest if whole.started_at > young and follows else None
 
 
-def _take(  # noqa: PLR0913, PLR0917 - all that one backup is made of
+def _take(  # noqa: PLR0913, PLR0917 - one step of base_backup, with its parameters
     client: Client,
     engine: Engine,
     policy: RecoveryPolicy,
-    facts: server.Server,
+    facts: server.ServerFacts,
     parent: BaseBackup | None,
     progress: physical.Progress | None,
 ) -> BaseBackup:
@@ -163,7 +152,7 @@ def _take(  # noqa: PLR0913, PLR0917 - all that one backup is made of
     with _draft(policy.base / name) as draft:
         data = draft / DATA
         manifest = None if parent is None else policy.base / parent.name / DATA / MANIFEST
-        started_at = server.ask(engine).now
+        started_at = server.server_facts(engine).now
         physical.base_backup(
             client,
             data,
@@ -171,7 +160,7 @@ def _take(  # noqa: PLR0913, PLR0917 - all that one backup is made of
             parent_manifest=manifest,
             progress=progress,
         )
-        ended_at = server.ask(engine).now
+        ended_at = server.server_facts(engine).now
         physical.verify(client.programs, data)
         timeline, start, stop = _wal_range(data)
         backup = BaseBackup(
@@ -188,56 +177,46 @@ def _take(  # noqa: PLR0913, PLR0917 - all that one backup is made of
             segment_bytes=facts.segment_bytes,
             bytes=sum(path.lstat().st_size for path in data.rglob("*") if not path.is_dir()),
         )
-        _sync(catalogue.write(draft, backup))
+        sync(catalogue.write(draft, backup))
     return backup
 
 
 @contextmanager
 def _draft(final: Path) -> Iterator[Path]:
-    """Yield a folder that gets its name when the block ends well, and else is removed."""
+    """Yield a directory that is renamed when the block succeeds, and else removed."""
     draft = final.with_name(f"{final.name}{PARTIAL}")
     draft.mkdir(mode=0o700)
     try:
         yield draft
-        _sync(draft)
+        sync(draft)
         draft.rename(final)
-        _sync(final.parent)
+        sync(final.parent)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
 
 
 def _wal_range(data: Path) -> tuple[int, str, str]:
-    """Return timeline, first and last place of the WAL that a backup needs."""
+    """Return timeline, first and last LSN of the WAL that a backup needs."""
     ranges = json.loads((data / MANIFEST).read_bytes())["WAL-Ranges"]
     first, last = ranges[0], ranges[-1]
     return int(last["Timeline"]), str(first["Start-LSN"]), str(last["End-LSN"])
 
 
-def _retain(client: Client, policy: RecoveryPolicy, backups: list[BaseBackup]) -> tuple[str, ...]:
-    decided = retained(backups, policy.keep)
-    for name in decided.remove:
-        _remove(policy.base / name)
-    if decided.oldest_segment is not None:
-        physical.remove_wal_before(client.programs, policy.wal, decided.oldest_segment)
-    return decided.remove
-
-
-def _remove(folder: Path) -> None:
-    # Under a name that nobody takes for a backup, in case it is cut short.
-    going = folder.with_name(f"{folder.name}{PARTIAL}")
-    folder.rename(going)
-    shutil.rmtree(going)
+def _apply_retention(
+    client: Client, policy: RecoveryPolicy, backups: list[BaseBackup]
+) -> tuple[str, ...]:
+    retention = retained(backups, policy.keep)
+    for name in retention.remove:
+        # Renamed first: an interrupted removal leaves no backup that looks complete.
+        removed = policy.base / f"{name}{PARTIAL}"
+        (policy.base / name).rename(removed)
+        shutil.rmtree(removed)
+    if retention.oldest_segment is not None:
+        physical.remove_wal_before(client.programs, policy.wal, retention.oldest_segment)
+    return retention.remove
 
 
 def _remove_leftovers(base: Path) -> None:
     for folder in base.glob(f"*{PARTIAL}"):
         shutil.rmtree(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,12 +1,13 @@
-"""The roles of a backup, for a server that lacks them."""
+"""Create the roles of a backup that the server lacks."""
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from db.backup.databases import administering, at
-from db.backup.store import create
+from db.backup.store import create_file
 from db.commands.core import Client
 from db.commands.restore import run_script
 
@@ -16,42 +17,40 @@ _MEMBER: Final = re.compile(rf"GRANT {_NAME} TO (?P<role>{_NAME})")
 _GRANTOR: Final = re.compile(rf" GRANTED BY {_NAME};")
 
 
-def make_roles(client: Client, roles: Path) -> list[str]:
-    """Make the roles that the server lacks; return their names. Those that exist stay as they are.
+def create_roles(client: Client, roles: Path) -> list[str]:
+    """Create the roles that the server lacks; return their names. Existing ones are unchanged.
 
     Parameters
     ----------
     client
         Of any database of the server.
     roles
-        What pg_dumpall printed, of :func:`db.backup.fetch.fetch`. A file is written beside it.
+        Output of pg_dumpall, of :func:`db.backup.verify.fetch`. A file is written next to it.
 
     Raises
     ------
     OperationError
-        ``restore_failed``, ``permission_denied``: no role was made.
+        ``restore_failed``, ``permission_denied``: no role was created.
     """
     with administering(client.url) as admin:
         existing = {row["rolname"] for row in admin.execute("SELECT rolname FROM pg_roles")}
-        # Any database will do, and the client's own may be lost.
-        anywhere = Client(
-            client.programs, at(client.url, admin.info.dbname), client.rights, client.options
-        )
-    text = roles.read_text(encoding="utf-8")
-    script = roles.with_name("roles.chosen.sql")
-    with create(script) as file:
-        file.write("\n".join(chosen(text, existing)).encode())
+        # The client's own database may not exist.
+        admin_client = replace(client, url=at(client.url, admin.info.dbname))
+    statements = list(missing_roles(roles.read_text(encoding="utf-8"), existing))
+    script = roles.with_name("roles.filtered.sql")
+    with create_file(script) as file:
+        file.write("\n".join(statements).encode())
     with script.open("rb") as file:
-        run_script(anywhere, file)
-    about = (_ABOUT.match(statement) for statement in chosen(text, existing))
+        run_script(admin_client, file)
+    about = map(_ABOUT.match, statements)
     return [_plain(match["role"]) for match in about if match and match["verb"] == "CREATE"]
 
 
-def chosen(text: str, existing: Collection[str]) -> Iterator[str]:
-    """Yield the statements of pg_dumpall that are about other roles than ``existing``.
+def missing_roles(text: str, existing: Collection[str]) -> Iterator[str]:
+    """Yield the statements of pg_dumpall about roles that are not in ``existing``.
 
-    Memberships are granted by whoever runs them: from PostgreSQL 16 on only the bootstrap superuser
-    may stand in for another, and the one of this server may have another name.
+    ``GRANTED BY`` is removed: from PostgreSQL 16 on only the bootstrap superuser may use it for
+    another role, and the one of this server may have another name.
     """
     for statement in _statements(text):
         match = _ABOUT.match(statement) or _MEMBER.match(statement)

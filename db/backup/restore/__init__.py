@@ -1,0 +1,1 @@
+"""Restore dumps: into a new database, over the live one, or the rows of one table."""

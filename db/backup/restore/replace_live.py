@@ -1,0 +1,133 @@
+"""Replace the live database by a backup; the old one is kept under another name."""
+
+from dataclasses import dataclass, replace
+
+from db import migrations
+from db.backup.catalogue import Entry, open_catalogue
+from db.backup.create import create
+from db.backup.databases import (
+    administering,
+    at,
+    connected,
+    copy_properties,
+    exists,
+    named,
+    swap,
+    unused_name,
+)
+from db.backup.policy import BackupPolicy
+from db.backup.restore.restore import (
+    Restored,
+    choose_backup,
+    require_full,
+    require_new_enough,
+    restored_draft,
+)
+from db.backup.snapshot import revision
+from db.commands.core import Client
+from db.errors import Kind, OperationError
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Result of :func:`replace_live`.
+
+    Attributes
+    ----------
+    restored
+        The new live database.
+    safety
+        Name of the backup of the previous live database.
+    aside
+        Name of the previous live database.
+    """
+
+    restored: Restored
+    safety: str
+    aside: str
+
+
+def replace_live(
+    client: Client,
+    policy: BackupPolicy,
+    *,
+    name: str | None = None,
+    jobs: int | None = None,
+    with_roles: bool = False,
+) -> Replaced:
+    """Replace the live database by a full backup.
+
+    First the live database is dumped. The backup is restored and compared next to it, with the same
+    owner, grants and settings. Then both are renamed in one transaction, and the sessions are
+    terminated: their commits after the dump are in the previous database.
+
+    See :func:`db.backup.restore.restore.restore` for the parameters.
+
+    Raises
+    ------
+    OperationError
+        The live database is unchanged.
+    """
+    entry = choose_backup(open_catalogue(policy), name, None)
+    require_full(entry)
+    require_new_enough(client.programs, entry)
+    require_revision(client, entry, same=False)
+    safety = create(client, policy)
+    live = named(client.url)
+    with restored_draft(
+        client, policy, entry, table=None, jobs=jobs, with_roles=with_roles
+    ) as draft:
+        # Without statistics its first queries would use sequential scans.
+        restored = replace(client, url=at(client.url, draft.database))
+        restored.run("vacuumdb", ["--analyze-only", "--quiet"])
+        with administering(client.url) as admin:
+            copy_properties(admin, draft.database, live)
+            aside = unused_name(admin, live, "before")
+        swap(client.url, live, draft.database, aside)
+    return Replaced(replace(draft, database=live), safety.name, aside)
+
+
+def require_revision(client: Client, entry: Entry, *, same: bool) -> None:
+    """Check that the backup's migration matches the live database.
+
+    Parameters
+    ----------
+    same
+        Whether it must be the same one, to merge rows; else it may be newer.
+
+    Raises
+    ------
+    OperationError
+        ``newer_schema``: the live database is at a newer migration, and so are its workers;
+        ``schema_differs``; ``database_missing``.
+    """
+    live = named(client.url)
+    with administering(client.url) as admin:
+        if not exists(admin, live):
+            raise OperationError(
+                "database_missing",
+                f"database {live} does not exist",
+                f"restore into it: template-service backup restore --into {live}",
+            )
+    with connected(at(client.url, live)) as connection:
+        found = revision(connection)
+    if found is None and not same:
+        return
+    mismatch = f"the live database is at migration {found}, {entry.name} at {entry.revision}"
+    if found is not None and _is_newer(found, entry.revision):
+        raise OperationError(
+            Kind.NEWER_SCHEMA,
+            mismatch,
+            "restore it into another database, run 'alembic upgrade head' there and let "
+            "DATABASE_URL name it",
+        )
+    if same and found != entry.revision:
+        raise OperationError(
+            "schema_differs", mismatch, "upgrade both to one migration with 'alembic upgrade'"
+        )
+
+
+def _is_newer(found: str, other: str | None) -> bool:
+    if other is None or not migrations.is_known(found):
+        return True
+    return migrations.is_before(other, found)
