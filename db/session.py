@@ -58,10 +58,7 @@ def sqlalchemy_url(url: str) -> URL:
 
     Host and port are in its query, where SQLAlchemy supports several of them.
 
-    Raises
-    ------
-    sqlalchemy.exc.ArgumentError
-        See :func:`connection_options`.
+    Raises sqlalchemy.exc.ArgumentError: see :func:`connection_options`.
     """
     options = connection_options(url)
     return URL.create(
@@ -79,10 +76,7 @@ def connection_options(url: str) -> dict[str, str]:
     Of several hosts (``postgresql://user:password@one:5432,two:5432/database``) the one that
     accepts writes is used, unless the URL has another ``target_session_attrs``.
 
-    Raises
-    ------
-    sqlalchemy.exc.ArgumentError
-        It is not a URL of PostgreSQL.
+    Raises sqlalchemy.exc.ArgumentError: it is not a URL of PostgreSQL.
     """
     try:
         options = {

@@ -117,10 +117,8 @@ class Connection(psycopg.Connection[Any]):
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """Return the server's answer.
 
-        Raises
-        ------
-        psycopg.OperationalError
-            It did not answer in time, or the process was interrupted; the connection is closed.
+        Raises psycopg.OperationalError: it did not answer in time, or the process was interrupted;
+        the connection is closed.
         """
         if timeout is not None:  # of a caller who waits for notifications
             return super().wait(gen, interval, timeout)

@@ -1,1 +1,1 @@
-"""What a message does."""
+"""Tasks: what the worker does for each message."""

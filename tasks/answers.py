@@ -1,15 +1,15 @@
-"""The answer to a message: its callbacks are called and its result is stored inside the task.
+"""Storing answers: callbacks are called and the result is stored inside the task.
 
 Celery does both when the task is over, and acknowledges the message whether they worked or not: a
 result backend that is away, full or read-only loses the answer to work that was done. Here nothing
-leaves the task before the answer is stored. Where it cannot be, the message is delivered again; the
+leaves the task before the answer is stored. If that fails, the message is delivered again; the
 idempotency record then gives the same answer to a write.
 
 The order is Celery's: first the callbacks, then the result. So whoever sees a result knows that its
 callbacks were called, and the result names them as its children. A message that is delivered again
 may call a callback again, with the same task id.
 
-Celery itself, which comes afterwards with the same, finds that a request was :func:`answered`.
+Celery, which would store the same afterwards, sees that the request is :func:`answered`.
 """
 
 import logging
@@ -27,29 +27,29 @@ from kombu.exceptions import EncodeError
 logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS: Final = 5.0
-"""How long a process tries to store an answer before it lets other messages have their turn."""
+"""How long a process retries storing an answer before it returns the message to the queue."""
 
 PAUSES: Final = (0.0, 0.1, 0.2, 0.4, 0.8)
-"""Seconds between these tries; the last one again and again."""
+"""Seconds between these retries; the last one repeats."""
 
 PUBLISHING: Final = {"max_retries": 1, "interval_start": 0}
-"""One more try, as an idle connection may be closed. A message in hand is safe with the broker."""
+"""One retry, as an idle connection may be closed. An unacknowledged message is not lost."""
 
 _MALFORMED: Final = (EncodeError, TypeError, ValueError, LookupError, AttributeError)
-"""What a callback that cannot be called raises, whatever becomes of the servers."""
+"""Errors of a callback that cannot be called, even if the servers are available."""
 
 
 class NotAnsweredError(Exception):
-    """A server did not take the answer; the message must be delivered again."""
+    """A server did not accept the answer; the message must be delivered again."""
 
 
 def answered(request: Any) -> bool:  # noqa: ANN401 - Celery ships no types
-    """Tell whether the message of a request has its answer, and needs nothing more."""
+    """Tell whether the answer to a request is stored."""
     return bool(getattr(request, "is_answered", False))
 
 
 def answering(request: Any) -> bool:  # noqa: ANN401 - Celery ships no types
-    """Tell whether its task stores the answer now, and copes with a server that refuses it."""
+    """Tell whether a task is storing the answer now, and handles a server that refuses it."""
     return bool(getattr(request, "is_answering", False))
 
 
@@ -59,7 +59,7 @@ def succeed(task: Task, answer: object) -> None:
     Raises
     ------
     NotAnsweredError
-        Broker or result backend did not take it.
+        Broker or result backend did not accept it.
     """
     request = task.request
     _call(task, request.callbacks, request.chain, answer)
@@ -77,7 +77,7 @@ def fail(task: Task, error: Exception) -> None:
     Raises
     ------
     NotAnsweredError
-        Broker or result backend did not take it.
+        Broker or result backend did not accept it.
     """
     request = task.request
     stored = not get_actual_ignore_result(task, request) or task.store_errors_even_if_ignored
@@ -98,7 +98,7 @@ def fail(task: Task, error: Exception) -> None:
 
 
 def _stored(request: Any, store: Callable[[], None]) -> None:  # noqa: ANN401 - Celery ships no types
-    """Store an answer, for as long as the patience of this process goes."""
+    """Store an answer, with retries for up to ``PATIENCE_SECONDS``."""
     end = time.monotonic() + PATIENCE_SECONDS
     pauses = iter(PAUSES)
     pause = 0.0

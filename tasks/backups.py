@@ -1,4 +1,4 @@
-"""``maintenance.backup``, ``verify_backup`` and ``base_backup``: what is kept for a bad day."""
+"""``maintenance.backup``, ``verify_backup`` and ``base_backup``."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -17,26 +17,26 @@ from tasks.services.drills import render_newest
 
 @maintenance("maintenance.backup", Maintain)
 def backup(message: Maintain, process: Runtime) -> BackedUp:
-    """Dump the database, prove the dump, and only then delete the dumps that have expired."""
+    """Dump the database, verify the dump, then expire old dumps."""
     configuration = process.configuration
     client, policy = configuration.client, configuration.operations.backup
-    made = None
+    entry = None
     if message.dry_run:
         check_ready(client, policy)
     else:
         try:
-            made = create(client, policy)
+            entry = create(client, policy)
         except BackupRunningError:
             return BackedUp(skipped=True)
     pruned = prune(policy, client.programs, now=datetime.now(UTC), dry_run=message.dry_run)
-    if made is None:
+    if entry is None:
         return BackedUp(dry_run=True, expired=tuple(pruned.deleted), kept=len(pruned.kept))
     return BackedUp(
-        backup=made.name,
-        size=made.size,
-        tables=len(made.tables),
-        rows=sum(facts.rows for facts in made.tables.values()),
-        seconds=round((made.finished_at - made.started_at).total_seconds(), 3),
+        backup=entry.name,
+        size=entry.size,
+        tables=len(entry.tables),
+        rows=sum(facts.rows for facts in entry.tables.values()),
+        seconds=round((entry.finished_at - entry.started_at).total_seconds(), 3),
         expired=tuple(pruned.deleted),
         kept=len(pruned.kept),
     )
@@ -44,7 +44,7 @@ def backup(message: Maintain, process: Runtime) -> BackedUp:
 
 @maintenance("maintenance.verify_backup", Maintain)
 def verify_backup(message: Maintain, process: Runtime) -> VerifiedBackup:
-    """Restore the newest full backup into a server of its own, and compare all of it."""
+    """Restore the newest full backup into a private server and compare all data."""
     policy = process.configuration.operations.backup
     if message.dry_run:
         entry = to_drill(open_catalogue(policy), None)
@@ -65,5 +65,5 @@ def verify_backup(message: Maintain, process: Runtime) -> VerifiedBackup:
 
 @maintenance("maintenance.base_backup", Maintain)
 def base_backup(message: Maintain, process: Runtime) -> BaseBackedUp:
-    """Take and verify a base backup for point-in-time recovery; then let old ones go."""
+    """Take and verify a base backup for point-in-time recovery, then expire old ones."""
     return base_backups.take(message, process.configuration)

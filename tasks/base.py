@@ -1,12 +1,12 @@
-"""The one way in which a message is worked on: validate, session, do, commit, answer.
+"""Task base: validate, open a session, run the service, commit, store the answer.
 
 A task module declares what a message does::
 
     @write("template.create", CreateTemplate)
     def create(message: CreateTemplate, work: Work) -> Template: ...
 
-and this module does the rest: the message's model, the transaction, the idempotency record, tries
-again while a server is away, and an answer whose ``repr`` is safe to log.
+and this module does the rest: validation, the transaction, the idempotency record, retries while a
+server is unavailable, and an answer whose ``repr`` is safe to log.
 """
 
 import hashlib
@@ -46,19 +46,19 @@ logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 W = TypeVar("W", bound=WriteMessage)
 LONGEST_PAUSE: Final = 2.0
-"""Seconds that a process waits before it gives a message back to the broker."""
+"""Seconds that a process waits before it returns a message to the broker."""
 
 
 class UnexpectedDatabaseError(Exception):
-    """A database error that no code of the contract stands for: a defect of this service.
+    """Database error without a code of the contract: a defect of this service.
 
-    It names the SQLSTATE (PostgreSQL, appendix A) and leaves out the server's words, which may
-    hold what a producer sent.
+    It names the SQLSTATE (PostgreSQL, appendix A) and omits the server's message, which may quote
+    values.
     """
 
 
 class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
-    """Base of all tasks."""
+    """Base class of all tasks."""
 
     abstract = True
     typing = False  # the message's model checks keywords, and names all that is wrong
@@ -67,16 +67,16 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
     execute: Callable[["ServiceTask", Any, Runtime], Answer]
 
     def serve(self, arguments: tuple[object, ...], keywords: Mapping[str, Any]) -> Answer:
-        """Answer one message: what is returned or raised as an error is stored by then.
+        """Process one message. A result or error that is returned or raised is stored already.
 
         Raises
         ------
         ServiceError
             The message is refused.
         celery.exceptions.Retry
-            A server is away; the message is tried again later.
+            A server is unavailable; the message is retried later.
         celery.exceptions.Reject
-            And the next try cannot be sent; the broker delivers this one again.
+            The retry could not be sent; the broker redelivers the message.
         """
         is_message = not (self.request.called_directly or self.request.is_eager)
         time_limit.begin()
@@ -94,22 +94,22 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         return answer
 
     def _work_on(self, arguments: tuple[object, ...], keywords: Mapping[str, Any]) -> Answer:
-        """Return the answer to a message, which nobody knows yet."""
+        """Return the answer to a message, not stored yet."""
         if arguments:
             raise InvalidMessage.of(
-                "keyword arguments are the only ones allowed",
-                [{"path": "args", "type": "positional", "message": "was expected to be empty"}],
+                "only keyword arguments are allowed",
+                [{"path": "args", "type": "positional", "message": "must be empty"}],
             )
         process = runtime.current()
         message = parse(self.message, keywords, process.configuration.limits)
         return type(self).execute(self, message, process)
 
     def _outcome(self, error: Exception) -> Exception:
-        """Return what an error means for the message: refused, a defect, or worked on again."""
+        """Return the exception for Celery: a refusal, a defect, or a retry."""
         if isinstance(error, ServiceError | TaskPredicate):
             return error
-        # The session that failed is in these; it must not keep a connection, and with it locks,
-        # until somebody collects the garbage.
+        # These frames hold the failed session, which must not keep its connection and locks until
+        # the next garbage collection.
         traceback.clear_frames(error.__traceback__)
         if isinstance(error, answers.NotAnsweredError):
             return self._put_back(error)
@@ -121,7 +121,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         return error
 
     def _stored(self, error: Exception) -> Exception:
-        """Store an error as the answer; return it, or what has the message worked on again."""
+        """Store an error as the answer; return it, or the retry if it cannot be stored."""
         try:
             answers.fail(self, error)
         except (answers.NotAnsweredError, MemoryError) as refused:
@@ -129,12 +129,12 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         return error
 
     def idempotency_key(self, message: WriteMessage) -> tuple[str, str]:
-        """Return the key of a write and the place it came from in the message."""
+        """Return the idempotency key of a write and the path it came from."""
         if message.idempotency_key is not None:
             return message.idempotency_key, "idempotency_key"
         key = self.request.id or str(uuid4())
         if len(key) > KEY_LENGTH or "\x00" in key or not encodable(key):
-            told = f"1 to {KEY_LENGTH} characters without U+0000 were expected"
+            told = f"expected 1 to {KEY_LENGTH} characters without U+0000"
             raise InvalidMessage.of(
                 "the task id cannot be an idempotency key",
                 [{"path": "id", "type": "idempotency_key", "message": told}],
@@ -142,7 +142,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         return key, "id"
 
     def _later(self, cause: str) -> Exception:
-        """Return the exception that has the message tried again, or answered ``unavailable``."""
+        """Return a retry, or ``unavailable`` after the last one."""
         policy = runtime.current().configuration.retry
         # The count comes in a header, so it may be any number.
         tries = min(max(self.request.retries, 0), policy.most)
@@ -155,25 +155,27 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         return self._again(tries + 1, min(policy.longest, policy.backoff * 2**tries), error)
 
     def _put_back(self, error: Exception) -> Exception:
-        """Return the exception that has a message worked on again that could not be answered.
+        """Return a retry for a message whose answer could not be stored.
 
-        Without end, as there is nobody to tell; and the tries are not counted, which are those for
-        what the work needs.
+        Unlimited, as no error can be stored either; it does not count as one of the retries that
+        the work itself has.
         """
-        logger.warning("Task %s[%s] cannot be answered yet: %s", self.name, self.request.id, error)
+        logger.warning(
+            "The answer of task %s[%s] cannot be stored yet: %s", self.name, self.request.id, error
+        )
         if stopping.is_begun() and not self.request.called_directly:
             # To send the message again may take as long as to store its answer did, and the worker
             # waits. Nothing is acknowledged: the next worker gets it.
             rejected: Exception = Reject("the worker is stopping", requeue=True)
             return rejected
         seconds = min(answers.PATIENCE_SECONDS, runtime.current().configuration.retry.longest)
-        # The words of a server are for the log; these are for Flower, too.
+        # The server's message is for the log only; this one is for Flower, too.
         later = answers.NotAnsweredError("the answer cannot be stored yet")
         return self._again(self.request.retries, seconds, later)
 
     def _again(self, retries: int, seconds: float, error: Exception) -> Exception:
-        """Send the message again, to be worked on in some seconds; return what tells Celery so."""
-        # Between half and all of the time, so that a thousand messages do not return as one.
+        """Send the message again with a delay; return the exception that tells Celery so."""
+        # Jitter: a thousand messages must not return at the same moment.
         seconds *= random.uniform(0.5, 1)  # noqa: S311 - no secret
         signature = self.signature_from_request(
             self.request, queue=self._queue(), countdown=seconds, retries=retries
@@ -182,8 +184,8 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
             try:
                 signature.apply_async(retry_policy=answers.PUBLISHING)
             except Exception as refused:  # noqa: BLE001 - whatever it is, the message stays
-                logger.warning("The broker does not take a message: %s", refused)
-                # It comes back as soon as the broker can deliver it, which may be at once.
+                logger.warning("The broker did not accept a retry: %s", refused)
+                # The broker may redeliver it at once.
                 time.sleep(min(seconds, LONGEST_PAUSE))
                 rejected: Exception = Reject(str(refused), requeue=True)
                 return rejected
@@ -193,9 +195,9 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         return retry
 
     def _queue(self) -> str:
-        """Return the queue for the next try: where the message came from, if that is one of ours.
+        """Return the queue for a retry: the message's own, if it is one of this service.
 
-        The name comes in a header; a queue that nobody reads would be the end of the message.
+        The name comes from a header; in a queue without a consumer the message would be lost.
         """
         name = (self.request.delivery_info or {}).get("routing_key")
         known = {queue.name for queue in self.app.conf.task_queues or ()}
@@ -206,7 +208,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
 
 
 def passing_cause(error: BaseException) -> str | None:
-    """Return why work failed that may succeed when it is tried again, or None.
+    """Return the cause of a transient failure, or None.
 
     It begins a sentence that ends with the number of tries.
     """
@@ -221,7 +223,7 @@ def passing_cause(error: BaseException) -> str | None:
 
 
 def write(name: str, model: type[W], **options: Any) -> Callable[..., Any]:  # noqa: ANN401 - Celery's options
-    """Declare a task that changes something: once for each idempotency key."""
+    """Declare a task that writes, once for each idempotency key."""
 
     def execute(
         self: ServiceTask, do: Callable[[W, Work], Result], message: W, process: Runtime
@@ -255,7 +257,7 @@ def read(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # no
 
 
 def lookup(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # noqa: ANN401 - Celery's options
-    """Declare a task that looks up what it needs in single statements, and stores nothing."""
+    """Declare a task that reads in single statements and writes nothing."""
 
     def execute(
         _: ServiceTask, do: Callable[[M, Lookup], Result | Answer], message: M, process: Runtime
@@ -264,7 +266,7 @@ def lookup(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # 
             result = do(message, Lookup(connection, process))
         if isinstance(result, Answer):
             return result
-        # What a type of template does not have is left out, not null.
+        # Members that a type of template does not have are omitted, not null.
         return Answer(result.model_dump(mode="json", exclude_unset=True))
 
     return _declare(name, model, execute, options)
@@ -292,7 +294,7 @@ def _declare(
     options: Mapping[str, Any],
 ) -> Callable[..., Any]:
     def decorate(do: Callable[[Any, Any], Result | Answer]) -> object:
-        # Positional only, or a producer's keyword "self" would be a TypeError instead of refused.
+        # Positional only: a producer's keyword "self" must be refused, not raise TypeError.
         def run(self: ServiceTask, /, *arguments: object, **keywords: object) -> Answer:
             return self.serve(arguments, keywords)
 

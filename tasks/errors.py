@@ -12,11 +12,11 @@ from itertools import islice
 from typing import ClassVar, Final, NotRequired, Self, TypedDict
 
 MOST_PROBLEMS: Final = 100
-"""That an error tells."""
+"""The most problems that one error lists."""
 
 
 class Code(StrEnum):
-    """What went wrong. Only ``unavailable`` may succeed when the same message is sent again."""
+    """Error codes. Only ``unavailable`` may succeed when the same message is sent again."""
 
     INVALID_MESSAGE = "invalid_message"
     TOO_LARGE = "too_large"
@@ -40,7 +40,7 @@ class Code(StrEnum):
 
 
 class Problem(TypedDict):
-    """One thing that is wrong with a message.
+    """One problem of a message.
 
     ``path`` leads to the place in the message (``variables.user.name``, ``items[3].key``);
     ``type`` is a short machine-readable name; ``message`` says what was expected. Problems of a
@@ -79,13 +79,13 @@ class ServiceError(Exception):
     def of(cls, message: str, details: Iterable[Problem] = ()) -> Self:
         """Return an error of this class with its own code, and its first problems.
 
-        An answer that is larger than the message helps nobody, and the worker keeps it.
+        The number is limited: an answer larger than its message helps nobody.
         """
-        told = list(islice(details, MOST_PROBLEMS + 1))
-        if len(told) > MOST_PROBLEMS:
-            more = f"there are more problems; the first {MOST_PROBLEMS} are told"
-            told[MOST_PROBLEMS:] = [{"path": "", "type": "more", "message": more}]
-        return cls(cls.code, message, told)
+        problems = list(islice(details, MOST_PROBLEMS + 1))
+        if len(problems) > MOST_PROBLEMS:
+            more = f"there are more problems; only the first {MOST_PROBLEMS} are listed"
+            problems[MOST_PROBLEMS:] = [{"path": "", "type": "more", "message": more}]
+        return cls(cls.code, message, problems)
 
     @property
     def message(self) -> str:
@@ -107,30 +107,30 @@ class ServiceError(Exception):
 
 
 class InvalidMessage(ServiceError):
-    """The message has another shape than its model."""
+    """The message does not match its model."""
 
     code = Code.INVALID_MESSAGE
 
 
 class TooLarge(ServiceError):
-    """A part of the message is over a limit."""
+    """A part of the message exceeds a limit."""
 
     code = Code.TOO_LARGE
 
 
 class TemplateExists(ServiceError):
-    """A template with that template_id is there, perhaps soft-deleted."""
+    """A template with that template_id exists, perhaps soft-deleted."""
 
     code = Code.TEMPLATE_EXISTS
 
     @classmethod
     def named(cls, template_id: str, *, deleted: bool) -> Self:
         """Return the error for ``template_id``."""
-        hint = "choose another one, or template.update this one"
+        hint = "choose another template_id, or change the existing template with template.update"
         if deleted:
             hint = "it is soft-deleted: template.restore brings it back"
         return cls.of(
-            f"template '{template_id}' exists already",
+            f"template '{template_id}' already exists",
             [{"path": "template_id", "type": "exists", "message": hint}],
         )
 
@@ -144,7 +144,7 @@ class TemplateNotFound(ServiceError):
     def named(cls, template_id: str) -> Self:
         """Return the error for ``template_id``."""
         return cls.of(
-            f"there is no template '{template_id}'",
+            f"template '{template_id}' does not exist",
             [{"path": "template_id", "type": "not_found", "message": "unknown or deleted"}],
         )
 
@@ -199,8 +199,14 @@ class VersionExists(ServiceError):
     def named(cls, template_id: str, version: str) -> Self:
         """Return the error for ``version`` of ``template_id``."""
         return cls.of(
-            f"template '{template_id}' has a version '{version}' already",
-            [{"path": "version", "type": "exists", "message": "leave it out for the next number"}],
+            f"template '{template_id}' already has a version '{version}'",
+            [
+                {
+                    "path": "version",
+                    "type": "exists",
+                    "message": "choose another name, or leave it out for the next number",
+                }
+            ],
         )
 
 
@@ -232,14 +238,14 @@ class VersionConflict(ServiceError):
     @classmethod
     def between(cls, template_id: str, expected: str, current: str | None) -> Self:
         """Return the error naming the ``expected`` and the ``current`` version."""
-        found = f"'{current}'" if current is not None else "none"
+        actual = f"'{current}'" if current is not None else "none"
         return cls.of(
-            f"template '{template_id}': expected version '{expected}', current is {found}",
+            f"template '{template_id}': expected version '{expected}', current is {actual}",
             [
                 {
                     "path": "expected_version",
                     "type": "conflict",
-                    "message": f"expected '{expected}', current is {found}",
+                    "message": f"expected '{expected}', current is {actual}",
                 }
             ],
         )
@@ -260,7 +266,7 @@ class LanguageNotFound(ServiceError):
     def named(cls, path: str, language: str, available: Sequence[str]) -> Self:
         """Return the error for ``language``, naming the languages that are ``available``."""
         return cls.of(
-            f"there is no text in '{language}'",
+            f"no text in '{language}'",
             [
                 {
                     "path": path,
@@ -278,13 +284,13 @@ class TemplateSyntax(ServiceError):
 
 
 class PlaceholderMismatch(ServiceError):
-    """The sources use other placeholders than were declared."""
+    """Placeholders and declared variables, or two languages, do not match."""
 
     code = Code.PLACEHOLDER_MISMATCH
 
 
 class VariablesInvalid(ServiceError):
-    """The values do not fit the version's variables."""
+    """The values do not match the version's variables."""
 
     code = Code.VARIABLES_INVALID
 
@@ -304,7 +310,7 @@ class IdempotencyConflict(ServiceError):
     def of_key(cls, path: str) -> Self:
         """Return the error; ``path`` is ``idempotency_key`` or ``id``, the Celery task id."""
         return cls.of(
-            "the idempotency key was used before with other content",
+            "the idempotency key was already used with other content",
             [
                 {
                     "path": path,
@@ -316,7 +322,7 @@ class IdempotencyConflict(ServiceError):
 
 
 class PoisonMessage(ServiceError):
-    """The message ended its worker process each time it was tried; it is a dead letter now."""
+    """The message killed its worker process in every try; it is a dead letter now."""
 
     code = Code.POISON_MESSAGE
 
@@ -333,6 +339,6 @@ class MaintenanceFailed(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """A server that is needed did not answer, through all tries. The message may be sent again."""
+    """A server did not answer in any of the retries. The message may be sent again."""
 
     code = Code.UNAVAILABLE

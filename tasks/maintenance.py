@@ -8,25 +8,25 @@ from tasks.services import maintenance as service
 
 @maintenance("maintenance.vacuum", Maintain)
 def vacuum(message: Maintain, process: Runtime) -> MaintainedTables:
-    """Vacuum the tables and renew the planner's statistics."""
+    """Vacuum the tables and update the planner's statistics."""
     return service.vacuum(message, process)
 
 
 @maintenance("maintenance.analyze", Maintain)
 def analyze(message: Maintain, process: Runtime) -> MaintainedTables:
-    """Renew the planner's statistics."""
+    """Update the planner's statistics."""
     return service.analyze(message, process)
 
 
 @maintenance("maintenance.reindex", Maintain)
 def reindex(message: Maintain, process: Runtime) -> MaintainedTables:
-    """Build the indexes anew, one after the other."""
+    """Rebuild the indexes, one after the other."""
     return service.reindex(message, process)
 
 
 @maintenance("maintenance.purge_templates", Maintain)
 def purge_templates(message: Maintain, process: Runtime) -> DeletedRows:
-    """Delete for good the templates that were soft-deleted long ago."""
+    """Permanently delete templates that were soft-deleted long ago."""
     return service.purge_templates(message, process)
 
 

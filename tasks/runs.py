@@ -1,4 +1,4 @@
-"""Runs of maintenance are noted where the schedule is kept, and each message is worked on once."""
+"""Maintenance runs are recorded in the database, and each message is processed once."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,10 +25,10 @@ def recorded(
     process: Runtime,
     do: Callable[[M, Runtime], Result],
 ) -> dict[str, Any]:
-    """Do what a message of maintenance asks for, and note that it was done.
+    """Run a maintenance task and record the run.
 
-    A message that is delivered again, or that two beats have sent, gets the result of the run that
-    was done. A dry run is not noted.
+    A message that is redelivered, or sent by two beats, gets the result of the first run. A dry run
+    is not recorded.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def recorded(
                 result = do(message, process).model_dump(mode="json")
         except Exception as error:
             kind = error.kind if isinstance(error, OperationError) else type(error).__name__
-            # Where the database is away, that is what is to be told.
+            # A database that is away is the error to report then.
             with suppress(SQLAlchemyError):
                 runs.fail(engine, task, run_id, kind)
             raise

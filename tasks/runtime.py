@@ -1,7 +1,7 @@
-"""What tasks work with in a worker process: database, render process, limits.
+"""Runtime of a worker process: database, render processes, broker, limits.
 
-The composition root installs a function that makes it; it is made when a process first needs it,
-which under the prefork pool is after the fork: neither connections nor pipes survive one.
+The composition root installs a function that creates it. A process creates its own on first use,
+under the prefork pool after the fork: neither connections nor pipes survive one.
 """
 
 import os
@@ -25,7 +25,7 @@ from tasks.rendering.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Tries of a message while a server is away. Times are seconds."""
+    """Retries of a message while a server is unavailable. Times are seconds."""
 
     most: int = 8
     backoff: float = 0.5
@@ -34,7 +34,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Housekeeping:
-    """What maintenance keeps."""
+    """Retention of maintenance."""
 
     purge_after_days: int = 30
     keep_versions: int = 10
@@ -44,7 +44,7 @@ class Housekeeping:
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """How the database is looked after.
+    """Settings of database operations.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Operations:
     programs
         Folder of PostgreSQL's programs; empty for those of the wheel.
     metrics_file
-        What ``maintenance.report`` writes for Prometheus; empty for none.
+        File that ``maintenance.report`` writes for Prometheus; empty for none.
     """
 
     url: str = ""
@@ -65,7 +65,7 @@ class Operations:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """All that a :class:`Runtime` is made from: plain values, safe to carry over a fork."""
+    """Configuration of a :class:`Runtime`: plain values, safe to carry over a fork."""
 
     database: Database
     limits: Limits = field(default_factory=Limits)
@@ -109,7 +109,7 @@ class Runtime:
         Raises
         ------
         RuntimeError
-            The runtime was made without one.
+            The runtime was created without one.
         """
         if self._broker is None:
             raise RuntimeError("this runtime has no broker")
@@ -135,7 +135,7 @@ class Runtime:
 
 _lock = threading.Lock()
 _make: Callable[[], Runtime] | None = None
-_made: tuple[int, Runtime] | None = None
+_current: tuple[int, Runtime] | None = None
 
 
 def install(make: Callable[[], Runtime]) -> None:
@@ -145,34 +145,34 @@ def install(make: Callable[[], Runtime]) -> None:
 
 
 def current() -> Runtime:
-    """Return this process's runtime, made on first use.
+    """Return this process's runtime, created on first use.
 
     Raises
     ------
     RuntimeError
         Nothing was installed: the tasks were imported without the worker's app.
     """
-    global _made  # noqa: PLW0603 - one per process
-    made, pid = _made, os.getpid()
-    if made is not None and made[0] == pid:
-        return made[1]
+    global _current  # noqa: PLW0603 - one per process
+    existing, pid = _current, os.getpid()
+    if existing is not None and existing[0] == pid:
+        return existing[1]
     with _lock:
-        if _made is not None and _made[0] == pid:
-            return _made[1]
+        if _current is not None and _current[0] == pid:
+            return _current[1]
         if _make is None:
             raise RuntimeError("no runtime is installed: import worker.app first")
-        if _made is not None:
+        if _current is not None:
             # Made before a fork: the connections are the parent's, so they are not closed here.
-            _made[1].engine.dispose(close=False)
+            _current[1].engine.dispose(close=False)
         runtime = _make()
-        _made = (pid, runtime)
+        _current = (pid, runtime)
         return runtime
 
 
 def close() -> None:
-    """Close this process's runtime, if it was made here."""
-    global _made
+    """Close this process's runtime, if it was created here."""
+    global _current
     with _lock:
-        made, _made = _made, None
-    if made is not None and made[0] == os.getpid():
-        made[1].close()
+        existing, _current = _current, None
+    if existing is not None and existing[0] == os.getpid():
+        existing[1].close()

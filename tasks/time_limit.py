@@ -24,7 +24,7 @@ _strikes_anywhere = False
 
 @contextmanager
 def striking_anywhere() -> Iterator[None]:
-    """Have the limit interrupt whatever the block does, with SoftTimeLimitExceeded."""
+    """Let the time limit interrupt any code in the block with SoftTimeLimitExceeded."""
     global _strikes_anywhere  # noqa: PLW0603 - one per process, as is the signal
     _strikes_anywhere = True
     try:

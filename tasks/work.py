@@ -1,4 +1,4 @@
-"""What a task works with and what it returns; nothing here needs Celery."""
+"""Arguments and answers of services; nothing here needs Celery."""
 
 import json
 from collections.abc import Mapping

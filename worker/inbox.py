@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from tasks.errors import InvalidMessage, PoisonMessage
 from worker import envelope, rabbitmq, transport
-from worker.refusals import SERVER_ERRORS, Refusals, place_of
-from worker.refused import Refused
+from worker.refusals import SERVER_ERRORS, Refusals, Refused, place_of
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,15 @@ import logging
 import queue
 import threading
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError
 
 from worker import dead_letters, rabbitmq
-from worker.refused import Refused
+
+if TYPE_CHECKING:
+    from worker.refusals import Refused
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ class LetterSender:
         self._connection = 0
         self._thread: threading.Thread | None = None
 
-    def add(self, refused: Refused) -> None:
+    def add(self, refused: "Refused") -> None:
         """Send the letter of a message, then acknowledge it."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="dead letters", daemon=True)
@@ -76,7 +78,7 @@ class LetterSender:
                         self._hub.call_soon(self._acknowledge, connection, refused)
                     break
 
-    def _keep(self, refused: Refused) -> None:
+    def _keep(self, refused: "Refused") -> None:
         dead_letters.keep(
             self._app,
             refused.message,
@@ -85,11 +87,11 @@ class LetterSender:
             problems=refused.problems,
         )
 
-    def _acknowledge(self, connection: int, refused: Refused) -> None:
+    def _acknowledge(self, connection: int, refused: "Refused") -> None:
         if connection == self._connection:
             refused.message.ack_log_error(logger, ERRORS)
 
-    def _set_aside(self, connection: int, refused: Refused) -> None:
+    def _set_aside(self, connection: int, refused: "Refused") -> None:
         is_waiting = connection == self._connection and not refused.message.acknowledged
         if is_waiting and isinstance(refused.channel, rabbitmq.Channel):
             refused.channel.set_aside(refused.message.delivery_tag)

@@ -11,8 +11,7 @@ from celery.worker import request as celery_request
 from celery.worker import state
 
 from tasks.errors import PoisonMessage
-from worker.refusals import SERVER_ERRORS, place_of
-from worker.refused import Refused
+from worker.refusals import SERVER_ERRORS, Refused, place_of
 
 logger = logging.getLogger(__name__)
 

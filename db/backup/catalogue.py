@@ -127,13 +127,7 @@ class Catalogue:
         return sorted(found, key=lambda entry: (entry.started_at, entry.name), reverse=True)
 
     def newest(self, contents: Contents = "full") -> Entry:
-        """Return the newest backup with these contents.
-
-        Raises
-        ------
-        OperationError
-            ``backup_not_found``.
-        """
+        """Return the newest backup with these contents (raises ``backup_not_found``)."""
         for entry in self.entries():
             if entry.contents == contents:
                 return entry
@@ -146,10 +140,7 @@ class Catalogue:
     def get(self, name: str) -> Entry:
         """Return a backup by its name or the name of one of its files.
 
-        Raises
-        ------
-        OperationError
-            ``backup_not_found``, with the existing names; ``entry_unreadable``.
+        Raises OperationError: ``backup_not_found``, with the existing names; ``entry_unreadable``.
         """
         for sidecar, entry in self._read():
             if isinstance(entry, OperationError):
@@ -237,17 +228,15 @@ class Catalogue:
 def open_store(target: str, scratch: str = "") -> Store:
     """Return the store at ``target``; nothing is written yet.
 
+    Raises OperationError: ``target_unknown``; ``extra_missing``: the extra for object storage is
+    not installed.
+
     Parameters
     ----------
     target
         A directory, or ``s3://bucket/prefix``.
     scratch
         Directory for files to be uploaded; empty for the system's temporary one.
-
-    Raises
-    ------
-    OperationError
-        ``target_unknown``; ``extra_missing``: the extra for object storage is not installed.
     """
     scheme, separator, _ = target.partition("://")
     if not separator:

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
 
 import psycopg
@@ -59,6 +58,12 @@ def create(  # noqa: PLR0913 - options by name
     ``pg_dump`` and the digests of the tables use the same snapshot. A file gets its name only when
     the program succeeded and its output is complete; the entry is written last.
 
+    Raises OperationError: ``client_too_old``, ``table_not_found``, ``pg_dump_failed``,
+    ``disk_full``, ``target_unwritable``, ``password_refused``, ``permission_denied`` and others. No
+    file of this backup is left, and existing backups are unchanged.
+    Raises BackupRunningError: another backup is running.
+    Raises psycopg.Error, sqlalchemy.exc.DBAPIError: The server cannot be reached.
+
     Parameters
     ----------
     client
@@ -71,17 +76,6 @@ def create(  # noqa: PLR0913 - options by name
         Time of the backup; by default the current time.
     progress
         Called with the compressed bytes written so far.
-
-    Raises
-    ------
-    OperationError
-        ``client_too_old``, ``table_not_found``, ``pg_dump_failed``, ``disk_full``,
-        ``target_unwritable``, ``password_refused``, ``permission_denied`` and others. No file of
-        this backup is left, and existing backups are unchanged.
-    BackupRunningError
-        Another backup is running.
-    psycopg.Error, sqlalchemy.exc.DBAPIError
-        The server cannot be reached.
     """
     catalogue, keys = open_catalogue(policy), _recipients(policy)
     start = monotonic()
@@ -133,10 +127,7 @@ def create(  # noqa: PLR0913 - options by name
 def check_ready(client: Client, policy: BackupPolicy) -> None:
     """Check whether a backup can be created: settings, server, programs and store.
 
-    Raises
-    ------
-    OperationError
-        Those of :func:`create` that can be known before.
+    Raises OperationError: those of :func:`create` that can be known before.
     """
     _recipients(policy)
     open_catalogue(policy).store.names()
@@ -243,9 +234,9 @@ def _write_roles(files: "_NewFiles", name: str, snapshot: Snapshot) -> None:
 class _NewFiles:
     """The files of a new backup, which are deleted again if the ``with`` block fails."""
 
-    def __init__(self, store: Store, recipients: Sequence[object]) -> None:
+    def __init__(self, store: Store, keys: Sequence[object]) -> None:
         self._store = store
-        self._recipients = recipients
+        self._keys = keys
         self._drafts: list[Path] = []
         self._placed: list[str] = []
         self.stored: list[StoredFile] = []
@@ -254,35 +245,26 @@ class _NewFiles:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Delete unfinished files, and after an error finished ones too."""
         for draft in self._drafts:
             draft.unlink(missing_ok=True)
-        if error is not None:
-            for name in self._placed:
-                # The first error is the one to report.
-                with suppress(OperationError):
-                    self._store.delete(name)
+        for name in self._placed if kind is not None else ():
+            with suppress(OperationError):  # the first error is the one to report
+                self._store.delete(name)
 
     def write(
         self,
         name: str,
         part: Literal["dump", "roles"],
-        plain: Iterator[bytes],
+        output: Iterator[bytes],
         progress: Progress | None = None,
     ) -> None:
         """Write the output of a program to an unfinished file."""
         draft = self._store.workspace() / f"{name}{PARTIAL}"
         self._drafts.append(draft)
-        written = write(plain, draft, self._recipients, progress)
-        self.stored.append(
-            StoredFile(name=name, part=part, size=written.size, sha256=written.sha256)
-        )
+        done = write(output, draft, self._keys, progress)
+        self.stored.append(StoredFile(name=name, part=part, size=done.size, sha256=done.sha256))
 
     def put(self) -> None:
         """Move all files into the store."""

@@ -82,10 +82,7 @@ def named(url: str) -> str:
 def administering(url: str) -> Iterator[psycopg.Connection[DictRow]]:
     """Yield a connection to a maintenance database of the same server, in autocommit mode.
 
-    Raises
-    ------
-    OperationError
-        See :func:`db.postgres_errors.connection_error`.
+    Raises OperationError: see :func:`db.postgres_errors.connection_error`.
     """
     problem = psycopg.OperationalError("no maintenance database")
     for database in _MAINTENANCE:
@@ -134,10 +131,7 @@ def is_empty(conninfo: str) -> bool:
 def create(admin: psycopg.Connection[DictRow], database: str, model: str | None) -> None:
     """Create an empty database, with encoding, locale and tablespace of ``model`` if it exists.
 
-    Raises
-    ------
-    OperationError
-        ``permission_denied``: the role may not create databases.
+    Raises OperationError: ``permission_denied``: the role may not create databases.
     """
     like = admin.execute(_CREATED_LIKE, [model]).fetchone() if model is not None else None
     parts: list[sql.Composable] = [
@@ -209,10 +203,8 @@ def swap(url: str, live: str, new: str, aside: str) -> None:
     Sessions of both are terminated. New connections wait for the lock of the rename, and then find
     the new database under the old name.
 
-    Raises
-    ------
-    OperationError
-        ``database_in_use``: a session could not be terminated; ``permission_denied``.
+    Raises OperationError: ``database_in_use``: a session could not be terminated;
+    ``permission_denied``.
     """
     with (
         administering(url) as admin,

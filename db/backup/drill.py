@@ -65,7 +65,9 @@ _NOT_OF_THE_BACKUP: Final = frozenset(
         Kind.NEWER_SCHEMA,
         Kind.NOT_FULL,
         Kind.NOT_REACHABLE,
+        Kind.PERMISSION_DENIED,  # on the private server, where the drill is the superuser
         Kind.PROGRAMS_MISSING,
+        Kind.SERVER_AWAY,
         Kind.SERVER_FAILED,
         Kind.TARGET_UNREADABLE,
         Kind.TARGET_UNWRITABLE,
@@ -134,6 +136,9 @@ def drill(
 
     The server is new, runs as an unprivileged user, and is removed at the end with all files.
 
+    Raises OperationError: an error of the backup, which is recorded in the catalog, or of the drill
+    itself.
+
     Parameters
     ----------
     programs
@@ -146,11 +151,6 @@ def drill(
         Of a full backup; ``None`` for the newest.
     clusters
         Starts the server.
-
-    Raises
-    ------
-    OperationError
-        An error of the backup, which is recorded in the catalog, or of the drill itself.
     """
     started = monotonic()
     catalogue = open_catalogue(policy)
@@ -178,11 +178,8 @@ def drill(
 def to_drill(catalogue: Catalogue, name: str | None) -> Entry:
     """Return the backup that :func:`drill` restores.
 
-    Raises
-    ------
-    OperationError
-        ``backup_not_found``; ``not_full``; ``newer_schema``; ``entry_unreadable``: the newest
-        backup is unknown, because an entry cannot be read.
+    Raises OperationError: ``backup_not_found``; ``not_full``; ``newer_schema``;
+    ``entry_unreadable``: the newest backup is unknown, because an entry cannot be read.
     """
     if name is None:
         for problem in catalogue.unreadable():
@@ -199,10 +196,8 @@ def drill_directory(policy: BackupPolicy) -> Iterator[tuple[Path, Rights]]:
     This process holds a lock on it, so that the next drill can recognize and remove the directories
     of killed ones.
 
-    Raises
-    ------
-    OperationError
-        ``disk_full``, ``target_unwritable``; ``not_reachable``: this root may not give files away.
+    Raises OperationError: ``disk_full``, ``target_unwritable``; ``not_reachable``: this root may
+    not give files away.
     """
     base = Path(policy.scratch or tempfile.gettempdir())
     _remove_leftovers(base)

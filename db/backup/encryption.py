@@ -27,7 +27,6 @@ class Reader(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """Return at most ``size`` bytes, none at the end."""
-        ...
 
 
 class Writer(Protocol):
@@ -35,20 +34,15 @@ class Writer(Protocol):
 
     def write(self, data: bytes, /) -> int:
         """Write all data."""
-        ...
 
     def flush(self) -> None:
         """Flush buffers."""
-        ...
 
 
 def recipients(path: str) -> list[object]:
     """Return the recipients in a file, one a line; ``#`` begins a comment.
 
-    Raises
-    ------
-    OperationError
-        ``keys_unreadable``; ``extra_missing``: pyrage is not installed.
+    Raises OperationError: ``keys_unreadable``; ``extra_missing``: pyrage is not installed.
     """
     age = _pyrage()
     return _keys(
@@ -59,10 +53,7 @@ def recipients(path: str) -> list[object]:
 def identities(path: str) -> list[object]:
     """Return the identities in a file: ``AGE-SECRET-KEY-1`` lines, or one SSH private key.
 
-    Raises
-    ------
-    OperationError
-        See :func:`recipients`.
+    Raises OperationError: see :func:`recipients`.
     """
     age = _pyrage()
     text = _text(path)
@@ -87,15 +78,12 @@ def decrypted(file: Reader, keys: Sequence[object], name: str) -> Iterator[Binar
     Each block of 64 KiB is authenticated before any of it is returned. The unread rest is read at
     the end of the ``with`` block.
 
+    Raises OperationError: ``not_decryptable``: the file is damaged, or none of the keys matches.
+
     Parameters
     ----------
     name
         Of the file, for errors.
-
-    Raises
-    ------
-    OperationError
-        ``not_decryptable``: the file is damaged, or none of the keys matches.
     """
     source, sink = os.pipe()
     failures: list[Exception] = []

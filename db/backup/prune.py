@@ -45,16 +45,13 @@ def prune(
 
     The newest full backup is verified first: unless it is sound, nothing is deleted.
 
+    Raises OperationError: the newest full backup is damaged or failed its last drill, or an entry
+    cannot be read. Nothing was deleted.
+
     Parameters
     ----------
     unlisted
         Delete all files without an entry too.
-
-    Raises
-    ------
-    OperationError
-        The newest full backup is damaged or failed its last drill, or an entry cannot be read.
-        Nothing was deleted.
     """
     catalogue = open_catalogue(policy)
     entries = catalogue.entries()

@@ -79,12 +79,8 @@ def exported(client: Client) -> Iterator[Snapshot]:
 
     https://www.postgresql.org/docs/current/functions-admin.html#FUNCTIONS-SNAPSHOT-SYNCHRONIZATION
 
-    Raises
-    ------
-    OperationError
-        ``password_refused`` or ``permission_denied``.
-    psycopg.Error
-        The server cannot be reached; a retry may succeed.
+    Raises OperationError: ``password_refused`` or ``permission_denied``.
+    Raises psycopg.Error: the server cannot be reached; a retry may succeed.
     """
     with (
         permanent_errors_explained(),

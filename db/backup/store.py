@@ -31,35 +31,27 @@ class Store(Protocol):
     @property
     def target(self) -> str:
         """The configured target."""
-        ...
 
     def names(self) -> dict[str, int]:
         """Return the size in bytes of each finished file, by its name."""
-        ...
 
     def open(self, name: str) -> BinaryIO:
         """Return a file to read from its start to its end."""
-        ...
 
     def put(self, path: Path, name: str) -> None:
         """Move a finished file of :meth:`workspace` into the store, atomically and durably."""
-        ...
 
     def write(self, name: str, content: bytes) -> None:
         """Write a small file atomically, replacing the one of that name."""
-        ...
 
     def delete(self, name: str) -> None:
         """Delete a file if it exists."""
-        ...
 
     def workspace(self) -> Path:
         """Return the directory for unfinished files, whose names end in :data:`PARTIAL`."""
-        ...
 
     def leftovers(self, before: datetime) -> list[str]:
         """Return the unfinished files that were last written to before a time."""
-        ...
 
 
 class DirectoryStore:

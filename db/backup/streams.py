@@ -68,6 +68,8 @@ def write(
 ) -> Written:
     """Compress ``plain``, encrypt it and write it to the new file ``path``.
 
+    Raises OperationError: ``disk_full``, ``target_unwritable``; the caller removes the file.
+
     Parameters
     ----------
     plain
@@ -78,11 +80,6 @@ def write(
         Keys of :func:`db.backup.encryption.recipients`; none for no encryption.
     progress
         Called with the bytes written so far.
-
-    Raises
-    ------
-    OperationError
-        ``disk_full``, ``target_unwritable``; the caller removes the file.
     """
     names = path.suffixes
     compressed = _compressed(plain, _zstd() if ZSTD in names else _gzip())
@@ -106,11 +103,8 @@ def reader(store: Store, stored: StoredFile, policy: BackupPolicy) -> Iterator[B
     A rest that the ``with`` block leaves unread is read for the checksum. If the block fails and
     the file is damaged, the error about the file is raised.
 
-    Raises
-    ------
-    OperationError
-        ``missing_file``, ``truncated``, ``checksum_mismatch``, ``not_decryptable``,
-        ``archive_unreadable``, or a problem with the identities.
+    Raises OperationError: ``missing_file``, ``truncated``, ``checksum_mismatch``,
+    ``not_decryptable``, ``archive_unreadable``, or a problem with the identities.
     """
     keys = _identities(stored, policy)
     with store.open(stored.name) as file:
@@ -136,10 +130,7 @@ def reader(store: Store, stored: StoredFile, policy: BackupPolicy) -> Iterator[B
 def verify_checksum(store: Store, stored: StoredFile) -> None:
     """Verify size and checksum of a stored file, which needs no keys.
 
-    Raises
-    ------
-    OperationError
-        ``missing_file``, ``truncated``, ``checksum_mismatch``.
+    Raises OperationError: ``missing_file``, ``truncated``, ``checksum_mismatch``.
     """
     with store.open(stored.name) as file:
         _HashingReader(file).verify(stored)

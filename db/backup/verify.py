@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from db.backup.catalogue import Entry, Form, StoredFile, open_catalogue
 from db.backup.policy import BackupPolicy
@@ -41,26 +41,33 @@ class Verified:
     opened: bool
 
 
-class Completeness(Protocol):
-    """A check of a dump that is fed with all its bytes."""
+class _LastLine:
+    """A check for the comment that pg_dump writes last; newer versions add a line after it."""
+
+    def __init__(self) -> None:
+        self._tail = b""
 
     def write(self, chunk: bytes) -> None:
-        """Check the next chunk."""
-        ...
+        self._tail = (self._tail + chunk[-_TAIL_BYTES:])[-_TAIL_BYTES:]
 
     def finish(self) -> None:
-        """Raise :class:`OperationError` ``archive_unreadable`` if the dump is incomplete."""
-        ...
+        if not any(line in self._tail for line in _LAST_LINES):
+            raise OperationError(
+                Kind.ARCHIVE_UNREADABLE,
+                'the SQL of the dump does not end with "database dump complete"',
+                "use another backup",
+            )
+
+
+Completeness = Listing | _LastLine
+"""A check that is fed with all bytes of a dump; ``finish`` raises ``archive_unreadable``."""
 
 
 def verify(store: Store, entry: Entry, policy: BackupPolicy, programs: Programs) -> Verified:
     """Read every file of a backup: its size, its checksum, and its contents if there is a key.
 
-    Raises
-    ------
-    OperationError
-        ``missing_file``, ``truncated``, ``checksum_mismatch``, ``not_decryptable`` or
-        ``archive_unreadable``.
+    Raises OperationError: ``missing_file``, ``truncated``, ``checksum_mismatch``,
+    ``not_decryptable`` or ``archive_unreadable``.
     """
     opened = not entry.encrypted or bool(policy.identity_file)
     for file in entry.files:
@@ -85,6 +92,9 @@ def fetch(
     checksum is verified before any of it is used. A local file can also be read at several
     positions at once, which parallel jobs need.
 
+    Raises OperationError: those of :func:`db.backup.streams.reader`; ``archive_unreadable``: SQL
+    that lacks its end; ``disk_full``.
+
     Parameters
     ----------
     client
@@ -95,12 +105,6 @@ def fetch(
         With the store, and the identity that decrypts the file.
     folder
         Only this process and those rights may enter it. The file is named after the part.
-
-    Raises
-    ------
-    OperationError
-        Those of :func:`db.backup.streams.reader`; ``archive_unreadable``: SQL that lacks its end;
-        ``disk_full``.
     """
     path = folder / stored.part
     try:
@@ -137,21 +141,3 @@ def checked(chunks: Iterator[bytes], check: Completeness) -> Iterator[bytes]:
         check.write(chunk)
         yield chunk
     check.finish()
-
-
-class _LastLine:
-    """A check for the comment that pg_dump writes last; newer versions add a line after it."""
-
-    def __init__(self) -> None:
-        self._tail = b""
-
-    def write(self, chunk: bytes) -> None:
-        self._tail = (self._tail + chunk[-_TAIL_BYTES:])[-_TAIL_BYTES:]
-
-    def finish(self) -> None:
-        if not any(line in self._tail for line in _LAST_LINES):
-            raise OperationError(
-                Kind.ARCHIVE_UNREADABLE,
-                'the SQL of the dump does not end with "database dump complete"',
-                "use another backup",
-            )

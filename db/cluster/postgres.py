@@ -39,10 +39,8 @@ class Postmaster(NamedTuple):
 def initdb(programs: Programs, data: Path, rights: Rights, *options: str) -> None:
     """Create a data directory in a directory that ``rights`` owns and that is empty.
 
-    Raises
-    ------
-    OperationError
-        ``initdb_failed``, or one of the kinds of :data:`db.postgres_errors.CAUSES`.
+    Raises OperationError: ``initdb_failed``, or one of the kinds of
+    :data:`db.postgres_errors.CAUSES`.
     """
     programs.check_output(
         "initdb",
@@ -66,11 +64,8 @@ def is_ready(data: Path, process: Process) -> bool:
 def wait_ready(data: Path, process: Process, timeout: float) -> None:
     """Wait until a server accepts connections.
 
-    Raises
-    ------
-    OperationError
-        ``server_failed``, or one of the kinds of :data:`db.postgres_errors.CAUSES`, with the end
-        of its log.
+    Raises OperationError: ``server_failed``, or one of the kinds of
+    :data:`db.postgres_errors.CAUSES`, with the end of its log.
     """
     wait_until(lambda: not process.running or is_ready(data, process), timeout)
     if not process.running:

@@ -75,10 +75,7 @@ class PrivateCluster:
     def initialise(self) -> None:
         """Create the data directory, with :data:`SUPERUSER` as its superuser.
 
-        Raises
-        ------
-        OperationError
-            See :func:`db.cluster.postgres.initdb`.
+        Raises OperationError: see :func:`db.cluster.postgres.initdb`.
         """
         self.data.mkdir(mode=0o700, parents=True)
         give(self.data, self.rights)
@@ -88,10 +85,7 @@ class PrivateCluster:
     def start(self) -> None:
         """Start it and return when it accepts connections, which in recovery is at its end.
 
-        Raises
-        ------
-        OperationError
-            See :func:`db.cluster.postgres.wait_ready`.
+        Raises OperationError: see :func:`db.cluster.postgres.wait_ready`.
         """
         self._run = Path(tempfile.mkdtemp(prefix="template-service-"))
         try:

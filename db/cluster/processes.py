@@ -96,10 +96,7 @@ class Identity:
     def finish(self, timeout: float = 30.0) -> None:
         """Wait up to ``timeout`` seconds for its end, then kill its process group.
 
-        Raises
-        ------
-        OperationError
-            ``server_failed``: it survives even that.
+        Raises OperationError: ``server_failed``: it survives even that.
         """
         if wait_until(lambda: not self.alive(), timeout):
             return
@@ -151,10 +148,7 @@ class Process:
     def start(self) -> None:
         """Start it; return as soon as it exists.
 
-        Raises
-        ------
-        OperationError
-            ``server_failed``: the program cannot be executed.
+        Raises OperationError: ``server_failed``: the program cannot be executed.
         """
         rotate(self.log)
         self._asked = False
@@ -287,9 +281,13 @@ def write_private(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    draft.replace(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        draft.replace(path)
+    except OSError:
+        draft.unlink()
+        raise
 
 
 def sync(path: Path) -> None:

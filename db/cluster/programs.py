@@ -33,10 +33,7 @@ class Programs:
 
         The PATH is not searched: it could lead to programs of any version.
 
-        Raises
-        ------
-        OperationError
-            ``programs_missing``: the wheel is not installed.
+        Raises OperationError: ``programs_missing``: the wheel is not installed.
         """
         found = Path(folder).absolute() if folder else wheel()
         if found is None:
@@ -50,13 +47,7 @@ class Programs:
         return cls(found)
 
     def path(self, name: str) -> str:
-        """Return the absolute path of one program.
-
-        Raises
-        ------
-        OperationError
-            ``programs_missing``.
-        """
+        """Return the absolute path of one program (raises ``programs_missing``)."""
         path = self.folder / name
         if not path.exists():
             raise OperationError(
@@ -74,10 +65,7 @@ class Programs:
     def version(self, name: str = "pg_dump") -> tuple[int, int]:
         """Return the version of a program, such as (18, 6); the second is 0 for a beta.
 
-        Raises
-        ------
-        OperationError
-            ``programs_missing``: it is missing, or not a program of PostgreSQL.
+        Raises OperationError: ``programs_missing``: it is missing, or not a program of PostgreSQL.
         """
         return _version(self.path(name))
 
@@ -113,10 +101,7 @@ class Programs:
     ) -> bytes:
         """Run a program as :meth:`run` does; return its output.
 
-        Raises
-        ------
-        OperationError
-            See :func:`db.postgres_errors.program_error`.
+        Raises OperationError: see :func:`db.postgres_errors.program_error`.
         """
         done = self.run(name, arguments, rights=rights)
         if done.returncode != 0:

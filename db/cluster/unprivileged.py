@@ -34,10 +34,7 @@ def user_for(data: Path) -> Rights:
 
     Data that already have an owner are served as that owner.
 
-    Raises
-    ------
-    OperationError
-        ``not_reachable``: this root may not read files of another user.
+    Raises OperationError: ``not_reachable``: this root may not read files of another user.
     """
     if os.geteuid() != 0:
         return Rights()
@@ -53,7 +50,7 @@ def user_for(data: Path) -> Rights:
 
 
 def with_reach(rights: Rights, program: Path, files: Sequence[Path]) -> Rights | None:
-    """Return ``rights``, with one more capability if needed, that can read all files.
+    """Return ``rights``, with a capability if needed to read all files; ``None`` if none helps.
 
     Parameters
     ----------
@@ -63,11 +60,6 @@ def with_reach(rights: Rights, program: Path, files: Sequence[Path]) -> Rights |
         A program that ends at once with status 0 when called with ``--version``.
     files
         What it must be able to read besides.
-
-    Returns
-    -------
-    Rights or None
-        ``None`` when no capability helps here.
     """
     if rights.user is None or all(_reaches(rights, path) for path in (program, *files)):
         return rights
@@ -81,10 +73,7 @@ def with_reach(rights: Rights, program: Path, files: Sequence[Path]) -> Rights |
 def server_rights(program: Path, data: Path, *files: Path) -> Rights:
     """Return the rights of a server on a data directory, with which it reads ``files`` too.
 
-    Raises
-    ------
-    OperationError
-        ``not_reachable``.
+    Raises OperationError: ``not_reachable``.
     """
     rights = user_for(data)
     needed = [data if data.exists() else data.parent, *files]
@@ -98,10 +87,8 @@ def server_rights(program: Path, data: Path, *files: Path) -> Rights:
 def private_copy(rights: Rights, folders: Sequence[Path]) -> Path:
     """Copy directories to a new temporary directory, where ``rights`` can read them.
 
-    Raises
-    ------
-    OperationError
-        ``not_reachable``: those rights cannot reach the temporary directory either.
+    Raises OperationError: ``not_reachable``: those rights cannot reach the temporary directory
+    either.
     """
     if not _reaches(rights, Path(tempfile.gettempdir())):
         raise _not_reachable(
@@ -120,10 +107,7 @@ def private_copy(rights: Rights, folders: Sequence[Path]) -> Path:
 def give(path: Path, rights: Rights) -> None:
     """Make the user of ``rights`` the owner of a file or directory.
 
-    Raises
-    ------
-    OperationError
-        ``not_reachable``: this process may not give files away.
+    Raises OperationError: ``not_reachable``: this process may not give files away.
     """
     if rights.user is None or rights.group is None:
         return

@@ -55,10 +55,7 @@ class Client:
     ) -> bytes:
         """Run a program to its end; return its output, if that is not sent elsewhere.
 
-        Raises
-        ------
-        OperationError
-            See :func:`db.postgres_errors.program_error`.
+        Raises OperationError: see :func:`db.postgres_errors.program_error`.
         """
         with self.start(program, arguments, stdin=stdin, stdout=stdout) as child:
             output, errors = child.communicate()

@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 from collections.abc import Generator
 from contextlib import suppress
-from types import TracebackType
 from typing import IO, Final, Self
 
 from db.cluster.programs import ENVIRONMENT, Programs
@@ -31,6 +30,9 @@ def dump(
 ) -> Generator[bytes, None, None]:
     """Yield the output of ``pg_dump``.
 
+    Raises OperationError: see :meth:`db.commands.core.Client.run`. It is raised after the last
+    bytes: the caller must read to the end.
+
     Parameters
     ----------
     contents
@@ -41,12 +43,6 @@ def dump(
         ``custom``, uncompressed, or ``plain``.
     snapshot
         Of ``pg_export_snapshot()``: the database state to dump.
-
-    Raises
-    ------
-    OperationError
-        See :meth:`db.commands.core.Client.run`. It is raised after the last bytes: the caller must
-        read to the end.
     """
     selection = _CONTENTS[contents] if table is None else (f"--table={_pattern(table)}",)
     return _output(
@@ -112,12 +108,7 @@ class Listing:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the program."""
         self._child.kill()
         self._close()
@@ -137,10 +128,7 @@ class Listing:
     def finish(self) -> None:
         """End the input.
 
-        Raises
-        ------
-        OperationError
-            ``archive_unreadable``: these programs cannot read the archive.
+        Raises OperationError: ``archive_unreadable``: these programs cannot read the archive.
         """
         self._close()
         if (status := self._child.wait()) != 0:

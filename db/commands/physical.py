@@ -58,17 +58,14 @@ def base_backup(
 ) -> None:
     """Take a plain base backup with the WAL it needs, synced to disk.
 
+    Raises OperationError: see :func:`db.postgres_errors.program_error`.
+
     Parameters
     ----------
     into
         The directory to create; it is removed after an error.
     parent_manifest
         ``backup_manifest`` of the backup that this one builds on; ``None`` for a full one.
-
-    Raises
-    ------
-    OperationError
-        See :func:`db.postgres_errors.program_error`.
     """
     arguments = [
         f"--pgdata={into}",
@@ -97,10 +94,7 @@ def base_backup(
 def verify(programs: Programs, data: Path, *, parse_wal: bool = True) -> None:
     """Verify a base backup against its manifest, every byte of it, and parse its WAL.
 
-    Raises
-    ------
-    OperationError
-        ``backup_damaged``, naming the files.
+    Raises OperationError: ``backup_damaged``, naming the files.
     """
     options = [] if parse_wal else ["--no-parse-wal"]
     done = programs.run("pg_verifybackup", ["--quiet", *options, str(data)])
@@ -126,10 +120,8 @@ def combine(programs: Programs, chain: Sequence[Path], into: Path) -> None:
 def control_data(programs: Programs, data: Path) -> dict[str, str]:
     """Return the output of ``pg_controldata`` for a data directory, by its names.
 
-    Raises
-    ------
-    OperationError
-        ``pg_controldata_failed``: not a data directory, or one of another major version.
+    Raises OperationError: ``pg_controldata_failed``: not a data directory, or one of another major
+    version.
     """
     output = programs.check_output("pg_controldata", [f"--pgdata={data}"])
     lines = output.decode(errors="replace").splitlines()
@@ -155,10 +147,7 @@ def wal_records(  # noqa: PLR0913 - what to read, and filters by name
 ) -> Iterator[WalRecord]:
     """Yield the records of segments ``first`` to ``last``, which are of one timeline.
 
-    Raises
-    ------
-    OperationError
-        ``wal_damaged``: a segment cannot be read to its end.
+    Raises OperationError: ``wal_damaged``: a segment cannot be read to its end.
     """
     arguments = [f"--path={archive}", *(f"--rmgr={manager}" for manager in managers)]
     if transaction is not None:

@@ -33,10 +33,7 @@ _SHOWN_LINES: Final = 3
 def contents(client: Client, archive: Path) -> list[str]:
     """Return the table of contents of a dump in custom format, a line for each object.
 
-    Raises
-    ------
-    OperationError
-        ``archive_unreadable``.
+    Raises OperationError: ``archive_unreadable``.
     """
     listed = _run(client, "pg_restore", ["--list", str(archive)], stdout=subprocess.PIPE)
     lines = listed.decode(errors="replace").splitlines()
@@ -45,6 +42,8 @@ def contents(client: Client, archive: Path) -> list[str]:
 
 def restore_archive(client: Client, archive: Path, *, jobs: int, entries: Sequence[str]) -> None:
     """Restore a dump in custom format into the client's empty database.
+
+    After an OperationError the database is incomplete.
 
     Parameters
     ----------
@@ -55,11 +54,6 @@ def restore_archive(client: Client, archive: Path, *, jobs: int, entries: Sequen
         Parallel jobs.
     entries
         The lines of :func:`contents` to restore.
-
-    Raises
-    ------
-    OperationError
-        The database is then incomplete.
     """
     with _list(client, archive.parent, entries) as listed:
         arguments = [
@@ -82,17 +76,14 @@ def as_script(client: Client, archive: Path, script: Path, *, entries: Sequence[
 def run_script(client: Client, script: IO[bytes], *, before: str | None = None) -> None:
     """Run the SQL of a plain dump in the client's database, in one transaction.
 
+    After an OperationError the database is unchanged.
+
     Parameters
     ----------
     script
         A file, which psql reads from its standard input.
     before
         A statement to run first, in the same transaction.
-
-    Raises
-    ------
-    OperationError
-        The database is unchanged.
     """
     arguments = [
         "--no-psqlrc",

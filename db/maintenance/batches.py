@@ -43,7 +43,7 @@ class Deleted:
 
 
 def in_batch(connection: Connection, done: Deleted, delete: Callable[[], int | None]) -> bool:
-    """Run ``delete`` in a transaction, then pause for as long as it took.
+    """Run ``delete`` in a transaction, then pause as long; False after a timeout or a deadlock.
 
     So a cleanup uses at most half of one processor, and leaves the other half to renders.
 
@@ -52,10 +52,6 @@ def in_batch(connection: Connection, done: Deleted, delete: Callable[[], int | N
     delete
         Returns the number of deleted rows, or None when there was nothing to delete.
 
-    Returns
-    -------
-    bool
-        False after a lock timeout or a deadlock.
     """
     start = monotonic()
     try:

@@ -50,10 +50,7 @@ def reindex(engine: Engine, *, dry_run: bool) -> Maintained:
 
     An index that a transaction uses is retried after the others.
 
-    Raises
-    ------
-    OperationError
-        ``in_use``: some indexes could not be rebuilt; all others were.
+    Raises OperationError: ``in_use``: some indexes could not be rebuilt; all others were.
     """
     done = Maintained()
     with alone(engine, TASK) as free:

@@ -28,10 +28,7 @@ def vacuum(engine: Engine, *, dry_run: bool) -> Maintained:
     https://www.postgresql.org/docs/current/sql-vacuum.html: unlike ``VACUUM FULL`` it does not lock
     out readers and writers.
 
-    Raises
-    ------
-    OperationError
-        ``not_done``: the role may not vacuum a table.
+    Raises OperationError: ``not_done``: the role may not vacuum a table.
     """
     return _each_table(engine, "maintenance.vacuum", "VACUUM (ANALYZE) {table}", dry_run=dry_run)
 
@@ -39,10 +36,7 @@ def vacuum(engine: Engine, *, dry_run: bool) -> Maintained:
 def analyze(engine: Engine, *, dry_run: bool) -> Maintained:
     """Run ``ANALYZE`` on each table, for the planner's statistics.
 
-    Raises
-    ------
-    OperationError
-        ``not_done``: the role may not analyze a table.
+    Raises OperationError: ``not_done``: the role may not analyze a table.
     """
     return _each_table(engine, "maintenance.analyze", "ANALYZE {table}", dry_run=dry_run)
 

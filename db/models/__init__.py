@@ -1,4 +1,4 @@
-"""The tables, one file each."""
+"""The tables, one module each."""
 
 from db.models.base import Base
 from db.models.idempotency_records import IdempotencyRecord

@@ -1,4 +1,4 @@
-"""The inbox: which writes were done, and what was answered."""
+"""The inbox: completed writes and their answers."""
 
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,9 @@ from db.models.base import Base
 
 
 class IdempotencyRecord(Base):
-    """A write that was done, kept longer than any redelivery of its message.
+    """A completed write, kept longer than any redelivery of its message.
 
-    It is inserted in the transaction of its effect, so that either both exist or neither.
+    It is inserted in the transaction of the write, so that either both exist or neither.
     """
 
     __tablename__ = "idempotency_records"
@@ -22,7 +22,7 @@ class IdempotencyRecord(Base):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     task: Mapped[str] = mapped_column(String(100))
     content_sha256: Mapped[bytes] = mapped_column(LargeBinary)
-    # json, not jsonb: an answer that is given again has its members in the same order.
+    # json, not jsonb: a repeated answer has its members in the same order.
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.clock_timestamp()

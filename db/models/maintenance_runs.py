@@ -1,4 +1,4 @@
-"""The runs of maintenance: which were due, which were done, and what they did."""
+"""Runs of maintenance, with due times, states and results."""
 
 from datetime import datetime
 from typing import Any
@@ -11,11 +11,11 @@ from db.models.base import Base
 
 
 class MaintenanceRun(Base):
-    """A run of a task of maintenance; ``due_at`` is null where an operator started it.
+    """A run of a maintenance task; ``due_at`` is null if an operator started it.
 
-    ``state`` is ``passed`` for a time that was over before the schedule was first looked at,
-    ``sent`` for a message that no worker has taken yet, ``running``, ``done``, ``skipped`` where
-    the same task was under way, and ``failed``, whose cause is in ``error``.
+    ``state`` is ``passed`` for a due time before the schedule was first read, ``sent`` for a
+    message that no worker has started, ``running``, ``done``, ``skipped`` if the same task was
+    running, or ``failed``, with the cause in ``error``.
     """
 
     __tablename__ = "maintenance_runs"

@@ -1,4 +1,4 @@
-"""Which partials a version uses."""
+"""The partials that a version uses."""
 
 from uuid import UUID
 
@@ -12,7 +12,7 @@ class TemplatePartial(Base):
     """A partial that the sources of a version, in any of its languages, include or extend."""
 
     __tablename__ = "template_partials"
-    # The key finds the partials of a version; this one the versions that use a partial.
+    # The primary key finds the partials of a version; this index the versions that use a partial.
     __table_args__ = (Index("idx_template_partials_partial_id", "partial_id"),)
 
     template_version_id: Mapped[UUID] = mapped_column(

@@ -1,4 +1,4 @@
-"""The versions of templates: immutable but for which one is current."""
+"""The versions of templates, immutable except for ``is_current``."""
 
 from datetime import datetime
 from typing import Any

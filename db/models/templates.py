@@ -18,7 +18,7 @@ class Template(Base):
     __tablename__ = "templates"
     __table_args__ = (
         CheckConstraint("type IN ('email', 'in_app', 'sms', 'push', 'partial')", name="type"),
-        # Also what makes template_id unique: a constraint beside it would be the same index twice.
+        # It also makes template_id unique; a constraint would create the same index again.
         Index("idx_templates_template_id", "template_id", unique=True),
         Index("idx_templates_type", "type"),
         Index("idx_templates_category", "category"),

@@ -25,10 +25,7 @@ def apply(engine: Engine) -> None:
     https://www.postgresql.org/docs/current/sql-altertable.html: it conflicts neither with readers
     nor with writers, only with a running vacuum or change of the table.
 
-    Raises
-    ------
-    OperationError
-        ``permission_denied``; ``locked``.
+    Raises OperationError: ``permission_denied``; ``locked``.
     """
     settings = ", ".join(f"{name} = {value}" for name, value in SETTINGS.items())
     try:

@@ -25,10 +25,7 @@ def bloat(engine: Engine, *, indexes: bool) -> dict[str, list[Row]]:
     Tables are measured with pgstattuple if it is in the database and this role may use it; else
     their statistics are returned, which have no ``free_percent``. Indexes are read completely.
 
-    Raises
-    ------
-    OperationError
-        ``locked``, ``too_slow``.
+    Raises OperationError: ``locked``, ``too_slow``.
     """
     with reading(engine) as reader:
         measured = reader.installed(TUPLES)

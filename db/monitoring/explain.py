@@ -51,10 +51,7 @@ class Plan:
 def explain(engine: Engine, template_id: str | None = None) -> Plan:
     """Run the statement for one template, any if None, and return its plan.
 
-    Raises
-    ------
-    OperationError
-        ``template_not_found``.
+    Raises OperationError: ``template_not_found``.
     """
     with reading(engine) as reader:
         chosen = reader.connection.scalar(

@@ -14,13 +14,7 @@ TUPLES: Final = "pgstattuple"
 
 
 def require_statements(reader: Reader) -> None:
-    """Check that ``pg_stat_statements`` can be read.
-
-    Raises
-    ------
-    OperationError
-        ``extension_missing``.
-    """
+    """Check that ``pg_stat_statements`` can be read (raises ``extension_missing``)."""
     if not reader.installed(STATEMENTS):
         raise _not_loaded(reader) or OperationError(
             "extension_missing",
@@ -34,11 +28,8 @@ def require_statements(reader: Reader) -> None:
 def create(engine: Engine, name: str) -> None:
     """Create an extension in the database unless it exists.
 
-    Raises
-    ------
-    OperationError
-        ``extension_missing``: the server does not have it, or must load it at its start;
-        ``permission_denied``.
+    Raises OperationError: ``extension_missing``: the server does not have it, or must load it at
+    its start; ``permission_denied``.
     """
     with reading(engine) as reader:
         if not reader.rows("extensions", names=[name]):
@@ -63,13 +54,7 @@ def create(engine: Engine, name: str) -> None:
 
 
 def reset_statements(engine: Engine) -> None:
-    """Reset ``pg_stat_statements`` for this database.
-
-    Raises
-    ------
-    OperationError
-        ``extension_missing``.
-    """
+    """Reset ``pg_stat_statements`` for this database (raises ``extension_missing``)."""
     with reading(engine) as reader:
         require_statements(reader)
     with engine.begin() as connection:

@@ -14,10 +14,6 @@ class Pool:
 
     Attributes
     ----------
-    pool_size, max_overflow, pool_timeout, pool_recycle
-        Settings of each process's pool; times in seconds.
-    processes
-        Processes of all workers.
     together
         Connections of all processes with full pools.
     usable
@@ -25,9 +21,7 @@ class Pool:
     used
         Connections in use, in all databases.
     fits
-        Whether ``together`` is at most ``usable``.
-    verdict
-        The result in a sentence.
+        Whether ``together`` is at most ``usable``; ``verdict`` says so in a sentence.
     sessions
         Sessions of this database by application and state.
     """

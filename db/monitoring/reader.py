@@ -62,10 +62,8 @@ class Reader:
 def reading(engine: Engine, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[Reader]:
     """Yield a reader whose transaction is read-only, with short timeouts.
 
-    Raises
-    ------
-    OperationError
-        ``locked``: a table is locked against readers; ``too_slow``: a query took over a minute.
+    Raises OperationError: ``locked``: a table is locked against readers; ``too_slow``: a query took
+    over a minute.
     """
     with engine.connect() as connection, connection.begin():
         connection.execute(text("SET TRANSACTION READ ONLY"))

@@ -62,10 +62,7 @@ def status(engine: Engine) -> SlowLog:
 def switch_on(engine: Engine, milliseconds: int) -> SlowLog:
     """Log statements of new sessions that take ``milliseconds`` or longer.
 
-    Raises
-    ------
-    OperationError
-        ``permission_denied``.
+    Raises OperationError: ``permission_denied``.
     """
     settings = {DURATION: milliseconds} | dict.fromkeys(WITHOUT_VALUES, 0)
     _alter(engine, [(f"SET {name} = {value}") for name, value in settings.items()])
@@ -75,10 +72,7 @@ def switch_on(engine: Engine, milliseconds: int) -> SlowLog:
 def switch_off(engine: Engine) -> SlowLog:
     """Reset the settings of :func:`switch_on` to the server's own.
 
-    Raises
-    ------
-    OperationError
-        ``permission_denied``.
+    Raises OperationError: ``permission_denied``.
     """
     _alter(engine, [f"RESET {name}" for name in (DURATION, *WITHOUT_VALUES)])
     return status(engine)

@@ -66,12 +66,9 @@ def base_backup(  # noqa: PLR0913 - options by name
     It is incremental from PostgreSQL 17 on, if the server summarizes its WAL and the last full
     one is younger than the policy's ``full_days``, unless ``full`` is given.
 
-    Raises
-    ------
-    OperationError
-        ``archiving_off``, ``is_standby``, ``programs_do_not_fit``, ``tablespaces``,
-        ``other_cluster``, ``backup_damaged``, or a kind of :mod:`db.commands.physical`. Nothing
-        was added and nothing removed.
+    Raises OperationError: ``archiving_off``, ``is_standby``, ``programs_do_not_fit``,
+    ``tablespaces``, ``other_cluster``, ``backup_damaged``, or a kind of
+    :mod:`db.commands.physical`. Nothing was added and nothing removed.
     """
     with alone(engine, NAME) as is_alone:
         if not is_alone:

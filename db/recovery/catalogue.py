@@ -102,10 +102,7 @@ def strangers(base: Path) -> list[str]:
 def chain(backups: Sequence[BaseBackup], name: str) -> list[BaseBackup]:
     """Return a backup and all that it builds on, the full one first.
 
-    Raises
-    ------
-    OperationError
-        ``parent_missing`` or ``no_base_backup``.
+    Raises OperationError: ``parent_missing`` or ``no_base_backup``.
     """
     by_name = {backup.name: backup for backup in backups}
     found: list[BaseBackup] = []

@@ -56,15 +56,13 @@ def committed_transactions(
 ) -> Iterator[CommittedTransaction]:
     """Yield the transactions that committed from ``since`` to ``until``, in order.
 
+    Raises OperationError: ``no_base_backup``; ``wal_gap`` or ``wal_damaged``: the archive cannot be
+    read to ``until``.
+
     Parameters
     ----------
     tables
         Names of tables by their filenode (``pg_relation_filenode``).
-
-    Raises
-    ------
-    OperationError
-        ``no_base_backup``; ``wal_gap`` or ``wal_damaged``: the archive cannot be read to ``until``.
     """
     backups = catalogue.read(policy.base)
     if not backups or not policy.wal.is_dir():

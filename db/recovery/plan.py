@@ -44,11 +44,8 @@ def plan_recovery(
 ) -> RecoveryPlan:
     """Return the newest base backup that ended before the target, and the WAL from there on.
 
-    Raises
-    ------
-    OperationError
-        ``no_base_backup``, ``parent_missing``, ``wal_gap``, ``wal_damaged``,
-        ``target_not_reached`` or ``target_before_backup``, with the recoverable time range.
+    Raises OperationError: ``no_base_backup``, ``parent_missing``, ``wal_gap``, ``wal_damaged``,
+    ``target_not_reached`` or ``target_before_backup``, with the recoverable time range.
     """
     backups = catalogue.read(policy.base)
     if not backups or not policy.wal.is_dir():

@@ -10,14 +10,15 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from db.backup.snapshot import SCHEMA, revision, table_names
 from db.cluster.private import PrivateCluster
 from db.cluster.programs import Programs
 from db.commands import physical
 from db.errors import Kind, OperationError
+from db.maintenance import TABLES
 from db.postgres_errors import find_cause
 from db.recovery.target import Target
 
-TABLES: Final = ("templates", "template_versions", "template_translations")
 REPLAY_TIMEOUT: Final = 7 * 86_400.0
 _CONFIGURATION: Final = "postgresql.conf"
 # A recovery refuses lower values than the primary had; by the names of pg_controldata.
@@ -94,6 +95,9 @@ def replay(  # noqa: PLR0913 - by name, as they are settings of the recovery
 ) -> Proof:
     """Recover a data directory up to ``target``, count its rows, and stop its server.
 
+    Raises OperationError: ``target_before_backup``, ``wal_damaged``, ``disk_full`` or
+    ``server_failed``. The data directory is unusable then.
+
     Parameters
     ----------
     archive
@@ -102,12 +106,6 @@ def replay(  # noqa: PLR0913 - by name, as they are settings of the recovery
         The timeline to follow.
     user, database
         For the connection once it is recovered.
-
-    Raises
-    ------
-    OperationError
-        ``target_before_backup``, ``wal_damaged``, ``disk_full`` or ``server_failed``.
-        The data directory is unusable then.
     """
     control = physical.control_data(programs, data)
     settings = {
@@ -139,27 +137,15 @@ def replay(  # noqa: PLR0913 - by name, as they are settings of the recovery
 def _state(url: str) -> Proof:
     with psycopg.connect(url, autocommit=True) as connection:
         at, lsn, timeline = connection.execute(_STATE).fetchone() or (None, "", 0)
-        tables = {
-            table: int(str(_value(connection, sql.SQL("SELECT count(*) FROM {}"), table)))
-            for table in TABLES
-            if _exists(connection, table)
-        }
-        revision = (
-            _value(connection, sql.SQL("SELECT max(version_num) FROM {}"), "alembic_version")
-            if _exists(connection, "alembic_version")
-            else None
-        )
-    return Proof(at, lsn, timeline, tables, None if revision is None else str(revision))
+        existing = table_names(connection)
+        rows = {str(name): _rows(connection, name) for name in TABLES if name in existing}
+        return Proof(at, lsn, timeline, rows, revision(connection))
 
 
-def _exists(connection: psycopg.Connection, table: str) -> bool:
-    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchone()
-    return row is not None and bool(row[0])
-
-
-def _value(connection: psycopg.Connection, statement: sql.SQL, table: str) -> object:
-    row = connection.execute(statement.format(sql.Identifier(table))).fetchone()
-    return None if row is None else row[0]
+def _rows(connection: psycopg.Connection, table: str) -> int:
+    count = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(SCHEMA, table))
+    row = connection.execute(count).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def _recovery_error(error: OperationError, target: Target) -> OperationError:

@@ -62,6 +62,10 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
     It is built next to ``into`` under another name, recovered by a private server, checked,
     stopped, and only then renamed to ``into``.
 
+    Raises OperationError: ``directory_exists``, ``directory_missing``, ``disk_full``,
+    ``programs_do_not_fit``, ``backup_damaged``, those of :func:`db.recovery.plan.plan_recovery` and
+    of :func:`db.recovery.replay.replay`. Nothing is left of the attempt then.
+
     Parameters
     ----------
     database
@@ -74,13 +78,6 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
         The timeline to follow; by default the newest in the archive.
     say
         Called with each step.
-
-    Raises
-    ------
-    OperationError
-        ``directory_exists``, ``directory_missing``, ``disk_full``, ``programs_do_not_fit``,
-        ``backup_damaged``, those of :func:`db.recovery.plan.plan_recovery` and of
-        :func:`db.recovery.replay.replay`. Nothing is left of the attempt then.
     """
     start = monotonic()
     into = into.absolute()

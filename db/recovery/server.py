@@ -46,20 +46,8 @@ WHERE relkind = 'r' AND relnamespace <> 'pg_catalog'::regnamespace
 class ServerFacts:
     """Version, identity and WAL settings of a running server.
 
-    Attributes
-    ----------
-    version
-        Such as 180006.
-    system
-        System identifier of the database cluster.
-    superuser
-        The bootstrap superuser, whose OID is the same everywhere.
-    in_recovery
-        Whether it is a standby.
-    archives, summarizes
-        Whether it archives its WAL, and summarizes it for incremental backups.
-    tablespaces
-        All but the built-in ones.
+    ``version`` is a number such as 180006, ``system`` the system identifier of the cluster,
+    ``superuser`` the bootstrap superuser; built-in tablespaces are omitted.
     """
 
     version: int
@@ -99,13 +87,7 @@ def server_facts(engine: Engine) -> ServerFacts:
 
 
 def require_primary(facts: ServerFacts) -> None:
-    """Refuse a standby.
-
-    Raises
-    ------
-    OperationError
-        ``is_standby``.
-    """
+    """Refuse a standby (raises ``is_standby``)."""
     if facts.in_recovery:
         raise OperationError(
             "is_standby", "the server is a standby", "let DATABASE_URL name the primary"
@@ -115,10 +97,7 @@ def require_primary(facts: ServerFacts) -> None:
 def require_archiving(facts: ServerFacts) -> None:
     """Refuse a standby, and a server that archives no WAL.
 
-    Raises
-    ------
-    OperationError
-        ``is_standby`` or ``archiving_off``.
+    Raises OperationError: ``is_standby`` or ``archiving_off``.
     """
     require_primary(facts)
     if not facts.archives:
@@ -134,18 +113,10 @@ def archiver(engine: Engine) -> Archiver:
 
 
 def archive_now(engine: Engine, name: str, timeout: float = ARCHIVE_TIMEOUT) -> tuple[str, str]:
-    """Create a restore point, have all WAL up to it archived, and wait for that.
+    """Create a restore point and wait until it is archived; return its LSN and segment.
 
-    Returns
-    -------
-    tuple of str
-        The LSN of the restore point, and the name of its segment.
-
-    Raises
-    ------
-    OperationError
-        ``is_standby``, ``archiving_off``, or ``archive_failed``: the archive command fails, or
-        takes longer than ``timeout`` seconds.
+    Raises OperationError: ``is_standby``, ``archiving_off``, or ``archive_failed``: the archive
+    command fails, or takes longer than ``timeout`` seconds.
     """
     require_archiving(server_facts(engine))
     failed = archiver(engine).failed_count

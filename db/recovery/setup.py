@@ -54,16 +54,13 @@ class Setup:
 def wanted(engine: Engine, policy: RecoveryPolicy, *, archive_timeout: int) -> dict[str, str]:
     """Return the settings to change, with their new values.
 
+    Raises OperationError: ``archive_library_set`` or ``is_standby``.
+
     Parameters
     ----------
     archive_timeout
         Seconds after which a segment is archived although it is not full: the most that is lost
         with the server's disk.
-
-    Raises
-    ------
-    OperationError
-        ``archive_library_set`` or ``is_standby``.
     """
     facts = server.server_facts(engine)
     server.require_primary(facts)
@@ -96,12 +93,9 @@ def set_up(
 
     A second run changes nothing and repeats the test.
 
-    Raises
-    ------
-    OperationError
-        Those of :func:`wanted`; ``permission_denied``: the role may not change settings;
-        ``setting_overridden``: the server's command line or a later file overrides them;
-        ``archive_failed`` or ``archive_elsewhere``: no segment arrives in the directory.
+    Raises OperationError: those of :func:`wanted`; ``permission_denied``: the role may not change
+    settings; ``setting_overridden``: the server's command line or a later file overrides them;
+    ``archive_failed`` or ``archive_elsewhere``: no segment arrives in the directory.
     """
     changes = wanted(engine, policy, archive_timeout=archive_timeout)
     install(policy, _owner(engine, programs, policy))

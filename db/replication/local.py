@@ -28,10 +28,8 @@ def log_of(directory: Path) -> Path:
 def start(programs: Programs, directory: Path) -> None:
     """Start the server on a data directory unless it runs; return when it answers.
 
-    Raises
-    ------
-    OperationError
-        ``no_data``; ``server_failed`` with the end of its log; ``not_reachable``.
+    Raises OperationError: ``no_data``; ``server_failed`` with the end of its log;
+    ``not_reachable``.
     """
     directory = directory.absolute()
     rights = _rights_on_data(programs, directory)
@@ -58,10 +56,7 @@ def start(programs: Programs, directory: Path) -> None:
 def stop(programs: Programs, directory: Path) -> bool:
     """Stop the server on a data directory; tell whether it ran.
 
-    Raises
-    ------
-    OperationError
-        ``no_data``, or ``server_failed``: it does not end.
+    Raises OperationError: ``no_data``, or ``server_failed``: it does not end.
     """
     directory = directory.absolute()
     rights = _rights_on_data(programs, directory)

@@ -30,11 +30,8 @@ def connection_of(url: str, primary: Primary, user: str) -> dict[str, str]:
 def try_login(connection: dict[str, str], login: Login, primary: Primary) -> None:
     """Connect for replication once, as the standby will.
 
-    Raises
-    ------
-    OperationError
-        ``not_let_in``, ``password_refused`` or another kind of
-        :data:`db.postgres_errors.CAUSES`.
+    Raises OperationError: ``not_let_in``, ``password_refused`` or another kind of
+    :data:`db.postgres_errors.CAUSES`.
     """
     options = connection | {"password": login.password, "replication": "true"}
     try:

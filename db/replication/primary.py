@@ -10,6 +10,7 @@ from psycopg import sql
 from db.cluster.programs import Programs
 from db.errors import OperationError
 from db.replication.servers import Address, require_primary
+from db.roles.passwords import scram_verifier
 
 # pg_basebackup uses one for the files and one for the WAL.
 SENDERS_OF_A_COPY: Final = 2
@@ -103,10 +104,7 @@ class Login:
 def examine(connection: psycopg.Connection, programs: Programs) -> Primary:
     """Return facts about the primary, after checking that it has capacity for another standby.
 
-    Raises
-    ------
-    OperationError
-        ``not_a_primary``, ``version_mismatch``, ``wal_level`` or ``no_room``.
+    Raises OperationError: ``not_a_primary``, ``version_mismatch``, ``wal_level`` or ``no_room``.
     """
     require_primary(connection)
     with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
@@ -133,19 +131,15 @@ def examine(connection: psycopg.Connection, programs: Programs) -> Primary:
 def ensure_login(connection: psycopg.Connection, user: str, password: str | None) -> Login:
     """Create the role of the standby, or set its password.
 
-    The password is sent as a SCRAM verifier, so that no log of the server contains it
-    (https://www.postgresql.org/docs/current/libpq-misc.html#LIBPQ-PQENCRYPTPASSWORDCONN). A role
-    that other standbys use is unchanged.
+    The password is sent as a SCRAM verifier, so that no log of the server contains it. A role that
+    other standbys use is unchanged.
+
+    Raises OperationError: ``role_unfit`` or ``password_needed``.
 
     Parameters
     ----------
     password
         ``None`` generates one.
-
-    Raises
-    ------
-    OperationError
-        ``role_unfit`` or ``password_needed``.
     """
     found = connection.execute(_ROLE, [user]).fetchone()
     if found is not None and found[0]:
@@ -166,9 +160,7 @@ def ensure_login(connection: psycopg.Connection, user: str, password: str | None
             )
         return Login(user, password, made=False)
     password = password or secrets.token_urlsafe(32)
-    verifier = connection.pgconn.encrypt_password(
-        password.encode(), user.encode(), b"scram-sha-256"
-    ).decode()
+    verifier = scram_verifier(connection, user, password)
     verb = sql.SQL("CREATE" if found is None else "ALTER")
     connection.execute(
         sql.SQL("{} ROLE {} LOGIN REPLICATION PASSWORD {}").format(

@@ -70,10 +70,7 @@ class Promotion:
 def find_standby(url: str) -> Address:
     """Return the only standby among the hosts in the database's URL.
 
-    Raises
-    ------
-    OperationError
-        ``standby_unclear``.
+    Raises OperationError: ``standby_unclear``.
     """
     found = [each for each in addresses(url) if _answers(url, each) and _follows(url, each)]
     if len(found) != 1:
@@ -89,6 +86,8 @@ def find_standby(url: str) -> Address:
 def promote(url: str, standby: Address, *, force: bool = False) -> Promotion:
     """Promote a standby and return when it accepts writes.
 
+    Raises OperationError: ``not_a_standby``, ``primary_alive`` or ``promotion_failed``.
+
     Parameters
     ----------
     url
@@ -97,11 +96,6 @@ def promote(url: str, standby: Address, *, force: bool = False) -> Promotion:
         The server to promote.
     force
         Promote although a primary answers: both servers then accept writes and diverge.
-
-    Raises
-    ------
-    OperationError
-        ``not_a_standby``, ``primary_alive`` or ``promotion_failed``.
     """
     with connected(url, standby) as connection:
         if not is_standby(connection):

@@ -35,10 +35,7 @@ class Address:
     def of_directory(cls, directory: Path) -> Self:
         """Return the address of the server on a data directory.
 
-        Raises
-        ------
-        OperationError
-            ``server_away``: none runs there.
+        Raises OperationError: ``server_away``: none runs there.
         """
         found = Postmaster.read(directory)
         if found is None:
@@ -54,10 +51,8 @@ class Address:
     def read(cls, text: str) -> Self:
         """Parse an operator's input: ``HOST``, ``HOST:PORT`` or a data directory.
 
-        Raises
-        ------
-        OperationError
-            ``bad_address``, or ``server_away`` for a data directory whose server does not run.
+        Raises OperationError: ``bad_address``, or ``server_away`` for a data directory whose server
+        does not run.
         """
         if Path(text).is_dir():
             return cls.of_directory(Path(text))
@@ -100,17 +95,15 @@ def options_at(url: str, at: Address) -> dict[str, str]:
 def connected(url: str, at: Address | None = None) -> Iterator[psycopg.Connection]:
     """Yield a connection in autocommit mode.
 
+    Raises OperationError: see :func:`db.postgres_errors.connection_error`; ``permission_denied``,
+    in the block too.
+
     Parameters
     ----------
     url
         Of the database. Of several hosts the one that accepts writes is used.
     at
         The server to connect to instead.
-
-    Raises
-    ------
-    OperationError
-        See :func:`db.postgres_errors.connection_error`; ``permission_denied``, in the block too.
     """
     options = connection_options(url) if at is None else options_at(url, at)
     options.setdefault("connect_timeout", str(CONNECT_TIMEOUT))
@@ -145,13 +138,7 @@ def is_standby(connection: psycopg.Connection) -> bool:
 
 
 def require_primary(connection: psycopg.Connection) -> None:
-    """Refuse a standby.
-
-    Raises
-    ------
-    OperationError
-        ``not_a_primary``.
-    """
+    """Refuse a standby (raises ``not_a_primary``)."""
     if is_standby(connection):
         raise OperationError(
             "not_a_primary",

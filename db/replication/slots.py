@@ -15,10 +15,7 @@ _SLOT: Final = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
 def reserve_slot(connection: psycopg.Connection, name: str) -> None:
     """Create a physical slot, which retains WAL from now on until the standby has received it.
 
-    Raises
-    ------
-    OperationError
-        ``slot_exists``.
+    Raises OperationError: ``slot_exists``.
     """
     found = connection.execute(_SLOT, [name]).fetchone()
     if found is not None:
@@ -41,10 +38,7 @@ def is_active(connection: psycopg.Connection, name: str) -> bool:
 def drop_slot(connection: psycopg.Connection, name: str) -> None:
     """Drop the slot of a standby that no longer exists, and with it the WAL retained for it.
 
-    Raises
-    ------
-    OperationError
-        ``slot_missing``, or ``slot_in_use``: its standby is connected.
+    Raises OperationError: ``slot_missing``, or ``slot_in_use``: its standby is connected.
     """
     found = connection.execute(_SLOT, [name]).fetchone()
     if found is None:

@@ -82,15 +82,13 @@ def create(client: Client, options: StandbyOptions, *, password: str | None = No
     error nothing of it is left, on this machine or on the primary.
     https://www.postgresql.org/docs/current/app-pgbasebackup.html
 
+    Raises OperationError: those of :func:`db.replication.primary.examine` and the other steps, or
+    ``bad_name``.
+
     Parameters
     ----------
     password
         Of the standby's role; ``None`` generates one.
-
-    Raises
-    ------
-    OperationError
-        Those of :func:`db.replication.primary.examine` and the other steps, or ``bad_name``.
     """
     for program in _PROGRAMS:
         client.programs.path(program)
@@ -188,5 +186,6 @@ def _copy(client: Client, draft: Path, slot: str) -> None:
 
 def _release(connection: psycopg.Connection, slot: str) -> None:
     # It takes the server a moment to notice that an aborted copy has disconnected.
+
     wait_until(lambda: not is_active(connection, slot), _RELEASE_SECONDS)
     drop_slot(connection, slot)

@@ -23,10 +23,7 @@ _FILES: Final = {
 def check_directory(path: Path) -> None:
     """Check that a directory can be created at ``path``.
 
-    Raises
-    ------
-    OperationError
-        ``exists`` or ``directory_missing``.
+    Raises OperationError: ``exists`` or ``directory_missing``.
     """
     if path.exists() or path.is_symlink():
         raise OperationError(
@@ -43,13 +40,7 @@ def check_directory(path: Path) -> None:
 
 
 def check_port(listen: Address) -> None:
-    """Check that no server listens there yet.
-
-    Raises
-    ------
-    OperationError
-        ``port_taken``.
-    """
+    """Check that no server listens there yet (raises ``port_taken``)."""
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     host = "" if listen.host == "*" else listen.host
     with socket.socket(family, socket.SOCK_STREAM) as probe:

@@ -27,23 +27,16 @@ ORDER BY application_name
 
 
 def switch_on(connection: psycopg.Connection, names: Sequence[str] = ()) -> list[str]:
-    """Have commits wait for the first of these standbys that is connected.
+    """Have commits wait for the first connected of these standbys; return their names.
+
+    Raises OperationError: ``not_streaming``, ``not_a_primary``, or ``setting_overridden``. Nothing
+    is changed then: without a connected standby all writes would block.
 
     Parameters
     ----------
     names
         Of standbys that stream; empty for all that do.
 
-    Returns
-    -------
-    list
-        Names of the standbys, by priority.
-
-    Raises
-    ------
-    OperationError
-        ``not_streaming``, ``not_a_primary``, or ``setting_overridden``. Nothing is changed then:
-        without a connected standby all writes would block.
     """
     require_primary(connection)
     found = streaming(connection)
@@ -65,10 +58,7 @@ def switch_on(connection: psycopg.Connection, names: Sequence[str] = ()) -> list
 def switch_off(connection: psycopg.Connection) -> bool:
     """Make replication asynchronous; tell whether it was synchronous.
 
-    Raises
-    ------
-    OperationError
-        ``not_a_primary``, or ``setting_overridden``.
+    Raises OperationError: ``not_a_primary``, or ``setting_overridden``.
     """
     require_primary(connection)
     if not _value(connection, NAMES):
@@ -82,10 +72,7 @@ def switch_off(connection: psycopg.Connection) -> bool:
 def wait_streaming(connection: psycopg.Connection, names: Sequence[str]) -> None:
     """Wait until all these standbys stream.
 
-    Raises
-    ------
-    OperationError
-        ``not_streaming``: not within :data:`CONNECT_SECONDS`.
+    Raises OperationError: ``not_streaming``: not within :data:`CONNECT_SECONDS`.
     """
     if not wait_until(lambda: {*names} <= {*streaming(connection)}, CONNECT_SECONDS):
         raise _not_streaming(names)

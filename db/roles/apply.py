@@ -81,6 +81,10 @@ def apply(  # noqa: PLR0913 - by name only, and each is one option of the comman
 ) -> Applied:
     """Create the roles, or update them; a second run changes nothing.
 
+    Raises OperationError: those of :func:`db.roles.state.server_state` and
+    :func:`db.roles.passwords.choose`; nothing was changed.
+    Raises psycopg.Error: nothing was changed.
+
     Parameters
     ----------
     url
@@ -93,14 +97,6 @@ def apply(  # noqa: PLR0913 - by name only, and each is one option of the comman
         Generate new passwords for roles that have one.
     close_others
         Revoke CONNECT on the server's other databases from PUBLIC.
-
-    Raises
-    ------
-    OperationError
-        Those of :func:`db.roles.state.server_state` and :func:`db.roles.passwords.choose`; nothing
-        was changed.
-    psycopg.Error
-        Nothing was changed.
     """
     with ExitStack() as files, connected(url, names) as (connection, server):
         chosen: dict[Kind, Secret | None] = {
@@ -155,10 +151,7 @@ def connected(url: str, names: Names) -> Iterator[tuple[psycopg.Connection, Serv
 
     Concurrent runs wait for each other. The statements are not logged.
 
-    Raises
-    ------
-    OperationError
-        See :func:`db.roles.state.server_state`.
+    Raises OperationError: see :func:`db.roles.state.server_state`.
     """
     with connect(url) as connection, connection.transaction():
         connection.execute(

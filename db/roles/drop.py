@@ -14,12 +14,9 @@ def drop(url: str, names: Names) -> tuple[str, ...]:
 
     Privileges that were revoked from PUBLIC are not granted again.
 
-    Raises
-    ------
-    OperationError
-        Those of :func:`db.roles.state.server_state`; nothing was changed.
-    psycopg.Error
-        Nothing was changed. A role with privileges in another database cannot be dropped.
+    Raises OperationError: those of :func:`db.roles.state.server_state`; nothing was changed.
+    Raises psycopg.Error: nothing was changed. A role with privileges in another database cannot be
+    dropped.
     """
     with connected(url, names) as (connection, server):
         for statement in _statements(server):

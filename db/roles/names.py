@@ -57,10 +57,7 @@ GRANTS: Final = (
 class Names:
     """The names of one set of roles; roles belong to the whole server, not to a database.
 
-    Raises
-    ------
-    OperationError
-        ``bad_prefix``.
+    Raises OperationError: ``bad_prefix``.
     """
 
     prefix: str = DEFAULT_PREFIX

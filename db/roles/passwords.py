@@ -4,7 +4,6 @@ A password is never part of a statement: the server gets the SCRAM verifier, whi
 login (https://www.postgresql.org/docs/current/auth-password.html).
 """
 
-import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 
+from db.cluster.processes import sync, write_private
 from db.errors import OperationError
 
 _BYTES = 24  # 192 bits
@@ -28,17 +28,26 @@ class Secret:
     new: bool
 
     def verifier(self, connection: psycopg.Connection) -> str:
-        """Return the SCRAM verifier, computed on the client."""
-        verifier = connection.pgconn.encrypt_password(
-            self.password.encode(), self.role.encode(), b"scram-sha-256"
-        )
-        return verifier.decode()
+        """Return the verifier that the server stores."""
+        return scram_verifier(connection, self.role, self.password)
+
+
+def scram_verifier(connection: psycopg.Connection, role: str, password: str) -> str:
+    """Return a SCRAM verifier, computed on the client.
+
+    https://www.postgresql.org/docs/current/libpq-misc.html#LIBPQ-PQENCRYPTPASSWORDCONN
+    """
+    encoded = password.encode(), role.encode()
+    return connection.pgconn.encrypt_password(*encoded, b"scram-sha-256").decode()
 
 
 def choose(
     role: str, *, has: bool, given: Path | None, output: Path | None, rotate: bool
 ) -> Secret | None:
     """Return the new password of a role, or ``None`` if its password is unchanged.
+
+    Raises OperationError: ``password_file`` cannot be used, or ``no_output``: there is nowhere to
+    write a new one.
 
     Parameters
     ----------
@@ -53,11 +62,6 @@ def choose(
         passwords that the workers know.
     rotate
         Generate a new password even if there is one.
-
-    Raises
-    ------
-    OperationError
-        ``password_file`` cannot be used, or ``no_output``: there is nowhere to write a new one.
     """
     if given is not None:
         return Secret(role, given, read(given), new=False)
@@ -78,10 +82,7 @@ def choose(
 def read(file: Path) -> str:
     """Return the password in a file, without a final line break.
 
-    Raises
-    ------
-    OperationError
-        ``password_file``: it cannot be read, or is not one line of text.
+    Raises OperationError: ``password_file``: it cannot be read, or is not one line of text.
     """
     try:
         password = file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
@@ -106,10 +107,7 @@ def kept(chosen: Iterable[Secret]) -> Iterator[None]:
     An existing file is replaced only when the block succeeds. After a crash the password is in the
     file or in its ``.new`` next to it.
 
-    Raises
-    ------
-    OperationError
-        ``password_file``: one cannot be written.
+    Raises OperationError: ``password_file``: one cannot be written.
     """
     written: list[tuple[Path, Path]] = []
     try:
@@ -132,16 +130,8 @@ def kept(chosen: Iterable[Secret]) -> Iterator[None]:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError:
-            path.unlink()
-            raise
+        write_private(path, text + "\n")
+        sync(path)
     except OSError as error:
         raise OperationError(
             "password_file",

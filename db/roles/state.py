@@ -58,8 +58,6 @@ class ServerState:
     ----------
     version
         Major version, such as 18.
-    user, database
-        Of the connection.
     roles
         Existing roles of the names, and whether each has a password.
     memberships
@@ -86,11 +84,8 @@ class ServerState:
 def server_state(connection: psycopg.Connection, names: Names) -> ServerState:
     """Return the state of the server.
 
-    Raises
-    ------
-    OperationError
-        ``not_superuser``, ``no_tables``; ``role_exists``: a role of that name was not created by
-        this service.
+    Raises OperationError: ``not_superuser``, ``no_tables``; ``role_exists``: a role of that name
+    was not created by this service.
     """
     version, user, database, superuser = _one(connection, _ABOUT)
     if not superuser:

@@ -1,4 +1,4 @@
-"""What all messages share, and how a message that does not fit is explained."""
+"""Base models of messages and results, and the validation of a message."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ IdempotencyKey = Annotated[
 class Message(BaseModel):
     """Keyword arguments of a task. Unknown ones are refused, and types are not converted.
 
-    ``one_by_one`` names those whose parts the task checks itself, each with :func:`parse`.
+    ``one_by_one`` names keywords whose items the task validates itself, each with :func:`parse`.
     """
 
     one_by_one: ClassVar[frozenset[str]] = frozenset()
@@ -36,7 +36,7 @@ class Message(BaseModel):
 
 
 class WriteMessage(Message):
-    """A message that changes something."""
+    """A message that writes."""
 
     idempotency_key: IdempotencyKey | None = Field(
         default=None,
@@ -44,7 +44,7 @@ class WriteMessage(Message):
     )
 
     def content(self) -> dict[str, Any]:
-        """Return what makes two messages with one key the same write.
+        """Return the content that two messages with one idempotency key must share.
 
         Defaults are left out, so that a field added by a newer worker changes no older message.
         """
@@ -63,36 +63,36 @@ def parse(model: type[M], keywords: Mapping[str, object], limits: Limits) -> M:
     Raises
     ------
     InvalidMessage
-        With a problem for each thing that is wrong.
+        With all problems.
     TooLarge
-        When sizes are all that is wrong.
+        When all problems are sizes.
     """
     checked = {key: value for key, value in keywords.items() if key not in model.one_by_one}
     is_plain = _is_plain(checked, limits.depth)
     problems = [] if is_plain else list(text_problems(checked, "", limits.depth))
-    # pydantic would explain the same strings poorly, and so it sees the other keywords only.
-    told = {_STEP.split(problem["path"], maxsplit=1)[0] for problem in problems}
-    rest = {key: value for key, value in keywords.items() if key not in told and encodable(key)}
+    # pydantic explains such strings poorly, so it validates the other keywords only.
+    reported = {_STEP.split(problem["path"], maxsplit=1)[0] for problem in problems}
+    rest = {key: value for key, value in keywords.items() if key not in reported and encodable(key)}
     try:
         message = model.model_validate(rest, context=limits)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        # What concerns all keywords has no place, and cannot be told of some of them.
+        errors = error.errors(include_url=False, include_input=False)
+        # What concerns all keywords has no place, and cannot be checked for some of them.
         problems += [
-            _problem(item)
-            for item in found
-            if not told or (item["loc"] and item["loc"][0] not in told)
+            _problem_of(item)
+            for item in errors
+            if not reported or (item["loc"] and item["loc"][0] not in reported)
         ]
     else:
         if not problems:
             return message
     if all(problem["type"] == "too_large" for problem in problems):
-        raise TooLarge.of("the message is over a limit", problems)
-    raise InvalidMessage.of(f"the message does not fit: {len(problems)} problem(s)", problems)
+        raise TooLarge.of("the message exceeds a limit", problems)
+    raise InvalidMessage.of(f"the message is invalid: {len(problems)} problem(s)", problems)
 
 
 def _is_plain(value: object, depth: int) -> bool:
-    """Tell of most values, in a tenth of the time, that :func:`text_problems` yields nothing."""
+    """Tell quickly, for most values, that :func:`text_problems` yields nothing."""
     try:
         encoded = orjson.dumps(value, option=_OTHER_TYPES_FAIL)
     except TypeError:
@@ -107,31 +107,31 @@ def text_problems(value: object, path: str, depth: int) -> Iterator[Problem]:
     Lone surrogates have no UTF-8 form (RFC 3629, section 3), numbers other than finite ones no
     JSON form (RFC 8259, section 6), and more than ``depth`` levels no sensible use.
     """
-    # A place is its parent's place and the last step; only a problem's is written out.
+    # A place is its parent's place and a step; only the place of a problem becomes text.
     stack: list[tuple[object, _Place, int]] = [(value, None, depth)]
     while stack:
         item, place, left = stack.pop()
         if isinstance(item, str):
             if not encodable(item):
-                told = "text with a lone surrogate has no UTF-8 form"
-                yield _told(_written(path, place), "lone_surrogate", told)
+                message = "text contains a lone surrogate, which UTF-8 cannot encode"
+                yield _problem(_written(path, place), "lone_surrogate", message)
         elif isinstance(item, dict | list):
             if left < 0:
-                told = f"at most {depth} levels are allowed"
-                yield _told(_written(path, place), "too_deep", told)
+                message = f"at most {depth} levels are allowed"
+                yield _problem(_written(path, place), "too_deep", message)
                 continue
             children = item.items() if isinstance(item, dict) else enumerate(item)
-            # The last one in is the first one out, and the message's order is its reader's.
+            # A stack reverses the order; problems are reported in the order of the message.
             for key, child in reversed(list(children)):
                 if isinstance(key, str) and not encodable(key):
-                    told = "a key with a lone surrogate"
-                    yield _told(_written(path, place), "lone_surrogate", told)
+                    message = "a key contains a lone surrogate, which UTF-8 cannot encode"
+                    yield _problem(_written(path, place), "lone_surrogate", message)
                 else:
                     stack.append((child, (place, key), left - 1))
         elif isinstance(item, float) and item - item != 0:
-            yield _told(_written(path, place), "not_finite", "a finite number was expected")
+            yield _problem(_written(path, place), "not_finite", "expected a finite number")
         elif item is not None and not isinstance(item, bool | int | float):
-            yield _told(_written(path, place), "not_json", "a JSON value was expected")
+            yield _problem(_written(path, place), "not_json", "expected a JSON value")
 
 
 def joined(path: str, key: object) -> str:
@@ -153,7 +153,7 @@ def _written(path: str, place: _Place) -> str:
     return path
 
 
-def _problem(error: ErrorDetails) -> Problem:
+def _problem_of(error: ErrorDetails) -> Problem:
     path = ""
     for step in error["loc"]:
         # pydantic marks the key of a mapping with a step of its own.
@@ -163,15 +163,15 @@ def _problem(error: ErrorDetails) -> Problem:
         message = "unknown keyword"
     elif error["type"] == "missing":
         message = "is required"
-    return _told(path, error["type"], message)
+    return _problem(path, error["type"], message)
 
 
-def _told(path: str, kind: str, message: str) -> Problem:
+def _problem(path: str, kind: str, message: str) -> Problem:
     return {"path": path, "type": kind, "message": message}
 
 
 def encodable(text: str) -> bool:
-    """Tell whether ``text`` has a UTF-8 form, which one with a lone surrogate has not."""
+    """Tell whether UTF-8 can encode ``text``; it cannot encode lone surrogates."""
     if text.isascii():
         return True
     try:
@@ -182,4 +182,4 @@ def encodable(text: str) -> bool:
 
 
 JsonObject = dict[str, Any]
-"""A JSON object; :func:`text_problems` has made sure that it holds nothing else."""
+"""A JSON object; :func:`text_problems` ensures that it holds nothing else."""

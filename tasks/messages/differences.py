@@ -99,7 +99,7 @@ class TranslationChanges(Result):
 
 
 class Breaking(Result):
-    """What a producer could be refused for whose values fitted the first version."""
+    """A change for which the second version may refuse values that matched the first."""
 
     path: str
     type: Literal["now_required", "type_changed"]

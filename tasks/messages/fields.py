@@ -47,7 +47,7 @@ def canonical_language(text: str, longest: int = STORED_LANGUAGE_LENGTH) -> str:
     """
     canonical = _canonical(text[: REQUESTED_LANGUAGE_LENGTH + 1])
     if canonical is None or len(canonical) > longest:
-        raise ValueError(f"a BCP 47 language tag of at most {longest} characters was expected")
+        raise ValueError(f"expected a BCP 47 language tag of at most {longest} characters")
     return canonical
 
 
@@ -69,7 +69,7 @@ def _template_id(text: str) -> str:
     if TEMPLATE_ID.match(text) is None:
         raise PydanticCustomError(
             "template_id",
-            "1 to 255 characters were expected: lower-case letters, digits, '_', '.', '-', "
+            "expected 1 to 255 characters: lower-case letters, digits, '_', '.', '-', "
             "the first a letter or digit",
         )
     return text
@@ -79,7 +79,7 @@ def _version(text: str) -> str:
     if VERSION.match(text) is None:
         raise PydanticCustomError(
             "version",
-            "1 to 50 characters were expected: letters, digits, '_', '.', '+', '-', "
+            "expected 1 to 50 characters: letters, digits, '_', '.', '+', '-', "
             "the first a letter or digit",
         )
     return text
@@ -105,20 +105,20 @@ def _language(text: str, longest: int) -> str:
 def _one_line(text: str) -> str:
     if _UNPRINTABLE.search(text):
         raise PydanticCustomError(
-            "one_line", "one line without control characters and bidi controls was expected"
+            "one_line", "expected one line without control characters and bidi controls"
         )
     return text
 
 
 def without_nul(text: str) -> str:
-    """Raise ``nul`` where U+0000 stands: PostgreSQL's text and jsonb cannot hold it."""
+    """Raise ``nul`` if ``text`` contains U+0000, which PostgreSQL's text and jsonb cannot store."""
     if "\x00" in text:
-        raise PydanticCustomError("nul", "text without U+0000 was expected")
+        raise PydanticCustomError("nul", "expected text without U+0000")
     return text
 
 
 def json_without_nul(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Raise ``nul`` where U+0000 stands in a text or key of ``value``, however deep."""
+    """Raise ``nul`` if a text or key anywhere in ``value`` contains U+0000."""
     stack = [value]
     while stack:
         item = stack.pop()
@@ -137,7 +137,7 @@ def limits_of(info: ValidationInfo) -> Limits:
 
 
 def within(size: int, limit: int, what: str) -> None:
-    """Raise ``too_large`` naming the limit and the size, both in bytes, when it is passed."""
+    """Raise ``too_large`` naming the limit and the size, both in bytes, when it is exceeded."""
     if size > limit:
         raise PydanticCustomError(
             "too_large",
@@ -147,7 +147,7 @@ def within(size: int, limit: int, what: str) -> None:
 
 
 def too_many(size: int, limit: int, what: str) -> None:
-    """Raise ``too_large`` naming the limit and the size, both counts, when it is passed."""
+    """Raise ``too_large`` naming the limit and the size, both counts, when it is exceeded."""
     if size > limit:
         raise PydanticCustomError(
             "too_large",

@@ -25,7 +25,7 @@ def _version_metadata(value: JsonObject, info: ValidationInfo) -> JsonObject:
 
 
 def _own_language(language: object) -> str:
-    problem = "a language tag was expected"
+    problem = "expected a language tag"
     if isinstance(language, str):
         try:
             return canonical_language(language)

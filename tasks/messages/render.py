@@ -39,7 +39,7 @@ def _key(value: object) -> object:
     if not is_text and type(value) is not int:
         raise PydanticCustomError(
             "key",
-            "text of 1 to {most} characters or a whole number was expected",
+            "expected text of 1 to {most} characters or a whole number",
             {"most": KEY_LENGTH},
         )
     return value
@@ -61,7 +61,7 @@ class RenderOne(Message):
 class RenderBatch(Message):
     """``render.batch``: one version for many recipients.
 
-    ``variables`` are shared: an item's own come before them. Items are looked at one by one, as
+    ``variables`` are shared: an item's own come before them. Items are validated one by one, as
     :class:`BatchItem`, so that a bad one does not fail the others.
     """
 
@@ -76,7 +76,7 @@ class RenderBatch(Message):
 
 
 class BatchItem(Message):
-    """One recipient of a batch; ``key`` comes back with the result."""
+    """One recipient of a batch; the result repeats ``key``."""
 
     key: Annotated[str | int, PlainValidator(_key)]
     variables: JsonObject = Field(default_factory=dict)

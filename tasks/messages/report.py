@@ -21,7 +21,7 @@ class QueueFigures(Result):
 
 
 class ReplicaFigures(Result):
-    """How far a standby is behind: in WAL, and in time, null when nothing was written lately."""
+    """Replication lag of a standby, in WAL and in time; null when nothing was written lately."""
 
     lag_bytes: int | None
     lag_seconds: float | None
@@ -30,8 +30,8 @@ class ReplicaFigures(Result):
 class Report(Result):
     """Answer of ``maintenance.report``: the figures of one moment.
 
-    Ages and times are seconds, sizes bytes, ratios 0 to 1. What there is not, is null: an age when
-    nothing of the kind was ever made. What could not be had is null too, and named in ``unknown``.
+    Ages and times are seconds, sizes bytes, ratios 0 to 1. A value is null where there is none, as
+    the age of a backup before the first, and where it could not be read; ``unknown`` names those.
     """
 
     at: datetime = Field(description="When the figures were taken, in UTC.")

@@ -52,7 +52,8 @@ class UpdateTemplate(WriteMessage):
         given = self.model_fields_set & set(CHANGEABLE)
         if not given:
             raise PydanticCustomError(
-                "nothing_to_change", "one of name, description, category, is_active was expected"
+                "nothing_to_change",
+                "expected at least one of name, description, category, is_active",
             )
         for field in ("name", "is_active"):
             if field in given and getattr(self, field) is None:

@@ -43,7 +43,7 @@ def _variable_name(text: str) -> str:
     if not is_variable_name(text):
         raise PydanticCustomError(
             "variable_name",
-            "a name such as 'amount' or 'user.name' was expected, not one of the template language",
+            "expected a name such as 'amount' or 'user.name', not one of the template language",
         )
     return text
 
@@ -64,13 +64,8 @@ class Variable(BaseModel):
     description: Description | None = None
     example: Annotated[Any, AfterValidator(json_without_nul)] = None
 
-    @property
-    def has_default(self) -> bool:
-        """Whether a default was given; null counts as none."""
-        return self.default is not None
-
     def stored(self) -> dict[str, Any]:
-        """Return the variable as JSON, without what was not said."""
+        """Return the variable as JSON, without members that were left out."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
@@ -132,7 +127,7 @@ Translations = Annotated[
 
 
 class PublishVersion(WriteMessage):
-    """``version.publish``: insert an immutable version and, unless told not to, make it current.
+    """``version.publish``: insert an immutable version and, by default, make it current.
 
     ``variables`` left out are inferred from the sources. ``expected_version`` makes the publish
     conditional on the current version. ``carry_translations`` takes over those of the previous
@@ -168,9 +163,9 @@ class ListVersions(Message):
 
 
 class CarriedTranslations(Result):
-    """What became of the languages of the previous version, each list in order.
+    """The languages of the previous version by what became of them, each list sorted.
 
-    ``carried`` were taken over, because their placeholders fit; ``stale`` are those of them whose
+    ``carried`` were taken over, because their placeholders match; ``stale`` are those of them whose
     source text has changed; ``dropped`` were not taken over.
     """
 

@@ -1,4 +1,4 @@
-"""What a change of the declared variables breaks for those who send values: pure, no I/O."""
+"""Breaking changes between two lists of declared variables: pure, no I/O."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -8,7 +8,7 @@ from tasks.rendering.variables import Declared, above, needed
 
 
 def breaking_changes(before: Sequence[Declared], after: Sequence[Declared]) -> list[Problem]:
-    """Return what ``after`` could refuse a producer for whose values fitted ``before``.
+    """Return what ``after`` could refuse a producer for whose values match ``before``.
 
     The producer is taken to send nothing that ``before`` does not declare; it may leave out what
     ``before`` does not need. With no problem returned here,
@@ -19,12 +19,12 @@ def breaking_changes(before: Sequence[Declared], after: Sequence[Declared]) -> l
         when it is needed, that is required and without a default, and was not: neither it nor a
         member of it;
     ``type_changed``
-        when its type is another one than before and not ``any``. A wider type counts too, for a
+        when its type changed and is not ``any``. A wider type counts too, for a
         source may use a number in other ways than an integer;
     ``type_changed``
         when it was not declared itself, but could be given as a member of a variable that was
         (``user.name`` where ``user`` was declared) or as an object of such members (``user``
-        where ``user.name`` was), and not every value that was possible fits.
+        where ``user.name`` was), and not every possible value matches its type.
 
     Returns
     -------

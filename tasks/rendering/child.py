@@ -1,4 +1,4 @@
-"""The render process as its parent sees it: started, written to, read from, ended."""
+"""The render process from its parent's side: start, write, read, terminate."""
 
 import fcntl
 import json
@@ -87,20 +87,20 @@ class RenderProcess:
         return status
 
     def close(self) -> None:
-        """Let the process end, or end it."""
+        """Close the pipes; kill the process unless it exits by itself."""
         self._close_pipes()
         if not self._ended(GRACE_SECONDS):
             self._popen.kill()
         self._popen.wait()
 
     def kill(self) -> None:
-        """End the process, whatever it does."""
+        """Kill the process."""
         self._popen.kill()
         self._popen.wait()
         self._close_pipes()
 
     def send(self, message: bytes, seconds: float) -> bool:
-        """Write a message; tell whether it was taken whole, in time."""
+        """Write a message; tell whether all of it was accepted in time."""
         poll = select.poll()
         poll.register(self._inbox, select.POLLOUT)
         poll.register(self._outbox, select.POLLIN)

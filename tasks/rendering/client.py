@@ -112,8 +112,8 @@ class Renderer:
         """Return the names that can be left out; see :func:`tasks.rendering.trial.optional`."""
         request = {"operation": "optional", "texts": texts, "names": names}
         renders = len(names) * len(texts)
-        found: list[str] = self._single(request, renders, deadline)["names"]
-        return found
+        optional: list[str] = self._single(request, renders, deadline)["names"]
+        return optional
 
     def _single(
         self, request: Mapping[str, Any], renders: int, deadline: float | None
@@ -162,17 +162,17 @@ class Renderer:
         """
         limits = self.limits
         if status == -signal.SIGALRM:
-            told = f"more than {limits.render_seconds:g} s"
+            reason = f"more than {limits.render_seconds:g} s"
         elif status == -signal.SIGABRT:
             return _error(memory_error(limits))
         elif status == -signal.SIGSEGV:
-            told = "nested too deeply"
+            reason = "nested too deeply"
         elif status < 0:
             return RenderProcessError(f"the render process was ended by signal {-status}")
         else:
             return RenderProcessError(f"the render process ended with status {status}")
         return RenderLimitExceeded.of(
-            f"the render was stopped: {told}", [{"path": "", "type": "limit", "message": told}]
+            f"the render was stopped: {reason}", [{"path": "", "type": "limit", "message": reason}]
         )
 
 
@@ -259,10 +259,10 @@ _ERRORS: Final = {error.code: error for error in ServiceError.__subclasses__()}
 
 def _ok(answer: bytes) -> dict[str, Any]:
     """Return what an answer holds, or raise its error."""
-    found: dict[str, Any] = decode(answer)
-    if "error" in found:
-        raise _error(found["error"])
-    ok: dict[str, Any] = found["ok"]
+    decoded: dict[str, Any] = decode(answer)
+    if "error" in decoded:
+        raise _error(decoded["error"])
+    ok: dict[str, Any] = decoded["ok"]
     return ok
 
 

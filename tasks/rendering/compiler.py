@@ -117,7 +117,7 @@ class Compiler:
         return name
 
     def reaches_methods(self, names: Iterable[str]) -> bool:
-        """Tell whether the source of a name may come to the methods of its values."""
+        """Tell whether the source of a name may call methods of its values."""
         return not self._reaching.isdisjoint(names)
 
     def source(self, name: str) -> str:
@@ -143,7 +143,7 @@ class Compiler:
         values
             As :func:`tasks.rendering.values.decode` gives them.
         is_trial
-            Whether values are made up, for which no filter is to be held responsible.
+            Whether values are invented, so that a filter that refuses one is not at fault.
 
         Raises
         ------
@@ -175,7 +175,7 @@ class Compiler:
         partials: Mapping[str, str],
         values: Mapping[str, Any],
     ) -> int | None:
-        """Return where in its source the use of a filter stands that failed, if that is known.
+        """Return the position of a failed filter or test in its source, if known.
 
         The engine does not tell where it called a filter. So where there are several uses, each
         gets a name of its own, and the render is done again. Such as ``map`` use one by a text,

@@ -1,4 +1,4 @@
-"""From the texts of a version and values to the finished parts of a notification.
+"""Rendering: texts of a version and values become the parts of a notification.
 
 It runs in the render process (:mod:`tasks.rendering.process`).
 """
@@ -15,7 +15,7 @@ from tasks.errors import MOST_PROBLEMS, Code, Problem
 from tasks.rendering import inspection
 from tasks.rendering.compiler import Compiler, FilterFailedError, NullPrintedError
 from tasks.rendering.explain import (
-    Scene,
+    ErrorContext,
     SourceError,
     explained,
     filter_failed,
@@ -36,7 +36,7 @@ _AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
 
 
 @dataclass(frozen=True, slots=True)
-class _Sheet:
+class _CompiledSource:
     """A compiled source and the compiled partials that it may use, by their ids."""
 
     compiler: Compiler
@@ -44,7 +44,7 @@ class _Sheet:
     partials: Mapping[str, str]
 
     def reaches_methods(self) -> bool:
-        """Tell whether any of the sources may come to the methods of its values."""
+        """Tell whether any of the sources may call methods of its values."""
         return self.compiler.reaches_methods([self.name, *self.partials.values()])
 
 
@@ -57,9 +57,9 @@ class Prepared:
     """
 
     text: Text
-    subject: _Sheet | None
-    body: _Sheet
-    plain: _Sheet | None
+    subject: _CompiledSource | None
+    body: _CompiledSource
+    plain: _CompiledSource | None
     reaches_methods: bool
 
 
@@ -85,8 +85,10 @@ class Engine:
             ``template_syntax``, with line and column.
         """
         compiler = self._html if is_html(text["type"]) else self._text
-        body = self._sheet(compiler, text, "body")
-        subject = None if text["subject"] is None else self._sheet(self._text, text, "subject")
+        body = self._compile_part(compiler, text, "body")
+        subject = (
+            None if text["subject"] is None else self._compile_part(self._text, text, "subject")
+        )
         return Prepared(
             text=text,
             subject=subject,
@@ -185,28 +187,28 @@ class Engine:
         except SourceError as error:
             return None, [error.problem]
         except TemplateError as error:
-            scene = Scene(path, source, {}, {}, lambda _: ())
-            return None, [explained(error, scene).problem]
+            context = ErrorContext(path, source, {}, {}, lambda _: ())
+            return None, [explained(error, context).problem]
         problems = inspection.problems(compiler.environment, source, path, html=html)
         return names, list(islice(problems, MOST_PROBLEMS + 1))
 
-    def _sheet(self, compiler: Compiler, text: Text, part: Part) -> _Sheet:
+    def _compile_part(self, compiler: Compiler, text: Text, part: Part) -> _CompiledSource:
         partials = {
-            name: self._compiled(compiler, used["language"], used["body"], part)
+            name: self._compile(compiler, used["language"], used["body"], part)
             for name, used in text["partials"].items()
         }
-        name = self._compiled(compiler, text["language"], text[part] or "", part)
-        return _Sheet(compiler, name, partials)
+        name = self._compile(compiler, text["language"], text[part] or "", part)
+        return _CompiledSource(compiler, name, partials)
 
-    def _compiled(self, compiler: Compiler, language: str, source: str, path: Part) -> str:
+    def _compile(self, compiler: Compiler, language: str, source: str, path: Part) -> str:
         _refuse_autoescape(source, path)
         try:
             return compiler.compile(language, source)
         except TemplateError as error:
-            raise explained(error, Scene(path, source, {}, {}, lambda _: ())) from None
+            raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None
 
-    def _plain(self, text: Text) -> _Sheet | None:
-        """Return the plain-text alternative as a source of its own.
+    def _plain(self, text: Text) -> _CompiledSource | None:
+        """Return the compiled source of the plain-text alternative.
 
         None where no source can be made of the HTML; then the alternative is made of each finished
         body, which takes longer.
@@ -219,7 +221,7 @@ class Engine:
             name = self._text.compile_derived(text["language"], text["body"], text_source)
         except TemplateError:
             return None
-        return _Sheet(self._text, name, partials)
+        return _CompiledSource(self._text, name, partials)
 
     def _alternative(self, ready: Prepared, values: Mapping[str, Any], body: str) -> str:
         plain = ready.plain
@@ -231,19 +233,23 @@ class Engine:
             return finished(without_nul(rendered))
         return text_of(body)
 
-    def _run(self, sheet: _Sheet, path: Part, values: Mapping[str, Any], *, is_trial: bool) -> str:
+    def _run(
+        self, compiled: _CompiledSource, path: Part, values: Mapping[str, Any], *, is_trial: bool
+    ) -> str:
         if "self" in values:
             # The engine's own name, and its Python method's: no template can use such a value.
             values = {name: value for name, value in values.items() if name != "self"}
         try:
-            return sheet.compiler.render(sheet.name, sheet.partials, values, is_trial=is_trial)
+            return compiled.compiler.render(
+                compiled.name, compiled.partials, values, is_trial=is_trial
+            )
         except TemplateError as error:
-            raise explained(error, _scene(sheet, path, values)) from None
+            raise explained(error, _context(compiled, path, values)) from None
         except NullPrintedError:
-            raise null_printed(_scene(sheet, path, values)) from None
+            raise null_printed(_context(compiled, path, values)) from None
         except FilterFailedError as failed:
-            place = sheet.compiler.place_of(failed, sheet.name, sheet.partials, values)
-            raise filter_failed(failed, _scene(sheet, path, values), place) from None
+            place = compiled.compiler.place_of(failed, compiled.name, compiled.partials, values)
+            raise filter_failed(failed, _context(compiled, path, values), place) from None
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - whatever Python says of a value may quote it
@@ -251,12 +257,12 @@ class Engine:
             raise unfit_operation(path) from None
 
 
-def _scene(sheet: _Sheet, path: Part, values: Mapping[str, Any]) -> Scene:
-    compiler = sheet.compiler
-    return Scene(
+def _context(compiled: _CompiledSource, path: Part, values: Mapping[str, Any]) -> ErrorContext:
+    compiler = compiled.compiler
+    return ErrorContext(
         path=path,
-        source=compiler.source(sheet.name),
-        partials={name: (key, compiler.source(name)) for key, name in sheet.partials.items()},
+        source=compiler.source(compiled.name),
+        partials={name: (key, compiler.source(name)) for key, name in compiled.partials.items()},
         values=values,
         placeholders=lambda source: inspection.placeholders(compiler.environment, source, {}),
     )

@@ -1,4 +1,4 @@
-"""What went wrong in a source, told to its author: a code of the contract, and the place."""
+"""Errors of the template engine as errors of the contract, with line, column and snippet."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -72,8 +72,8 @@ class SourceError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What was rendered when an error came.
+class ErrorContext:
+    """The render in which an error occurred.
 
     Attributes
     ----------
@@ -103,71 +103,74 @@ class _Cause(NamedTuple):
     place: int | None
 
 
-def explained(error: TemplateError, scene: Scene) -> SourceError:
+def explained(error: TemplateError, context: ErrorContext) -> SourceError:
     """Return what the engine met, as an error of the contract."""
     if "panic during rendering" in (error.detail or error.message):
         # Its words are of no use: a Rust file, and a pointer that is null for want of memory.
-        told = "the template engine gave up, as it does without memory"
-        return SourceError.limit(scene.path, told)
-    cause = _cause(error, scene)
+        message = "the template engine ran out of memory"
+        return SourceError.limit(context.path, message)
+    cause = _cause(error, context)
     if cause.kind == "OutOfFuel":
-        return SourceError.limit(scene.path, f"more than {FUEL} engine steps")
+        return SourceError.limit(context.path, f"more than {FUEL} engine steps")
     if cause.detail == "recursion limit exceeded":
-        return SourceError.limit(scene.path, "nested too deeply")
-    partial, source = scene.partials.get(cause.template or "", (None, scene.source))
+        return SourceError.limit(context.path, "nested too deeply")
+    partial, source = context.partials.get(cause.template or "", (None, context.source))
     prefix = f"partial '{partial}': " if partial is not None else ""
     if cause.kind == "UndefinedError":
-        shown = _missing(scene, source) or _expression(error, source)
+        shown = _missing(context, source) or _expression(error, source)
         message = f"{prefix}no value for {shown}" if shown else f"{prefix}a value is missing"
-        problem = placed(scene.path, "undefined", message, source, cause.place)
+        problem = placed(context.path, "undefined", message, source, cause.place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
     message = prefix + _without_values(cause)
     kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cause.kind).lower()
     # No JSON value can be called, so that a call of one is a function that there is not.
     of_source = cause.kind in _KINDS_OF_THE_SOURCE or cause.detail.endswith("not callable")
     code = Code.TEMPLATE_SYNTAX if of_source else Code.VARIABLES_INVALID
-    return SourceError(code, message, placed(scene.path, kind, message, source, cause.place))
+    return SourceError(code, message, placed(context.path, kind, message, source, cause.place))
 
 
-def null_printed(scene: Scene) -> SourceError:
+def null_printed(context: ErrorContext) -> SourceError:
     """Return the error of a null that would have been printed."""
-    sources = [scene.source, *(source for _, source in scene.partials.values())]
-    names = list(dict.fromkeys(name for source in sources for name in scene.placeholders(source)))
-    nulls = [name for name in names if _is_null(scene.values, name)]
+    sources = [context.source, *(source for _, source in context.partials.values())]
+    names = list(dict.fromkeys(name for source in sources for name in context.placeholders(source)))
+    nulls = [name for name in names if _is_null(context.values, name)]
     if not nulls:
         # A method that every object has stands in the place of a member that this one lacks.
         lacking = [name for name in names if name.endswith(_METHODS)]
-        absent = ", ".join(name for name in lacking if not present(scene.values, name))
+        absent = ", ".join(name for name in lacking if not present(context.values, name))
         if absent:
             message = f"no value for {absent}"
-            problem: Problem = {"path": scene.path, "type": "undefined", "message": message}
+            problem: Problem = {"path": context.path, "type": "undefined", "message": message}
             return SourceError(Code.VARIABLES_INVALID, message, problem)
-    told = "null would be printed"
-    message = f"{told}: {', '.join(nulls)}" if nulls else told
-    problem = {"path": scene.path, "type": "null", "message": message}
+    message = "null would be printed"
+    if nulls:
+        message += f": {', '.join(nulls)}"
+    problem = {"path": context.path, "type": "null", "message": message}
     return SourceError(Code.VARIABLES_INVALID, message, problem)
 
 
-def filter_failed(failed: FilterFailedError, scene: Scene, place: int | None) -> SourceError:
+def filter_failed(
+    failed: FilterFailedError, context: ErrorContext, place: int | None
+) -> SourceError:
     """Return the error of a filter or test at ``place`` of the source in which it stands."""
-    partial, source = scene.partials.get(failed.template, (None, scene.source))
+    partial, source = context.partials.get(failed.template, (None, context.source))
     message = f"partial '{partial}': {failed}" if partial is not None else str(failed)
     if isinstance(failed.error, MissingError):
-        shown = _missing(scene, source)
+        shown = _missing(context, source)
         message += f", no value for {shown}" if shown else ""
-        problem = placed(scene.path, "undefined", message, source, place)
+        problem = placed(context.path, "undefined", message, source, place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
     # An argument that comes from a value is wrong for this render only.
     is_literal = place is not None and _LITERALS.match(source, place + len(failed.use)) is not None
     of_source = isinstance(failed.error, ArgumentError) and is_literal
-    problem = placed(scene.path, failed.kind, message, source, place)
+    problem = placed(context.path, failed.kind, message, source, place)
     code = Code.TEMPLATE_SYNTAX if of_source else Code.VARIABLES_INVALID
     return SourceError(code, message, problem)
 
 
 def unfit_operation(path: str) -> SourceError:
     """Return the error of an operation that does not fit the value it was given."""
-    message = "an operation does not fit the value it was given"
+    message = "an operation does not match the type of its value"
     problem: Problem = {"path": path, "type": "invalid_operation", "message": message}
     return SourceError(Code.VARIABLES_INVALID, message, problem)
 
@@ -201,15 +204,15 @@ def _is_null(values: Mapping[str, Any], name: str) -> bool:
     return present(values, name) and isinstance(value_at(values, name), Null)
 
 
-def _cause(error: TemplateError, scene: Scene) -> _Cause:
+def _cause(error: TemplateError, context: ErrorContext) -> _Cause:
     causes = _CAUSE.findall(str(error)) if error.kind in ("BadInclude", "EvalBlock") else []
     if not causes:
-        source = scene.partials.get(error.name or "", ("", scene.source))[1]
+        source = context.partials.get(error.name or "", ("", context.source))[1]
         # Without a detail the engine tells the kind and, by a name of ours, the template.
         detail = error.detail or error.message.partition(" (in ")[0]
         return _Cause(error.kind, detail, error.name, _characters(error, source))
     words, detail, template, line = causes[-1]
-    source = scene.partials.get(template, ("", scene.source))[1]
+    source = context.partials.get(template, ("", context.source))[1]
     place = _first_tag_of_line(source, int(line))
     kind = _KIND_OF.get(words, words.title().replace(" ", ""))
     return _Cause(kind, detail or words, template, place)
@@ -227,10 +230,10 @@ def _first_tag_of_line(source: str, line: int) -> int:
     return next((tag.start for tag in tags(source) if tag.end > start), start)
 
 
-def _missing(scene: Scene, source: str) -> str:
+def _missing(context: ErrorContext, source: str) -> str:
     """Return the placeholders of a source that have no value, for people."""
-    names = scene.placeholders(source)
-    return ", ".join(name for name in names if not present(scene.values, name))
+    names = context.placeholders(source)
+    return ", ".join(name for name in names if not present(context.values, name))
 
 
 def _expression(error: TemplateError, source: str) -> str:
@@ -243,11 +246,11 @@ def _expression(error: TemplateError, source: str) -> str:
 def _without_values(cause: _Cause) -> str:
     """Return what the engine says, but for the sentences into which it puts values."""
     if cause.kind in {"TemplateNotFound", "BadInclude"}:
-        return "there is no partial of that name to include or extend"
+        return "unknown partial: publish it first, or correct the name"
     if cause.detail.startswith("unable to calculate"):
         return "unable to calculate: a division by zero, or numbers too large"
     if cause.detail.startswith("invalid conversion type"):
         return "invalid conversion type in a format"
     if cause.detail.endswith("not callable"):
-        return "there is no function of that name"
+        return "unknown function"
     return cause.detail

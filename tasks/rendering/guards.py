@@ -1,4 +1,4 @@
-"""The engine's filters and tests that take a missing value for nothing, made to refuse it.
+"""Strict versions of the engine's filters and tests that accept undefined values.
 
 MiniJinja is strict about what is missing in prints, operators and most filters, but these give a
 blank, an empty list or false for it, and miss a missing member of a list. Each does what the
@@ -33,11 +33,11 @@ _OF_THE_SOURCE: Final = {
 
 
 class MissingError(FilterError):
-    """There is no value, or a none that the template made itself."""
+    """The value is undefined, or a none that the template itself created."""
 
 
 class _Group(Array):
-    """What ``groupby`` gives for each group: a pair whose two halves have names."""
+    """A group of ``groupby``: a pair with the names ``grouper`` and ``list``."""
 
     __slots__ = ()
 
@@ -51,18 +51,18 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     ``escapes`` tells whether values are escaped for HTML.
     """
     engine = _engine(escapes=escapes)
-    found = {name: _guarded(engine.eval_expr, name, f"value|{name}") for name in _FILTERS}
+    filters = {name: _guarded(engine.eval_expr, name, f"value|{name}") for name in _FILTERS}
     # The engine's own gives nothing for what is no text.
-    found["wordwrap"] = _guarded(engine.eval_expr, "wordwrap", "value|string|wordwrap")
-    found["groupby"] = _groups(found["groupby"])
-    found["sum"] = _summing(found["sum"], _guarded(engine.eval_expr, "sum", "value|map"))
+    filters["wordwrap"] = _guarded(engine.eval_expr, "wordwrap", "value|string|wordwrap")
+    filters["groupby"] = _groups(filters["groupby"])
+    filters["sum"] = _summing(filters["sum"], _guarded(engine.eval_expr, "sum", "value|map"))
     # The engine's own marks its output, quotes included, as safe to stand in attributes.
-    found["tojson"] = _to_json
+    filters["tojson"] = _to_json
     if escapes:
-        found["join"] = _guarded(_printing(engine), "join", "value|join")
+        filters["join"] = _guarded(_printing(engine), "join", "value|join")
     else:
-        found["e"] = found["escape"] = _as_it_is
-    return found
+        filters["e"] = filters["escape"] = _as_it_is
+    return filters
 
 
 def guarded_tests() -> dict[str, Callable[..., Any]]:
@@ -76,7 +76,7 @@ def guarded_tests() -> dict[str, Callable[..., Any]]:
 
 
 def lacks(value: Any) -> bool:  # noqa: ANN401 - any value of a template
-    """Tell whether a value of a template is missing or none, or holds such a thing.
+    """Tell whether a value of a template is undefined or none, or contains such a value.
 
     What a producer gives holds none: see :mod:`tasks.rendering.values`.
     """
@@ -118,10 +118,10 @@ def _guarded(evaluate: Callable[..., Any], name: str, expression: str) -> Callab
         try:
             result = evaluate(called, value=value, arguments=arguments, keywords=keywords)
         except TemplateError as error:
-            told = _OF_THE_SOURCE.get(error.kind)
-            if told is not None:
-                raise ArgumentError(f"{name}: {told}") from None
-            raise InputError(f"{name}: the value or an argument does not fit") from None
+            message = _OF_THE_SOURCE.get(error.kind)
+            if message is not None:
+                raise ArgumentError(f"{name}: {message}") from None
+            raise InputError(f"{name}: the value or an argument has the wrong type") from None
         if lacks(result):  # a member of an item
             raise MissingError(f"{name}: a value is missing")
         return _unchangeable(result)

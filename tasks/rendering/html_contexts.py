@@ -1,4 +1,4 @@
-"""Where in HTML values may stand, and what they may do there: pure, no I/O.
+"""Unsafe positions of values in HTML, and dangerous addresses: pure, no I/O.
 
 Values are escaped, which holds them in text and in quoted attribute values and nowhere else.
 """
@@ -85,16 +85,16 @@ def unsafe_prints(source: str) -> list[Unsafe]:
     ``srcdoc``, in comments, and in elements that hold text only, scripts of data included. Branches
     are read one after the other, as they stand; comments for Outlook are read as HTML.
     """
-    texts, found = pieces(source)
-    if not any(prints(tag) for tag in found):
+    texts, template_tags = pieces(source)
+    if not any(prints(tag) for tag in template_tags):
         return []
-    page = markup(texts, found)
+    page = markup(texts, template_tags)
     unsafe = _unsafe(page, 0, len(page.mask))
     return [Unsafe(page.tags[index].start, message) for index, message in sorted(unsafe)]
 
 
 def has_dangerous_address(html: str, sources: Iterable[str]) -> bool:
-    """Tell whether a value has brought an address that runs a program into a finished page.
+    """Tell whether a value put an address that runs a script into a finished page.
 
     Such are ``javascript:``, ``vbscript:`` and ``data:``, but for images that are loaded, as a
     browser reads them (URL standard, section 4.4). An attribute value that stands as it is in one

@@ -1,4 +1,4 @@
-"""What can be said of a source before it is rendered.
+"""Static inspection of a source: its placeholders and problems.
 
 It runs in the render process (:mod:`tasks.rendering.process`), where the engine compiles.
 """
@@ -69,8 +69,8 @@ def _unknown(environment: Environment, source: str, path: str) -> Iterator[Probl
                 if (kind, name) not in known:
                     known[kind, name] = _knows(environment, kind, name)
                 if not known[kind, name]:
-                    told = f"there is no {kind} '{name[:50]}'"
-                    yield placed(path, f"unknown_{kind}", told, source, start + match.start(1))
+                    message = f"unknown {kind} '{name[:50]}'"
+                    yield placed(path, f"unknown_{kind}", message, source, start + match.start(1))
 
 
 def _knows(environment: Environment, kind: str, name: str) -> bool:
@@ -86,9 +86,9 @@ def _knows(environment: Environment, kind: str, name: str) -> bool:
 def _without_methods(names: set[str], source: str) -> set[str]:
     """Return ``names`` with ``user.name`` for the ``user.name.upper`` that the source calls."""
     inside = "\n".join(tag.inner for tag in tags(source))
-    found = set()
+    result = set()
     for name in names:
         parent, _, _ = name.rpartition(".")
         call = r"\b" + r"\s*\.\s*".join(re.escape(step) for step in name.split(".")) + r"\s*\("
-        found.add(parent if parent and re.search(call, inside) else name)
-    return found
+        result.add(parent if parent and re.search(call, inside) else name)
+    return result

@@ -1,4 +1,4 @@
-"""Which language's text answers a request: pure, no I/O."""
+"""Language matching: which translation answers a request. Pure, no I/O."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +16,7 @@ Reason = Literal["own", "exact", "closest", "default"]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The language chosen, and the chain of those looked for, from the requested one to it.
+    """The selected language, and the chain from the requested one to it.
 
     ``is_source`` tells that the version's own text is meant, not a translation. ``reason`` is
     ``own`` where none was asked for, ``exact``, ``closest``, or ``default`` where none is near.

@@ -6,15 +6,15 @@ from typing import Any, Final
 from tasks.errors import Code
 
 SECONDS_OF_EACH: Final = 0.04
-"""Of the trial renders of a translation that is taken over, beside those that all have."""
+"""Additional time of the trial renders for each translation that is carried over."""
 
 TRIAL_RENDERS: Final = 16
-"""Of one text in the publish gate: two parts, four stand-ins, optional values given and not."""
+"""Trial renders of one text: two parts, four stand-ins, optional values given and left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one message may cost. Sizes are bytes of UTF-8 (of JSON for variables and messages)."""
+    """Limits of one message. Sizes are bytes of UTF-8 (of JSON for variables and messages)."""
 
     body_bytes: int = 256 * 1024
     subject_bytes: int = 2 * 1024

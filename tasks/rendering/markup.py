@@ -82,7 +82,7 @@ class Token(NamedTuple):
 
 
 class Attribute(NamedTuple):
-    """An attribute with its lower-case name, and where its value stands, without quotes."""
+    """An attribute: its lower-case name, and the position of its value without quotes."""
 
     name: str
     start: int
@@ -95,7 +95,7 @@ class Attribute(NamedTuple):
 def pieces(source: str) -> tuple[list[str], list[Tag]]:
     """Return the texts between the prints and blocks of ``source``, and these; one text more."""
     texts = []
-    found = []
+    template_tags = []
     text = ""
     last = 0
     trims = False
@@ -111,28 +111,28 @@ def pieces(source: str) -> tuple[list[str], list[Tag]]:
         if tag.kind is Kind.COMMENT or tag.word in {"raw", "endraw"}:
             continue
         texts.append(text)
-        found.append(tag)
+        template_tags.append(tag)
         text = ""
     rest = source[last:]
     texts.append(text + (rest.lstrip() if trims else rest))
-    return texts, found
+    return texts, template_tags
 
 
 def prints(tag: Tag) -> bool:
-    """Tell whether a tag puts something in its place, as a print or an include does."""
+    """Tell whether a tag produces output, as a print or an include does."""
     return tag.kind is Kind.PRINT or tag.word == "include"
 
 
-def markup(texts: Sequence[str], found: Sequence[Tag]) -> Markup:
+def markup(texts: Sequence[str], template_tags: Sequence[Tag]) -> Markup:
     """Return what :func:`pieces` gave, or a run of it, as one mask."""
     parts = [texts[0]]
     places = []
     length = len(texts[0])
-    for tag, text in zip(found, texts[1:], strict=True):
+    for tag, text in zip(template_tags, texts[1:], strict=True):
         places.append(length)
         parts += (PRINT if prints(tag) else BLOCK, text)
         length += 1 + len(text)
-    return Markup("".join(parts), places, found)
+    return Markup("".join(parts), places, template_tags)
 
 
 def tokens(mask: str, start: int = 0, end: int | None = None) -> Iterator[Token]:
@@ -152,8 +152,8 @@ def tokens(mask: str, start: int = 0, end: int | None = None) -> Iterator[Token]
             inside, inside_end = match.span(3)
             yield Token("end" if slash else "start", begin, after, name, inside, inside_end)
             if name in _RAW and not slash:
-                found = _RAW[name].search(mask, after, stop)
-                position = stop if found is None else found.start()
+                closing = _RAW[name].search(mask, after, stop)
+                position = stop if closing is None else closing.start()
                 yield Token("raw", after, position, name, after, position)
                 break
 

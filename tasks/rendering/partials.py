@@ -1,4 +1,4 @@
-"""Which partials a source uses, and what that means for its placeholders: pure, no I/O."""
+"""Partials that a source uses, and their placeholders: pure, no I/O."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -31,17 +31,17 @@ class Use:
 
 def uses(source: str) -> list[Use]:
     """Return the tags of ``source`` that use partials, in order."""
-    found: list[Use] = []
+    result: list[Use] = []
     # Most sources have none, and this takes a hundredth of the lexer's time.
     if _TAG.search(source) is None:
-        return found
+        return result
     for tag in tags(source):
         if tag.kind is Kind.BLOCK and tag.word in _USING:
-            found.append(_use(tag))
+            result.append(_use(tag))
         elif tag.kind is Kind.BLOCK and tag.word in _REFUSED:
-            told = f"{tag.word} is not available: include or extend a partial"
-            found.append(Use(None, tag.start, tag.end, is_layout=False, problem=told))
-    return found
+            message = f"{tag.word} is not available: include or extend a partial"
+            result.append(Use(None, tag.start, tag.end, is_layout=False, problem=message))
+    return result
 
 
 def partials_of(sources: Iterable[str | None]) -> set[str]:
@@ -76,16 +76,16 @@ def with_needs(source: str, needs: Mapping[str, Iterable[str]]) -> str:
 
 def blocks_of(source: str) -> dict[str, int]:
     """Return the names of the outermost blocks of ``source``, and where their tags begin."""
-    found: dict[str, int] = {}
+    blocks: dict[str, int] = {}
     depth = 0
     for tag in tags(source):
         if tag.word == "block" and (match := _BLOCK.match(tag.inner)) is not None:
             if depth == 0:
-                found.setdefault(match[1], tag.start)
+                blocks.setdefault(match[1], tag.start)
             depth += 1
         elif tag.word == "endblock":
             depth -= 1
-    return found
+    return blocks
 
 
 def every_block(source: str) -> set[str]:
@@ -134,6 +134,6 @@ def _use(tag: Tag) -> Use:
     is_layout = tag.word == "extends"
     match = _USE.fullmatch(tag.inner)
     if match is None:
-        told = f'one template_id in quotes was expected, such as {{% {tag.word} "footer" %}}'
-        return Use(None, tag.start, tag.end, is_layout, told)
+        message = f'expected one template_id in quotes, such as {{% {tag.word} "footer" %}}'
+        return Use(None, tag.start, tag.end, is_layout, message)
     return Use(match[1] or match[2] or "", tag.start, tag.end, is_layout)

@@ -1,4 +1,4 @@
-"""Places in sources, as their authors count them."""
+"""Positions in sources as line, column and snippet."""
 
 import re
 
@@ -29,11 +29,11 @@ def placed(path: str, kind: str, message: str, source: str, place: int | None) -
 
 
 def place_of(name: str, source: str) -> int | None:
-    """Return where a placeholder such as ``user.name`` first stands, in characters, or None.
+    """Return the offset of the first use of a placeholder such as ``user.name``, or None.
 
     None where it comes from a partial, or is written in another way.
     """
     steps = r"\s*\.\s*".join(map(re.escape, name.split(".")))
     placeholder = re.compile(rf"(?<![\w.]){steps}(?!\w)")
-    found = (placeholder.search(source, tag.start, tag.end) for tag in tags(source))
-    return next((match.start() for match in found if match is not None), None)
+    matches = (placeholder.search(source, tag.start, tag.end) for tag in tags(source))
+    return next((match.start() for match in matches if match is not None), None)

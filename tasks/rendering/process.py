@@ -125,10 +125,10 @@ def _inspect(
     for source in request["sources"]:
         begin()
         path = source["path"]
-        placeholders[path], found = engine.inspect(
+        placeholders[path], source_problems = engine.inspect(
             source["source"], path, html=source["html"], needs=request["needs"]
         )
-        problems += found
+        problems += source_problems
     return {"placeholders": placeholders, "problems": problems}
 
 

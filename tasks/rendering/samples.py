@@ -1,4 +1,4 @@
-"""What stands for values that nobody gave, in trial renders."""
+"""Sample values for trial renders, where a variable has no example."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Self
@@ -65,7 +65,7 @@ class Anything:
 
 
 def is_invented(value: object) -> bool:
-    """Tell whether a value of a trial render was made up, and so proves nothing."""
+    """Tell whether a value of a trial render is invented."""
     if isinstance(value, list):
         return any(is_invented(item) for item in value)
     return isinstance(value, Anything) or value == TEXT

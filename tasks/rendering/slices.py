@@ -30,7 +30,7 @@ def without_slices(source: str) -> str:
 
 
 class _Group:
-    """What stands in brackets: its parts between colons."""
+    """The inside of brackets, split at colons."""
 
     def __init__(self, opening: str) -> None:
         self.opening = opening

@@ -1,4 +1,4 @@
-"""How many short messages a text takes: pure, no I/O."""
+"""Encoding and number of segments of an SMS: pure, no I/O."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What a text takes.
+    """Encoding, length and segments of a text.
 
     ``length`` is in septets for GSM-7 and in code units of 16 bits for UCS-2; ``segments`` is the
     number of short messages that are sent, and charged.

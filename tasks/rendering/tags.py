@@ -31,7 +31,7 @@ _WORD = re.compile(r"\w*")
 
 
 class Kind(StrEnum):
-    """What a tag is."""
+    """Kind of a tag."""
 
     PRINT = "print"
     BLOCK = "block"
@@ -67,7 +67,7 @@ def code(source: str) -> Iterator[tuple[int, str]]:
     for tag in tags(source):
         if tag.kind is not Kind.COMMENT:
             text = source[tag.start : tag.end]
-            yield tag.start, _STRING.sub(lambda found: " " * len(found[0]), text)
+            yield tag.start, _STRING.sub(lambda match: " " * len(match[0]), text)
 
 
 def prepared(source: str) -> str:
@@ -93,17 +93,17 @@ def _tags(source: str) -> Iterator[Tag]:
     while (match := _START.search(source, position)) is not None:
         start = match.start()
         if match[0] == "{#":
-            found = _comment(source, start) if start + 2 <= last_comment_end else None
+            tag = _comment(source, start) if start + 2 <= last_comment_end else None
         else:
-            found = _tag(source, start, "}}" if match[0] == "{{" else "%}")
-            if found is None:
+            tag = _tag(source, start, "}}" if match[0] == "{{" else "%}")
+            if tag is None:
                 return
-        if found is None:
+        if tag is None:
             position = match.end()
             continue
-        yield found
-        position = found.end
-        if _RAW.fullmatch(source, start, found.end):
+        yield tag
+        position = tag.end
+        if _RAW.fullmatch(source, start, tag.end):
             end = _END_RAW.search(source, position)
             if end is None:
                 return

@@ -1,4 +1,4 @@
-"""What is rendered, as the worker hands it to the render process: plain JSON."""
+"""Texts as the render process gets them: plain JSON."""
 
 from typing import Literal, TypedDict
 

@@ -21,7 +21,7 @@ def try_out(
     declared: Sequence[Declared],
     before_each: Callable[[], None],
 ) -> list[Problem]:
-    """Return the problems that renders of subject and body meet with made-up values.
+    """Return the problems of rendering subject and body with sample values.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def optional(
     engine: Engine, texts: Sequence[Text], names: Sequence[str], before_each: Callable[[], None]
 ) -> list[str]:
     """Return those of ``names`` that the texts guard, and do not miss when they are absent."""
-    found = []
+    optional_names = []
     ready = [engine.prepare(text) for text in texts]
     sources = [source for text in texts for source in (text["subject"], text["body"]) if source]
     for name in names:
@@ -73,8 +73,8 @@ def optional(
             continue
         values = nested({other: Anything() for other in names if other != name})
         if all(_renders(engine, one, values, before_each) for one in ready):
-            found.append(name)
-    return found
+            optional_names.append(name)
+    return optional_names
 
 
 def _renders(

@@ -56,7 +56,7 @@ class _Call(Unprintable, partial[Any]):
 def _offered(method: Callable[..., Any]) -> Any:  # noqa: ANN401 - in the place of a method
     """Return a method of ``dict`` that templates may call.
 
-    The engine asks for ``items`` with each access to a member, so it is made without Python frames.
+    The engine reads ``items`` with each access to a member, so no Python frame is involved.
     """
     return property(partial(_Call, method))
 
@@ -109,7 +109,7 @@ def decode(payload: bytes, *, plain: bool = False) -> dict[str, Any]:
 
 
 def reaches_methods(source: str) -> bool:
-    """Tell whether a source may come to the methods of the objects and arrays that it is given.
+    """Tell whether a source may call methods of the objects and arrays among its values.
 
     By a name after a dot, or by one that it makes up: a subscript, or an attribute's name that is
     handed to a filter.
@@ -118,7 +118,7 @@ def reaches_methods(source: str) -> bool:
 
 
 def wrapped(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a JSON value with its objects, arrays and nulls made safe."""
+    """Return a JSON value with safe objects, arrays and nulls."""
     kind = type(value)
     # Most values are of these, and a call for each would be most of the work.
     if kind is dict:

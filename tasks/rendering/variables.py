@@ -33,7 +33,7 @@ class Bound(NamedTuple):
 
 
 class Schema:
-    """The variables of a version, looked through once for many binds."""
+    """Schema of a version's variables, prepared once for many binds."""
 
     def __init__(self, declared: Sequence[Declared]) -> None:
         # An object comes before its members, or its default would take the place of theirs.
@@ -45,9 +45,9 @@ class Schema:
     def bind(self, values: Mapping[str, Any]) -> tuple[Bound, list[Problem]]:
         """Return ``values`` with defaults, and a problem for each that is missing or mistyped.
 
-        A null counts as left out. Values that no variable declares are named in ``Bound.unused``;
-        when there are problems, they are told as problems of type ``unknown`` too, since a misspelt
-        name is the usual reason for a missing one.
+        A null counts as left out. Values that no variable declares are named in ``Bound.unused``.
+        When there are problems, these are reported too, as problems of type ``unknown``: a misspelt
+        name is the usual reason for a missing value.
         """
         if self._fits(values):
             return Bound(values, [], [name[:255] for name in values if name not in self._tree]), []
@@ -59,7 +59,7 @@ class Schema:
             name = variable["name"]
             given, blocked = _look_up(values, name)
             if blocked is not None:
-                problems.append(_problem(blocked, "object", "an object was expected"))
+                problems.append(_problem(blocked, "object", "expected an object"))
             elif given is not _ABSENT and given is not None:
                 expected = mistyped(variable["type"], given)
                 if expected is not None:
@@ -68,8 +68,8 @@ class Schema:
                 _put(bound, name, variable["default"], copied)
                 defaulted.append(name)
             elif variable.get("required", True):
-                told = "is required" if given is _ABSENT else "is required, null was given"
-                problems.append(_problem(name, "missing", told))
+                message = "is required" if given is _ABSENT else "is required, null was given"
+                problems.append(_problem(name, "missing", message))
             elif given is None:
                 _remove(bound, name, copied)
         unused = list(_undeclared(values, self._tree))
@@ -78,7 +78,7 @@ class Schema:
         return Bound(bound, defaulted, unused), problems
 
     def _fits(self, values: Mapping[str, Any]) -> bool:
-        """Tell whether every variable is given and fits, as is usual, so that nothing is to do."""
+        """Tell whether every variable is given and matches its type, as is usual."""
         if self._has_paths:
             return False
         for name, fits in self._checks:
@@ -98,7 +98,7 @@ def needed(variable: Declared) -> bool:
 
 
 def mistyped(kind: str, value: Any) -> str | None:  # noqa: ANN401 - any JSON value
-    """Return what was expected of a value of type ``kind``, or None when ``value`` fits."""
+    """Return what a value of type ``kind`` must be, or None when ``value`` is of that type."""
     fits, expected = _TYPES[kind]
     return None if fits(value) else expected
 
@@ -140,7 +140,7 @@ def covered(placeholder: str, names: set[str]) -> bool:
 
 
 def _look_up(values: Mapping[str, Any], name: str) -> tuple[Any, str | None]:
-    """Return the value at ``name``, or the path at which something else than an object stands."""
+    """Return the value at ``name``, or the path above it that holds no object."""
     if "." not in name:
         return values.get(name, _ABSENT), None
     node: Any = values
@@ -271,18 +271,18 @@ def _is_anything(value: object) -> bool:
 
 
 _TYPES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
-    "string": (_is_text, "text was expected"),
-    "integer": (_is_integer, "a whole number was expected"),
-    "number": (_is_number, "a number was expected"),
-    "boolean": (_is_boolean, "true or false was expected"),
-    "date": (_is_date, "a date was expected: YYYY-MM-DD (ISO 8601)"),
+    "string": (_is_text, "expected text"),
+    "integer": (_is_integer, "expected a whole number"),
+    "number": (_is_number, "expected a number"),
+    "boolean": (_is_boolean, "expected true or false"),
+    "date": (_is_date, "expected a date: YYYY-MM-DD (ISO 8601)"),
     "datetime": (
         _is_datetime,
-        "a date and time was expected: YYYY-MM-DDThh:mm:ss and an offset (RFC 3339)",
+        "expected a date and time: YYYY-MM-DDThh:mm:ss and an offset (RFC 3339)",
     ),
-    "url": (_is_url, f"a URL was expected that begins with one of {', '.join(URL_SCHEMES)}"),
-    "email": (_is_email, "an e-mail address was expected"),
-    "array": (_is_array, "an array was expected"),
-    "object": (_is_object, "an object was expected"),
-    "any": (_is_anything, "a value was expected"),
+    "url": (_is_url, f"expected a URL that begins with one of {', '.join(URL_SCHEMES)}"),
+    "email": (_is_email, "expected an e-mail address"),
+    "array": (_is_array, "expected an array"),
+    "object": (_is_object, "expected an object"),
+    "any": (_is_anything, "expected a value"),
 }

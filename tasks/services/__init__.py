@@ -1,1 +1,1 @@
-"""What messages do; tasks call these, the task base commits."""
+"""Use cases of the tasks. They need no Celery and never commit; the task base does."""

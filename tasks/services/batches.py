@@ -1,7 +1,7 @@
-"""One version for many recipients: items in, results in their order, as JSON.
+"""``render.batch``: one version for many recipients.
 
-The render process answers in JSON, and a result is JSON: so what it renders is put together as it
-comes, and the texts of a thousand recipients are never decoded on their way.
+The render process answers in JSON, and a result is JSON: so its answers are joined as bytes, and
+the texts of a thousand recipients are never decoded.
 """
 
 import time
@@ -24,16 +24,16 @@ _OK: Final = b'{"ok":{'
 
 
 class _Ready(NamedTuple):
-    """An item that can be rendered; ``key`` and ``told`` are JSON."""
+    """An item that can be rendered; ``key`` and ``about`` are JSON."""
 
     key: bytes
     text: Text
     values: bytes
-    told: bytes
+    about: bytes
 
 
 def render_batch(message: RenderBatch, work: Lookup) -> Answer:
-    """Render every item with one version; a bad one is told, and does not fail the others."""
+    """Render every item with one version; a bad one is reported, and does not fail the others."""
     batch = _Batch(message, work)
     results = batch.results()
     about = batch.about()
@@ -48,7 +48,7 @@ class _Batch:
         self._limits = work.configuration.limits
         self._renderer = work.runtime.renderer
         self._version = VersionTexts(message, work)
-        self._told: dict[tuple[Any, ...], bytes] = {}
+        self._about: dict[tuple[Any, ...], bytes] = {}
         self._deadline = time.monotonic() + self._limits.batch_seconds
         self._bytes_left = self._limits.batch_output_bytes
         self._rendered = self._failed = 0
@@ -67,7 +67,7 @@ class _Batch:
                 # While the render process works on one group, the next is made ready.
                 group = items[start : start + GROUP]
                 # Kinds may be as many as items, and each as long as a message.
-                self._told.clear()
+                self._about.clear()
                 ready = [self._ready(number, item) for number, item in enumerate(group, start)]
                 _put(stream, ready)
                 results += self._finished(before, stream) if before else ()
@@ -96,13 +96,13 @@ class _Batch:
 
     def _checked(self, given: object) -> _Ready:
         if not isinstance(given, dict):
-            told = "an object was expected: key, variables and if wanted language"
-            raise InvalidMessage.of(told, [{"path": "", "type": "object", "message": told}])
+            message = "expected an object: key, variables and optionally language"
+            raise InvalidMessage.of(message, [{"path": "", "type": "object", "message": message}])
         try:
             ready = self._bound(BatchItem.model_validate(given))
         except (ValueError, RecursionError, ServiceError):
-            # What is not a model, not UTF-8 or not JSON is told before what does not fit the
-            # version, as it is of other messages.
+            # What is not a model, not UTF-8 or not JSON is reported before what does not match the
+            # version, as it is for other messages.
             parse(BatchItem, given, self._limits)
             raise
         values = ready.values
@@ -114,26 +114,28 @@ class _Batch:
 
     def _bound(self, item: BatchItem) -> _Ready:
         language = item.language if item.language is not None else self._message.language
-        chosen = self._version.in_language(language)
+        localized = self._version.in_language(language)
         given = {**self._message.variables, **item.variables}
         bound = self._version.bound(given)
         values = encode(bound.values)
         limit = self._limits.variables_bytes
         # Defaults are the version's own.
         if len(values) > limit and (size := len(encode(given))) > limit:
-            told = f"variables is {size} bytes, the limit is {limit}"
-            raise TooLarge.of(told, [{"path": "variables", "type": "too_large", "message": told}])
+            message = f"variables is {size} bytes, the limit is {limit}"
+            raise TooLarge.of(
+                message, [{"path": "variables", "type": "too_large", "message": message}]
+            )
         kind = (language, *bound.defaulted, None, *bound.unused)
-        if kind not in self._told:
-            self._told[kind] = encode(self._version.told(language, chosen, bound))
-        return _Ready(encode(item.key), chosen.text, values, self._told[kind])
+        if kind not in self._about:
+            self._about[kind] = encode(self._version.about_request(language, localized, bound))
+        return _Ready(encode(item.key), localized.text, values, self._about[kind])
 
     def _result(self, item: _Ready, answer: bytes) -> bytes:
         if not answer.startswith(_OK):
             return self._failure(item.key, *decode(answer)["error"])
         # The members of both objects in one.
         parts = answer[len(_OK) : -1]
-        result = b'{"key":%b,"ok":true,%b,%b' % (item.key, item.told[1:-1], parts)
+        result = b'{"key":%b,"ok":true,%b,%b' % (item.key, item.about[1:-1], parts)
         self._bytes_left -= len(result)
         if self._bytes_left < 0:
             return self._failure(item.key, *self._too_much())
@@ -172,9 +174,9 @@ def _path(number: int, path: str) -> str:
     return f"items[{number}].{path}" if path else f"items[{number}]"
 
 
-def _limit(told: str) -> tuple[str, str, object]:
-    problem = {"path": "items", "type": "limit", "message": told}
-    return RenderLimitExceeded.code, told, [problem]
+def _limit(message: str) -> tuple[str, str, object]:
+    problem = {"path": "items", "type": "limit", "message": message}
+    return RenderLimitExceeded.code, message, [problem]
 
 
 def _error(code: str, message: str, details: object) -> bytes:

@@ -1,4 +1,4 @@
-"""The texts of a version on their way through the publish gate."""
+"""Texts of a version in the publish gate, before and after compilation."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Candidate:
     is_stored: bool = False
 
     def sources(self) -> Iterator[tuple[str, str, bool]]:
-        """Yield path, source and whether it is HTML, of each source of its own."""
+        """Yield path, source and whether it is HTML, of each source but an inherited subject."""
         for part in PARTS:
             source = self.text[part]
             if source is not None and (part == "body" or self.has_subject):
@@ -61,7 +61,7 @@ class Compiled:
 
 
 class Candidates:
-    """Makes candidates of a template's sources, each with its partials in its language."""
+    """Factory of candidates from a template's sources, with their partials by language."""
 
     def __init__(self, template_type: str, default_language: str, library: Library) -> None:
         self._type = template_type

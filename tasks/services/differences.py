@@ -1,4 +1,4 @@
-"""What changes from one version of a template to another."""
+"""Differences between two versions of a template."""
 
 import difflib
 import json

@@ -1,4 +1,4 @@
-"""The main job, done with the templates of a restored backup."""
+"""Rendering of templates from a restored backup, for the restore drill."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -59,7 +59,7 @@ def render_newest(connection: psycopg.Connection, process: Runtime) -> list[str]
             raise OperationError(
                 "render_failed",
                 f"template {template_id} of the backup cannot be rendered: {error}",
-                "look at the template in the live database; publish it again, then back up again",
+                "check the template in the live database, publish it again, and take a new backup",
             ) from None
         rendered.append(f"{template_id} {result['version']}")
     return rendered

@@ -161,7 +161,7 @@ class Gate:
             for problem in self._renderer.try_out(text, declared, self._deadline):
                 problems.append(problem | {"path": f"{candidate.prefix}{problem['path']}"})
                 if problem["type"] == "limit":
-                    raise RenderLimitExceeded.of("a trial render went over a limit", problems)
+                    raise RenderLimitExceeded.of("a trial render exceeded a limit", problems)
         if problems:
             raise TemplateSyntax.of("a trial render failed", problems)
 
@@ -180,7 +180,7 @@ class Gate:
             fits = not problems
         if time.monotonic() > self._deadline:
             # Perhaps it would fit: it must not be dropped for want of time.
-            message = "there was no time left for all trial renders"
+            message = "the trial renders exceeded their time limit"
             problem: Problem = {"path": "", "type": "limit", "message": message}
             raise RenderLimitExceeded.of(message, [problem])
         return fits
@@ -221,11 +221,11 @@ class Gate:
                 continue  # the inspection tells of it
             cycle = self._cycle([use.partial])
             if cycle is not None:
-                told = f"a partial cannot use itself: {' → '.join(cycle)}"
-                yield placed(path, "partial_cycle", told, source, use.start)
+                message = f"a partial cannot use itself: {' → '.join(cycle)}"
+                yield placed(path, "partial_cycle", message, source, use.start)
             elif use.partial not in self._library:
-                told = f"there is no active partial '{use.partial[:255]}' with a version"
-                yield placed(path, "partial_not_found", told, source, use.start)
+                message = f"no active partial '{use.partial[:255]}' with a version"
+                yield placed(path, "partial_not_found", message, source, use.start)
 
     def _block_problems(self, path: str, source: str) -> Iterator[Problem]:
         """Yield a problem for each block that no layout shows, and whose words would be lost."""
@@ -235,8 +235,8 @@ class Gate:
         known = {block for layout in layouts for block in every_block(layout)}
         for block, start in blocks_of(source).items():
             if block not in known:
-                told = f"no layout has a block '{block}'; they have: {', '.join(sorted(known))}"
-                yield placed(path, "unknown_block", told, source, start)
+                message = f"no layout has a block '{block}'; they have: {', '.join(sorted(known))}"
+                yield placed(path, "unknown_block", message, source, start)
 
     def _layouts(self, source: str) -> Iterator[str]:
         seen: set[str] = set()
@@ -253,8 +253,8 @@ class Gate:
         # "user" says all that "user.name" does.
         names = sorted(name for name in every if every.isdisjoint(above(name)))
         if len(names) > MOST_VARIABLES:
-            told = f"the sources use {len(names)} placeholders, the limit is {MOST_VARIABLES}"
-            raise TooLarge.of(told, [{"path": "body", "type": "too_large", "message": told}])
+            message = f"the sources use {len(names)} placeholders, the limit is {MOST_VARIABLES}"
+            raise TooLarge.of(message, [{"path": "body", "type": "too_large", "message": message}])
         texts = [compiled.candidate.text for compiled in (own, *translations)]
         # Without values for what only partials use, none would render, and nothing be optional.
         others = [variable["name"] for variable in self._library.undeclared(names)]
@@ -293,16 +293,16 @@ def _unfit_names(texts: Sequence[Compiled]) -> Iterator[Problem]:
         for path, source, _ in compiled.candidate.sources():
             for name in compiled.placeholders[path] or ():
                 if not is_variable_name(name):
-                    told = "a placeholder is a name such as 'amount' or 'user.name', in ASCII"
-                    yield placed(path, "placeholder_name", told, source, place_of(name, source))
+                    message = "a placeholder is a name such as 'amount' or 'user.name', in ASCII"
+                    yield placed(path, "placeholder_name", message, source, place_of(name, source))
 
 
 def _undeclared(own: Compiled, declared: set[str]) -> Iterator[Problem]:
     for path, source, _ in own.candidate.sources():
         for name in own.placeholders[path] or ():
             if not covered(name, declared):
-                told = f"placeholder '{name}' is not among the declared variables"
-                yield placed(path, "undeclared", told, source, place_of(name, source))
+                message = f"placeholder '{name}' is not among the declared variables"
+                yield placed(path, "undeclared", message, source, place_of(name, source))
 
 
 def _differences(own: Compiled, other: Compiled) -> Iterator[Problem]:
@@ -313,15 +313,13 @@ def _differences(own: Compiled, other: Compiled) -> Iterator[Problem]:
     language, path = candidate.text["language"], f"{candidate.prefix}body"
     mine, its = own.names(own), other.names(own)
     for name in sorted(mine - its):
-        told = f"placeholder '{name}' of the version's own text is lost in '{language}'"
-        yield {"path": path, "type": "lost", "message": told}
+        message = f"placeholder '{name}' of the version's own text is missing in '{language}'"
+        yield {"path": path, "type": "lost", "message": message}
     for name in sorted(its - mine):
-        told = f"placeholder '{name}' in '{language}' is not in the version's own text"
+        message = f"placeholder '{name}' in '{language}' is not in the version's own text"
         where = ((at, source, place_of(name, source)) for at, source, _ in candidate.sources())
-        at, source, place = next(
-            (found for found in where if found[2] is not None), (path, "", None)
-        )
-        yield placed(at, "added", told, source, place)
+        at, source, place = next((each for each in where if each[2] is not None), (path, "", None))
+        yield placed(at, "added", message, source, place)
 
 
 def _wrong_values(declared: Stored) -> Iterator[Problem]:
@@ -341,8 +339,8 @@ def _raise_all(broken: list[Problem], values: list[Problem], mismatch: list[Prob
     """Raise one error with all problems, its class that of the first kind there is."""
     kinds: list[tuple[type[ServiceError], str, list[Problem]]] = [
         (TemplateSyntax, "a source does not compile, or uses what is not offered", broken),
-        (VariablesInvalid, "a default or example does not fit its type", values),
-        (PlaceholderMismatch, "the placeholders do not fit", mismatch),
+        (VariablesInvalid, "a default or example does not match its type", values),
+        (PlaceholderMismatch, "the placeholders do not match", mismatch),
     ]
     for error, message, problems in kinds:
         if problems:

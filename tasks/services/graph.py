@@ -1,4 +1,4 @@
-"""Who uses which partial: kept whole while templates change."""
+"""The dependency graph of partials, kept consistent while templates change."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tasks.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the template stands among partials.
+    """Position of a template in the dependency graph of partials.
 
     ``template_id`` is None for a preview. ``height`` is over how many steps other templates use it.
     """
@@ -26,7 +26,7 @@ class Place:
     limit: int
 
     def require_room(self, below: int, path: str) -> None:
-        """Make sure that there may be so many partials below the template.
+        """Refuse more levels of partials below the template than the limit allows.
 
         Raises
         ------
@@ -35,20 +35,20 @@ class Place:
         """
         size = self.height + below
         if size > self.limit:
-            told = f"partials are nested {size} deep, the limit is {self.limit}"
-            raise TooLarge.of(told, [{"path": path, "type": "too_large", "message": told}])
+            message = f"partials are nested {size} deep, the limit is {self.limit}"
+            raise TooLarge.of(message, [{"path": path, "type": "too_large", "message": message}])
 
 
 def library(work: Work, sources: Iterable[str | None]) -> Library:
     """Return the partials that sources use, and those that these use."""
     names = partials_of(sources)
     connection = driver_connection(work.session)
-    found = partials.named(connection, names) if names else []
-    return Library(connection, found, work.configuration.default_language)
+    loaded = partials.named(connection, names) if names else []
+    return Library(connection, loaded, work.configuration.default_language)
 
 
 def place(work: Work, template: models.Template) -> Place:
-    """Return where a template stands among partials."""
+    """Return the position of a template in the graph."""
     return Place(
         template.template_id,
         height=max((user.most_steps for user in _users(work, template)), default=0),
@@ -71,8 +71,8 @@ def require_unused(work: Work, template: models.Template) -> None:
     TemplateInUse
         Naming the templates that do.
     """
-    if found := users(work, template):
-        raise TemplateInUse.by(template.template_id, found)
+    if current := users(work, template):
+        raise TemplateInUse.by(template.template_id, current)
 
 
 def users(work: Work, template: models.Template) -> list[str]:
@@ -96,17 +96,17 @@ def use_again(work: Work, template: models.Template, version: VersionRow) -> Non
     """
     sources = _sources(work, version)
     names = partials_of(sources)
-    shelf = library(work, sources)
-    if (problem := shelf.missing(names)) is not None:
+    loaded = library(work, sources)
+    if (problem := loaded.missing(names)) is not None:
         raise problem
     where = place(work, template)
-    cycle = cycle_through(template.template_id, {**shelf.uses, template.template_id: list(names)})
+    cycle = cycle_through(template.template_id, {**loaded.uses, template.template_id: list(names)})
     if cycle is not None:
-        told = f"a partial cannot use itself: {' → '.join(cycle)}"
+        message = f"a partial cannot use itself: {' → '.join(cycle)}"
         raise TemplateSyntax.of(
-            told, [{"path": "version", "type": "partial_cycle", "message": told}]
+            message, [{"path": "version", "type": "partial_cycle", "message": message}]
         )
-    where.require_room(depth(names, shelf.uses), "version")
+    where.require_room(depth(names, loaded.uses), "version")
     store_uses(work, version)
 
 

@@ -1,4 +1,4 @@
-"""What the tasks of maintenance do, and the commands of the same names."""
+"""Maintenance of the tables, for the tasks and the commands of the same names."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,25 +17,25 @@ from tasks.runtime import Runtime
 
 
 def vacuum(message: Maintain, process: Runtime) -> MaintainedTables:
-    """Vacuum the tables and renew the planner's statistics."""
+    """Vacuum the tables and update the planner's statistics."""
     with _engine(process) as engine:
         return _tables(message, tables.vacuum(engine, dry_run=message.dry_run))
 
 
 def analyze(message: Maintain, process: Runtime) -> MaintainedTables:
-    """Renew the planner's statistics."""
+    """Update the planner's statistics."""
     with _engine(process) as engine:
         return _tables(message, tables.analyze(engine, dry_run=message.dry_run))
 
 
 def reindex(message: Maintain, process: Runtime) -> MaintainedTables:
-    """Build the indexes anew, one after the other."""
+    """Rebuild the indexes, one after the other."""
     with _engine(process) as engine:
         return _tables(message, indexes.reindex(engine, dry_run=message.dry_run))
 
 
 def purge_templates(message: Maintain, process: Runtime) -> DeletedRows:
-    """Delete for good the templates that were soft-deleted long ago."""
+    """Permanently delete templates that were soft-deleted long ago."""
     keep = process.configuration.housekeeping
     with _engine(process) as engine:
         done = templates.purge_templates(
@@ -66,7 +66,7 @@ def prune_records(message: Maintain, process: Runtime) -> PrunedRecords:
 
 @contextmanager
 def _engine(process: Runtime) -> Iterator[Engine]:
-    """Yield an engine of its own: no statement timeout, and nothing kept open between runs."""
+    """Yield a private engine without statement timeout, disposed of after the run."""
     engine = make_engine(process.configuration.maintenance)
     try:
         yield engine

@@ -1,4 +1,4 @@
-"""The partials of a version: which they are, and their texts in the language of a render."""
+"""Partials of a version, and their texts in the language of a render."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -16,8 +16,8 @@ from tasks.rendering.variables import Declared, covered, needed
 Needs = Mapping[str, Mapping[str, Declared]]
 """The variables that partials must be given, by template_id and name."""
 
-# Renders have no time for the lexer. What this finds beyond it, in a comment say, does no harm: no
-# partial that is not loaded is told or handed on.
+# Renders have no time for the lexer. What this matches beyond it, in a comment say, does no harm:
+# only loaded partials are reported and handed on.
 _USE: Final = re.compile(r"""\{%[-+]?\s*(?:include|extends)\s+["']([^"']*)""")
 
 
@@ -28,33 +28,33 @@ class Library:
     ----------
     connection
         Where translations are read.
-    found
+    loaded
         Every partial, those that partials use too.
     default_language
         The language of a partial's own text where its version does not say.
     language
-        That in which ``found`` has translated bodies.
+        That in which ``loaded`` has translated bodies.
     """
 
     def __init__(
         self,
         connection: psycopg.Connection,
-        found: Iterable[Partial],
+        loaded: Iterable[Partial],
         default_language: str,
         language: str | None = None,
     ) -> None:
         self._connection = connection
-        self._found = {partial.template_id: partial for partial in found}
+        self._partials = {partial.template_id: partial for partial in loaded}
         self._default_language = default_language
         self._bodies: dict[tuple[Any, str], str] = {
             (partial.version_id, language): partial.translated_body
-            for partial in self._found.values()
+            for partial in self._partials.values()
             if language is not None and partial.translated_body is not None
         }
 
     def __contains__(self, template_id: str) -> bool:
-        """Tell whether there is such a partial to include: active, and with a version."""
-        partial = self._found.get(template_id)
+        """Tell whether a partial can be included: it is active and has a version."""
+        partial = self._partials.get(template_id)
         return (
             partial is not None
             and partial.type == "partial"
@@ -65,12 +65,12 @@ class Library:
 
     def body(self, template_id: str) -> str:
         """Return a partial's own text."""
-        return self._found[template_id].body
+        return self._partials[template_id].body
 
     @property
     def uses(self) -> dict[str, Sequence[str]]:
         """The template_ids of the partials that each partial uses."""
-        return {name: partial.uses for name, partial in self._found.items()}
+        return {name: partial.uses for name, partial in self._partials.items()}
 
     def missing(self, names: Iterable[str] = ()) -> TemplateNotFound | TemplateInactive | None:
         """Return the error of a partial that cannot be used, or None.
@@ -78,9 +78,9 @@ class Library:
         There is one for versions that were published when it could, and are not current now.
         ``names`` are those that there must be, and may have been purged since.
         """
-        for name in sorted({*self._found, *names}):
+        for name in sorted({*self._partials, *names}):
             if name not in self:
-                partial = self._found.get(name)
+                partial = self._partials.get(name)
                 is_off = partial is not None and not (partial.is_active or partial.is_deleted)
                 return (TemplateInactive if is_off else TemplateNotFound).named(name)
         return None
@@ -107,27 +107,31 @@ class Library:
         LanguageNotFound
             With ``strict``, a partial has translations and none in ``language``.
         """
-        chosen = {name: self._choice(partial, language) for name, partial in self._found.items()}
+        languages = {
+            name: self._language_for(partial, language) for name, partial in self._partials.items()
+        }
         wanted = {
-            (partial.version_id, chosen[name])
-            for name, partial in self._found.items()
-            if partial.version_id is not None and chosen[name] in partial.languages
+            (partial.version_id, languages[name])
+            for name, partial in self._partials.items()
+            if partial.version_id is not None and languages[name] in partial.languages
         }
         if missing := wanted - self._bodies.keys():
             self._bodies |= partials.bodies(self._connection, missing)
-        texts = {name: self._text(partial, chosen[name]) for name, partial in self._found.items()}
+        texts = {
+            name: self._text(partial, languages[name]) for name, partial in self._partials.items()
+        }
         if sources is not None:
             texts = _reached(sources, texts)
         for name in texts if strict else ():
-            self._require(self._found[name], language)
+            self._require(self._partials[name], language)
         return texts
 
     def used(self, texts: Mapping[str, PartialText]) -> list[dict[str, str]]:
-        """Return what a result tells of the partials of its text."""
+        """Return the members of a result about the partials of its text."""
         return [
             {
                 "template_id": name,
-                "version": self._found[name].version,
+                "version": self._partials[name].version,
                 "language": text["language"],
             }
             for name, text in texts.items()
@@ -140,27 +144,27 @@ class Library:
         unless it gives them a value itself, as a loop does: ``placeholders`` returns those of a
         source with what its partials need.
         """
-        found: dict[str, Mapping[str, Declared]] = {}
-        for name in self._found:
-            self._find_needs(name, found, placeholders)
-        return found
+        needs: dict[str, Mapping[str, Declared]] = {}
+        for name in self._partials:
+            self._find_needs(name, needs, placeholders)
+        return needs
 
     def undeclared(self, declared: Iterable[str]) -> list[Declared]:
         """Return the variables of partials that ``declared`` does not name, as declared there."""
         names = set(declared)
-        found: dict[str, Declared] = {}
-        for partial in self._found.values():
+        undeclared: dict[str, Declared] = {}
+        for partial in self._partials.values():
             for variable in partial.variables or ():
                 if not covered(variable["name"], names):
-                    found.setdefault(variable["name"], variable)
-        return list(found.values())
+                    undeclared.setdefault(variable["name"], variable)
+        return list(undeclared.values())
 
     def beyond(self, declared: Sequence[Declared]) -> list[Declared]:
         """Return the variables of partials that a version does not declare, for its renders.
 
         A partial may have come to use them after the version was published. None is required: what
-        a loop around the partial provides cannot be told from what the producer must give, and the
-        engine refuses a name without a value.
+        a loop around the partial provides cannot be distinguished from what the producer must give,
+        and the engine refuses a name without a value.
         """
         return [
             {key: variable[key] for key in ("name", "default") if key in variable}
@@ -171,16 +175,16 @@ class Library:
     def _find_needs(
         self,
         name: str,
-        found: dict[str, Mapping[str, Declared]],
+        known: dict[str, Mapping[str, Declared]],
         placeholders: Callable[[str, Needs], Collection[str]],
     ) -> Mapping[str, Declared]:
-        """Return the needs of a partial, which are put into ``found`` with those of its own."""
-        if name not in found:
-            partial = self._found.get(name)
+        """Return the needs of a partial, added to ``known`` with those of its own partials."""
+        if name not in known:
+            partial = self._partials.get(name)
             variables = () if partial is None else partial.variables or ()
             own = {variable["name"]: variable for variable in variables}
             uses = () if partial is None else partial.uses
-            below = {used: self._find_needs(used, found, placeholders) for used in uses}
+            below = {used: self._find_needs(used, known, placeholders) for used in uses}
             later = {
                 need: variable
                 for needs in below.values()
@@ -188,12 +192,12 @@ class Library:
                 if not covered(need, set(own))
             }
             asked = placeholders(self.body(name), below) if later else ()
-            found[name] = {need: variable for need, variable in own.items() if needed(variable)} | {
+            known[name] = {need: variable for need, variable in own.items() if needed(variable)} | {
                 need: variable for need, variable in later.items() if need in asked
             }
-        return found[name]
+        return known[name]
 
-    def _choice(self, partial: Partial, language: str) -> str:
+    def _language_for(self, partial: Partial, language: str) -> str:
         choice = choose(language, tuple(partial.languages), self._own(partial), "closest")
         assert choice is not None  # noqa: S101 - for the type checker: some language is the closest
         return choice.language
@@ -208,7 +212,7 @@ class Library:
         body = self._bodies.get((partial.version_id, language))
         if body is not None:
             return PartialText(language=language, body=body)
-        # Its own text was chosen, or the translation was deleted a moment ago.
+        # Its own text was languages, or the translation was deleted a moment ago.
         return PartialText(language=self._own(partial), body=partial.body or "")
 
     def _own(self, partial: Partial) -> str:

@@ -1,4 +1,4 @@
-"""What a text would give if it were published: the same gate and the same render."""
+"""``render.preview``: the publish gate and a render, nothing stored."""
 
 import time
 
@@ -47,7 +47,7 @@ def preview(message: Preview, work: Lookup) -> Previewed:
     values = message.variables if message.variables is not None else _examples(variables)
     bound, problems = bind([*variables, *library.beyond(variables)], values)
     if problems:
-        raise VariablesInvalid.of("the variables do not fit the schema", problems)
+        raise VariablesInvalid.of("the variables do not match the schema", problems)
     parts = work.runtime.renderer.render(text, encode(bound.values))
     return Previewed.model_construct(
         type=message.type,

@@ -1,4 +1,4 @@
-"""From a stored template and values to a finished text."""
+"""``render.one``: from a stored template and values to the finished parts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from tasks.work import Lookup
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
-    """The text of a version in the language chosen for a request."""
+class Localized:
+    """Text of a version in the language selected for a request."""
 
     choice: Choice
     text: Text
@@ -43,7 +43,7 @@ class VersionTexts:
         self._message = message
         self._connection = work.connection
         self._default_language = work.configuration.default_language
-        self._chosen: dict[str | None, Chosen] = {}
+        self._localized: dict[str | None, Localized] = {}
         self._source = self._find(message.version)
         self._library = self._read_library()
         while (problem := self._library.missing()) is not None:
@@ -57,7 +57,7 @@ class VersionTexts:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a result tells of the version."""
+        """Members of a result that identify the version."""
         return {
             "template_id": self._message.template_id,
             "version": self._source.version,
@@ -65,7 +65,7 @@ class VersionTexts:
             "type": self._source.type,
         }
 
-    def in_language(self, requested: str | None) -> Chosen:
+    def in_language(self, requested: str | None) -> Localized:
         """Return the text for a request.
 
         Raises
@@ -73,9 +73,9 @@ class VersionTexts:
         LanguageNotFound
             The fallback is ``strict``, and there is none.
         """
-        if requested not in self._chosen:
-            self._chosen[requested] = self._choose(requested)
-        return self._chosen[requested]
+        if requested not in self._localized:
+            self._localized[requested] = self._localize(requested)
+        return self._localized[requested]
 
     def bound(self, values: Mapping[str, Any]) -> Bound:
         """Return values with their defaults.
@@ -89,18 +89,20 @@ class VersionTexts:
         if problems:
             version, template = self._source.version, self._message.template_id
             raise VariablesInvalid.of(
-                f"the variables do not fit version '{version}' of '{template}'", problems
+                f"the variables do not match version '{version}' of '{template}'", problems
             )
         return bound
 
-    def told(self, requested: str | None, chosen: Chosen, bound: Bound) -> dict[str, Any]:
-        """Return what a result tells of the language and the values."""
+    def about_request(
+        self, requested: str | None, localized: Localized, bound: Bound
+    ) -> dict[str, Any]:
+        """Return the members of a result about language and values."""
         return {
             "requested_language": requested,
-            "language": chosen.choice.language,
-            "language_reason": chosen.choice.reason,
-            "fallback_chain": list(chosen.choice.chain),
-            "partials": self._library.used(chosen.text["partials"]),
+            "language": localized.choice.language,
+            "language_reason": localized.choice.reason,
+            "fallback_chain": list(localized.choice.chain),
+            "partials": self._library.used(localized.text["partials"]),
             "defaulted": bound.defaulted,
             "unused": bound.unused,
         }
@@ -119,14 +121,14 @@ class VersionTexts:
     def _read_library(self) -> Library:
         language = self._message.language
         assert self._source.version_id is not None  # noqa: S101 - for the type checker: _find saw to it
-        found = (
+        used = (
             partials.of_version(self._connection, self._source.version_id, language)
             if self._source.has_partials
             else []
         )
-        return Library(self._connection, found, self._default_language, language)
+        return Library(self._connection, used, self._default_language, language)
 
-    def _choose(self, requested: str | None) -> Chosen:
+    def _localize(self, requested: str | None) -> Localized:
         own = self._source.language or self._default_language
         while True:
             source = self._source
@@ -134,12 +136,12 @@ class VersionTexts:
             choice = choose(requested, languages, own, self._message.fallback)
             if choice is None:
                 raise LanguageNotFound.named("language", str(requested), [own, *languages])
-            found = self._text(choice)
-            if found is not None:
+            texts = self._text(choice)
+            if texts is not None:
                 break
-            # The translation was deleted between the two queries: look again.
+            # The translation was deleted between the two queries: read again.
             self._source = self._find(source.version)
-        subject, body = found
+        subject, body = texts
         strict = self._message.fallback == "strict"
         text = Text(
             type=source.type,
@@ -148,11 +150,11 @@ class VersionTexts:
             body=body,
             partials=self._library.in_language(
                 choice.language,
-                sources=[source for source in found if source is not None],
+                sources=[source for source in texts if source is not None],
                 strict=strict,
             ),
         )
-        return Chosen(choice, text)
+        return Localized(choice, text)
 
     def _text(self, choice: Choice) -> tuple[str | None, str] | None:
         """Return subject and body; a translation without a subject has the version's."""
@@ -164,10 +166,10 @@ class VersionTexts:
             body = source.translated_body
         else:
             assert source.version_id is not None  # noqa: S101 - for the type checker: _find saw to it
-            found = sources.translation(self._connection, source.version_id, choice.language)
-            if found is None:
+            stored = sources.translation(self._connection, source.version_id, choice.language)
+            if stored is None:
                 return None
-            subject, body = found
+            subject, body = stored
         return subject if subject is not None else source.subject, body
 
 
@@ -177,8 +179,12 @@ def render(message: RenderOne, work: Lookup) -> dict[str, Any]:
     Returns what :class:`tasks.messages.render.Rendered` describes.
     """
     version = VersionTexts(message, work)
-    chosen = version.in_language(message.language)
+    localized = version.in_language(message.language)
     bound = version.bound(message.variables)
-    parts = work.runtime.renderer.render(chosen.text, encode(bound.values))
+    parts = work.runtime.renderer.render(localized.text, encode(bound.values))
     # Not as a model: to build one and to take it apart again is a tenth of the work here.
-    return {**version.identity, **version.told(message.language, chosen, bound), **parts}
+    return {
+        **version.identity,
+        **version.about_request(message.language, localized, bound),
+        **parts,
+    }

@@ -26,17 +26,17 @@ def report(configuration: Configuration, backlog: Backlog | None) -> Report:
     """
     engine = make_engine(configuration.maintenance)
     try:
-        found = figures(engine)
+        database = figures(engine)
     finally:
         engine.dispose()
     now = datetime.now(UTC)
     dumps = _dumps(configuration.operations.backup, now)
-    unknown = [] if found.tables is not None else ["tables: locked"]
+    unknown = [] if database.tables is not None else ["tables: locked"]
     unknown += [] if dumps.problem is None else [f"backups: {dumps.problem}"]
     unknown += [] if backlog is not None else ["queues: no answer"]
     return Report(
         at=now,
-        **_of_database(found),
+        **_of_database(database),
         backup_age_seconds=dumps.newest,
         backup_verified_age_seconds=dumps.verified,
         **_of_broker(backlog),
@@ -75,18 +75,18 @@ def _of_broker(backlog: Backlog | None) -> dict[str, object]:
     }
 
 
-def _of_database(found: Figures) -> dict[str, object]:
+def _of_database(database: Figures) -> dict[str, object]:
     return {
-        **found.figures,
+        **database.figures,
         "table_bytes": None
-        if found.tables is None
-        else {row["relation"]: row["total_bytes"] for row in found.tables},
+        if database.tables is None
+        else {row["relation"]: row["total_bytes"] for row in database.tables},
         "replicas": {
             row["name"]: ReplicaFigures(lag_bytes=row["lag_bytes"], lag_seconds=row["lag_seconds"])
-            for row in found.replicas
+            for row in database.replicas
         },
-        "slot_retained_bytes": {row["name"]: row["retained_bytes"] for row in found.slots},
-        "archiving": found.archiver["mode"] != "off",
-        "archive_failures": found.archiver["failed_count"],
-        "archived_age_seconds": found.archiver["archived_age_seconds"],
+        "slot_retained_bytes": {row["name"]: row["retained_bytes"] for row in database.slots},
+        "archiving": database.archiver["mode"] != "off",
+        "archive_failures": database.archiver["failed_count"],
+        "archived_age_seconds": database.archiver["archived_age_seconds"],
     }

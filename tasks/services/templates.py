@@ -1,4 +1,4 @@
-"""What messages do to templates."""
+"""``template.*``: create, change, delete, restore, read."""
 
 from db import models
 from db.queries import details as queries
@@ -110,28 +110,28 @@ def restore(template_id: str, work: Work) -> Template:
 
 def details(message: GetTemplate, work: Lookup) -> TemplateDetails:
     """Return a template, one of its versions, its languages, and the text of one of them."""
-    found = queries.find(work.connection, message.template_id, message.version, message.language)
-    if found is None:
+    stored = queries.find(work.connection, message.template_id, message.version, message.language)
+    if stored is None:
         raise TemplateNotFound.named(message.template_id)
-    version = found.version
+    version = stored.version
     if version is None and (message.version is not None or message.language is not None):
         raise VersionNotFound.named(message.template_id, message.version)
-    template = views.template(found.template, found.current_version)
+    template = views.template(stored.template, stored.current_version)
     if version is None:
         return TemplateDetails(template=template, version=None, languages=[], text=None)
     source = version.info.get("language", work.configuration.default_language)
     return TemplateDetails(
         template=template,
         version=views.version(version),
-        languages=views.languages(source, found.languages),
-        text=_text(message.language, source, version, found),
+        languages=views.languages(source, stored.languages),
+        text=_text(message.language, source, version, stored),
     )
 
 
 def page(message: ListTemplates, work: Work) -> TemplatePage:
     """Return a page of templates in the order of template_id."""
     # One more than asked for tells whether there is a next page.
-    found = templates.page(
+    stored = templates.page(
         work.session,
         limit=message.limit + 1,
         after=message.after,
@@ -139,24 +139,24 @@ def page(message: ListTemplates, work: Work) -> TemplatePage:
         category=message.category,
         is_active=message.is_active,
     )
-    shown = found[: message.limit]
+    shown = stored[: message.limit]
     return TemplatePage(
         templates=[views.template(row, version) for row, version in shown],
-        next=shown[-1][0].template_id if len(found) > len(shown) else None,
+        next=shown[-1][0].template_id if len(stored) > len(shown) else None,
     )
 
 
 def _text(
-    language: str | None, source: str, version: VersionRow, found: Details
+    language: str | None, source: str, version: VersionRow, stored: Details
 ) -> LanguageText | None:
     if language is None:
         return None
-    if (text := found.text) is not None:
+    if (text := stored.text) is not None:
         state = views.state(is_stale=text.is_stale)
         return LanguageText(language=language, state=state, subject=text.subject, body=text.body)
     if language == source:
         return LanguageText(
             language=source, state="source", subject=version.subject, body=version.body
         )
-    available = [source, *(each for each, _ in found.languages)]
+    available = [source, *(each for each, _ in stored.languages)]
     raise LanguageNotFound.named("language", language, available)

@@ -1,4 +1,4 @@
-"""What messages do to translations."""
+"""``translation.upsert`` and ``translation.delete``."""
 
 from db.queries import translations
 from db.session import driver_connection

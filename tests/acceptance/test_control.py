@@ -29,8 +29,8 @@ AHEAD = 4
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """Give a stack with one worker that consumes from two queues only."""
-    options = {"workers": 1, "concurrency": 2, "queues": "render,templates"}
-    with small_stack(tmp_path_factory.mktemp("control"), **options) as stack:
+    options = ["-Q", "render,templates"]
+    with small_stack(tmp_path_factory.mktemp("control"), worker_options=options) as stack:
         yield stack
 
 

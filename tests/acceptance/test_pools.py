@@ -21,7 +21,8 @@ def pool_stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LocalStack]:
     """Give a stack whose one worker uses that pool."""
-    with small_stack(tmp_path_factory.mktemp(request.param), pool=request.param) as stack:
+    options = [f"--pool={request.param}"]
+    with small_stack(tmp_path_factory.mktemp(request.param), worker_options=options) as stack:
         yield stack
 
 

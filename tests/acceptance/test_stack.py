@@ -224,7 +224,6 @@ def test_a_stack_for_other_tests(tmp_path: Path) -> None:
         beat=False,
         flower=False,
         concurrency=1,
-        durable=False,
         environment={"TEMPLATE_SERVICE_KEEP_VERSIONS": "3"},
         die_with_parent=True,
     ) as stack:

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from db.cluster.processes import wait_until
 from tests.factories import templates
 from tests.support.producer import Producer
+from tests.support.stacks import without_fsync
 from worker.cli import main
 from worker.local import LocalStack
 from worker.local.server import HOST, free_port
@@ -40,10 +41,10 @@ class StackOfTwo(LocalStack):
             directory,
             beat=False,
             flower=False,
-            durable=False,
             environment=PATIENCE,
             die_with_parent=True,
         )
+        without_fsync(self.postgres)
         self.second = second
 
     def addresses(self) -> dict[str, str]:

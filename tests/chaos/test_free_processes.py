@@ -25,7 +25,7 @@ class WideStack(ChaosStack):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, QUICK | LASTING | {"TEMPLATE_SERVICE_PREFETCH": "1"})
-        self._worker_options.append(f"--concurrency={PROCESSES}")
+        self.worker_options.append(f"--concurrency={PROCESSES}")
 
 
 @pytest.fixture

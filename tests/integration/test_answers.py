@@ -29,7 +29,7 @@ from worker.results import RedisBackend
 def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalValkey]:
     """Give a result backend on a server of its own."""
     directory = tmp_path_factory.mktemp("results")
-    with LocalValkey(directory, durable=False, die_with_parent=True) as valkey:
+    with LocalValkey(directory, die_with_parent=True) as valkey:
         yield valkey
 
 

@@ -155,7 +155,7 @@ def remove_the_source(archive: Archive) -> None:
 
 
 @pytest.mark.parametrize("damage", [remove_the_folder, replace_the_folder, remove_the_source])
-def test_what_cannot_be_archived_is_a_failure_that_is_counted(
+def test_a_failing_archive_command_is_counted(
     archive: Archive, damage: Callable[[Archive], None]
 ) -> None:
     """With a status of which PostgreSQL takes note, and a reason for its log."""
@@ -176,7 +176,7 @@ def test_calls_at_the_same_time_make_one_whole_file(archive: Archive) -> None:
     assert archive.is_archived()
 
 
-def test_a_dd_that_knows_no_holes_will_do(archive: Archive, tmp_path: Path) -> None:
+def test_archiving_works_with_a_dd_without_sparse(archive: Archive, tmp_path: Path) -> None:
     """As that of busybox, in images with Alpine."""
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -192,7 +192,7 @@ def test_a_dd_that_knows_no_holes_will_do(archive: Archive, tmp_path: Path) -> N
     assert archive.is_archived()
 
 
-def test_the_unused_rest_of_a_segment_takes_no_room(archive: Archive) -> None:
+def test_the_unused_rest_of_a_segment_takes_no_disk_space(archive: Archive) -> None:
     """A server at rest archives a segment every minute, nearly all of it zeros."""
     archive.source.write_bytes(b"x" * 65536 + bytes(SIZE - 65536))
     assert archive.call().returncode == 0

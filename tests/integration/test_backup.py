@@ -81,7 +81,7 @@ class TestRoundTrip:
 
     @pytest.mark.parametrize("form", ["custom", "plain"])
     @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.get("contents", "full"))
-    def test_each_kind_and_form(
+    def test_every_kind_of_dump_can_be_restored(
         self, servers: LocalStack, kept: Backups, kind: dict[str, Any], form: str
     ) -> None:
         """The restored tables are those that the entry speaks of, to the last byte of each row."""
@@ -92,7 +92,9 @@ class TestRoundTrip:
         assert (rows == 0) == (entry.contents == "schema")
 
     @pytest.mark.parametrize("form", ["custom", "plain"])
-    def test_an_encrypted_one(self, servers: LocalStack, encrypted: Backups, form: str) -> None:
+    def test_an_encrypted_backup_can_be_restored(
+        self, servers: LocalStack, encrypted: Backups, form: str
+    ) -> None:
         """The same, with the key at hand."""
         entry = encrypted.make(form=form)
         assert entry.encrypted
@@ -197,7 +199,7 @@ class TestRoundTrip:
         assert (done.files, done.size, done.opened) == (2, entry.size, False)
 
 
-def test_facts_and_dump_are_of_one_moment(
+def test_digests_and_dump_are_of_one_snapshot(
     servers: LocalStack, fresh: Backups, tmp_path: Path
 ) -> None:
     """A row that comes after the snapshot, and before pg_dump reads, is in neither."""
@@ -229,7 +231,9 @@ def test_facts_and_dump_are_of_one_moment(
     ],
     ids=["a cell", "a row less", "a row twice", "another order", "swapped", "null and empty"],
 )
-def test_a_digest_tells_contents_apart(servers: LocalStack, change: str, *, differs: bool) -> None:
+def test_digests_of_different_contents_differ(
+    servers: LocalStack, change: str, *, differs: bool
+) -> None:
     """And nothing but contents: neither order nor how a session shows values."""
     with new_database(servers, "digests") as url:
         with psycopg.connect(url) as connection:
@@ -265,7 +269,7 @@ def test_a_digest_does_not_depend_on_settings(servers: LocalStack) -> None:
 class TestTask:
     """``maintenance.backup``."""
 
-    def test_it_makes_a_backup_and_then_deletes_the_expired(
+    def test_the_task_creates_a_backup_and_prunes_expired_ones(
         self, tasks: Tasks, fresh: Backups
     ) -> None:
         """In numbers; one hour on either side of the boundary."""
@@ -299,7 +303,7 @@ class TestTask:
         assert (answer["backup"], answer["expired"], answer["kept"]) == (None, [old.name], 1)
         assert fresh.files() == before
 
-    def test_a_second_one_at_the_same_time_goes_away(
+    def test_a_second_backup_at_the_same_time_is_skipped(
         self, servers: LocalStack, tasks: Tasks, fresh: Backups
     ) -> None:
         """Two beats may be up; the command says it as an error."""
@@ -313,7 +317,7 @@ class TestTask:
         )
         assert fresh.files() == {}
 
-    def test_a_server_that_is_away_may_come_back(self, tasks: Tasks, fresh: Backups) -> None:
+    def test_an_unreachable_server_is_a_transient_error(self, tasks: Tasks, fresh: Backups) -> None:
         """The message is tried again, and then told ``unavailable``."""
         url = "postgresql://template_service:x@127.0.0.1:1/template_service"
         away = replace(fresh, client=replace(fresh.client, url=url))

@@ -168,14 +168,18 @@ def fails(tasks: Tasks, broken: Backups, kind: str, told: str) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_backup_that_fails(tasks: Tasks, kept: Backups, tmp_path: Path, fault: str) -> None:
+def test_a_failing_backup_leaves_nothing_behind(
+    tasks: Tasks, kept: Backups, tmp_path: Path, fault: str
+) -> None:
     """Nothing is left of it, and nothing expires, though the oldest backup could."""
     change, kind, told = FAULTS[fault]
     fails(tasks, change(kept, tmp_path), kind, told)
 
 
 @pytest.mark.parametrize("secret", [False, True], ids=["open", "encrypted"])
-def test_a_disk_that_is_full(tasks: Tasks, kept: Backups, tmp_path: Path, *, secret: bool) -> None:
+def test_a_full_disk_is_reported(
+    tasks: Tasks, kept: Backups, tmp_path: Path, *, secret: bool
+) -> None:
     """In the middle of the dump: the file under way goes, so that what is there can be read."""
     chosen = kept
     if secret:
@@ -186,13 +190,13 @@ def test_a_disk_that_is_full(tasks: Tasks, kept: Backups, tmp_path: Path, *, sec
         fails(tasks, chosen, "disk_full", "is full")
 
 
-def test_a_place_that_cannot_be_written_to(tasks: Tasks, kept: Backups, tmp_path: Path) -> None:
+def test_an_unwritable_target_is_reported(tasks: Tasks, kept: Backups, tmp_path: Path) -> None:
     """For root too: the file system is not asked for rights, it has no such place."""
     broken = kept.using(target="/proc/no/backups")
     fails(tasks, broken, "target_unwritable", "cannot be written to")
 
 
-def test_a_role_that_may_not_read_everything(servers: LocalStack, kept: Backups) -> None:
+def test_a_role_that_may_not_read_everything_is_refused(servers: LocalStack, kept: Backups) -> None:
     """A dump without some tables would look like one with all of them."""
     before = kept.files()
     with psycopg.connect(servers.postgres.url, autocommit=True) as connection:
@@ -208,7 +212,7 @@ def test_a_role_that_may_not_read_everything(servers: LocalStack, kept: Backups)
     assert kept.files() == before
 
 
-def test_a_table_that_is_not_there(kept: Backups) -> None:
+def test_a_missing_table_is_refused(kept: Backups) -> None:
     """The error names those that are; a pattern is no name."""
     for name in ("tmeplates", "template*", "Templates"):
         with pytest.raises(OperationError, match="template_versions") as caught:
@@ -237,7 +241,7 @@ def test_an_interrupted_backup_leaves_nothing(
     assert chosen.make().encrypted is secret
 
 
-def test_one_at_a_time(servers: LocalStack, kept: Backups) -> None:
+def test_runs_do_not_overlap(servers: LocalStack, kept: Backups) -> None:
     """Two dumps would only be slower."""
     lock = "SELECT pg_advisory_xact_lock(hashtextextended('maintenance.backup', 0))"
     with Rows(servers.postgres.url).held(lock), pytest.raises(BackupRunningError):
@@ -370,21 +374,23 @@ class TestKeys:
         chosen.make()
         return chosen
 
-    def test_another_key(self, encrypted: Backups, tmp_path: Path) -> None:
+    def test_another_key_is_refused(self, encrypted: Backups, tmp_path: Path) -> None:
         """The file is sound, and the error says that the key is what does not fit."""
         (tmp_path / "me").write_text(str(pyrage.x25519.Identity.generate()))
         with pytest.raises(OperationError, match="IDENTITY_FILE") as caught:
             encrypted.plain(newest(encrypted))
         assert caught.value.kind == "not_decryptable"
 
-    def test_no_key(self, encrypted: Backups) -> None:
+    def test_a_missing_key_is_reported(self, encrypted: Backups) -> None:
         """The setting is named."""
         with pytest.raises(OperationError, match="IDENTITY_FILE") as caught:
             encrypted.using(identity_file="").plain(newest(encrypted))
         assert caught.value.kind == "not_decryptable"
 
     @pytest.mark.parametrize("content", ["", "AGE-SECRET-KEY-1OOPS", "-----BEGIN X", "\udcff"])
-    def test_what_is_no_key(self, encrypted: Backups, tmp_path: Path, content: str) -> None:
+    def test_an_invalid_key_is_refused(
+        self, encrypted: Backups, tmp_path: Path, content: str
+    ) -> None:
         """What the file says stays out of the error: it may be a key after all."""
         (tmp_path / "me").write_bytes(content.encode(errors="surrogateescape"))
         with pytest.raises(OperationError) as caught:
@@ -392,7 +398,9 @@ class TestKeys:
         assert caught.value.kind == "keys_unreadable"
         assert "OOPS" not in str(caught.value)
 
-    def test_without_the_extra(self, encrypted: Backups, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_missing_extra_is_reported(
+        self, encrypted: Backups, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The error says what to install."""
         monkeypatch.setitem(sys.modules, "pyrage", None)
         for call in (encrypted.make, lambda: encrypted.plain(newest(encrypted))):
@@ -422,7 +430,7 @@ class TestKeys:
             )
         assert caught.value.kind == kind
 
-    def test_a_reader_that_stops_early(self, encrypted: Backups) -> None:
+    def test_the_checksum_is_verified_when_a_reader_stops_early(self, encrypted: Backups) -> None:
         """Nothing hangs, and the checksum is looked at all the same."""
         entry = newest(encrypted)
         with reader(encrypted.catalogue.store, entry.dump, encrypted.policy) as plain:

@@ -171,7 +171,7 @@ class TestResults:
                     "ok": False,
                     "error": {
                         "code": "variables_invalid",
-                        "message": f"the variables do not fit version '1' of '{template}'",
+                        "message": f"the variables do not match version '1' of '{template}'",
                         "details": [
                             {
                                 "path": "items[1].variables.x",
@@ -293,7 +293,9 @@ class TestResults:
         }
         assert {tuple(item["defaulted"]) for item in answer} == {("o.filled",)}
 
-    def test_what_is_told_of_an_item_is_its_own(self, tasks: Tasks, template: str) -> None:
+    def test_defaulted_and_unused_are_reported_for_each_item(
+        self, tasks: Tasks, template: str
+    ) -> None:
         """``defaulted`` and ``unused``, also where two items differ in nothing else."""
         given: list[dict[str, Any]] = [
             {},
@@ -729,7 +731,9 @@ class TestLimits:
         ] * (len(items) - fitted)
 
     @pytest.mark.parametrize("values", [{"x": "a"}, {"x": 1}], ids=["told as unused", "refused"])
-    def test_what_is_told_of_items_counts_too(self, template: str, values: dict[str, Any]) -> None:
+    def test_reported_names_count_towards_the_output_limit(
+        self, template: str, values: dict[str, Any]
+    ) -> None:
         """The names of shared values that nothing uses come back with each item."""
         shared = {f"name-{number}": 1 for number in range(1000)}
         items = [{"key": number, "variables": values} for number in range(3 * GROUP)]

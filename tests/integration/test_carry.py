@@ -76,7 +76,7 @@ class TestCarried:
             ({"version": "spring"}, False),
         ],
     )
-    def test_it_is_stale_if_and_only_if_the_source_text_changed(
+    def test_a_carried_translation_is_stale_only_if_the_source_text_changed(
         self,
         tasks: Tasks,
         changed: dict[str, Any],
@@ -92,7 +92,7 @@ class TestCarried:
         }
         assert state(tasks, template) == ("stale" if is_stale else "current")
 
-    def test_it_renders(self, tasks: Tasks) -> None:
+    def test_a_carried_translation_renders(self, tasks: Tasks) -> None:
         """With the subject of its own, or that of the new version."""
         template = translated(
             tasks,
@@ -112,7 +112,7 @@ class TestCarried:
         assert (french["subject"], french["body"]) == ("Bonjour", "Cher Ann")
         assert german["language_reason"] == "exact"
 
-    def test_the_version_before_keeps_its_own(self, tasks: Tasks) -> None:
+    def test_the_previous_version_keeps_its_translations(self, tasks: Tasks) -> None:
         """A translation belongs to one version."""
         template = translated(tasks)
         publish(tasks, template, body="Good day {{ name }}")
@@ -155,14 +155,16 @@ class TestCarried:
         first = tasks.call("template.get", {"template_id": template, "version": "1"})
         assert first["languages"][1:] == [{"language": "de", "state": "current"}]
 
-    def test_it_comes_from_the_current_version(self, tasks: Tasks) -> None:
+    def test_translations_are_carried_from_the_current_version(self, tasks: Tasks) -> None:
         """Which need not be the newest."""
         template = translated(tasks)
         publish(tasks, template, translations={"fr": {"body": "Cher {{ name }}"}})
         tasks.call("version.activate", {"template_id": template, "version": "1"})
         assert publish(tasks, template)["carried"] == ["de"]
 
-    def test_it_goes_to_a_version_that_is_not_made_current(self, tasks: Tasks) -> None:
+    def test_translations_are_carried_to_a_version_that_is_not_activated(
+        self, tasks: Tasks
+    ) -> None:
         """It is there when that is activated."""
         template = translated(tasks)
         assert publish(tasks, template, activate=False)["carried"] == ["de"]
@@ -180,7 +182,7 @@ class TestCarried:
 class TestGiven:
     """Translations in the message."""
 
-    def test_they_win(self, tasks: Tasks) -> None:
+    def test_translations_of_the_message_replace_carried_ones(self, tasks: Tasks) -> None:
         """And are current, whatever the old ones were."""
         template = translated(tasks, translations={"de": {"body": "Hallo {{ name }}"}})
         upsert(tasks, template, language_code="fr", body="Cher {{ name }}")
@@ -195,7 +197,7 @@ class TestGiven:
         assert state(tasks, template) == "current"
         assert render(tasks, template)["body"] == "Guten Tag Ann"
 
-    def test_only_they_are_there_when_asked_so(self, tasks: Tasks) -> None:
+    def test_without_carrying_only_the_messages_translations_are_stored(self, tasks: Tasks) -> None:
         """``carry_translations`` false starts anew."""
         template = translated(tasks)
         upsert(tasks, template, language_code="fr", body="Cher {{ name }}")
@@ -220,7 +222,9 @@ class TestDropped:
             {"subject": "Hello {{ name }} {{ nick|default('') }}"},
         ],
     )
-    def test_its_placeholders_must_fit(self, tasks: Tasks, changed: dict[str, Any]) -> None:
+    def test_a_translation_with_other_placeholders_is_dropped(
+        self, tasks: Tasks, changed: dict[str, Any]
+    ) -> None:
         """Neither more nor fewer, those of a subject of its own among them."""
         texts = {"de": {"body": "Hallo {{ name }}", "subject": "Hallo"}}
         template = translated(tasks, translations=texts)
@@ -245,7 +249,7 @@ class TestDropped:
             ("{{ x }}", "{{ [1] * x }}", 100_000_000),
         ],
     )
-    def test_its_trial_render_must_pass(
+    def test_a_translation_that_fails_its_trial_render_is_dropped(
         self, tasks: Tasks, body: str, german: str, example: object
     ) -> None:
         """With the examples of the new version; the publish does not fail with it."""
@@ -255,7 +259,7 @@ class TestDropped:
         answer = publish(tasks, template, body=body, subject=None, variables=declared)
         assert answer == {"carried": ["fr"], "stale": [], "dropped": ["de"]}
 
-    def test_its_trial_render_has_the_new_types(self, tasks: Tasks) -> None:
+    def test_trial_renders_of_carried_translations_use_the_new_types(self, tasks: Tasks) -> None:
         """A change of type that producers are to follow may not suit it."""
         texts = {"de": {"body": "{{ x + 1 }}"}}
         template = templates.published(tasks, "{{ x }}", variables=["x"], translations=texts)
@@ -269,7 +273,7 @@ class TestDropped:
         )
         assert answer == NOTHING | {"dropped": ["de"]}
 
-    def test_one_in_the_versions_own_language_is_not_needed(self, tasks: Tasks) -> None:
+    def test_a_translation_in_the_versions_own_language_is_dropped(self, tasks: Tasks) -> None:
         """The version's text is the only one of its language."""
         template = translated(tasks)
         answer = publish(tasks, template, body="Hallo {{ name }}!", metadata={"language": "de"})

@@ -157,7 +157,7 @@ class TestInTheWay:
     @pytest.fixture(autouse=True)
     def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
         impatient = "SELECT set_config('lock_timeout', '50ms', true)"
-        monkeypatch.setattr(batches, "_BRIEF", text(impatient))
+        monkeypatch.setattr(batches, "_SETTINGS", text(impatient))
 
     @pytest.mark.parametrize("purge", [True, False])
     def test_a_version_in_use(self, rows: Rows, engine: Engine, *, purge: bool) -> None:

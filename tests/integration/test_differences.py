@@ -414,7 +414,7 @@ class TestBounds:
         assert comparison.text("a", "b").diff is not None
         assert comparison.text("", "b").diff is None
 
-    def test_what_did_not_change_takes_nothing_of_it(self) -> None:
+    def test_unchanged_texts_do_not_count_towards_the_bounds(self) -> None:
         """A hundred languages that stayed leave room for the one that changed."""
         comparison = Comparison()
         long = "a" * MOST_CHARACTERS

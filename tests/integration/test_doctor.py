@@ -348,7 +348,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.id}-{case.severity}")
-def test_what_was_caused_is_found(url: str, engine: Engine, case: Case) -> None:
+def test_every_problem_is_found(url: str, engine: Engine, case: Case) -> None:
     """It and nothing else; when it is mended there is nothing any more."""
     expected = replace(KNOWN, limits=case.limits)
     with case.cause(url):
@@ -365,7 +365,7 @@ def test_what_was_caused_is_found(url: str, engine: Engine, case: Case) -> None:
         (replace(KNOWN, application_role="nobody"), {}),
     ],
 )
-def test_what_the_service_brings_along(
+def test_the_installed_programs_are_current(
     engine: Engine, expected: Expected, finding: dict[str, str]
 ) -> None:
     """Its programs and its settings have to fit the server."""
@@ -380,7 +380,7 @@ def test_clocks_that_differ(engine: Engine) -> None:
     assert found(engine) == {}
 
 
-def test_the_remedy_mends(url: str, engine: Engine) -> None:
+def test_the_remedy_fixes_the_finding(url: str, engine: Engine) -> None:
     """What is printed can be pasted: an index that is missing, one that is left behind."""
     with statements(_CHILD, "DROP TABLE child, parent")(url):
         (finding,) = [
@@ -392,7 +392,7 @@ def test_the_remedy_mends(url: str, engine: Engine) -> None:
         assert found(engine) == {}
 
 
-def test_a_server_that_was_set_up_badly(tmp_path: Path) -> None:
+def test_unsafe_settings_of_the_server_are_findings(tmp_path: Path) -> None:
     """Without checksums, and with a command that archives nothing."""
     programs = Programs.chosen()
     cluster = PrivateCluster(
@@ -426,7 +426,7 @@ def test_a_server_that_was_set_up_badly(tmp_path: Path) -> None:
     }
 
 
-def test_a_role_that_may_not_look(url: str) -> None:
+def test_a_check_without_permission_is_a_notice(url: str) -> None:
     """It is told what stays hidden, and the other checks go on."""
     engine = make_engine(Database(url=url.replace("scratch@", f"{APPLICATION}@")))
     try:
@@ -502,7 +502,7 @@ class TestCommand:
         assert operator.output("doctor") == "No problems found.\n"
         assert operator.json("doctor") == {"findings": []}
 
-    def test_a_version_with_known_holes(
+    def test_a_version_with_known_vulnerabilities_is_a_finding(
         self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Of the server, and of the programs that restore."""
@@ -512,7 +512,7 @@ class TestCommand:
         assert sorted(ids) == ["programs_version", "server_version"]
         assert "CVE-" in told
 
-    def test_what_is_kept_is_too_old(
+    def test_outdated_backups_are_findings(
         self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Exit status 1; each finding with what it means and the command that mends it."""

@@ -92,7 +92,7 @@ def left(policy: BackupPolicy) -> list[str]:
     return [path.name for path in Path(policy.scratch).iterdir()]
 
 
-def test_an_operator_holds_one(source: Shop, policy: BackupPolicy) -> None:
+def test_an_operator_can_run_a_drill(source: Shop, policy: BackupPolicy) -> None:
     """On a new server of its own; the catalogue then says when, and nothing else is left."""
     entry = create(source.client, policy)
     assert last_verified(catalogue(policy).entries()) is None
@@ -118,7 +118,7 @@ def test_an_operator_holds_one(source: Shop, policy: BackupPolicy) -> None:
     assert left(policy) == []
 
 
-def test_beat_holds_one(
+def test_the_scheduled_task_runs_a_drill(
     source: Shop,
     tasks: Tasks,
     policy: BackupPolicy,
@@ -161,7 +161,7 @@ def test_beat_holds_one(
     assert left(policy) == []
 
 
-def test_one_in_object_storage(
+def test_a_backup_in_object_storage_passes_the_drill(
     source: Shop, policy: BackupPolicy, clusters: Clusters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is read and noted there."""
@@ -192,7 +192,7 @@ def test_one_in_object_storage(
 class TestBackups:
     """What is drilled, and what it takes to pass."""
 
-    def test_one_of_an_older_release_is_brought_up_to_date(
+    def test_a_backup_of_an_older_release_is_migrated(
         self, servers: LocalStack, policy: BackupPolicy, clusters: Clusters, process: Runtime
     ) -> None:
         """It is compared as it was, and then migrated as a restore of it would be."""
@@ -298,7 +298,7 @@ class TestRendered:
                 rendered = render_newest(connection, process)
         assert set(rendered) == RENDERED - {"welcome-2 2"}
 
-    def test_a_partial_that_is_missing_is_one(self, source: Shop, process: Runtime) -> None:
+    def test_a_missing_incremental_parent_is_reported(self, source: Shop, process: Runtime) -> None:
         """The error names the template and the code."""
         with copy_of(source) as own:
             own.run("UPDATE template_versions SET body = '{% include \"gone\" %}' WHERE is_current")
@@ -335,7 +335,9 @@ class TestLeftovers:
         assert sockets
         assert not any(socket.exists() for socket in sockets)
 
-    def test_what_a_killed_one_left_goes_with_the_next(self, policy: BackupPolicy) -> None:
+    def test_leftovers_of_a_killed_drill_are_removed_by_the_next(
+        self, policy: BackupPolicy
+    ) -> None:
         """But not what one still uses, nor a folder that was just made."""
         names = ("killed", "used", "young")
         folders = {name: Path(policy.scratch) / f"{PREFIX}{name}" for name in names}
@@ -380,7 +382,7 @@ class TestNotItsFault:
         ("changes", "kind"),
         [({"client_version": "99.1"}, "client_too_old"), ({"revision": "9999"}, "newer_schema")],
     )
-    def test_a_backup_of_a_newer_release(
+    def test_a_backup_of_a_newer_release_is_refused(
         self,
         source: Shop,
         policy: BackupPolicy,
@@ -396,14 +398,14 @@ class TestNotItsFault:
         assert refused.value.kind == kind
         assert catalogue(policy).get(newer.name) == newer
 
-    def test_there_is_none(self, policy: BackupPolicy, clusters: Clusters) -> None:
+    def test_no_dump_at_all_is_a_finding(self, policy: BackupPolicy, clusters: Clusters) -> None:
         """The error says how one is made."""
         with pytest.raises(OperationError) as refused:
             held(policy, clusters)
         assert refused.value.kind == "backup_not_found"
         assert "backup create" in refused.value.remedy
 
-    def test_one_that_is_deleted_meanwhile_stays_deleted(
+    def test_a_backup_deleted_during_a_drill_stays_deleted(
         self, source: Shop, policy: BackupPolicy, clusters: Clusters
     ) -> None:
         """Its entry is not written anew."""

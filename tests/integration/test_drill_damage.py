@@ -439,7 +439,7 @@ def test_a_damaged_file_is_found(store: Store, damage: str) -> None:
 
 @pytest.mark.parametrize("damage", CONTENTS)
 @pytest.mark.parametrize("store", ["custom"], indirect=True)
-def test_other_contents_are_found(
+def test_different_contents_fail_the_drill(
     store: Store,
     hold: Callable[[Store], object],
     shared: tuple[Clusters, PrivateCluster],
@@ -488,7 +488,7 @@ def test_a_wrong_key_is_found(
 
 @pytest.mark.parametrize("store", ["custom"], indirect=True)
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"name": "other"}', b"\xff\xfe"])
-def test_an_entry_that_makes_no_sense_is_found(
+def test_an_unreadable_entry_fails_the_drill(
     store: Store, hold: Callable[[Store], object], content: bytes
 ) -> None:
     """The older backup is not taken for the newest."""

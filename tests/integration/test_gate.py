@@ -147,7 +147,7 @@ class TestPlaces:
         assert (problem["path"], problem["line"], problem["column"]) == (path, 2, 2)
         assert marked(problem) == "nosuch }}"
 
-    def test_of_placeholders_too(self, author: Author) -> None:
+    def test_placeholder_problems_have_line_and_column(self, author: Author) -> None:
         """Where they are first used, but for lost ones, which have no place."""
         error = author.refused(
             "\n {{ b }}{{ b }}{{ a.c }}",
@@ -162,7 +162,7 @@ class TestPlaces:
         assert (found["added"]["line"], found["added"]["column"]) == (2, 5)
         assert "line" not in found["lost"]
 
-    def test_of_an_upsert_too(self, author: Author) -> None:
+    def test_problems_of_an_upsert_have_line_and_column(self, author: Author) -> None:
         """Its only source is the translation."""
         author.publish("{{ x }}")
         error = author.refusal(
@@ -296,7 +296,9 @@ class TestPlaceholders:
             ("{{ a.b }}{{ range(3) }}{{ namespace() }}", []),
         ],
     )
-    def test_what_no_variable_declares(self, author: Author, body: str, names: list[str]) -> None:
+    def test_undeclared_placeholders_are_refused(
+        self, author: Author, body: str, names: list[str]
+    ) -> None:
         """Names that the source itself gives a value are none of a producer's."""
         if not names:
             author.publish(body, variables=["a"])
@@ -448,7 +450,9 @@ class TestUnsafePlaces:
             "<a {% include 'p' %}>",
         ],
     )
-    def test_they_are_refused_in_html(self, author: Author, body: str) -> None:
+    def test_placeholders_in_unsafe_places_of_html_are_refused(
+        self, author: Author, body: str
+    ) -> None:
         """With their place, in a translation too."""
         error = author.refused(body)
         assert error.code == "template_syntax"
@@ -457,7 +461,9 @@ class TestUnsafePlaces:
         assert ("translations.de.body", "unsafe_placeholder") in told(error)
 
     @pytest.mark.parametrize("kind", ["in_app", "partial"])
-    def test_in_every_type_of_html(self, tasks: Tasks, rows: Rows, kind: str) -> None:
+    def test_unsafe_places_are_refused_in_every_html_type(
+        self, tasks: Tasks, rows: Rows, kind: str
+    ) -> None:
         """Not in e-mails only."""
         error = Author(tasks, rows, type=kind).refused("<a href={{ x }}>")
         assert told(error) == [("body", "unsafe_placeholder")]
@@ -516,7 +522,7 @@ class TestBreaking:
     )
 
     @REFUSED
-    def test_it_is_refused_with_each_change(
+    def test_a_breaking_change_is_refused_with_every_change_named(
         self,
         author: Author,
         before: Declared,
@@ -561,7 +567,7 @@ class TestBreaking:
         ],
     )
     @pytest.mark.parametrize("allow", [True, False])
-    def test_what_asks_for_no_more_is_not(
+    def test_a_change_that_requires_no_more_is_not_breaking(
         self,
         author: Author,
         before: Declared,
@@ -585,7 +591,9 @@ class TestBreaking:
         assert author.publish(variables=variables(a="string"), activate=False)["breaking"] == []
         assert author.publish(variables=variables(b="date"))["breaking"] == []
 
-    def test_it_is_compared_with_the_current_version(self, tasks: Tasks, author: Author) -> None:
+    def test_breaking_changes_are_relative_to_the_current_version(
+        self, tasks: Tasks, author: Author
+    ) -> None:
         """Which need not be the newest."""
         author.publish(variables=variables(a="string"))
         author.publish(variables=variables())

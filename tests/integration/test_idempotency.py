@@ -126,7 +126,7 @@ def test_another_task_with_the_same_key_is_a_conflict(tasks: Tasks, rows: Rows, 
     assert caught.value.code == "template_not_found"
 
 
-def test_what_means_the_same_is_the_same_content(tasks: Tasks, key: str) -> None:
+def test_equivalent_messages_have_the_same_content(tasks: Tasks, key: str) -> None:
     """Spelled-out defaults, other spellings of a language, another order of members."""
     template = templates.created(tasks)
     first = tasks.call(

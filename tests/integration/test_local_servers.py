@@ -20,6 +20,7 @@ from db.cluster import unprivileged
 from db.cluster.processes import Identity, wait_until
 from db.cluster.programs import Programs
 from db.errors import OperationError
+from tests.support.stacks import without_fsync
 from worker.local import LocalPostgres, LocalValkey, server
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change the user")
@@ -32,7 +33,7 @@ from pathlib import Path
 from worker.local import LocalPostgres, LocalValkey
 
 kind = {"LocalPostgres": LocalPostgres, "LocalValkey": LocalValkey}[sys.argv[1]]
-server = kind(Path(sys.argv[2]), durable=False, die_with_parent=sys.argv[3] == "yes")
+server = kind(Path(sys.argv[2]), die_with_parent=sys.argv[3] == "yes")
 server.start()
 print(server.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -42,7 +43,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.fixture(params=SERVERS, ids=lambda kind: kind.__name__)
 def local(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Local]:
     """Give either server, not started, and stop it in the end."""
-    found: Local = request.param(tmp_path / "server", durable=False)
+    found: Local = without_fsync(request.param(tmp_path / "server"))
     yield found
     found.stop()
 
@@ -52,7 +53,7 @@ def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Local]:
     """Give either server as it runs, for tests that only look at it."""
-    found: Local = request.param(tmp_path_factory.mktemp("running") / "server", durable=False)
+    found: Local = without_fsync(request.param(tmp_path_factory.mktemp("running") / "server"))
     with found:
         yield found
 
@@ -60,7 +61,7 @@ def running(
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[LocalPostgres]:
     """Give a PostgreSQL, not started, and stop it in the end."""
-    found = LocalPostgres(tmp_path / "server", durable=False)
+    found = without_fsync(LocalPostgres(tmp_path / "server"))
     yield found
     found.stop()
 
@@ -121,7 +122,7 @@ def test_losing_the_race_for_a_port_is_no_failure(
 def test_one_owner_at_a_time(running: Local) -> None:
     """A second object on the same folder is refused, and the first goes on undisturbed."""
     with pytest.raises(OperationError, match="in use by another process"):
-        type(running)(running.directory, durable=False).start()
+        type(running)(running.directory).start()
     assert running.answers()
 
 
@@ -173,7 +174,7 @@ def test_a_stale_lock_file_does_not_prevent_the_start(database: LocalPostgres) -
     assert _get(database)
 
 
-def test_an_interrupted_initdb_is_done_anew(database: LocalPostgres) -> None:
+def test_an_interrupted_initdb_is_repeated(database: LocalPostgres) -> None:
     """Half a data directory is thrown away, not used."""
     draft = database.directory / "data.new"
     draft.mkdir(parents=True)
@@ -244,19 +245,18 @@ def test_postgresql_is_set_up_as_documented(database: LocalPostgres) -> None:
         assert _value(connection, "SELECT upper('é')") == "É"
 
 
-@pytest.mark.parametrize(("durable", "fsync"), [(True, "everysec"), (False, "no")])
-def test_valkey_is_set_up_as_documented(tmp_path: Path, fsync: str, *, durable: bool) -> None:
+def test_valkey_is_set_up_as_documented(tmp_path: Path) -> None:
     """The append-only file is on, and nothing is ever evicted."""
     wanted = {
         "appendonly": "yes",
-        "appendfsync": fsync,
+        "appendfsync": "everysec",
         "maxmemory-policy": "noeviction",
         "save": "",
         "bind": "127.0.0.1",
         "protected-mode": "yes",
     }
     with (
-        LocalValkey(tmp_path / "server", durable=durable) as local,
+        LocalValkey(tmp_path / "server") as local,
         redis.Redis.from_url(local.url, decode_responses=True) as client,
     ):
         assert {name: client.config_get(name)[name] for name in wanted} == wanted
@@ -264,9 +264,10 @@ def test_valkey_is_set_up_as_documented(tmp_path: Path, fsync: str, *, durable: 
 
 def test_only_servers_for_tests_skip_the_disk(tmp_path: Path) -> None:
     """PostgreSQL waits for the disk unless told otherwise, also on data made without waiting."""
-    for durable, fsync in ((False, "off"), (True, "on")):
+    for is_durable, fsync in ((False, "off"), (True, "on")):
+        chosen = LocalPostgres(tmp_path / "server")
         with (
-            LocalPostgres(tmp_path / "server", durable=durable) as local,
+            chosen if is_durable else without_fsync(chosen) as local,
             psycopg.connect(local.url) as connection,
         ):
             assert _value(connection, "SHOW fsync") == fsync
@@ -310,7 +311,7 @@ def test_root_behind_a_closed_folder_changes_no_permission(
     directory = home / "server"
     outside = [programs, *programs.parents]
     before = [_permissions(path) for path in outside]
-    with LocalPostgres(directory, durable=False) as local:
+    with without_fsync(LocalPostgres(directory)) as local:
         assert local.answers()
         assert local.data == directory / "data"
         status = Path(f"/proc/{local.pid}/status").read_text()
@@ -329,7 +330,7 @@ def test_root_in_an_open_folder_keeps_no_capability(monkeypatch: pytest.MonkeyPa
     with _open_folder() as folder:
         programs = _copy_of_programs(folder)
         monkeypatch.setattr(Programs, "chosen", lambda: Programs(programs))
-        with LocalPostgres(folder / "server", durable=False) as local:
+        with without_fsync(LocalPostgres(folder / "server")) as local:
             status = Path(f"/proc/{local.pid}/status").read_text()
             assert local.answers()
         assert int(_field(status, "CapEff"), 16) == 0
@@ -343,7 +344,7 @@ def test_root_without_capabilities_moves_the_server_out(
     monkeypatch.setattr(unprivileged, "_works", lambda *_: False)
     with _open_folder() as folder:
         monkeypatch.setattr(tempfile, "tempdir", str(folder))
-        local = LocalPostgres(tmp_path / "server", durable=False)
+        local = without_fsync(LocalPostgres(tmp_path / "server"))
         with local:
             assert local.data.is_relative_to(folder)
             _put(local)
@@ -365,7 +366,7 @@ def test_root_with_nowhere_to_go_is_told_what_to_do(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     tmp_path.chmod(0o700)
     with pytest.raises(OperationError, match="run this as an ordinary user"):
-        LocalPostgres(tmp_path / "server", durable=False).start()
+        LocalPostgres(tmp_path / "server").start()
 
 
 def test_a_missing_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,7 +147,7 @@ class TestSessions:
         ("state", "ended"),
         [("idle", {"idle"}), ("in-transaction", {"idle in transaction"}), ("both", None)],
     )
-    def test_idle_sessions_are_ended(
+    def test_idle_sessions_are_terminated(
         self, operator: Operator, url: str, state: str, ended: set[str] | None
     ) -> None:
         """Those of the state that was asked for; one that works is not."""
@@ -171,7 +171,9 @@ class TestSessions:
         assert {row["outcome"] for row in told["outcomes"]} == {"ended"}
         assert len(told["outcomes"]) == len(told["sessions"]) == len(ended or before)
 
-    def test_nothing_is_ended_without_an_answer(self, operator: Operator, url: str) -> None:
+    def test_no_session_is_terminated_without_a_confirmation(
+        self, operator: Operator, url: str
+    ) -> None:
         """Nobody is at the terminal; JSON alone only shows."""
         with guest(url) as connection:
             pid = connection.info.backend_pid
@@ -200,7 +202,7 @@ class TestSessions:
             assert done.exit_code == (0 if ends else 1)
             assert gone(url, connection.info.backend_pid) is ends
 
-    def test_a_young_session_is_left(self, operator: Operator, url: str) -> None:
+    def test_a_recently_idle_session_is_not_terminated(self, operator: Operator, url: str) -> None:
         """The guide's hour is the default."""
         with guest(url):
             assert operator.json("kill-idle", "--yes") == {"sessions": [], "outcomes": []}
@@ -223,7 +225,7 @@ class TestSessions:
         finally:
             run(url, "REVOKE pg_read_all_stats FROM stranger")
 
-    def test_one_that_has_changed_meanwhile_is_left(self, url: str) -> None:
+    def test_a_session_that_became_active_is_not_terminated(self, url: str) -> None:
         """Between the question and the answer it may have ended, or begun to work."""
         engine = make_engine(Database(url=url))
         with guest(url) as ended, guest(url) as active:
@@ -242,7 +244,7 @@ class TestSessions:
 class TestLocks:
     """``locks`` and ``kill-blocking``."""
 
-    def test_who_waits_for_whom(self, operator: Operator, url: str) -> None:
+    def test_locks_shows_blocking_and_waiting_sessions(self, operator: Operator, url: str) -> None:
         """Both sides, the table, and neither's values."""
         lock = "LOCK TABLE templates"
         with guest(url, "BEGIN", lock, f"SELECT '{SECRET}'") as blocker:
@@ -258,7 +260,7 @@ class TestLocks:
         assert row["blocking_state"] == "idle in transaction"
         assert SECRET not in table
 
-    def test_the_head_of_the_queue_is_ended(self, operator: Operator, url: str) -> None:
+    def test_the_blocking_session_is_terminated(self, operator: Operator, url: str) -> None:
         """Who waits goes on; those in the middle of the queue are left."""
         with (
             guest(url, "BEGIN", "LOCK TABLE templates") as blocker,
@@ -388,7 +390,7 @@ class TestIndexes:
             run(url, row["remedy"])
         assert operator.json("missing-indexes")["foreign_keys"] == []
 
-    def test_our_own_have_one(self, operator: Operator) -> None:
+    def test_every_foreign_key_of_the_service_has_an_index(self, operator: Operator) -> None:
         """Every cascading delete of this service is supported."""
         assert operator.json("missing-indexes")["foreign_keys"] == []
 
@@ -465,7 +467,7 @@ class TestUpkeep:
         """Anyone else is told whose work it is."""
         assert "owner" in stranger.refused("autovacuum", "--apply")
 
-    def test_room_that_is_taken_without_need(self, operator: Operator, url: str) -> None:
+    def test_bloat_is_reported_with_advice(self, operator: Operator, url: str) -> None:
         """By the statistics without pgstattuple, on disk with it; each with what gives it back."""
         run(
             url,

@@ -67,7 +67,7 @@ def objects() -> list[str]:
     return [item["Key"] for item in listed.get("Contents", [])]
 
 
-def test_a_backup_goes_there_and_comes_back(servers: LocalStack, stored: Backups) -> None:
+def test_a_backup_in_object_storage_can_be_read_back(servers: LocalStack, stored: Backups) -> None:
     """Its three objects, and no file stays on this machine."""
     entry = stored.make()
     prefix = stored.policy.target.removeprefix(f"s3://{BUCKET}/")
@@ -82,7 +82,7 @@ def test_a_backup_goes_there_and_comes_back(servers: LocalStack, stored: Backups
     assert stored.plain(entry).startswith(b"PGDMP")
 
 
-def test_a_large_file_goes_in_parts_and_comes_in_pieces(stored: Backups, tmp_path: Path) -> None:
+def test_a_large_file_is_uploaded_in_parts_and_streamed(stored: Backups, tmp_path: Path) -> None:
     """Neither way is it held as a whole."""
     store = stored.catalogue.store
     content = bytes(range(256)) * 4096 * 20
@@ -141,7 +141,7 @@ def test_a_dump_that_fails_leaves_nothing(stored: Backups, tmp_path: Path) -> No
     assert not [path for path in Path(stored.policy.scratch).rglob("*") if path.is_file()]
 
 
-def test_a_bucket_that_is_not_there(tasks: Tasks, stored: Backups) -> None:
+def test_a_missing_bucket_is_reported(tasks: Tasks, stored: Backups) -> None:
     """The server's words are told, and what to check."""
     broken = stored.using(target="s3://nobody-has-this/daily")
     with pytest.raises(OperationError, match="NoSuchBucket") as caught:
@@ -158,7 +158,9 @@ def test_a_bucket_that_is_not_there(tasks: Tasks, stored: Backups) -> None:
     assert caught.value.kind == "target_unwritable"
 
 
-def test_a_server_that_is_not_there(stored: Backups, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_is_reported(
+    stored: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Told within seconds, in one sentence."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     with pytest.raises(OperationError) as caught:
@@ -174,7 +176,7 @@ def test_plain_http_must_be_asked_for(stored: Backups, monkeypatch: pytest.Monke
         stored.catalogue.entries()
 
 
-def test_a_scratch_folder_that_is_not_there(stored: Backups, tmp_path: Path) -> None:
+def test_a_missing_temporary_directory_is_reported(stored: Backups, tmp_path: Path) -> None:
     """Its setting is named."""
     broken = stored.using(scratch=str(tmp_path / "nowhere"))
     with pytest.raises(OperationError, match="SCRATCH_DIRECTORY") as caught:
@@ -191,7 +193,7 @@ def test_the_workspace_goes_with_its_store(stored: Backups) -> None:
     assert list(Path(stored.policy.scratch).iterdir()) == []
 
 
-def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says what to install."""
     monkeypatch.setitem(sys.modules, "obstore", None)
     monkeypatch.delitem(sys.modules, "db.backup.object_store")

@@ -143,7 +143,7 @@ class TestHtml:
     @given(kind=st.sampled_from(HTML_TYPES), x=TEXT, y=TEXT)
     @example(kind="email", x="\"' onload=x ", y="--><script>")
     @example(kind="email", x="&lt;b&gt;&quot", y="--!>")
-    def test_it_parses_with_values_as_text_only(
+    def test_rendered_html_parses_with_values_as_text_only(
         self, tasks: Tasks, pages: dict[str, str], kind: str, x: str, y: str
     ) -> None:
         """Text and quoted attributes hold exactly the value, and there is no other element."""
@@ -314,7 +314,7 @@ class TestTextAlternative:
             }
         ),
     )
-    def test_it_has_the_words_of_the_html(
+    def test_the_text_alternative_has_the_words_of_the_html(
         self, tasks: Tasks, body: str, values: dict[str, Any]
     ) -> None:
         """In their order, none escaped and none from comments; links keep their addresses."""
@@ -323,7 +323,7 @@ class TestTextAlternative:
         answer = tasks.call("render.preview", message | {"variables_schema": list(values)})
         assert answer["text"].split() == Words(answer["body"]).words
 
-    def test_it_is_laid_out(self, tasks: Tasks) -> None:
+    def test_the_text_alternative_has_lines_lists_and_links(self, tasks: Tasks) -> None:
         """Paragraphs, lists and links, as they are written in mails without HTML."""
         template = templates.published(
             tasks,
@@ -414,7 +414,7 @@ class TestParts:
             answer = render(tasks, templates.published(tasks, "x", subject="y", type=kind))
             assert answer.keys() & every == parts
 
-    def test_what_took_a_default_and_what_nothing_uses(self, tasks: Tasks) -> None:
+    def test_results_name_defaulted_and_unused_variables(self, tasks: Tasks) -> None:
         """By their paths; a null counts as left out, and a default of null as none."""
         template = templates.published(
             tasks,

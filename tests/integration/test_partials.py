@@ -237,7 +237,9 @@ class TestLanguages:
             assert (answer["language"], answer["body"]) == (language, body)
             assert [used["language"] for used in answer["partials"]] == found
 
-    def test_it_follows_the_language_of_the_text_not_of_the_request(self, shelf: Shelf) -> None:
+    def test_a_partial_follows_the_language_of_the_text_not_of_the_request(
+        self, shelf: Shelf
+    ) -> None:
         """A text in two languages helps nobody."""
         shelf.publish("p", "p-en", translations={"de": {"body": "p-de"}})
         shelf.user("{% include '@p' %}")
@@ -363,7 +365,7 @@ class TestVariables:
         )
         assert (error.code, error.details[0]["type"]) == ("placeholder_mismatch", "lost")
 
-    def test_it_is_inherited_with_its_type(self, shelf: Shelf) -> None:
+    def test_a_partials_variable_is_inherited_with_its_type(self, shelf: Shelf) -> None:
         """By a version that declares nothing, over more than one step."""
         shelf.publish("q", "{{ x }}", variables=list(self.TYPED))
         shelf.publish("p", "{% include '@q' %}{{ y|default('') }}")
@@ -394,7 +396,7 @@ class TestVariables:
             ({"required": False, "default": 0}, "{{ x }}", "0"),
         ],
     )
-    def test_one_that_comes_later_and_may_be_left_out_is_filled_in(
+    def test_a_later_optional_variable_of_a_partial_gets_its_default(
         self, shelf: Shelf, variable: dict[str, Any], body: str, expected: str
     ) -> None:
         """For versions that were published before; a value that is given counts."""
@@ -404,7 +406,7 @@ class TestVariables:
         assert shelf.render()["body"] == expected
         assert shelf.render({"x": "given"})["body"] == "given"
 
-    def test_one_that_comes_later_and_is_needed_fails_renders(self, shelf: Shelf) -> None:
+    def test_a_later_required_variable_of_a_partial_fails_renders(self, shelf: Shelf) -> None:
         """It is named: nothing is ever rendered with a blank."""
         shelf.publish("p", "old")
         shelf.user("<b>\n{% include '@p' %}</b>")
@@ -420,7 +422,7 @@ class TestVariables:
             assert "x.y" in str(error.details)
         assert shelf.render({"x": {"y": 1}})["body"] == "<b>\n1</b>"
 
-    def test_what_a_partials_partial_comes_to_need_is_asked_of_new_users(
+    def test_new_users_must_declare_what_a_nested_partial_later_requires(
         self, shelf: Shelf
     ) -> None:
         """Unless the partial between gives it a value."""
@@ -434,7 +436,7 @@ class TestVariables:
         answer = shelf.publish("other", "{% include '@loop' %}", "sms")
         assert [variable["name"] for variable in answer["variables"]] == ["items"]
 
-    def test_what_is_guarded_beside_a_partial_is_optional(self, shelf: Shelf) -> None:
+    def test_a_guarded_placeholder_next_to_a_partial_is_optional(self, shelf: Shelf) -> None:
         """A default that the partial declares does not make the user's own variables required."""
         shelf.publish("p", "{{ x }}", variables=[{"name": "x", "default": "X"}])
         answer = shelf.user("{{ a|default('A') }}{{ b }}{% include '@p' %}")
@@ -469,7 +471,9 @@ class TestRefused:
         ["missing", "inactive", "deleted", "never published", "not current", "no partial"],
     )
     @pytest.mark.parametrize("tag", ["include", "extends"])
-    def test_what_is_no_partial_to_use(self, shelf: Shelf, kind: str, tag: str) -> None:
+    def test_templates_that_are_no_active_partials_are_refused(
+        self, shelf: Shelf, kind: str, tag: str
+    ) -> None:
         """In a version, a translation and an upsert, with its place."""
         shelf.user("x")
         match kind:
@@ -516,7 +520,7 @@ class TestRefused:
             "from '@p' import m",
         ],
     )
-    def test_what_names_no_partial_for_sure(self, shelf: Shelf, tag: str) -> None:
+    def test_dynamic_partial_names_are_refused(self, shelf: Shelf, tag: str) -> None:
         """Who uses which partial is known at any time, so that none can go from under a user."""
         shelf.publish("p", "{% macro m() %}{% endmacro %}")
         error = shelf.unpublishable(
@@ -664,7 +668,7 @@ class TestInUse:
         ("task", "keywords"),
         [("template.delete", {}), ("template.update", {"is_active": False, "description": "Off"})],
     )
-    def test_it_stays_until_nobody_uses_it(
+    def test_a_partial_cannot_be_deleted_while_in_use(
         self, shelf: Shelf, task: str, keywords: dict[str, Any]
     ) -> None:
         """The refusal names who includes it: also those that do so in two ways."""
@@ -757,7 +761,7 @@ class TestGone:
         ],
     )
     @pytest.mark.parametrize("is_nested", [True, False])
-    def test_they_are_neither_rendered_nor_activated(
+    def test_versions_with_deleted_partials_are_neither_rendered_nor_activated(
         self,
         shelf: Shelf,
         task: str,
@@ -835,7 +839,7 @@ class TestGone:
             assert f"'{shelf.id('p')}'" in error.message
         assert shelf.render()["body"] == "x"
 
-    def test_another_partial_of_a_purged_ones_id_is_used_like_it(
+    def test_a_new_partial_replaces_a_purged_one_of_the_same_id(
         self, tasks: Tasks, shelf: Shelf, rows: Rows
     ) -> None:
         """From the moment on at which a version that names it is current."""

@@ -262,7 +262,7 @@ def test_a_layout_is_extended(tasks: Tasks) -> None:
         ),
     ],
 )
-def test_what_a_publish_refuses(
+def test_a_preview_refuses_what_a_publish_refuses(
     tasks: Tasks, keywords: dict[str, Any], code: str, problems: set[tuple[str, str]]
 ) -> None:
     """By the same gate; places are those of this message."""
@@ -295,7 +295,7 @@ def test_what_a_publish_refuses(
         ({"variables": {"x": "a", "n": 10_000}}, "render_limit_exceeded", None),
     ],
 )
-def test_what_a_render_refuses(
+def test_a_preview_refuses_what_a_render_refuses(
     tasks: Tasks, keywords: dict[str, Any], code: str, problems: set[tuple[str, str]] | None
 ) -> None:
     """With the same codes and places."""
@@ -385,7 +385,7 @@ def answered(tasks: Tasks, task: str, message: dict[str, Any]) -> tuple[dict[str
     has_schema=st.booleans(),
     language=st.sampled_from([None, "en", "de", "ja", "pt-BR"]),
 )
-def test_it_is_what_a_render_gives_after_a_publish(  # noqa: PLR0913 - two fixtures, six parts of a message
+def test_a_preview_equals_a_render_after_a_publish(  # noqa: PLR0913 - two fixtures, six parts of a message
     tasks: Tasks,
     partial: str,
     *,

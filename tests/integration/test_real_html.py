@@ -109,7 +109,7 @@ def test_outside_its_placeholders_it_comes_out_as_it_is(tasks: Tasks, kind: str,
 
 
 @LINE_ENDS
-def test_it_can_be_a_layout(tasks: Tasks, end: str) -> None:
+def test_a_real_page_can_be_a_layout(tasks: Tasks, end: str) -> None:
     """As a partial whose middle other templates write."""
     page = PAGE.replace("\n", end)
     start = page.index("          <!-- Product 1: ")
@@ -171,7 +171,7 @@ def test_a_placeholder_where_no_escaping_helps_is_found(tasks: Tasks, end: str) 
 
 
 @LINE_ENDS
-def test_its_text_alternative_can_be_read(tasks: Tasks, end: str) -> None:
+def test_the_text_alternative_of_a_real_page_is_readable(tasks: Tasks, end: str) -> None:
     """Words and addresses stay; style sheets, Outlook's copy and what is hidden do not."""
     source, values = with_placeholders(PAGE.replace("\n", end))
     template = templates.published(tasks, source)

@@ -48,7 +48,7 @@ def restored(history: History, into: Path, *arguments: str) -> dict[str, Any]:
     return told
 
 
-def test_setup_says_what_it_did_and_does_nothing_twice(history: History) -> None:
+def test_setup_is_idempotent(history: History) -> None:
     """Each run proves once more that a segment arrives."""
     told = history.server.json("setup", "--yes")
     assert (told["changed"], told["restart"]) == ({}, [])
@@ -69,7 +69,7 @@ def test_the_archive_is_for_the_server_alone(history: History) -> None:
 
 
 @pytest.mark.parametrize("target", ["between", "after"])
-def test_to_a_time(history: History, tmp_path: Path, target: str) -> None:
+def test_a_restore_to_a_time(history: History, tmp_path: Path, target: str) -> None:
     """From the newest base backup that ended before it; an incremental one with its full one.
 
     Without a zone it is UTC, as an operator's watch may not be.
@@ -83,7 +83,7 @@ def test_to_a_time(history: History, tmp_path: Path, target: str) -> None:
     assert told["proof"]["last_transaction_at"] <= str(at)
 
 
-def test_to_a_restore_point(history: History, tmp_path: Path) -> None:
+def test_a_restore_to_a_restore_point(history: History, tmp_path: Path) -> None:
     """It lies before the newest base backup, which is not taken then.
 
     The proof archives nothing: the archive stays that of one server. The restored one will go on
@@ -99,7 +99,7 @@ def test_to_a_restore_point(history: History, tmp_path: Path) -> None:
     assert (wal / "archive_status" / "00000002.history.ready").exists()
 
 
-def test_to_just_before_a_transaction(history: History, tmp_path: Path) -> None:
+def test_a_restore_to_just_before_a_transaction(history: History, tmp_path: Path) -> None:
     """Which the list of transactions tells by what it deleted."""
     since = (history.after - timedelta(seconds=1)).isoformat()
     (found,) = history.server.json("transactions", "--from", since)
@@ -109,7 +109,7 @@ def test_to_just_before_a_transaction(history: History, tmp_path: Path) -> None:
     assert told["proof"]["tables"]["templates"] == 25
 
 
-def test_to_the_latest(history: History, tmp_path: Path) -> None:
+def test_a_restore_to_the_latest(history: History, tmp_path: Path) -> None:
     """With all that was written until the command was given; from an older backup as well."""
     told = restored(history, tmp_path / "data", "--latest", "--from", history.full)
     assert told["base"] == [history.full]
@@ -131,7 +131,7 @@ def test_root_restores_to_a_folder_less_closed_than_the_archive(history: History
     assert told["proof"]["tables"]["templates"] == 15
 
 
-def test_status_says_what_can_be_reached(history: History) -> None:
+def test_status_shows_the_recoverable_time_range(history: History) -> None:
     """And that nothing is wrong."""
     told = history.server.json("status")
     assert told["problems"] == []
@@ -146,7 +146,7 @@ def test_status_says_what_can_be_reached(history: History) -> None:
     assert "incremental" in history.server.call("status").stdout
 
 
-def test_old_base_backups_go_with_their_wal(history: History, tmp_path: Path) -> None:
+def test_old_base_backups_are_removed_with_their_wal(history: History, tmp_path: Path) -> None:
     """When there are enough new full ones; what is needed of the archive stays."""
     policy = dataclasses.replace(history.copy(tmp_path / "recovery"), keep=1)
     # The server archives to the other folder, which is no matter to what is removed from this one.

@@ -95,7 +95,7 @@ def flip_a_byte_of_the_incremental_one(history: History, policy: RecoveryPolicy)
         flip_a_byte_of_the_incremental_one,
     ],
 )
-def test_a_damaged_base_backup(history: History, tmp_path: Path, damage: Damage) -> None:
+def test_a_damaged_base_backup_is_refused(history: History, tmp_path: Path, damage: Damage) -> None:
     """It was verified when it was taken, and is again before it is used."""
     policy = history.copy(tmp_path / "recovery")
     damage(history, policy)
@@ -104,7 +104,7 @@ def test_a_damaged_base_backup(history: History, tmp_path: Path, damage: Damage)
     assert "pitr base-backup --full" in done.stderr
 
 
-def test_a_missing_parent(history: History, tmp_path: Path) -> None:
+def test_a_missing_parent_is_reported(history: History, tmp_path: Path) -> None:
     """Its name is told, and status tells it before it is needed."""
     policy = history.copy(tmp_path / "recovery")
     shutil.rmtree(policy.base / history.full)
@@ -115,7 +115,7 @@ def test_a_missing_parent(history: History, tmp_path: Path) -> None:
     assert f"builds on {history.full}, which is missing" in told.stdout
 
 
-def test_a_folder_without_an_entry(history: History, tmp_path: Path) -> None:
+def test_a_directory_without_an_entry_is_a_problem(history: History, tmp_path: Path) -> None:
     """It is no base backup, is named as such, and is left alone."""
     policy = history.copy(tmp_path / "recovery")
     (policy.base / history.incremental / "backup.json").unlink()
@@ -125,7 +125,7 @@ def test_a_folder_without_an_entry(history: History, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["between", "latest", "point"])
-def test_a_gap_in_the_archive(history: History, tmp_path: Path, target: str) -> None:
+def test_a_gap_in_the_archive_is_reported(history: History, tmp_path: Path, target: str) -> None:
     """A recovery would take it for the end of the archive and say nothing."""
     policy = history.copy(tmp_path / "recovery")
     gap = behind(history, policy, history.full)
@@ -142,7 +142,7 @@ def test_a_gap_in_the_archive(history: History, tmp_path: Path, target: str) -> 
     assert f"segment {gap.name} is missing" in told.stdout
 
 
-def test_what_lies_after_the_gap_can_be_restored(history: History, tmp_path: Path) -> None:
+def test_times_after_a_gap_can_be_restored(history: History, tmp_path: Path) -> None:
     """From the base backup that was taken after it."""
     policy = history.copy(tmp_path / "recovery")
     behind(history, policy, history.full).unlink()
@@ -157,7 +157,7 @@ def test_what_lies_after_the_gap_can_be_restored(history: History, tmp_path: Pat
     assert told["proof"]["tables"]["templates"] == 25
 
 
-def test_a_truncated_segment(history: History, tmp_path: Path) -> None:
+def test_a_truncated_segment_is_reported(history: History, tmp_path: Path) -> None:
     """Its size is told."""
     policy = history.copy(tmp_path / "recovery")
     cut = behind(history, policy, history.full)
@@ -167,7 +167,7 @@ def test_a_truncated_segment(history: History, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["between", "latest"])
-def test_a_damaged_segment(history: History, tmp_path: Path, target: str) -> None:
+def test_a_damaged_segment_is_reported(history: History, tmp_path: Path, target: str) -> None:
     """PostgreSQL takes it for the end of WAL, which is less than was asked for."""
     policy = history.copy(tmp_path / "recovery")
     damaged = behind(history, policy, history.full)
@@ -197,7 +197,7 @@ def test_a_damaged_segment(history: History, tmp_path: Path, target: str) -> Non
         (["--latest", "--timeline", "7"], "no base backup leads to timeline 7"),
     ],
 )
-def test_a_target_that_is_not_there(
+def test_a_target_that_is_not_in_the_archive_is_refused(
     history: History, tmp_path: Path, arguments: list[str], told: str
 ) -> None:
     """What can be reached is said instead, before anything is built."""
@@ -206,7 +206,7 @@ def test_a_target_that_is_not_there(
     assert told in done.stderr
 
 
-def test_nothing_is_restored_over_anything(history: History, tmp_path: Path) -> None:
+def test_an_existing_directory_is_never_overwritten(history: History, tmp_path: Path) -> None:
     """Not even over an empty folder."""
     policy = history.copy(tmp_path / "recovery")
     (tmp_path / "data").mkdir()
@@ -217,7 +217,7 @@ def test_nothing_is_restored_over_anything(history: History, tmp_path: Path) -> 
     assert f"directory {tmp_path / 'no'} does not exist" in done.stderr
 
 
-def test_no_archive_at_all(history: History, tmp_path: Path) -> None:
+def test_a_missing_archive_is_reported(history: History, tmp_path: Path) -> None:
     """The setting is named."""
     policy = RecoveryPolicy(tmp_path / "nothing")
     (tmp_path / "nothing").mkdir()
@@ -229,14 +229,16 @@ def test_no_archive_at_all(history: History, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--latest", "--to", "2026-01-01"], ["--to", "soon"]])
-def test_a_target_that_is_none(history: History, tmp_path: Path, arguments: list[str]) -> None:
+def test_an_invalid_target_is_a_usage_error(
+    history: History, tmp_path: Path, arguments: list[str]
+) -> None:
     """A slip of an operator under stress is explained, not guessed."""
     done = history.server.call("restore", *arguments, "--into", str(tmp_path / "data"))
     assert done.exit_code == 2
     assert "Usage: " in done.stderr
 
 
-def test_an_archive_that_cannot_be_written(history: History, tmp_path: Path) -> None:
+def test_an_unwritable_archive_is_reported(history: History, tmp_path: Path) -> None:
     """The server goes on and keeps its WAL; whoever waits for an archived segment is told."""
     server = history.server
     hidden = server.policy.directory.with_name("hidden")
@@ -269,7 +271,7 @@ def test_a_base_backup_that_fails_changes_nothing(history: History, tmp_path: Pa
     assert left == before
 
 
-def test_base_backups_of_another_cluster(history: History, tmp_path: Path) -> None:
+def test_base_backups_of_another_cluster_are_refused(history: History, tmp_path: Path) -> None:
     """Two servers do not share a folder."""
     policy = history.copy(tmp_path / "recovery")
     entry = policy.base / history.incremental / "backup.json"
@@ -281,7 +283,7 @@ def test_base_backups_of_another_cluster(history: History, tmp_path: Path) -> No
     assert f"are of cluster 1, the server is cluster {system}" in done.stderr
 
 
-def test_a_role_that_may_not(history: History, tmp_path: Path) -> None:
+def test_a_role_without_permission_is_told_what_to_do(history: History, tmp_path: Path) -> None:
     """Neither set it up nor copy the cluster; a restore uses what is archived already."""
     server = history.server
     server.run("CREATE ROLE reader LOGIN PASSWORD 'reads'")
@@ -300,7 +302,7 @@ def test_a_role_that_may_not(history: History, tmp_path: Path) -> None:
             assert "ALTER ROLE ... REPLICATION" in done.stderr
             into = tmp_path / "data"
             done = server.call("restore", "--restore-point", history.point, "--into", str(into))
-            assert "using WAL already archived" in done.stderr
+            assert "Only what the server has archived counts" in done.stderr
             assert done.exit_code == 0, done.output
             assert "15 rows" in done.stdout
     finally:

@@ -57,7 +57,7 @@ def with_leftovers(rows: Rows) -> dict[str, int]:
     return {row[0]: row[1] for row in rows.run(INDEXES, tables=list(EVERY_TABLE))}
 
 
-def test_every_index_is_built_anew(tasks: Tasks, rows: Rows) -> None:
+def test_every_index_is_rebuilt(tasks: Tasks, rows: Rows) -> None:
     """Those of keys and of long texts too, under the names that they had."""
     before = files(rows)
     answer = tasks.call("maintenance.reindex")
@@ -79,7 +79,7 @@ def test_a_dry_run_touches_nothing(tasks: Tasks, rows: Rows) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["_ccnew", "_ccold", "_ccnew1"])
-def test_what_a_failed_run_left_behind_is_dropped(tasks: Tasks, rows: Rows, suffix: str) -> None:
+def test_invalid_indexes_of_failed_runs_are_dropped(tasks: Tasks, rows: Rows, suffix: str) -> None:
     """Such an index is of no use to readers, and costs every writer."""
     name = f"idx_templates_type{suffix}"
     rows.run("CREATE INDEX leftover ON templates (type)")
@@ -90,7 +90,7 @@ def test_what_a_failed_run_left_behind_is_dropped(tasks: Tasks, rows: Rows, suff
     assert before - files(rows).keys() == {name}
 
 
-def test_an_invalid_index_of_another_name_is_mended(tasks: Tasks, rows: Rows) -> None:
+def test_an_invalid_index_of_another_name_is_rebuilt(tasks: Tasks, rows: Rows) -> None:
     """It is somebody's, whose CREATE INDEX CONCURRENTLY failed."""
     rows.run("CREATE INDEX somebodys ON templates (name)")
     try:
@@ -101,7 +101,9 @@ def test_an_invalid_index_of_another_name_is_mended(tasks: Tasks, rows: Rows) ->
         rows.run("DROP INDEX somebodys")
 
 
-def test_readers_and_writers_go_on(tasks: Tasks, rows: Rows, engine: Engine) -> None:
+def test_readers_and_writers_continue_during_a_reindex(
+    tasks: Tasks, rows: Rows, engine: Engine
+) -> None:
     """While one build waits for a transaction, nobody waits for the build."""
     template = templates.published(tasks, "x")
     waiting: LiteralString = (
@@ -118,7 +120,7 @@ def test_readers_and_writers_go_on(tasks: Tasks, rows: Rows, engine: Engine) -> 
         assert set(running.result(60).seconds) == set(EVERY_TABLE)
 
 
-def test_what_is_in_use_is_told_and_all_else_done(
+def test_indexes_in_use_are_reported_and_all_others_rebuilt(
     tasks: Tasks, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A transaction without end stops the indexes of its table only, and leaves nothing invalid."""
@@ -150,7 +152,7 @@ def test_the_lock_of_a_run_is_in_nobody_s_way(engine: Engine, rows: Rows) -> Non
         assert reindex.reindex(engine, dry_run=False).seconds
 
 
-def test_a_second_run_goes_away(tasks: Tasks, engine: Engine) -> None:
+def test_a_second_run_at_the_same_time_is_skipped(tasks: Tasks, engine: Engine) -> None:
     """As all of maintenance does."""
     with alone(engine, "maintenance.reindex"):
         assert tasks.call("maintenance.reindex")["skipped"] is True

@@ -138,7 +138,7 @@ def test_no_value_adds_a_header_or_a_tag(tasks: Tasks, echo: str, value: str) ->
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(
+def test_values_that_do_not_match_their_variables_are_refused(
     tasks: Tasks, echo: str, keywords: dict[str, Any], code: str, paths: set[str]
 ) -> None:
     """With its code of the contract and every place that is wrong."""

@@ -251,7 +251,7 @@ def test_threads_render_at_once_and_get_their_own_answers(renderer: Renderer) ->
     assert 1 <= len(renderer.process_ids) <= 4
 
 
-def test_one_threads_bomb_is_not_anothers_error(renderer: Renderer) -> None:
+def test_a_thread_gets_no_error_of_another_threads_render(renderer: Renderer) -> None:
     """While one render goes over its limit, others are served."""
     with ThreadPoolExecutor(2) as pool:
         bomb = pool.submit(body, renderer, BOMBS["sorting"], big="ab" * 100_000)
@@ -331,7 +331,7 @@ def test_closing_ends_the_processes(renderer: Renderer) -> None:
     assert not [pid for pid in pids if psutil.pid_exists(pid)]
 
 
-def test_it_ends_when_its_worker_is_killed(checkout: Path) -> None:
+def test_the_render_process_exits_when_its_worker_is_killed(checkout: Path) -> None:
     """``kill -9`` of a pool process leaves no orphan: the end of the pipe ends the other side."""
     code = textwrap.dedent("""
         import os, signal
@@ -429,7 +429,7 @@ class TestStream:
         assert answers[4]["error"][0] == Code.VARIABLES_INVALID
         assert only_pid(renderer) == pid
 
-    def test_one_that_goes_over_a_limit_is_the_only_one(self, renderer: Renderer) -> None:
+    def test_an_item_over_a_limit_fails_no_other_item(self, renderer: Renderer) -> None:
         """It takes the process with it, and the others are rendered by the next."""
         values: list[dict[str, object]] = [{"n": 1, "x": str(number)} for number in range(7)]
         values[3] = {"n": 10_000, "x": "a" * 200_000}
@@ -444,7 +444,7 @@ class TestStream:
         ]
         assert body(renderer, "{{ x }}", x=1) == "1"
 
-    def test_what_is_not_begun_in_time_is_refused(self, renderer: Renderer) -> None:
+    def test_items_not_started_before_the_deadline_are_refused(self, renderer: Renderer) -> None:
         """A batch has an end, whatever its items cost."""
         values: list[dict[str, object]] = [{"x": number} for number in range(4)]
         answers = self.answers(renderer, "{{ x }}", values, seconds=-1)

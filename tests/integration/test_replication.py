@@ -22,6 +22,7 @@ from db.cluster.private import PrivateCluster
 from db.cluster.processes import wait_until
 from db.cluster.programs import Programs
 from db.session import Database, is_transient, make_engine
+from tests.support.stacks import without_fsync
 from worker.cli import main
 from worker.local import LocalPostgres, LocalValkey
 from worker.local.server import HOST, free_port
@@ -98,7 +99,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def primary(folder: Path) -> Iterator[LocalPostgres]:
     """Give a primary that logs every statement."""
-    with LocalPostgres(folder / "primary", durable=False, die_with_parent=True) as primary:
+    with without_fsync(LocalPostgres(folder / "primary", die_with_parent=True)) as primary:
         run(primary.url, "ALTER SYSTEM SET log_statement = 'all'")
         run(primary.url, "SELECT pg_reload_conf()")
         run(primary.url, "CREATE TABLE items (id int PRIMARY KEY)")
@@ -253,7 +254,7 @@ class TestStatus:
         assert answer["received"]["primary_port"] == pair.primary.port
         assert answer["received"]["slot"] == "standby1"
 
-    def test_a_lost_slot_is_a_problem_with_its_cure(self, pair: Pair) -> None:
+    def test_a_lost_slot_is_a_problem_with_a_remedy(self, pair: Pair) -> None:
         """Its standby can only be made anew."""
         pair.run("SELECT pg_create_physical_replication_slot('gone', true)")
         pair.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
@@ -338,7 +339,7 @@ class TestPromote:
         assert "Promote the standby at" in result.output
         assert run(pair.standby_url, "SELECT pg_is_in_recovery()") == [(True,)]
 
-    def test_with_force_two_part_and_the_new_one_waits_for_nobody(
+    def test_a_forced_promotion_diverges_and_becomes_asynchronous(
         self, pair: Pair, folder: Path
     ) -> None:
         """A standby made while writes waited takes that setting along; it is reset, and told."""
@@ -364,7 +365,7 @@ class TestPromote:
             )
         assert done["timeline"] == 2
         notes = " ".join(done["notes"])
-        for words in ("Synchronous replication is off", "replica create", "not here"):
+        for words in ("Synchronous replication is off", "replica create", "are missing"):
             assert words in notes
         assert f"{HOST}:{pair.primary.port}" in notes
 
@@ -395,12 +396,12 @@ class TestFaults:
             (["--user", "template_service"], "is a superuser"),
             ([], "--password-file"),
             (["--password-file", "{secret}"], "refuses the password of role 'replicator'"),
-            (["--password-file", "{empty}"], "put the password alone into it"),
+            (["--password-file", "{empty}"], "write only the password into it"),
             (["--port", "{taken}"], "choose another --host or --port"),
             (["--synchronous"], "requires --start"),
         ],
     )
-    def test_what_was_asked_for_cannot_be(
+    def test_impossible_options_are_refused(
         self, pair: Pair, folder: Path, tmp_path: Path, options: list[str], told: str
     ) -> None:
         """Known before anything is copied."""
@@ -433,7 +434,9 @@ class TestFaults:
         ],
         ids=["a wrong password", "a primary that is away", "a standby", "a role without rights"],
     )
-    def test_the_address_does_not_fit(self, pair: Pair, folder: Path, url: str, told: str) -> None:
+    def test_an_invalid_server_address_is_refused(
+        self, pair: Pair, folder: Path, url: str, told: str
+    ) -> None:
         """It is told what about it."""
         pair.run("DROP ROLE IF EXISTS few_rights")
         pair.run("CREATE ROLE few_rights LOGIN PASSWORD 'few'")
@@ -585,7 +588,7 @@ class TestEngine:
 
     def test_a_worker_does_not_start_on_a_standby(self, pair: Pair, tmp_path: Path) -> None:
         """It says how to name both servers."""
-        with LocalValkey(tmp_path / "valkey", durable=False, die_with_parent=True) as valkey:
+        with LocalValkey(tmp_path / "valkey", die_with_parent=True) as valkey:
             settings = Settings(
                 database_url=SecretStr(pair.standby_url),
                 broker_url=SecretStr(valkey.url),

@@ -106,7 +106,7 @@ class TestBeside:
     """The live database is not touched."""
 
     @pytest.mark.parametrize("form", FORMS)
-    def test_a_new_database_has_all_of_it(
+    def test_a_restore_into_a_new_database_is_complete(
         self,
         source: Shop,
         policy: BackupPolicy,
@@ -143,7 +143,7 @@ class TestBeside:
 
     @pytest.mark.parametrize("contents", ["full", "table"])
     @pytest.mark.parametrize("form", FORMS)
-    def test_one_table_comes_with_its_rows_and_indexes(
+    def test_one_table_is_restored_with_rows_and_indexes(
         self,
         source: Shop,
         policy: BackupPolicy,
@@ -169,7 +169,7 @@ class TestBeside:
         assert len([name for name in found if name.startswith("index ")]) >= 7
 
     @pytest.mark.parametrize("form", FORMS)
-    def test_a_schema_comes_without_rows(
+    def test_a_schema_dump_restores_no_rows(
         self,
         source: Shop,
         policy: BackupPolicy,
@@ -183,7 +183,7 @@ class TestBeside:
         assert structure(source.at(done["database"]).url) == structure(source.url)
 
     @pytest.mark.parametrize("form", FORMS)
-    def test_data_go_into_tables_that_migrations_made(
+    def test_a_data_dump_is_restored_into_migrated_tables(
         self,
         servers: LocalStack,
         source: Shop,
@@ -201,7 +201,7 @@ class TestBeside:
             assert (again.exit_code, counted(empty)) == (1, ROWS)
             assert "are not empty: " in again.output
 
-    def test_what_was_encrypted_is_restored(
+    def test_an_encrypted_backup_is_restored(
         self, live: Shop, own: BackupPolicy, tmp_path: Path
     ) -> None:
         """With the identity; without it the error says which setting is missing."""
@@ -225,7 +225,7 @@ class TestBeside:
 class TestInto:
     """``--into``: a database that the operator names."""
 
-    def test_one_that_does_not_exist_is_made(
+    def test_a_missing_database_is_created(
         self, source: Shop, policy: BackupPolicy, backups: Made
     ) -> None:
         """Also when the live database itself is lost: that is the day it is needed."""
@@ -247,7 +247,7 @@ class TestInto:
         answer(command(source, policy, "restore", name, "--into", target.name, "--json"))
         assert (counted(target), target.one("SHOW work_mem")) == (ROWS, "7MB")
 
-    def test_one_that_holds_something_is_refused(
+    def test_a_database_that_is_not_empty_is_refused(
         self, live: Shop, source: Shop, policy: BackupPolicy, backups: Made
     ) -> None:
         """A restore would mix with it."""
@@ -263,7 +263,7 @@ class TestInto:
 class TestOverLive:
     """``--over-live``: a safety dump, then one database in the place of the other."""
 
-    def test_it_takes_the_place_and_all_that_belongs_to_it(
+    def test_a_restore_over_live_copies_owner_grants_and_settings(
         self, live: Shop, own: BackupPolicy
     ) -> None:
         """Owner, grants, settings of the database and of a role in it, comment and limit."""
@@ -316,7 +316,7 @@ class TestOverLive:
                 ):
                     admin.execute(statement.format(name=name, role=sql.Identifier(role)))
 
-    def test_sessions_are_ended_and_come_back_to_the_restored_one(
+    def test_sessions_are_terminated_and_reconnect_to_the_restored_database(
         self, live: Shop, own: BackupPolicy
     ) -> None:
         """Also one that is in the middle of a transaction: workers try again."""
@@ -369,7 +369,7 @@ class TestOverLive:
 class TestPutBack:
     """``--table`` with ``--over-live``: rows as the backup has them."""
 
-    def test_rows_come_back_by_primary_key(self, live: Shop, own: BackupPolicy) -> None:
+    def test_rows_are_merged_by_primary_key(self, live: Shop, own: BackupPolicy) -> None:
         """Missing ones are inserted, changed ones updated, unknown ones stay."""
         entry = create(live.client, own)
         live.run("DELETE FROM idempotency_records WHERE key = 'a'")
@@ -399,7 +399,7 @@ class TestPutBack:
         assert (again["inserted"], again["updated"], again["unchanged"]) == (0, 0, 2)
         assert live.databases() == {live.name}
 
-    def test_which_version_is_current_comes_back(self, live: Shop, own: BackupPolicy) -> None:
+    def test_the_current_version_is_merged_back(self, live: Shop, own: BackupPolicy) -> None:
         """There is one current version at any moment, in whichever order rows are updated."""
         entry = create(live.client, own, form="plain")
         live.run("UPDATE template_versions SET is_current = false")
@@ -424,7 +424,7 @@ class TestPutBack:
         ],
         ids=["foreign key", "unique"],
     )
-    def test_a_conflict_leaves_all_as_it_was(
+    def test_a_conflict_leaves_the_table_unchanged(
         self, live: Shop, own: BackupPolicy, table: str, constraint: str
     ) -> None:
         """The error names the constraint, and no row's contents."""
@@ -451,7 +451,7 @@ class TestRefusals:
         assert source.databases() == before
         assert counted(source) == ROWS
 
-    def test_a_damaged_file(
+    def test_a_damaged_file_is_refused(
         self, source: Shop, own: BackupPolicy, policy: BackupPolicy, backups: Made
     ) -> None:
         """Before any of it reaches pg_restore or psql, which would run it."""
@@ -466,7 +466,7 @@ class TestRefusals:
             assert result.exit_code == 1
             assert f"checksum mismatch in {file.name}: " in result.output
 
-    def test_a_backup_of_a_newer_release(
+    def test_a_backup_of_a_newer_release_is_refused(
         self, source: Shop, own: BackupPolicy, policy: BackupPolicy, backups: Made
     ) -> None:
         """Its migration is not one of this checkout."""
@@ -486,7 +486,7 @@ class TestRefusals:
             (("--jobs", "0"), "--jobs"),
         ],
     )
-    def test_what_is_not_there(
+    def test_a_missing_backup_or_table_is_refused(
         self,
         source: Shop,
         policy: BackupPolicy,
@@ -500,13 +500,17 @@ class TestRefusals:
         assert result.exit_code != 0
         assert told in result.output
 
-    def test_data_without_tables(self, source: Shop, policy: BackupPolicy, backups: Made) -> None:
+    def test_a_data_dump_without_tables_is_refused(
+        self, source: Shop, policy: BackupPolicy, backups: Made
+    ) -> None:
         """The error says how the tables are made."""
         result = command(source, policy, "restore", backups["data", "plain"].name)
         assert result.exit_code == 1
         assert "alembic upgrade" in result.output
 
-    def test_a_wrong_password(self, source: Shop, policy: BackupPolicy, backups: Made) -> None:
+    def test_a_wrong_password_is_reported(
+        self, source: Shop, policy: BackupPolicy, backups: Made
+    ) -> None:
         """It is not repeated."""
         wrong = Shop(source.url.replace(":", ":SEKRET", 2).replace(":SEKRET//", "://", 1))
         result = command(wrong, policy, "restore", backups["full", "plain"].name)
@@ -514,7 +518,7 @@ class TestRefusals:
         assert "password authentication failed" in result.output
         assert "SEKRET" not in result.output
 
-    def test_a_role_that_may_not_make_databases(
+    def test_a_role_that_may_not_create_databases_is_refused(
         self, source: Shop, policy: BackupPolicy, backups: Made
     ) -> None:
         """The error names the right that is missing."""
@@ -528,7 +532,7 @@ class TestRefusals:
         assert "CREATEDB" in result.output
 
     @pytest.mark.parametrize("form", FORMS)
-    def test_a_program_that_is_killed_midway(
+    def test_a_killed_program_leaves_nothing_behind(
         self,
         source: Shop,
         policy: BackupPolicy,
@@ -561,7 +565,7 @@ class TestRefusals:
         assert result.exit_code == 1
         assert f"{program} was killed by signal 9" in result.output
 
-    def test_an_archive_of_a_newer_pg_dump(
+    def test_an_archive_of_a_newer_pg_dump_is_refused(
         self, source: Shop, own: BackupPolicy, policy: BackupPolicy, backups: Made
     ) -> None:
         """Its header says so; the error names the setting for newer programs."""
@@ -580,7 +584,7 @@ class TestRefusals:
 class TestRoles:
     """``--roles``: for a server that has the tables' owners not yet."""
 
-    def test_missing_roles_are_made_and_the_others_left_alone(
+    def test_missing_roles_are_created_and_existing_ones_unchanged(
         self, live: Shop, own: BackupPolicy
     ) -> None:
         """Without the option the error names it; passwords come along as they were stored."""
@@ -636,7 +640,7 @@ class TestRoles:
         ]
 
 
-def test_names_beside_a_long_one_are_cut_and_never_taken(source: Shop) -> None:
+def test_generated_names_are_truncated_and_unused(source: Shop) -> None:
     """PostgreSQL cuts names after 63 bytes by itself, and two would become one."""
     with administering(source.url) as admin:
         long = unused_name(admin, "ü" * 40, "restored")

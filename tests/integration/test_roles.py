@@ -108,7 +108,7 @@ class TestApply:
         assert addresses[0] == addresses[1]
         assert run(addresses[0]["DATABASE_URL"], "SELECT 1") == [(1,)]
 
-    def test_rotate_makes_new_passwords(self, url: str, tmp_path: Path) -> None:
+    def test_rotate_generates_new_passwords(self, url: str, tmp_path: Path) -> None:
         """The old one no longer lets anybody in, the new one is in the same file."""
         old = applied(url, tmp_path)["DATABASE_URL"]
         new = applied(url, tmp_path, "--rotate")["DATABASE_URL"]
@@ -152,7 +152,7 @@ class TestApply:
         finally:
             run(url, "DROP TABLE later")
 
-    def test_the_server_log_and_its_statistics_stay_clean(
+    def test_no_password_is_in_the_server_log_or_statistics(
         self, url: str, stack: LocalStack, tmp_path: Path
     ) -> None:
         """Even where every statement is logged, neither passwords nor verifiers are."""
@@ -224,7 +224,7 @@ class TestRefusals:
         ],
         ids=["missing", "empty", "lines", "nul", "bytes"],
     )
-    def test_a_password_file_that_cannot_serve(
+    def test_an_unusable_password_file_is_refused(
         self, url: str, tmp_path: Path, content: bytes | None, words: str
     ) -> None:
         """It is named, and what is in it is not."""
@@ -235,13 +235,13 @@ class TestRefusals:
         assert done.exit_code == 1
         assert words in done.output
 
-    def test_no_place_for_passwords(self, url: str) -> None:
+    def test_a_missing_directory_for_passwords_is_reported(self, url: str) -> None:
         """They are never printed instead."""
         done = command(url, "apply")
         assert done.exit_code == 1
-        assert "name a folder for password files with --output" in done.output
+        assert "name a directory for password files with --output" in done.output
 
-    def test_a_folder_that_is_none(self, url: str, tmp_path: Path) -> None:
+    def test_a_path_that_is_not_a_directory_is_reported(self, url: str, tmp_path: Path) -> None:
         """A file in its place is named."""
         (tmp_path / "file").touch()
         done = command(url, "apply", "--output", str(tmp_path / "file" / "secrets"))
@@ -261,11 +261,11 @@ class TestRefusals:
         assert not list((tmp_path / "secrets").iterdir())
 
     @pytest.mark.parametrize("prefix", ["pg_me", "A", "a-b", "1a", "", "a" * 51, 'a"b'])
-    def test_a_prefix_that_is_no_name(self, url: str, prefix: str) -> None:
+    def test_an_invalid_prefix_is_refused(self, url: str, prefix: str) -> None:
         """It would have to be quoted everywhere, or be cut."""
         done = command(url, "apply", "--prefix", prefix)
         assert done.exit_code == 1
-        assert "cannot begin the names of roles" in done.output
+        assert "invalid prefix of role names" in done.output
 
     @pytest.mark.parametrize("value", ["app", "app=", "owner=x", "=x"])
     def test_a_password_for_nobody(self, url: str, value: str) -> None:
@@ -292,10 +292,10 @@ def test_only_a_superuser_may(url: str, tmp_path: Path) -> None:
     addresses = applied(url, tmp_path)
     done = command(addresses["TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL"], "apply")
     assert done.exit_code == 1
-    assert f"{MAINTENANCE} may not make roles" in done.output
+    assert f"{MAINTENANCE} is not a superuser" in done.output
 
 
-def test_a_database_without_tables(url: str, stack: LocalStack, tmp_path: Path) -> None:
+def test_a_database_without_tables_is_refused(url: str, stack: LocalStack, tmp_path: Path) -> None:
     """Migrations come first."""
     run(url, "CREATE DATABASE bare")
     try:
@@ -339,7 +339,7 @@ class TestStatus:
         assert command(url, "apply").exit_code == 0
         assert command(url, "status").exit_code == 0
 
-    def test_what_apply_cannot_mend(self, url: str, tmp_path: Path) -> None:
+    def test_problems_that_apply_cannot_fix_say_so(self, url: str, tmp_path: Path) -> None:
         """Another schema is its owner's, and a table of the worker's was somebody's wish."""
         applied(url, tmp_path)
         run(url, f"CREATE SCHEMA hidden; GRANT USAGE ON SCHEMA hidden TO {APP}")
@@ -352,7 +352,7 @@ class TestStatus:
         finally:
             run(url, "DROP SCHEMA hidden CASCADE")
 
-    def test_a_server_without_them(self, url: str) -> None:
+    def test_settings_that_a_server_lacks_are_skipped(self, url: str) -> None:
         """Each is named."""
         found = command(url, "status")
         assert found.exit_code == 1

@@ -204,7 +204,7 @@ class TestGet:
         ]
         assert answer["text"] is None
 
-    def test_one_languages_text(self, tasks: Tasks) -> None:
+    def test_get_returns_the_text_of_one_language(self, tasks: Tasks) -> None:
         """As it is stored: a null subject is not filled in, for it is the editor's view."""
         template = templates.published(
             tasks, subject="Hi", translations={"de": {"body": "D {{ name }}"}}

@@ -113,7 +113,7 @@ def test_the_source_language_may_be_written_as_a_translation(tasks: Tasks, templ
         ({"body": "a" * 262_145}, "too_large", {"body"}),
     ],
 )
-def test_what_does_not_fit_is_refused_and_the_old_text_stays(  # noqa: PLR0913, PLR0917 - two fixtures, four parts of a case
+def test_a_refused_upsert_keeps_the_stored_text(  # noqa: PLR0913, PLR0917 - two fixtures, four parts of a case
     tasks: Tasks,
     rows: Rows,
     template: str,

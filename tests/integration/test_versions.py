@@ -82,7 +82,7 @@ class TestNumbers:
         assert publish(tasks, template, version="V1")["version"] == "V1"
         assert publish(tasks, template, version="v1")["version"] == "v1"
 
-    def test_two_templates_have_numbers_of_their_own(self, tasks: Tasks) -> None:
+    def test_each_template_numbers_its_versions_separately(self, tasks: Tasks) -> None:
         """A number is of a template."""
         assert publish(tasks, templates.created(tasks))["version"] == "1"
         assert publish(tasks, templates.created(tasks))["version"] == "1"
@@ -91,7 +91,7 @@ class TestNumbers:
 class TestExpectedVersion:
     """``expected_version`` makes a publish or activate conditional."""
 
-    def test_what_is_expected_passes(self, tasks: Tasks) -> None:
+    def test_a_publish_with_the_expected_version_passes(self, tasks: Tasks) -> None:
         """Nobody came between."""
         template = templates.published(tasks)
         assert publish(tasks, template, expected_version="1")["version"] == "2"
@@ -477,7 +477,7 @@ class TestGate:
 class TestTranslations:
     """Translations that come with a publish."""
 
-    def test_they_are_stored_with_the_version(self, tasks: Tasks, rows: Rows) -> None:
+    def test_translations_are_stored_with_the_version(self, tasks: Tasks, rows: Rows) -> None:
         """In one transaction, under their canonical tags."""
         template = templates.published(
             tasks, "One", translations={"DE": {"body": "Eins"}, "pt_br": {"body": "Um"}}
@@ -501,7 +501,7 @@ class TestTranslations:
         again = publish(tasks, template, "Two")["translations"]
         assert (again["carried"], again["dropped"]) == (["de", "fr", "it"], [])
 
-    def test_what_did_not_change_is_not_stale(self, tasks: Tasks) -> None:
+    def test_a_translation_of_an_unchanged_text_is_not_stale(self, tasks: Tasks) -> None:
         """A version with other metadata has the same text to translate."""
         template = templates.published(tasks, "One", translations={"de": {"body": "Eins"}})
         answer = publish(tasks, template, "One", metadata={"campaign": 7})

@@ -264,7 +264,7 @@ def test_maintenance_that_a_limit_has_struck_is_noted_and_tried_again(
         with striking_after(0.05):
             time.sleep(30)
 
-    monkeypatch.setattr("tasks.services.upkeep.vacuum", vacuum)
+    monkeypatch.setattr("tasks.services.maintenance.vacuum", vacuum)
     with pytest.raises(RefusedError):
         tasks.call("maintenance.vacuum", {}, task_id="struck")
     with psycopg.connect(servers.postgres.url) as connection:

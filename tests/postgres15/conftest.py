@@ -197,7 +197,7 @@ def roles(server: Server) -> Mapping[str, str]:
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalValkey]:
     """Give a broker."""
     folder = tmp_path_factory.mktemp("valkey")
-    with LocalValkey(folder / "valkey", durable=False, die_with_parent=True) as valkey:
+    with LocalValkey(folder / "valkey", die_with_parent=True) as valkey:
         yield valkey
 
 

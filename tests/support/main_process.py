@@ -35,7 +35,7 @@ from redis._parsers.encoders import Encoder
 
 from tasks.errors import InvalidMessage
 from worker.envelope import Envelope
-from worker.refused import Refused
+from worker.refusals import Refused
 from worker.request import Request
 
 OUTCOMES: Final = (
@@ -322,7 +322,7 @@ class MainProcess:
     def _work(self, task: Any) -> object:  # noqa: ANN401 - Celery ships no types
         match self.outcome:
             case "refused":
-                raise InvalidMessage.of("the message does not fit", [])
+                raise InvalidMessage.of("the message is invalid", [])
             case "retried":
                 raise task.retry(countdown=1, max_retries=10**6)
             case "rejected":

@@ -49,7 +49,7 @@ def folder(catalogue: Catalogue) -> Path:
     return Path(catalogue.store.target)
 
 
-def test_what_was_added_is_read_back(catalogue: Catalogue) -> None:
+def test_an_added_entry_is_read_back(catalogue: Catalogue) -> None:
     """The newest first, each as it was."""
     old, new = added(catalogue, "old", age=3), added(catalogue, "new")
     assert catalogue.entries() == [new, old]
@@ -65,7 +65,7 @@ def test_a_backup_has_the_names_of_its_files(catalogue: Catalogue, name: str) ->
     assert catalogue.get(name) == old
 
 
-def test_a_name_that_is_not_there(catalogue: Catalogue) -> None:
+def test_an_unknown_name_lists_the_existing_ones(catalogue: Catalogue) -> None:
     """The error names those that are."""
     added(catalogue, "monday")
     with pytest.raises(OperationError, match="monday") as caught:
@@ -90,14 +90,14 @@ def test_an_update_replaces_the_entry(catalogue: Catalogue) -> None:
     assert catalogue.entries() == [proved]
 
 
-def test_files_are_for_their_owner_alone(catalogue: Catalogue) -> None:
+def test_backup_files_are_readable_by_their_owner_only(catalogue: Catalogue) -> None:
     """Roles and customers' texts are in them."""
     added(catalogue, "one")
     assert folder(catalogue).stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder(catalogue).iterdir()} == {0o600}
 
 
-def test_a_folder_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+def test_an_existing_directory_keeps_its_mode(tmp_path: Path) -> None:
     """Its owner may have shared it."""
     tmp_path.chmod(0o750)
     added(Catalogue(DirectoryStore(tmp_path)), "one")
@@ -152,7 +152,9 @@ def test_an_interrupted_removal_is_finished_by_the_next(tmp_path: Path, deletion
     ],
     ids=["empty", "cut off", "a list", "without the rest", "of another backup"],
 )
-def test_an_entry_that_makes_no_sense(catalogue: Catalogue, content: str | None, told: str) -> None:
+def test_an_unreadable_entry_is_a_problem(
+    catalogue: Catalogue, content: str | None, told: str
+) -> None:
     """It is named, the others are still there, and its files are not called strays."""
     good = added(catalogue, "one")
     added(catalogue, "two")
@@ -179,7 +181,7 @@ def test_an_entry_cannot_name_a_file_elsewhere(catalogue: Catalogue, name: str) 
     assert [problem.kind for problem in catalogue.problems()] == ["entry_unreadable"]
 
 
-def test_an_entry_without_its_file(catalogue: Catalogue) -> None:
+def test_an_entry_without_its_file_is_a_problem(catalogue: Catalogue) -> None:
     """The file is named."""
     entry = added(catalogue, "one")
     (folder(catalogue) / "one.dump.zst").unlink()
@@ -191,14 +193,16 @@ def test_an_entry_without_its_file(catalogue: Catalogue) -> None:
 @pytest.mark.parametrize(
     ("content", "kind"), [(b"ab", "truncated"), (b"abcd", "checksum_mismatch")]
 )
-def test_a_file_of_another_size(catalogue: Catalogue, content: bytes, kind: str) -> None:
+def test_a_file_of_another_size_is_a_problem(
+    catalogue: Catalogue, content: bytes, kind: str
+) -> None:
     """Told without reading it."""
     added(catalogue, "one")
     (folder(catalogue) / "one.dump.zst").write_bytes(content)
     assert [problem.kind for problem in catalogue.problems()] == [kind]
 
 
-def test_a_file_without_an_entry(catalogue: Catalogue) -> None:
+def test_a_file_without_an_entry_is_a_problem(catalogue: Catalogue) -> None:
     """A backup that died before its entry was written, or an entry that was lost."""
     added(catalogue, "one")
     (folder(catalogue) / "one.json").unlink()
@@ -208,7 +212,7 @@ def test_a_file_without_an_entry(catalogue: Catalogue) -> None:
 
 
 @pytest.mark.parametrize(("hours", "left"), [(23, []), (25, ["x.dump.zst.partial"])])
-def test_a_file_under_way_is_a_leftover_after_a_day(
+def test_an_unfinished_file_is_a_leftover_after_a_day(
     catalogue: Catalogue, hours: float, left: list[str]
 ) -> None:
     """Before that somebody may still write to it."""
@@ -220,14 +224,14 @@ def test_a_file_under_way_is_a_leftover_after_a_day(
     assert catalogue.strays() == left
 
 
-def test_a_place_of_no_known_kind() -> None:
+def test_an_unsupported_target_is_refused() -> None:
     """The error says what was expected."""
     with pytest.raises(OperationError, match="s3://") as caught:
         open_store("ftp://host/backups")
     assert caught.value.kind == "target_unknown"
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     """For root too: a file is in its way."""
     (tmp_path / "file").touch()
     store = open_store(str(tmp_path / "file" / "backups"))

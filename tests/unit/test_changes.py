@@ -97,7 +97,7 @@ def variables(text: str) -> Variables:
         ("c?", "c b a:string", ["a now_required", "b now_required", "c now_required"]),
     ],
 )
-def test_what_breaks(before: str, after: str, expected: list[str]) -> None:
+def test_breaking_changes_are_named(before: str, after: str, expected: list[str]) -> None:
     """Each rule with its exceptions."""
     assert told(variables(before), variables(after)) == expected
 

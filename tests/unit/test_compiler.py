@@ -45,7 +45,7 @@ class TestCache:
         assert compiler.compile("en", "{{ y }}") != first
         assert compiler.source(first) == "{{ x }}"
 
-    def test_what_is_derived_is_derived_once(self, compiler: Compiler) -> None:
+    def test_a_source_is_derived_once(self, compiler: Compiler) -> None:
         """And kept under the source that it was made of."""
         asked: list[str] = []
 
@@ -190,7 +190,7 @@ class TestPlaces:
         clean = source.replace("^", "")
         assert clean[expected:].startswith("number")
 
-    def test_in_partials_too(self, compiler: Compiler) -> None:
+    def test_failed_filters_in_partials_have_a_position(self, compiler: Compiler) -> None:
         """A partial has places of its own, whatever the text around it uses."""
         partial = "{{ good|number }}\n{{ bad|number }}"
         used = {"p": partial, "q": '{{ good|number }}{% include "p" %}'}

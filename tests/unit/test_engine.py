@@ -358,7 +358,7 @@ class TestPartials:
             ("{% macro m(a) %}\n\n{{ a }}{% endmacro %}{{ m(own) }}", 3, 4),
         ],
     )
-    def test_what_is_wrong_in_the_text_itself_is_told_there(
+    def test_an_error_of_the_text_itself_names_no_partial(
         self, source: str, line: int, column: int
     ) -> None:
         """The partial that a text extends is not blamed for the text's own block."""

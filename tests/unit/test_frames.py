@@ -66,13 +66,13 @@ def test_json_comes_out_as_it_went_in(value: object) -> None:
 
 @QUICK
 @given(JSON.filter(lambda value: not has_long_number(value)))
-def test_what_it_wrote_it_reads(value: object) -> None:
+def test_encoded_json_is_decoded_unchanged(value: object) -> None:
     """Answers have no whole number beyond 64 bits; those of values are read with them."""
     assert decode(encode(value)) == value
 
 
 @each("value", ["\ud800", {"a": ["\udfff"]}, {"\ud800": 1}])
-def test_what_utf8_cannot_hold_is_refused(value: object) -> None:
+def test_text_that_utf8_cannot_encode_is_refused(value: object) -> None:
     """RFC 3629, section 3."""
     with pytest.raises(ValueError, match="surrogates"):
         encode(value)

@@ -344,7 +344,7 @@ def test_misuse_is_told_with_the_name_and_the_place(source: str, code: Code) -> 
         ("{{ 2 is even }}{{ 3 is in [1, 2] }}{{ '10' is divisibleby 5 }}", "TrueFalseFalse"),
     ],
 )
-def test_they_do_what_the_engines_own_do(source: str, expected: str) -> None:
+def test_guarded_filters_give_what_the_engines_own_give(source: str, expected: str) -> None:
     """Guarding changes what is refused, and nothing else."""
     assert rendered(source) == expected
 
@@ -375,6 +375,6 @@ def test_results_are_out_of_reach_too() -> None:
         (Array([None]), False),
     ],
 )
-def test_what_lacks_a_value(value: object, *, expected: bool) -> None:
+def test_missing_values_are_recognized_at_any_depth(value: object, *, expected: bool) -> None:
     """Empty is not missing, and null is something that a producer says."""
     assert lacks(value) is expected

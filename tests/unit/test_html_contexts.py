@@ -265,7 +265,7 @@ def test_an_address_that_runs_a_program_is_found(page: str) -> None:
         "<a href='java script:x'>",
     ],
 )
-def test_another_address_is_none(page: str) -> None:
+def test_harmless_addresses_are_not_dangerous(page: str) -> None:
     """Neither text that mentions one, nor an image, nor what a browser takes for something else."""
     assert not has_dangerous_address(page, [])
 

@@ -57,7 +57,7 @@ class TestUnknown:
         assert problem["line"] == before.count("\n") + 1
         assert problem["column"] == len(before) - (before.rfind("\n") + 1) + 1
         (name,) = (name for name in NAMES if source[len(before) + 1 :].startswith(name))
-        assert problem["message"] == f"there is no filter '{name}'"
+        assert problem["message"] == f"unknown filter '{name}'"
 
     @each(
         "source",
@@ -95,7 +95,7 @@ class TestUnknown:
             "{{ this_is }}{{ is_nope }}{{ filter }}",
         ],
     )
-    def test_what_only_looks_like_one(self, source: str) -> None:
+    def test_text_that_looks_like_a_filter_or_test_is_no_problem(self, source: str) -> None:
         """Text, strings, comments and raw blocks use nothing."""
         assert problems(source) == []
 

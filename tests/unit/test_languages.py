@@ -67,7 +67,7 @@ def test_a_tag_is_stored_in_its_canonical_form(given_tag: str, canonical: str) -
         "a" * 1000,
     ],
 )
-def test_what_is_no_language_is_refused(tag: str) -> None:
+def test_invalid_language_tags_are_refused(tag: str) -> None:
     """Malformed tags, subtags that are not registered, and the undetermined language."""
     with pytest.raises(ValueError, match="BCP 47"):
         canonical_language(tag)

@@ -174,7 +174,7 @@ class TestIds:
         for language in ("english", 1, None, ["de"]):
             assert "metadata" in problems_of(PublishVersion, metadata={"language": language})
 
-    def test_one_language_twice_is_refused(self) -> None:
+    def test_two_spellings_of_one_language_are_refused(self) -> None:
         """Else one of the two texts would be lost without a word."""
         twice = {"en-US": {"body": "x"}, "en_us": {"body": "y"}}
         problem = problems_of(PublishVersion, translations=twice)["translations"]
@@ -436,14 +436,14 @@ class TestUpdate:
         assert [problem["type"] for problem in error.details] == ["nothing_to_change"]
 
     @each("keyword", ["name", "is_active"])
-    def test_what_every_template_has_cannot_be_emptied(self, keyword: str) -> None:
+    def test_required_fields_cannot_be_set_to_null(self, keyword: str) -> None:
         """Null is no name."""
         error = refused(UpdateTemplate, {"template_id": "a", keyword: None})
         assert [problem["type"] for problem in error.details] == ["not_null"]
         assert keyword in error.details[0]["message"]
 
     @each("keyword", ["description", "category"])
-    def test_what_may_be_empty_can_be_emptied(self, keyword: str) -> None:
+    def test_optional_fields_can_be_set_to_null(self, keyword: str) -> None:
         """Null is told from left out."""
         message = parse(UpdateTemplate, {"template_id": "a", keyword: None}, LIMITS)
         assert keyword in message.model_fields_set
@@ -501,7 +501,7 @@ def test_whatever_passes_can_be_written_as_json_in_utf8(value: object) -> None:
 
 
 @each("value", [(1,), b"a", {1, 2}, object(), {"a": {"b": 1 + 2j}}])
-def test_what_is_no_json_is_refused(value: object) -> None:
+def test_values_that_are_no_json_are_refused(value: object) -> None:
     """A caller in this process could pass more than a broker can carry."""
     problems = list(text_problems(value, "x", LIMITS.depth))
     assert [problem["type"] for problem in problems] == ["not_json"]

@@ -50,7 +50,7 @@ def found(folder: Path) -> dict[str, str]:
 class TestDumps:
     """``copies.dumps``."""
 
-    def test_a_young_dump_that_was_proved_is_well(self, tmp_path: Path) -> None:
+    def test_a_recent_verified_dump_is_no_finding(self, tmp_path: Path) -> None:
         """Nothing is found, on either limit."""
         stored(tmp_path, LIMITS.dump_age, verified_at=NOW - LIMITS.verified_age)
         assert found(tmp_path) == {}
@@ -69,12 +69,12 @@ class TestDumps:
         stored(tmp_path, HOUR, verified_at=NOW - LIMITS.verified_age - HOUR)
         assert found(tmp_path) == {"dump_unverified": "error"}
 
-    def test_part_of_the_database_is_no_dump(self, tmp_path: Path) -> None:
+    def test_a_partial_dump_does_not_count_as_a_dump(self, tmp_path: Path) -> None:
         """One table brings no database back."""
         stored(tmp_path, HOUR, contents="table", table="templates", verified_at=NOW)
         assert found(tmp_path) == {"dump_old": "error", "dump_unverified": "error"}
 
-    def test_one_that_the_drill_found_damaged(self, tmp_path: Path) -> None:
+    def test_a_dump_that_failed_its_drill_is_a_finding(self, tmp_path: Path) -> None:
         """Its proof counts no more."""
         stored(tmp_path, HOUR, verified_at=NOW, problem="a row is missing")
         assert found(tmp_path) == {"dump_damaged": "error", "dump_unverified": "error"}
@@ -94,19 +94,21 @@ class TestDumps:
             ),
         ],
     )
-    def test_a_catalogue_in_pieces(self, tmp_path: Path, damage: object, kind: str) -> None:
+    def test_problems_of_the_catalogue_are_findings(
+        self, tmp_path: Path, damage: object, kind: str
+    ) -> None:
         """What its files tell is passed on with what to do."""
         entry = stored(tmp_path, HOUR, verified_at=NOW)
         assert callable(damage)
         damage(tmp_path, entry.name)
         assert found(tmp_path) == {kind: "warning"}
 
-    def test_a_place_that_cannot_be_read(self, tmp_path: Path) -> None:
+    def test_an_unreadable_target_is_reported(self, tmp_path: Path) -> None:
         """A file where a folder was expected."""
         (tmp_path / "file").write_bytes(b"")
         assert found(tmp_path / "file") == {"dumps_unreachable": "error"}
 
-    def test_a_place_that_makes_no_sense(self) -> None:
+    def test_an_invalid_target_is_refused(self) -> None:
         """The remedy of the error is that of the finding."""
         with pytest.raises(OperationError) as caught:
             open_store("ftp://somewhere")
@@ -145,7 +147,7 @@ def test_base_backups(ages: list[timedelta], expected: list[str]) -> None:
         ((19, 0), []),
     ],
 )
-def test_versions(version: tuple[int, int], severities: list[str]) -> None:
+def test_outdated_versions_are_findings(version: tuple[int, int], severities: list[str]) -> None:
     """From the release with the fixes on it is well, and in newer major versions always."""
     assert [finding.severity for finding in server.versions("v", "it", version)] == severities
 

@@ -76,7 +76,7 @@ class TestUses:
             "{% from 'a' import b %}",
         ],
     )
-    def test_what_names_none_for_sure_has_a_problem(self, tag: str) -> None:
+    def test_dynamic_partial_names_are_a_problem(self, tag: str) -> None:
         """The graph of partials is known when a version is published, or it is refused."""
         source = f"x {tag}"
         (use,) = uses(source)
@@ -97,7 +97,7 @@ class TestUses:
             "{{ include }}{% set include = 1 %}{% if extends %}{% endif %}",
         ],
     )
-    def test_what_the_engine_does_not_read_as_a_tag_uses_nothing(self, source: str) -> None:
+    def test_text_that_is_no_tag_uses_no_partial(self, source: str) -> None:
         """Comments, strings and raw blocks are text."""
         assert uses(source) == []
 
@@ -222,7 +222,7 @@ class TestDepth:
 
     @QUICK
     @given(st.lists(st.sampled_from(NAMES), unique=True), TREES)
-    def test_it_is_the_length_of_the_longest_of_all_chains(
+    def test_depth_is_the_length_of_the_longest_chain(
         self, names: list[str], graph: dict[str, list[str]]
     ) -> None:
         """As told by walking every chain there is."""

@@ -246,7 +246,7 @@ def test_images_give_their_text(html: str, text: str) -> None:
         "{% from 'buttons' import box %}<!-- {% call box() %}{{ name }}{% endcall %} -->",
     ],
 )
-def test_what_no_reader_sees_gives_no_text(dropped: str) -> None:
+def test_invisible_html_gives_no_text(dropped: str) -> None:
     """Styles, comments, hidden elements; with the prints, includes and blocks in them."""
     assert _text(f"a {dropped} b") == "a b" if "<p" not in dropped else "a\n\nb"
     assert "name" not in text_source(dropped)
@@ -275,7 +275,7 @@ def test_what_no_reader_sees_gives_no_text(dropped: str) -> None:
         ("{% if yes %}<td{% else %}<th{% endif %}>a</td>b", "a b"),
     ],
 )
-def test_what_readers_see_is_shown(html: str, text: str) -> None:
+def test_visible_html_gives_text(html: str, text: str) -> None:
     """Also when it looks much like something that is hidden."""
     assert _text(html) == text
 

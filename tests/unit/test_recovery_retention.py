@@ -51,7 +51,7 @@ def staying(backups: list[BaseBackup], keep: int) -> list[BaseBackup]:
 
 
 @given(catalogues(), st.integers(1, 5))
-def test_no_parent_goes_before_its_child(backups: list[BaseBackup], keep: int) -> None:
+def test_no_parent_is_removed_before_its_child(backups: list[BaseBackup], keep: int) -> None:
     """Neither for good nor for a moment, so that a run that is cut off leaves whole chains."""
     present = {each.name for each in backups}
     parents = {each.name: each.parent for each in backups}
@@ -81,7 +81,7 @@ def test_the_newest_full_ones_stay_with_what_builds_on_them(
 
 
 @given(catalogues(), st.integers(1, 5))
-def test_what_goes_is_older_and_needed_by_none(backups: list[BaseBackup], keep: int) -> None:
+def test_only_older_unneeded_base_backups_are_removed(backups: list[BaseBackup], keep: int) -> None:
     """Nothing stays for ever."""
     stay = staying(backups, keep)
     full = sorted((each for each in backups if each.parent is None), key=lambda each: each.name)

@@ -73,7 +73,7 @@ def test_a_history_file_names_ancestors() -> None:
         (3, 12, 3, True),
     ],
 )
-def test_a_backup_leads_to_what_began_after_it(
+def test_a_base_backup_leads_to_later_times_only(
     timeline: int, segment: int, target: int, *, leads: bool
 ) -> None:
     """A timeline that was left before the backup's end cannot be reached from it."""
@@ -108,7 +108,7 @@ def test_a_route_changes_timelines_where_they_were_left(
         pytest.param([(1, 3), (2, 5)], [(1, 3)], None, id="another timeline is none of it"),
     ],
 )
-def test_a_gap_is_what_has_something_behind_it(
+def test_a_missing_segment_before_others_is_a_gap(
     there: list[tuple[int, int]], names: list[tuple[int, int]], fault: str | None
 ) -> None:
     """The end of the archive is no gap."""
@@ -118,7 +118,7 @@ def test_a_gap_is_what_has_something_behind_it(
     assert (found.kind == "wal_gap") is (fault is not None)
 
 
-def test_a_segment_of_another_size_ends_it() -> None:
+def test_a_segment_of_another_size_ends_the_coverage() -> None:
     """A copy that was cut off is not read over."""
     found = coverage(archive(name(1, 3), name(1, 5), sizes={name(1, 4): 10}), [Piece(1, 3, None)])
     assert (found.names, found.kind) == ((name(1, 3),), "wal_damaged")

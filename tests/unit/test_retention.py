@@ -76,7 +76,7 @@ def test_nothing_expires_while_the_newest_is_not_sound(
 
 
 @given(catalogues(), DAYS, VERIFIED)
-def test_all_else_expires(backups: list[Dump], days: int, verified: int) -> None:
+def test_all_other_dumps_expire(backups: list[Dump], days: int, verified: int) -> None:
     """A rule that deletes nothing would pass all of the above."""
     last = newest(backups)
     if last is None or not last.sound:
@@ -99,7 +99,7 @@ def test_a_second_run_deletes_nothing_more(backups: list[Dump], days: int, verif
 
 
 @given(catalogues(), DAYS, VERIFIED)
-def test_what_stays_has_a_reason(backups: list[Dump], days: int, verified: int) -> None:
+def test_every_kept_dump_has_a_reason(backups: list[Dump], days: int, verified: int) -> None:
     """And what goes has none."""
     stays = {backup.name for backup in backups} - gone(backups, days, verified)
     assert set(reasons(backups, NOW, days, verified)) == stays
@@ -123,7 +123,7 @@ def test_three_verified_ones_stay_for_ever() -> None:
     assert gone(backups, POLICY.keep_days, POLICY.keep_verified) == {"90", "60"}
 
 
-def test_dumps_of_a_part_spare_no_full_one() -> None:
+def test_partial_dumps_do_not_replace_full_ones() -> None:
     """A table dumped today is no reason to delete last month's database."""
     backups = [
         Dump("table", NOW, verified=False, whole=False),

@@ -27,13 +27,13 @@ ENGINE = Engine(Limits())
         ("{# a[:1] #}{% raw %}{{ b[:1] }}{% endraw %}{{ c }}", ["c"]),
     ],
 )
-def test_what_is_sliced_is_a_placeholder(source: str, names: list[str]) -> None:
+def test_sliced_names_are_placeholders(source: str, names: list[str]) -> None:
     """So are the names that a slice goes from and to."""
     assert ENGINE.inspect(source, "body", html=False, needs={}) == (names, [])
 
 
 @each("source", ["{{ [1, 2] }}", "{{ {'a': [b]} }}", "{{ a['b:c'] }}", "{{ a[b] }}", "a[1:2]"])
-def test_what_is_no_slice_stays(source: str) -> None:
+def test_brackets_that_are_no_slices_are_unchanged(source: str) -> None:
     """Lists, objects, subscripts, and text outside of tags."""
     assert without_slices(source) == source
 

@@ -178,7 +178,7 @@ def runs(*characters: str) -> st.SearchStrategy[str]:
 )
 @example("a" * 152 + "€")
 @example("a" * 66 + SMILEY + "\u03b1")
-def test_it_counts_as_one_would_character_by_character(text: str) -> None:
+def test_segments_equal_those_counted_character_by_character(text: str) -> None:
     """A shortcut for a usual text gives what packing each character into segments gives."""
     found = count(text)
     assert (found.encoding, found.length, found.segments) == naive(text)

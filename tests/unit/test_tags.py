@@ -185,7 +185,7 @@ def test_places_are_in_order_and_apart(source: str) -> None:
         ("{# a #}{{ b", [Tag(Kind.COMMENT, 0, 7, "a", "")]),
     ],
 )
-def test_what_a_tag_is(source: str, expected: list[Tag]) -> None:
+def test_tags_are_found_with_kind_and_position(source: str, expected: list[Tag]) -> None:
     """Its kind, its place, what stands in it, and the first word of a block."""
     assert list(tags(source)) == expected
 

@@ -93,7 +93,7 @@ def test_a_template_that_misuses_what_it_declares_is_told(
         "{{ x|e('none') }}",
     ],
 )
-def test_what_is_not_offered_is_told_whatever_the_types(text: str) -> None:
+def test_unavailable_features_are_reported_for_every_type(text: str) -> None:
     """An unknown filter is wrong with every value there may be, and none can be called."""
     assert problem_of(text, {"name": "x"} | {"type": "any"}) is not None
 
@@ -204,7 +204,7 @@ def test_a_guarded_variable_can_be_left_out(
     assert optional(ENGINE, [source_of(text)], names, lambda: None) == expected
 
 
-def test_one_bare_use_in_any_source_makes_a_variable_required() -> None:
+def test_an_unguarded_use_in_any_source_makes_a_variable_required() -> None:
     """A translation that misses it would fail."""
     guarded, bare = "{{ a|default('x') }}", "{{ a }}"
     assert optional(ENGINE, [source_of(guarded), source_of(bare)], ["a"], lambda: None) == []

@@ -99,9 +99,7 @@ class TestDecode:
 
     @each("digits", ["1" * 18, "-" + "1" * 18, "1" * 19, "-" + "1" * 19])
     @each("other", ["1", "1" * 30, "1.5", '"1111111111111111111"'])
-    def test_what_a_number_comes_as_does_not_depend_on_others(
-        self, digits: str, other: str
-    ) -> None:
+    def test_the_type_of_a_number_does_not_depend_on_others(self, digits: str, other: str) -> None:
         """A template that counts with it works for every producer or for none."""
         decoded = decode(f'{{"n": {digits}, "other": [{other}]}}'.encode())
         assert decoded["n"] == integer(digits)
@@ -161,7 +159,7 @@ class TestOutOfReach:
         assert text(f"{{{{ xs.{name} is defined }}}}", **values) == "False"
         assert values == {"xs": [3, [1, 2]]}
 
-    def test_what_a_template_does_does_not_reach_the_next_render(self) -> None:
+    def test_a_template_cannot_change_the_next_render(self) -> None:
         """The same values may be rendered twice, for the body and for its plain text."""
         values = {"o": wrapped({"a": 1}), "xs": wrapped([2, 1])}
         source = (
@@ -243,14 +241,14 @@ class TestNull:
     VALUES: Final[dict[str, Any]] = {"x": None, "o": {"x": None}, "xs": [None]}
 
     @each("source", [*(f"{{{{ {print_} }}}}" for print_ in PRINTS), *PRINTING_BLOCKS])
-    def test_it_is_never_printed(self, source: str) -> None:
+    def test_null_is_never_printed(self, source: str) -> None:
         """Neither as None nor as nothing, whatever is done with it first."""
         error = refused(source, **self.VALUES)
         assert error.code == Code.VARIABLES_INVALID
         assert error.problem["type"] == "null"
         assert "None" not in error.message
 
-    def test_it_is_named(self) -> None:
+    def test_a_printed_null_is_named(self) -> None:
         """By its path, in partials too; the names of other values are not."""
         error = refused("{{ y }}{{ o.x }}{{ x }}", **self.VALUES, y=1)
         assert error.message == "null would be printed: o.x, x"
@@ -260,7 +258,7 @@ class TestNull:
         assert caught.value.message == "null would be printed: o.x"
 
     @each("operation", ["x + 1", "x|abs", "x|round", "x|length", "x|sum", "-x"])
-    def test_it_is_no_number_and_no_list(self, operation: str) -> None:
+    def test_null_is_no_number_and_no_list(self, operation: str) -> None:
         """What it is used for fails, and says so."""
         error = refused(f"{{{{ {operation} }}}}", **self.VALUES)
         assert error.code == Code.VARIABLES_INVALID
@@ -278,11 +276,11 @@ class TestNull:
             ("{{ x|tojson }}{{ xs|tojson }}{{ o|tojson }}", 'null[null]{"x": null}'),
         ],
     )
-    def test_it_may_be_asked_for(self, source: str, expected: str) -> None:
+    def test_templates_can_test_for_null(self, source: str, expected: str) -> None:
         """Conditions and JSON are what it is for."""
         assert text(source, **self.VALUES) == expected
 
-    def test_one_null_is_not_the_next_renders(self) -> None:
+    def test_a_null_of_one_render_does_not_affect_the_next(self) -> None:
         """What was about to be printed is forgotten with its render."""
         refused("{{ x }}", x=None)
         assert text("{{ x }}", x="a") == "a"

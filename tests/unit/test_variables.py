@@ -110,7 +110,7 @@ def test_a_value_of_another_type_is_refused_with_what_was_expected(
     """The problem says what was expected, and never the value that was given."""
     expected = mistyped(kind, value)
     assert expected is not None
-    assert expected.endswith(("expected", "(ISO 8601)", "(RFC 3339)")) or "begins with" in expected
+    assert expected.startswith("expected ")
 
 
 def test_every_missing_and_mistyped_variable_is_named_at_once() -> None:
@@ -216,7 +216,7 @@ def test_needed_is_what_bind_misses(variable: dict[str, Any], *, expected: bool)
 def test_a_member_of_what_is_no_object_is_explained_at_its_parent(value: object) -> None:
     """``user.name`` of a text says that ``user`` should have been an object."""
     _, problems = bind([{"name": "user.name", "type": "string"}], {"user": value})
-    assert {"path": "variables.user", "type": "object", "message": "an object was expected"} in (
+    assert {"path": "variables.user", "type": "object", "message": "expected an object"} in (
         problems
     )
 

@@ -136,12 +136,12 @@ def verify(*, name: str | None, all_: bool, json_: bool) -> None:
     problems: list[OperationError] = []
     for entry in entries:
         try:
-            verified = verify_backup(catalogue.store, entry, policy, programs)
+            checked = verify_backup(catalogue.store, entry, policy, programs)
         except OperationError as error:
             problems.append(error)
             rows.append({"name": entry.name, "result": error.kind})
         else:
-            result = "intact" if verified.opened else "intact, but not decrypted"
+            result = "intact" if checked.opened else "intact, but not decrypted"
             rows.append({"name": entry.name, "result": result})
     if all_:
         problems += [

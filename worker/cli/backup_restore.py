@@ -138,7 +138,8 @@ def _confirmed(
     from db.backup.databases import named
     from db.backup.restore.restore import choose_backup
 
-    entry = choose_backup(open_catalogue(configuration.operations.backup), name, table)
+    policy = configuration.operations.backup
+    entry = choose_backup(open_catalogue(policy), name, table)
     live = named(configuration.client.url)
     backup = f"{entry.name}, the state of {entry.started_at:%Y-%m-%d %H:%M:%S} UTC"
     if (single := table or entry.table) is not None:

@@ -77,8 +77,9 @@ def _findings(settings: Settings) -> list[Finding]:
     limits = Limits(verified_age=timedelta(days=settings.backup_alarm_days))
     with operator_engine(configuration) as engine:
         findings = checks.examine(engine, _expected(configuration, limits), now)
+    policy = configuration.operations.backup
     try:
-        catalogue = open_catalogue(configuration.operations.backup)
+        catalogue = open_catalogue(policy)
     except OperationError as error:
         findings.append(copies.unreachable(error))
     else:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -38,8 +39,6 @@ SETTINGS: Final = {
     "lc_messages": "C",
     "log_line_prefix": "%m [%p] ",
 }
-# Commits still wait until the operating system has them: only a crash of the machine loses any.
-NOT_DURABLE: Final = {"fsync": "off", "full_page_writes": "off"}
 
 
 class LocalPostgres(LocalServer):
@@ -52,6 +51,8 @@ class LocalPostgres(LocalServer):
     name = "PostgreSQL"
     stop_signal = signal.SIGINT  # "fast" shutdown: connections are closed, data are flushed
     death_signal = signal.SIGQUIT  # "immediate": no child stays behind
+    initdb_options: tuple[str, ...] = INITDB
+    settings: Mapping[str, str] = SETTINGS
 
     _rights = Rights()
     _programs: Programs
@@ -128,14 +129,14 @@ class LocalPostgres(LocalServer):
         write_private(secret, self.password)
         give(secret, self._rights)
         try:
-            options = [*INITDB, f"--pwfile={secret}", *([] if self.durable else ["--no-sync"])]
+            options = (*self.initdb_options, f"--pwfile={secret}")
             initdb(self._programs, draft, self._rights, *options)
         finally:
             secret.unlink()
         draft.rename(self.data)
 
     def _build(self, port: int) -> Process:
-        settings = {**SETTINGS, "port": str(port), **({} if self.durable else NOT_DURABLE)}
+        settings = {**self.settings, "port": str(port)}
         return Process(
             self.name,
             server_command(self._programs, self.data, settings),

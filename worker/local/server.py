@@ -39,8 +39,6 @@ class LocalServer(ABC):
     ----------
     directory
         Created when missing, for this user only.
-    durable
-        ``False`` gives up surviving a crash of the machine for speed; for tests.
     log
         Its log file; by default in ``directory``.
     die_with_parent
@@ -55,16 +53,14 @@ class LocalServer(ABC):
         self,
         directory: Path,
         *,
-        durable: bool = True,
         log: Path | None = None,
         die_with_parent: bool = False,
     ) -> None:
         self.directory = directory.absolute()
-        self.durable = durable
         self.log = (log or self.directory / "log").absolute()
         self._die_with_parent = die_with_parent
         self._lock: int | None = None
-        self._process: Process | None = None
+        self.process: Process | None = None
         self._port: int | None = None
 
     def __enter__(self) -> Self:
@@ -79,10 +75,8 @@ class LocalServer(ABC):
     def start(self) -> None:
         """Start the server and return when it answers. Does nothing when it already runs.
 
-        Raises
-        ------
-        OperationError
-            ``in_use``: another process runs it; ``server_failed``, with the end of its log.
+        Raises OperationError: ``in_use``: another process runs it; ``server_failed``, with the end
+        of its log.
         """
         self.launch()
         self.wait()
@@ -111,15 +105,15 @@ class LocalServer(ABC):
 
     def stop(self) -> None:
         """Stop the server and wait until it is gone. Safe to call again."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
+        if self.process is not None:
+            self.process.stop()
+            self.process = None
         self._release()
 
     def kill(self) -> None:
         """Kill the server as a crash would; :meth:`start` recovers."""
-        if self._process is not None:
-            self._process.kill()
+        if self.process is not None:
+            self.process.kill()
         self.stop()
 
     def restart(self) -> None:
@@ -130,10 +124,7 @@ class LocalServer(ABC):
     def stop_orphan(self) -> bool:
         """Stop the server that a killed owner left running; tell whether there was one.
 
-        Raises
-        ------
-        OperationError
-            ``in_use``: its owner still runs.
+        Raises OperationError: ``in_use``: its owner still runs.
         """
         if not self.directory.exists():
             return False
@@ -151,26 +142,18 @@ class LocalServer(ABC):
     @property
     def running(self) -> bool:
         """Whether this object's process runs; see also :meth:`answers`."""
-        return self._process is not None and self._process.running
+        return self.process is not None and self.process.running
 
     @property
     def pid(self) -> int | None:
         """Its process number, or ``None`` when this object does not run it."""
-        return None if self._process is None else self._process.pid
-
-    @property
-    def process(self) -> Process | None:
-        """Its process, or ``None``."""
-        return self._process
+        return None if self.process is None else self.process.pid
 
     @property
     def port(self) -> int:
         """Its port, of the last start if it does not run.
 
-        Raises
-        ------
-        OperationError
-            ``server_failed``: it never ran.
+        Raises OperationError: ``server_failed``: it never ran.
         """
         if self._port is None:
             self._port = read_port(self._port_file)
@@ -253,16 +236,16 @@ class LocalServer(ABC):
 
     def _spawn(self, port: int) -> None:
         self._port = port
-        self._process = self._build(port)
-        self._process.death_signal = self.death_signal if self._die_with_parent else None
-        self._process.start()
+        self.process = self._build(port)
+        self.process.death_signal = self.death_signal if self._die_with_parent else None
+        self.process.start()
         write_private(self._port_file, str(port))
 
     def _wait(self) -> None:
         end = time.monotonic() + START_TIMEOUT
         attempts = PORT_ATTEMPTS
         while True:
-            process = self._process
+            process = self.process
             if process is None:
                 raise OperationError(
                     Kind.SERVER_FAILED, f"{self.name} was not launched", "start it"
@@ -282,7 +265,7 @@ class LocalServer(ABC):
                 raise process.failure("ended instead of starting")
 
     def _is_settled(self) -> bool:
-        return self._process is None or not self._process.running or self._ready(self._process)
+        return self.process is None or not self.process.running or self._ready(self.process)
 
 
 def lock_directory(directory: Path) -> int | None:
@@ -318,10 +301,7 @@ def free_port(preferred: int | None = None) -> int:
 
     Another process may take it before the caller binds it, who must be prepared for that.
 
-    Raises
-    ------
-    OperationError
-        ``no_free_port``.
+    Raises OperationError: ``no_free_port``.
     """
     for port in [*([] if preferred is None else [preferred]), *random.sample(PORTS, 100)]:
         if _is_free(port):

@@ -38,19 +38,7 @@ PORT_ATTEMPTS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """State of one part of the stack.
-
-    Attributes
-    ----------
-    name
-        postgres, valkey, worker, beat or flower.
-    pid
-        Its process number, or ``None`` when there is no process.
-    answers
-        Whether it answered.
-    address
-        Without the password; empty if it has none.
-    """
+    """State of a part: postgres, valkey, a worker, beat or flower; its address has no password."""
 
     name: str
     pid: int | None
@@ -74,8 +62,6 @@ class LocalStack:
         Whether to start those.
     concurrency
         Pool processes of each worker.
-    durable
-        ``False`` makes the servers faster, and a crash of the machine may destroy their data.
     environment
         Variables for the service's processes, over all others.
     die_with_parent
@@ -92,7 +78,6 @@ class LocalStack:
         beat: bool = True,
         flower: bool = True,
         concurrency: int = 2,
-        durable: bool = True,
         environment: Mapping[str, str] | None = None,
         die_with_parent: bool = False,
         cancel: threading.Event | None = None,
@@ -101,13 +86,11 @@ class LocalStack:
         self.logs = self.directory / "log"
         self.postgres = LocalPostgres(
             self.directory / "postgres",
-            durable=durable,
             log=self.logs / "postgres.log",
             die_with_parent=die_with_parent,
         )
         self.valkey = LocalValkey(
             self.directory / "valkey",
-            durable=durable,
             log=self.logs / "valkey.log",
             die_with_parent=die_with_parent,
         )
@@ -116,7 +99,7 @@ class LocalStack:
         self._worker_names = ["worker", *(f"worker{n}" for n in range(2, workers + 1))][:workers]
         self._beat = beat
         self._flower = Flower(self._run / "flower.port") if flower else None
-        self._worker_options = [f"--concurrency={concurrency}", "-Q", QUEUES]
+        self.worker_options = [f"--concurrency={concurrency}", "-Q", QUEUES]
         self._extra = dict(environment or {})
         self._die_with_parent = die_with_parent
         self._cancel = cancel or threading.Event()
@@ -133,10 +116,8 @@ class LocalStack:
     def start(self) -> None:
         """Start everything and return when every part answers.
 
-        Raises
-        ------
-        OperationError
-            Names the part that failed, with the end of its log; nothing is left running.
+        Raises OperationError: names the part that failed, with the end of its log; nothing is left
+        running.
         """
         try:
             self._start_servers()
@@ -170,10 +151,7 @@ class LocalStack:
     def stop_orphans(self) -> bool:
         """Stop processes that a killed owner left running; tell whether there were any.
 
-        Raises
-        ------
-        OperationError
-            ``in_use``: the owner still runs the servers.
+        Raises OperationError: ``in_use``: the owner still runs the servers.
         """
         records = sorted(self._run.glob("*.process"))
         orphans = [found for record in records if (found := Identity.read(record)) is not None]
@@ -301,7 +279,7 @@ class LocalStack:
 
     def _worker_command(self, name: str) -> list[str]:
         # Mingling would wait a second for other workers, which are starting too.
-        options = [*self._worker_options, "--without-mingle", "--loglevel", "INFO"]
+        options = [*self.worker_options, "--without-mingle", "--loglevel", "INFO"]
         return ["worker", *options, "-n", _node(name)]
 
     def _wait_for_flower(self, flower: Flower) -> None:
@@ -360,10 +338,7 @@ class LocalStack:
 def checkout() -> Path:
     """Return the root of the checkout that this code is part of.
 
-    Raises
-    ------
-    OperationError
-        ``no_checkout``: it was installed without one.
+    Raises OperationError: ``no_checkout``: it was installed without one.
     """
     root = Path(__file__).resolve().parents[2]
     if not (root / "alembic.ini").exists():

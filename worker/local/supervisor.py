@@ -42,12 +42,8 @@ def run(directory: Path, ready: Callable[[LocalStack], None]) -> None:
 
     SIGINT, SIGTERM and SIGHUP stop it, and the function returns when everything is gone.
 
-    Raises
-    ------
-    AlreadyRunningError
-        Another process does the same in ``directory``.
-    OperationError
-        A part did not start, or ended by itself; nothing is left running.
+    Raises AlreadyRunningError: another process does the same in ``directory``.
+    Raises OperationError: a part did not start, or ended by itself; nothing is left running.
     """
     cancel = threading.Event()
     with _locked(directory), _stop_signals(cancel):
@@ -76,12 +72,8 @@ def run(directory: Path, ready: Callable[[LocalStack], None]) -> None:
 def detach(directory: Path) -> LocalStack:
     """Start the stack with a detached supervisor; return when every part answers.
 
-    Raises
-    ------
-    AlreadyRunningError
-        Another one runs in ``directory``.
-    OperationError
-        A part did not start; nothing is left running.
+    Raises AlreadyRunningError: another one runs in ``directory``.
+    Raises OperationError: a part did not start; nothing is left running.
     """
     stack_directory(directory)
     log = private_directory(directory / "log") / "up.log"
@@ -127,10 +119,7 @@ def down(directory: Path) -> bool:
 
     Processes that a killed supervisor left running are stopped too.
 
-    Raises
-    ------
-    OperationError
-        ``server_failed``: a process does not end.
+    Raises OperationError: ``server_failed``: a process does not end.
     """
     if not directory.exists():
         return False

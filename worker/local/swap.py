@@ -20,10 +20,7 @@ class Swapped:
 def restore_directory(directory: Path) -> Path:
     """Return the path to restore to, on the file system of the stack's data directory.
 
-    Raises
-    ------
-    OperationError
-        ``no_data``: the stack of ``directory`` was never started.
+    Raises OperationError: ``no_data``: the stack of ``directory`` was never started.
     """
     data = LocalPostgres(directory / "postgres").data
     if not (data / "PG_VERSION").exists():
@@ -39,10 +36,7 @@ def swap_data(directory: Path, restored: Path) -> Swapped:
     The old one is kept as ``data.before-TIME``. The password of the local stack does not change, so
     the restored cluster has the same one.
 
-    Raises
-    ------
-    OperationError
-        The stack does not stop, or does not start on the restored data.
+    Raises OperationError: the stack does not stop, or does not start on the restored data.
     """
     data = LocalPostgres(directory / "postgres").data
     ran = supervising(directory) is not None

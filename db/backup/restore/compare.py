@@ -21,17 +21,14 @@ def compare_rows(
 ) -> dict[str, int]:
     """Compare rows and digests of a restored database with the catalog; return rows by table.
 
+    Raises OperationError: ``contents_differ``, with the tables and their numbers of rows.
+
     Parameters
     ----------
     jobs
         Tables to read in parallel.
     table
         The only table that was restored.
-
-    Raises
-    ------
-    OperationError
-        ``contents_differ``, with the tables and their numbers of rows.
     """
     wanted = {name: facts for name, facts in entry.tables.items() if table in (None, name)}
     with connected(conninfo) as connection:
@@ -70,10 +67,7 @@ def compare_structure(entry: Entry, found: Mapping[str, str], wanted: Mapping[st
 
     Additional objects, such as an operator's own index, are allowed.
 
-    Raises
-    ------
-    OperationError
-        ``schema_differs``, with the objects that are missing or differ.
+    Raises OperationError: ``schema_differs``, with the objects that are missing or differ.
     """
     problems = [f"{name} is missing" for name in sorted(wanted.keys() - found.keys())]
     problems += [

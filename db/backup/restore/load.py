@@ -53,6 +53,8 @@ def load(client: Client, entry: Entry, dump: Path, *, jobs: int, table: str | No
     table needs one. The foreign keys of a single table are skipped, because the tables that they
     refer to are missing.
 
+    After an OperationError the database is incomplete.
+
     Parameters
     ----------
     entry
@@ -63,11 +65,6 @@ def load(client: Client, entry: Entry, dump: Path, *, jobs: int, table: str | No
         Parallel jobs.
     table
         The only table to restore; ``None`` for all.
-
-    Raises
-    ------
-    OperationError
-        The database is then incomplete.
     """
     single = table if table is not None else entry.table
     unknown = _unknown_settings(client)

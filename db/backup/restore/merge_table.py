@@ -78,11 +78,8 @@ def merge_table(
     rows are merged in one transaction that locks out other writers of the table. See
     :func:`db.backup.restore.restore.restore` for the parameters.
 
-    Raises
-    ------
-    OperationError
-        ``rows_conflict``: a row of the backup violates a constraint with live rows;
-        ``table_locked``; others. The live table is unchanged.
+    Raises OperationError: ``rows_conflict``: a row of the backup violates a constraint with live
+    rows; ``table_locked``; others. The live table is unchanged.
     """
     entry = choose_backup(open_catalogue(policy), name, table)
     require_new_enough(client.programs, entry)

@@ -63,10 +63,7 @@ def replace_live(
 
     See :func:`db.backup.restore.restore.restore` for the parameters.
 
-    Raises
-    ------
-    OperationError
-        The live database is unchanged.
+    The live database is unchanged after an OperationError.
     """
     entry = choose_backup(open_catalogue(policy), name, None)
     require_full(entry)
@@ -90,16 +87,13 @@ def replace_live(
 def require_revision(client: Client, entry: Entry, *, same: bool) -> None:
     """Check that the backup's migration matches the live database.
 
+    Raises OperationError: ``newer_schema``: the live database is at a newer migration, and so are
+    its workers; ``schema_differs``; ``database_missing``.
+
     Parameters
     ----------
     same
         Whether it must be the same one, to merge rows; else it may be newer.
-
-    Raises
-    ------
-    OperationError
-        ``newer_schema``: the live database is at a newer migration, and so are its workers;
-        ``schema_differs``; ``database_missing``.
     """
     live = named(client.url)
     with administering(client.url) as admin:

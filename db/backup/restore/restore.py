@@ -86,6 +86,8 @@ def restore(  # noqa: PLR0913 - options by name
 ) -> Restored:
     """Restore a backup, or one table of it, into another database of the client's server.
 
+    After an OperationError no database is left behind, and none was changed.
+
     Parameters
     ----------
     client
@@ -101,11 +103,6 @@ def restore(  # noqa: PLR0913 - options by name
         Parallel jobs; ``None`` for a number based on the dump's size.
     with_roles
         First create the roles of the backup that the server lacks.
-
-    Raises
-    ------
-    OperationError
-        No database is left behind, and none was changed.
     """
     started = monotonic()
     entry = choose_backup(open_catalogue(policy), name, table)
@@ -184,11 +181,8 @@ def temporary_directory(policy: BackupPolicy) -> Iterator[Path]:
 def choose_backup(catalogue: Catalogue, name: str | None, table: str | None) -> Entry:
     """Return the backup to restore, the newest full one if ``name`` is ``None``.
 
-    Raises
-    ------
-    OperationError
-        ``backup_not_found``; ``newer_schema``: this checkout does not have its migration;
-        ``not_full``, ``table_missing``: the table is not in it.
+    Raises OperationError: ``backup_not_found``; ``newer_schema``: this checkout does not have its
+    migration; ``not_full``, ``table_missing``: the table is not in it.
     """
     entry = catalogue.newest() if name is None else catalogue.get(name)
     if entry.revision is not None and not migrations.is_known(entry.revision):
@@ -212,13 +206,7 @@ def choose_backup(catalogue: Catalogue, name: str | None, table: str | None) -> 
 
 
 def require_full(entry: Entry) -> None:
-    """Refuse a backup of a part of the database.
-
-    Raises
-    ------
-    OperationError
-        ``not_full``.
-    """
+    """Refuse a backup of a part of the database (raises ``not_full``)."""
     if entry.contents != "full":
         raise OperationError(
             Kind.NOT_FULL, f"{entry.name} contains the {entry.contents} only", _FULL
@@ -230,10 +218,7 @@ def require_new_enough(programs: Programs, entry: Entry) -> None:
 
     https://www.postgresql.org/docs/current/app-pgdump.html: newer ones read older dumps.
 
-    Raises
-    ------
-    OperationError
-        ``client_too_old``.
+    Raises OperationError: ``client_too_old``.
     """
     major, minor = programs.version("pg_restore")
     if major < int(entry.client_version.partition(".")[0]):

@@ -20,17 +20,14 @@ _GRANTOR: Final = re.compile(rf" GRANTED BY {_NAME};")
 def create_roles(client: Client, roles: Path) -> list[str]:
     """Create the roles that the server lacks; return their names. Existing ones are unchanged.
 
+    Raises OperationError: ``restore_failed``, ``permission_denied``: no role was created.
+
     Parameters
     ----------
     client
         Of any database of the server.
     roles
         Output of pg_dumpall, of :func:`db.backup.verify.fetch`. A file is written next to it.
-
-    Raises
-    ------
-    OperationError
-        ``restore_failed``, ``permission_denied``: no role was created.
     """
     with administering(client.url) as admin:
         existing = {row["rolname"] for row in admin.execute("SELECT rolname FROM pg_roles")}

@@ -24,12 +24,8 @@ class Finding:
     severity
         ``error``: the service or its data are in danger now; ``warning``: fix it soon;
         ``notice``: for information.
-    what
-        The problem, with tables, roles, sizes and ages.
-    why
-        Its consequences.
-    remedy
-        The command that fixes it.
+    what, why, remedy
+        The problem, its consequences, and the command that fixes it.
     """
 
     id: str

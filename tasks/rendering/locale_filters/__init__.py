@@ -39,18 +39,18 @@ def _checked(name: str, function: Callable[..., str], usage: str) -> Callable[..
     return call
 
 
-_NUMBER_USAGE: Final = "no argument but digits was expected"
-_MOMENT_USAGE: Final = "no arguments but format and timezone were expected"
+_NUMBER_USAGE: Final = "expected no argument but digits"
+_MOMENT_USAGE: Final = "expected no arguments but format and timezone"
 
 FILTERS: Final[Mapping[str, Callable[..., str]]] = {
-    "currency": _checked("currency", currency, "a code was expected, and at most digits beside it"),
+    "currency": _checked("currency", currency, "expected a code, and optionally digits"),
     "number": _checked("number", number, _NUMBER_USAGE),
     "percent": _checked("percent", percent, _NUMBER_USAGE),
     "date": _checked("date", date, _MOMENT_USAGE),
     "time": _checked("time", time, _MOMENT_USAGE),
     "datetime": _checked("datetime", datetime, _MOMENT_USAGE),
-    "plural": _checked("plural", plural, "forms were expected by name, such as other='# articles'"),
-    "list": _checked("list", listed, "no argument but style was expected"),
+    "plural": _checked("plural", plural, "expected forms by name, such as other='# articles'"),
+    "list": _checked("list", listed, "expected no argument but style"),
 }
 """The filters by the names that templates give them.
 

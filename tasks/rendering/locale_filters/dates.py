@@ -23,7 +23,7 @@ _QUOTED = re.compile("'[^']*'")
 _LETTER = re.compile("[A-Za-z]")
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT_CHARACTERS: Final = 40
-_YEARS_EXPECTED: Final = "a year from 1 to 9999 was expected, in the time zone too"
+_YEARS_EXPECTED: Final = "expected a year from 1 to 9999, in the time zone too"
 _HOUR: Final = dt.timedelta(hours=1)
 _IRISH_ZONES: Final = frozenset({"Europe/Dublin", "Eire"})
 
@@ -57,7 +57,7 @@ def date(
     """
     pattern = _date_pattern(language, _format(format, _DATE_FIELDS))
     zone = _zone(timezone)
-    parsed = _parsed(value, "a date such as 2026-01-31 was expected, or a date and time")
+    parsed = _parsed(value, "expected a date such as 2026-01-31, or a date and time")
     # A date is the same day everywhere.
     day = parsed if _DATE.fullmatch(str(value)) else _local(parsed, zone)
     return _date_text(language, pattern, day)
@@ -122,7 +122,7 @@ def datetime(
 
 
 class _Fields(DateTimeFormat):
-    """Babel's fields of dates and times, with two mistakes about time zones mended."""
+    """Babel's fields of dates and times, with fixes for two bugs about time zones."""
 
     def format_timezone(self, char: str, num: int) -> str:
         value = cast("dt.datetime", self.value)
@@ -155,7 +155,7 @@ def _zones() -> frozenset[str]:
 
 def _zone(name: object) -> ZoneInfo:
     if not isinstance(name, str) or name not in _zones():
-        raise ArgumentError("a time zone of the IANA database such as 'Europe/Berlin' was expected")
+        raise ArgumentError("expected a time zone of the IANA database such as 'Europe/Berlin'")
     return ZoneInfo(name)
 
 
@@ -163,7 +163,7 @@ def _format(value: object, fields: str) -> str:
     if isinstance(value, str) and len(value) <= _PATTERN_CHARACTERS and _is_format(value, fields):
         return value
     raise ArgumentError(
-        f"one of the formats {', '.join(_FORMATS)} was expected, or a pattern of at most"
+        f"expected one of the formats {', '.join(_FORMATS)}, or a pattern of at most"
         f" {_PATTERN_CHARACTERS} characters: fields out of {fields}, and text in single quotes"
     )
 
@@ -186,8 +186,8 @@ def _is_format(text: str, fields: str) -> bool:
 
 def _moment(value: object) -> dt.datetime:
     if isinstance(value, str) and _DATE.fullmatch(value):
-        raise InputError("a time was expected behind the date, such as 2026-01-31T12:00:00Z")
-    return _parsed(value, "a date and time such as 2026-01-31T12:00:00Z was expected")
+        raise InputError("expected a time after the date, such as 2026-01-31T12:00:00Z")
+    return _parsed(value, "expected a date and time such as 2026-01-31T12:00:00Z")
 
 
 def _parsed(value: object, expected: str) -> dt.datetime:

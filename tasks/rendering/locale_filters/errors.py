@@ -1,16 +1,16 @@
-"""Errors of the locale filters. Their messages say what was expected, and never quote a value."""
+"""Errors of the locale filters. Their messages say what was expected and never quote a value."""
 
 
 class FilterError(ValueError):
-    """A filter cannot be applied; the message tells what was expected, and never a value."""
+    """A filter cannot be applied."""
 
 
 class ArgumentError(FilterError):
-    """What the template gives beside the value is wrong: the template is at fault."""
+    """An argument of the filter is wrong: the template is at fault."""
 
 
 class InputError(FilterError):
-    """The value does not fit the filter: the values are at fault."""
+    """The value does not match the filter: the values are at fault."""
 
 
 def refuse_missing(value: object) -> None:

@@ -38,16 +38,16 @@ def listed(language: str, value: object, /, style: object = "and") -> str:
     ArgumentError, InputError
     """
     if not isinstance(style, str) or style not in _LIST_STYLES:
-        raise ArgumentError(f"one of the styles {', '.join(_LIST_STYLES)} was expected")
+        raise ArgumentError(f"expected one of the styles {', '.join(_LIST_STYLES)}")
     refuse_missing(value)
     if not isinstance(value, list | tuple):
-        raise InputError("an array was expected")
+        raise InputError("expected an array")
     # The text is copied for each item, so that time goes with the product of both.
     if len(value) > _LIST_ITEMS:
-        raise InputError(f"an array of at most {_LIST_ITEMS} items was expected")
+        raise InputError(f"expected an array of at most {_LIST_ITEMS} items")
     items = [_item(language, item) for item in value]
     if sum(map(len, items)) > _LIST_CHARACTERS:
-        raise InputError(f"items of at most {_LIST_CHARACTERS} characters together were expected")
+        raise InputError(f"expected items of at most {_LIST_CHARACTERS} characters together")
     return _joined(items, _list_patterns(language, style))
 
 
@@ -64,7 +64,7 @@ def _item(language: str, item: object) -> str:
     if isinstance(item, str):
         return item
     if isinstance(item, bool) or not isinstance(item, int | float):
-        raise InputError("an array of text and numbers was expected")
+        raise InputError("expected an array of text and numbers")
     return number_text(language, item)
 
 

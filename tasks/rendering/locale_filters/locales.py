@@ -23,4 +23,4 @@ def locale_of(language: str) -> Locale:
             return Locale.parse(tag, sep="-")
         except (UnknownLocaleError, ValueError):
             tag = tag.rpartition("-")[0]
-    raise ArgumentError("there is no locale data for this language")
+    raise ArgumentError("no locale data for this language")

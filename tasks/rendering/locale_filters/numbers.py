@@ -49,7 +49,7 @@ def currency(language: str, value: object, /, code: object, digits: object = Non
     ArgumentError, InputError
     """
     if not isinstance(code, str) or code not in get_global("all_currencies"):
-        raise ArgumentError("an ISO 4217 code in capitals such as 'EUR' was expected")
+        raise ArgumentError("expected an ISO 4217 code in capitals such as 'EUR'")
     pattern = _currency_pattern(language, code, _digits(digits))
     return formatted(language, _decimal(value), pattern, code)
 
@@ -101,7 +101,7 @@ def _digits(digits: object) -> int | None:
     if digits is None:
         return None
     if isinstance(digits, bool) or not isinstance(digits, int) or not 0 <= digits <= _MAX_DIGITS:
-        raise ArgumentError(f"a whole number of digits from 0 to {_MAX_DIGITS} was expected")
+        raise ArgumentError(f"expected a whole number of digits from 0 to {_MAX_DIGITS}")
     return digits
 
 
@@ -116,8 +116,8 @@ def _decimal(value: object) -> Decimal:
         if abs(value) < _BOUND:
             return Decimal(repr(value) if isinstance(value, float) else value)
         if isinstance(value, int) or math.isfinite(value):
-            raise InputError("a number between -10**30 and 10**30 was expected")
-    raise InputError("a number was expected, or text such as '12.50'")
+            raise InputError("expected a number between -10**30 and 10**30")
+    raise InputError("expected a number, or text such as '12.50'")
 
 
 def visible(value: object) -> tuple[Decimal, int]:

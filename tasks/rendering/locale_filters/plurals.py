@@ -38,16 +38,16 @@ def plural(language: str, value: object, /, **forms: object) -> str:
         The value is no number, or needs ``other``, which the template does not give.
     """
     if not forms or not set(forms) <= set(_PLURALS):
-        raise ArgumentError(f"forms were expected, named by {', '.join(_PLURALS)}")
+        raise ArgumentError(f"expected forms, named by {', '.join(_PLURALS)}")
     for form in forms.values():
         if not isinstance(form, str) or len(form) > _FORM_CHARACTERS:
-            raise ArgumentError(f"text of at most {_FORM_CHARACTERS} characters was expected")
+            raise ArgumentError(f"expected text of at most {_FORM_CHARACTERS} characters")
     if missing := [name for name in _needed(language) if name not in forms]:
         raise ArgumentError(f"{language} also needs {', '.join(missing)}")
     rounded, digits = visible(value)
     form = forms.get(_category(language, rounded), forms.get("other"))
     if form is None:
-        raise InputError("a whole number was expected, as the template gives no form other")
+        raise InputError("expected a whole number, as the template gives no form other")
     text = formatted(language, rounded, number_pattern(language, digits))
     return str(form).replace("#", text)
 

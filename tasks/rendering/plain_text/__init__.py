@@ -27,15 +27,15 @@ def text_source(source: str) -> str:
     :func:`finished`. Prints and blocks stay; those of parts that give no text (styles, comments)
     go, but for what they define.
     """
-    texts, found = pieces(source)
+    texts, template_tags = pieces(source)
     definitions: dict[int, str] = {}
-    for start, end in reversed(_definitions(found)):
-        opening, closing = found[start], found[end]
-        inside = markup(texts[start + 1 : end + 1], found[start + 1 : end])
+    for start, end in reversed(_definitions(template_tags)):
+        opening, closing = template_tags[start], template_tags[end]
+        inside = markup(texts[start + 1 : end + 1], template_tags[start + 1 : end])
         text = Walker(inside, _literal, {}).text()
         definitions[opening.start] = f"{written(opening)}{text}{written(closing)}"
-        del found[start + 1 : end + 1], texts[start + 1 : end + 1]
-    return Walker(markup(texts, found), _literal, definitions).text()
+        del template_tags[start + 1 : end + 1], texts[start + 1 : end + 1]
+    return Walker(markup(texts, template_tags), _literal, definitions).text()
 
 
 def text_of(html: str) -> str:
@@ -43,14 +43,14 @@ def text_of(html: str) -> str:
     return finished(Walker(Markup(html, (), ()), str, {}).text())
 
 
-def _definitions(found: list[Tag]) -> list[tuple[int, int]]:
+def _definitions(template_tags: list[Tag]) -> list[tuple[int, int]]:
     """Return the first and last tags of the outermost macros and captures.
 
     What they hold is a piece of HTML of its own, whatever it is that they stand in.
     """
     pairs = []
     open_: list[tuple[str, int]] = []
-    for index, tag in enumerate(found):
+    for index, tag in enumerate(template_tags):
         if tag.word == "macro" or (tag.word == "set" and _CAPTURE.match(tag.inner)):
             open_.append((f"end{tag.word}", index))
         elif open_ and tag.word == open_[-1][0]:

@@ -1,4 +1,4 @@
-"""What each HTML element means to a plain text: its marks, and whether it is shown."""
+"""HTML elements in plain text: their marks, and whether they are shown."""
 
 from collections.abc import Mapping
 

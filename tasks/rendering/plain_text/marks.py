@@ -89,19 +89,19 @@ def _link(match: re.Match[str]) -> str:
     text = label.strip(_EDGE)
     if text and text not in {address, shown}:
         shown = f"{text} ({shown})"
-    told = label.replace(text, shown, 1) if text else label + shown
+    shown_link = label.replace(text, shown, 1) if text else label + shown
     # Links of a menu often touch.
-    return f"{told} " if match.string.startswith(LINK, match.end()) else told
+    return f"{shown_link} " if match.string.startswith(LINK, match.end()) else shown_link
 
 
 @lru_cache(maxsize=256)
 def _newlines(run: str) -> str:
-    """Return what breaks that meet come to."""
+    """Collapse adjacent line breaks."""
     item = ""
     if ITEM in run:
         before, _, after = run.rpartition(ITEM)
         if ITEM_END not in after:
-            # What an item begins with, a paragraph say, begins beside its dash.
+            # What an item begins with, a paragraph say, begins after its dash.
             run = before
             item = "- "
     # A line break is an empty line unless it is what ends the line.

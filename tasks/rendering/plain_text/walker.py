@@ -48,7 +48,7 @@ def _reading(text: str) -> str:
 
 
 class _State(NamedTuple):
-    """Which element hides a place, if any, and how many of its name have begun since."""
+    """The element that hides the current position, if any, and its nesting depth."""
 
     hidden: str
     depth: int
@@ -184,7 +184,7 @@ class Walker:
                 self._show(after)
 
     def _pass(self, end: int, reading: Callable[[str], str] | None = None) -> None:
-        """Go on to ``end``; what stands before it is text if ``reading`` is given, else dropped."""
+        """Advance to ``end``; with ``reading`` the text before it is written, else dropped."""
         while self._places[self._tag] < end:
             place, tag = self._places[self._tag], self._source.tags[self._tag]
             if reading is not None:
@@ -209,7 +209,7 @@ class Walker:
                 self._show(self._literal(_SPACES.sub(" ", reading(text))))
 
     def _mark(self, mark: str) -> None:
-        """Write a mark or a space, unless it stands there already."""
+        """Write a mark or a space, unless the text already ends in it."""
         last = self._parts[-1] if self._parts else ""
         if not last.endswith(mark if mark != " " else ABOVE_A_SPACE):
             self._show(mark)

@@ -67,7 +67,6 @@ class ChaosStack(LocalStack):
             directory,
             beat=False,
             flower=False,
-            durable=True,
             die_with_parent=True,
             environment=environment,
         )
