@@ -13,6 +13,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.sql import bindparam
 
+from db.session import quick_transaction
+
 # Both wait for another beat that is sending the same run, because of the primary key.
 _CLAIM: Final = text("""
 INSERT INTO maintenance_runs (task, id, due_at, state)
@@ -99,20 +101,20 @@ def claimed(engine: Engine, task: str, run_id: str, due_at: datetime) -> Iterato
     The claim is committed when the block succeeds. If sending fails, another beat may claim it; if
     the commit fails afterwards, the run is sent again with the same id.
     """
-    with engine.begin() as connection:
+    with quick_transaction(engine) as connection:
         parameters = {"task": task, "id": run_id, "due_at": due_at}
         yield connection.execute(_CLAIM, parameters).rowcount == 1
 
 
 def pass_over(engine: Engine, task: str, run_id: str, due_at: datetime) -> None:
     """Start the schedule of a new task after a due time in the past."""
-    with engine.begin() as connection:
+    with quick_transaction(engine) as connection:
         connection.execute(_PASS_OVER, {"task": task, "id": run_id, "due_at": due_at})
 
 
 def begin(engine: Engine, task: str, run_id: str) -> dict[str, Any] | None:
     """Record the start of a run; return the result if a run with that id is already done."""
-    with engine.begin() as connection:
+    with quick_transaction(engine) as connection:
         parameters = {"task": task, "id": run_id}
         if connection.execute(_BEGIN, parameters).rowcount:
             return None
@@ -149,5 +151,5 @@ def _end(
     run_id: str,
     **columns: Any,  # noqa: ANN401 - column values
 ) -> None:
-    with engine.begin() as connection:
+    with quick_transaction(engine) as connection:
         connection.execute(_END, {"task": task, "id": run_id} | columns)

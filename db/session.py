@@ -1,21 +1,18 @@
 """Engine, sessions, and transient database errors."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection as SqlConnection
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect, ExceptionContext
 from sqlalchemy.exc import (
-    ArgumentError,
     DBAPIError,
     PendingRollbackError,
     ResourceClosedError,
@@ -24,13 +21,30 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
+from db.addresses import Database, connection_options, libpq_url, refusal
 from db.waits import GRACE_SECONDS, Connection
+
+__all__ = [
+    "Database",
+    "autocommitting",
+    "connection_options",
+    "driver_connection",
+    "is_transient",
+    "libpq_url",
+    "make_engine",
+    "make_sessions",
+    "quick_transaction",
+    "refusal",
+    "sqlalchemy_url",
+]
 
 PING_AFTER: Final = 1.0
 """Idle seconds after which the pre-ping of a connection is sent to the server."""
 
-_SCHEME: Final = re.compile(r"\Apostgres(?:ql)?(?:\+\w+)?://")
-# SQLSTATEs (PostgreSQL, appendix A) that psycopg does not raise as operational errors.
+QUICK_SECONDS: Final = 10.0
+"""For a statement that reads or writes a few rows, and waits for another beat's lock at most."""
+
+# SQLSTATEs (PostgreSQL, appendix A) that psycopg does not count as operational errors.
 _READ_ONLY: Final = "25006"  # a primary that has become a standby
 _TRANSIENT: Final = {
     _READ_ONLY,
@@ -39,26 +53,15 @@ _TRANSIENT: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
-    """Address and pool settings of the database. Times are in seconds."""
-
-    url: str
-    pool_size: int = 20
-    max_overflow: int = 10
-    pool_timeout: float = 30
-    pool_recycle: int = 3600
-    pool_pre_ping: bool = True
-    connect_timeout: int = 5
-    statement_timeout: float = 10
-
-
 def sqlalchemy_url(url: str) -> URL:
     """Return a ``postgresql://`` URL for SQLAlchemy with psycopg 3.
 
     Host and port are in its query, where SQLAlchemy supports several of them.
 
-    Raises sqlalchemy.exc.ArgumentError: see :func:`connection_options`.
+    Raises
+    ------
+    ValueError
+        As :func:`connection_options` does.
     """
     options = connection_options(url)
     return URL.create(
@@ -68,39 +71,6 @@ def sqlalchemy_url(url: str) -> URL:
         database=options.pop("dbname", None),
         query=options,
     )
-
-
-def connection_options(url: str) -> dict[str, str]:
-    """Parse a URL as libpq does; return its options by libpq's keywords.
-
-    Of several hosts (``postgresql://user:password@one:5432,two:5432/database``) the one that
-    accepts writes is used, unless the URL has another ``target_session_attrs``.
-
-    Raises sqlalchemy.exc.ArgumentError: it is not a URL of PostgreSQL.
-    """
-    try:
-        options = {
-            name: str(value)
-            for name, value in conninfo_to_dict(libpq_url(url)).items()
-            if value is not None
-        }
-    except psycopg.ProgrammingError:
-        # libpq's own message quotes the URL, which may contain a password.
-        raise ArgumentError(
-            "postgresql://user:password@host:port/database was expected, with several hosts as "
-            "host1:port1,host2:port2, and %XX for other characters in user and password"
-        ) from None
-    if "," in options.get("host", ""):
-        options.setdefault("target_session_attrs", "read-write")
-    return options
-
-
-def libpq_url(url: str) -> str:
-    """Return ``url`` for libpq and its programs: with ``postgresql://`` instead of a driver.
-
-    https://www.postgresql.org/docs/current/libpq-connect.html: it may have several hosts.
-    """
-    return _SCHEME.sub("postgresql://", url, count=1)
 
 
 def make_engine(database: Database, *, application_name: str = "template-service") -> Engine:
@@ -161,6 +131,23 @@ def autocommitting(engine: Engine) -> Iterator[psycopg.Connection]:
                 pooled.invalidate()
     finally:
         pooled.close()
+
+
+@contextmanager
+def quick_transaction(engine: Engine) -> Iterator[SqlConnection]:
+    """Yield a connection in a transaction of quick statements, on an engine without a timeout.
+
+    A server that is silent is noticed by the client's clock, as it is on the engine of the tasks.
+    """
+    with engine.connect() as connection:
+        driver = cast("Connection", connection.connection.driver_connection)
+        longest, driver.longest_wait = driver.longest_wait, QUICK_SECONDS + GRACE_SECONDS
+        try:
+            with connection.begin():
+                connection.execute(text(f"SET LOCAL statement_timeout = {QUICK_SECONDS * 1000:g}"))
+                yield connection
+        finally:
+            driver.longest_wait = longest
 
 
 def driver_connection(session: Session) -> psycopg.Connection:

@@ -35,10 +35,13 @@ from tasks.errors import (
     ServiceError,
     Unavailable,
 )
+from tasks.jobs import Job
 from tasks.messages.base import KEY_LENGTH, Message, Result, WriteMessage, encodable, parse
+from tasks.messages.maintenance import Maintain
 from tasks.rendering.child import RenderProcessError
-from tasks.runs import recorded
+from tasks.runs import Run, recorded
 from tasks.runtime import Runtime
+from tasks.time_limit import striking_anywhere
 from tasks.work import Answer, Lookup, Work
 
 logger = logging.getLogger(__name__)
@@ -272,19 +275,22 @@ def lookup(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # 
     return _declare(name, model, execute, options)
 
 
-def maintenance(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # noqa: ANN401 - Celery's options
-    """Declare a maintenance task, which opens its own connections."""
+def maintenance(job: Job) -> object:
+    """Declare the task of a job of maintenance, which opens its own connections."""
 
-    def execute(
-        self: ServiceTask, do: Callable[[M, Runtime], Result], message: M, process: Runtime
-    ) -> Answer:
+    def execute(self: ServiceTask, _: object, message: Maintain, process: Runtime) -> Answer:
         run_id = self.request.id or str(uuid4())
         try:
-            return Answer(recorded(name, run_id, message, process, do))
+            return Answer(recorded(job.name, run_id, message, process, do))
         except OperationError as error:
             raise MaintenanceFailed.because(error.kind, error.message, error.remedy) from None
 
-    return _declare(name, model, execute, options)
+    def do(message: Maintain, run: Run) -> Result:
+        with striking_anywhere():
+            return job.function()(message, run)
+
+    do.__doc__ = job.summary
+    return _declare(job.name, Maintain, execute, {})(do)
 
 
 def _declare(

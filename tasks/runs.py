@@ -1,31 +1,60 @@
-"""Maintenance runs are recorded in the database, and each message is processed once."""
+"""Maintenance runs: recorded in the database and logged; each message is processed once."""
 
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
-from typing import Any, TypeVar
+import logging
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, Final
 
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import runs
 from db.errors import OperationError
+from db.events import log_event
 from db.postgres_errors import permanent_errors_explained
 from db.session import make_engine
-from tasks.messages.base import Message, Result
+from tasks.configuration import Configuration
+from tasks.messages.base import Result
+from tasks.messages.maintenance import Maintain
 from tasks.runtime import Runtime
-from tasks.time_limit import striking_anywhere
 
-M = TypeVar("M", bound=Message)
+logger = logging.getLogger(__name__)
+
+QUIET: Final = frozenset({"maintenance.report"})
+"""Run each minute: an event at DEBUG when nothing is wrong."""
 
 
-def recorded(
-    task: str,
-    run_id: str,
-    message: M,
-    process: Runtime,
-    do: Callable[[M, Runtime], Result],
-) -> dict[str, Any]:
-    """Run a maintenance task and record the run.
+class Run:
+    """A run of a job: the runtime of its process, and the one engine of its maintenance role.
+
+    The engine has no statement timeout, and is closed with the run.
+    """
+
+    def __init__(self, process: Runtime) -> None:
+        self.process = process
+
+    @property
+    def configuration(self) -> Configuration:
+        """Policies of maintenance."""
+        return self.process.configuration
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine, made on first use."""
+        return make_engine(self.configuration.maintenance)
+
+    def close(self) -> None:
+        """Close the engine's connections, if there are any."""
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+
+Do = Callable[[Maintain, Run], Result]
+
+
+def recorded(task: str, run_id: str, message: Maintain, process: Runtime, do: Do) -> dict[str, Any]:
+    """Run a job, record it, and log its numbers.
 
     A message that is redelivered, or sent by two beats, gets the result of the first run. A dry run
     is not recorded.
@@ -42,28 +71,57 @@ def recorded(
     dict
         The result, a JSON object.
     """
-    if getattr(message, "dry_run", False):
-        with striking_anywhere():
-            return do(message, process).model_dump(mode="json")
-    # Its own statements are quick ones, whatever those of the maintenance take.
-    configuration = process.configuration
-    timeout = configuration.database.statement_timeout
-    engine = make_engine(replace(configuration.maintenance, statement_timeout=timeout))
+    run = Run(process)
+    start = time.monotonic()
     try:
-        with permanent_errors_explained():
-            known = runs.begin(engine, task, run_id)
-        if known is not None:
-            return known
+        if not message.dry_run:
+            with permanent_errors_explained():
+                known = runs.begin(run.engine, task, run_id)
+            if known is not None:
+                log_event(logger, "maintenance_repeated", task=task, id=run_id)
+                return known
         try:
-            with striking_anywhere():
-                result = do(message, process).model_dump(mode="json")
+            result = do(message, run).model_dump(mode="json")
         except Exception as error:
-            kind = error.kind if isinstance(error, OperationError) else type(error).__name__
-            # A database that is away is the error to report then.
-            with suppress(SQLAlchemyError):
-                runs.fail(engine, task, run_id, kind)
+            code = error.kind if isinstance(error, OperationError) else type(error).__name__
+            seconds = time.monotonic() - start
+            log_event(
+                logger,
+                "maintenance_failed",
+                level=logging.ERROR,
+                task=task,
+                id=run_id,
+                seconds=seconds,
+                error=code,
+            )
+            if not message.dry_run:
+                _record_failure(run.engine, task, run_id, code)
             raise
-        runs.end(engine, task, run_id, result)
-        return result
+        if not message.dry_run:
+            runs.end(run.engine, task, run_id, result)
     finally:
-        engine.dispose()
+        run.close()
+    level = logging.DEBUG if task in QUIET else logging.INFO
+    seconds = time.monotonic() - start
+    figures = numbers(result) | {"seconds": seconds}
+    log_event(logger, "maintenance_done", level=level, task=task, id=run_id, **figures)
+    return result
+
+
+def numbers(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a result says in single words and numbers; of a list or a table, how many."""
+    shown: dict[str, Any] = {}
+    for key, value in result.items():
+        if isinstance(value, list | dict):
+            shown[key] = len(value)
+        elif value is not None and value is not False and value != "":
+            shown[key] = value
+    return shown
+
+
+def _record_failure(engine: Engine, task: str, run_id: str, code: str) -> None:
+    try:
+        runs.fail(engine, task, run_id, code)
+    except SQLAlchemyError:
+        # Where the database is away, the job's own error says so.
+        log_event(logger, "maintenance_unrecorded", level=logging.WARNING, task=task, id=run_id)

@@ -8,82 +8,14 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 
 import psycopg
 from sqlalchemy.orm import Session, sessionmaker
 
-from db.backup.policy import BackupPolicy
-from db.cluster.programs import Programs
-from db.commands.core import Client
-from db.recovery.policy import RecoveryPolicy
-from db.session import Database, autocommitting, make_engine, make_sessions
+from db.session import autocommitting, make_engine, make_sessions
 from tasks.broker import Broker
+from tasks.configuration import Configuration
 from tasks.rendering.client import Renderer
-from tasks.rendering.limits import Limits
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """Retries of a message while a server is unavailable. Times are seconds."""
-
-    most: int = 8
-    backoff: float = 0.5
-    longest: float = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Housekeeping:
-    """Retention of maintenance."""
-
-    purge_after_days: int = 30
-    keep_versions: int = 10
-    keep_records_days: int = 30
-    batch: int = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Operations:
-    """Settings of database operations.
-
-    Attributes
-    ----------
-    url
-        The database, as a role that may maintain it; empty for the one of the tasks.
-    programs
-        Folder of PostgreSQL's programs; empty for those of the wheel.
-    metrics_file
-        File that ``maintenance.report`` writes for Prometheus; empty for none.
-    """
-
-    url: str = ""
-    programs: str = ""
-    metrics_file: str = ""
-    backup: BackupPolicy = field(default_factory=BackupPolicy)
-    recovery: RecoveryPolicy = field(default_factory=RecoveryPolicy)
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """Configuration of a :class:`Runtime`: plain values, safe to carry over a fork."""
-
-    database: Database
-    limits: Limits = field(default_factory=Limits)
-    default_language: str = "en"
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    housekeeping: Housekeeping = field(default_factory=Housekeeping)
-    operations: Operations = field(default_factory=Operations)
-
-    @property
-    def maintenance(self) -> Database:
-        """The database as maintenance uses it: its own role, and no statement timeout."""
-        url = self.operations.url or self.database.url
-        return replace(self.database, url=url, statement_timeout=0)
-
-    @property
-    def client(self) -> Client:
-        """PostgreSQL's programs, connected as maintenance is."""
-        return Client(Programs.chosen(self.operations.programs), self.maintenance.url)
 
 
 class Runtime:

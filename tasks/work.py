@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 from sqlalchemy.orm import Session
 
-from tasks.runtime import Configuration, Runtime
+from tasks.configuration import Configuration
+from tasks.runtime import Runtime
 
 SHOWN = (
     "template_id",

@@ -58,7 +58,10 @@ def tasks(servers: LocalStack) -> Iterator[Tasks]:
     """All tasks in this process, on the database of ``servers``."""
     with pytest.MonkeyPatch.context() as patch:
         # All threads of a test share one render process, where a worker's process has its own.
-        patient = {"TEMPLATE_SERVICE_LIMIT_TRIAL_SECONDS": "4"}
+        patient = {
+            "TEMPLATE_SERVICE_TASK_SOFT_TIME_LIMIT": "40",
+            "TEMPLATE_SERVICE_TASK_TIME_LIMIT": "60",
+        }
         for name, value in (servers.addresses() | QUICK | patient).items():
             patch.setenv(name, value)
         from worker.app import app  # noqa: PLC0415 - its settings come from the environment

@@ -18,8 +18,6 @@ TASKS = (
     "tasks.translations",
     "tasks.render",
     "tasks.maintenance",
-    "tasks.backups",
-    "tasks.report",
 )
 
 

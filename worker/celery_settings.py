@@ -10,6 +10,10 @@ from worker.schedule import beat_schedule
 from worker.settings import Settings
 
 SENTINEL: Final = "sentinel"
+SOCKET_TIMEOUT: Final = 5.0
+"""Seconds until a silent connection to Redis counts as broken. A server answers in milliseconds and
+pauses for a second at most when it forks for a snapshot. Less than a third of the time limit of a
+task, which stores its answer within it."""
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
@@ -39,16 +43,16 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         task_annotations={
             "*": {
                 "Request": "worker.request:Request",
-                "max_retries": settings.max_retries,
+                "max_retries": settings.retry.most,
                 # Before the next try of a message whose process was lost, in seconds.
-                "default_retry_delay": settings.retry_backoff,
+                "default_retry_delay": settings.retry.backoff,
             },
             **{
                 name: {
                     "soft_time_limit": settings.maintenance_time_limit - 60,
                     "time_limit": settings.maintenance_time_limit,
                 }
-                for name in beat_schedule(settings)
+                for name in settings.schedule
             },
         },
         worker_consumer="worker.consumer:Consumer",
@@ -78,9 +82,9 @@ def sentinel_options(settings: Settings) -> dict[str, object]:
 def _connections(settings: Settings) -> dict[str, object]:
     """Return broker and result backend, with time-outs that notice a peer that vanished."""
     silent: dict[str, object] = {
-        "socket_timeout": settings.socket_timeout,
-        "socket_connect_timeout": settings.socket_timeout,
-        "health_check_interval": settings.socket_timeout,
+        "socket_timeout": SOCKET_TIMEOUT,
+        "socket_connect_timeout": SOCKET_TIMEOUT,
+        "health_check_interval": SOCKET_TIMEOUT,
         "socket_keepalive": True,
     }
     broker = settings.broker_url.get_secret_value()
@@ -109,12 +113,12 @@ def _connections(settings: Settings) -> dict[str, object]:
         "broker_connection_max_retries": None,
         # A server that refuses writes (full, read-only, without replicas) is waited for, too.
         "broker_channel_error_retry": True,
-        "broker_connection_timeout": settings.socket_timeout,
+        "broker_connection_timeout": SOCKET_TIMEOUT,
         "result_backend": backend,
         "result_backend_transport_options": silent | answers,
-        "redis_socket_timeout": settings.socket_timeout,
-        "redis_socket_connect_timeout": settings.socket_timeout,
-        "redis_backend_health_check_interval": settings.socket_timeout,
+        "redis_socket_timeout": SOCKET_TIMEOUT,
+        "redis_socket_connect_timeout": SOCKET_TIMEOUT,
+        "redis_backend_health_check_interval": SOCKET_TIMEOUT,
         "redis_socket_keepalive": True,
         # Two time-outs one after the other would outlast the hard time limit of a task, which
         # tries again by itself: see tasks.answers.

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from typing import Final
 from urllib.parse import urlsplit
 
 from amqp.exceptions import AccessRefused, PreconditionFailed
@@ -14,7 +15,7 @@ from db import migrations
 from db.postgres_errors import refusal
 from db.session import sqlalchemy_url
 from worker import broker, rabbitmq
-from worker.celery_settings import SENTINEL, sentinel_options
+from worker.celery_settings import SENTINEL, SOCKET_TIMEOUT, sentinel_options
 from worker.queues import QueueName
 from worker.settings import RESULT_SCHEMES, Settings, environment_name
 
@@ -30,6 +31,9 @@ LASTING = (
     "root certificate",
 )
 """What libpq says when no later try would end otherwise."""
+START_SECONDS: Final = 10.0
+"""A server that was started at the same time answers by then; whatever supervises the worker starts
+it again for longer waits."""
 OLDEST_POSTGRESQL = 150_000  # server_version_num of PostgreSQL 15.0
 
 
@@ -37,8 +41,8 @@ class StartError(Exception):
     """A server is away or not as it should be; the text names the setting and what to do."""
 
 
-def check(settings: Settings) -> None:
-    """Look at database and broker, for ``start_timeout`` seconds at the most.
+def check(settings: Settings, seconds: float = START_SECONDS) -> None:
+    """Check database, broker and result backend, for ``seconds`` at the most.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def check(settings: Settings) -> None:
         With a line for each server that cannot be used.
     """
     problems = []
-    deadline = time.monotonic() + settings.start_timeout
+    deadline = time.monotonic() + seconds
     for look in (_database, _broker, _result_backend):
         try:
             _until(deadline, look, settings)
@@ -74,7 +78,7 @@ def _database(settings: Settings) -> None:
     engine = create_engine(
         sqlalchemy_url(settings.database_url.get_secret_value()),
         poolclass=pool.NullPool,
-        connect_args={"connect_timeout": settings.db_connect_timeout},
+        connect_args={"connect_timeout": settings.db.connect_timeout},
     )
     try:
         with engine.connect() as connection:
@@ -151,14 +155,12 @@ def _connect(name: str, url: str, settings: Settings) -> None:
     options: dict[str, object] = {}
     if (scheme := url.partition(":")[0]) in RESULT_SCHEMES:
         options = {
-            "socket_timeout": settings.socket_timeout,
-            "socket_connect_timeout": settings.socket_timeout,
+            "socket_timeout": SOCKET_TIMEOUT,
+            "socket_connect_timeout": SOCKET_TIMEOUT,
         }
     if scheme == SENTINEL:
         options |= sentinel_options(settings)
-    with Connection(
-        url, connect_timeout=settings.socket_timeout, transport_options=options
-    ) as connection:
+    with Connection(url, connect_timeout=SOCKET_TIMEOUT, transport_options=options) as connection:
         try:
             connection.connect()
             connection.default_channel.close()

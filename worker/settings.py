@@ -2,37 +2,51 @@
 
 Settings come from the environment only. ``DATABASE_URL``, ``CELERY_BROKER_URL`` and
 ``CELERY_RESULT_BACKEND`` keep the names every Celery user knows; all others begin with
-``TEMPLATE_SERVICE_``. ``.env.example`` lists them with the same words.
+``TEMPLATE_SERVICE_``. ``.env.example`` lists them with the same words. A group of settings is a
+policy of the layer that follows it, which declares its fields, and is passed on as it is. Policies
+are plain dataclasses, as the render process imports one and must not load pydantic, which checks
+them here by the bounds in their annotations. The text in an annotation says what a setting means.
 """
 
+import os
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import lru_cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args, get_type_hints
 from urllib.parse import urlsplit
 
 from pydantic import (
-    AliasChoices,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
-    NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.exc import ArgumentError
 
-from db.session import connection_options
+from db.addresses import Connections, connection_options
+from tasks.configuration import Housekeeping, Operations, RetryPolicy
+from tasks.jobs import JOBS
 from tasks.messages.fields import LanguageCode
-from tasks.rendering.limits import SECONDS_OF_EACH, Limits
+from tasks.rendering.limits import (
+    BATCH_SHARE,
+    SECONDS_OF_EACH,
+    SOFT_TIME_LIMIT,
+    TRIAL_SHARE,
+    Limits,
+)
 
-PREFIX = "TEMPLATE_SERVICE_"
-BROKER_SCHEMES = ("redis", "rediss", "sentinel", "amqp", "amqps")
-RESULT_SCHEMES = ("redis", "rediss", "sentinel")
-DATABASE_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+PREFIX: Final = "TEMPLATE_SERVICE_"
+BROKER_SCHEMES: Final = ("redis", "rediss", "sentinel", "amqp", "amqps")
+RESULT_SCHEMES: Final = ("redis", "rediss", "sentinel")
+DATABASE_SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
+_DEFAULT_CRONS: Final = {job.cron for job in JOBS}
+Path = tuple[str, ...]
 
 
 class SettingsError(SystemExit):
@@ -40,8 +54,9 @@ class SettingsError(SystemExit):
 
 
 def _cron(text: str) -> str:
-    # Few commands need Celery, whose import takes a third of their start.
-    from celery.schedules import ParseException, crontab  # noqa: PLC0415
+    if text in _DEFAULT_CRONS:  # for operators, who need no Celery
+        return text
+    from celery.schedules import ParseException, crontab  # noqa: PLC0415 - as above
 
     try:
         crontab.from_string(text)
@@ -50,11 +65,11 @@ def _cron(text: str) -> str:
     return text
 
 
-Cron = Annotated[str, BeforeValidator(_cron), Field(validate_default=False)]
+Cron = Annotated[str, BeforeValidator(_cron)]
 QueueType = Literal["classic", "quorum"]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings, checked.
 
     Raises
@@ -63,301 +78,120 @@ class Settings(BaseSettings):
         Naming every wrong setting. :func:`load` turns it into :class:`SettingsError`.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    database_url: SecretStr = Field(
-        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
-        description="PostgreSQL 15 or newer, as postgresql://user:password@host:port/database. Of "
-        "several hosts, as host1:port1,host2:port2, the one that takes writes is used.",
-    )
-    maintenance_database_url: SecretStr = Field(
-        default=SecretStr(""),
-        description="The same database as a role that may maintain it, for maintenance.* and the "
-        "commands. Empty: DATABASE_URL.",
-    )
-    broker_url: SecretStr = Field(
-        validation_alias=AliasChoices("CELERY_BROKER_URL", "broker_url"),
-        description="The broker: redis, rediss, sentinel, amqp or amqps.",
-    )
-    result_backend: SecretStr = Field(
-        validation_alias=AliasChoices("CELERY_RESULT_BACKEND", "result_backend"),
-        description="Where answers are kept until producers fetch them: redis, rediss, sentinel.",
-    )
+    database_url: Annotated[
+        SecretStr,
+        "PostgreSQL 15 or newer, as postgresql://user:password@host:port/database. Of several "
+        "hosts, as host1:port1,host2:port2, the one that takes writes is used.",
+    ]
+    maintenance_database_url: Annotated[
+        SecretStr,
+        "The same database as a role that may maintain it, for maintenance.* and the commands. "
+        "Empty: DATABASE_URL.",
+    ] = SecretStr("")
+    broker_url: Annotated[SecretStr, "The broker: redis, rediss, sentinel, amqp or amqps."]
+    result_backend: Annotated[
+        SecretStr,
+        "Where answers are kept until producers fetch them: redis, rediss, sentinel.",
+    ]
 
-    broker_key_prefix: str = Field(
-        default="",
-        description="Prefix of all keys of the broker, on a Redis that others use too; producers "
-        "set the same as global_keyprefix. Not for RabbitMQ.",
-    )
-    sentinel_master: str = Field(
-        default="mymaster",
-        description="Name of the primary that the sentinels of sentinel:// watch.",
-    )
-    sentinel_password: SecretStr = Field(
-        default=SecretStr(""),
-        description="Password of the sentinels themselves. Empty: none.",
-    )
+    broker_key_prefix: Annotated[
+        str,
+        "Prefix of all keys of the broker, on a Redis that others use too; producers set the "
+        "same as global_keyprefix. Not for RabbitMQ.",
+    ] = ""
+    # The name in the examples of Redis's own sentinel.conf.
+    sentinel_master: Annotated[
+        str, "Name of the primary that the sentinels of sentinel:// watch."
+    ] = "mymaster"
+    sentinel_password: Annotated[
+        SecretStr, "Password of the sentinels themselves. Empty: none."
+    ] = SecretStr("")
 
-    default_language: LanguageCode = Field(
-        default="en",
-        description="Language of a version's own text when its metadata.language says nothing.",
-    )
-    callbacks: str = Field(
-        default=r".*",
-        description="Regular expression of the task names that link, chain and chord may call; "
+    default_language: Annotated[
+        LanguageCode,
+        "Language of a version's own text when its metadata.language says nothing.",
+    ] = "en"
+    callbacks: Annotated[
+        str,
+        "Regular expression of the task names that link, chain and chord may call; "
         "maintenance.* never may.",
-    )
-    remote_control: bool = Field(
-        default=True,
-        description="Celery's remote control. Flower and inspect need it; with it, anyone who "
-        "may write to the broker can stop workers.",
-    )
+    ] = r".*"
+    remote_control: Annotated[
+        bool,
+        "Celery's remote control. Flower and inspect need it; with it, anyone who may write to "
+        "the broker can stop workers.",
+    ] = True
 
-    db_pool_size: PositiveInt = Field(
-        default=20, description="Connections that a worker process keeps open at the most."
-    )
-    db_max_overflow: NonNegativeInt = Field(
-        default=10, description="Connections beyond the pool when it is exhausted."
-    )
-    db_pool_timeout: PositiveFloat = Field(
-        default=30, description="Seconds to wait for a free connection."
-    )
-    db_pool_recycle: PositiveInt = Field(
-        default=3600, description="Seconds after which a connection is replaced."
-    )
-    db_pool_pre_ping: bool = Field(
-        default=True, description="Test a connection before each use, so a restart goes unseen."
-    )
-    db_connect_timeout: PositiveInt = Field(
-        default=5, description="Seconds to wait for PostgreSQL to accept a connection."
-    )
-    db_statement_timeout: PositiveFloat = Field(
-        default=10,
-        description="Seconds a statement of a task may take; maintenance has no such limit.",
-    )
-
-    start_timeout: PositiveFloat = Field(
-        default=10,
-        description="Seconds a starting worker waits for database and broker before it gives up.",
-    )
-    task_soft_time_limit: PositiveInt = Field(
-        default=20, description="Seconds after which a task is interrupted and tried again."
-    )
-    task_time_limit: PositiveInt = Field(
-        default=30, description="Seconds after which the process of a stuck task is replaced."
-    )
-    maintenance_time_limit: PositiveInt = Field(
-        default=1700, description="The same for maintenance.* tasks."
-    )
-    visibility_timeout: PositiveInt = Field(
-        default=3600,
-        description="Seconds after which Redis hands an unacknowledged message to another worker; "
-        "more than twice every time limit.",
-    )
-    socket_timeout: PositiveFloat = Field(
-        default=5, description="Seconds until a silent connection to Redis counts as broken."
-    )
+    db: Connections = Field(default_factory=Connections)
+    task_soft_time_limit: Annotated[
+        PositiveInt, "Seconds after which a task is interrupted and tried again."
+    ] = SOFT_TIME_LIMIT
+    # Half as long again: what is interrupted ends its statement and its connection first.
+    task_time_limit: Annotated[
+        PositiveInt, "Seconds after which the process of a stuck task is replaced."
+    ] = 30
+    # Less than half of the visibility timeout, and than the 30 minutes of RabbitMQ.
+    maintenance_time_limit: Annotated[PositiveInt, "The same for maintenance.* tasks."] = 1700
+    visibility_timeout: Annotated[
+        PositiveInt,
+        "Seconds after which Redis hands an unacknowledged message to another worker; more "
+        "than twice every time limit.",
+    ] = 3600
     # Celery's producers declare the queues that they send to, without arguments, and RabbitMQ
     # refuses a declaration that differs from the queue. So by default both are the same.
-    queue_type: QueueType = Field(
-        default="classic",
-        description="RabbitMQ only: type of the queues that a worker creates. classic: without "
-        "arguments, as Celery's producers declare them. quorum: replicated in a cluster; see "
+    queue_type: Annotated[
+        QueueType,
+        "RabbitMQ only: type of the queues that a worker creates. classic: without arguments, "
+        "as Celery's producers declare them. quorum: replicated in a cluster; see "
         "docs/messages.md for producers.",
-    )
+    ] = "classic"
     # RabbitMQ 4 has the same default.
-    delivery_limit: PositiveInt = Field(
-        default=20,
-        description="Quorum queues only: times that a message may come back unacknowledged, "
-        "because its worker or connection died, before it is a dead letter.",
-    )
-    max_retries: NonNegativeInt = Field(
-        default=8, description="Tries again while the database is away, before unavailable."
-    )
-    retry_backoff: PositiveFloat = Field(
-        default=0.5,
-        description="Seconds before the first try again; doubled each time, with jitter.",
-    )
-    # Less than the 10 s within which work goes on when a server is back.
-    retry_backoff_max: PositiveFloat = Field(
-        default=8, description="Seconds between two tries at the most."
-    )
-    prefetch: PositiveInt = Field(
-        default=4, description="Messages that each pool process may reserve ahead."
-    )
-    result_expires: PositiveInt = Field(
-        default=86_400, description="Seconds that an answer is kept in the result backend."
-    )
+    delivery_limit: Annotated[
+        PositiveInt,
+        "Quorum queues only: times that a message may come back unacknowledged, because its "
+        "worker or connection died, before it is a dead letter.",
+    ] = 20
+    retry: RetryPolicy = Field(default_factory=RetryPolicy)
+    # Enough that a process never waits for the broker between two renders of 1 ms, few enough that
+    # a slow message does not hold up many others.
+    prefetch: Annotated[PositiveInt, "Messages that each pool process may reserve ahead."] = 4
+    result_expires: Annotated[
+        PositiveInt, "Seconds that an answer is kept in the result backend."
+    ] = 86_400
 
-    limit_body_bytes: PositiveInt = Field(
-        default=256 * 1024, description="Source of a body, in bytes of UTF-8."
-    )
-    limit_subject_bytes: PositiveInt = Field(
-        default=2 * 1024, description="Source of a subject, in bytes of UTF-8."
-    )
-    limit_variables_bytes: PositiveInt = Field(
-        default=256 * 1024, description="Variables of one render, in bytes of JSON."
-    )
-    limit_output_bytes: PositiveInt = Field(
-        default=2 * 1024 * 1024, description="Rendered output, in bytes of UTF-8."
-    )
-    limit_message_bytes: PositiveInt = Field(
-        default=1024 * 1024, description="A message's body, in bytes."
-    )
-    limit_batch_bytes: PositiveInt = Field(
-        default=4 * 1024 * 1024, description="The body of a message of render.batch, in bytes."
-    )
-    limit_batch_items: PositiveInt = Field(default=1000, description="Items of one batch.")
-    limit_batch_output_bytes: PositiveInt = Field(
-        default=64 * 1024 * 1024, description="All results of one batch, in bytes of JSON."
-    )
-    limit_batch_seconds: PositiveFloat = Field(
-        default=12,
-        description="Seconds of one batch after which the rest of its items is refused; less than "
-        "the soft time limit of a task.",
-    )
-    limit_trial_seconds: PositiveFloat = Field(
-        default=2,
-        description="Seconds of the trial renders of a publish together. Translations that it "
-        "takes over have as much once more, and 0.04 s for each.",
-    )
-    limit_partial_depth: PositiveInt = Field(
-        default=10, description="Partials that use one another, one below the other."
-    )
-    limit_translations: PositiveInt = Field(default=200, description="Translations of one version.")
-    limit_render_seconds: PositiveFloat = Field(
-        default=1.0, description="Wall-clock seconds of one render."
-    )
-    limit_render_memory_mb: Annotated[int, Field(ge=64)] = Field(
-        default=256, description="Address space of the render process, in MiB."
-    )
+    limits: Limits = Field(default_factory=Limits)
+    housekeeping: Housekeeping = Field(default_factory=Housekeeping)
+    dead_letters_max: Annotated[
+        PositiveInt,
+        "Dead letters kept on Redis; over it the oldest are dropped and reported.",
+    ] = 100_000
+    # A dead letter is 3 to 4 times the size of its message. Redis has to hold them beside the
+    # queues, and one that is full refuses every producer.
+    dead_letters_max_bytes: Annotated[
+        PositiveInt,
+        "The same in bytes: a flood of bad messages must not fill the broker.",
+    ] = 256 * 1024 * 1024
+    # Over a weekend.
+    dead_letters_alarm_days: Annotated[
+        PositiveInt, "Days after which the doctor warns of the oldest dead letter."
+    ] = 3
+    operations: Operations = Field(default_factory=Operations)
+    schedule: dict[str, Cron] = Field(default_factory=lambda: {job.name: job.cron for job in JOBS})
+    """Of each job of maintenance, in UTC."""
+    heartbeat_file: Annotated[
+        str,
+        "File that a worker touches every 5 seconds while it gets on with messages, and beat "
+        "once a minute, for health checks. Empty: none.",
+    ] = ""
 
-    purge_after_days: NonNegativeInt = Field(
-        default=30, description="Days after which a soft-deleted template is deleted for good."
-    )
-    keep_versions: PositiveInt = Field(
-        default=10, description="Newest versions kept of each template, beside the current one."
-    )
-    maintenance_batch: PositiveInt = Field(
-        default=500, description="Rows that one transaction of a cleanup deletes at the most."
-    )
-    keep_records_days: PositiveInt = Field(
-        default=30,
-        description="Days that idempotency records and dead letters are kept; longer than any "
-        "message may be delivered again.",
-    )
-    dead_letters_max: PositiveInt = Field(
-        default=100_000,
-        description="Dead letters kept on Redis; over it the oldest are dropped and reported.",
-    )
-    # A letter is 3 to 4 times the size of its message. Redis has to hold them beside the queues,
-    # and one that is full refuses every producer.
-    dead_letters_max_bytes: PositiveInt = Field(
-        default=256 * 1024 * 1024,
-        description="The same in bytes: a flood of bad messages must not fill the broker.",
-    )
-    dead_letters_alarm_days: PositiveInt = Field(
-        default=3,
-        description="Days after which the doctor warns of the oldest dead letter.",
-    )
-    postgres_programs: str = Field(
-        default="",
-        description="Folder of PostgreSQL's programs, as new as the server. Empty: those installed "
-        "with this service.",
-    )
-    scratch_directory: str = Field(
-        default="",
-        description="Folder for restore drills and dumps under way, with room for the database. "
-        "Empty: the system's for temporary files.",
-    )
-    backup_target: str = Field(
-        default="backups",
-        description="Where dumps go: a folder, or object storage as s3://bucket/prefix.",
-    )
-    backup_recipients_file: str = Field(
-        default="",
-        description="File of age recipients, one a line, to whom dumps are encrypted. Empty: they "
-        "are not.",
-    )
-    backup_identity_file: str = Field(
-        default="",
-        description="File of the age identity that reads them, for drills and restores.",
-    )
-    backup_keep_days: PositiveInt = Field(default=7, description="Days that dumps are kept.")
-    backup_keep_verified: PositiveInt = Field(
-        default=3, description="Verified dumps that are kept whatever their age."
-    )
-    backup_alarm_days: PositiveInt = Field(
-        default=8,
-        description="Days after which the doctor says that no dump was proved by a restore.",
-    )
-    recovery_directory: str = Field(
-        default="recovery",
-        description="Folder of base backups and archived WAL, for point-in-time recovery; the "
-        "server's user writes to its folder wal.",
-    )
-    recovery_keep: PositiveInt = Field(
-        default=4, description="Full base backups that are kept, with all that builds on them."
-    )
-    recovery_full_days: PositiveInt = Field(
-        default=28,
-        description="Days after which maintenance.base_backup takes a full base backup again, "
-        "instead of an incremental one (PostgreSQL 17 and newer).",
-    )
-    metrics_file: str = Field(
-        default="",
-        description="File that maintenance.report writes for Prometheus's textfile collector. "
-        "Empty: none.",
-    )
-    schedule_backup: Cron = Field(
-        default="0 2 * * *", description="When maintenance.backup runs, in UTC."
-    )
-    schedule_verify_backup: Cron = Field(
-        default="0 4 * * 0", description="When maintenance.verify_backup runs, in UTC."
-    )
-    schedule_base_backup: Cron = Field(
-        default="0 1 * * 0", description="When maintenance.base_backup runs, in UTC."
-    )
-    schedule_analyze: Cron = Field(
-        default="30 2 * * *", description="When maintenance.analyze runs, in UTC."
-    )
-    schedule_vacuum: Cron = Field(
-        default="0 3 * * 0", description="When maintenance.vacuum runs, in UTC."
-    )
-    schedule_purge_templates: Cron = Field(
-        default="15 3 * * *", description="When maintenance.purge_templates runs, in UTC."
-    )
-    schedule_prune_versions: Cron = Field(
-        default="45 3 * * *", description="When maintenance.prune_versions runs, in UTC."
-    )
-    schedule_reindex: Cron = Field(
-        default="0 5 1 * *", description="When maintenance.reindex runs, in UTC."
-    )
-    schedule_prune_records: Cron = Field(
-        default="30 4 * * *", description="When maintenance.prune_records runs, in UTC."
-    )
-    schedule_report: Cron = Field(
-        default="* * * * *", description="When maintenance.report runs, in UTC."
-    )
-    heartbeat_file: str = Field(
-        default="",
-        description="File that a worker touches every 5 seconds while it gets on with messages, "
-        "and beat once a minute, for health checks. Empty: none.",
-    )
-
-    @field_validator("database_url")
+    @field_validator("database_url", "maintenance_database_url")
     @classmethod
-    def _database_scheme(cls, value: SecretStr) -> SecretStr:
-        _require_database(value)
-        return value
-
-    @field_validator("maintenance_database_url")
-    @classmethod
-    def _maintenance_scheme(cls, value: SecretStr) -> SecretStr:
-        if value.get_secret_value():
-            _require_database(value)
+    def _database_scheme(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if value.get_secret_value() or info.field_name == "database_url":
+            _require_url(value, DATABASE_SCHEMES)
+            connection_options(value.get_secret_value())
         return value
 
     @field_validator("broker_url")
@@ -390,69 +224,124 @@ class Settings(BaseSettings):
                 f"{PREFIX}VISIBILITY_TIMEOUT must be more than twice the longest time limit "
                 f"({longest} s)"
             )
-        if self.task_soft_time_limit >= self.task_time_limit:
+        soft = self.task_soft_time_limit
+        if soft >= self.task_time_limit:
             raise ValueError(
                 f"{PREFIX}TASK_SOFT_TIME_LIMIT must be less than {PREFIX}TASK_TIME_LIMIT"
             )
         # A message that is cut off by its time limit would be tried again, as long each time.
-        if self.limit_batch_seconds + self.limit_render_seconds >= self.task_soft_time_limit:
+        render = self.limits.render_seconds
+        if BATCH_SHARE * soft + render >= soft:
             raise ValueError(
-                f"{PREFIX}LIMIT_BATCH_SECONDS and {PREFIX}LIMIT_RENDER_SECONDS together must be "
-                f"less than {PREFIX}TASK_SOFT_TIME_LIMIT"
+                f"{PREFIX}LIMIT_RENDER_SECONDS must be less than {1 - BATCH_SHARE:.0%} of "
+                f"{PREFIX}TASK_SOFT_TIME_LIMIT"
             )
-        trials = 2 * self.limit_trial_seconds + SECONDS_OF_EACH * self.limit_translations
-        if trials + 2 * self.limit_render_seconds >= self.task_soft_time_limit:
+        trials = 2 * TRIAL_SHARE * soft + SECONDS_OF_EACH * self.limits.translations
+        if trials + 2 * render >= soft:
             raise ValueError(
-                f"{PREFIX}LIMIT_TRIAL_SECONDS and {PREFIX}LIMIT_RENDER_SECONDS, each twice, and "
-                f"{SECONDS_OF_EACH} s for each of {PREFIX}LIMIT_TRANSLATIONS together must be less "
-                f"than {PREFIX}TASK_SOFT_TIME_LIMIT"
+                f"{PREFIX}LIMIT_RENDER_SECONDS twice and {SECONDS_OF_EACH} s for each of "
+                f"{PREFIX}LIMIT_TRANSLATIONS together must be less than {1 - 2 * TRIAL_SHARE:.0%} "
+                f"of {PREFIX}TASK_SOFT_TIME_LIMIT"
             )
         return self
 
-    @property
-    def limits(self) -> Limits:
-        """The limits of section "Limits" in docs/messages.md, as the tasks take them."""
-        return Limits(
-            body_bytes=self.limit_body_bytes,
-            subject_bytes=self.limit_subject_bytes,
-            variables_bytes=self.limit_variables_bytes,
-            output_bytes=self.limit_output_bytes,
-            message_bytes=self.limit_message_bytes,
-            batch_bytes=self.limit_batch_bytes,
-            batch_items=self.limit_batch_items,
-            batch_output_bytes=self.limit_batch_output_bytes,
-            batch_seconds=self.limit_batch_seconds,
-            trial_seconds=self.limit_trial_seconds,
-            partial_depth=self.limit_partial_depth,
-            translations=self.limit_translations,
-            render_seconds=self.limit_render_seconds,
-            render_memory_bytes=self.limit_render_memory_mb * 1024 * 1024,
-        )
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """An environment variable.
+
+    Attributes
+    ----------
+    path
+        Where :class:`Settings` has it.
+    default
+        None of the required ones.
+    """
+
+    name: str
+    path: Path
+    description: str
+    default: Any
 
 
-def _require_url(value: SecretStr, schemes: tuple[str, ...]) -> None:
+_OWN_NAMES: Final[Mapping[Path, str]] = {
+    ("database_url",): "DATABASE_URL",
+    ("broker_url",): "CELERY_BROKER_URL",
+    ("result_backend",): "CELERY_RESULT_BACKEND",
+    ("retry", "most"): f"{PREFIX}MAX_RETRIES",
+    ("retry", "longest"): f"{PREFIX}RETRY_BACKOFF_MAX",
+    ("operations", "programs"): f"{PREFIX}POSTGRES_PROGRAMS",
+    ("operations", "backup", "scratch"): f"{PREFIX}SCRATCH_DIRECTORY",
+}
+_GROUPS: Final[Mapping[Path, str]] = {
+    ("db",): "DB_",
+    ("limits",): "LIMIT_",
+    ("housekeeping",): "",
+    ("operations",): "",
+    ("operations", "backup"): "BACKUP_",
+    ("operations", "recovery"): "RECOVERY_",
+}
+
+
+def _variables() -> Iterator[Variable]:
+    for name, field in Settings.model_fields.items():
+        if name == "schedule":
+            for job in JOBS:
+                variable = f"{PREFIX}SCHEDULE_{job.key.upper()}"
+                yield Variable(
+                    variable, (name, job.name), f"When {job.name} runs, in UTC.", job.cron
+                )
+        elif isinstance(field.annotation, type) and is_dataclass(field.annotation):
+            yield from _of_policy(field.annotation, (name,))
+        else:
+            (description,) = (item for item in field.metadata if isinstance(item, str))
+            default = None if field.is_required() else field.default
+            variable = _OWN_NAMES.get((name,), f"{PREFIX}{name}".upper())
+            yield Variable(variable, (name,), description, default)
+
+
+def _of_policy(policy: type, path: Path) -> Iterator[Variable]:
+    hints = get_type_hints(policy, include_extras=True)
+    for field in fields(policy):
+        inner = (*path, field.name)
+        if is_dataclass(hints[field.name]):
+            yield from _of_policy(hints[field.name], inner)
+            continue
+        for description in get_args(hints[field.name]):
+            if isinstance(description, str):
+                name = _OWN_NAMES.get(inner) or f"{PREFIX}{_GROUPS[path]}{field.name}".upper()
+                assert field.default is not MISSING  # noqa: S101 - a policy works without settings
+                yield Variable(name, inner, description, field.default)
+
+
+VARIABLES: Final[Mapping[str, Variable]] = {variable.name: variable for variable in _variables()}
+_BY_PATH: Final = {variable.path: variable for variable in VARIABLES.values()}
+
+
+def environment_name(*path: str) -> str:
+    """Return the environment variable of a setting."""
+    return _BY_PATH[path].name
+
+
+def from_environment(environment: Mapping[str, str]) -> Settings:
+    """Return the settings of an environment.
+
+    Raises
+    ------
+    SettingsError
+        Naming each wrong setting and what was expected.
+    """
+    values: dict[str, Any] = {"schedule": {job.name: job.cron for job in JOBS}}
+    for variable in VARIABLES.values():
+        if variable.name in environment:
+            group = values
+            for step in variable.path[:-1]:
+                group = group.setdefault(step, {})
+            group[variable.path[-1]] = environment[variable.name]
     try:
-        parts = urlsplit(value.get_secret_value())
-    except ValueError as error:
-        raise ValueError("a URL was expected") from error
-    if parts.scheme not in schemes:
-        raise ValueError(f"a URL that begins with one of {', '.join(schemes)} was expected")
-
-
-def _require_database(value: SecretStr) -> None:
-    _require_url(value, DATABASE_SCHEMES)
-    try:
-        connection_options(value.get_secret_value())
-    except ArgumentError as error:
-        raise ValueError(str(error)) from None
-
-
-def environment_name(field: str) -> str:
-    """Return the environment variable of a setting's field name."""
-    alias = Settings.model_fields[field].validation_alias
-    if isinstance(alias, AliasChoices):
-        return str(alias.choices[0])
-    return f"{PREFIX}{field}".upper()
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(f"template-service cannot start:\n{explain(error)}") from None
 
 
 def explain(error: ValidationError) -> str:
@@ -462,13 +351,12 @@ def explain(error: ValidationError) -> str:
     """
     lines = []
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        field = str(problem["loc"][0]) if problem["loc"] else ""
-        names = {environment_name(name): name for name in Settings.model_fields}
-        name = field if field in names else environment_name(field) if field else "settings"
-        wanted = names.get(name, field)
+        path = tuple(str(step) for step in problem["loc"])
+        variable = _BY_PATH.get(path)
         message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "missing" and wanted in Settings.model_fields:
-            message = f"is not set: {Settings.model_fields[wanted].description}"
+        if problem["type"] == "missing" and variable is not None:
+            message = f"is not set: {variable.description}"
+        name = variable.name if variable is not None else ".".join(path) or "settings"
         lines.append(f"{name}: {message}")
     return "\n".join(lines)
 
@@ -482,7 +370,13 @@ def load() -> Settings:
     SettingsError
         Naming each wrong setting and what was expected.
     """
+    return from_environment(os.environ)
+
+
+def _require_url(value: SecretStr, schemes: tuple[str, ...]) -> None:
     try:
-        return Settings()
-    except ValidationError as error:
-        raise SettingsError(f"template-service cannot start:\n{explain(error)}") from None
+        parts = urlsplit(value.get_secret_value())
+    except ValueError as error:
+        raise ValueError("a URL was expected") from error
+    if parts.scheme not in schemes:
+        raise ValueError(f"a URL that begins with one of {', '.join(schemes)} was expected")

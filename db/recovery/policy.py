@@ -1,8 +1,10 @@
-"""Recovery policy."""
+"""Policy of point-in-time recovery: directory and retention."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+from annotated_types import Gt
 
 # The most that is lost with the server's disk, at 16 MiB of archive for each timeout in which
 # anything was written.
@@ -11,21 +13,25 @@ ARCHIVE_TIMEOUT_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class RecoveryPolicy:
-    """Policy of point-in-time recovery: directory and retention.
+    """Policy of base backups and archived WAL."""
 
-    Attributes
-    ----------
-    directory
-        Directory of base backups and archived WAL.
-    keep
-        Full base backups to keep, each with the incremental ones that build on it.
-    full_days
-        Days after which the next base backup is a full one.
-    """
-
-    directory: Path = Path("recovery")
-    keep: int = 4
-    full_days: int = 28
+    directory: Annotated[
+        Path,
+        "Directory of base backups and archived WAL; the server's user writes to its "
+        "subdirectory wal.",
+    ] = Path("recovery")
+    # A month of weekly base backups.
+    keep: Annotated[
+        int,
+        Gt(0),
+        "Number of full base backups to keep, each with its incremental ones and WAL.",
+    ] = 4
+    full_days: Annotated[
+        int,
+        Gt(0),
+        "Days after which maintenance.base_backup takes a full base backup instead of an "
+        "incremental one (PostgreSQL 17 and newer).",
+    ] = 28
 
     @property
     def wal(self) -> Path:

@@ -1,9 +1,22 @@
 """The limits of a message and of a render."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from annotated_types import Ge, Gt
 
 from tasks.errors import Code
+
+MIB: Final = 1024 * 1024
+SOFT_TIME_LIMIT: Final = 20
+"""Seconds that a task may take by default."""
+
+BATCH_SHARE: Final = 0.6
+"""Of a task's time that a batch may take: the rest is for the render under way, and the answer."""
+
+TRIAL_SHARE: Final = 0.1
+"""Of a task's time that the trial renders of a publish may take, and as much once more for those of
+translations that it takes over."""
 
 SECONDS_OF_EACH: Final = 0.04
 """Additional time of the trial renders for each translation that is carried over."""
@@ -16,27 +29,37 @@ TRIAL_RENDERS: Final = 16
 class Limits:
     """Limits of one message. Sizes are bytes of UTF-8 (of JSON for variables and messages)."""
 
-    body_bytes: int = 256 * 1024
-    subject_bytes: int = 2 * 1024
-    variables_bytes: int = 256 * 1024
-    output_bytes: int = 2 * 1024 * 1024
-    message_bytes: int = 1024 * 1024
-    translations: int = 200
-    render_seconds: float = 1.0
-    render_memory_bytes: int = 256 * 1024 * 1024
+    body_bytes: Annotated[int, Gt(0), "Source of a body, in bytes of UTF-8."] = 256 * 1024
+    subject_bytes: Annotated[int, Gt(0), "Source of a subject, in bytes of UTF-8."] = 2 * 1024
+    variables_bytes: Annotated[int, Gt(0), "Variables of one render, in bytes of JSON."] = (
+        256 * 1024
+    )
+    output_bytes: Annotated[int, Gt(0), "Rendered output, in bytes of UTF-8."] = 2 * MIB
+    message_bytes: Annotated[int, Gt(0), "Body of a message, in bytes."] = MIB
+    batch_bytes: Annotated[int, Gt(0), "Body of a message of render.batch, in bytes."] = 4 * MIB
+    batch_items: Annotated[int, Gt(0), "Items of one batch."] = 1000
+    batch_output_bytes: Annotated[int, Gt(0), "All results of one batch, in bytes of JSON."] = (
+        64 * MIB
+    )
+    partial_depth: Annotated[int, Gt(0), "Partials that use one another, one below the other."] = 10
+    translations: Annotated[int, Gt(0), "Translations of one version."] = 200
+    render_seconds: Annotated[float, Gt(0), "Wall-clock seconds of one render."] = 1.0
+    render_memory_mb: Annotated[int, Ge(64), "Address space of the render process, in MiB."] = 256
+
+    # What follows is no setting: nobody has a reason to choose it.
     depth: int = 64
     """Levels of objects and arrays in variables and metadata."""
 
-    batch_bytes: int = 4 * 1024 * 1024
-    batch_items: int = 1000
-    batch_output_bytes: int = 64 * 1024 * 1024
-    batch_seconds: float = 12.0
+    batch_seconds: float = BATCH_SHARE * SOFT_TIME_LIMIT
     """After which the rest of a batch's items is refused."""
 
-    trial_seconds: float = 2.0
+    trial_seconds: float = TRIAL_SHARE * SOFT_TIME_LIMIT
     """Of the trial renders of a publish, all together."""
 
-    partial_depth: int = 10
+    @property
+    def render_memory_bytes(self) -> int:
+        """Address space of the render process."""
+        return self.render_memory_mb * MIB
 
 
 def memory_error(limits: Limits) -> list[Any]:

@@ -3,34 +3,44 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from sqlalchemy import Engine
+
 from db.backup.catalogue import open_catalogue
 from db.backup.policy import BackupPolicy
 from db.errors import OperationError
 from db.monitoring import ages
 from db.monitoring.figures import Figures, figures
-from db.session import make_engine
 from tasks.broker import Backlog
+from tasks.messages.maintenance import Maintain
 from tasks.messages.report import ReplicaFigures, Report
-from tasks.runtime import Configuration
+from tasks.runs import Run
+from tasks.services import metrics
 
 
-def report(configuration: Configuration, backlog: Backlog | None) -> Report:
+def publish(message: Maintain, run: Run) -> Report:
+    """Return the figures of this moment; a dry run writes no file of metrics."""
+    operations = run.configuration.operations
+    result = report(run.engine, operations.backup, run.process.broker.backlog())
+    if operations.metrics_file and not message.dry_run:
+        metrics.write(result, operations.metrics_file)
+    return result
+
+
+def report(engine: Engine, policy: BackupPolicy, backlog: Backlog | None) -> Report:
     """Return the figures of this moment.
 
     Parameters
     ----------
-    configuration
-        Which database, and where its dumps are.
+    engine
+        Of the maintenance role.
+    policy
+        Where the dumps are.
     backlog
         The figures of the broker, None when it did not answer.
     """
-    engine = make_engine(configuration.maintenance)
-    try:
-        database = figures(engine)
-    finally:
-        engine.dispose()
+    database = figures(engine)
     now = datetime.now(UTC)
-    dumps = _dumps(configuration.operations.backup, now)
+    dumps = _dumps(policy, now)
     unknown = [] if database.tables is not None else ["tables: locked"]
     unknown += [] if dumps.problem is None else [f"backups: {dumps.problem}"]
     unknown += [] if backlog is not None else ["queues: no answer"]

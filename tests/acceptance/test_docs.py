@@ -21,7 +21,7 @@ from tests.support.tasks import Tasks
 from worker.cli import COMMANDS
 from worker.local import LocalStack
 from worker.queues import QueueName
-from worker.settings import Settings, environment_name
+from worker.settings import VARIABLES
 
 TIMEOUT = 60
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -134,9 +134,9 @@ def test_every_code_queue_and_limit_is_documented(checkout: Path) -> None:
 
     shown = re.findall(r"\| ([\d,]+) \| `(\w+_LIMIT_\w+)` \|", text)
     assert {name: float(value.replace(",", "")) for value, name in shown} == {
-        environment_name(name): field.default
-        for name, field in Settings.model_fields.items()
-        if name.startswith("limit_")
+        variable.name: variable.default
+        for variable in VARIABLES.values()
+        if variable.path[0] == "limits"
     }
 
 

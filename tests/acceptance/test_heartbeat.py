@@ -18,9 +18,7 @@ from worker.local import LocalStack
 
 # The shortest time limits that the settings take together.
 SHORT = {
-    "TEMPLATE_SERVICE_LIMIT_BATCH_SECONDS": "1",
     "TEMPLATE_SERVICE_LIMIT_RENDER_SECONDS": "0.5",
-    "TEMPLATE_SERVICE_LIMIT_TRIAL_SECONDS": "0.5",
     "TEMPLATE_SERVICE_LIMIT_TRANSLATIONS": "10",
     "TEMPLATE_SERVICE_TASK_SOFT_TIME_LIMIT": "3",
     "TEMPLATE_SERVICE_TASK_TIME_LIMIT": "4",

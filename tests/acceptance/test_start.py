@@ -18,7 +18,7 @@ def start(
     checkout: Path, stack: LocalStack, changes: Mapping[str, str | None]
 ) -> subprocess.CompletedProcess[str]:
     """Start a worker with changed settings and wait for its end."""
-    environment: dict[str, str] = stack.environment() | {"TEMPLATE_SERVICE_START_TIMEOUT": "1"}
+    environment: dict[str, str] = stack.environment()
     for name, value in changes.items():
         if value is None:
             environment.pop(name)

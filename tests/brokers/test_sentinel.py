@@ -110,7 +110,6 @@ def test_a_worker_follows_a_failover(watched: Watched, servers: LocalStack, tmp_
         "CELERY_BROKER_URL": watched.url_of(0),
         "CELERY_RESULT_BACKEND": watched.url_of(1),
         "TEMPLATE_SERVICE_SENTINEL_MASTER": NAME,
-        "TEMPLATE_SERVICE_SOCKET_TIMEOUT": "2",
     }
     worker = Process(
         "worker",

@@ -19,7 +19,6 @@ def settings(broker: Broker, **changes: str) -> Settings:
         "database_url": environment["DATABASE_URL"],
         "broker_url": broker.url,
         "result_backend": environment["CELERY_RESULT_BACKEND"],
-        "start_timeout": "1",
     }
     return Settings.model_validate(names | changes)
 

@@ -36,7 +36,8 @@ from db.errors import OperationError
 from db.monitoring.ages import last_verified
 from db.session import Database
 from tasks import runtime
-from tasks.runtime import Configuration, Operations, Runtime
+from tasks.configuration import Configuration, Operations
+from tasks.runtime import Runtime
 from tasks.services.drills import render_newest
 from tests.support.drills import shared_cluster
 from tests.support.producer import RefusedError

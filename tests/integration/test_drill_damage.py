@@ -23,7 +23,8 @@ from db.cluster.programs import Programs
 from db.errors import OperationError
 from db.monitoring.ages import last_verified
 from db.session import Database
-from tasks.runtime import Configuration, Runtime
+from tasks.configuration import Configuration
+from tasks.runtime import Runtime
 from tasks.services.drills import render_newest
 from tests.support.archives import plain, resealed
 from tests.support.drills import shared_cluster

@@ -20,7 +20,7 @@ from worker.envelope import Rules
 from worker.inbox import Inbox
 from worker.local import LocalStack
 from worker.refusals import Refusals
-from worker.settings import Settings
+from worker.settings import Settings, from_environment
 from worker.transport import Channel, Transport
 from worker.transport.held import HeldMessages
 
@@ -70,7 +70,7 @@ def producer(servers: LocalStack) -> Iterator[Producer]:
 def reader(servers: LocalStack, tasks: Tasks, broker: redis.Redis) -> Iterator[Reader]:
     """Give a reader with an inbox of the service's own tasks."""
     url = servers.valkey.url_of(DATABASE)
-    settings = Settings.model_validate(servers.addresses())
+    settings = from_environment(servers.addresses())
     with Connection(url, transport=Transport) as connection:
         yield Reader(connection.channel(), tasks.app, settings)
 

@@ -10,7 +10,7 @@ from db.maintenance import EVERY_TABLE
 from db.maintenance.prune_versions import prune_versions
 from db.maintenance.purge_templates import purge_templates
 from db.session import Database, make_engine
-from tasks.runtime import Housekeeping
+from tasks.configuration import Housekeeping
 from tests.factories import templates
 from tests.support.producer import RefusedError
 from tests.support.rows import Rows

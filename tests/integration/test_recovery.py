@@ -13,9 +13,13 @@ import pytest
 
 from db.cluster.programs import Programs
 from db.commands.physical import control_data
+from db.recovery.policy import RecoveryPolicy
 from db.recovery.setup import command
+from tasks.configuration import Operations
 from tasks.messages.backups import BaseBackedUp
 from tasks.messages.maintenance import Maintain
+from tasks.runs import Run
+from tasks.runtime import Runtime
 from tasks.services import base_backups
 from tests.support.recovery import History, lived
 from tests.support.tasks import Tasks
@@ -187,12 +191,14 @@ def test_the_task_answers_in_numbers(history: History, tmp_path: Path) -> None:
         database_url=history.server.stack.postgres.url,
         broker_url="redis://unused.invalid/0",
         result_backend="redis://unused.invalid/1",
-        recovery_directory=str(history.copy(tmp_path / "recovery").directory),
+        operations=Operations(
+            recovery=RecoveryPolicy(history.copy(tmp_path / "recovery").directory)
+        ),
     )
-    chosen = configuration(settings)
-    planned = base_backups.take(Maintain(dry_run=True), chosen)
+    run = Run(Runtime(configuration(settings)))
+    planned = base_backups.take(Maintain(dry_run=True), run)
     assert planned == BaseBackedUp(dry_run=True, kind="incremental", parent=history.incremental)
-    told = base_backups.take(Maintain(), chosen)
+    told = base_backups.take(Maintain(), run)
     assert (told.kind, told.parent, told.expired) == ("incremental", history.incremental, ())
     assert (tmp_path / "recovery" / "base" / str(told.base_backup) / "data").is_dir()
     assert told.size > 0

@@ -593,7 +593,6 @@ class TestEngine:
                 database_url=SecretStr(pair.standby_url),
                 broker_url=SecretStr(valkey.url),
                 result_backend=SecretStr(valkey.url),
-                start_timeout=0.1,
             )
             with pytest.raises(StartError, match="DATABASE_URL: PostgreSQL there is a standby"):
-                check(settings)
+                check(settings, seconds=0.1)

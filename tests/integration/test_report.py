@@ -16,11 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from db.backup.catalogue import Catalogue, Entry, StoredFile, open_store
 from db.backup.policy import BackupPolicy
 from db.errors import OperationError
-from db.session import Database
+from db.session import Database, make_engine
 from tasks import runtime
 from tasks.broker import Backlog, DeadLetterFigures
 from tasks.messages.report import QueueFigures, Report
-from tasks.runtime import Configuration, Operations
 from tasks.services import metrics
 from tasks.services.report import report
 from tests.support.operators import Operator, run
@@ -59,15 +58,13 @@ def broker(servers: LocalStack) -> Iterator[str]:
         connection.channel().client.flushdb()
 
 
-def configured(url: str, target: Path) -> Configuration:
-    """Return what the report needs to know."""
-    policy = BackupPolicy(target=str(target))
-    return Configuration(database=Database(url=url), operations=Operations(backup=policy))
-
-
 def asked(url: str, target: Path) -> Report:
     """Return the report on a database and a folder of dumps."""
-    return report(configured(url, target), BACKLOG)
+    engine = make_engine(Database(url=url))
+    try:
+        return report(engine, BackupPolicy(target=str(target)), BACKLOG)
+    finally:
+        engine.dispose()
 
 
 def queues(address: str, prefix: str = "") -> Mapping[str, QueueFigures]:

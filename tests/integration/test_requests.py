@@ -22,7 +22,7 @@ from worker.inbox import Inbox
 from worker.local import LocalStack
 from worker.refusals import Refusals
 from worker.request import Request
-from worker.settings import Settings
+from worker.settings import from_environment
 from worker.transport import Transport
 
 DATABASE = 13
@@ -86,7 +86,7 @@ def broker(servers: LocalStack) -> Iterator[redis.Redis]:
 def message(servers: LocalStack, tasks: Tasks, broker: redis.Redis) -> Iterator[Any]:
     """Give a message that a worker has taken."""
     url = servers.valkey.url_of(DATABASE)
-    settings = Settings.model_validate(servers.addresses())
+    settings = from_environment(servers.addresses())
     with (
         Producer(url, servers.valkey.url_of(1)) as producer,
         Connection(url, transport=Transport) as connection,

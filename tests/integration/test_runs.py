@@ -18,9 +18,10 @@ from sqlalchemy.exc import OperationalError
 from db.cluster.processes import Process, wait_until
 from db.errors import OperationError
 from db.session import Database
+from tasks.configuration import Configuration
 from tasks.messages.maintenance import DeletedRows, Maintain
 from tasks.runs import recorded
-from tasks.runtime import Configuration, Runtime
+from tasks.runtime import Runtime
 from tests.support.rows import Rows
 from tests.support.tasks import Tasks
 from worker.beat import RETRY_SECONDS, Scheduler

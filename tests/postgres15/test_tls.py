@@ -70,10 +70,9 @@ class TestRefusals:
             database_url=SecretStr(server.url(tls.format(root=server.root), host=host)),
             broker_url=SecretStr(valkey.url),
             result_backend=SecretStr(valkey.url_of(1)),
-            start_timeout=0.1,
         )
         with pytest.raises(StartError) as refused:
-            check(settings)
+            check(settings, seconds=0.1)
         line = str(refused.value)
         assert line.startswith("DATABASE_URL: PostgreSQL cannot be used: ")
         assert words in line

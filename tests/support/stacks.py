@@ -10,10 +10,7 @@ from worker.local.server import LocalServer
 S = TypeVar("S", bound=LocalServer)
 
 # Short tries, so that a test of a server that is away need not wait for a minute.
-QUICK: Final = {
-    "TEMPLATE_SERVICE_RETRY_BACKOFF": "0.2",
-    "TEMPLATE_SERVICE_RETRY_BACKOFF_MAX": "1",
-}
+QUICK: Final = {"TEMPLATE_SERVICE_RETRY_BACKOFF_MAX": "1"}
 
 
 def small_stack(

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from kombu import Producer
 
 from tasks.errors import InvalidMessage, TooLarge
+from tasks.rendering.limits import Limits
 from tests.support.clients import (
     KEYWORDS,
     QUEUE,
@@ -370,13 +371,23 @@ def test_parts_that_are_not_in_order_are_refused(parts: Parts) -> None:
 
 def test_the_rules_are_made_of_settings_and_tasks() -> None:
     """Of Celery's own tasks none may be called: celery.map calls any other past its checks."""
-    settings = Settings.model_construct(
-        callbacks="mail.*", visibility_timeout=100, limit_message_bytes=1, limit_batch_bytes=2
+    settings = Settings.model_validate(
+        {
+            "database_url": "postgresql://a/b",
+            "broker_url": "redis://a",
+            "result_backend": "redis://a",
+            "callbacks": "mail.*",
+            "limits": Limits(message_bytes=1, batch_bytes=2),
+        }
     )
     rules = Rules.of(settings, [TASK, "celery.map"])
     assert rules.tasks == {TASK}
     assert rules.callbacks.fullmatch("mail.send")
-    assert (rules.longest_wait, rules.bytes_of(TASK), rules.bytes_of("render.batch")) == (50, 1, 2)
+    assert (rules.longest_wait, rules.bytes_of(TASK), rules.bytes_of("render.batch")) == (
+        1800,
+        1,
+        2,
+    )
 
 
 def test_every_attribute_of_celerys_context_is_known_by_name() -> None:

@@ -10,10 +10,20 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from db.addresses import Database
+from tasks.configuration import Operations
 from tasks.rendering.limits import Limits
-from tasks.runtime import Housekeeping, RetryPolicy
+from worker.configuration import configuration
 from worker.local.stack import DIRECTORY_VARIABLE
-from worker.settings import PREFIX, Settings, SettingsError, environment_name, explain, load
+from worker.settings import (
+    PREFIX,
+    VARIABLES,
+    Settings,
+    SettingsError,
+    environment_name,
+    explain,
+    load,
+)
 
 ADDRESSES = {
     "DATABASE_URL": "postgresql://user:sekret@localhost:5432/templates",
@@ -25,8 +35,8 @@ ADDRESSES = {
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give the three addresses, and nothing else of this machine's."""
-    for field in Settings.model_fields:
-        monkeypatch.delenv(environment_name(field), raising=False)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     for name, value in ADDRESSES.items():
         monkeypatch.setenv(name, value)
 
@@ -62,26 +72,49 @@ def test_the_three_addresses_are_enough() -> None:
 def test_defaults_are_those_of_the_guide_and_the_contract() -> None:
     """Pool 20 + 10, 30 s, an hour, pre-ping; the limits; 30 days and 10 versions."""
     settings = made()
-    assert (settings.db_pool_size, settings.db_max_overflow) == (20, 10)
-    assert (settings.db_pool_timeout, settings.db_pool_recycle) == (30, 3600)
-    assert settings.db_pool_pre_ping is True
-    assert settings.limits == Limits()
-    assert (settings.purge_after_days, settings.keep_versions) == (30, 10)
+    assert (settings.db.pool_size, settings.db.max_overflow) == (20, 10)
+    assert (settings.db.pool_timeout, settings.db.pool_recycle) == (30, 3600)
+    assert settings.db.pool_pre_ping is True
+    kept = settings.housekeeping
+    assert (kept.purge_after_days, kept.keep_versions) == (30, 10)
     assert settings.default_language == "en"
     assert settings.task_time_limit * 2 < settings.visibility_timeout
 
 
-def test_the_tasks_own_defaults_are_the_same() -> None:
-    """A value that stands in two places is the same in both."""
+def test_policies_are_passed_on_as_they_are() -> None:
+    """No default is written twice: those of the policies are those of the settings."""
     settings = made()
-    kept = Housekeeping()
-    assert kept.purge_after_days == settings.purge_after_days
-    assert kept.keep_versions == settings.keep_versions
-    assert kept.batch == settings.maintenance_batch
-    policy = RetryPolicy()
-    assert policy.most == settings.max_retries
-    assert policy.backoff == settings.retry_backoff
-    assert policy.longest == settings.retry_backoff_max
+    made_of_it = configuration(settings)
+    assert made_of_it.limits == settings.limits == Limits()
+    assert made_of_it.retry is settings.retry
+    assert made_of_it.housekeeping is settings.housekeeping
+    assert made_of_it.operations == settings.operations == Operations()
+    assert made_of_it.database == Database(ADDRESSES["DATABASE_URL"])
+
+
+def test_the_time_of_a_batch_follows_the_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch and the trial renders of a publish end before their task is interrupted."""
+    monkeypatch.setenv("TEMPLATE_SERVICE_TASK_SOFT_TIME_LIMIT", "25")
+    limits = configuration(made()).limits
+    assert (limits.batch_seconds, limits.trial_seconds) == (15, 2.5)
+
+
+def test_every_variable_reaches_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each name of the environment leads to one field, whose value it changes."""
+    plain = made()
+    for variable in VARIABLES.values():
+        assert environment_name(*variable.path) == variable.name
+    changed = {"DB_POOL_SIZE": "7", "MAX_RETRIES": "2", "BACKUP_KEEP_DAYS": "9"}
+    changed |= {"SCRATCH_DIRECTORY": "/scratch", "SCHEDULE_VACUUM": "1 2 3 4 5"}
+    for name, value in changed.items():
+        monkeypatch.setenv(f"{PREFIX}{name}", value)
+    settings = made()
+    assert (plain.db.pool_size, settings.db.pool_size) == (20, 7)
+    assert settings.retry.most == 2
+    assert settings.operations.backup.keep_days == 9
+    assert settings.operations.backup.scratch == "/scratch"
+    assert settings.schedule["maintenance.vacuum"] == "1 2 3 4 5"
+    assert settings.schedule["maintenance.backup"] == plain.schedule["maintenance.backup"]
 
 
 @pytest.mark.parametrize(
@@ -168,18 +201,21 @@ def test_time_limits_must_fit_together(
 
 
 @examples(max_examples=60, deadline=None)
-@given(st.from_regex(r"\Asekret[a-z0-9]{4,12}\Z"), st.sampled_from(sorted(Settings.model_fields)))
-def test_no_value_of_a_wrong_setting_is_shown(secret: str, field: str) -> None:
+@given(st.from_regex(r"\Asekret[a-z0-9]{4,12}\Z"), st.sampled_from(sorted(VARIABLES)))
+def test_no_value_of_a_wrong_setting_is_shown(secret: str, name: str) -> None:
     """A URL holds a password, and what was pasted into the wrong variable may be one."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv(environment_name(field), f"[x://{secret}:{secret}@h:[")
+        monkeypatch.setenv(name, f"[x://{secret}:{secret}@h:[")
         try:
             settings = made()
         except SettingsError as error:
             assert secret not in str(error)  # noqa: PT017 - some settings take any text
-            assert environment_name(field) in str(error)  # noqa: PT017 - the same
+            assert name in str(error)  # noqa: PT017 - the same
         else:
-            assert isinstance(getattr(settings, field), str | SecretStr)
+            value: Any = settings
+            for step in VARIABLES[name].path:
+                value = value[step] if isinstance(value, dict) else getattr(value, step)
+            assert isinstance(value, str | SecretStr | Path)
 
 
 def test_passwords_are_in_no_repr() -> None:
@@ -199,7 +235,7 @@ def test_a_setting_that_nobody_knows_is_left_alone(monkeypatch: pytest.MonkeyPat
 def test_explaining_needs_no_environment() -> None:
     """Settings made in code are explained by the names that operators know."""
     with pytest.raises(ValidationError) as caught:
-        Settings(database_url="x", db_pool_size=0)
+        Settings.model_validate({"database_url": "x", "db": {"pool_size": 0}})
     words = explain(caught.value)
     assert "DATABASE_URL: " in words
     assert "TEMPLATE_SERVICE_DB_POOL_SIZE: " in words
@@ -230,17 +266,15 @@ class TestExampleFile:
 
     def test_lists_every_setting_and_no_other(self, listed: dict[str, str]) -> None:
         """What can be set is found there; what stands there can be set."""
-        names = {environment_name(field) for field in Settings.model_fields}
         # Where the commands keep their own servers: no setting of a worker.
-        assert set(listed) == names | {DIRECTORY_VARIABLE}
+        assert set(listed) == {*VARIABLES, DIRECTORY_VARIABLE}
 
     def test_gives_the_defaults(
         self, listed: dict[str, str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The file as it is makes the settings that there are without it."""
         plain = made()
-        for field in Settings.model_fields:
-            name = environment_name(field)
+        for name in VARIABLES:
             if name not in ADDRESSES:
                 monkeypatch.setenv(name, listed[name])
         assert made() == plain
@@ -258,6 +292,5 @@ class TestExampleFile:
                 comment.append(line.removeprefix("#").strip())
             else:
                 comment = []
-        for field, info in Settings.model_fields.items():
-            described: Any = info.description
-            assert described in words[environment_name(field)]
+        for name, variable in VARIABLES.items():
+            assert variable.description in words[name]

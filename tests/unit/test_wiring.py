@@ -20,7 +20,7 @@ from worker.declared_queues import DEAD_LETTERS, QUEUES
 from worker.queues import CONSUMED, ROUTES, QueueName
 from worker.results import RedisBackend
 from worker.schedule import beat_schedule
-from worker.settings import Settings
+from worker.settings import VARIABLES, Settings
 
 NAMES = {
     "template.create",
@@ -143,8 +143,10 @@ def test_the_beat_table_holds_registered_tasks_only(
 def test_each_entry_of_the_beat_table_has_a_setting(settings: Settings) -> None:
     """An operator moves a run by the setting of its name."""
     for name, entry in beat_schedule(settings).items():
-        field = f"schedule_{name.removeprefix('maintenance.')}"
-        moved = settings.model_copy(update={field: "59 23 31 12 *"})
+        variable = VARIABLES[f"TEMPLATE_SERVICE_SCHEDULE_{name.partition('.')[2].upper()}"]
+        assert variable.path == ("schedule", name)
+        schedule = settings.schedule | {name: "59 23 31 12 *"}
+        moved = settings.model_copy(update={"schedule": schedule})
         assert beat_schedule(moved)[name]["schedule"] != entry["schedule"]
 
 
@@ -224,7 +226,7 @@ def test_backup_restore_does_not_import_celery(checkout: Path) -> None:
     """A restore works while the broker is away, and starts without what it does not use."""
     code = (
         "from worker.cli.operator import operator_configuration; "
-        "import json, sys, worker.cli.restore; operator_configuration(); "
+        "import json, sys, worker.cli.backup_restore; operator_configuration(); "
         "print(json.dumps([*sys.modules]))"
     )
     done = subprocess.run(
@@ -240,7 +242,6 @@ def test_backup_restore_does_not_import_celery(checkout: Path) -> None:
 
 def test_public_things_say_what_they_do() -> None:
     """Each field of a setting has a meaning, which the example file repeats."""
-    for name, field in Settings.model_fields.items():
-        assert field.description, name
-        assert field.description.endswith("."), name
+    for name, variable in VARIABLES.items():
+        assert variable.description.endswith("."), name
     assert inspect.getdoc(Settings)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from db.backup.catalogue import Entry
     from db.backup.restore.restore import Restored
-    from tasks.runtime import Configuration
+    from tasks.configuration import Configuration
 
 
 @click.command(

@@ -19,8 +19,8 @@ from worker.cli.output import print_json, print_sections
 if TYPE_CHECKING:
     from db.monitoring.checks.finding import Expected, Finding, Limits
     from tasks.broker import Backlog
+    from tasks.configuration import Configuration
     from tasks.messages.report import Report
-    from tasks.runtime import Configuration
     from worker.settings import Settings
 
 _COLOURS: Final = {"error": "red", "warning": "yellow", "notice": "cyan"}
@@ -57,7 +57,9 @@ def report(*, json_: bool) -> None:
     from worker.configuration import configuration
 
     settings = operator_settings()
-    result = figures(configuration(settings), _backlog(settings))
+    chosen = configuration(settings)
+    with operator_engine(chosen) as engine:
+        result = figures(engine, chosen.operations.backup, _backlog(settings))
     if json_:
         print(result.model_dump_json(indent=2))
     else:
@@ -74,7 +76,7 @@ def _findings(settings: Settings) -> list[Finding]:
 
     configuration = configure(settings)
     now = datetime.now(UTC)
-    limits = Limits(verified_age=timedelta(days=settings.backup_alarm_days))
+    limits = Limits(verified_age=timedelta(days=settings.operations.backup.alarm_days))
     with operator_engine(configuration) as engine:
         findings = checks.examine(engine, _expected(configuration, limits), now)
     policy = configuration.operations.backup

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from db.units import counted
+from tasks.jobs import JOBS
 from worker.cli.base import Group
 from worker.cli.operator import operator_configuration, operator_engine
 from worker.cli.options import dry_run_option, json_option
@@ -15,63 +16,13 @@ from worker.cli.output import local_time, print_json, print_table
 
 if TYPE_CHECKING:
     from db.runs import Run
-    from tasks.broker import Broker
+    from tasks.broker import Backlog, Broker
+    from tasks.jobs import Job
 
 
 @click.group(cls=Group, example="maintenance vacuum\nmaintenance history")
 def maintenance() -> None:
     """Run scheduled maintenance by hand, and show the history of runs."""
-
-
-@maintenance.command(example="maintenance vacuum")
-@dry_run_option
-@json_option
-def vacuum(*, dry_run: bool, json_: bool) -> None:
-    """Run VACUUM (ANALYZE) on each table."""
-    _run("vacuum", dry_run=dry_run, json_=json_)
-
-
-@maintenance.command(example="maintenance analyze")
-@dry_run_option
-@json_option
-def analyze(*, dry_run: bool, json_: bool) -> None:
-    """Update the planner's statistics of each table."""
-    _run("analyze", dry_run=dry_run, json_=json_)
-
-
-@maintenance.command(example="maintenance reindex")
-@dry_run_option
-@json_option
-def reindex(*, dry_run: bool, json_: bool) -> None:
-    """Rebuild each index while it is in use, and drop invalid ones."""
-    _run("reindex", dry_run=dry_run, json_=json_)
-
-
-@maintenance.command(example="maintenance purge-templates --dry-run")
-@dry_run_option
-@json_option
-def purge_templates(*, dry_run: bool, json_: bool) -> None:
-    """Permanently delete templates that were soft-deleted long ago."""
-    _run("purge_templates", dry_run=dry_run, json_=json_)
-
-
-@maintenance.command(example="maintenance prune-versions --dry-run")
-@dry_run_option
-@json_option
-def prune_versions(*, dry_run: bool, json_: bool) -> None:
-    """Delete old versions of each template, never the current one."""
-    _run("prune_versions", dry_run=dry_run, json_=json_)
-
-
-@maintenance.command(example="maintenance prune-records --dry-run")
-@dry_run_option
-@json_option
-def prune_records(*, dry_run: bool, json_: bool) -> None:
-    """Delete old idempotency records, runs of maintenance, and dead letters."""
-    from worker.broker import SettingsBroker
-    from worker.settings import load
-
-    _run("prune_records", SettingsBroker(load()), dry_run=dry_run, json_=json_)
 
 
 @maintenance.command(example="maintenance history --task backup --limit 5")
@@ -96,15 +47,29 @@ def history(*, task: str | None, limit: int, json_: bool) -> None:
     print_table(rows, empty="no run yet")
 
 
-def _run(name: str, broker: Broker | None = None, *, dry_run: bool, json_: bool) -> None:
+def _add(job: Job) -> None:
+    """Make the command of a job."""
+
+    @maintenance.command(job.command, help=job.summary, example=f"maintenance {job.command}")
+    @dry_run_option
+    @json_option
+    def run(*, dry_run: bool, json_: bool) -> None:
+        _run(job, dry_run=dry_run, json_=json_)
+
+
+for _job in JOBS:
+    if _job.has_command:
+        _add(_job)
+
+
+def _run(job: Job, *, dry_run: bool, json_: bool) -> None:
     from tasks.messages.maintenance import Maintain
     from tasks.runs import recorded
     from tasks.runtime import Runtime
-    from tasks.services import maintenance as services
 
-    task, run_id = f"maintenance.{name}", str(uuid.uuid4())
-    process = Runtime(operator_configuration(), broker)
-    result = recorded(task, run_id, Maintain(dry_run=dry_run), process, getattr(services, name))
+    process = Runtime(operator_configuration(), LazyBroker())
+    message = Maintain(dry_run=dry_run)
+    result = recorded(job.name, str(uuid.uuid4()), message, process, job.function())
     if json_:
         print_json(result)
     elif result["skipped"]:
@@ -120,6 +85,24 @@ def _run(name: str, broker: Broker | None = None, *, dry_run: bool, json_: bool)
             print(f"{skipped} skipped because of a lock: run it again for their rows.")
         if "dead_letters" in result:
             print(f"{action} {counted(result['dead_letters'], 'dead letter')}.")
+
+
+class LazyBroker:
+    """The broker of the settings, which only the jobs that use it need."""
+
+    def backlog(self) -> Backlog | None:
+        """Return the figures of the queues, or None when the broker does not answer."""
+        return self._broker().backlog()
+
+    def prune_dead_letters(self, days: int, *, dry_run: bool) -> int:
+        """Delete the dead letters older than ``days`` days; return how many there were."""
+        return self._broker().prune_dead_letters(days, dry_run=dry_run)
+
+    def _broker(self) -> Broker:
+        from worker.broker import SettingsBroker
+        from worker.settings import load
+
+        return SettingsBroker(load())
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -11,11 +11,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from tasks.runtime import Configuration
+    from tasks.configuration import Configuration
     from worker.settings import Settings
 
 # Commands on the database do not use the broker; it need not be set where only the database is.
-_UNUSED = {"broker_url": "redis://unused.invalid/0", "result_backend": "redis://unused.invalid/1"}
+_UNUSED = {
+    "CELERY_BROKER_URL": "redis://unused.invalid/0",
+    "CELERY_RESULT_BACKEND": "redis://unused.invalid/1",
+}
 
 
 def operator_settings() -> Settings:
@@ -26,19 +29,10 @@ def operator_settings() -> Settings:
     SettingsError
         Naming each wrong setting and what was expected.
     """
-    from pydantic import ValidationError
+    from worker.settings import from_environment
 
-    from worker.settings import Settings, SettingsError, environment_name, explain
-
-    absent = {
-        field: value
-        for field, value in _UNUSED.items()
-        if not os.environ.get(environment_name(field))
-    }
-    try:
-        return Settings(**absent)  # type: ignore[arg-type]  # checked by the model
-    except ValidationError as error:
-        raise SettingsError(f"template-service cannot start:\n{explain(error)}") from None
+    absent = {name: url for name, url in _UNUSED.items() if not os.environ.get(name)}
+    return from_environment(os.environ | absent)
 
 
 def operator_configuration() -> Configuration:

@@ -43,8 +43,8 @@ class Rules:
             callbacks=re.compile(settings.callbacks),
             # A message that waits longer than the visibility timeout is delivered again and again.
             longest_wait=settings.visibility_timeout / 2,
-            message_bytes=settings.limit_message_bytes,
-            batch_bytes=settings.limit_batch_bytes,
+            message_bytes=settings.limits.message_bytes,
+            batch_bytes=settings.limits.batch_bytes,
         )
 
     @property

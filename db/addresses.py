@@ -1,0 +1,85 @@
+"""The database's address, its connections, and how libpq reads the address; no SQLAlchemy."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import psycopg
+from annotated_types import Ge, Gt
+from psycopg.conninfo import conninfo_to_dict
+
+_SCHEME: Final = re.compile(r"\Apostgres(?:ql)?(?:\+\w+)?://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """Policy of connections. Times are seconds."""
+
+    # The guide's: 20 + 10, 30 s, an hour, and a test before use.
+    pool_size: Annotated[
+        int, Gt(0), "Maximum number of connections that a worker process keeps open."
+    ] = 20
+    max_overflow: Annotated[int, Ge(0), "Additional connections when the pool is exhausted."] = 10
+    pool_timeout: Annotated[float, Gt(0), "Seconds to wait for a free connection."] = 30
+    pool_recycle: Annotated[int, Gt(0), "Seconds after which a connection is replaced."] = 3600
+    pool_pre_ping: Annotated[
+        bool, "Test a connection before each use, so that a restart goes unnoticed."
+    ] = True
+    connect_timeout: Annotated[
+        int, Gt(0), "Seconds to wait for PostgreSQL to accept a connection."
+    ] = 5
+    # Half of the soft time limit: what a statement waits for can be tried again within the task.
+    statement_timeout: Annotated[
+        float,
+        Gt(0),
+        "Seconds that a statement of a task may take; maintenance has no such limit.",
+    ] = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Database(Connections):
+    """A database and the policy of its connections."""
+
+    url: str
+
+
+def connection_options(url: str) -> dict[str, str]:
+    """Return what ``url`` says, as libpq reads it, by libpq's keywords.
+
+    Of several hosts (``postgresql://user:password@one:5432,two:5432/database``) the one that takes
+    writes is connected to, unless the address asks for another with ``target_session_attrs``.
+
+    Raises
+    ------
+    ValueError
+        Not an address of PostgreSQL.
+    """
+    try:
+        options = {
+            name: str(value)
+            for name, value in conninfo_to_dict(libpq_url(url)).items()
+            if value is not None
+        }
+    except psycopg.ProgrammingError:
+        # libpq's own words quote the address, in which a password may be.
+        raise ValueError(
+            "postgresql://user:password@host:port/database was expected, with several hosts as "
+            "host1:port1,host2:port2, and %XX for other characters in user and password"
+        ) from None
+    if "," in options.get("host", ""):
+        options.setdefault("target_session_attrs", "read-write")
+    return options
+
+
+def libpq_url(url: str) -> str:
+    """Return ``url`` as libpq and its programs take it: ``postgresql://``, whatever the driver.
+
+    https://www.postgresql.org/docs/current/libpq-connect.html: it may name several hosts.
+    """
+    return _SCHEME.sub("postgresql://", url, count=1)
+
+
+def refusal(error: BaseException | None) -> str:
+    """Return in one line why a connection was refused: what each host said, if several did."""
+    first, *others = str(error).strip().splitlines()
+    return "; ".join(line.removeprefix("- ") for line in others if line[:2] == "- ") or first

@@ -1,0 +1,128 @@
+"""The jobs of maintenance: one table from which the tasks, beat and the commands are made.
+
+A job's name is written here and nowhere else. The module imports neither Celery nor SQLAlchemy, so
+that the command line can list the jobs without them; what a job runs is imported when it runs.
+"""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.messages.base import Result
+    from tasks.messages.maintenance import Maintain
+    from tasks.runs import Run
+
+    Function = Callable[[Maintain, Run], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job of maintenance.
+
+    Attributes
+    ----------
+    name
+        Of its task, such as ``maintenance.prune_versions``.
+    cron
+        When beat sends it by default, in UTC; ``TEMPLATE_SERVICE_SCHEDULE_…`` moves it.
+    summary
+        What it does, as an imperative sentence.
+    place
+        Its function, as ``module:function``.
+    has_command
+        Whether ``template-service maintenance`` has it; the others have commands elsewhere.
+    """
+
+    name: str
+    cron: str
+    summary: str
+    place: str
+    has_command: bool = True
+
+    @property
+    def key(self) -> str:
+        """The name without ``maintenance.``."""
+        return self.name.partition(".")[2]
+
+    @property
+    def command(self) -> str:
+        """The name of the command."""
+        return self.key.replace("_", "-")
+
+    def function(self) -> "Function":
+        """Import what the job runs."""
+        module, _, name = self.place.partition(":")
+        return cast("Function", getattr(import_module(module), name))
+
+
+# At night in Europe and one after the other, the dump first: what comes after it deletes rows. An
+# hour lies between those that read or write everything.
+JOBS: Final = (
+    Job(
+        "maintenance.base_backup",
+        "0 1 * * 0",
+        "Take and verify a base backup, then remove expired ones.",
+        "tasks.services.base_backups:take",
+        has_command=False,
+    ),
+    Job(
+        "maintenance.backup",
+        "0 2 * * *",
+        "Dump the database, verify the dump, and only then delete expired dumps.",
+        "tasks.services.dumps:backup",
+        has_command=False,
+    ),
+    Job(
+        "maintenance.analyze",
+        "30 2 * * *",
+        "Update the planner's statistics of each table.",
+        "tasks.services.maintenance:analyze",
+    ),
+    Job(
+        "maintenance.vacuum",
+        "0 3 * * 0",
+        "Run VACUUM (ANALYZE) on each table.",
+        "tasks.services.maintenance:vacuum",
+    ),
+    Job(
+        "maintenance.purge_templates",
+        "15 3 * * *",
+        "Permanently delete templates that were soft-deleted long ago.",
+        "tasks.services.maintenance:purge_templates",
+    ),
+    Job(
+        "maintenance.prune_versions",
+        "45 3 * * *",
+        "Delete old versions of each template, never the current one.",
+        "tasks.services.maintenance:prune_versions",
+    ),
+    Job(
+        "maintenance.verify_backup",
+        "0 4 * * 0",
+        "Restore the newest full backup into a private server, and compare all of it.",
+        "tasks.services.dumps:verify",
+        has_command=False,
+    ),
+    Job(
+        "maintenance.prune_records",
+        "30 4 * * *",
+        "Delete old idempotency records, runs of maintenance, and dead letters.",
+        "tasks.services.maintenance:prune_records",
+    ),
+    Job(
+        "maintenance.reindex",
+        "0 5 1 * *",
+        "Rebuild each index while it is in use, and drop invalid ones.",
+        "tasks.services.maintenance:reindex",
+    ),
+    Job(
+        "maintenance.report",
+        "* * * * *",
+        "Return the figures of this moment, and write them for Prometheus.",
+        "tasks.services.report:publish",
+        has_command=False,
+    ),
+)
