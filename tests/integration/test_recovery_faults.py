@@ -302,7 +302,7 @@ def test_a_role_without_permission_is_told_what_to_do(history: History, tmp_path
             assert "ALTER ROLE ... REPLICATION" in done.stderr
             into = tmp_path / "data"
             done = server.call("restore", "--restore-point", history.point, "--into", str(into))
-            assert "Only what the server has archived counts" in done.stderr
+            assert "using WAL already archived" in done.stderr
             assert done.exit_code == 0, done.output
             assert "15 rows" in done.stdout
     finally:
