@@ -20,8 +20,9 @@ from db.postgres_errors import RETRY, find_cause
 LAUNCHER: Final = Path(__file__).with_name("launch.py")
 LOG_BYTES: Final = 5 * 1024 * 1024
 KILL_TIMEOUT: Final = 10.0
-# psutil adds the system's boot time, in whole seconds, which moves when the clock is corrected.
-_CLOCK_TOLERANCE: Final = 2.0
+# Both times that psutil reports are based on the boot time in whole seconds, which may move in
+# between when the clock is corrected.
+_CLOCK_TOLERANCE: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process number and its start time, which tell it apart from a later process."""
+    """A process number and its start in seconds since boot: both differ for a later process."""
 
     pid: int
     started: float
@@ -141,7 +142,6 @@ class Process:
     stop_timeout: float = 30.0
     death_signal: int | None = None
     _child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
-    _identity: Identity | None = field(default=None, init=False, repr=False)
     _asked: bool = field(default=False, init=False, repr=False)
     _log_start: int = field(default=0, init=False, repr=False)
 
@@ -170,9 +170,8 @@ class Process:
                 raise OperationError(
                     Kind.SERVER_FAILED, f"{self.name} was not started: {error}", RETRY
                 ) from error
-        self._identity = Identity.of(self._child.pid)
-        if self._identity is not None:
-            self._identity.write(self.record)
+        if (identity := Identity.of(self._child.pid)) is not None:
+            identity.write(self.record)
 
     @property
     def pid(self) -> int | None:
@@ -190,7 +189,7 @@ class Process:
         child = self._child
         if child is None:
             return None
-        if child.returncode is None and (self._identity is None or not self._identity.alive()):
+        if child.returncode is None and _has_ended(child.pid):
             # Before it is reaped: until then no other process can have its number or its group's.
             _kill_group(child.pid)
             child.wait(KILL_TIMEOUT)
@@ -319,10 +318,21 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _start_time(pid: int) -> float | None:
-    """Return when a process started, ``None`` for one that has ended, reaped or not."""
+def _has_ended(pid: int) -> bool:
+    """Tell whether a process has ended, reaped or not."""
     try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _start_time(pid: int) -> float | None:
+    """Return the start of a process in seconds since boot, ``None`` for one that has ended.
+
+    Since boot, because the time of day of a start changes when the clock is set.
+    """
+    try:
+        started = float(psutil.Process(pid).create_time() - psutil.boot_time())
     except psutil.NoSuchProcess:
         return None
+    return None if _has_ended(pid) else started
