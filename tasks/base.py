@@ -35,11 +35,12 @@ from tasks.errors import (
     ServiceError,
     Unavailable,
 )
+from tasks.events import log_event
 from tasks.jobs import Job
 from tasks.messages.base import KEY_LENGTH, Message, Result, WriteMessage, encodable, parse
 from tasks.messages.maintenance import Maintain
 from tasks.rendering.child import RenderProcessError
-from tasks.runs import Run, recorded
+from tasks.runs import Run, numbers, recorded
 from tasks.runtime import Runtime
 from tasks.time_limit import striking_anywhere
 from tasks.work import Answer, Lookup, Work
@@ -154,7 +155,8 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         )
         if self.request.called_directly or tries >= policy.most:
             return error
-        return self._retry(tries + 1, min(policy.longest, policy.backoff * 2**tries), error)
+        seconds = min(policy.longest, policy.backoff * 2**tries)
+        return self._retry(tries + 1, seconds, error, cause)
 
     def _retry_unanswered(self, error: Exception) -> Exception:
         """Return a retry for a message whose answer could not be stored.
@@ -162,8 +164,13 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         Unlimited, as no error can be stored either; it does not count as one of the retries that
         the work itself has.
         """
-        logger.warning(
-            "The answer of task %s[%s] cannot be stored yet: %s", self.name, self.request.id, error
+        log_event(
+            logger,
+            "answer_not_stored",
+            level=logging.WARNING,
+            task=self.name,
+            id=self.request.id,
+            error=str(error),
         )
         if stopping.is_begun() and not self.request.called_directly:
             # To send the message again may take as long as to store its answer did, and the worker
@@ -173,9 +180,9 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         seconds = min(answers.PATIENCE_SECONDS, runtime.current().configuration.retry.longest)
         # The server's message is for the log only; this one is for Flower, too.
         later = answers.NotAnsweredError("the answer cannot be stored yet")
-        return self._retry(self.request.retries, seconds, later)
+        return self._retry(self.request.retries, seconds, later, str(later))
 
-    def _retry(self, retries: int, seconds: float, error: Exception) -> Exception:
+    def _retry(self, retries: int, seconds: float, error: Exception, cause: str) -> Exception:
         """Send the message again with a delay; return the exception that tells Celery so."""
         # Jitter: a thousand messages must not return at the same moment.
         seconds *= random.uniform(0.5, 1)  # noqa: S311 - no secret
@@ -191,6 +198,16 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
                 time.sleep(min(seconds, LONGEST_PAUSE))
                 rejected: Exception = Reject(str(refused), requeue=True)
                 return rejected
+        log_event(
+            logger,
+            "task_retry",
+            level=logging.WARNING,
+            task=self.name,
+            id=self.request.id,
+            retries=retries,
+            seconds=seconds,
+            cause=cause,
+        )
         retry: Exception = Retry(
             exc=error, when=seconds, is_eager=self.request.is_eager, sig=signature
         )
@@ -280,9 +297,10 @@ def maintenance(job: Job) -> object:
     def execute(self: ServiceTask, _: object, message: Maintain, process: Runtime) -> Answer:
         run_id = self.request.id or str(uuid4())
         try:
-            return Answer(recorded(job.name, run_id, message, process, do))
+            result = recorded(job.name, run_id, message, process, do)
         except OperationError as error:
             raise MaintenanceFailed.because(error.kind, error.message, error.remedy) from None
+        return Answer(result, figures=numbers(result))
 
     def do(message: Maintain, run: Run) -> Result:
         with striking_anywhere():

@@ -11,10 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db import runs
 from db.errors import OperationError
-from db.events import log_event
 from db.postgres_errors import permanent_errors_explained
 from db.session import make_engine
 from tasks.configuration import Configuration
+from tasks.events import log_event
 from tasks.messages.base import Result
 from tasks.messages.maintenance import Maintain
 from tasks.runtime import Runtime

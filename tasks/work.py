@@ -18,9 +18,6 @@ SHOWN = (
     "language_code",
     "rendered",
     "failed",
-    "skipped",
-    "deleted",
-    "batches",
 )
 """Members of a result that logs, events and Flower may show."""
 
@@ -60,11 +57,19 @@ class Answer:
         The result, a JSON object; with ``stored`` only what is shown of it.
     stored
         The result as JSON in UTF-8, stored unchanged.
+    figures
+        What is shown instead, of a result that holds nothing of a producer's.
     """
 
-    def __init__(self, payload: Mapping[str, Any], stored: bytes | None = None) -> None:
+    def __init__(
+        self,
+        payload: Mapping[str, Any],
+        stored: bytes | None = None,
+        figures: Mapping[str, Any] | None = None,
+    ) -> None:
         self._payload = payload
         self.stored = stored
+        self._figures = figures
 
     def __json__(self) -> Mapping[str, Any]:
         """Return the JSON object; kombu's encoder calls this."""
@@ -75,6 +80,8 @@ class Answer:
 
     def __repr__(self) -> str:
         """Return ids and sizes, never a rendered text."""
+        if self._figures is not None:
+            return f"<{' '.join(f'{key}={value}' for key, value in self._figures.items())}>"
         shown = [
             f"{key}={value}"
             for key in SHOWN

@@ -31,6 +31,7 @@ def make_app(settings: Settings) -> Celery:
     app.backend_cls = backend_url(settings.result_backend.get_secret_value())
     app.conf.update(celery_settings(settings))
     app.steps["consumer"].add("worker.heartbeat:Heartbeat")
+    app.steps["consumer"].add("worker.counters:Report")
     runtime.install(lambda: Runtime(configuration(settings), SettingsBroker(settings)))
     signals.connect(settings)
     return app

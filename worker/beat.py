@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from db import runs
 from db.session import is_transient, make_engine
+from tasks.events import log_event
 from worker.configuration import configuration
 from worker.settings import load
 
@@ -54,8 +55,8 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
         except SQLAlchemyError as error:
             if not is_transient(error):
                 raise
-            told = error.orig if isinstance(error, DBAPIError) else error
-            logger.warning("The database does not answer, nothing is sent: %s", type(told).__name__)
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            log_event(logger, "beat_waits", level=logging.WARNING, error=type(cause).__name__)
             is_done = False
         if not is_done:
             return RETRY_SECONDS
@@ -87,8 +88,17 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
             runs.pass_over(self._engine, entry.task, run_id, due)
         try:
             self._send(entry, run_id, due)
-        except beat.SchedulingError:
-            logger.exception("The broker did not take %s", run_id)
+        except beat.SchedulingError as error:
+            # Its cause is kombu's or redis-py's, and names the broker.
+            cause = type(error.__cause__ or error).__name__
+            log_event(
+                logger,
+                "beat_not_sent",
+                level=logging.ERROR,
+                task=entry.task,
+                id=run_id,
+                error=cause,
+            )
             return False
         self._seen[entry.name] = due
         return True
@@ -101,7 +111,8 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
                 sent = copy.copy(entry)
                 sent.options = {**entry.options, "task_id": run_id}
                 self.apply_async(sent, producer=producer, advance=False)
-                logger.info("Sent %s", run_id)
+                late = (self.now() - due).total_seconds()
+                log_event(logger, "beat_sent", task=entry.task, id=run_id, late_seconds=late)
 
 
 def last_due(schedule: crontab, now: datetime) -> datetime | None:

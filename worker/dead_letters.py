@@ -35,6 +35,7 @@ from kombu.transport.redis import Channel
 
 from db.errors import OperationError
 from tasks.errors import Problem
+from tasks.events import log_event
 from worker import letter_box
 from worker.declared_queues import DEAD_LETTERS
 from worker.queues import CONSUMED, QueueName
@@ -363,7 +364,7 @@ def prune(connection: Connection, days: int, bounds: Bounds | None = None, *, dr
 def report_dropped(count: int) -> None:
     """Log that letters were dropped over the bounds, if any were."""
     if count:
-        logger.error("Dead letters over the bounds were dropped, the oldest first: %d", count)
+        log_event(logger, "dead_letters_dropped", level=logging.ERROR, count=count)
 
 
 def _groups(found: Iterator[Letter]) -> Iterator[list[Letter]]:

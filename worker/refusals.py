@@ -19,7 +19,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from tasks.errors import Problem, ServiceError
-from worker import dead_letters
+from tasks.events import log_event
+from worker import counters, dead_letters
 from worker.dead_letters import letter_of_raw
 from worker.letter_sender import LetterSender
 from worker.transport import Bounds, Channel
@@ -60,6 +61,8 @@ class Refused:
         The answer, None where it is stored already.
     message
         As kombu has delivered it; a letter of Redis is made of what lay on the list.
+    task
+        Its task, where a process has worked on it.
     """
 
     channel: Any
@@ -70,6 +73,7 @@ class Refused:
     error: ServiceError | None = None
     problems: Sequence[Problem] = ()
     message: Any = None
+    task: str | None = None
 
     @property
     def description(self) -> str:
@@ -92,8 +96,17 @@ class Refusals:
 
     def add(self, refused: Refused) -> None:
         """Answer and bury a message, together with others of this turn of the loop."""
-        # Without the id: where this one is wrong, that may be anything.
-        logger.error("A message is a dead letter: %s", refused.description)
+        # The id is one that was checked: where it is wrong, there is none.
+        log_event(
+            logger,
+            "dead_letter",
+            level=logging.ERROR,
+            task=refused.task,
+            id=refused.task_id,
+            kind=refused.kind,
+            reason=refused.reason,
+        )
+        counters.count(refused.task or counters.UNKNOWN, counters.DEAD_LETTERS)
         self._waiting.append(refused)
         self._schedule(0)
 

@@ -11,6 +11,8 @@ from celery.worker import request as celery_request
 from celery.worker import state
 
 from tasks.errors import PoisonMessage
+from tasks.events import log_event
+from worker import counters
 from worker.refusals import SERVER_ERRORS, Refused, place_of
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,11 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         name = "Soft" if soft else "Hard"
         logger.warning("%s time limit (%ss) exceeded for %s[%s]", name, timeout, self.name, self.id)
 
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """Count a message that a process begins."""
+        counters.count(self.name, counters.STARTED)
+        super().on_accepted(pid, time_accepted)
+
     def on_success(self, failed__retval__runtime: tuple[Any, Any, float], **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         """Acknowledge a message whose answer is stored."""
         if isinstance(failed__retval__runtime, ExceptionInfo):
@@ -57,6 +64,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         if failed:
             self.on_failure(returned, return_ok=True)
             return
+        counters.count(self.name, counters.SUCCEEDED)
         with self._ends(is_answered=True):
             super().on_success(failed__retval__runtime, **options)
 
@@ -74,6 +82,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             with self._ends(is_answered=False):
                 self._on_lost(error, exc_info)
             return
+        counters.count(self.name, counters.outcome_of(error))
         # A task has stored its answer before it ends with an error: see tasks.answers.
         with self._ends(is_answered=True):
             super().on_failure(exc_info, send_failed_event, return_ok)
@@ -88,6 +97,17 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             self.acknowledge()
             return
         tries = self._context.retries + 1
+        log_event(
+            logger,
+            "process_lost",
+            level=logging.WARNING,
+            task=self.name,
+            id=self.id,
+            pid=self.worker_pid,
+            tries=tries,
+            error=type(error).__name__,
+        )
+        counters.count(self.name, counters.FAILED)
         if tries <= self.task.max_retries and self._retry_worker_lost(error, exc_info):
             return
         poison = PoisonMessage.of(
@@ -135,5 +155,6 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
                 error=error,
                 problems=error.details,
                 message=message,
+                task=self.name,
             )
         )

@@ -15,6 +15,7 @@ from celery.signals import (
 
 from tasks import runtime
 from tasks.rendering.child import RenderProcessError
+from worker import counters
 from worker.preflight import StartError, check
 from worker.settings import Settings
 
@@ -41,6 +42,7 @@ def connect(settings: Settings) -> None:
     worker_ready.connect(_ready)
     worker_process_shutdown.connect(_end)
     worker_shutdown.connect(_end)
+    worker_shutdown.connect(_log_counts)
 
 
 def _begin(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
@@ -58,6 +60,10 @@ def _ready(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
 
 def _end(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
     runtime.close()
+
+
+def _log_counts(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
+    counters.log_counts()
 
 
 def _spare_the_collector() -> None:

@@ -1,5 +1,6 @@
 """The worker's side of the render process."""
 
+import logging
 import signal
 import threading
 from collections import deque
@@ -7,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
 
 from tasks.errors import Problem, RenderLimitExceeded, ServiceError
+from tasks.events import log_event
 from tasks.rendering.child import GRACE_SECONDS, RenderProcess, RenderProcessError
 from tasks.rendering.frames import decode, encode, pack
 from tasks.rendering.limits import TRIAL_RENDERS, Limits, memory_error
 from tasks.rendering.texts import Text
+
+logger = logging.getLogger(__name__)
 
 Item = tuple[int, bytes]
 """The index of a text, and values as a JSON object."""
@@ -132,9 +136,10 @@ class Renderer:
         except BaseException:
             # A soft time limit may have come in between: what the pipe holds is unknown now.
             process.kill()
+            _log_replaced(process, None, "interrupted")
             raise
         if answer is None:
-            raise self.limit_error(process.wait())
+            raise self.ended(process)
         self.give_back(process)
         return answer
 
@@ -147,12 +152,21 @@ class Renderer:
                 return RenderProcess(self.limits)
             if process.is_alive():
                 return process
+            _log_replaced(process, process.wait(), "lost")
             process.close()
 
     def give_back(self, process: RenderProcess) -> None:
         """Make a process idle; everything that it was asked has been answered."""
         with self._lock:
             self._idle.append(process)
+
+    def ended(self, process: RenderProcess) -> Exception:
+        """Return the error of a process that did not answer; the next request starts another."""
+        status = process.wait()
+        error = self.limit_error(status)
+        is_limit = isinstance(error, RenderLimitExceeded)
+        _log_replaced(process, status, "limit" if is_limit else "lost")
+        return error
 
     def limit_error(self, status: int) -> Exception:
         """Return which limit ended a process with an exit status, negative for a signal.
@@ -172,6 +186,17 @@ class Renderer:
         else:
             return RenderProcessError(f"the render process ended with status {status}")
         return RenderLimitExceeded.at("", "limit", f"the render was stopped: {reason}", reason)
+
+
+def _log_replaced(process: RenderProcess, status: int | None, cause: str) -> None:
+    log_event(
+        logger,
+        "render_process_replaced",
+        level=logging.WARNING,
+        pid=process.pid,
+        status=status,
+        cause=cause,
+    )
 
 
 class Stream:
@@ -197,6 +222,7 @@ class Stream:
             return
         if failure is not None or self._waiting:
             process.kill()
+            _log_replaced(process, None, "interrupted")
         else:
             self._renderer.give_back(process)
 
@@ -225,7 +251,7 @@ class Stream:
         is_dead = process is not self._process
         answers = None if is_dead else process.receive(self._seconds(len(items)))
         if answers is None:
-            error = None if is_dead else self._renderer.limit_error(process.wait())
+            error = None if is_dead else self._renderer.ended(process)
             self._process = None if self._process is process else self._process
             if error is not None and len(items) == 1:
                 if not isinstance(error, RenderLimitExceeded):

@@ -222,7 +222,7 @@ class TestBounds:
         broker.bury(b"1", b"2", b"3")
         dead_letters.prune(broker.connection, 30, Bounds(1, 10**9), dry_run=False)
         (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
-        assert record.getMessage().endswith("dropped, the oldest first: 2")
+        assert record.getMessage().endswith("dead_letters_dropped count=2")
 
     def test_a_message_that_is_held_no_longer_is_not_buried(self, broker: Broker) -> None:
         """Another consumer has it, and buries it in turn."""

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from tasks.base import ServiceTask
 from tasks.errors import InvalidMessage
 from tasks.messages.base import Message
+from tasks.runs import numbers
 from tasks.work import SHOWN, Answer
 from tests.support.tasks import Tasks
 from worker.declared_queues import DEAD_LETTERS, QUEUES
@@ -204,6 +205,12 @@ def test_an_answer_shows_ids_and_sizes_only() -> None:
 def test_an_answer_never_shows_nested_things() -> None:
     """A name that is an id in one answer and an object in another is not shown as object."""
     assert repr(Answer({name: {"a": "SEKRET"} for name in SHOWN})) == "<>"
+
+
+def test_an_answer_of_maintenance_shows_its_numbers() -> None:
+    """In the log and in Flower's row."""
+    result = {"dry_run": False, "skipped": False, "tables": {"templates": 0.1}, "rows": 7}
+    assert repr(Answer(result, figures=numbers(result))) == "<tables=1 rows=7>"
 
 
 def test_a_producer_imports_messages_without_the_service(checkout: Path) -> None:
