@@ -79,7 +79,7 @@ class LetterSender:
                     break
 
     def _keep(self, refused: "Refused") -> None:
-        dead_letters.keep(
+        dead_letters.send(
             self._app,
             refused.message,
             refused.description,

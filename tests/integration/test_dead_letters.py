@@ -22,6 +22,7 @@ from tests.support.envelopes import body_of, envelope
 from tests.support.tasks import Tasks
 from worker import dead_letters
 from worker.cli.dead_letters import dead_letters as command
+from worker.dead_letters import document
 from worker.declared_queues import DEAD_LETTERS
 from worker.local import LocalStack
 from worker.settings import load
@@ -58,8 +59,8 @@ def bury(connection: Connection, *, reason: str = "unknown_task: none", age: int
         with pytest.MonkeyPatch.context() as patch:
             if age:
                 kept = datetime.now(UTC) - timedelta(days=age)
-                patch.setattr(dead_letters, "datetime", SimpleNamespace(now=lambda _: kept))
-            dead_letters.keep(app, message, reason)
+                patch.setattr(document, "datetime", SimpleNamespace(now=lambda _: kept))
+            dead_letters.send(app, message, reason)
     (letter,) = (
         letter
         for letter in dead_letters.letters(connection, 1000)

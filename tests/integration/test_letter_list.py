@@ -114,8 +114,8 @@ def test_a_letter_that_is_gone_is_not_replayed(broker: Broker) -> None:
     """Two operators at once: the message is on its queue once."""
     broker.bury(b"one")
     (letter,) = dead_letters.letters(broker.connection, 1)
-    assert broker.letters.replay(letter.slip.handle, "render", b"one")
-    assert not broker.letters.replay(letter.slip.handle, "render", b"one")
+    assert broker.letters.replay(letter.queued.handle, "render", b"one")
+    assert not broker.letters.replay(letter.queued.handle, "render", b"one")
     assert broker.waiting("render") == [b"one"]
 
 

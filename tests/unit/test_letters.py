@@ -12,15 +12,16 @@ from kombu.transport.virtual import Message
 
 from tests.support.cases import each
 from tests.support.envelopes import body_of, envelope
-from worker import dead_letters, letter_box
-from worker.dead_letters import Letter, letter_of_raw
+from worker.dead_letters import DeadLetter, document, letter_of_raw
+from worker.dead_letters import queue as letter_queue
+from worker.dead_letters.queue import QueuedLetter
 
 DEEP = b"[" * 100_000
 
 
-def opened(entry: bytes) -> Letter:
+def opened(entry: bytes) -> DeadLetter:
     """Return a letter as a reader of the list finds it."""
-    return Letter.of(letter_box.Slip(letter_box.body_of(entry), entry))
+    return DeadLetter.of(QueuedLetter(letter_queue.body_of(entry), entry))
 
 
 @given(st.binary(max_size=200))
@@ -66,7 +67,7 @@ def test_what_only_python_reads_is_shown_too(raw: bytes) -> None:
 
 def test_a_long_message_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     """It could take the memory of the worker's main process."""
-    monkeypatch.setattr(dead_letters, "LONGEST_PARSED", 10)
+    monkeypatch.setattr(document, "LONGEST_PARSED", 10)
     letter = opened(letter_of_raw("too_large: x", b'{"headers": {"id": "x"}}', "render"))
     assert letter.headers == {}
     assert letter.raw == b'{"headers": {"id": "x"}}'
@@ -100,7 +101,7 @@ def test_no_two_letters_are_the_same() -> None:
 )
 def test_what_is_no_letter_can_be_looked_at(body: bytes) -> None:
     """Others may have put it there."""
-    letter = Letter.of(letter_box.Slip(body, body))
+    letter = DeadLetter.of(QueuedLetter(body, body))
     assert letter.queue is None
     assert letter.raw is None
     assert letter.task_id is None

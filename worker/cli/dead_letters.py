@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kombu import Connection
 
-    from worker.dead_letters import Letter
+    from worker.dead_letters import DeadLetter
     from worker.transport.inspection import Consumer, Delayed, Inspection, Reserved
 
 # Headers hold whatever a producer wrote; what looks like a name is shown.
@@ -278,7 +278,7 @@ def _missing(ids: list[str]) -> click.ClickException:
     )
 
 
-def _row(letter: Letter) -> dict[str, Any]:
+def _row(letter: DeadLetter) -> dict[str, Any]:
     return {
         "letter": letter.id,
         "kept_at": local_time(letter.kept_at),

@@ -1,4 +1,4 @@
-"""The queue of dead letters of any broker, looked through without losing any."""
+"""The dead-letter queue of any broker, read without losing a message."""
 
 import base64
 import json
@@ -20,16 +20,16 @@ MOST_RETURNS: Final = 10
 
 
 @dataclass(frozen=True)
-class Slip:
-    """A letter as it lies on the queue: its body, and by what the broker knows it."""
+class QueuedLetter:
+    """A dead letter on its queue: its body, and the broker's handle for it."""
 
     body: bytes
     handle: Any
 
 
 @dataclass(frozen=True)
-class Returned:
-    """A message to be put back on its queue.
+class ReplayedMessage:
+    """A message to return to its queue.
 
     Attributes
     ----------
@@ -43,16 +43,16 @@ class Returned:
     publish: Callable[[], None]
 
 
-class LetterBox(Protocol):
-    """What can be done with a queue of letters."""
+class DeadLetterQueue(Protocol):
+    """Operations on a dead-letter queue."""
 
-    def oldest_first(self) -> Iterator[Slip]:
+    def oldest_first(self) -> Iterator[QueuedLetter]:
         """Yield the letters; the other methods may be called in between."""
 
-    def take_out(self, slips: Sequence[Slip]) -> list[bool]:
+    def take_out(self, letters: Sequence[QueuedLetter]) -> list[bool]:
         """Delete letters; return for each whether it was still there."""
 
-    def replay(self, slip: Slip, message: Returned) -> bool:
+    def replay(self, queued: QueuedLetter, message: ReplayedMessage) -> bool:
         """Put a message back and delete its letter; return whether the letter was still there."""
 
     def figures(self) -> LetterFigures:
@@ -63,26 +63,26 @@ class LetterBox(Protocol):
 
 
 @contextmanager
-def opened(connection: Connection) -> Iterator[LetterBox]:
+def opened(connection: Connection) -> Iterator[DeadLetterQueue]:
     """Yield the letters of a broker; what was not taken out is there afterwards."""
     channel = connection.channel()
     try:
         if connection.transport.driver_type == "redis":
             client = redis.Redis(connection_pool=channel.pool)
             keys = Keys(channel.global_keyprefix)
-            yield _List(LetterList(client, keys, DEAD_LETTERS.name))
+            yield _RedisQueue(LetterList(client, keys, DEAD_LETTERS.name))
         else:
             DEAD_LETTERS(channel).declare()
-            box = _Queue(channel)
+            source = _AmqpQueue(channel)
             try:
-                yield box
+                yield source
             finally:
-                box.put_back()
+                source.put_back()
     finally:
         channel.close()
 
 
-class _List:
+class _RedisQueue:
     """Of Redis: a list whose oldest is the last. Looking moves nothing.
 
     To take a message off the list and note that it was taken are two steps in kombu, between which
@@ -93,22 +93,22 @@ class _List:
         self._letters = letters
         self._skip = 0
 
-    def oldest_first(self) -> Iterator[Slip]:
+    def oldest_first(self) -> Iterator[QueuedLetter]:
         self._skip = 0
         while page := self._letters.page(self._skip):
             self._skip += len(page)
             for entry in page:
-                yield Slip(body_of(entry), entry)
+                yield QueuedLetter(body_of(entry), entry)
 
-    def take_out(self, slips: Sequence[Slip]) -> list[bool]:
-        removed = self._letters.remove([slip.handle for slip in slips])
+    def take_out(self, letters: Sequence[QueuedLetter]) -> list[bool]:
+        removed = self._letters.remove([queued.handle for queued in letters])
         self._skip -= sum(removed)
         return removed
 
-    def replay(self, slip: Slip, message: Returned) -> bool:
+    def replay(self, queued: QueuedLetter, message: ReplayedMessage) -> bool:
         if message.entry is None:
             raise ValueError("a message of Redis has an entry")
-        is_there = self._letters.replay(slip.handle, *message.entry)
+        is_there = self._letters.replay(queued.handle, *message.entry)
         self._skip -= is_there
         return is_there
 
@@ -119,7 +119,7 @@ class _List:
         return self._letters.trim(bounds)
 
 
-class _Queue:
+class _AmqpQueue:
     """Of other brokers: messages that are had, and put back unless taken out.
 
     RabbitMQ puts them back into their places, by itself where this process ends before
@@ -131,23 +131,23 @@ class _Queue:
         self._channel = channel
         self._had: dict[Any, bytes | None] = {}
 
-    def oldest_first(self) -> Iterator[Slip]:
+    def oldest_first(self) -> Iterator[QueuedLetter]:
         # Not kombu's Queue.get: it unpacks what its producer has compressed.
         while (message := self._channel.basic_get(DEAD_LETTERS.name, no_ack=False)) is not None:
             body, headers = _letter(message)
             returns = rabbitmq.deliveries(headers, message.delivery_info)
             self._had[message.delivery_tag] = body if returns >= MOST_RETURNS else None
-            yield Slip(body, message.delivery_tag)
+            yield QueuedLetter(body, message.delivery_tag)
 
-    def take_out(self, slips: Sequence[Slip]) -> list[bool]:
-        for slip in slips:
-            self._acknowledge(slip)
-        return [True] * len(slips)
+    def take_out(self, letters: Sequence[QueuedLetter]) -> list[bool]:
+        for queued in letters:
+            self._acknowledge(queued)
+        return [True] * len(letters)
 
-    def replay(self, slip: Slip, message: Returned) -> bool:
+    def replay(self, queued: QueuedLetter, message: ReplayedMessage) -> bool:
         # Whoever is interrupted in between may replay it again.
         message.publish()
-        self._acknowledge(slip)
+        self._acknowledge(queued)
         return True
 
     def figures(self) -> LetterFigures:
@@ -158,9 +158,9 @@ class _Queue:
     def trim(self, bounds: Bounds) -> int:  # noqa: ARG002 - RabbitMQ bounds its queues itself
         return 0
 
-    def _acknowledge(self, slip: Slip) -> None:
-        self._channel.basic_ack(slip.handle)
-        del self._had[slip.handle]
+    def _acknowledge(self, queued: QueuedLetter) -> None:
+        self._channel.basic_ack(queued.handle)
+        del self._had[queued.handle]
 
     def put_back(self) -> None:
         for tag, copy in self._had.items():

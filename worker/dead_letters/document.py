@@ -1,0 +1,160 @@
+"""The JSON document of a dead letter, made of a message that could not be worked on."""
+
+import base64
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+from tasks.errors import Problem
+from worker.queues import QueueName
+from worker.transport.inspection import queue_of
+
+LONGEST_PARSED: Final = 8 * 1024 * 1024
+"""Bytes of a raw message that is parsed for what a letter shows of it: twice the largest message
+that is allowed, with base64 around it. Of a longer one the letter has the raw bytes alone."""
+# What kombu's virtual transports write around a body, in one piece: 10,000 letters a second are
+# made in the worker's main process.
+_WRAPPED: Final = (
+    b'{"body":"%b","content-encoding":"utf-8","content-type":"application/json","headers":{},'
+    b'"properties":{"body_encoding":"base64","delivery_info":{"exchange":"","routing_key":"'
+    + QueueName.DEAD_LETTERS.value.encode()
+    + b'"},"delivery_mode":2,"delivery_tag":"%b","priority":0}}'
+)
+
+
+def letter_of_raw(
+    reason: str,
+    raw: bytes,
+    source: str,
+    *,
+    task_id: str | None = None,
+    problems: Sequence[Problem] = (),
+) -> bytes:
+    """Return the dead letter of a message of Redis, as it is put on the list of dead letters.
+
+    Parameters
+    ----------
+    reason
+        ``kind: sentence``, without values of the message.
+    raw
+        The message's entry on its list; it need not be a message at all.
+    source
+        The list it came from, without the global key prefix.
+    task_id
+        The id that an answer was stored under.
+    problems
+        What was found in detail, without values.
+    """
+    unique = str(uuid.uuid4())
+    letter = {
+        "reason": reason,
+        "kept_at": datetime.now(UTC).isoformat(),
+        "queue": queue_of(source),
+        "list": source,
+        "task_id": task_id,
+        "problems": list(problems),
+        # Two letters are never the same bytes: each is removed by its value.
+        "unique": unique,
+        "raw": base64.b64encode(raw).decode(),
+    }
+    return _WRAPPED % (base64.b64encode(_serialized(letter, parts_of(raw))), unique.encode())
+
+
+def document_of(
+    message: Any,  # noqa: ANN401 - kombu has no types
+    reason: str,
+    *,
+    queue: str | None = None,
+    task_id: str | None = None,
+    problems: Sequence[Problem] = (),
+) -> dict[str, Any]:
+    """Return the document of a message as kombu has delivered it, for brokers other than Redis."""
+    return {
+        "reason": reason,
+        "kept_at": datetime.now(UTC).isoformat(),
+        "queue": queue,
+        "task_id": task_id,
+        "problems": list(problems),
+        "unique": str(uuid.uuid4()),
+        "headers": message.headers,
+        "properties": {
+            name: value for name, value in message.properties.items() if _is_json(value)
+        },
+        "content_type": message.content_type,
+        "content_encoding": message.content_encoding,
+        "delivery_info": message.delivery_info,
+        "body": base64.b64encode(_as_bytes(message.body)).decode(),
+    }
+
+
+def parts_of(raw: bytes) -> dict[str, Any]:
+    """Return what can be read of a raw message, under the names that :func:`send` gives it."""
+    if len(raw) > LONGEST_PARSED:
+        return {}
+    try:
+        message = orjson.loads(raw)
+    except ValueError:
+        message = _lenient(raw)
+    if not isinstance(message, dict):
+        return {}
+    properties = message.get("properties")
+    known = properties if isinstance(properties, dict) else {}
+    return {
+        "headers": message.get("headers"),
+        "properties": properties,
+        "content_type": message.get("content-type"),
+        "content_encoding": message.get("content-encoding"),
+        "delivery_info": known.get("delivery_info"),
+        "body": _body(message.get("body"), known.get("body_encoding")),
+    }
+
+
+def _lenient(raw: bytes) -> object:
+    """Return what Python's parser reads, and kombu with it: NaN, lone surrogates."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _body(body: object, encoding: object) -> str | None:
+    if not isinstance(body, str):
+        return None
+    if encoding == "base64":
+        try:
+            base64.b64decode(body, validate=True)
+        except ValueError:
+            pass  # kept as the text that it is
+        else:
+            return body
+    return base64.b64encode(_as_bytes(body)).decode()
+
+
+def _serialized(letter: Mapping[str, Any], parts: Mapping[str, Any]) -> bytes:
+    """Return a letter as JSON; without the parts where they nest too deep to be written."""
+    try:
+        return orjson.dumps({**letter, **parts})
+    except TypeError:
+        pass  # lone surrogates, or nested deeper than orjson writes
+    try:
+        return json.dumps({**letter, **parts}).encode()
+    except (ValueError, RecursionError):
+        return json.dumps(letter).encode()
+
+
+def _as_bytes(body: object) -> bytes:
+    if isinstance(body, bytes | memoryview | bytearray):
+        return bytes(body)
+    return str(body).encode("utf-8", "surrogatepass")
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""A dead letter as it is read from the queue."""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Final, Self
+
+from worker.dead_letters.queue import QueuedLetter
+from worker.queues import CONSUMED
+
+ID_LENGTH: Final = 12
+_CONSUMED: Final = frozenset(queue.value for queue in CONSUMED)
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A dead letter: ``kept`` is what :func:`send` has stored, empty for what is no letter.
+
+    Attributes
+    ----------
+    id
+        Of the letter, not of the message: the beginning of a checksum, the same each time.
+    """
+
+    id: str
+    queued: QueuedLetter
+    kept: dict[str, Any]
+
+    @classmethod
+    def of(cls, queued: QueuedLetter) -> Self:
+        """Return the dead letter of an entry of the queue."""
+        try:
+            kept = json.loads(queued.body)
+        except (ValueError, RecursionError):
+            kept = {}
+        checksum = hashlib.sha256(queued.body).hexdigest()
+        return cls(checksum[:ID_LENGTH], queued, kept if isinstance(kept, dict) else {})
+
+    @property
+    def reason(self) -> str:
+        """Why it is here."""
+        return str(self.kept.get("reason", "not a letter of this service"))
+
+    @cached_property
+    def kept_at(self) -> datetime | None:
+        """Since when it is here, where it says so."""
+        try:
+            kept_at = datetime.fromisoformat(self.kept["kept_at"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        return kept_at if kept_at.tzinfo else kept_at.replace(tzinfo=UTC)
+
+    @property
+    def queue(self) -> str | None:
+        """The queue of this service that the message came from, None where that is not known."""
+        information = self.kept.get("delivery_info")
+        routed = information.get("routing_key") if isinstance(information, dict) else None
+        name = self.kept.get("queue") or routed
+        return name if isinstance(name, str) and name in _CONSUMED else None
+
+    @property
+    def task_id(self) -> str | None:
+        """The id that the producer knows, where there is one."""
+        name = self.kept.get("task_id") or self.headers.get("id")
+        return name if isinstance(name, str) else None
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """The message's headers."""
+        headers = self.kept.get("headers")
+        return headers if isinstance(headers, dict) else {}
+
+    @property
+    def body(self) -> bytes:
+        """The message's body, empty where it could not be read."""
+        return _decoded(self.kept.get("body")) or b""
+
+    @property
+    def raw(self) -> bytes | None:
+        """The message as it lay on its list of Redis, None of other brokers and older letters."""
+        return _decoded(self.kept.get("raw"))
+
+
+def _decoded(value: object) -> bytes | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        return None

@@ -1,0 +1,110 @@
+"""The message that a dead letter was made of, as it goes back to its queue."""
+
+import base64
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kombu import Connection
+from kombu.transport.redis import Channel
+
+from db.errors import OperationError
+from worker.dead_letters.letter import DeadLetter
+from worker.dead_letters.queue import ReplayedMessage
+from worker.transport.inspection import list_of
+
+# Of AMQP's basic properties those that are the producer's; the others are the broker's or kombu's.
+_PROPERTIES: Final = (
+    "correlation_id",
+    "reply_to",
+    "priority",
+    "delivery_mode",
+    "expiration",
+    "message_id",
+    "timestamp",
+    "type",
+    "app_id",
+)
+
+
+def replayed_message(
+    connection: Connection, letter: DeadLetter, queue: str | None
+) -> ReplayedMessage:
+    """Return the message that goes back to ``queue``.
+
+    Raises
+    ------
+    OperationError
+        ``no_queue``: it is unknown which queue the dead letter came from.
+    """
+    if queue is None or not letter.kept:
+        raise OperationError(
+            "no_queue",
+            f"nobody knows which queue letter {letter.id} came from",
+            "name one with --queue, or discard it",
+        )
+    properties = letter.kept.get("properties")
+    known = properties if isinstance(properties, dict) else {}
+    own = {name: known[name] for name in _PROPERTIES if known.get(name) is not None}
+    return ReplayedMessage(
+        entry=_entry(letter, queue, own),
+        publish=lambda: _publish(connection, letter, queue, own),
+    )
+
+
+def _entry(letter: DeadLetter, queue: str, own: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Return list and entry of Redis of a message."""
+    if letter.raw is not None:
+        priority = str(letter.kept.get("list")).partition(Channel.sep)[2]
+        return list_of(queue, int(priority) if priority.isdecimal() else 0), letter.raw
+    # A letter from before this service kept the entry of the list: made as kombu makes it.
+    entry = {
+        "body": base64.b64encode(letter.body).decode(),
+        "content-encoding": letter.kept.get("content_encoding") or "binary",
+        "content-type": letter.kept.get("content_type") or "application/octet-stream",
+        "headers": letter.headers,
+        "properties": {
+            "delivery_mode": 2,
+            "priority": 0,
+            **own,
+            "body_encoding": "base64",
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "delivery_tag": str(uuid.uuid4()),
+        },
+    }
+    return list_of(queue, own.get("priority")), json.dumps(entry).encode()
+
+
+def _publish(
+    connection: Connection, letter: DeadLetter, queue: str, own: Mapping[str, Any]
+) -> None:
+    options = dict(own)
+    if (expiration := _seconds(options.pop("expiration", None))) is not None:
+        options["expiration"] = expiration
+    try:
+        connection.Producer().publish(
+            letter.body,
+            exchange="",
+            routing_key=queue,
+            content_type=letter.kept.get("content_type") or "application/octet-stream",
+            content_encoding=letter.kept.get("content_encoding"),
+            headers=dict(letter.headers),
+            retry=True,
+            mandatory=True,  # without it a message for a queue that does not exist is lost
+            **options,
+        )
+    except connection.channel_errors as error:
+        raise OperationError(
+            "queue_missing",
+            f"the broker does not take letter {letter.id} for the queue {queue}: {error}",
+            "start a worker, which declares its queues, and replay it again",
+        ) from error
+
+
+def _seconds(expiration: object) -> float | None:
+    """Return AMQP's text of milliseconds in kombu's seconds."""
+    try:
+        return float(str(expiration)) / 1000
+    except ValueError:
+        return None
