@@ -649,7 +649,7 @@ ESCAPES: Final = [
         OK,
         OK,
         {"x": "</script>"},
-        "&quot;&lt;&#x2f;script&gt;&quot;",
+        "&quot;&lt;/script&gt;&quot;",
     ),
     Entry("escape twice", "{{ x|e|e }}", OK, OK, {"x": "<"}, "&lt;"),
     Entry(
@@ -1133,7 +1133,7 @@ PAGES: Final = [
         OK,
         OK,
         {"x": "</title>"},
-        "<title>&lt;&#x2f;title&gt;</title>",
+        "<title>&lt;/title&gt;</title>",
     ),
     Entry(
         "a partial that leaves an attribute",
