@@ -14,6 +14,7 @@ from minijinja._lowlevel import State
 from tasks.rendering import samples
 from tasks.rendering.guards import MissingError, guarded_filters, guarded_tests, lacks
 from tasks.rendering.locale_filters import FILTERS, FilterError
+from tasks.rendering.slashes import with_marked_slashes, with_slashes
 from tasks.rendering.tags import COMMENT_START, code, prepared
 from tasks.rendering.values import Null, Unprintable, reaches_methods
 
@@ -94,7 +95,7 @@ class Compiler:
         name = self._names.get((language, source))
         if name is None:
             name = f"template {len(self._names)}"
-            self.environment.add_template(name, prepared(source))
+            self.environment.add_template(name, self._prepared(source))
             self._names[language, source] = name
             self._sources[name] = language, source
             self._characters += len(source)
@@ -166,7 +167,7 @@ class Compiler:
         is_suspect = "None" in rendered or "undefined" in rendered
         if is_suspect and _rendered(self._watched(), name, values) != rendered:
             raise NullPrintedError
-        return rendered
+        return with_slashes(rendered) if self._escapes else rendered
 
     def place_of(
         self,
@@ -193,7 +194,7 @@ class Compiler:
             last = start + len(failed.use)
             self._add(self.environment, failed.kind, failed.use, alias)
         self._sources[_PROBE] = language, source
-        self.environment.add_template(_PROBE, prepared("".join([*marked, source[last:]])))
+        self.environment.add_template(_PROBE, self._prepared("".join([*marked, source[last:]])))
         try:
             self.render(
                 _PROBE if name == failed.template else name,
@@ -241,6 +242,9 @@ class Compiler:
             self._add(environment, "test", name, name)
         return environment
 
+    def _prepared(self, source: str) -> str:
+        return prepared(with_marked_slashes(source) if self._escapes else source)
+
     def _add(self, environment: Environment, kind: Kind, name: str, use: str) -> None:
         """Add a filter or test that is used by ``use``, which errors will say."""
         if kind == "test":
@@ -254,7 +258,7 @@ class Compiler:
         """Return an environment of the same templates that refuses to print none."""
         if self._watcher is None:
             self._watcher = self._environment(
-                finalizer=_printable, loader=lambda name: prepared(self._sources[name][1])
+                finalizer=_printable, loader=lambda name: self._prepared(self._sources[name][1])
             )
         return self._watcher
 

@@ -48,12 +48,23 @@ _SCRIPT: Final = (
 _NAMELESS = re.compile(rf"</?{BLOCK}*+{PRINT}")
 _DATA_TYPE = re.compile(r"\s*(?:application/json|[\w.-]+/[\w.+-]+\+json)\s*", re.IGNORECASE)
 
-# HTML standard, "Attributes": those that hold an address; xlink:href of SVG; lowsrc and dynsrc of
-# old mail readers.
-_FOLLOWED = frozenset({"action", "cite", "formaction", "href", "longdesc", "ping", "xlink:href"})
+# HTML standard, "Attributes" and "Obsolete features": those that hold an address; xlink:href and
+# xml:base of SVG; lowsrc and dynsrc of old mail readers.
+_FOLLOWED = frozenset(
+    {
+        *("action", "archive", "cite", "classid", "code", "codebase", "formaction", "href"),
+        *("longdesc", "manifest", "ping", "profile", "xlink:href", "xml:base"),
+    }
+)
 # SVG's animations give them to other attributes.
 _ANIMATED = frozenset({"by", "from", "to", "values"})
-_LOADED = frozenset({"background", "data", "dynsrc", "lowsrc", "poster", "src", "srcset"})
+_LOADED = frozenset(
+    {"background", "data", "dynsrc", "icon", "imagesrcset", "lowsrc", "poster", "src", "srcset"}
+)
+# HTML standard, section 4.2.5.3: the address of <meta http-equiv="refresh">. Also taken without
+# what a browser insists on.
+_REFRESH = re.compile(r"""[\s\d.]*[;,]?\s*(?:url\s*=\s*)?['"]?""", re.IGNORECASE)
+_ADDRESSES = _FOLLOWED | _LOADED | _ANIMATED
 _LOWER: Final = bytes(range(256)).lower()
 _MAY_BE_DANGEROUS = (b"script:", b"data:")
 # A letter, a colon or what is removed, written as a reference. Only authors can: of the references
@@ -182,14 +193,31 @@ def _addresses(html: str) -> Iterator[tuple[str, Attribute]]:
         for tag in tokens(html, *inside) if inside is not None else (token,):
             if tag.sort == "start":
                 for attribute in attributes(html, tag):
-                    if attribute.name in _FOLLOWED | _LOADED | _ANIMATED:
+                    if attribute.name in _ADDRESSES or _leads_on(html, tag, attribute):
                         yield tag.name, attribute
+
+
+def _leads_on(html: str, tag: Token, attribute: Attribute) -> bool:
+    """Tell whether an attribute has an address by what else its element has."""
+    if attribute.name == "value":
+        return tag.name == "param"
+    return (
+        attribute.name == "content"
+        and tag.name == "meta"
+        and any(
+            other.name == "http-equiv"
+            and decoded(html[other.value : other.value_end]).strip().lower() == "refresh"
+            for other in attributes(html, tag)
+        )
+    )
 
 
 def _is_dangerous(element: str, attribute: Attribute, value: str) -> bool:
     address = decoded(value).translate(_INVISIBLE).lower()
     # Some hold several: srcset between commas and spaces, values between semicolons.
-    between = {"srcset": r"[\s,]", "values": ";"}.get(attribute.name)
+    if attribute.name == "content":
+        address = _REFRESH.sub("", address, count=1)
+    between = {"srcset": r"[\s,]", "imagesrcset": r"[\s,]", "values": ";"}.get(attribute.name)
     each = (address,) if between is None else re.split(between, address)
     for candidate in each:
         scheme = candidate.lstrip(_CONTROLS)

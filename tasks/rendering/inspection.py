@@ -15,6 +15,7 @@ from tasks.rendering.partials import uses, with_needs
 from tasks.rendering.places import placed
 from tasks.rendering.slices import without_slices
 from tasks.rendering.tags import code, prepared, tags
+from tasks.rendering.unclosed import unclosed
 
 _NAMES_OF_THE_ENGINE: Final = frozenset({"caller", "loop", "self", "super"})
 _USED: Final = {
@@ -49,13 +50,15 @@ def problems(environment: Environment, source: str, path: str, *, html: bool) ->
     """Yield what is wrong with a source that compiles.
 
     Filters and tests that there are not, which the engine looks up only when it comes to them;
-    tags that use partials in ways that are not offered; and in HTML, prints where no escaping
-    keeps a value from being read as markup.
+    tags that use partials in ways that are not offered; marks of tags without their counterparts;
+    and in HTML, prints where no escaping keeps a value from being read as markup.
     """
     yield from _unknown(environment, source, path)
     for use in uses(source):
         if use.partial is None:
             yield placed(path, "partial", use.problem, source, use.start)
+    for mark in unclosed(source, html=html):
+        yield placed(path, "unclosed", mark.message, source, mark.start)
     for unsafe in unsafe_prints(source) if html else ():
         yield placed(path, "unsafe_placeholder", unsafe.message, source, unsafe.start)
 

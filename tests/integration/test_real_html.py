@@ -100,9 +100,7 @@ def test_outside_its_placeholders_it_comes_out_as_it_is(tasks: Tasks, kind: str,
         page = page.replace(LINK.replace("&", "&amp;"), LINK)
     template = templates.published(tasks, source, type=kind, metadata={"language": "en"})
     rendered = tasks.call("render.one", {"template_id": template, "variables": values})
-    # In values the engine escapes slashes too, which a reader of HTML does not see.
-    assert "&#x2f;" not in page
-    assert rendered["body"].replace("&#x2f;", "/") == page
+    assert rendered["body"] == page
     items = [{"key": 1, "variables": values}]
     batch = tasks.call("render.batch", {"template_id": template, "items": items})
     assert batch["items"][0]["body"] == rendered["body"]

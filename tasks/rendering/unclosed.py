@@ -1,0 +1,107 @@
+"""Template tags that do not end or begin, which readers would see as they stand: pure, no I/O.
+
+The engine refuses a placeholder or block without an end. It takes ``{#`` without ``#}`` for text,
+as it does what ends without a beginning. Braces of style sheets and scripts are text indeed.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tasks.rendering.markup import BLOCK, conditional, tokens
+from tasks.rendering.tags import Kind, tags
+
+_UNCLOSED: Final = (
+    "a comment is not closed: write #} at its end, or {% raw %}{#{% endraw %} where these "
+    "characters are meant"
+)
+_NESTED: Final = "a comment contains another {#: close the first one with #}"
+_UNOPENED: Final = (
+    "'{0}' closes a {1} that is not open: write {2} at its beginning, or "
+    "{{% raw %}}{0}{{% endraw %}} where these characters are meant"
+)
+_ENDS: Final = {"}}": ("placeholder", "{{"), "%}": ("block", "{%"), "#}": ("comment", "{#")}
+_BRACE = re.compile(r"\{#|#\}|%\}|\}\}|[{}]")
+_STYLE_RULE = re.compile(r"\{#[A-Za-z_][^{}]*\{(?=\s*(?:[-\w]+\s*:|\}))")
+_CODE: Final = frozenset({"script", "style"})
+
+
+@dataclass(frozen=True, slots=True)
+class Unclosed:
+    """A mark at ``start``, in characters of the source, whose counterpart is missing."""
+
+    start: int
+    message: str
+
+
+def unclosed(source: str, *, html: bool) -> list[Unclosed]:
+    """Return the marks of a source that compiles, but has them without their counterparts.
+
+    Where braces are in pairs, as in JSON and in style sheets, ``}}`` closes two of them. Content of
+    ``<style>`` and ``<script>`` is left out. HTML without any tag may be the partial that a
+    ``<style>`` includes, so rules with an id are let pass there.
+    """
+    if _BRACE.search(source) is None:
+        return []
+    return sorted(_unclosed(source, html=html), key=lambda each: each.start)
+
+
+def _unclosed(source: str, *, html: bool) -> Iterator[Unclosed]:
+    parts: list[str] = []
+    last = 0
+    raw = False
+    for tag in tags(source):
+        between = source[last : tag.start]
+        parts += (BLOCK * len(between) if raw else between, BLOCK * (tag.end - tag.start))
+        last, raw = tag.end, tag.word == "raw"
+        if tag.kind is Kind.COMMENT and "{#" in source[tag.start + 2 : tag.end]:
+            yield Unclosed(tag.start, _NESTED)
+    mask = "".join([*parts, source[last:]])
+    if html and "<" not in source:
+        mask = _STYLE_RULE.sub(lambda match: "{".ljust(len(match[0]) - 1) + "{", mask)
+    yield from _in_text(source, _without_code(mask) if html else mask)
+
+
+def _without_code(mask: str) -> str:
+    """Return a mask of the same length, contents of style sheets and scripts left out."""
+    parts: list[str] = []
+    last = 0
+    for start, end in _code(mask, 0, len(mask), outer=True):
+        parts += (mask[last:start], BLOCK * (end - start))
+        last = end
+    return "".join([*parts, mask[last:]])
+
+
+def _code(mask: str, start: int, end: int, *, outer: bool) -> Iterator[tuple[int, int]]:
+    for token in tokens(mask, start, end):
+        if token.sort == "raw" and token.name in _CODE:
+            yield token.start, token.end
+        elif token.sort == "comment" and outer:
+            inside = conditional(mask, token)
+            if inside is not None:
+                yield from _code(mask, *inside, outer=False)
+
+
+def _in_text(source: str, mask: str) -> Iterator[Unclosed]:
+    depth = 0
+    for match in _BRACE.finditer(mask):
+        mark, start = match[0], match.start()
+        if mark == "{":
+            depth += 1
+        elif mark == "{#":
+            yield Unclosed(start, _UNCLOSED)
+        elif mark == "}":
+            if not depth and source.endswith("}}", 0, start):
+                yield _unopened(start - 2, "}}")
+            depth -= depth > 0
+        elif mark == "#}" or depth < mark.count("}"):
+            yield _unopened(start, mark)
+            depth = 0
+        else:
+            depth -= mark.count("}")
+
+
+def _unopened(start: int, mark: str) -> Unclosed:
+    kind, opening = _ENDS[mark]
+    return Unclosed(start, _UNOPENED.format(mark, kind, opening))
