@@ -6,7 +6,7 @@ from kombu import Queue
 from bench.producer import OWN_QUEUE, OWN_TASK
 from worker import transport
 from worker.celery_settings import celery_settings
-from worker.decoding import use_plain_json
+from worker.node.decoding import use_plain_json
 from worker.results import backend_url
 from worker.settings import load
 

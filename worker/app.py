@@ -4,11 +4,12 @@ from celery import Celery
 
 from tasks import runtime
 from tasks.runtime import Runtime
-from worker import rabbitmq, signals, transport
+from worker import rabbitmq, transport
 from worker.broker import SettingsBroker
 from worker.celery_settings import celery_settings
 from worker.configuration import configuration
-from worker.decoding import use_plain_json
+from worker.node import signals
+from worker.node.decoding import use_plain_json
 from worker.results import backend_url
 from worker.settings import Settings, load
 
@@ -30,7 +31,7 @@ def make_app(settings: Settings) -> Celery:
     # Celery prefers CELERY_RESULT_BACKEND in the environment to what its settings say.
     app.backend_cls = backend_url(settings.result_backend.get_secret_value())
     app.conf.update(celery_settings(settings))
-    app.steps["consumer"].add("worker.heartbeat:Heartbeat")
+    app.steps["consumer"].add("worker.node.heartbeat:Heartbeat")
     app.steps["consumer"].add("worker.counters:Report")
     runtime.install(lambda: Runtime(configuration(settings), SettingsBroker(settings)))
     signals.connect(settings)

@@ -35,14 +35,14 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         task_acks_late=True,
         task_acks_on_failure_or_timeout=True,
         task_reject_on_worker_lost=False,
-        # Tried again with a count instead of without end; see worker.request for what comes after.
+        # Tried again with a count instead of without end; worker.node.request has what follows.
         task_retry_on_worker_lost=True,
         worker_prefetch_multiplier=settings.prefetch,
         task_soft_time_limit=settings.task_soft_time_limit,
         task_time_limit=settings.task_time_limit,
         task_annotations={
             "*": {
-                "Request": "worker.request:Request",
+                "Request": "worker.node.request:Request",
                 "max_retries": settings.retry.most,
                 # Before the next try of a message whose process was lost, in seconds.
                 "default_retry_delay": settings.retry.backoff,
@@ -55,8 +55,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
                 for name in settings.schedule
             },
         },
-        worker_consumer="worker.consumer:Consumer",
-        worker_pool="worker.pool:TaskPool",
+        worker_consumer="worker.node.consumer:Consumer",
+        worker_pool="worker.node.pool:TaskPool",
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_remote_control=settings.remote_control,
         # Flower shows what these events tell: ids, sizes and codes.
@@ -108,7 +108,7 @@ def _connections(settings: Settings) -> dict[str, object]:
     answers = sentinel_options(settings) if urlsplit(backend).scheme == SENTINEL else {}
     return own | {
         "broker_url": broker,
-        # A worker outlives its broker's restarts. At the start worker.signals has looked already.
+        # A worker outlives its broker's restarts. worker.node.signals checks it at the start.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         # A server that refuses writes (full, read-only, without replicas) is waited for, too.
@@ -123,7 +123,7 @@ def _connections(settings: Settings) -> dict[str, object]:
         # Two time-outs one after the other would outlast the hard time limit of a task, which
         # tries again by itself: see tasks.answers.
         "redis_retry_on_timeout": False,
-        # A task tries again by itself, and the main process must not wait: see worker.refusals.
+        # A task tries again by itself, and the main process must not wait (worker.node.refusals).
         "result_backend_always_retry": False,
     }
 

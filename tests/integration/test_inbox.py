@@ -17,9 +17,9 @@ from tests.support.producer import Producer
 from tests.support.tasks import Tasks
 from worker.broker import bounds
 from worker.envelope import Rules
-from worker.inbox import Inbox
 from worker.local import LocalStack
-from worker.refusals import Refusals
+from worker.node.inbox import Inbox
+from worker.node.refusals import Refusals
 from worker.settings import Settings, from_environment
 from worker.transport import Channel, Transport
 from worker.transport.held import HeldMessages

@@ -18,10 +18,10 @@ from tests.support.producer import Producer
 from tests.support.tasks import Tasks
 from worker.broker import bounds
 from worker.envelope import Rules
-from worker.inbox import Inbox
 from worker.local import LocalStack
-from worker.refusals import Refusals
-from worker.request import Request
+from worker.node.inbox import Inbox
+from worker.node.refusals import Refusals
+from worker.node.request import Request
 from worker.settings import from_environment
 from worker.transport import Transport
 

@@ -35,8 +35,8 @@ from redis._parsers.encoders import Encoder
 
 from tasks.errors import InvalidMessage
 from worker.envelope import Envelope
-from worker.refusals import Refused
-from worker.request import Request
+from worker.node.refused import Refused
+from worker.node.request import Request
 
 OUTCOMES: Final = (
     "success",
@@ -398,7 +398,7 @@ class MainProcess:
 def formatted_logs() -> Iterator[None]:
     """Format all that Celery logs, without showing it."""
     handler, logger = _Formats(), logging.getLogger("celery")
-    followed, own = _Followed(), logging.getLogger("worker.request")
+    followed, own = _Followed(), logging.getLogger("worker.node.request")
     propagate, level = logger.propagate, logger.level
     logger.addHandler(handler)
     logger.propagate = False

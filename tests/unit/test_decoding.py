@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kombu.exceptions import DecodeError
 from kombu.serialization import loads
 
-from worker.decoding import use_plain_json
+from worker.node.decoding import use_plain_json
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

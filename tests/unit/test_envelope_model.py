@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from tests.support.clients import CLIENTS, KEYWORDS, QUEUE, RESULTS, TASK, raw
 from tests.support.main_process import OUTCOMES, MainProcess, formatted_logs
 from tests.support.mutations import mutations
-from worker.decoding import use_plain_json
 from worker.envelope import Envelope, Parts, Refusal, Rules, check, read
+from worker.node.decoding import use_plain_json
 
 MUTATIONS: Final = int(os.environ.get("ENVELOPE_MUTATIONS", "3000"))
 """Ten seconds' worth."""
@@ -41,7 +41,7 @@ CELERY: Final[dict[str, Any]] = {
     "task_soft_time_limit": 20,
     "task_time_limit": 30,
     # As in worker.celery_settings.
-    "task_annotations": {"*": {"Request": "worker.request:Request", "max_retries": 8}},
+    "task_annotations": {"*": {"Request": "worker.node.request:Request", "max_retries": 8}},
     "timezone": "UTC",
     "worker_send_task_events": True,
     # Without it Celery's client warns of each errback of a chord.

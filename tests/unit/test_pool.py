@@ -10,7 +10,7 @@ import pytest
 from billiard.connection import Connection
 from kombu.asynchronous import Hub
 
-from worker.pool import ResultHandler
+from worker.node.pool import ResultHandler
 
 FIRST = ["first", "x" * 60_000]
 CUTS = [1, 4, 5, 50_000]

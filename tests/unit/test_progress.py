@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.progress import GRACE_SECONDS, Work, is_stuck, progressed_at
+from worker.node.progress import GRACE_SECONDS, Work, is_stuck, progressed_at
 
 ALLOWED = 30.0
 

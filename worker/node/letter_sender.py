@@ -9,15 +9,13 @@ import logging
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from amqp.exceptions import AMQPError
 from kombu.exceptions import OperationalError
 
 from worker import dead_letters, rabbitmq
-
-if TYPE_CHECKING:
-    from worker.refusals import Refused
+from worker.node.refused import Refused
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +42,7 @@ class LetterSender:
         self._connection = 0
         self._thread: threading.Thread | None = None
 
-    def add(self, refused: "Refused") -> None:
+    def add(self, refused: Refused) -> None:
         """Send the letter of a message, then acknowledge it."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="dead letters", daemon=True)

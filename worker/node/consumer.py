@@ -13,10 +13,10 @@ from kombu.common import ignore_errors
 
 from worker import broker, transport
 from worker.envelope import Rules
-from worker.inbox import Inbox
-from worker.refusals import Refusals
+from worker.node.inbox import Inbox
+from worker.node.refusals import Refusals
+from worker.node.shutdown import Shutdown
 from worker.settings import load
-from worker.shutdown import Shutdown
 
 logger = logging.getLogger(__name__)
 

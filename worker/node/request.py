@@ -13,7 +13,8 @@ from celery.worker import state
 from tasks.errors import PoisonMessage
 from tasks.events import log_event
 from worker import counters
-from worker.refusals import SERVER_ERRORS, Refused, place_of
+from worker.node.refusals import SERVER_ERRORS, place_of
+from worker.node.refused import Refused
 
 logger = logging.getLogger(__name__)
 

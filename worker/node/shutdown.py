@@ -44,7 +44,7 @@ WATCH_SECONDS: Final = 0.1
 """Between two looks at whether a task runs."""
 ASKING: Final = (
     *("celery.events", "celery.worker", "kombu.transport"),
-    *("worker.consumer", "worker.refusals", "worker.transport"),
+    *("worker.node.consumer", "worker.node.refusals", "worker.transport"),
 )
 """Modules whose timers ask the broker."""
 FLUSH_SECONDS: Final = 2.0

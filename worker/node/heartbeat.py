@@ -11,7 +11,7 @@ from typing import Any
 from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
 
-from worker.progress import Work, is_stuck, progressed_at, work_of
+from worker.node.progress import Work, is_stuck, progressed_at, work_of
 from worker.settings import SettingsError, environment_name, load
 
 logger = logging.getLogger(__name__)

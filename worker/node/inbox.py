@@ -1,7 +1,7 @@
 """What becomes of a message before Celery takes it: admitted, delayed, or refused.
 
 The envelope is checked before anything decodes the message. What is refused is answered and kept as
-a dead letter; see :mod:`worker.refusals`.
+a dead letter; see :mod:`worker.node.refusals`.
 """
 
 import logging
@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from tasks.errors import InvalidMessage, PoisonMessage
 from worker import envelope, rabbitmq, transport
-from worker.refusals import SERVER_ERRORS, Refusals, Refused, place_of
+from worker.node.refusals import SERVER_ERRORS, Refusals, place_of
+from worker.node.refused import Refused
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 In this order, and each until it is done: a message stays in hand while the result backend or the
 broker does not take it, so that neither the answer nor the message is lost. Letters for RabbitMQ
-are sent by :class:`worker.letter_sender.LetterSender`.
+are sent by :class:`worker.node.letter_sender.LetterSender`.
 """
 
 import logging
@@ -10,7 +10,6 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -18,11 +17,11 @@ from typing import Any, Final
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from tasks.errors import Problem, ServiceError
 from tasks.events import log_event
 from worker import counters, dead_letters
 from worker.dead_letters import letter_of_raw
-from worker.letter_sender import LetterSender
+from worker.node.letter_sender import LetterSender
+from worker.node.refused import Refused
 from worker.transport import Bounds, Channel
 
 logger = logging.getLogger(__name__)
@@ -43,42 +42,6 @@ def place_of(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
     return f"{type(error).__name__} at {places}"
-
-
-@dataclass(slots=True)
-class Refused:
-    """A message in hand that is not worked on.
-
-    Attributes
-    ----------
-    channel, tag
-        Where it was delivered, and by what it is known there.
-    kind, reason
-        Of the dead letter: a word, and a sentence without values.
-    task_id
-        Whom the answer is for, None where nobody can be reached.
-    error
-        The answer, None where it is stored already.
-    message
-        As kombu has delivered it; a letter of Redis is made of what lay on the list.
-    task
-        Its task, where a process has worked on it.
-    """
-
-    channel: Any
-    tag: str
-    kind: str
-    reason: str
-    task_id: str | None = None
-    error: ServiceError | None = None
-    problems: Sequence[Problem] = ()
-    message: Any = None
-    task: str | None = None
-
-    @property
-    def description(self) -> str:
-        """The reason in the dead letter."""
-        return f"{self.kind}: {self.reason}"
 
 
 class Refusals:
