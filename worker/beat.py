@@ -1,4 +1,4 @@
-"""beat's scheduler: what was sent stands in the database, so any number of beats may run.
+"""beat's scheduler: the database records what was sent, so any number of beats may run.
 
 Celery's own keeps the times in a file: two beats send everything twice, a lost file skips what was
 due meanwhile, and a publish that fails skips its run, since its time is noted first. Here a run is
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS: Final = 5.0
 MINUTE: Final = timedelta(minutes=1)
 DAYS: Final = 366 * 8
-"""How far back a due time is looked for: the 29th of February comes within eight years."""
+"""How far back to search for a due time: the 29th of February comes within eight years."""
 
 
 class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
@@ -50,8 +50,9 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
             Path(heartbeat).touch()
         now = self.now()
         try:
-            tried = [self._look_at(entry, now) for entry in self.schedule.values()]
-            is_done = all(tried)
+            # A list, as each entry has its turn whatever became of the others.
+            results = [self._send_if_due(entry, now) for entry in self.schedule.values()]
+            is_done = all(results)
         except SQLAlchemyError as error:
             if not is_transient(error):
                 raise
@@ -74,11 +75,11 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
 
     @property
     def info(self) -> str:
-        """What beat says of itself when it starts."""
-        return "    . what was sent -> table maintenance_runs"
+        """Beat's line about its schedule when it starts."""
+        return "    . runs sent -> table maintenance_runs"
 
-    def _look_at(self, entry: Any, now: datetime) -> bool:  # noqa: ANN401 - Celery ships no types
-        """Send an entry if it is due and nobody has; return False when it is to be tried again."""
+    def _send_if_due(self, entry: Any, now: datetime) -> bool:  # noqa: ANN401 - Celery ships no types
+        """Send an entry if it is due and unsent; return False if it must be tried again."""
         due = last_due(entry.schedule, now)
         seen = self._seen.get(entry.name)
         if due is None or seen == due:

@@ -1,4 +1,4 @@
-"""What Celery is told: connections, acknowledgement, limits, queues, events."""
+"""Celery's settings: connections, acknowledgement, limits, queues, events."""
 
 from typing import Any, Final
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""What a worker needs before it takes a message, looked at once when it starts."""
+"""Checks of a worker's servers before it takes a message."""
 
 import logging
 import time
@@ -21,7 +21,7 @@ from worker.settings import RESULT_SCHEMES, Settings, environment_name
 
 logger = logging.getLogger(__name__)
 
-LASTING = (
+PERMANENT: Final = (
     "authentication failed",
     "does not exist",
     "no pg_hba.conf entry",
@@ -30,15 +30,15 @@ LASTING = (
     "does not match host name",
     "root certificate",
 )
-"""What libpq says when no later try would end otherwise."""
+"""Words of libpq's errors that no retry fixes."""
 START_SECONDS: Final = 10.0
 """A server that was started at the same time answers by then; whatever supervises the worker starts
 it again for longer waits."""
-OLDEST_POSTGRESQL = 150_000  # server_version_num of PostgreSQL 15.0
+OLDEST_POSTGRESQL: Final = 150_000  # server_version_num of PostgreSQL 15.0
 
 
 class StartError(Exception):
-    """A server is away or not as it should be; the text names the setting and what to do."""
+    """A server is unavailable or unsuitable; the text names the setting and the remedy."""
 
 
 def check(settings: Settings, seconds: float = START_SECONDS) -> None:
@@ -51,9 +51,9 @@ def check(settings: Settings, seconds: float = START_SECONDS) -> None:
     """
     problems = []
     deadline = time.monotonic() + seconds
-    for look in (_database, _broker, _result_backend):
+    for check_server in (_database, _broker, _result_backend):
         try:
-            _until(deadline, look, settings)
+            _until(deadline, check_server, settings)
         except StartError as error:
             problems.append(str(error))
     if problems:
@@ -61,13 +61,13 @@ def check(settings: Settings, seconds: float = START_SECONDS) -> None:
 
 
 class _AwayError(Exception):
-    """The server did not answer; it may yet."""
+    """The server is unavailable, perhaps not for long."""
 
 
-def _until(deadline: float, look: Callable[[Settings], None], settings: Settings) -> None:
+def _until(deadline: float, check_server: Callable[[Settings], None], settings: Settings) -> None:
     while True:
         try:
-            return look(settings)
+            return check_server(settings)
         except _AwayError as error:
             if time.monotonic() >= deadline:
                 raise StartError(str(error)) from None
@@ -93,7 +93,7 @@ def _database(settings: Settings) -> None:
     except OperationalError as error:
         reason = refusal(error.orig)
         message = f"DATABASE_URL: PostgreSQL cannot be used: {reason}"
-        if any(words in reason for words in LASTING):
+        if any(words in reason for words in PERMANENT):
             raise StartError(message) from None
         raise _AwayError(message) from None
     if follows:

@@ -12,9 +12,9 @@ from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 
+from db.addresses import libpq_url
 from db.errors import Kind, OperationError
 from db.postgres_errors import connection_error
-from db.session import libpq_url
 
 NAME_BYTES: Final = 63  # of an identifier: PostgreSQL, section 4.1.1
 _MAINTENANCE: Final = ("postgres", "template1")

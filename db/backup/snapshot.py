@@ -10,10 +10,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import tuple_row
 
+from db.addresses import connection_options
 from db.backup.catalogue import TableFacts
 from db.commands.core import Client
 from db.postgres_errors import permanent_errors_explained
-from db.session import connection_options
 
 SCHEMA: Final = "public"
 EMPTY: Final = TableFacts(rows=0, digest="0")

@@ -17,11 +17,11 @@ from typing import IO
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
+from db.addresses import connection_options
 from db.cluster.processes import Rights, launched
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give
 from db.postgres_errors import program_error
-from db.session import connection_options
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from db.addresses import Database
 from db.monitoring.reader import Row, reading
-from db.session import Database
 
 
 @dataclass(frozen=True, slots=True)

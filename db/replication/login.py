@@ -5,11 +5,11 @@ from typing import Final
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from db.addresses import connection_options
 from db.errors import Kind, OperationError
 from db.postgres_errors import RETRY, find_cause
 from db.replication.primary import Login, Primary
 from db.replication.servers import CONNECT_TIMEOUT
-from db.session import connection_options
 
 # The parts of the database's URL that apply to the role of a standby too.
 _TLS: Final = ("sslmode", "sslrootcert", "sslcrl", "channel_binding", "gssencmode")

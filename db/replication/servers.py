@@ -8,11 +8,11 @@ from typing import Final, Self
 
 import psycopg
 
+from db.addresses import connection_options
 from db.cluster.postgres import Postmaster
 from db.errors import Kind, OperationError
 from db.postgres_errors import connection_error
 from db.replication.names import DEFAULT_PORT
-from db.session import connection_options
 
 CONNECT_TIMEOUT: Final = 5
 APPLICATION_NAME: Final = "template-service replica"

@@ -9,11 +9,11 @@ from typing import Final, Literal
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from db.addresses import connection_options
 from db.roles.names import LOGINS, Kind, Names
 from db.roles.passwords import Secret, choose, kept
 from db.roles.state import ServerState, server_state
 from db.roles.statements import statements
-from db.session import connection_options
 
 CONNECT_TIMEOUT: Final = 10
 # Concurrent runs wait for each other; on a lock of another session a run fails and can be retried.

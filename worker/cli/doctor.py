@@ -103,9 +103,9 @@ def _expected(configuration: Configuration, limits: Limits) -> Expected:
     from psycopg.conninfo import conninfo_to_dict
 
     from db import migrations
+    from db.addresses import libpq_url
     from db.cluster.programs import Programs
     from db.monitoring.checks.finding import Expected
-    from db.session import libpq_url
 
     programs: tuple[int, int] | None = None
     try:

@@ -59,9 +59,9 @@ def restore(  # noqa: PLR0913 - its options
     Changes no existing data. With --replace-local the local stack is then stopped, its data
     directory renamed, and the stack started again on the recovered one.
     """
+    from db.addresses import connection_options
     from db.recovery.restore import restore as restore_cluster
     from db.recovery.target import Target
-    from db.session import connection_options
     from worker.local.stack import local_directory
     from worker.local.supervisor import permissions_explained, supervising
     from worker.local.swap import restore_directory, swap_data

@@ -204,7 +204,7 @@ def _environment(output: Path, applied: Applied, url: str) -> Path | None:
 
 def _address(url: str, user: str, password: str = "") -> str:
     """Return ``url`` as another user, with the password if one is given."""
-    from db.session import libpq_url
+    from db.addresses import libpq_url
 
     parts = urlsplit(libpq_url(url))
     hosts = parts.netloc.rpartition("@")[2]
