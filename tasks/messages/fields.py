@@ -16,7 +16,8 @@ from tasks.rendering.outputs import BIDI_CONTROLS
 TEMPLATE_ID = re.compile(r"^[a-z0-9][a-z0-9_.-]{0,254}\Z")
 VERSION = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,49}\Z")
 STORED_LANGUAGE_LENGTH = 10
-REQUESTED_LANGUAGE_LENGTH = 35  # RFC 5646, section 4.4.1: no registered tag needs more
+REQUESTED_LANGUAGE_LENGTH = 255
+"""More than any reader's settings write: extensions and private subtags may follow a language."""
 
 _UNPRINTABLE = re.compile(f"[\x00-\x1f\x7f\x85\u2028\u2029{BIDI_CONTROLS}]")
 

@@ -10,7 +10,7 @@ from tasks.messages.base import JsonObject, Message, Result, WriteMessage
 from tasks.messages.fields import (
     Category,
     Description,
-    LanguageCode,
+    RequestedLanguage,
     Name,
     TemplateId,
     TemplateType,
@@ -80,7 +80,7 @@ class GetTemplate(Message):
 
     template_id: TemplateId
     version: VersionName | None = None
-    language: LanguageCode | None = None
+    language: RequestedLanguage | None = None
 
 
 class ListTemplates(Message):

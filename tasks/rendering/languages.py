@@ -4,12 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-import langcodes
-
-# CLDR's language matching distance; 25 is the limit langcodes recommends for texts that a reader
-# of the requested language can be expected to understand.
-FARTHEST = 25
-
+from tasks.rendering.matching import closest
 
 Reason = Literal["own", "exact", "closest", "default"]
 
@@ -57,8 +52,8 @@ def choose(
         return None
     if fallback == "closest":
         supported = [source, *(tag for tag in sorted(translations) if tag != source)]
-        nearest, _ = langcodes.closest_match(requested, supported, max_distance=FARTHEST)
-        if nearest in supported:
+        nearest = closest([requested], supported)
+        if nearest is not None:
             chain = (requested, nearest)
             return Choice(nearest, nearest not in translations, chain, reason="closest")
     return Choice(source, is_source=True, chain=(requested, source), reason="default")
