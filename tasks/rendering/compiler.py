@@ -14,6 +14,8 @@ from minijinja._lowlevel import State
 from tasks.rendering import samples
 from tasks.rendering.guards import MissingError, guarded_filters, guarded_tests, lacks
 from tasks.rendering.locale_filters import FILTERS, FilterError
+from tasks.rendering.placed_values import FILTER as PLACED
+from tasks.rendering.placed_values import named_error, placed_value, with_filters
 from tasks.rendering.slashes import with_marked_slashes, with_slashes
 from tasks.rendering.tags import COMMENT_START, code, prepared
 from tasks.rendering.values import Null, Unprintable, reaches_methods
@@ -39,11 +41,20 @@ Kind = Literal["filter", "test"]
 class FilterFailedError(Exception):
     """A filter or test refused what it was given.
 
-    ``use`` is the name it was used by, ``template`` the compiled name of where it stands.
+    ``use`` is the name it was used by, ``template`` the compiled name of where it stands, and
+    ``place`` its position in that source where it is known at once.
     """
 
-    def __init__(self, kind: Kind, use: str, template: str, error: FilterError) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        use: str,
+        template: str,
+        error: FilterError,
+        place: int | None = None,
+    ) -> None:
         super().__init__(str(error))
+        self.place = place
         self.kind: Kind = kind
         self.use = use
         self.template = template
@@ -69,6 +80,7 @@ class Compiler:
         self._sources: dict[str, tuple[str, str]] = {}
         self._derived: dict[tuple[str, str], str] = {}
         self._reaching: set[str] = set()
+        self._filtered: set[str] = set()
         self._characters = 0
         self._partials: Mapping[str, str] = {}
         self._is_trial = False
@@ -82,6 +94,7 @@ class Compiler:
             self._sources.clear()
             self._derived.clear()
             self._reaching.clear()
+            self._filtered.clear()
             self._characters = 0
 
     def compile(self, language: str, source: str) -> str:
@@ -95,7 +108,7 @@ class Compiler:
         name = self._names.get((language, source))
         if name is None:
             name = f"template {len(self._names)}"
-            self.environment.add_template(name, self._prepared(source))
+            self._compile(name, source)
             self._names[language, source] = name
             self._sources[name] = language, source
             self._characters += len(source)
@@ -159,7 +172,13 @@ class Compiler:
         """
         self._partials, self._is_trial = partials, is_trial
         Unprintable.printed = False
-        rendered = _rendered(self.environment, name, values)
+        try:
+            rendered = _rendered(self.environment, name, values)
+        except TemplateError:
+            if not self._filtered.isdisjoint([name, *partials.values()]):
+                # Its error has the columns of the author's source.
+                _rendered(self._environment(loader=self._unfiltered), name, values)
+            raise
         if Unprintable.printed:
             raise NullPrintedError
         # Perhaps a none that was printed, or a list with what is missing. A finalizer sees each
@@ -194,7 +213,7 @@ class Compiler:
             last = start + len(failed.use)
             self._add(self.environment, failed.kind, failed.use, alias)
         self._sources[_PROBE] = language, source
-        self.environment.add_template(_PROBE, self._prepared("".join([*marked, source[last:]])))
+        self._compile(_PROBE, "".join([*marked, source[last:]]))
         try:
             self.render(
                 _PROBE if name == failed.template else name,
@@ -211,6 +230,7 @@ class Compiler:
             return None
         finally:
             self.environment.remove_template(_PROBE)
+            self._filtered.discard(_PROBE)
             self._watcher = None
             del self._sources[_PROBE]
             for alias in aliases:
@@ -240,10 +260,22 @@ class Compiler:
             self._add(environment, "filter", name, name)
         for name in self._tests:
             self._add(environment, "test", name, name)
+        if self._escapes:
+            environment.add_filter(PLACED, self._placed_filter())
         return environment
+
+    def _compile(self, name: str, source: str) -> None:
+        filtered = with_filters(source) if self._escapes else source
+        if filtered is not source:
+            self._filtered.add(name)
+            self.environment.undeclared_variables_in_str(self._prepared(source))
+        self.environment.add_template(name, self._prepared(filtered))
 
     def _prepared(self, source: str) -> str:
         return prepared(with_marked_slashes(source) if self._escapes else source)
+
+    def _unfiltered(self, name: str) -> str:
+        return self._prepared(self._sources[name][1])
 
     def _add(self, environment: Environment, kind: Kind, name: str, use: str) -> None:
         """Add a filter or test that is used by ``use``, which errors will say."""
@@ -254,11 +286,24 @@ class Compiler:
         else:
             environment.add_filter(use, self._guarded(kind, self._filters[name], use))
 
+    def _placed_filter(self) -> Callable[..., str]:
+        @pass_state
+        def call(state: State, value: Any, *arguments: Any) -> str:  # noqa: ANN401 - any value of a template
+            kind, place, raw = arguments
+            try:
+                return placed_value(value, kind, raw=raw, is_trial=self._is_trial)
+            except FilterError as error:
+                named = named_error(error, kind, self._sources[state.name][1], place)
+                raise FilterFailedError("filter", PLACED, state.name, named, place) from None
+
+        return call
+
     def _watched(self) -> Environment:
         """Return an environment of the same templates that refuses to print none."""
         if self._watcher is None:
             self._watcher = self._environment(
-                finalizer=_printable, loader=lambda name: self._prepared(self._sources[name][1])
+                finalizer=_printable,
+                loader=lambda name: self._prepared(with_filters(self._sources[name][1])),
             )
         return self._watcher
 

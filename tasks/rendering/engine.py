@@ -188,7 +188,7 @@ class Engine:
         except TemplateError as error:
             context = ErrorContext(path, source, {}, {}, lambda _: ())
             return None, [explained(error, context).problem]
-        problems = inspection.problems(compiler.environment, source, path, html=html)
+        problems = inspection.problems(compiler.environment, source, path, needs, html=html)
         return names, list(islice(problems, MOST_PROBLEMS + 1))
 
     def _compile_part(self, compiler: Compiler, text: Text, part: Part) -> _CompiledSource:
@@ -247,7 +247,9 @@ class Engine:
         except NullPrintedError:
             raise null_printed(_context(compiled, path, values)) from None
         except FilterFailedError as failed:
-            place = compiled.compiler.place_of(failed, compiled.name, compiled.partials, values)
+            place = failed.place
+            if place is None:
+                place = compiled.compiler.place_of(failed, compiled.name, compiled.partials, values)
             raise filter_failed(failed, _context(compiled, path, values), place) from None
         except MemoryError:
             raise

@@ -5,8 +5,10 @@ Values are escaped, which holds them in text and in quoted attribute values and 
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
 from tasks.rendering.markup import (
@@ -23,6 +25,16 @@ from tasks.rendering.markup import (
     prints,
     tokens,
 )
+from tasks.rendering.styles import (
+    COMMENT,
+    DECLARATION,
+    GLUED,
+    IMPORT,
+    RULE,
+    Position,
+    style_positions,
+)
+from tasks.rendering.tags import Tag
 
 _IN_NAME: Final = (
     "a placeholder cannot be part of the name of an element or attribute: use {% if %} around "
@@ -44,7 +56,27 @@ _SCRIPT: Final = (
     "a placeholder cannot stand in a script: put the value into an attribute named data-..., "
     "which the script reads"
 )
+_DATA: Final = (
+    "a placeholder in a script of JSON needs tojson as its last filter, as in {{ name | tojson }}"
+)
+_QUOTED_DATA: Final = (
+    "a placeholder cannot stand within quotes in a script of JSON: write {{ name | tojson }} in "
+    "the place of the whole value, which brings its own quotes"
+)
+_INCLUDE: Final = (
+    "a partial with placeholders cannot be included in a style or a script, whose values are "
+    "validated by their position: put the whole element into the partial"
+)
 
+_MAY_HAVE_POSITIONS = re.compile("style|<script", re.IGNORECASE)
+_NOTHING: Final[Mapping[str, Sequence[str]]] = {}
+_OF_CODE: Final = frozenset({COMMENT, DECLARATION, GLUED, IMPORT, RULE, _DATA, _QUOTED_DATA})
+_INCLUDED = re.compile(r"""include\s+["']([^"'\\]*)["']\Z""")
+_TO_JSON = re.compile(r"\|\s*tojson\s*(?:\(\s*\))?\Z")
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_TEXT = r"""(?:"[^"\\]*"|'[^'\\]*')"""
+# Texts of the template only, perhaps under a condition.
+_LITERAL = re.compile(rf"{_TEXT}(?:\s+if\s[^\"'|]*?(?:\selse\s+{_TEXT})?)?", re.DOTALL)
 _NAMELESS = re.compile(rf"</?{BLOCK}*+{PRINT}")
 _DATA_TYPE = re.compile(r"\s*(?:application/json|[\w.-]+/[\w.+-]+\+json)\s*", re.IGNORECASE)
 
@@ -89,19 +121,32 @@ class Unsafe:
     message: str
 
 
-def unsafe_prints(source: str) -> list[Unsafe]:
+def unsafe_prints(source: str, needs: Mapping[str, Sequence[str]] = _NOTHING) -> list[Unsafe]:
     """Return the prints and includes of an HTML template that stand where they must not.
 
     They may stand in text, in quoted values of attributes other than event handlers and
-    ``srcdoc``, in comments, and in elements that hold text only, scripts of data included. Branches
-    are read one after the other, as they stand; comments for Outlook are read as HTML.
+    ``srcdoc``, in comments, in elements that hold text only, and at those places of styles and
+    scripts of data for which :func:`positions` has a kind. Branches are read one after the other,
+    as they stand; comments for Outlook are read as HTML. ``needs`` holds the placeholders of the
+    partials, by their ids.
     """
-    texts, template_tags = pieces(source)
-    if not any(prints(tag) for tag in template_tags):
+    return [
+        Unsafe(tag.start, what)
+        for tag, what in _judged(source, needs)
+        if not isinstance(what, Position)
+    ]
+
+
+def positions(source: str) -> list[tuple[Tag, Position]]:
+    """Return the prints of styles and scripts of data, and what each value must be.
+
+    Kinds are those of :mod:`tasks.rendering.css_values`, and ``json``.
+    """
+    # Most sources of text and many of HTML have neither; looking closer takes longer.
+    if _MAY_HAVE_POSITIONS.search(source) is None:
         return []
-    page = markup(texts, template_tags)
-    unsafe = _unsafe(page, 0, len(page.mask))
-    return [Unsafe(page.tags[index].start, message) for index, message in sorted(unsafe)]
+    judged = _judged(source, _NOTHING)
+    return [(tag, what) for tag, what in judged if isinstance(what, Position)]
 
 
 def has_dangerous_address(html: str, sources: Iterable[str]) -> bool:
@@ -122,10 +167,32 @@ def has_dangerous_address(html: str, sources: Iterable[str]) -> bool:
     )
 
 
-def _unsafe(page: Markup, start: int, end: int, *, outer: bool = True) -> Iterator[tuple[int, str]]:
-    """Yield the index of each unsafe tag from ``start`` to before ``end``, and what to do."""
+def _judged(
+    source: str, needs: Mapping[str, Sequence[str]]
+) -> Iterator[tuple[Tag, str | Position]]:
+    texts, template_tags = pieces(source)
+    if not any(prints(tag) for tag in template_tags):
+        return
+    page = markup(texts, template_tags)
+    for index, what in sorted(_unsafe(page, 0, len(page.mask)), key=itemgetter(0)):
+        tag = page.tags[index]
+        if tag.word == "include" and (what in _OF_CODE or isinstance(what, Position)):
+            match = _INCLUDED.match(tag.inner)
+            if match is not None and needs.get(match[1]):
+                yield tag, _INCLUDE
+        else:
+            yield tag, what
+
+
+def _unsafe(
+    page: Markup, start: int, end: int, *, outer: bool = True
+) -> Iterator[tuple[int, str | Position]]:
+    """Yield the index of each tag from ``start`` to before ``end`` that is not merely escaped.
+
+    With it comes why it is unsafe, or what its value must be.
+    """
     position = start
-    script = False
+    script = data = False
     for token in tokens(page.mask, start, end):
         yield from _nameless(page, position, token.start)
         position = token.end
@@ -137,12 +204,39 @@ def _unsafe(page: Markup, start: int, end: int, *, outer: bool = True) -> Iterat
             elif page.mask.startswith("</", token.start):
                 yield from _nameless(page, token.start, token.end)
         elif token.sort == "raw":
-            if script:
+            if token.name == "style":
+                yield from _in_sheet(page, token)
+            elif data:
+                yield from _in_data(page, token)
+            elif script:
                 yield from ((index, _SCRIPT) for index in _printing(page, token.start, token.end))
         else:
             yield from _in_tag(page, token)
-            script = token.name == "script" and not _holds_data(page.mask, token)
+            script = token.name == "script"
+            data = script and _holds_data(page.mask, token)
     yield from _nameless(page, position, end)
+
+
+def _in_sheet(page: Markup, token: Token) -> Iterator[tuple[int, str | Position]]:
+    inside = list(_printing(page, token.start, token.end))
+    if inside:
+        css = page.mask[token.start : token.end]
+        for index, what in zip(inside, style_positions(css, is_sheet=True), strict=False):
+            if page.tags[index].inner != "super()":
+                yield index, what._replace(raw=True) if isinstance(what, Position) else what
+
+
+def _in_data(page: Markup, token: Token) -> Iterator[tuple[int, str | Position]]:
+    strings = [match.span() for match in _JSON_STRING.finditer(page.mask, token.start, token.end)]
+    for index in _printing(page, token.start, token.end):
+        place = page.places[index]
+        at = bisect_left(strings, (place,)) - 1
+        if at >= 0 and place < strings[at][1]:
+            yield index, _QUOTED_DATA
+        elif _TO_JSON.search(page.tags[index].inner):
+            yield index, Position("json", raw=True)
+        elif page.tags[index].inner != "super()":
+            yield index, _DATA
 
 
 def _printing(page: Markup, start: int, end: int) -> Iterator[int]:
@@ -157,7 +251,7 @@ def _nameless(page: Markup, start: int, end: int) -> Iterator[tuple[int, str]]:
         yield from ((index, _IN_NAME) for index in _printing(page, match.start(), match.end()))
 
 
-def _in_tag(page: Markup, token: Token) -> Iterator[tuple[int, str]]:
+def _in_tag(page: Markup, token: Token) -> Iterator[tuple[int, str | Position]]:
     following = attributes(page.mask, token)
     attribute = None
     for index in _printing(page, token.start, token.end):
@@ -167,6 +261,23 @@ def _in_tag(page: Markup, token: Token) -> Iterator[tuple[int, str]]:
         message = _IN_NAME if attribute is None else _in_attribute(attribute, place)
         if message is not None:
             yield index, message
+        elif (
+            attribute is not None
+            and attribute.name == "style"
+            and _LITERAL.fullmatch(page.tags[index].inner) is None
+        ):
+            yield index, _in_style(page.mask, attribute, place)
+
+
+def _in_style(mask: str, attribute: Attribute, place: int) -> str | Position:
+    css = decoded(mask[attribute.value : attribute.value_end])
+    return _styles(css)[mask.count(PRINT, attribute.value, place)]
+
+
+@lru_cache(maxsize=16)
+def _styles(css: str) -> list[str | Position]:
+    """Return the positions of a style attribute, whose prints ask for them one by one."""
+    return style_positions(css, is_sheet=False)
 
 
 def _in_attribute(attribute: Attribute, place: int) -> str | None:

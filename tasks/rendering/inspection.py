@@ -46,7 +46,14 @@ def placeholders(
     return sorted(_without_methods(own, source))
 
 
-def problems(environment: Environment, source: str, path: str, *, html: bool) -> Iterator[Problem]:
+def problems(
+    environment: Environment,
+    source: str,
+    path: str,
+    needs: Mapping[str, list[str]],
+    *,
+    html: bool,
+) -> Iterator[Problem]:
     """Yield what is wrong with a source that compiles.
 
     Filters and tests that there are not, which the engine looks up only when it comes to them;
@@ -59,7 +66,7 @@ def problems(environment: Environment, source: str, path: str, *, html: bool) ->
             yield placed(path, "partial", use.problem, source, use.start)
     for mark in unclosed(source, html=html):
         yield placed(path, "unclosed", mark.message, source, mark.start)
-    for unsafe in unsafe_prints(source) if html else ():
+    for unsafe in unsafe_prints(source, needs) if html else ():
         yield placed(path, "unsafe_placeholder", unsafe.message, source, unsafe.start)
 
 
@@ -77,6 +84,8 @@ def _unknown(environment: Environment, source: str, path: str) -> Iterator[Probl
 
 
 def _knows(environment: Environment, kind: str, name: str) -> bool:
+    if name.startswith("__"):
+        return False  # the service's own
     try:
         environment.eval_expr(f"1|{name}" if kind == "filter" else f"1 is {name}")
     except TemplateError as error:

@@ -22,7 +22,7 @@ _INSIDE = re.compile(
     r"""'[^'\\]*(?:\\.[^'\\]*)*'?|"[^"\\]*(?:\\.[^"\\]*)*"?|[^'"()\[\]{}%+-]+|.""",
     re.DOTALL,
 )
-_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _RAW = re.compile(r"\{%[-+]?\s*raw\s*[-+]?%\}")
 _END_RAW = re.compile(r"\{%[-+]?\s*endraw\s*[-+]?%\}")
 # Minified style sheets nest rules as in "@media print{#menu{display:none}}".
@@ -67,7 +67,7 @@ def code(source: str) -> Iterator[tuple[int, str]]:
     for tag in tags(source):
         if tag.kind is not Kind.COMMENT:
             text = source[tag.start : tag.end]
-            yield tag.start, _STRING.sub(lambda match: " " * len(match[0]), text)
+            yield tag.start, STRING.sub(lambda match: " " * len(match[0]), text)
 
 
 def prepared(source: str) -> str:

@@ -60,7 +60,7 @@ def _unclosed(source: str, *, html: bool) -> Iterator[Unclosed]:
     mask = "".join([*parts, source[last:]])
     if html and "<" not in source:
         mask = _STYLE_RULE.sub(lambda match: "{".ljust(len(match[0]) - 1) + "{", mask)
-    yield from _in_text(source, _without_code(mask) if html else mask)
+    yield from _in_text(source, _without_code(mask))
 
 
 def _without_code(mask: str) -> str:

@@ -1,0 +1,117 @@
+"""Values in styles and scripts of data: each print there goes through a filter for its position.
+
+The filter is written into the source that the engine gets, once, when it is compiled; prints
+elsewhere cost nothing. A text of an earlier version that has a print where none may stand any more
+is rendered as before, escaped.
+"""
+
+import json
+import re
+from html import unescape
+from typing import Any, Final
+
+from minijinja import safe
+
+from tasks.rendering import samples
+from tasks.rendering.css_values import css_text
+from tasks.rendering.guards import MissingError
+from tasks.rendering.html_contexts import positions
+from tasks.rendering.locale_filters import FilterError, InputError
+from tasks.rendering.tags import STRING
+from tasks.rendering.values import Null
+
+FILTER: Final = "__placed"
+"""No template may name a filter that begins like this."""
+
+# What would end the element, or begin a comment in it (HTML standard, section 4.12.1.3).
+_IN_JSON: Final = str.maketrans(
+    {character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+)
+_LONGEST_SHOWN: Final = 50
+_BRACKETS = re.compile(r"[(\[{][^()\[\]{}]*[)\]}]")
+_SAMPLES: Final = frozenset(str(value) for value in samples.BY_TYPE.values())
+
+
+def with_filters(source: str) -> str:
+    """Return a source of HTML in which the prints of styles and data are filtered.
+
+    It has the lines of ``source``, but not its columns.
+    """
+    if "{{" not in source:
+        return source
+    parts: list[str] = []
+    last = 0
+    for tag, position in positions(source):
+        text = source[tag.start : tag.end]
+        start = tag.start + text.index(tag.inner)
+        end = start + len(tag.inner)
+        otherwise = ' else ""' if _lacks_else(tag.inner) else ""
+        arguments = f'"{position.kind}", {tag.start}, {str(position.raw).lower()}'
+        parts += (
+            source[last:start],
+            f"({tag.inner}{otherwise})|{FILTER}({arguments})",
+            source[end : tag.end],
+        )
+        last = tag.end
+    return "".join([*parts, source[last:]])
+
+
+def placed_value(value: Any, kind: str, *, raw: bool, is_trial: bool) -> str:  # noqa: ANN401 - any value of a template
+    """Return a value as its position needs it: text that is escaped, or safe in its element.
+
+    Parameters
+    ----------
+    value
+        Text, number, or what a template has captured.
+    kind
+        As :func:`tasks.rendering.html_contexts.positions` has it.
+    raw
+        Whether no character references are read there.
+    is_trial
+        Whether values may be invented; those are accepted.
+
+    Raises
+    ------
+    FilterError
+        The value is missing, or cannot stand there.
+    """
+    if value is None:
+        raise MissingError("a value is missing")
+    if is_trial and (samples.is_invented(value) or str(value) in _SAMPLES):
+        return ""
+    text = _json(value) if kind == "json" else css_text(kind, _text(value))
+    return safe(text) if raw else text
+
+
+def named_error(error: FilterError, kind: str, source: str, place: int) -> FilterError:
+    """Return an error of :func:`placed_value` that names the print at ``place`` of a source."""
+    inner = source[place + 2 : source.find("}}", place)].strip("-+ \t\r\n")
+    where = "script" if kind == "json" else "style"
+    return type(error)(f"'{inner[:_LONGEST_SHOWN]}' in a {where}: {error}")
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - any value of a template
+    if isinstance(value, Null):
+        raise MissingError("null would be printed")
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InputError("expected text or a number")
+    text = str(value)
+    return unescape(text) if hasattr(value, "__html__") else text
+
+
+def _json(value: Any) -> str:  # noqa: ANN401 - any value of a template
+    try:
+        json.loads(value)
+    except (TypeError, ValueError):
+        message = "expected what tojson gives, and nothing else"
+        raise InputError(message) from None
+    return str(value).translate(_IN_JSON)
+
+
+def _lacks_else(expression: str) -> bool:
+    """Tell whether an expression is an ``if`` without ``else``, which prints nothing then."""
+    outside, count = STRING.sub(" ", expression), 1
+    while count:
+        outside, count = _BRACKETS.subn(" ", outside)
+    words = outside.split()
+    return "if" in words and "else" not in words

@@ -1,0 +1,305 @@
+"""Values in styles and in scripts of data: valid for their position, or refused."""
+
+import json
+import re
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from tasks.errors import Code
+from tasks.rendering.engine import Engine
+from tasks.rendering.explain import SourceError
+from tasks.rendering.html_contexts import positions, unsafe_prints
+from tasks.rendering.limits import Limits
+from tasks.rendering.placed_values import with_filters
+from tests.support.alarm import LONG, soon
+from tests.support.cases import each
+from tests.support.sources import body_of, source_of
+
+ENGINE = Engine(Limits())
+QUICK = settings(max_examples=150, deadline=None)
+
+INJECTIONS = [
+    "red;position:fixed",
+    "red}body{display:none",
+    "expression(alert(1))",
+    "url(javascript:alert(1))",
+    "url(https://example.org/)",
+    "</style><script>alert(1)</script>",
+    "\\72 ed",
+    "re/**/d",
+    "red !important",
+    "javascript:alert(1)",
+    "red\nposition:fixed; x",
+    "var(--a)",
+    "attr(title)",
+    "image-set('a' 1x)",
+    '"}',
+    "'a",
+    "<!--",
+    "@import 'x'",
+    "1px;",
+]
+
+
+def html(source: str, /, **values: object) -> str:
+    """Render a body whose placeholders are accepted."""
+    assert unsafe_prints(source) == []
+    return body_of(ENGINE, source_of(source), values)
+
+
+def refusal(source: str, /, **values: object) -> SourceError:
+    """Return the error of values that are refused."""
+    with pytest.raises(SourceError) as caught:
+        html(source, **values)
+    return caught.value
+
+
+@each(
+    ("style", "value"),
+    [
+        ("color: {{ x }}", "#0a66c2"),
+        ("color: {{ x }}", "#FFF"),
+        ("color: {{ x }}", "red"),
+        ("color: {{ x }}", "rgb(10, 102, 194)"),
+        ("background-color:{{ x }} !important", "rgba(0,0,0,.5)"),
+        ("border-top-color: {{ x }};", "hsl(210deg 50% 40% / 0.5)"),
+        ("border: 1px solid {{ x }}", "currentColor"),
+        ("background: linear-gradient({{ x }}, #fff)", "#0a66c2"),
+        ("color: #{{ x }}", "0a66c2"),
+        ("width: {{ x }}px", "12"),
+        ("width: {{ x }}%", "33.3"),
+        ("width: {{ x }}", "12px"),
+        ("width: {{ x }}", "auto"),
+        ("margin: {{ x }}", "0 -1.5em 10% auto"),
+        ("margin-{{ x }}: 0", "left"),
+        ("width: calc(100% - {{ x }}px)", "12"),
+        ("font-weight: {{ x }}", "bold"),
+        ("font: {{ x }}", "12px/1.5 Arial, 'Open Sans'"),
+        ("font-family: {{ x }}", "Helvetica, sans-serif"),
+        ("--brand: {{ x }}", "#0a66c2"),
+        ("{% if x %}color: {{ x }}{% else %}width: 1px{% endif %}", "red"),
+        ("background: url({{ x }})", "https://example.org/a.png?b=c"),
+        ("background: url('{{ x }}') no-repeat", "/a/b.png"),
+        ("background: url(https://example.org/{{ x }}.png)", "a-1"),
+        ("background: url({{ x }})", "data:image/png;base64,AAAA"),
+        ("background: url({{ x }})", "cid:logo@example.org"),
+    ],
+)
+def test_a_good_value_stands_in_a_style_as_it_is(style: str, value: str) -> None:
+    """In an attribute and in a style sheet."""
+    own = style.replace("{% if x %}", "").replace("{% else %}width: 1px{% endif %}", "")
+    expected = own.replace("{{ x }}", value)
+    page = html(f'<p style="{style}">', x=value)
+    assert unescape(page) == f'<p style="{expected}">'
+    sheet = f"<style>.a {{ {style} }}</style>"
+    assert html(sheet, x=value) == f"<style>.a {{ {expected} }}</style>"
+
+
+@each(
+    "style",
+    [
+        "color: {{ x }}",
+        "border: 1px solid {{ x }}",
+        "width: {{ x }}",
+        "width: {{ x }}px",
+        "width: {{ x }}%",
+        "color: #{{ x }}",
+        "margin-{{ x }}: 0",
+        "width: calc(1px + {{ x }})",
+        "color: rgb({{ x }}, 0, 0)",
+        "a: {{ x }}{{ x }}",
+    ],
+)
+def test_what_would_be_more_than_a_value_is_refused(style: str) -> None:
+    """With its place, and without the value in the words."""
+    for value in INJECTIONS:
+        for source in (f'<p style="{style}">', f"<style>.a {{ {style} }}</style>"):
+            error = refusal(source, x=value)
+            assert error.code == Code.VARIABLES_INVALID
+            assert error.problem["column"] == source.index("{{ x }}") + 1
+            assert "expected" in error.message
+            assert "'x' in a style" in error.message
+            assert value not in error.message
+
+
+@each("value", [True, [1], {"a": 1}, None])
+def test_what_is_neither_text_nor_number_is_refused(value: object) -> None:
+    """As it could not mean anything in a style."""
+    assert refusal("<p style='color: {{ x.y }}'>", x={"y": value}).problem["column"] == 18
+
+
+@each(
+    "value",
+    [
+        "javascript:alert(1)",
+        " JavaScript:alert(1)",
+        "java\nscript:alert(1)",
+        "\x01javascript:alert(1)",
+        "vbscript:x",
+        "data:text/html,x",
+        "data:image/svg+xml,x",
+        "file:///etc/passwd",
+        ":x",
+    ],
+)
+def test_the_address_of_a_style_has_a_safe_scheme(value: str) -> None:
+    """Whether it is quoted or not, and also behind another placeholder."""
+    for style in ("a: url({{ x }})", "a: url( '{{ x }}' )", "a:URL({{ y }}{{ x }})"):
+        error = refusal(f'<p style="{style}">', x=value, y="")
+        assert "https:" in error.message
+
+
+def test_an_address_ends_neither_itself_nor_the_sheet() -> None:
+    """What could is percent-encoded."""
+    page = html("<style>a{b:url({{ x }})}</style>", x="/a)}</style>'\"\\ b?c&d")
+    assert page == "<style>a{b:url(/a%29%7D%3C/style%3E%27%22%5C%20b?c&d)}</style>"
+    page = html('<p style="b:url({{ x }})">', x="/a?c&d")
+    assert page == '<p style="b:url(/a?c&amp;d)">'
+
+
+def test_captured_text_is_validated_too() -> None:
+    """What a template captured stands for the text that it shows."""
+    source = "{% set c %}{{ x }}{% endset %}<p style='color: {{ c }}'>"
+    assert html(source, x="red") == "<p style='color: red'>"
+    assert refusal(source, x="red;a:b").code == Code.VARIABLES_INVALID
+
+
+def test_an_if_without_else_is_nothing() -> None:
+    """As elsewhere in a template."""
+    source = "<p style='color: {{ x if y }}{{ (x if x) }}'>"
+    assert html(source, x="red", y=False) == "<p style='color: red'>"
+
+
+def test_errors_keep_the_places_of_the_source() -> None:
+    """Although the engine gets a longer one."""
+    for source, column in (
+        ("<p style='color: {{ x }}'>{{ y.z.a }}", 33),
+        ("<p style='color: {{ x.y.z }}'>", 25),
+    ):
+        problem = refusal(source, x="red", y={}).problem
+        assert (problem["line"], problem["snippet"].partition("\n")[0]) == (1, source)
+        assert problem["column"] == pytest.approx(column, abs=5)
+
+
+def test_a_print_that_is_refused_today_is_escaped_in_a_stored_text() -> None:
+    """A version that was published before renders as it did."""
+    source = "<p style='{{ x }}'><script type='a/b+json'>\"{{ x }}\"</script>"
+    assert with_filters(source) == source
+    page = body_of(ENGINE, source_of(source), {"x": "<"})
+    assert page == "<p style='&lt;'><script type='a/b+json'>\"&lt;\"</script>"
+
+
+class _Elements(HTMLParser):
+    """Collects start tags, the style of the first and the content of scripts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self.data = ""
+        self.style = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names.append(tag)
+        self.style = self.style or dict(attrs).get("style") or ""
+
+    def handle_data(self, data: str) -> None:
+        self.data += data
+
+
+def read(page: str) -> _Elements:
+    """Read a page with another parser."""
+    parser = _Elements()
+    parser.feed(page)
+    parser.close()
+    return parser
+
+
+JSON_SCRIPT = """<script type="application/ld+json">
+{"a": {{ x | tojson }}, "b": [{{ 1|tojson }}]}
+</script>"""
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**50), 2**50) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@QUICK
+@given(VALUES)
+@example("</script><script>alert(1)</script><!-- & \u2028")
+@example({"<!--": ["]]>", "<script"]})
+def test_json_in_a_script_is_read_back(value: object) -> None:
+    """Whatever the value, and nothing in it ends the script."""
+    page = read(html(JSON_SCRIPT, x=value))
+    assert page.names == ["script"]
+    assert json.loads(page.data) == {"a": value, "b": [1]}
+    for mark in ("<", "&", "\u2028"):
+        assert mark not in page.data
+
+
+def test_an_object_may_be_a_whole_script() -> None:
+    """And loops and conditions may be around it."""
+    source = """<script type="application/json">[{% for i in x -%}
+{{ i|tojson }}{% if not loop.last %},{% endif %}{% endfor %}]</script>"""
+    assert json.loads(read(html(source, x=[{"a": "/"}, 2])).data) == [{"a": "/"}, 2]
+
+
+ALPHABET = st.sampled_from([*"a1;:{}()<>\"'\\/*#-@!&,. \n", "url(", "expression(", "</style>"])
+HOSTILE = st.lists(ALPHABET, max_size=8).map("".join)
+STYLES = {
+    "color: {{ x }}; b: c": "red",
+    "width: {{ x }}px; b: c": "1",
+    "a: 'f {{ x }}'; b: c": "x",
+    "a: url({{ x }}) d; b: c": "x",
+    "a: url('/{{ x }}') d; b: c": "x",
+    "a: {{ x }}; b: c": "x",
+}
+
+
+def marks(css: str) -> list[str]:
+    """Return what gives a style its structure, outside of strings and addresses."""
+    bare = re.sub(r"url\([^()'\"\s\\]*\)|url\('[^'\\]*'\)|'(?:[^'\\\n]|\\.)*'", "S", css)
+    bare = re.sub(r"rgba?\([^()]*\)|hsla?\([^()]*\)", "C", bare)
+    return re.findall(r"[;:{}()\\!@<'\"]|/\*", bare)
+
+
+@QUICK
+@given(st.sampled_from(sorted(STYLES)), HOSTILE)
+@example("a: 'f {{ x }}'; b: c", "\\';x:y")
+@example("a: url({{ x }}) d; b: c", "a b);x:y")
+def test_no_value_changes_the_structure_of_a_style(style: str, value: str) -> None:
+    """As an attribute and in a sheet, the same properties are there with any accepted value."""
+    for source in (f'<p style="{style}">', f"<style>a{{{style}}}</style>"):
+        expected = read(html(source, x=STYLES[style]))
+        try:
+            page = read(html(source, x=value))
+        except SourceError:
+            continue
+        assert page.names == expected.names
+        # A value may have strings of its own.
+        own = [mark for mark in marks(page.style + page.data) if mark not in "'\""]
+        assert own == marks(expected.style + expected.data)
+
+
+@QUICK
+@given(st.lists(st.sampled_from([*"a;:{}()\"'\\ @#", "{{ x }}", "url(", "/*", "*/"])).map("".join))
+def test_any_style_is_judged(css: str) -> None:
+    """Each placeholder has a position or a refusal."""
+    assume(not {"{{{", "}}}"}.intersection(css[i : i + 3] for i in range(len(css))))
+    assume("{#" not in css)
+    source = f"<style>{css}</style>"
+    judged = len(positions(source)) + len(unsafe_prints(source))
+    assert judged == source.count("{{ x }}")
+
+
+@each("piece", ["a", "{{x}}", "url(", "a:{{x}};", "'", "a(", "/*", "url({{x}}", ":", "a{", "@"])
+def test_a_long_style_is_judged_in_time(piece: str) -> None:
+    """In proportion to its length."""
+    css = (piece * LONG)[:LONG]
+    with soon():
+        positions(f"<style>{css}</style>")
+        positions(f'<p style="{css}">')
