@@ -11,40 +11,40 @@ from worker.settings import Settings
 
 SENTINEL: Final = "sentinel"
 SOCKET_TIMEOUT: Final = 5.0
-"""Seconds until a silent connection to Redis counts as broken. A server answers in milliseconds and
-pauses for a second at most when it forks for a snapshot. Less than a third of the time limit of a
-task, which stores its answer within it."""
+"""Seconds without an answer after which a connection to Redis counts as broken. A server answers in
+milliseconds and pauses for a second at most when it forks for a snapshot. Less than a third of a
+task's time limit, within which the task stores its answer."""
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """Return Celery's settings (https://docs.celeryq.dev/en/stable/userguide/configuration.html)."""
     return dict(
         **_connections(settings),
-        # JSON only, and only what a message's model accepts of it.
+        # JSON only: pickle and YAML from a producer could run code.
         accept_content=["json"],
         task_serializer="json",
         result_serializer="json",
         result_accept_content=["json"],
         result_expires=settings.result_expires,
-        # Arguments would be stored beside results, and they hold what recipients are called.
+        # Arguments would be stored with results, and they hold personal data.
         result_extended=False,
         task_queues=QUEUES,
         task_default_queue=QueueName.TEMPLATES.value,
         task_routes=ROUTES,
-        # A message is acknowledged once its answer is stored: a crash means again, never lost.
+        # Acknowledge a message after its answer is stored: a crash means redelivery, not loss.
         task_acks_late=True,
         task_acks_on_failure_or_timeout=True,
         task_reject_on_worker_lost=False,
-        # Tried again with a count instead of without end; worker.node.request has what follows.
+        # Retry with a count instead of redelivery without end; see worker.node.request.
         task_retry_on_worker_lost=True,
-        worker_prefetch_multiplier=settings.prefetch,
+        worker_prefetch_multiplier=settings.prefetch,  # worker/settings.py has the reason for 4
         task_soft_time_limit=settings.task_soft_time_limit,
         task_time_limit=settings.task_time_limit,
         task_annotations={
             "*": {
                 "Request": "worker.node.request:Request",
                 "max_retries": settings.retry.most,
-                # Before the next try of a message whose process was lost, in seconds.
+                # Seconds before the retry of a message whose process was lost.
                 "default_retry_delay": settings.retry.backoff,
             },
             **{
@@ -59,7 +59,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         worker_pool="worker.node.pool:TaskPool",
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_remote_control=settings.remote_control,
-        # Flower shows what these events tell: ids, sizes and codes.
+        # Flower shows these events: ids, sizes and codes.
         worker_send_task_events=True,
         task_send_sent_event=False,
         worker_hijack_root_logger=True,
@@ -71,7 +71,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 
 
 def sentinel_options(settings: Settings) -> dict[str, object]:
-    """Return what kombu and Celery need to find the primary of sentinels."""
+    """Return the options with which kombu and Celery find the primary through sentinels."""
     password = settings.sentinel_password.get_secret_value()
     return {
         "master_name": settings.sentinel_master,
@@ -80,7 +80,7 @@ def sentinel_options(settings: Settings) -> dict[str, object]:
 
 
 def _connections(settings: Settings) -> dict[str, object]:
-    """Return broker and result backend, with time-outs that notice a peer that vanished."""
+    """Return the options of broker and result backend, with timeouts that detect a dead peer."""
     silent: dict[str, object] = {
         "socket_timeout": SOCKET_TIMEOUT,
         "socket_connect_timeout": SOCKET_TIMEOUT,
@@ -100,8 +100,8 @@ def _connections(settings: Settings) -> dict[str, object]:
             options |= sentinel_options(settings)
         own = {
             "broker_transport_options": options,
-            # What runs when a connection is lost stays in hand, and counts as before: with a
-            # prefetch count that Celery reduces by it, free processes would get nothing.
+            # Tasks that run when a connection is lost stay in hand, and count as before. If Celery
+            # reduced the prefetch count by their number, idle processes would get nothing.
             "worker_enable_prefetch_count_reduction": False,
         }
     backend = settings.result_backend.get_secret_value()
@@ -111,7 +111,7 @@ def _connections(settings: Settings) -> dict[str, object]:
         # A worker outlives its broker's restarts. worker.node.signals checks it at the start.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        # A server that refuses writes (full, read-only, without replicas) is waited for, too.
+        # Also wait for a server that refuses writes (full, read-only, without replicas).
         "broker_channel_error_retry": True,
         "broker_connection_timeout": SOCKET_TIMEOUT,
         "result_backend": backend,
@@ -120,10 +120,10 @@ def _connections(settings: Settings) -> dict[str, object]:
         "redis_socket_connect_timeout": SOCKET_TIMEOUT,
         "redis_backend_health_check_interval": SOCKET_TIMEOUT,
         "redis_socket_keepalive": True,
-        # Two time-outs one after the other would outlast the hard time limit of a task, which
-        # tries again by itself: see tasks.answers.
+        # Two timeouts in a row would exceed the hard time limit of a task, which retries by
+        # itself: see tasks.answers.
         "redis_retry_on_timeout": False,
-        # A task tries again by itself, and the main process must not wait (worker.node.refusals).
+        # A task retries by itself, and the main process must not block (worker.node.refusals).
         "result_backend_always_retry": False,
     }
 
@@ -131,17 +131,16 @@ def _connections(settings: Settings) -> dict[str, object]:
 def _rabbitmq(settings: Settings) -> dict[str, object]:
     return {
         "broker_transport_options": {
-            # Without it a message that the broker did not get is lost, and nothing raises.
+            # Without publisher confirms a message that the broker did not get is lost silently.
             "confirm_publish": True,
             "queue_type": settings.queue_type,
             "delivery_limit": settings.delivery_limit,
         },
-        # Queues are reached through the default exchange, which every broker has: there is none to
-        # declare, and none whose type could differ.
+        # The default exchange exists on every broker: nothing to declare, no type to differ.
         "task_default_exchange": "",
-        # Seconds; a peer that vanished is noticed after twice as long, instead of four minutes.
+        # Seconds; a dead peer is detected after twice as long, instead of four minutes.
         "broker_heartbeat": 10,
-        # RabbitMQ closes the channel of a message that was not acknowledged for 30 minutes, and
-        # gives its messages back. Celery would end the worker.
+        # RabbitMQ closes a channel with a message unacknowledged for 30 minutes, and requeues its
+        # messages. Without this, Celery would stop the worker.
         "broker_channel_error_retry": True,
     }

@@ -1,11 +1,15 @@
-"""Every setting of the service, once: its type, its default, and why it is so.
+"""Every setting of the service: type, default, bounds, meaning, and the reason for the default.
 
 Settings come from the environment only. ``DATABASE_URL``, ``CELERY_BROKER_URL`` and
 ``CELERY_RESULT_BACKEND`` keep the names every Celery user knows; all others begin with
-``TEMPLATE_SERVICE_``. ``.env.example`` lists them with the same words. A group of settings is a
-policy of the layer that follows it, which declares its fields, and is passed on as it is. Policies
-are plain dataclasses, as the render process imports one and must not load pydantic, which checks
-them here by the bounds in their annotations. The text in an annotation says what a setting means.
+``TEMPLATE_SERVICE_``. ``.env.example`` lists them with the same descriptions.
+
+A group of settings is a policy: a dataclass in the layer that uses it, with its defaults there
+(``DB_``: :class:`db.addresses.Connections`, ``LIMIT_``: :class:`tasks.rendering.limits.Limits`,
+``BACKUP_``: :mod:`db.backup.policy`, ``RECOVERY_``: :mod:`db.recovery.policy`, others:
+:mod:`tasks.configuration`). Policies are plain dataclasses because the render process imports one
+and must not load pydantic; pydantic checks them here by the bounds in their annotations. The text
+in an annotation is the setting's description.
 """
 
 import os
@@ -50,7 +54,7 @@ Path = tuple[str, ...]
 
 
 class SettingsError(SystemExit):
-    """Some settings are wrong: the start ends with a line for each, and exit status 1."""
+    """Invalid settings: the start fails with a line for each, and exit status 1."""
 
 
 def _cron(text: str) -> str:
@@ -128,7 +132,7 @@ class Settings(BaseModel):
     task_soft_time_limit: Annotated[
         PositiveInt, "Seconds after which a task is interrupted and tried again."
     ] = SOFT_TIME_LIMIT
-    # Half as long again: what is interrupted ends its statement and its connection first.
+    # Half as long again: an interrupted task first ends its statement and its connection.
     task_time_limit: Annotated[
         PositiveInt, "Seconds after which the process of a stuck task is replaced."
     ] = 30
@@ -154,8 +158,8 @@ class Settings(BaseModel):
         "worker or connection died, before it is a dead letter.",
     ] = 20
     retry: RetryPolicy = Field(default_factory=RetryPolicy)
-    # Enough that a process never waits for the broker between two renders of 1 ms, few enough that
-    # a slow message does not hold up many others.
+    # Celery's own default of worker_prefetch_multiplier. Enough that a process never waits for the
+    # broker between two renders of 1 ms; few enough that at most 4 others wait behind a slow one.
     prefetch: Annotated[PositiveInt, "Messages that each pool process may reserve ahead."] = 4
     result_expires: Annotated[
         PositiveInt, "Seconds that an answer is kept in the result backend."
@@ -167,19 +171,19 @@ class Settings(BaseModel):
         PositiveInt,
         "Dead letters kept on Redis; over it the oldest are dropped and reported.",
     ] = 100_000
-    # A dead letter is 3 to 4 times the size of its message. Redis has to hold them beside the
-    # queues, and one that is full refuses every producer.
+    # A dead letter is 3 to 4 times the size of its message. Redis holds them next to the queues,
+    # and a full Redis refuses every producer.
     dead_letters_max_bytes: Annotated[
         PositiveInt,
         "The same in bytes: a flood of bad messages must not fill the broker.",
     ] = 256 * 1024 * 1024
-    # Over a weekend.
+    # Long enough that a weekend without operators does not raise it.
     dead_letters_alarm_days: Annotated[
         PositiveInt, "Days after which the doctor warns of the oldest dead letter."
     ] = 3
     operations: Operations = Field(default_factory=Operations)
     schedule: dict[str, Cron] = Field(default_factory=lambda: {job.name: job.cron for job in JOBS})
-    """Of each job of maintenance, in UTC."""
+    """Cron schedule of each maintenance job, in UTC."""
     heartbeat_file: Annotated[
         str,
         "File that a worker touches every 5 seconds while it gets on with messages, and beat "
@@ -217,7 +221,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _time_limits_fit(self) -> Self:
-        # A message that outlives the visibility timeout is handed out again while it still runs.
+        # After the visibility timeout a message is delivered again, even if it still runs.
         longest = max(self.task_time_limit, self.maintenance_time_limit)
         if longest * 2 >= self.visibility_timeout:
             raise ValueError(
@@ -229,7 +233,7 @@ class Settings(BaseModel):
             raise ValueError(
                 f"{PREFIX}TASK_SOFT_TIME_LIMIT must be less than {PREFIX}TASK_TIME_LIMIT"
             )
-        # A message that is cut off by its time limit would be tried again, as long each time.
+        # A message interrupted by its time limit would be retried, for as long each time.
         render = self.limits.render_seconds
         if BATCH_SHARE * soft + render >= soft:
             raise ValueError(
@@ -253,9 +257,9 @@ class Variable:
     Attributes
     ----------
     path
-        Where :class:`Settings` has it.
+        Names of the fields that lead to it from :class:`Settings`.
     default
-        None of the required ones.
+        None for a required variable.
     """
 
     name: str
@@ -347,7 +351,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 def explain(error: ValidationError) -> str:
     """Return one line for each wrong setting: its name, and what was expected.
 
-    The values stay out of it: a URL holds a password.
+    Values are omitted: a URL holds a password.
     """
     lines = []
     for problem in error.errors(include_url=False, include_context=False, include_input=False):

@@ -36,7 +36,7 @@ from tests.support.clients import (
 from tests.support.malformed import CASES, MALFORMED
 from tests.support.malformed_case import Malformed
 from worker.envelope import Envelope, Parts, Refusal, Rules, check, read, signatures
-from worker.envelope.headers import CALLBACKS, CELERYS, TAKEN
+from worker.envelope.headers import CALLBACKS, CELERY_NAMES, CONTEXT_NAMES
 from worker.settings import Settings
 
 RULES: Final = Rules(
@@ -211,7 +211,7 @@ def test_a_name_for_monitors_that_is_none_is_left_out(name: str, junk: object) -
     assert accepted(celery(headers={name: junk})).payload["headers"][name] is None
 
 
-@pytest.mark.parametrize("name", sorted(TAKEN))
+@pytest.mark.parametrize("name", sorted(CONTEXT_NAMES))
 @pytest.mark.parametrize("junk", [None, 7, {"a": 1}, "x"])
 def test_a_header_named_as_an_attribute_of_a_request_is_left_out(name: str, junk: object) -> None:
     """In Celery's Context it would take the place of a method."""
@@ -393,7 +393,7 @@ def test_the_rules_are_made_of_settings_and_tasks() -> None:
 def test_every_attribute_of_celerys_context_is_known_by_name() -> None:
     """A header of that name would become it."""
     attributes = {name for name in vars(Context) if not name.startswith("__")}
-    assert attributes <= CELERYS | CALLBACKS
+    assert attributes <= CELERY_NAMES | CALLBACKS
 
 
 def test_every_parameter_of_celerys_client_is_an_option_or_is_none() -> None:

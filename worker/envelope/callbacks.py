@@ -1,7 +1,7 @@
-"""Callbacks of a message: task signatures, as many and as deep in one another as there are.
+"""Checks of a message's callbacks: task signatures, which may be nested.
 
-Celery builds and sends them after the task's work is done, in the main process too when a pool
-process was lost, so that one which is malformed would spoil a finished task or the worker.
+Celery builds and sends callbacks after the task's work is done; if a pool process was lost, in the
+worker's main process. A malformed one would fail a finished task, or break the worker.
 """
 
 import re
@@ -17,29 +17,30 @@ FIELDS: Final = ("callbacks", "errbacks", "chain", "chord")
 MOST_SIGNATURES: Final = 10_000
 
 _A_LIST: Final = (list, "a list of task signatures")
-_EXPECTED: Final = {"chord": (dict, "a task signature")}
+_FIELD_TYPES: Final = {"chord": (dict, "a task signature")}
 
 _MARKED: Final = frozenset({"__type__", "__value__"})
-"""The members of an object that kombu writes for what is no JSON (kombu/utils/json.py)."""
+"""Members of the object that kombu writes for types JSON lacks, such as datetime
+(kombu/utils/json.py)."""
 
 
 def callback_problems(embed: Mapping[str, Any], allowed: re.Pattern[str]) -> list[Problem]:
-    """Return a problem for each task in ``embed`` that this service may not or cannot call."""
+    """Return a problem for each task in ``embed`` that is malformed or forbidden as a callback."""
     problems: list[Problem] = []
     for field in FIELDS:
         value = embed.get(field)
         if value is None:
             continue
-        expected, told = _EXPECTED.get(field, _A_LIST)
-        if not isinstance(value, expected):
-            problems.append(_problem(field, f"{told} was expected"))
+        expected_type, description = _FIELD_TYPES.get(field, _A_LIST)
+        if not isinstance(value, expected_type):
+            problems.append(_problem(field, f"{description} was expected"))
             continue
-        problems.extend(_problem(field, told) for told in _signature_problems(value, allowed))
+        problems.extend(_problem(field, message) for message in _signature_problems(value, allowed))
     return problems
 
 
 def _signature_problems(value: object, allowed: re.Pattern[str]) -> Iterator[str]:
-    """Yield what is wrong with signatures, however deep they are in one another."""
+    """Yield the problems of signatures and of all signatures nested in them."""
     stack: list[object] = list(value) if isinstance(value, list) else [value]
     seen = 0
     while stack:
@@ -53,9 +54,9 @@ def _signature_problems(value: object, allowed: re.Pattern[str]) -> Iterator[str
             continue
         if FORBIDDEN.match(item["task"]) or allowed.fullmatch(item["task"]) is None:
             yield "calls a task that callbacks may not call"
-        told = shape_problem(item)
-        if told is not None:
-            yield told
+        problem = shape_problem(item)
+        if problem is not None:
+            yield problem
             continue
         options = item["options"]
         if item.get("subtask_type"):
@@ -72,10 +73,10 @@ def _flat(values: Iterator[Any]) -> Iterator[object]:
 
 
 def write_out_times(embed: object) -> bool:
-    """Write the times in options of signatures as text, and tell whether there were any.
+    """Replace marked datetimes in signature options with text; return whether there were any.
 
-    Celery's Python client leaves a ``datetime`` there to kombu, which marks it; where bodies are
-    decoded as the JSON that they are, Celery would find an object instead.
+    Celery's Python client passes a ``datetime`` to kombu, which writes a marked object. This
+    service decodes bodies as plain JSON, so Celery would get that object instead of a time.
     """
     changed = False
     stack = [embed]

@@ -1,14 +1,14 @@
-"""Single fields of an envelope: what each may be."""
+"""Checks of single fields of an envelope: ids and times."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 LONGEST_ID: Final = 255
-"""Bytes: AMQP's limit of names, and the contract's of idempotency keys."""
+"""In bytes: AMQP's limit for names, and the contract's for idempotency keys."""
 
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC) - timedelta(days=1)
-"""A day before the last that there is: every local time zone can express it."""
+"""One day before the last day of ``datetime``, so that every time zone can express it."""
 
 
 def is_id(value: object) -> bool:
@@ -26,7 +26,7 @@ def is_id(value: object) -> bool:
 
 
 def is_reachable(value: object) -> bool:
-    """Tell whether an answer can be stored under ``value``, also when it is refused as an id."""
+    """Tell whether an answer can be stored under ``value``, even if it is no valid id."""
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID or "\x00" in value:
         return False
     try:
@@ -37,9 +37,9 @@ def is_reachable(value: object) -> bool:
 
 
 def moment(value: object) -> datetime | None:
-    """Return the time in ``value``, ISO 8601, in UTC; None for what is none from 1970 to 9999.
+    """Parse an ISO 8601 time as UTC; return None unless it is one from 1970 to 9999.
 
-    A time without an offset is UTC, as the service's Celery has it.
+    A time without an offset is UTC, as in the Celery settings of this service.
     """
     if not isinstance(value, str) or not value.isascii() or not value.isprintable():
         return None

@@ -1,7 +1,7 @@
-"""Headers and properties of a message: what Celery 5.7 reads, and of which type.
+"""Checks of a message's headers and properties: those that Celery 5.7 reads, and their types.
 
 ========================= ============================================== ====================
-header                    read by                                        what else is there
+header                    read by                                        if invalid
 ========================= ============================================== ====================
 task, id                  consumer, request, results, events, Flower     refused
 retries                   events, ``Task.retry`` (adds one)              refused; null is 0
@@ -9,19 +9,19 @@ eta                       strategy, timer                                refused
 expires                   strategy, ``revoked``, ``Task.retry``          refused
 ignore_result             whether an answer is stored                    refused
 compression               kombu's Message, before the body               refused
-callbacks, errbacks,      ``Context``, where the body's third part has   refused: unseen
-chain, chord              none                                           callbacks
+callbacks, errbacks,      ``Context``, if the body's third part has      refused unless empty
+chain, chord              none
 group, group_index        the result backend's count of a chord          refused in a chord,
                                                                          else null
 root_id, parent_id,       events, Flower's index of tasks, messages      null
 origin                    that this one sends
 lang, meth                nothing
 replaced_task_nesting     messages that this one sends                   0
-timelimit, shadow,        the pool, logs, ``revoke_by_stamped_headers``  the service's to say
+timelimit, shadow,        the pool, logs, ``revoke_by_stamped_headers``  set by the service
 stamps, stamped_headers
-argsrepr, kwargsrepr      logs, events, inspect                          the service's to say
-names in :data:`TAKEN`    ``Context``, as its own attributes             left out
-any other                 sent along when the message is tried again     as it is
+argsrepr, kwargsrepr      logs, events, inspect                          set by the service
+:data:`CONTEXT_NAMES`     ``Context``, as its own attributes             removed
+any other                 sent again with a retry                        unchanged
 ========================= ============================================== ====================
 """
 
@@ -35,7 +35,7 @@ from tasks.errors import Problem
 from worker.envelope.fields import LONGEST_ID, is_id, moment
 from worker.envelope.rules import Rules
 
-TAKEN: Final = frozenset(
+CONTEXT_NAMES: Final = frozenset(
     {
         "_children",
         "_filter_x_death_headers",
@@ -65,10 +65,10 @@ TAKEN: Final = frozenset(
         "utc",
     }
 )
-"""Names of ``celery.app.task.Context``, and of what requests put there: a header of that name
-would take its place, and the call of one that is a method would end in a TypeError."""
+"""Attributes of ``celery.app.task.Context``, some set by requests. A header of that name would
+replace the attribute, and the call of a replaced method would raise a TypeError."""
 
-CELERYS: Final = TAKEN | frozenset(
+CELERY_NAMES: Final = CONTEXT_NAMES | frozenset(
     {
         "argsrepr",
         "callbacks",
@@ -102,10 +102,11 @@ CELERYS: Final = TAKEN | frozenset(
         "timelimit",
     }
 )
-"""Headers and properties of which what is kept is short: the others count as the producer's own."""
+"""Headers and properties of Celery and kombu. All others are the producer's own and have a limit
+of size together."""
 
 CALLBACKS: Final = frozenset({"callbacks", "errbacks", "chain", "chord"})
-CHECKED: Final = TAKEN | CALLBACKS
+REMOVED: Final = CONTEXT_NAMES | CALLBACKS
 HIGHEST_PRIORITY: Final = 9
 HIGHEST_INDEX: Final = 2**31
 MOST_DIGITS: Final = 20
@@ -114,28 +115,28 @@ MOST_DIGITS: Final = 20
 def checked_headers(
     sent: dict[str, Any], rules: Rules, problems: list[Problem]
 ) -> tuple[dict[str, Any], float | None]:
-    """Return the headers that Celery may see, and the ETA in seconds since the epoch.
+    """Return the headers for Celery, and the ETA in seconds since the epoch.
 
-    What is wrong is added to ``problems``; the headers are of use only if nothing is.
+    Adds to ``problems``; the headers are valid only if there are none.
     """
     get = sent.get
     headers = sent.copy()
-    if not CHECKED.isdisjoint(sent):
-        _take_out(headers, problems)
+    if not REMOVED.isdisjoint(sent):
+        _remove_reserved(headers, problems)
     if not is_id(get("id")):
         problems.append(_problem("id", f"printable text of 1 to {LONGEST_ID} bytes was expected"))
     task = get("task")
     if not is_id(task):
         problems.append(_problem("task", "the name of a task was expected"))
     elif task not in rules.tasks:
-        told = "this service has no task of that name"
-        problems.append({"path": "headers.task", "type": "unknown_task", "message": told})
+        message = "this service has no task of that name"
+        problems.append({"path": "headers.task", "type": "unknown_task", "message": message})
     retries = get("retries")
     if retries is None:
         headers["retries"] = 0
     elif type(retries) is not int or not 0 <= retries <= rules.most_retries:
-        told = f"a whole number of 0 to {rules.most_retries} was expected"
-        problems.append(_problem("retries", told))
+        message = f"a whole number of 0 to {rules.most_retries} was expected"
+        problems.append(_problem("retries", message))
     if type(ignore_result := get("ignore_result")) is not bool and ignore_result is not None:
         problems.append(_problem("ignore_result", "true, false or null was expected"))
     if get("compression") is not None:
@@ -150,13 +151,13 @@ def checked_headers(
 def checked_properties(
     sent: dict[str, Any], task_id: object, problems: list[Problem]
 ) -> dict[str, Any]:
-    """Return the properties that kombu and Celery may see."""
+    """Return the properties for kombu and Celery; add to ``problems``."""
     properties = sent.copy()
     reply_to = sent.get("reply_to")
     if reply_to != "" and not is_id(reply_to):
         properties["reply_to"] = None
     if not is_id(sent.get("correlation_id")):
-        # What a Celery client waits for is the same.
+        # Celery's clients send the task id as the correlation id.
         properties["correlation_id"] = task_id
     priority = sent.get("priority")
     if type(priority) is not int or not 0 <= priority <= HIGHEST_PRIORITY:
@@ -167,37 +168,37 @@ def checked_properties(
 
 
 def own_bytes(headers: object, properties: dict[str, Any]) -> int:
-    """Return how many bytes of JSON the producer's own headers and properties have.
+    """Return the size in bytes of the producer's own headers and properties, as JSON.
 
-    They stay in the main process while the task runs, and are sent along when it is tried again.
+    They stay in the main process while the task runs, and are sent again with each retry.
     """
     own = [
-        {name: value for name, value in place.items() if name not in CELERYS}
-        for place in (headers, properties)
-        if isinstance(place, dict)
+        {name: value for name, value in fields.items() if name not in CELERY_NAMES}
+        for fields in (headers, properties)
+        if isinstance(fields, dict)
     ]
     return len(orjson.dumps(own))
 
 
 def chord_problems(embed: dict[str, Any], headers: dict[str, Any]) -> list[Problem]:
-    """Return what is wrong with the count of a chord's part, by which the result backend sorts."""
+    """Return the problems of ``group`` and ``group_index``, by which a chord counts results."""
     problems: list[Problem] = []
     if embed.get("chord"):
         group, index = headers.get("group"), headers.get("group_index")
         if group is not None and not is_id(group):
-            told = f"printable text of 1 to {LONGEST_ID} bytes was expected"
-            problems.append(_problem("group", told))
+            message = f"printable text of 1 to {LONGEST_ID} bytes was expected"
+            problems.append(_problem("group", message))
         if index is not None and not _is_index(index):
             problems.append(_problem("group_index", "a whole number was expected"))
     return problems
 
 
-def _take_out(headers: dict[str, Any], problems: list[Problem]) -> None:
+def _remove_reserved(headers: dict[str, Any], problems: list[Problem]) -> None:
     for name in CALLBACKS.intersection(headers):
         if headers[name]:
-            told = "callbacks belong into the third part of the body"
-            problems.append(_problem(name, told))
-    for name in CHECKED.intersection(headers):
+            message = "callbacks belong into the third part of the body"
+            problems.append(_problem(name, message))
+    for name in REMOVED.intersection(headers):
         del headers[name]
 
 
@@ -209,21 +210,21 @@ def _times(headers: dict[str, Any], rules: Rules, problems: list[Problem]) -> fl
             continue
         at = moment(value)
         if at is None:
-            told = "an ISO 8601 date and time from 1970 to 9999, or null, was expected"
-            problems.append(_problem(name, told))
+            message = "an ISO 8601 date and time from 1970 to 9999, or null, was expected"
+            problems.append(_problem(name, message))
             continue
-        # One form that Celery reads, of the many that Python does.
+        # A format that Celery reads; Python accepts more.
         headers[name] = at.isoformat()
         if name == "eta":
             eta = at.timestamp()
             if eta - time.time() > rules.longest_wait:
-                told = f"at most {rules.longest_wait:g} seconds ahead were expected"
-                problems.append(_problem(name, told))
+                message = f"at most {rules.longest_wait:g} seconds ahead were expected"
+                problems.append(_problem(name, message))
     return eta
 
 
 def _normalise(headers: dict[str, Any]) -> None:
-    """Put in what is the service's to say, and take out what is not as Celery has it."""
+    """Set the headers that belong to the service, and reset optional ones of the wrong type."""
     get = headers.get
     for name in ("root_id", "parent_id", "group", "origin", "lang"):
         if (value := get(name)) is not None and not is_id(value):
@@ -237,7 +238,7 @@ def _normalise(headers: dict[str, Any]) -> None:
 
 
 def _priority(value: object, problems: list[Problem]) -> int:
-    """Return a priority as kombu reads it: whole numbers and their text, cut to 0 to 9."""
+    """Return a priority as kombu reads it: a number or its text, clamped to 0 to 9."""
     if value is None:
         return 0
     if isinstance(value, str) and len(value) <= MOST_DIGITS and value.isascii():
@@ -245,8 +246,8 @@ def _priority(value: object, problems: list[Problem]) -> int:
             value = int(value)
     if type(value) is int:
         return max(0, min(HIGHEST_PRIORITY, value))
-    told = f"a whole number of 0 to {HIGHEST_PRIORITY}, or null, was expected"
-    problems.append({"path": "properties.priority", "type": "property", "message": told})
+    message = f"a whole number of 0 to {HIGHEST_PRIORITY}, or null, was expected"
+    problems.append({"path": "properties.priority", "type": "property", "message": message})
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A message before kombu or Celery see it: read from raw bytes, accepted or refused."""
+"""Reading and checking of a whole message, before kombu or Celery decode it."""
 
 import json
 import re
@@ -25,7 +25,7 @@ from worker.envelope.rules import Rules
 from worker.envelope.shown import shown, shown_positional
 
 MOST_BODIES: Final = 4
-"""Members of that name that are looked at: headers may have some of their own."""
+"""Members named ``body`` that are measured; headers may contain such members too."""
 
 _BODY: Final = re.compile(rb'"body"\s*:\s*"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _CORRELATION: Final = re.compile(rb'"correlation_id"\s*:\s*"([^"\\\x00-\x1f]{1,255})"')
@@ -41,9 +41,9 @@ class Envelope:
         The message in kombu's shape, normalised, for ``kombu.transport.virtual.Message``. Its
         ``body`` is bytes and decoded, so that ``properties`` name no encoding of it.
     content
-        What the body holds.
+        The parsed body.
     eta
-        When to begin, in seconds since the epoch.
+        Earliest start, in seconds since the epoch.
     """
 
     payload: dict[str, Any]
@@ -55,7 +55,7 @@ class Envelope:
 
 
 class Parts(NamedTuple):
-    """A message as AMQP delivers it: nothing of it is trusted."""
+    """A message as AMQP delivers it, unchecked."""
 
     headers: object
     properties: object
@@ -65,10 +65,10 @@ class Parts(NamedTuple):
 
 
 def read(raw: bytes, rules: Rules, queue: str | None = None) -> Envelope | Refusal:
-    """Return the message in an entry of a Redis queue, or why it is refused.
+    """Return the message in an entry of a Redis queue, or its refusal.
 
-    ``queue`` is where it was found: there it belongs when it is put back or tried again, whatever
-    its producer wrote as its routing key.
+    ``queue`` is the queue that the entry came from. It replaces the producer's routing key, so that
+    requeued and retried messages return there.
     """
     try:
         parts, problems, is_deep = _unwrapped(raw, rules, queue)
@@ -78,45 +78,45 @@ def read(raw: bytes, rules: Rules, queue: str | None = None) -> Envelope | Refus
 
 
 def check(parts: Parts, rules: Rules) -> Envelope | Refusal:
-    """Return the message in parts that a broker delivered, or why it is refused."""
+    """Return the message in parts that a broker delivered, or its refusal."""
     return _checked(parts, rules, [], is_deep=True)
 
 
 def _unwrapped(raw: bytes, rules: Rules, queue: str | None) -> tuple[Parts, list[Problem], bool]:
     """Return the parts of a queue entry, and whether its headers may be deep."""
     if len(raw) > rules.raw_bytes:
-        told = f"the queue entry is {len(raw)} bytes, the limit is {rules.raw_bytes}"
-        raise RefusedError.too_large(told, _correlation_id(raw))
+        message = f"the queue entry is {len(raw)} bytes, the limit is {rules.raw_bytes}"
+        raise RefusedError.too_large(message, _correlation_id(raw))
     if len(raw) > rules.around_bytes:
         bodies = islice(_BODY.finditer(raw), MOST_BODIES)
         around = len(raw) - max((len(body[0]) for body in bodies), default=0)
         if around > rules.around_bytes:
-            # A megabyte of brackets would take thirty when it is parsed; a text takes what it is.
-            told = f"all but the body is {around} bytes, the limit is {rules.around_bytes}"
-            raise RefusedError.too_large(told, _correlation_id(raw))
+            # A megabyte of brackets takes thirty once parsed; a body, being text, takes its size.
+            message = f"all but the body is {around} bytes, the limit is {rules.around_bytes}"
+            raise RefusedError.too_large(message, _correlation_id(raw))
     try:
         wrapper = orjson.loads(raw)
     except ValueError as error:
         raise _not_json(raw, error) from None
     if not isinstance(wrapper, dict):
-        told = "a JSON object with body, headers and properties was expected, as kombu writes it"
-        raise RefusedError.at("", refusals.UNDECODABLE, told)
+        message = "a JSON object with body, headers and properties was expected, as kombu writes it"
+        raise RefusedError.at("", refusals.UNDECODABLE, message)
     headers, properties = wrapper.get("headers"), wrapper.get("properties")
     task_id = _task_id(headers, properties)
     if not isinstance(properties, dict):
-        told = "an object was expected"
-        raise RefusedError.at("properties", refusals.MALFORMED, told, task_id)
+        message = "an object was expected"
+        raise RefusedError.at("properties", refusals.MALFORMED, message, task_id)
     wrapped = wrapper.get("body")
     try:
         body = raw_body(wrapped, properties.pop("body_encoding", None))
     except RefusedError as error:
         raise RefusedError(error.with_others((), task_id)) from None
     if len(raw) - len(str(wrapped)) > rules.headers_bytes:
-        # A rough size first: the exact one costs as much as to parse them.
+        # A rough size first: the exact one costs as much as parsing the headers.
         size, limit = own_bytes(headers, properties), rules.headers_bytes
         if size > limit:
-            told = f"the producer's own headers are {size} bytes, the limit is {limit}"
-            raise RefusedError.too_large(told, task_id)
+            message = f"the producer's own headers are {size} bytes, the limit is {limit}"
+            raise RefusedError.too_large(message, task_id)
     problems: list[Problem] = []
     _check_delivery(properties, queue, problems)
     parts = Parts(
@@ -136,18 +136,18 @@ def _checked(
     elif isinstance(body, bytearray | memoryview):
         body = bytes(body)
     if not (isinstance(headers, dict) and isinstance(properties, dict) and isinstance(body, bytes)):
-        told = "headers and properties that are objects, and a body of bytes were expected"
-        return RefusedError.at("headers", refusals.MALFORMED, told, task_id).refusal
+        message = "headers and properties that are objects, and a body of bytes were expected"
+        return RefusedError.at("headers", refusals.MALFORMED, message, task_id).refusal
     if is_deep and deeper_than(rules.depth, [headers, properties]):
-        told = f"at most {rules.depth} levels were expected"
-        return RefusedError.at("headers", refusals.MALFORMED, told, task_id).refusal
+        message = f"at most {rules.depth} levels were expected"
+        return RefusedError.at("headers", refusals.MALFORMED, message, task_id).refusal
     _check_content(parts, problems)
     clean, eta = checked_headers(headers, rules, problems)
     clean_properties = checked_properties(properties, headers.get("id"), problems)
     limit = rules.bytes_of(headers.get("task"))
     if len(body) > limit:
-        told = f"the message is {len(body)} bytes, the limit is {limit}"
-        return RefusedError.too_large(told, task_id, problems).refusal
+        message = f"the message is {len(body)} bytes, the limit is {limit}"
+        return RefusedError.too_large(message, task_id, problems).refusal
     try:
         content, body = content_of(body, rules)
     except RefusedError as error:
@@ -174,28 +174,30 @@ def _checked(
 
 def _check_content(parts: Parts, problems: list[Problem]) -> None:
     if parts.content_type != CONTENT_TYPE:
-        told = f"{CONTENT_TYPE} was expected"
-        problems.append({"path": "content-type", "type": "content_type", "message": told})
+        message = f"{CONTENT_TYPE} was expected"
+        problems.append({"path": "content-type", "type": "content_type", "message": message})
     encoding = "" if parts.content_encoding is None else parts.content_encoding
     if not isinstance(encoding, str) or encoding.lower() not in CONTENT_ENCODINGS:
-        told = "utf-8 was expected"
-        problems.append({"path": "content-encoding", "type": "content_type", "message": told})
+        message = "utf-8 was expected"
+        problems.append({"path": "content-encoding", "type": "content_type", "message": message})
 
 
 def _check_delivery(properties: dict[str, Any], queue: str | None, problems: list[Problem]) -> None:
-    """Check what kombu's virtual transports need, and put in where the message belongs."""
+    """Check the properties that kombu's virtual transports need, and set the queue to return to."""
     tag = properties.get("delivery_tag")
     if type(tag) is not int and (not isinstance(tag, str) or not tag):
-        told = "text was expected"
-        problems.append({"path": "properties.delivery_tag", "type": "property", "message": told})
+        message = "text was expected"
+        problems.append({"path": "properties.delivery_tag", "type": "property", "message": message})
     sent = properties.get("delivery_info")
     if not (
         isinstance(sent, dict)
         and isinstance(exchange := sent.get("exchange"), str)
         and isinstance(routing_key := sent.get("routing_key"), str)
     ):
-        told = "an object with exchange and routing_key was expected"
-        problems.append({"path": "properties.delivery_info", "type": "property", "message": told})
+        message = "an object with exchange and routing_key was expected"
+        problems.append(
+            {"path": "properties.delivery_info", "type": "property", "message": message}
+        )
         return
     if queue is not None:
         exchange, routing_key = "", queue
@@ -206,7 +208,7 @@ def _check_delivery(properties: dict[str, Any], queue: str | None, problems: lis
 
 
 def _task_id(headers: object, properties: object) -> str | None:
-    """Return where the producer waits: Celery's clients for the id, which they send twice."""
+    """Return the task id under which the producer waits; Celery's clients send it twice."""
     for place, name in ((headers, "id"), (properties, "correlation_id")):
         if isinstance(place, dict):
             value = place.get(name)
@@ -216,16 +218,19 @@ def _task_id(headers: object, properties: object) -> str | None:
 
 
 def _correlation_id(raw: bytes) -> str | None:
-    """Return where the producer of an entry that is too large to be parsed waits."""
-    found = _CORRELATION.search(raw)
+    """Find the correlation id, which is the task id, in an entry that is too large to parse."""
+    match = _CORRELATION.search(raw)
     try:
-        return found[1].decode() if found else None
+        return match[1].decode() if match else None
     except UnicodeDecodeError:
         return None
 
 
 def _not_json(raw: bytes, error: ValueError) -> RefusedError:
-    """Refuse what is not plain JSON; its producer is told, if Python can make out who it is."""
+    """Return the refusal of an entry that is not plain JSON.
+
+    With the task id, if Python's own parser, which accepts more, can read it.
+    """
     task_id = None
     try:
         wrapper = json.loads(raw.decode())

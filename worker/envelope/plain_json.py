@@ -1,4 +1,4 @@
-"""JSON of producers: decoded fast where it is plain, and never deeper than allowed."""
+"""Decoding of producers' JSON: fast if it is plain, and with limits of depth and size."""
 
 import json
 from typing import Any
@@ -12,15 +12,15 @@ def decoded(raw: bytes) -> tuple[Any, bool]:
     """Return the JSON in ``raw``, and whether it is plain.
 
     Plain JSON is that of RFC 8259 in UTF-8 with whole numbers of 64 bits. The rest (lone
-    surrogates, numbers that are not finite, longer ones) is decoded as Python's own module does,
-    so that the message's model can name its place.
+    surrogates, NaN and infinity, longer numbers) is decoded by Python's own module, so that the
+    message's model can report its path.
 
     Raises
     ------
     ValueError
-        It is no JSON.
+        Not JSON.
     RecursionError
-        It is nested too deeply.
+        Nested too deeply.
     """
     try:
         if not has_long_number(raw):
@@ -31,7 +31,7 @@ def decoded(raw: bytes) -> tuple[Any, bool]:
 
 
 def plain(value: object) -> bool:
-    """Tell whether ``value`` has a form as plain JSON, that is, whether everyone can read it."""
+    """Tell whether ``value`` can be written as plain JSON, which every client can read."""
     try:
         orjson.loads(json.dumps(value))
     except (ValueError, TypeError, RecursionError):
@@ -42,7 +42,7 @@ def plain(value: object) -> bool:
 def deeper_than(levels: int, value: object) -> bool:
     """Tell whether ``value``, decoded JSON, has more than ``levels`` levels of arrays and objects.
 
-    Level by level instead of by recursion: nothing a producer sends can exhaust the stack.
+    Iterates by level instead of recursing: no message of a producer can exhaust the stack.
     """
     containers = [value] if isinstance(value, dict | list) else []
     for _ in range(levels):
@@ -58,5 +58,5 @@ def deeper_than(levels: int, value: object) -> bool:
 
 
 def brackets(raw: bytes) -> int:
-    """Return how many arrays and objects JSON has at the most: those in texts count too."""
+    """Return an upper bound of the number of arrays and objects: brackets in text count too."""
     return raw.count(b"[") + raw.count(b"{")

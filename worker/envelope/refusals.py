@@ -1,4 +1,4 @@
-"""Why a message is not worked on, for its producer and for the dead letters."""
+"""Refusal of a message: code, reason and problems, for its producer and its dead letter."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -16,20 +16,20 @@ TOO_LARGE: Final = "too_large"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a message is not worked on.
+    """Refusal of a message.
 
     Attributes
     ----------
     code
         ``invalid_message`` or ``too_large``.
     kind
-        What a dead letter's reason begins with: one of the constants of this module.
+        First word of the dead letter's reason: one of the constants of this module.
     reason
-        One sentence: the place of the first problem, and what was expected there.
+        One sentence: the path of the first problem, and what was expected there.
     problems
-        All of them.
+        All problems.
     task_id
-        Where the producer waits for its answer; None where it cannot be reached.
+        Task id under which the producer waits for its answer; None if it is unknown.
     """
 
     code: Code
@@ -45,7 +45,7 @@ class Refusal:
 
 
 class RefusedError(Exception):
-    """Ends the check of a message. It never leaves this package."""
+    """Ends the check of a message. Callers of this package get its refusal instead."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.reason)
@@ -53,7 +53,7 @@ class RefusedError(Exception):
 
     @classmethod
     def of(cls, kind: str, problems: list[Problem], task_id: str | None = None) -> Self:
-        """Return the error for ``problems``, of which there is one at least."""
+        """Return the error for one or more problems."""
         first = problems[0]
         reason = f"{first['path']}: {first['message']}" if first["path"] else first["message"]
         if len(problems) > 1:
@@ -62,19 +62,19 @@ class RefusedError(Exception):
 
     @classmethod
     def at(cls, path: str, kind: str, message: str, task_id: str | None = None) -> Self:
-        """Return the error for a problem that keeps others from being found."""
+        """Return the error for a problem that makes further checks impossible."""
         return cls.of(kind, [{"path": path, "type": kind, "message": message}], task_id)
 
     @classmethod
     def too_large(cls, message: str, task_id: str | None, problems: Iterable[Problem] = ()) -> Self:
-        """Return the error for a message over a limit, whatever else is wrong with it."""
+        """Return the error for a message over a limit; its other problems follow."""
         first: Problem = {"path": "", "type": TOO_LARGE, "message": message}
         return cls(Refusal(Code.TOO_LARGE, TOO_LARGE, message, [first, *problems], task_id))
 
     def with_others(self, problems: Iterable[Problem], task_id: str | None) -> Refusal:
-        """Return the refusal with the problems that were found before."""
+        """Return the refusal with earlier problems added."""
         own = self.refusal
         if own.kind == PROTOCOL_1:
-            # What else is missing is where protocol 1 has it.
+            # Protocol 1 has these fields elsewhere: they are not missing.
             return replace(own, task_id=task_id)
         return RefusedError.of(own.kind, [*own.problems, *problems], task_id).refusal

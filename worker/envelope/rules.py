@@ -1,4 +1,4 @@
-"""What a message may be: the rules of this service, from its settings and its tasks."""
+"""Limits of a message and the tasks that it may name, from settings and registered tasks."""
 
 import re
 from collections.abc import Iterable
@@ -9,29 +9,29 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 BATCH: Final = "render.batch"
-CELERYS_OWN: Final = "celery."
+CELERY_PREFIX: Final = "celery."
 """Tasks that Celery adds to each app: ``celery.map`` calls any other task past its checks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Limits of a message and names that it may call. Sizes are bytes, times seconds."""
+    """Limits of a message and the tasks that it may name. Sizes are bytes, times seconds."""
 
     tasks: frozenset[str]
     callbacks: re.Pattern[str]
     longest_wait: float
-    """How far ahead an ETA may be."""
+    """Maximum time from now to an ETA."""
 
     message_bytes: int
     batch_bytes: int
     headers_bytes: int = 64 * 1024
-    """Of headers and properties that are neither Celery's nor kombu's, together."""
+    """Total of the producer's own headers and properties (neither Celery's nor kombu's)."""
 
     depth: int = 100
-    """Levels of JSON in headers or body: 64 of values, and three for a callback of a callback."""
+    """Levels of JSON in headers or body: 64 for values, and three for each nested callback."""
 
     most_brackets: int = 200_000
-    """Opening ones in a body: seven bytes of JSON can become two hundred in Python."""
+    """Opening brackets in a body: seven bytes of JSON can take two hundred in Python."""
 
     most_retries: int = 1000
 
@@ -39,9 +39,10 @@ class Rules:
     def of(cls, settings: "Settings", tasks: Iterable[str]) -> Self:
         """Return the rules of a worker that has ``tasks``."""
         return cls(
-            tasks=frozenset(name for name in tasks if not name.startswith(CELERYS_OWN)),
+            tasks=frozenset(name for name in tasks if not name.startswith(CELERY_PREFIX)),
             callbacks=re.compile(settings.callbacks),
-            # A message that waits longer than the visibility timeout is delivered again and again.
+            # A message with a later ETA would exceed the visibility timeout while it waits, and
+            # be delivered again each time.
             longest_wait=settings.visibility_timeout / 2,
             message_bytes=settings.limits.message_bytes,
             batch_bytes=settings.limits.batch_bytes,
@@ -49,21 +50,22 @@ class Rules:
 
     @property
     def raw_bytes(self) -> int:
-        """The size from which on a queue entry is not even parsed.
+        """Maximum size of a queue entry; a larger one is refused without parsing.
 
-        JSON within JSON is at most three times as long: an emoji has four bytes and twelve
-        characters when it is escaped, a quotation mark one and two.
+        JSON within JSON is at most three times as long: an emoji is four bytes, and twelve when
+        escaped; a quotation mark is one, and two.
         """
         return 3 * max(self.message_bytes, self.batch_bytes) + self.around_bytes
 
     @property
     def around_bytes(self) -> int:
-        """The size from which on an entry is not parsed, its body apart.
+        """Maximum size of a queue entry without its body; a larger one is refused without parsing.
 
-        Celery's own headers repeat arguments for people, without a limit in other languages.
+        Celery's header ``argsrepr`` repeats the arguments; clients in other languages do not
+        shorten it.
         """
         return 4 * self.headers_bytes
 
     def bytes_of(self, task: object) -> int:
-        """Return how many bytes the body of a message for ``task`` may have."""
+        """Return the maximum size of the body of a message for ``task``."""
         return self.batch_bytes if task == BATCH else self.message_bytes

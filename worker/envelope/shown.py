@@ -1,4 +1,4 @@
-"""Keyword arguments as logs, events and Flower may show them."""
+"""Descriptions of arguments without their values, for logs, events and Flower."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,7 +10,7 @@ MOST_NAMES_SHOWN: Final = 20
 
 
 def shown(keywords: Mapping[str, Any]) -> str:
-    """Return keyword arguments for people: ids as they are, of all else kind and size only."""
+    """Describe keyword arguments: ids in full, of all others only type or size."""
     parts = []
     for key in list(keywords)[:MOST_NAMES_SHOWN]:
         name = key if key.isidentifier() and len(key) <= LONGEST_NAME_SHOWN else "?"
@@ -19,7 +19,7 @@ def shown(keywords: Mapping[str, Any]) -> str:
 
 
 def shown_positional(arguments: list[Any]) -> str:
-    """Return positional arguments for people: their number."""
+    """Describe positional arguments by their number."""
     return f"({len(arguments)} items)" if arguments else "()"
 
 

@@ -1,18 +1,18 @@
-"""The shape of a task signature, as ``celery.canvas`` reads it and ``send_task`` its options."""
+"""Checks of a task signature, as ``celery.canvas`` reads it, and of options for ``send_task``."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from worker.envelope.fields import LONGEST_ID, is_id, moment
-from worker.envelope.rules import CELERYS_OWN
+from worker.envelope.rules import CELERY_PREFIX
 
 HIGHEST_PRIORITY: Final = 255
-"""AMQP's."""
+"""AMQP's highest priority."""
 
 _KEYS: Final = frozenset(
     {"task", "args", "kwargs", "options", "subtask_type", "immutable", "chord_size"}
 )
-"""All that Celery writes. Others would become attributes of its ``Context`` (backends/base.py)."""
+"""Members that Celery writes; others would become attributes of ``Context`` (backends/base.py)."""
 
 _MEMBERS: Final[Mapping[str, tuple[Any, str]]] = {
     "args": (list, "a list"),
@@ -108,17 +108,18 @@ _NOT_OPTIONS: Final = frozenset(
         "utc",
     }
 )
-"""Parameters of ``send_task``, ``send_task_message`` and ``Producer.publish``, which a signature
-would give a second time or from which they would be called, and attributes of ``Context``."""
+"""Names that are no options: parameters of ``send_task``, ``send_task_message`` and
+``Producer.publish``, which would be passed twice or change what is called; attributes of
+``Context``."""
 
 
 def shape_problem(signature: dict[str, Any]) -> str | None:
-    """Return what is wrong with a signature that has a task's name; not with those within it."""
+    """Return the problem of a signature with a task name, without those nested in it."""
     if not signature.keys() <= _KEYS:
         return "a task signature has members that Celery does not know"
-    for name, (types, told) in _MEMBERS.items():
+    for name, (types, description) in _MEMBERS.items():
         if not isinstance(signature.get(name), types):
-            return f"{name} of a task signature: {told} was expected"
+            return f"{name} of a task signature: {description} was expected"
     return _kind_problem(signature) or _option_problem(signature["options"])
 
 
@@ -127,15 +128,15 @@ def _kind_problem(signature: dict[str, Any]) -> str | None:
     name, parts = _KINDS.get(kind, ("", frozenset()))
     if kind and not name:
         return f"subtask_type of a task signature: one of {', '.join(_KINDS)} was expected"
-    # By a name of Celery's own, any task could be called with these keywords.
-    if signature["task"] != name and (kind or signature["task"].startswith(CELERYS_OWN)):
+    # A task of Celery's own, such as celery.map, could call any other task past its checks.
+    if signature["task"] != name and (kind or signature["task"].startswith(CELERY_PREFIX)):
         return "a task signature of Celery's own has its subtask_type and its name"
     if kind and signature["kwargs"].keys() != parts:
         return f"kwargs of a task signature: {', '.join(sorted(parts))} were expected"
     for part in parts:
-        types, told = _PART_TYPES[part]
+        types, description = _PART_TYPES[part]
         if not isinstance(signature["kwargs"][part], types):
-            return f"kwargs.{part} of a task signature: {told} was expected"
+            return f"kwargs.{part} of a task signature: {description} was expected"
     return None
 
 
@@ -143,9 +144,9 @@ def _option_problem(options: dict[str, Any]) -> str | None:
     for name, value in options.items():
         if name in _NOT_OPTIONS:
             return f"options.{name} of a task signature is not the producer's to set"
-        is_expected, told = _OPTIONS.get(name, _ANYTHING)
+        is_expected, description = _OPTIONS.get(name, _ANYTHING)
         if not is_expected(value) and (value is not None or name in _NEVER_NULL):
-            return f"options.{name} of a task signature: {told} was expected"
+            return f"options.{name} of a task signature: {description} was expected"
     return None
 
 
@@ -174,10 +175,10 @@ def _is_time(value: object) -> bool:
 
 _RETRY_POLICY: Final = frozenset({"max_retries", "interval_start", "interval_step", "interval_max"})
 LONGEST_WAIT: Final = 60
-"""Tries, and seconds between them: a callback's client must not keep a process for longer."""
+"""Maximum of retries, and of seconds between them: sending a callback blocks its process."""
 
 _NEVER_NULL: Final = frozenset({"task_id", "chain"})
-"""Celery asks whether they are there, not what they are."""
+"""Options whose presence Celery tests, not their value: null would count as set."""
 
 _ANYTHING: Final = (lambda _: True, "")
 _ID = (is_id, f"text of 1 to {LONGEST_ID} characters")
