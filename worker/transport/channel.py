@@ -175,11 +175,11 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         known = self.holder.in_hand.get(tag)
         return None if known is None else known[0]
 
-    def bury(self, letters: Sequence[tuple[str, bytes]], bounds: Bounds) -> int:
+    def move_to_dead_letters(self, letters: Sequence[tuple[str, bytes]], bounds: Bounds) -> int:
         """Replace messages in hand by dead letters; return how many old letters were dropped."""
         if not letters:
             return 0
-        _, dropped = self.holder.held.bury(letters, self.dead_letters, bounds)
+        _, dropped = self.holder.held.move_to_dead_letters(letters, self.dead_letters, bounds)
         self.holder.forget([tag for tag, _ in letters])
         return dropped
 

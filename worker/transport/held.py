@@ -194,7 +194,7 @@ class HeldMessages:
             self._run("delay", [self._held, self.keys.delayed], [tag, int(seconds * 1000), name])
         )
 
-    def bury(
+    def move_to_dead_letters(
         self, letters: Sequence[tuple[str, bytes]], target: str, bounds: Bounds
     ) -> tuple[int, int]:
         """Replace messages by dead letters on the list ``target``.
@@ -210,7 +210,7 @@ class HeldMessages:
             How many were still held, and how many of the oldest letters were dropped over
             ``bounds``.
         """
-        arguments: list[object] = ["bury", bounds.count, bounds.size]
+        arguments: list[object] = ["add", bounds.count, bounds.size]
         for letter in letters:
             arguments += letter
         keys = [f"{self.keys.prefix}{target}", self.keys.figures(target), self._held]
