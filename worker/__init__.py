@@ -1,7 +1,7 @@
 """The composition root: the Celery app, its settings, and everything that runs as a process.
 
-``celery -A worker …`` finds the app here. It is made when asked for, so that importing a part of
-this package needs no settings.
+``celery -A worker …`` finds the app here. It is created on first access, so that importing a part
+of this package needs no settings.
 """
 
 from typing import Any

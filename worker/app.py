@@ -1,4 +1,4 @@
-"""The Celery app, made from the settings of the environment."""
+"""The Celery app, created from the environment's settings."""
 
 from celery import Celery
 
@@ -23,12 +23,12 @@ TASKS = (
 
 
 def make_app(settings: Settings) -> Celery:
-    """Return the app with all its tasks; nothing is connected yet."""
+    """Create the app with all its tasks; opens no connection."""
     transport.register()
     rabbitmq.register()
     use_plain_json()
     app = Celery("template-service", include=TASKS)
-    # Celery prefers CELERY_RESULT_BACKEND in the environment to what its settings say.
+    # Celery prefers CELERY_RESULT_BACKEND in the environment to the app's settings.
     app.backend_cls = backend_url(settings.result_backend.get_secret_value())
     app.conf.update(celery_settings(settings))
     app.steps["consumer"].add("worker.node.heartbeat:Heartbeat")

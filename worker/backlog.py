@@ -1,7 +1,7 @@
-"""How many messages each queue has on the broker, those included that workers hold.
+"""Number of messages of each queue, including those that workers have reserved.
 
-The length of a queue alone misses what workers have reserved ahead: with a few slow messages it is
-0 although dozens wait.
+The length of a queue alone misses reserved messages: with a few slow tasks it is 0 although dozens
+of messages wait.
 """
 
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from tasks.broker import Backlog, DeadLetterFigures
 from tasks.messages.report import QueueFigures
 from worker import dead_letters
 from worker.queues import QueueName
-from worker.reserved import inspected, is_told
+from worker.reserved import inspected, records_holders
 
 
 def backlog(connection: Connection) -> Backlog | None:
@@ -25,7 +25,9 @@ def backlog(connection: Connection) -> Backlog | None:
     """
     with connection:
         try:
-            queues = _of_redis(connection) if is_told(connection) else _of_others(connection)
+            queues = (
+                _of_redis(connection) if records_holders(connection) else _of_others(connection)
+            )
             return Backlog(queues, _letters(connection))
         except connection.connection_errors:
             return None
@@ -52,7 +54,7 @@ def _of_others(connection: Connection) -> dict[str, QueueFigures]:
 
 
 def _ready(connection: Connection, queue: str) -> int:
-    # A channel of its own: RabbitMQ closes the one that asks for a queue that is not there.
+    # A separate channel: RabbitMQ closes a channel that asks for a missing queue.
     channel = connection.channel()
     try:
         return int(channel.queue_declare(queue=queue, passive=True).message_count)
@@ -63,10 +65,10 @@ def _ready(connection: Connection, queue: str) -> int:
 
 
 def _letters(connection: Connection) -> DeadLetterFigures:
-    found = dead_letters.figures(connection)
+    figures = dead_letters.figures(connection)
     age = None
-    if found.oldest is not None:
-        age = max(0.0, (datetime.now(UTC) - found.oldest).total_seconds())
+    if figures.oldest is not None:
+        age = max(0.0, (datetime.now(UTC) - figures.oldest).total_seconds())
     return DeadLetterFigures(
-        count=found.count, size=found.size, oldest_age_seconds=age, dropped=found.dropped
+        count=figures.count, size=figures.size, oldest_age_seconds=age, dropped=figures.dropped
     )

@@ -1,9 +1,10 @@
-"""beat's scheduler: the database records what was sent, so any number of beats may run.
+"""beat's scheduler: the database records each run, so any number of beats may run.
 
-Celery's own keeps the times in a file: two beats send everything twice, a lost file skips what was
-due meanwhile, and a publish that fails skips its run, since its time is noted first. Here a run is
-noted and sent in one transaction. Who comes second finds it noted; who dies in between leaves a
-note that is not there, and the run is sent again under the same id, by which its task knows it.
+Celery's scheduler stores its times in a file: two beats send everything twice, a lost file skips
+runs that were due, and a failed publish skips its run, since its time is stored first. Here a run
+is recorded and sent in one transaction. A second beat finds the record. If beat dies between
+sending and commit, the record is rolled back and the run is sent again under the same id, by which
+its task detects the duplicate.
 """
 
 import copy
@@ -27,14 +28,14 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS: Final = 5.0
 MINUTE: Final = timedelta(minutes=1)
 DAYS: Final = 366 * 8
-"""How far back to search for a due time: the 29th of February comes within eight years."""
+"""How far back to search for a due time: every cron date, also 29 February, is within 8 years."""
 
 
 class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
-    """Sends each due time of the beat table once, whoever else does.
+    """Sends each due run of the schedule once, however many beats run.
 
-    After a time without any beat, each task that was due meanwhile is sent once. A task that is new
-    on the table begins with its next due time.
+    After an outage of all beats, each task that was due is sent once. A new task of the schedule
+    starts with its next due time.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
@@ -50,7 +51,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
             Path(heartbeat).touch()
         now = self.now()
         try:
-            # A list, as each entry has its turn whatever became of the others.
+            # A list, so that every entry is tried even if another has failed.
             results = [self._send_if_due(entry, now) for entry in self.schedule.values()]
             is_done = all(results)
         except SQLAlchemyError as error:
@@ -90,7 +91,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
         try:
             self._send(entry, run_id, due)
         except beat.SchedulingError as error:
-            # Its cause is kombu's or redis-py's, and names the broker.
+            # The cause is the error of kombu or redis-py.
             cause = type(error.__cause__ or error).__name__
             log_event(
                 logger,
@@ -105,7 +106,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
         return True
 
     def _send(self, entry: Any, run_id: str, due: datetime) -> None:  # noqa: ANN401 - Celery ships no types
-        # Before the transaction: it waits for as long as the broker is away.
+        # Before the transaction: this blocks while the broker is unavailable.
         producer = self.producer
         with runs.claimed(self._engine, entry.task, run_id, due) as is_mine:
             if is_mine:
@@ -117,9 +118,9 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
 
 
 def last_due(schedule: crontab, now: datetime) -> datetime | None:
-    """Return the last time at or before ``now`` that a schedule names; None if there was none.
+    """Return the last due time of a schedule at or before ``now``; None if there was none.
 
-    A day must fit its day of the month and its day of the week, as Celery has it.
+    A day must match both the day of the month and the day of the week, as in Celery.
     """
     moment = now.replace(second=0, microsecond=0)
     for _ in range(DAYS):

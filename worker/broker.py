@@ -11,7 +11,7 @@ from worker.transport.held import Bounds
 
 
 def connection(settings: Settings) -> Connection:
-    """Return a connection to the broker, with the time-outs of the workers; it opens when used."""
+    """Return a connection to the broker, with the workers' timeouts; it opens when used."""
     transport.register()
     rabbitmq.register()
     options = celery_settings(settings)
@@ -40,5 +40,5 @@ class SettingsBroker:
 
 
 def bounds(settings: Settings) -> Bounds:
-    """Return how many dead letters are kept on Redis at the most."""
+    """Return the limits of the dead letters on Redis."""
     return Bounds(settings.dead_letters_max, settings.dead_letters_max_bytes)

@@ -1,4 +1,4 @@
-"""Checks of ``db doctor`` on the broker: dead letters, and messages that nobody gets on with."""
+"""Checks of ``db doctor`` on the broker: dead letters, and reserved messages without progress."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,30 +11,29 @@ from db.monitoring.checks.finding import Finding
 from db.units import age, counted, size
 from worker import dead_letters
 from worker.queues import QueueName
-from worker.reserved import inspected, is_told
+from worker.reserved import inspected, records_holders
 from worker.settings import Settings
 from worker.transport.inspection import STOCK, Consumer, Inspection, Reserved, queue_of
 
 _MARGIN: Final = timedelta(seconds=60)
-"""For a pool process to be replaced, and for a consumer's lease to end and be swept."""
+"""Time in which a pool process is replaced, and a dead consumer's messages are returned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """From where on something is a finding.
+    """Thresholds of the checks.
 
     Attributes
     ----------
     letter_age
-        Age of the oldest dead letter, and of the last one that was dropped.
+        Age of the oldest dead letter, and of the last dropped one.
     held
-        How long a message may be with a live consumer: each one that is taken ahead may take its
-        whole time limit before it.
+        How long a live consumer may hold a message: each message reserved before it may run for
+        its whole time limit.
     maintenance
-        How much longer for each message of maintenance that the same consumer holds, which keeps
-        a process busy.
+        Addition to ``held`` for each maintenance message of the consumer, which occupies a process.
     unacked
-        When Redis gives a message of a worker with kombu's own transport to another one.
+        When Redis redelivers a message of a worker with kombu's own transport.
     """
 
     letter_age: timedelta
@@ -59,10 +58,10 @@ def examine(connection: Connection, thresholds: Thresholds) -> list[Finding]:
     """Run every check of the broker; the connection is closed."""
     with connection:
         try:
-            found = list(_letters(connection, thresholds, datetime.now(UTC)))
-            if is_told(connection):
+            findings = list(_letters(connection, thresholds, datetime.now(UTC)))
+            if records_holders(connection):
                 with inspected(connection) as inspection:
-                    found += _reserved(inspection, thresholds)
+                    findings += _reserved(inspection, thresholds)
         except connection.connection_errors:
             return [
                 Finding(
@@ -79,33 +78,33 @@ def examine(connection: Connection, thresholds: Thresholds) -> list[Finding]:
                     "not_checked",
                     "notice",
                     f"the broker: {error}",
-                    "messages may wait there that nobody gets on with",
+                    "messages without progress would not be noticed",
                     "run this with a CELERY_BROKER_URL whose user may read all keys and run "
                     "scripts",
                 )
             ]
-    return found
+    return findings
 
 
 def _letters(connection: Connection, thresholds: Thresholds, now: datetime) -> Iterator[Finding]:
-    found = dead_letters.figures(connection)
-    dropped_at = found.dropped_at or now
-    if found.dropped and now - dropped_at <= thresholds.letter_age:
+    figures = dead_letters.figures(connection)
+    dropped_at = figures.dropped_at or now
+    if figures.dropped and now - dropped_at <= thresholds.letter_age:
         yield Finding(
             "dead_letters_dropped",
             "error",
-            f"{counted(found.dropped, 'dead letter')} dropped, the last {_ago(now - dropped_at)} "
-            "ago",
-            "there were more than the bounds allow, and the oldest messages are lost",
+            f"{counted(figures.dropped, 'dead letter')} dropped, the last "
+            f"{_ago(now - dropped_at)} ago",
+            "there were more than the limits allow, and the oldest messages are lost",
             "find who sends them: template-service dead-letters list; raise "
             "TEMPLATE_SERVICE_DEAD_LETTERS_MAX and _MAX_BYTES where the broker has room",
         )
-    if not found.count:
+    if not figures.count:
         return
-    total = counted(found.count, "dead letter")
-    if found.size:
-        total += f" of {size(found.size)}"
-    since = None if found.oldest is None else now - found.oldest
+    total = counted(figures.count, "dead letter")
+    if figures.size:
+        total += f" of {size(figures.size)}"
+    since = None if figures.oldest is None else now - figures.oldest
     oldest = "" if since is None else f", the oldest since {_ago(since)}"
     is_old = since is not None and since > thresholds.letter_age
     yield Finding(
@@ -149,7 +148,7 @@ def _stuck(
             "error",
             f"{consumer.name} holds {counted(held, 'message')}, the oldest since "
             f"{_ago(now - oldest)}",
-            "no task may take that long: the worker is connected and gets on with nothing",
+            "no task may take that long: the worker is connected and makes no progress",
             "restart that worker; template-service dead-letters reserved shows the messages",
         )
 
@@ -192,7 +191,7 @@ def _unacked(
 
 
 def _due_since(message: Reserved) -> datetime | None:
-    """Return since when a message could have been worked on."""
+    """Return the time since which a message could have been run."""
     headers = dead_letters.parts_of(message.raw).get("headers")
     eta = headers.get("eta") if isinstance(headers, dict) else None
     if message.since is None or not isinstance(eta, str):

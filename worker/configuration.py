@@ -1,4 +1,4 @@
-"""The configuration of the tasks and of the commands of operators, from the settings."""
+"""Configuration of tasks and operator commands, derived from the settings."""
 
 from dataclasses import asdict, replace
 
@@ -9,7 +9,7 @@ from worker.settings import Settings
 
 
 def configuration(settings: Settings) -> Configuration:
-    """Return the policies of the settings, with the addresses and what follows from time limits."""
+    """Return the settings' policies, with addresses and the limits derived from time limits."""
     soft = settings.task_soft_time_limit
     return Configuration(
         database=Database(settings.database_url.get_secret_value(), **asdict(settings.db)),

@@ -1,4 +1,4 @@
-"""Counters per task, in the worker's main process: what became of its messages.
+"""Counters of message outcomes per task, in the worker's main process.
 
 They are logged every five minutes and when the worker stops, one event for each task that had
 messages since the last time, and are part of what ``celery inspect stats`` shows.
@@ -19,7 +19,7 @@ from tasks.events import log_event
 logger = logging.getLogger(__name__)
 
 EVERY_SECONDS: Final = 300.0
-"""Twelve lines an hour for each task: enough to see when something began."""
+"""At most twelve lines an hour for each task: enough to see when a problem began."""
 STARTED: Final = "started"
 SUCCEEDED: Final = "succeeded"
 REFUSED: Final = "refused"
@@ -27,7 +27,7 @@ RETRIED: Final = "retried"
 FAILED: Final = "failed"
 DEAD_LETTERS: Final = "dead_letters"
 UNKNOWN: Final = "unknown"
-"""Instead of the task of a message that was refused before anything read it."""
+"""Task name of a message that was refused before its headers were read."""
 
 _totals: defaultdict[str, Counter[str]] = defaultdict(Counter)
 _logged: dict[str, Counter[str]] = {}
@@ -39,19 +39,19 @@ def count(task: str, outcome: str) -> None:
 
 
 def outcome_of(error: BaseException) -> str:
-    """Return what an error says of a message that a process has ended."""
+    """Return the outcome of a message whose task raised ``error``."""
     if isinstance(error, ServiceError):
         return REFUSED
     return RETRIED if isinstance(error, Retry | Reject) else FAILED
 
 
 def totals() -> dict[str, dict[str, int]]:
-    """Return the counts of each task since the worker has started."""
+    """Return the counts of each task since the worker started."""
     return {task: dict(counts) for task, counts in sorted(_totals.items())}
 
 
 def log_counts() -> None:
-    """Log what has changed since the last time."""
+    """Log the tasks whose counts have changed since the last call."""
     for task, counts in sorted(_totals.items()):
         if counts != _logged.get(task):
             log_event(logger, "task_counts", task=task, **_written(counts))
@@ -73,11 +73,11 @@ class Report(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no 
         self._timer: Any = None
 
     def start(self, consumer: Any) -> None:  # noqa: ANN401 - Celery's consumer
-        """Begin; called at each connection to the broker."""
+        """Start the timer. Called after each connection to the broker."""
         self._timer = consumer.timer.call_repeatedly(EVERY_SECONDS, log_counts)
 
     def stop(self, consumer: Any) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
-        """Stop; the last counts are logged when the worker stops."""
+        """Stop the timer; the last counts are logged when the worker stops."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -86,5 +86,5 @@ class Report(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no 
         """Return what ``celery inspect stats`` shows."""
         return {"messages": totals()}
 
-    # A worker that is told to end quickly calls this one instead.
+    # Celery calls terminate instead of stop in a cold shutdown.
     terminate = stop

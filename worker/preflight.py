@@ -30,10 +30,10 @@ PERMANENT: Final = (
     "does not match host name",
     "root certificate",
 )
-"""Words of libpq's errors that no retry fixes."""
+"""Phrases of libpq's errors that no retry fixes."""
 START_SECONDS: Final = 10.0
-"""A server that was started at the same time answers by then; whatever supervises the worker starts
-it again for longer waits."""
+"""Enough for servers that start at the same time as the worker. After a longer wait the worker
+exits, and its supervisor restarts it."""
 OLDEST_POSTGRESQL: Final = 150_000  # server_version_num of PostgreSQL 15.0
 
 
@@ -42,7 +42,7 @@ class StartError(Exception):
 
 
 def check(settings: Settings, seconds: float = START_SECONDS) -> None:
-    """Check database, broker and result backend, for ``seconds`` at the most.
+    """Check database, broker and result backend; retry for up to ``seconds``.
 
     Raises
     ------
@@ -53,22 +53,22 @@ def check(settings: Settings, seconds: float = START_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     for check_server in (_database, _broker, _result_backend):
         try:
-            _until(deadline, check_server, settings)
+            _retried(deadline, check_server, settings)
         except StartError as error:
             problems.append(str(error))
     if problems:
         raise StartError("\n".join(problems))
 
 
-class _AwayError(Exception):
-    """The server is unavailable, perhaps not for long."""
+class _UnavailableError(Exception):
+    """The server is unavailable, perhaps temporarily: the check is retried."""
 
 
-def _until(deadline: float, check_server: Callable[[Settings], None], settings: Settings) -> None:
+def _retried(deadline: float, check_server: Callable[[Settings], None], settings: Settings) -> None:
     while True:
         try:
             return check_server(settings)
-        except _AwayError as error:
+        except _UnavailableError as error:
             if time.monotonic() >= deadline:
                 raise StartError(str(error)) from None
             time.sleep(0.2)
@@ -95,17 +95,17 @@ def _database(settings: Settings) -> None:
         message = f"DATABASE_URL: PostgreSQL cannot be used: {reason}"
         if any(words in reason for words in PERMANENT):
             raise StartError(message) from None
-        raise _AwayError(message) from None
+        raise _UnavailableError(message) from None
     if follows:
-        raise _AwayError(
-            "DATABASE_URL: PostgreSQL there is a standby, which takes no writes: name its primary, "
+        raise _UnavailableError(
+            "DATABASE_URL: this PostgreSQL is a standby, which is read-only: use its primary, "
             "or both as postgresql://user:password@host1:port1,host2:port2/database"
         )
     if (version or 0) < OLDEST_POSTGRESQL:
         raise StartError("DATABASE_URL: PostgreSQL 15 or newer was expected")
     if revision is None:
         raise StartError("DATABASE_URL: the database has no tables yet: run 'alembic upgrade head'")
-    # An unknown revision is a newer one: during a deploy old workers run on.
+    # An unknown revision is newer: during a deployment old workers continue.
     if revision != migrations.head() and migrations.is_known(revision):
         raise StartError(
             f"DATABASE_URL: the database is at revision {revision}, this worker needs "
@@ -123,8 +123,8 @@ def _broker(settings: Settings) -> None:
         try:
             connection.connect()
         except connection.recoverable_connection_errors as error:
-            raise _AwayError(f"{name}: the server cannot be used: {error}") from None
-        # A wrong password is a channel's error to py-amqp, a missing virtual host a connection's.
+            raise _UnavailableError(f"{name}: the server cannot be used: {error}") from None
+        # In py-amqp a wrong password is a channel error, a missing virtual host a connection error.
         except (*connection.connection_errors, *connection.channel_errors) as error:
             raise StartError(f"{name}: the server cannot be used: {error}") from None
         for queue in QueueName:
@@ -168,4 +168,4 @@ def _connect(name: str, url: str, settings: Settings) -> None:
             message = f"{name}: the server cannot be used: {type(error).__name__}: {error}"
             if "auth" in str(error).lower() or "password" in str(error).lower():
                 raise StartError(message) from None
-            raise _AwayError(message) from None
+            raise _UnavailableError(message) from None

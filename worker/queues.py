@@ -1,4 +1,4 @@
-"""Queue names, and which task goes where."""
+"""Queue names, and the routes of tasks to queues."""
 
 from enum import StrEnum
 from typing import Final
@@ -20,7 +20,7 @@ CONSUMED: Final = (
     QueueName.RENDER_BULK,
     QueueName.MAINTENANCE,
 )
-"""Dead letters are kept for people, so no worker consumes them."""
+"""Queues that workers consume. Operators read the dead letters."""
 
 ROUTES: Final = {
     "template.*": {"queue": QueueName.TEMPLATES.value},

@@ -1,4 +1,4 @@
-"""Reserved messages: taken by a consumer and not done yet, or delayed until their time."""
+"""Reserved messages: held by a consumer and not finished, or delayed until their ETA."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,25 +11,25 @@ from worker.transport.held import Keys
 from worker.transport.inspection import Inspection
 
 
-def is_told(connection: Connection) -> bool:
-    """Tell whether the broker says who holds which message."""
+def records_holders(connection: Connection) -> bool:
+    """Tell whether the broker records the holder of each message."""
     return bool(connection.transport.driver_type == "redis")
 
 
 @contextmanager
 def inspected(connection: Connection) -> Iterator[Inspection]:
-    """Yield what the consumers of a broker hold.
+    """Yield an inspection of the messages that consumers hold.
 
     Raises
     ------
     OperationError
-        ``not_redis``: RabbitMQ knows it, but tells only its own management.
+        ``not_redis``: RabbitMQ shows this only in its own management.
     """
-    if not is_told(connection):
+    if not records_holders(connection):
         raise OperationError(
             "not_redis",
-            "this broker does not say who holds which message",
-            "ask RabbitMQ: rabbitmqctl list_queues name messages_unacknowledged consumers",
+            "this broker does not show which consumer holds a message",
+            "use rabbitmqctl list_queues name messages_unacknowledged consumers",
         )
     channel = connection.channel()
     try:

@@ -1,7 +1,7 @@
-"""The result backend: Celery's for Redis, storing an answer once and in one step.
+"""The result backend: Celery's for Redis, storing each answer once and atomically.
 
-A task stores its answer itself, and copes with a server that does not take it: see
-:mod:`tasks.answers`. What Celery would store afterwards is there by then, without a round trip.
+A task stores its answer itself, and handles a failing server: see :mod:`tasks.answers`. So Celery's
+own attempt to store it afterwards is skipped without a round trip.
 """
 
 import logging
@@ -22,9 +22,9 @@ from tasks.work import Answer
 
 logger = logging.getLogger(__name__)
 
-# What begins a stored success, as kombu's encoder writes it.
+# Beginning of a stored success, as kombu's encoder writes it.
 _SUCCESS: Final = '{"status": "SUCCESS"'
-# Whatever else has that name, a list for example, is replaced: the producer waits for an answer.
+# Another type under that key, such as a list, is replaced: the producer waits for an answer.
 _STORE: Final = f"""
 if redis.pcall('GETRANGE', KEYS[1], 0, {len(_SUCCESS) - 1}) == '{_SUCCESS}' then
     return 0
@@ -40,20 +40,20 @@ return 1
 
 
 _ERRORS: Final = (RedisError, OSError, OperationalError, BackendStoreError)
-"""Of the result backend, and of the broker, to which chords and errbacks are published."""
+"""Errors of the result backend, and of the broker, to which chords and errbacks are published."""
 
 
 class _Once:
     """Stores an answer once for each delivery of a message, and keeps a success.
 
-    Celery looks first and stores then, so that of two deliveries at once a late failure could
-    replace a success; and the look costs a round trip for each answer.
+    Celery reads before it stores: with two concurrent deliveries, a late failure could replace a
+    success, and the read costs a round trip for each answer.
     """
 
     def on_task_call(self, producer: object, task_id: str) -> None:
-        """Do not listen for the answer to a message that is sent: no worker waits for one.
+        """Do not subscribe to the answer of a sent message: no worker waits for answers.
 
-        A next try that is sent would fail with the result backend, and each would be listened for.
+        Celery would subscribe for each retry, and sending one would fail with the result backend.
         """
 
     def mark_as_done(
@@ -64,9 +64,9 @@ class _Once:
         *arguments: Any,  # noqa: ANN401
         **options: Any,  # noqa: ANN401
     ) -> None:
-        """Store a success, and tell the chord that it belongs to."""
+        """Store a success, and count it in its chord."""
         if not answered(request):
-            with self._told(request):
+            with self._reported(request):
                 super().mark_as_done(task_id, result, request, *arguments, **options)  # type: ignore[misc]
 
     def mark_as_failure(
@@ -78,15 +78,15 @@ class _Once:
         *arguments: Any,  # noqa: ANN401
         **options: Any,  # noqa: ANN401
     ) -> None:
-        """Store a failure, tell chord and chain that it belongs to, and call its errbacks."""
+        """Store a failure, mark it in its chord and chain, and call its errbacks."""
         if not answered(request):
-            with self._told(request):
+            with self._reported(request):
                 super().mark_as_failure(task_id, exc, traceback, request, *arguments, **options)  # type: ignore[misc]
 
     def mark_as_retry(self: Any, task_id: str, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
-        """Store that a message is tried again, if that can be stored.
+        """Store the state RETRY; only log it if that fails.
 
-        The next try is with the broker by now, and Celery would make a failure of an error here.
+        The retry has been sent to the broker, and Celery would turn an error here into a failure.
         """
         try:
             super().mark_as_retry(task_id, *arguments, **options)  # type: ignore[misc]
@@ -94,8 +94,8 @@ class _Once:
             logger.warning("The state RETRY of task %s cannot be stored: %s", task_id, error)
 
     @contextmanager
-    def _told(self: Any, request: Any) -> Iterator[None]:  # noqa: ANN401 - Celery ships no types
-        """Tell the task that is storing its answer when a server does not take it."""
+    def _reported(self: Any, request: Any) -> Iterator[None]:  # noqa: ANN401 - Celery ships no types
+        """Raise :class:`NotAnsweredError` in a task that stores its answer, if the server fails."""
         try:
             yield
         except _ERRORS as error:
@@ -151,7 +151,7 @@ class _Once:
 
 
 def _encoded(backend: Any, meta: dict[str, Any]) -> str | bytes:  # noqa: ANN401 - Celery ships no types
-    """Return what is stored; a result that is JSON already goes in as it is."""
+    """Return the bytes to store; a result that is JSON already is embedded unchanged."""
     result = meta["result"]
     if not isinstance(result, Answer) or result.stored is None:
         encoded: str = backend.encode(meta)
@@ -170,6 +170,6 @@ class SentinelBackend(_Once, redis.SentinelBackend):  # type: ignore[misc]  # Ce
 
 
 def backend_url(url: str) -> str:
-    """Return ``url`` with the class that Celery shall use, as its loader reads it."""
+    """Return ``url`` with this module's backend class, in the syntax of Celery's loader."""
     name = "SentinelBackend" if url.startswith("sentinel:") else "RedisBackend"
     return f"{__name__}:{name}+{url}"

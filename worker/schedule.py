@@ -8,7 +8,7 @@ from tasks.jobs import JOBS
 from worker.queues import QueueName
 from worker.settings import Settings
 
-# A run that waited for a whole day is not worth doing beside the next one.
+# After a day the next run of a daily job is due, so an unstarted one is dropped.
 EXPIRES_SECONDS: Final = 86_400
 
 

@@ -87,7 +87,7 @@ def test_a_worker_that_is_stuck_is_seen(tmp_path: Path) -> None:
             assert producer.answer(task_id, timeout=30)
         log = (stack.logs / "worker.log").read_text()
         assert "stuck, the heartbeat file is not touched: 4 messages in hand" in log
-        assert "gets on with its messages again" in log
+        assert "makes progress again" in log
 
 
 def test_a_place_that_cannot_be_written_stops_the_start(

@@ -56,14 +56,14 @@ class Broker:
         """Have the lease end hours ago."""
         self.client.zincrby("unacked:consumers", -HOURS_AGO, "node/1")
 
-    def bury(self, count: int, bounds: Bounds) -> None:
+    def add_letters(self, count: int, bounds: Bounds) -> None:
         """Have the consumer make dead letters."""
         self.client.lpush("render", *range(count))
         letters = [
             (each.tag, letter_of_raw("malformed: x", each.raw, each.list))
             for each in self.held.take([["render"]], count)
         ]
-        self.held.bury(letters, "dead-letters", bounds)
+        self.held.move_to_dead_letters(letters, "dead-letters", bounds)
 
     def found(self, thresholds: Thresholds = USUAL) -> dict[str, str]:
         """Return kind and severity of each finding."""
@@ -92,7 +92,7 @@ class TestLetters:
 
     def test_some_are_good_to_know(self, broker: Broker) -> None:
         """With their number and size; old ones are a warning."""
-        broker.bury(2, Bounds(10, 10**6))
+        broker.add_letters(2, Bounds(10, 10**6))
         (finding,) = broker.findings()
         assert (finding.id, finding.severity) == ("dead_letters", "notice")
         assert "2 dead letters of " in finding.what
@@ -102,7 +102,7 @@ class TestLetters:
 
     def test_dropped_ones_are_an_error(self, broker: Broker) -> None:
         """Until that is as long ago as the oldest letter may be."""
-        broker.bury(3, Bounds(2, 10**6))
+        broker.add_letters(3, Bounds(2, 10**6))
         found = broker.found()
         assert found == {"dead_letters_dropped": "error", "dead_letters": "notice"}
         broker.client.hset("dead-letters:figures", "dropped_at", 1000)
@@ -117,7 +117,7 @@ class TestLetters:
 
 
 class TestReserved:
-    """Messages that nobody gets on with."""
+    """Reserved messages without progress."""
 
     def test_a_live_consumer_without_progress(self, broker: Broker) -> None:
         """Found by its name, once its message is with it for longer than any task may take."""

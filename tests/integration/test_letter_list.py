@@ -39,13 +39,13 @@ class Broker:
         self.held = HeldMessages(self.client, Keys(prefix), "node/1")
         self.letters = LetterList(self.client, Keys(prefix), DEAD_LETTERS.name)
 
-    def bury(self, *raws: bytes, source: str = "render", bounds: Bounds = NO_BOUNDS) -> int:
-        """Send raw messages, take them and bury them; return how many letters were dropped."""
+    def add_letters(self, *raws: bytes, source: str = "render", bounds: Bounds = NO_BOUNDS) -> int:
+        """Send, take and dead-letter raw messages; return how many letters were dropped."""
         for raw in raws:
             self.client.lpush(self.prefix + source, raw)
         taken = self.held.take([[source]], len(raws))
         letters = [(each.tag, letter_of_raw("malformed: x", each.raw, source)) for each in taken]
-        moved, dropped = self.held.bury(letters, DEAD_LETTERS.name, bounds)
+        moved, dropped = self.held.move_to_dead_letters(letters, DEAD_LETTERS.name, bounds)
         assert moved == len(raws)
         return dropped
 
@@ -81,7 +81,7 @@ def broker(request: pytest.FixtureRequest, servers: LocalStack) -> Iterator[Brok
 
 def test_a_replay_gives_the_very_bytes(broker: Broker) -> None:
     """On the list they came from, whatever they are, in their order."""
-    broker.bury(*GARBAGE, source=PRIORITY)
+    broker.add_letters(*GARBAGE, source=PRIORITY)
     assert broker.raws() == GARBAGE
     every = dead_letters.ids(broker.connection)
     assert dead_letters.replay(broker.connection, set(every)) == every
@@ -92,8 +92,8 @@ def test_a_replay_gives_the_very_bytes(broker: Broker) -> None:
 
 def test_another_queue_keeps_the_priority(broker: Broker) -> None:
     """The operator names the queue; how urgent it was stays."""
-    broker.bury(b"one", source=PRIORITY)
-    broker.bury(b"two", source="elsewhere")
+    broker.add_letters(b"one", source=PRIORITY)
+    broker.add_letters(b"two", source="elsewhere")
     every = dead_letters.ids(broker.connection)
     assert dead_letters.replay(broker.connection, set(every), "templates") == every
     assert broker.waiting("templates\x06\x163") == [b"one"]
@@ -101,8 +101,8 @@ def test_another_queue_keeps_the_priority(broker: Broker) -> None:
 
 
 def test_a_replay_begins_the_tries_anew(broker: Broker) -> None:
-    """Otherwise a message that ended its workers would be buried again at once."""
-    broker.bury(b"poison")
+    """Otherwise a message that ended its workers would be a dead letter again at once."""
+    broker.add_letters(b"poison")
     deliveries = Keys(broker.prefix).deliveries
     digest = broker.client.eval("return redis.sha1hex(ARGV[1])", 0, b"poison")
     broker.client.hset(deliveries, digest, 9)
@@ -112,7 +112,7 @@ def test_a_replay_begins_the_tries_anew(broker: Broker) -> None:
 
 def test_a_letter_that_is_gone_is_not_replayed(broker: Broker) -> None:
     """Two operators at once: the message is on its queue once."""
-    broker.bury(b"one")
+    broker.add_letters(b"one")
     (letter,) = dead_letters.letters(broker.connection, 1)
     assert broker.letters.replay(letter.queued.handle, "render", b"one")
     assert not broker.letters.replay(letter.queued.handle, "render", b"one")
@@ -121,7 +121,7 @@ def test_a_letter_that_is_gone_is_not_replayed(broker: Broker) -> None:
 
 def test_a_replay_that_is_refused_changes_nothing(broker: Broker) -> None:
     """The letter stays where the broker is full, or where its list is no list."""
-    broker.bury(b"one")
+    broker.add_letters(b"one")
     (letter,) = dead_letters.letters(broker.connection, 1)
     broker.client.set(f"{broker.prefix}render", "not a list")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
@@ -173,10 +173,10 @@ class TestBounds:
 
     def test_the_oldest_are_dropped_and_counted(self, broker: Broker) -> None:
         """By number and by bytes; the newest stays however large it is."""
-        assert broker.bury(b"1", b"2", bounds=Bounds(3, 10**9)) == 0
-        assert broker.bury(b"3", b"4", b"5", bounds=Bounds(3, 10**9)) == 2
+        assert broker.add_letters(b"1", b"2", bounds=Bounds(3, 10**9)) == 0
+        assert broker.add_letters(b"3", b"4", b"5", bounds=Bounds(3, 10**9)) == 2
         assert broker.raws() == [b"3", b"4", b"5"]
-        assert broker.bury(b"6" * 10_000, bounds=Bounds(100, 5000)) == 3
+        assert broker.add_letters(b"6" * 10_000, bounds=Bounds(100, 5000)) == 3
         assert broker.raws() == [b"6" * 10_000]
         found = dead_letters.figures(broker.connection)
         assert (found.count, found.dropped) == (1, 5)
@@ -186,27 +186,27 @@ class TestBounds:
 
     def test_a_purge_from_outside_heals(self, broker: Broker) -> None:
         """What the figures said before does not make the next letters the dropped ones."""
-        broker.bury(*[b"x" * 5000] * 4)
+        broker.add_letters(*[b"x" * 5000] * 4)
         broker.client.delete(f"{broker.prefix}{DEAD_LETTERS.name}")
-        assert broker.bury(b"1", b"2", bounds=Bounds(100, 20_000)) == 0
+        assert broker.add_letters(b"1", b"2", bounds=Bounds(100, 20_000)) == 0
         assert broker.figures_are_right()
         broker.client.rpop(f"{broker.prefix}{DEAD_LETTERS.name}")
-        assert broker.bury(b"3", bounds=Bounds(100, 20_000)) == 0
+        assert broker.add_letters(b"3", bounds=Bounds(100, 20_000)) == 0
         assert broker.raws() == [b"2", b"3"]
         assert broker.figures_are_right()
 
     def test_letters_of_others_are_counted(self, broker: Broker) -> None:
         """Workers of before push them with kombu, during a deploy."""
         broker.client.lpush(f"{broker.prefix}{DEAD_LETTERS.name}", b"x" * 700)
-        broker.bury(b"1")
+        broker.add_letters(b"1")
         assert broker.figures_are_right()
         broker.client.lpush(f"{broker.prefix}{DEAD_LETTERS.name}", b"y" * 900, b"z")
-        broker.bury(b"2")
+        broker.add_letters(b"2")
         assert broker.figures_are_right()
 
     def test_a_prune_counts_anew_and_keeps_the_bounds(self, broker: Broker) -> None:
         """Also where somebody has exchanged letters, so that their number looks right."""
-        broker.bury(b"1", b"2", b"3")
+        broker.add_letters(b"1", b"2", b"3")
         name = f"{broker.prefix}{DEAD_LETTERS.name}"
         broker.client.rpop(name)
         broker.client.lpush(name, b"w" * 5000)
@@ -219,7 +219,7 @@ class TestBounds:
         self, broker: Broker, caplog: pytest.LogCaptureFixture
     ) -> None:
         """As an error, with the number of letters."""
-        broker.bury(b"1", b"2", b"3")
+        broker.add_letters(b"1", b"2", b"3")
         dead_letters.prune(broker.connection, 30, Bounds(1, 10**9), dry_run=False)
         (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
         assert record.getMessage().endswith("dead_letters_dropped count=2")
@@ -230,13 +230,13 @@ class TestBounds:
         (taken,) = broker.held.take([["render"]], 1)
         broker.held.put_back([taken.tag], is_next=True)
         letter = (taken.tag, letter_of_raw("malformed: x", taken.raw, "render"))
-        assert broker.held.bury([letter], DEAD_LETTERS.name, NO_BOUNDS) == (0, 0)
+        assert broker.held.move_to_dead_letters([letter], DEAD_LETTERS.name, NO_BOUNDS) == (0, 0)
         assert broker.raws() == []
 
 
 OPERATIONS = st.lists(
     st.one_of(
-        st.tuples(st.just("bury"), st.integers(1, 3)),
+        st.tuples(st.just("add_letters"), st.integers(1, 3)),
         st.tuples(st.just("discard"), st.integers(0, 5)),
         st.tuples(st.just("replay"), st.integers(0, 5)),
         st.tuples(st.just("push"), st.integers(1, 500)),
@@ -257,10 +257,10 @@ def test_the_figures_are_right_after_anything(
     for operation, argument in operations:
         every = dead_letters.ids(broker.connection)
         match operation:
-            case "bury":
+            case "add_letters":
                 raws = [b"%d" % (number + more) for more in range(argument)]
                 number += argument
-                broker.bury(*raws, bounds=Bounds(4, 10**9))
+                broker.add_letters(*raws, bounds=Bounds(4, 10**9))
             case "discard":
                 dead_letters.discard(broker.connection, every[argument : argument + 2])
             case "replay":
@@ -270,11 +270,11 @@ def test_the_figures_are_right_after_anything(
                 broker.client.lpush(DEAD_LETTERS.name, b" " * argument + b'{"n": %d}' % number)
             case "purge":
                 broker.client.delete(DEAD_LETTERS.name)
-        if operation in {"bury", "replay", "discard"} and set(every) != set(
+        if operation in {"add_letters", "replay", "discard"} and set(every) != set(
             dead_letters.ids(broker.connection)
         ):
             assert broker.figures_are_right()
-    broker.bury(b"last", bounds=Bounds(4, 10**9))
+    broker.add_letters(b"last", bounds=Bounds(4, 10**9))
     assert broker.figures_are_right()
     assert broker.client.llen(DEAD_LETTERS.name) <= 4
     broker.close()

@@ -268,7 +268,7 @@ class TestBacklog:
                 (each.tag, letter_of_raw("malformed: x", each.raw, each.list))
                 for each in held.take([["render"]], 3)
             ]
-            held.bury(letters, "dead-letters", Bounds(2, 10**6))
+            held.move_to_dead_letters(letters, "dead-letters", Bounds(2, 10**6))
         found = backlog(Connection(broker))
         assert found is not None
         assert (found.dead_letters.count, found.dead_letters.dropped) == (2, 1)

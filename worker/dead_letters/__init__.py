@@ -1,19 +1,19 @@
-"""Dead letters: messages that cannot be worked on, stored unchanged on a queue of their own.
+"""Dead letters: messages that cannot be processed, stored unchanged on the dead-letter queue.
 
-A dead letter is a message of kombu, so that any of its consumers can read the queue. Its body is a
-JSON object:
+A dead letter is a kombu message, so that any kombu consumer can read the queue. Its body is a JSON
+object:
 
 ``reason``, ``problems``, ``task_id``
-    Why the message is here: the sentence, what was found in detail, and the id that an answer was
+    Why the message was refused: a sentence, all problems, and the task id that the answer was
     stored under, if there was one.
 ``kept_at``
     When it became a dead letter.
 ``queue``, ``list``
-    Where it came from: the queue and, on Redis, the list of its priority.
+    The queue that it came from and, on Redis, the list of its priority.
 ``raw``
     On Redis: the entry of the list, byte for byte, in base64. A replay puts it back.
 ``headers``, ``properties``, ``content_type``, ``content_encoding``, ``delivery_info``, ``body``
-    What could be read of it, ``body`` in base64. On RabbitMQ a replay is made from these.
+    The readable parts of the message, ``body`` in base64. On RabbitMQ a replay is built from these.
 """
 
 from worker.dead_letters.document import letter_of_raw, parts_of

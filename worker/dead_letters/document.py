@@ -1,4 +1,4 @@
-"""The JSON document of a dead letter, made of a message that could not be worked on."""
+"""Creation of a dead letter's JSON document from a refused message."""
 
 import base64
 import json
@@ -14,10 +14,10 @@ from worker.queues import QueueName
 from worker.transport.inspection import queue_of
 
 LONGEST_PARSED: Final = 8 * 1024 * 1024
-"""Bytes of a raw message that is parsed for what a letter shows of it: twice the largest message
-that is allowed, with base64 around it. Of a longer one the letter has the raw bytes alone."""
-# What kombu's virtual transports write around a body, in one piece: 10,000 letters a second are
-# made in the worker's main process.
+"""Maximum size of a raw message that is parsed, for the letter to show its parts: twice the largest
+permitted message, in base64. The letter of a longer one has only the raw bytes."""
+# The wrapper of kombu's virtual transports around a body, as one template for speed: a worker's
+# main process creates up to 10,000 letters a second.
 _WRAPPED: Final = (
     b'{"body":"%b","content-encoding":"utf-8","content-type":"application/json","headers":{},'
     b'"properties":{"body_encoding":"base64","delivery_info":{"exchange":"","routing_key":"'
@@ -34,20 +34,20 @@ def letter_of_raw(
     task_id: str | None = None,
     problems: Sequence[Problem] = (),
 ) -> bytes:
-    """Return the dead letter of a message of Redis, as it is put on the list of dead letters.
+    """Return the entry for the list of dead letters, for a message of Redis.
 
     Parameters
     ----------
     reason
         ``kind: sentence``, without values of the message.
     raw
-        The message's entry on its list; it need not be a message at all.
+        The entry of the list; it may be anything, not only a message.
     source
         The list it came from, without the global key prefix.
     task_id
         The id that an answer was stored under.
     problems
-        What was found in detail, without values.
+        All problems, without values.
     """
     unique = str(uuid.uuid4())
     letter = {
@@ -57,7 +57,7 @@ def letter_of_raw(
         "list": source,
         "task_id": task_id,
         "problems": list(problems),
-        # Two letters are never the same bytes: each is removed by its value.
+        # Makes each letter different, since letters are removed by value.
         "unique": unique,
         "raw": base64.b64encode(raw).decode(),
     }
@@ -72,7 +72,7 @@ def document_of(
     task_id: str | None = None,
     problems: Sequence[Problem] = (),
 ) -> dict[str, Any]:
-    """Return the document of a message as kombu has delivered it, for brokers other than Redis."""
+    """Return the document of a message that kombu has delivered, for brokers other than Redis."""
     return {
         "reason": reason,
         "kept_at": datetime.now(UTC).isoformat(),
@@ -92,7 +92,7 @@ def document_of(
 
 
 def parts_of(raw: bytes) -> dict[str, Any]:
-    """Return what can be read of a raw message, under the names that :func:`send` gives it."""
+    """Return the readable parts of a raw message, under the names of the document."""
     if len(raw) > LONGEST_PARSED:
         return {}
     try:
@@ -114,7 +114,7 @@ def parts_of(raw: bytes) -> dict[str, Any]:
 
 
 def _lenient(raw: bytes) -> object:
-    """Return what Python's parser reads, and kombu with it: NaN, lone surrogates."""
+    """Parse with Python's own parser, as kombu does: it accepts NaN and lone surrogates."""
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
@@ -128,14 +128,14 @@ def _body(body: object, encoding: object) -> str | None:
         try:
             base64.b64decode(body, validate=True)
         except ValueError:
-            pass  # kept as the text that it is
+            pass  # not base64 after all: keep it as text
         else:
             return body
     return base64.b64encode(_as_bytes(body)).decode()
 
 
 def _serialized(letter: Mapping[str, Any], parts: Mapping[str, Any]) -> bytes:
-    """Return a letter as JSON; without the parts where they nest too deep to be written."""
+    """Return a letter as JSON; omit the message's parts if they are nested too deeply."""
     try:
         return orjson.dumps({**letter, **parts})
     except TypeError:

@@ -1,4 +1,4 @@
-"""A dead letter as it is read from the queue."""
+"""A dead letter read from the queue."""
 
 import base64
 import hashlib
@@ -17,12 +17,14 @@ _CONSUMED: Final = frozenset(queue.value for queue in CONSUMED)
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A dead letter: ``kept`` is what :func:`send` has stored, empty for what is no letter.
+    """A dead letter read from the queue.
 
     Attributes
     ----------
     id
-        Of the letter, not of the message: the beginning of a checksum, the same each time.
+        Beginning of the letter's checksum; not the message's id.
+    kept
+        The parsed document; empty if the entry is not a letter of this service.
     """
 
     id: str
@@ -41,12 +43,12 @@ class DeadLetter:
 
     @property
     def reason(self) -> str:
-        """Why it is here."""
+        """Why the message was refused."""
         return str(self.kept.get("reason", "not a letter of this service"))
 
     @cached_property
     def kept_at(self) -> datetime | None:
-        """Since when it is here, where it says so."""
+        """When it became a dead letter; None if the document does not say."""
         try:
             kept_at = datetime.fromisoformat(self.kept["kept_at"])
         except (KeyError, TypeError, ValueError):
@@ -55,7 +57,7 @@ class DeadLetter:
 
     @property
     def queue(self) -> str | None:
-        """The queue of this service that the message came from, None where that is not known."""
+        """The queue of this service that the message came from; None if it is unknown."""
         information = self.kept.get("delivery_info")
         routed = information.get("routing_key") if isinstance(information, dict) else None
         name = self.kept.get("queue") or routed
@@ -63,7 +65,7 @@ class DeadLetter:
 
     @property
     def task_id(self) -> str | None:
-        """The id that the producer knows, where there is one."""
+        """The message's task id, which its producer knows; None without one."""
         name = self.kept.get("task_id") or self.headers.get("id")
         return name if isinstance(name, str) else None
 
@@ -75,12 +77,12 @@ class DeadLetter:
 
     @property
     def body(self) -> bytes:
-        """The message's body, empty where it could not be read."""
+        """The message's body; empty if it could not be read."""
         return _decoded(self.kept.get("body")) or b""
 
     @property
     def raw(self) -> bytes | None:
-        """The message as it lay on its list of Redis, None of other brokers and older letters."""
+        """The message's entry of its Redis list; None for other brokers and older letters."""
         return _decoded(self.kept.get("raw"))
 
 

@@ -22,18 +22,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Figures:
-    """How many dead letters there are.
+    """Number, size and age of the dead letters.
 
     Attributes
     ----------
     size
-        Bytes; None where the broker does not tell.
+        Bytes; None if the broker does not report it.
     oldest
-        When the oldest letter became one; None without any, and where the broker does not tell.
+        When the oldest letter became one; None without any, or if the broker does not report it.
     dropped
-        How many were ever dropped over the bounds; None where the broker does not tell.
+        Number of letters ever dropped because of the limits; None if the broker does not report it.
     dropped_at
-        When one was dropped last.
+        Time of the last drop.
     """
 
     count: int
@@ -45,13 +45,13 @@ class Figures:
 
 @contextmanager
 def browsed(connection: Connection) -> Iterator[Iterator[DeadLetter]]:
-    """Yield all dead letters, the oldest first, a page of them in memory at a time."""
+    """Yield an iterator of all dead letters, the oldest first, with one page in memory."""
     with opened(connection) as source:
         yield map(DeadLetter.of, source.oldest_first())
 
 
 def letters(connection: Connection, most: int) -> list[DeadLetter]:
-    """Return the ``most`` oldest dead letters, the oldest first. They stay where they are."""
+    """Return up to ``most`` dead letters, the oldest first. They stay on the queue."""
     with browsed(connection) as every:
         return list(islice(every, most))
 
@@ -63,65 +63,67 @@ def ids(connection: Connection) -> list[str]:
 
 
 def find(connection: Connection, letter_id: str) -> DeadLetter | None:
-    """Return a letter, which stays where it is."""
+    """Return a letter, None if there is none with that id. It stays on the queue."""
     with browsed(connection) as every:
         return next((letter for letter in every if letter.id == letter_id), None)
 
 
 def figures(connection: Connection) -> Figures:
-    """Return how many dead letters there are, and since when."""
+    """Return number, size and age of the dead letters."""
     is_redis = connection.transport.driver_type == "redis"
     with opened(connection) as source:
-        found = source.figures()
+        queued = source.figures()
     oldest = None
-    if found.oldest is not None:
-        oldest = DeadLetter.of(QueuedLetter(body_of(found.oldest), None)).kept_at
+    if queued.oldest is not None:
+        oldest = DeadLetter.of(QueuedLetter(body_of(queued.oldest), None)).kept_at
     return Figures(
-        count=found.count,
-        size=found.size,
+        count=queued.count,
+        size=queued.size,
         oldest=oldest,
-        dropped=found.dropped if is_redis else None,
-        dropped_at=found.dropped_at,
+        dropped=queued.dropped if is_redis else None,
+        dropped_at=queued.dropped_at,
     )
 
 
-def discard(connection: Connection, chosen: Container[str]) -> list[str]:
-    """Delete letters; return the ids of those that were still there."""
+def discard(connection: Connection, letter_ids: Container[str]) -> list[str]:
+    """Delete letters; return the ids of those that still existed."""
     done = []
     with opened(connection) as source:
         every = map(DeadLetter.of, source.oldest_first())
-        for some in _groups(letter for letter in every if letter.id in chosen):
-            were_there = source.take_out([letter.queued for letter in some])
-            done += [letter.id for letter, was in zip(some, were_there, strict=True) if was]
+        for some in _groups(letter for letter in every if letter.id in letter_ids):
+            existed = source.remove([letter.queued for letter in some])
+            done += [letter.id for letter, was in zip(some, existed, strict=True) if was]
     return done
 
 
-def replay(connection: Connection, chosen: Container[str], queue: str | None = None) -> list[str]:
-    """Put messages back on their queues, as they came, and take out their letters.
+def replay(
+    connection: Connection, letter_ids: Container[str], queue: str | None = None
+) -> list[str]:
+    """Return messages to their queues unchanged, and delete their letters.
 
-    On Redis that is one step. On RabbitMQ a letter is taken out once its message is on its queue;
-    whoever is interrupted in between may replay it again.
+    On Redis that is one step. On RabbitMQ a letter is deleted after its message has been published;
+    an interruption in between may replay the message twice.
 
     Parameters
     ----------
     queue
-        In place of the one that each message came from.
+        Target queue, instead of the one that each message came from.
 
     Returns
     -------
     list
-        Ids of the letters that were there.
+        Ids of the letters that existed.
 
     Raises
     ------
     OperationError
-        ``no_queue``: nobody knows where a letter came from; ``queue_missing``: the broker does not
-        take it. Those before it were replayed.
+        ``no_queue``: the queue of a letter is unknown; ``queue_missing``: the broker does not have
+        it. Letters before that one were replayed.
     """
     sent = []
     with opened(connection) as source:
         for letter in map(DeadLetter.of, source.oldest_first()):
-            if letter.id in chosen:
+            if letter.id in letter_ids:
                 message = replayed_message(connection, letter, queue or letter.queue)
                 if source.replay(letter.queued, message):
                     sent.append(letter.id)
@@ -129,10 +131,10 @@ def replay(connection: Connection, chosen: Container[str], queue: str | None = N
 
 
 def prune(connection: Connection, days: int, bounds: Bounds | None = None, *, dry_run: bool) -> int:
-    """Delete the letters that were kept more than ``days`` days ago; return how many there were.
+    """Delete letters that are older than ``days`` days; return their number.
 
-    A letter that does not say since when it is here stays until somebody discards it. Then the
-    oldest over ``bounds`` are dropped, which workers do as well when they add one.
+    A letter without a time stays until it is discarded by hand. Afterwards the oldest letters over
+    ``bounds`` are dropped, as workers do whenever they add one.
 
     Raises
     ------
@@ -148,7 +150,7 @@ def prune(connection: Connection, days: int, bounds: Bounds | None = None, *, dr
             if dry_run:
                 return sum(1 for _ in old)
             for some in _groups(old):
-                pruned += sum(source.take_out([letter.queued for letter in some]))
+                pruned += sum(source.remove([letter.queued for letter in some]))
             if bounds is not None:
                 report_dropped(source.trim(bounds))
     except connection.recoverable_connection_errors as error:
@@ -159,16 +161,16 @@ def prune(connection: Connection, days: int, bounds: Bounds | None = None, *, dr
 
 
 def report_dropped(count: int) -> None:
-    """Log that letters were dropped over the bounds, if any were."""
+    """Log how many letters were dropped because of the limits, if any."""
     if count:
         log_event(logger, "dead_letters_dropped", level=logging.ERROR, count=count)
 
 
-def _groups(found: Iterator[DeadLetter]) -> Iterator[list[DeadLetter]]:
-    """Yield letters in groups, each of which fits into one message to the server."""
+def _groups(letters: Iterator[DeadLetter]) -> Iterator[list[DeadLetter]]:
+    """Yield letters in groups, each small enough for one request to the server."""
     some: list[DeadLetter] = []
     size = 0
-    for letter in found:
+    for letter in letters:
         some.append(letter)
         size += len(letter.queued.body)
         if len(some) == PAGE or size > PAGE_BYTES:

@@ -16,7 +16,7 @@ from worker.transport.held import Bounds, Keys
 from worker.transport.letters import LetterFigures, LetterList
 
 MOST_RETURNS: Final = 10
-"""RabbitMQ 4 drops at 20, unless its queue was declared otherwise."""
+"""RabbitMQ 4 drops a message after 20 returns, unless its queue was declared otherwise."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class ReplayedMessage:
     Attributes
     ----------
     entry
-        List and entry of Redis, None where only :attr:`publish` can make one.
+        List and entry of Redis; None for other brokers.
     publish
-        Sends the message by kombu, for brokers that have no lists.
+        Sends the message through kombu, for brokers other than Redis.
     """
 
     entry: tuple[str, bytes] | None
@@ -49,14 +49,14 @@ class DeadLetterQueue(Protocol):
     def oldest_first(self) -> Iterator[QueuedLetter]:
         """Yield the letters; the other methods may be called in between."""
 
-    def take_out(self, letters: Sequence[QueuedLetter]) -> list[bool]:
-        """Delete letters; return for each whether it was still there."""
+    def remove(self, letters: Sequence[QueuedLetter]) -> list[bool]:
+        """Delete letters; return for each whether it still existed."""
 
     def replay(self, queued: QueuedLetter, message: ReplayedMessage) -> bool:
-        """Put a message back and delete its letter; return whether the letter was still there."""
+        """Return a message to its queue and delete its letter, if the letter still exists."""
 
     def figures(self) -> LetterFigures:
-        """Return what the broker says about its letters, without moving any."""
+        """Return number and size of the letters, as far as the broker reports them."""
 
     def trim(self, bounds: Bounds) -> int:
         """Drop the oldest letters over ``bounds``; return how many."""
@@ -64,7 +64,7 @@ class DeadLetterQueue(Protocol):
 
 @contextmanager
 def opened(connection: Connection) -> Iterator[DeadLetterQueue]:
-    """Yield the letters of a broker; what was not taken out is there afterwards."""
+    """Yield the dead-letter queue of a broker; letters that are not removed stay on it."""
     channel = connection.channel()
     try:
         if connection.transport.driver_type == "redis":
@@ -77,16 +77,16 @@ def opened(connection: Connection) -> Iterator[DeadLetterQueue]:
             try:
                 yield source
             finally:
-                source.put_back()
+                source.requeue()
     finally:
         channel.close()
 
 
 class _RedisQueue:
-    """Of Redis: a list whose oldest is the last. Looking moves nothing.
+    """Dead-letter queue on Redis: a list whose last entry is the oldest. Reading moves nothing.
 
-    To take a message off the list and note that it was taken are two steps in kombu, between which
-    a letter could be lost; a letter is removed by its value instead.
+    kombu pops a message and records that in two steps, between which a letter could be lost. So
+    letters are read in place, and removed by value.
     """
 
     def __init__(self, letters: LetterList) -> None:
@@ -100,7 +100,7 @@ class _RedisQueue:
             for entry in page:
                 yield QueuedLetter(body_of(entry), entry)
 
-    def take_out(self, letters: Sequence[QueuedLetter]) -> list[bool]:
+    def remove(self, letters: Sequence[QueuedLetter]) -> list[bool]:
         removed = self._letters.remove([queued.handle for queued in letters])
         self._skip -= sum(removed)
         return removed
@@ -120,38 +120,39 @@ class _RedisQueue:
 
 
 class _AmqpQueue:
-    """Of other brokers: messages that are had, and put back unless taken out.
+    """Dead-letter queue on other brokers: messages are fetched, and requeued unless removed.
 
-    RabbitMQ puts them back into their places, by itself where this process ends before
-    (https://www.rabbitmq.com/docs/confirms#automatic-requeueing). A quorum queue counts that, and
-    drops a message that came back too often: before, a copy goes to the end of the queue.
+    RabbitMQ requeues them at their positions, by itself if this process dies
+    (https://www.rabbitmq.com/docs/confirms#automatic-requeueing). A quorum queue counts returns and
+    drops a message with too many, so before that a copy is published to the end of the queue.
     """
 
     def __init__(self, channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
         self._channel = channel
-        self._had: dict[Any, bytes | None] = {}
+        self._fetched: dict[Any, bytes | None] = {}
+        """By tag of each unacknowledged letter: None to requeue it, or its body to publish."""
 
     def oldest_first(self) -> Iterator[QueuedLetter]:
-        # Not kombu's Queue.get: it unpacks what its producer has compressed.
+        # Not kombu's Queue.get: it decompresses messages.
         while (message := self._channel.basic_get(DEAD_LETTERS.name, no_ack=False)) is not None:
             body, headers = _letter(message)
             returns = rabbitmq.deliveries(headers, message.delivery_info)
-            self._had[message.delivery_tag] = body if returns >= MOST_RETURNS else None
+            self._fetched[message.delivery_tag] = body if returns >= MOST_RETURNS else None
             yield QueuedLetter(body, message.delivery_tag)
 
-    def take_out(self, letters: Sequence[QueuedLetter]) -> list[bool]:
+    def remove(self, letters: Sequence[QueuedLetter]) -> list[bool]:
         for queued in letters:
             self._acknowledge(queued)
         return [True] * len(letters)
 
     def replay(self, queued: QueuedLetter, message: ReplayedMessage) -> bool:
-        # Whoever is interrupted in between may replay it again.
+        # An interruption between the two may replay the message twice, but not lose it.
         message.publish()
         self._acknowledge(queued)
         return True
 
     def figures(self) -> LetterFigures:
-        # To see the oldest it would have to be taken and put back, which counts as a delivery.
+        # Reading the oldest letter would mean to fetch and requeue it, which counts as a delivery.
         count = DEAD_LETTERS(self._channel).queue_declare(passive=True).message_count
         return LetterFigures(int(count), size=None, oldest=None, dropped=0, dropped_at=None)
 
@@ -160,10 +161,10 @@ class _AmqpQueue:
 
     def _acknowledge(self, queued: QueuedLetter) -> None:
         self._channel.basic_ack(queued.handle)
-        del self._had[queued.handle]
+        del self._fetched[queued.handle]
 
-    def put_back(self) -> None:
-        for tag, copy in self._had.items():
+    def requeue(self) -> None:
+        for tag, copy in self._fetched.items():
             if copy is None:
                 self._channel.basic_reject(tag, requeue=True)
             else:
@@ -175,7 +176,7 @@ class _AmqpQueue:
 
 
 def _letter(message: Any) -> tuple[bytes, Mapping[str, Any]]:  # noqa: ANN401 - kombu ships no types
-    """Return a letter and its headers; one is made of what RabbitMQ itself has dead-lettered."""
+    """Return a letter's document and headers; create it for messages dead-lettered by RabbitMQ."""
     raw = message.body if isinstance(message.body, bytes) else str(message.body).encode()
     properties = dict(message.properties)
     headers = properties.pop("application_headers", None) or {}
@@ -192,12 +193,12 @@ def _letter(message: Any) -> tuple[bytes, Mapping[str, Any]]:  # noqa: ANN401 - 
         "delivery_info": {"exchange": "", "routing_key": death.queue},
         "body": base64.b64encode(raw).decode(),
     }
-    # Sorted, so that it is the same letter each time; a text stands for what is no JSON.
+    # Sorted, so that the letter's id is the same each time; default=str for types JSON lacks.
     return json.dumps(letter, sort_keys=True, default=str).encode(), headers
 
 
 def body_of(entry: bytes) -> bytes:
-    """Return what kombu has wrapped; what is wrapped in some other way is returned as it is."""
+    """Return the body of a kombu message; an entry in another format is returned unchanged."""
     try:
         wrapped = json.loads(entry)
         if wrapped["properties"]["body_encoding"] == "base64":

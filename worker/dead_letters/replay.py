@@ -1,4 +1,4 @@
-"""The message that a dead letter was made of, as it goes back to its queue."""
+"""Reconstruction of a dead letter's message, to return it to its queue."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from worker.dead_letters.letter import DeadLetter
 from worker.dead_letters.queue import ReplayedMessage
 from worker.transport.inspection import list_of
 
-# Of AMQP's basic properties those that are the producer's; the others are the broker's or kombu's.
+# AMQP's basic properties that the producer sets; the broker or kombu set the others.
 _PROPERTIES: Final = (
     "correlation_id",
     "reply_to",
@@ -41,8 +41,8 @@ def replayed_message(
     if queue is None or not letter.kept:
         raise OperationError(
             "no_queue",
-            f"nobody knows which queue letter {letter.id} came from",
-            "name one with --queue, or discard it",
+            f"the queue of dead letter {letter.id} is unknown",
+            "pass --queue, or discard it",
         )
     properties = letter.kept.get("properties")
     known = properties if isinstance(properties, dict) else {}
@@ -58,7 +58,7 @@ def _entry(letter: DeadLetter, queue: str, own: Mapping[str, Any]) -> tuple[str,
     if letter.raw is not None:
         priority = str(letter.kept.get("list")).partition(Channel.sep)[2]
         return list_of(queue, int(priority) if priority.isdecimal() else 0), letter.raw
-    # A letter from before this service kept the entry of the list: made as kombu makes it.
+    # A letter of an older release, without the raw entry: build one as kombu does.
     entry = {
         "body": base64.b64encode(letter.body).decode(),
         "content-encoding": letter.kept.get("content_encoding") or "binary",
@@ -97,13 +97,13 @@ def _publish(
     except connection.channel_errors as error:
         raise OperationError(
             "queue_missing",
-            f"the broker does not take letter {letter.id} for the queue {queue}: {error}",
+            f"dead letter {letter.id} cannot be published to queue {queue}: {error}",
             "start a worker, which declares its queues, and replay it again",
         ) from error
 
 
 def _seconds(expiration: object) -> float | None:
-    """Return AMQP's text of milliseconds in kombu's seconds."""
+    """Convert AMQP's expiration, milliseconds as text, to kombu's seconds."""
     try:
         return float(str(expiration)) / 1000
     except ValueError:

@@ -1,4 +1,4 @@
-"""Dead letters of brokers other than Redis, sent by kombu."""
+"""Publishing of dead letters through kombu, for brokers other than Redis."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,23 +17,23 @@ def send(  # noqa: PLR0913 - two of Celery's, and what is known of the message
     task_id: str | None = None,
     problems: Sequence[Problem] = (),
 ) -> None:
-    """Put a delivered message on the queue of dead letters; return once the broker has it.
+    """Publish a message to the dead-letter queue; return when the broker has confirmed it.
 
-    For brokers other than Redis, where :func:`letter_of_raw` has more of the message. RabbitMQ
-    confirms a message once it is on disk, and none while it is short of memory, which may take any
-    time; whatever is raised, the message was not acknowledged and may be a dead letter twice, but
-    is not lost.
+    For brokers other than Redis, on which :func:`letter_of_raw` preserves the raw message. RabbitMQ
+    confirms a message once it is on disk, and confirms none while it is short of memory, for any
+    length of time. If an error is raised, the message is unacknowledged: it may become a dead
+    letter twice, but is not lost.
 
     Parameters
     ----------
     queue
-        The queue it came from; None: as its routing key says.
+        The queue it came from; None if its routing key is the queue.
     """
     letter = document_of(message, reason, queue=queue, task_id=task_id, problems=problems)
     try:
         _send(app, letter)
     except app.connection_for_write().channel_errors:
-        # The queue was deleted since this connection has declared it; the next one declares it.
+        # The queue was deleted after this connection declared it; a retry declares it again.
         _send(app, letter)
 
 
@@ -45,7 +45,7 @@ def _send(app: Any, letter: Mapping[str, Any]) -> None:  # noqa: ANN401 - Celery
             exchange="",
             declare=[DEAD_LETTERS],
             serializer="json",
-            # RabbitMQ confirms what it drops, such as a message for a queue that was deleted.
+            # Without it RabbitMQ confirms and drops a message for a deleted queue.
             mandatory=True,
             retry=True,
             retry_policy={"max_retries": 3, "interval_start": 0, "interval_max": 1},

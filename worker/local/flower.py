@@ -11,7 +11,7 @@ PING_TIMEOUT: Final = 1.0
 
 
 class Flower:
-    """Flower on a port of 127.0.0.1, which is stored in a file."""
+    """Flower on a port of 127.0.0.1; the port is stored in a file."""
 
     def __init__(self, port_file: Path) -> None:
         self._port_file = port_file

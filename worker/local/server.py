@@ -1,4 +1,4 @@
-"""A local server on a port of 127.0.0.1: the base of the local PostgreSQL and the local Valkey."""
+"""Base class of the local PostgreSQL and Valkey: a server on a port of 127.0.0.1."""
 
 import fcntl
 import os
@@ -136,8 +136,8 @@ class LocalServer(ABC):
 
     def found_pid(self) -> int | None:
         """Return the process number of the directory's server, whichever process started it."""
-        found = Identity.read(self._record)
-        return None if found is None else found.pid
+        identity = Identity.read(self._record)
+        return None if identity is None else identity.pid
 
     @property
     def running(self) -> bool:
@@ -174,7 +174,7 @@ class LocalServer(ABC):
 
     @abstractmethod
     def _prepare(self) -> None:
-        """Prepare all that does not depend on the port."""
+        """Prepare everything that does not depend on the port."""
 
     @abstractmethod
     def _build(self, port: int) -> Process:
@@ -186,7 +186,7 @@ class LocalServer(ABC):
 
     @abstractmethod
     def _after_start(self) -> None:
-        """Do what needs a running server."""
+        """Set up what requires a running server."""
 
     @abstractmethod
     def _again(self, output: str) -> bool:
@@ -269,7 +269,7 @@ class LocalServer(ABC):
 
 
 def lock_directory(directory: Path) -> int | None:
-    """Take the lock of a directory; return its descriptor, ``None`` if another process has it."""
+    """Lock a directory; return the lock's file descriptor, ``None`` if another process holds it."""
     descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -315,7 +315,7 @@ def free_port(preferred: int | None = None) -> int:
 
 def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As the servers do: lingering connections of the last run do not count.
+        # As the servers do: connections in TIME_WAIT from the last run do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

@@ -154,7 +154,9 @@ class LocalStack:
         Raises OperationError: ``in_use``: the owner still runs the servers.
         """
         records = sorted(self._run.glob("*.process"))
-        orphans = [found for record in records if (found := Identity.read(record)) is not None]
+        orphans = [
+            identity for record in records if (identity := Identity.read(record)) is not None
+        ]
         for orphan in orphans:
             orphan.send(signal.SIGTERM)
         for orphan in orphans:
@@ -269,7 +271,7 @@ class LocalStack:
         return [str(Path(sys.executable).parent), str(Programs.chosen().folder)]
 
     def _migrate(self) -> None:
-        # In this process: one of its own would spend a second on imports.
+        # In this process: a separate one would spend a second on imports.
         try:
             migrations.upgrade(self.postgres.url)
         except (SQLAlchemyError, CommandError) as error:
@@ -331,8 +333,8 @@ class LocalStack:
         return self._run / f"{name}.process"
 
     def _found_pid(self, name: str) -> int | None:
-        found = Identity.read(self._record(name))
-        return None if found is None else found.pid
+        identity = Identity.read(self._record(name))
+        return None if identity is None else identity.pid
 
 
 def checkout() -> Path:
@@ -359,7 +361,7 @@ def local_directory() -> Path:
 def stack_directory(directory: Path) -> Path:
     """Create the directory of a stack and return it.
 
-    The unprivileged server of root may pass through it to its own directory, and list nothing.
+    If root starts the stack, PostgreSQL's unprivileged user must reach its own directory below it.
     """
     return private_directory(directory, 0o711 if os.geteuid() == 0 else 0o700)
 

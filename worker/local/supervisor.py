@@ -102,7 +102,7 @@ def detach(directory: Path) -> LocalStack:
             raise
     error = json.loads(line) if line else None
     if line and error is None:
-        # It is meant to outlive this process, which has no reason to wait for it.
+        # The supervisor outlives this process: mark it as waited for, or Popen would warn.
         child.returncode = 0
         return LocalStack(directory)
     child.wait()

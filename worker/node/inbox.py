@@ -1,7 +1,7 @@
-"""What becomes of a message before Celery takes it: admitted, delayed, or refused.
+"""Admission of messages: each is passed to Celery, delayed, or refused.
 
-The envelope is checked before anything decodes the message. What is refused is answered and kept as
-a dead letter; see :mod:`worker.node.refusals`.
+The envelope is checked before anything decodes the message (:mod:`worker.envelope`). A refused
+message is answered and becomes a dead letter (:mod:`worker.node.refusals`).
 """
 
 import logging
@@ -17,7 +17,7 @@ from worker.node.refused import Refused
 logger = logging.getLogger(__name__)
 
 EARLY_SECONDS: Final = 0.05
-"""How much too early a message with an ETA may be: its way to a process takes as long."""
+"""How long before its ETA a message may be admitted: it takes as long to reach a process."""
 
 Handle = Callable[[Any], Any]
 
@@ -28,11 +28,11 @@ class Inbox:
     Parameters
     ----------
     rules
-        What a message may be.
+        Limits of a message and its allowed names.
     refusals
-        Takes those that are refused.
+        Receives the refused messages.
     most_deliveries
-        How often a message is given to a worker that dies with it.
+        Number of workers that may die while they hold a message, before it is refused.
     """
 
     def __init__(
@@ -44,22 +44,22 @@ class Inbox:
 
     def admit(self, channel: transport.Channel, taken: transport.Taken) -> dict[str, Any] | None:
         """Return a message of Redis for kombu; None for one that is refused or not due yet."""
-        found = envelope.read(taken.raw, self._rules, channel.queue_of(taken.list))
-        if isinstance(found, envelope.Refusal):
-            self._refusals.add(_refused(found, channel, taken.tag))
+        checked = envelope.read(taken.raw, self._rules, channel.queue_of(taken.list))
+        if isinstance(checked, envelope.Refusal):
+            self._refusals.add(_refused(checked, channel, taken.tag))
             return None
         if taken.deliveries >= self._most_deliveries:
-            self._refusals.add(_poisonous(taken.deliveries, found.id, channel, taken.tag))
+            self._refusals.add(_poisonous(taken.deliveries, checked.id, channel, taken.tag))
             return None
-        if found.eta is not None and (seconds := found.eta - time.time()) > EARLY_SECONDS:
+        if checked.eta is not None and (seconds := checked.eta - time.time()) > EARLY_SECONDS:
             channel.delay(taken.tag, seconds)
             return None
-        return found.payload | {"decoded": found.content}
+        return checked.payload | {"decoded": checked.content}
 
     def check(self, handle: Handle, message: Any) -> Any:  # noqa: ANN401 - kombu's message
-        """Handle a message of another broker, of which kombu has the parts, or refuse it."""
+        """Pass a message of another broker than Redis to Celery, or refuse it."""
         sent = message.headers
-        # What the broker has added is not the producer's, and Celery would send it along.
+        # The broker's headers are not the producer's; Celery would send them with retries.
         headers = rabbitmq.without_broker_headers(sent) if isinstance(sent, dict) else sent
         parts = envelope.Parts(
             headers,
@@ -68,45 +68,45 @@ class Inbox:
             message.content_type,
             message.content_encoding,
         )
-        found = envelope.check(parts, self._rules)
-        if isinstance(found, envelope.Refusal):
-            self._refusals.add(_refused(found, message.channel, message.delivery_tag, message))
+        checked = envelope.check(parts, self._rules)
+        if isinstance(checked, envelope.Refusal):
+            self._refusals.add(_refused(checked, message.channel, message.delivery_tag, message))
             return None
-        # A queue that counts deliveries drops a message that comes back once more.
+        # A queue with a delivery limit would drop the message at its next return.
         returns = rabbitmq.deliveries(sent, message.delivery_info)
         if returns >= self._most_deliveries:
             poisonous = _poisonous(
-                returns, found.id, message.channel, message.delivery_tag, message
+                returns, checked.id, message.channel, message.delivery_tag, message
             )
             self._refusals.add(poisonous)
             return None
-        message.headers = found.payload["headers"]
-        message.properties = found.payload["properties"]
-        message.body = found.body
-        message.content_encoding = found.payload["content-encoding"]
+        message.headers = checked.payload["headers"]
+        message.properties = checked.payload["properties"]
+        message.body = checked.body
+        message.content_encoding = checked.payload["content-encoding"]
         return self.handle(handle, message)
 
     def refuse_compressed(self, message: Any) -> None:  # noqa: ANN401 - kombu's message
         """Refuse a message of another broker that kombu could not unpack."""
         headers = rabbitmq.without_broker_headers(message.headers)
         parts = envelope.Parts(headers, message.properties, b"[[], {}, {}]", "application/json")
-        found = envelope.check(parts, self._rules)
-        if isinstance(found, envelope.Refusal):
-            refused = _refused(found, message.channel, message.delivery_tag, message)
+        checked = envelope.check(parts, self._rules)
+        if isinstance(checked, envelope.Refusal):
+            refused = _refused(checked, message.channel, message.delivery_tag, message)
             self._refusals.add(refused)
 
     def handle(self, handle: Handle, message: Any) -> Any:  # noqa: ANN401 - kombu's message
-        """Have Celery take a message that was admitted; whatever it raises, the message ends."""
+        """Pass an admitted message to Celery; requeue or refuse it if that raises."""
         message.refusals = self._refusals
         try:
             return handle(message)
         except SERVER_ERRORS as error:
-            # It is revoked or has expired, and that could not be stored.
-            logger.warning("A message is put back: %s", place_of(error))
+            # The message is revoked or expired, and that state could not be stored.
+            logger.warning("A message is requeued: %s", place_of(error))
             message.reject_log_error(logger, SERVER_ERRORS, requeue=True)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message must end
             place = place_of(error)
-            logger.error("Celery could not take a message: %s", place)  # noqa: TRY400 - its words may hold values
+            logger.error("Celery could not take a message: %s", place)  # noqa: TRY400 - its message may hold values
             reason = f"Celery could not take it: {type(error).__name__}"
             refusal = envelope.Refusal(
                 InvalidMessage.code, "failed", reason, [], message.headers.get("id")
@@ -129,7 +129,7 @@ def _poisonous(
 
 
 def _refused(
-    found: envelope.Refusal,
+    refusal: envelope.Refusal,
     channel: Any,  # noqa: ANN401 - kombu ships no types
     tag: str,
     message: Any = None,  # noqa: ANN401 - the same
@@ -137,10 +137,10 @@ def _refused(
     return Refused(
         channel=channel,
         tag=tag,
-        kind=found.kind,
-        reason=found.reason,
-        task_id=found.task_id,
-        error=found.error(),
-        problems=found.problems,
+        kind=refusal.kind,
+        reason=refusal.reason,
+        task_id=refusal.task_id,
+        error=refusal.error(),
+        problems=refusal.problems,
         message=message,
     )

@@ -1,8 +1,8 @@
-"""Dead letters on RabbitMQ, sent by a thread of their own.
+"""Publishing of dead letters to RabbitMQ by a separate thread.
 
-RabbitMQ confirms nothing while it is short of memory or disk, and reads no further from whoever has
-published. The main process goes on meanwhile: it takes the messages that fill that memory. A bad
-message stays unacknowledged until its letter is confirmed.
+While RabbitMQ is short of memory or disk, it confirms nothing and blocks connections that publish.
+The main process must go on, since it consumes the messages that fill that memory. A bad message
+stays unacknowledged until its dead letter is confirmed.
 """
 
 import logging
@@ -20,19 +20,19 @@ from worker.node.refused import Refused
 logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS: Final = 1.0
-"""Before the next try on a broker that did not take a letter."""
-PATIENCE_SECONDS: Final = 2.0
-"""How long a message waits for its letter before it no longer counts as one of the prefetch count:
-bad messages would otherwise keep the good ones behind them from a worker."""
+"""Pause before a dead letter is sent again."""
+SET_ASIDE_SECONDS: Final = 2.0
+"""How long a message whose dead letter is unconfirmed counts towards the prefetch count. If it
+counted for longer, bad messages would block the good ones behind them."""
 ERRORS: Final = (OSError, OperationalError, AMQPError)
-"""What kombu and py-amqp raise when the broker does not do as asked."""
+"""Errors of kombu and py-amqp for a failed request to the broker."""
 
 
 class LetterSender:
     """Sends the dead letters of one consumer, one after the other.
 
-    A letter is sent again only if its connection was lost. A new connection for each try would
-    leave a copy in the socket of the last one, and a broker that has memory again reads them all.
+    A letter is sent again only if its connection was lost. A new connection for each attempt would
+    leave a copy in the socket of the previous one, and a broker that recovers reads them all.
     """
 
     def __init__(self, app: Any, hub: Any) -> None:  # noqa: ANN401 - Celery and kombu have no types
@@ -49,10 +49,10 @@ class LetterSender:
             self._thread.start()
         self._waiting.put((self._connection, refused))
         if self._hub is not None:
-            self._hub.call_later(PATIENCE_SECONDS, self._set_aside, self._connection, refused)
+            self._hub.call_later(SET_ASIDE_SECONDS, self._set_aside, self._connection, refused)
 
     def clear(self) -> None:
-        """Forget all: their connection is lost, and they will be delivered again."""
+        """Drop all waiting letters: the connection is lost, and their messages are redelivered."""
         self._connection += 1
 
     def _run(self) -> None:
@@ -61,7 +61,7 @@ class LetterSender:
             is_failing = False
             while connection == self._connection:
                 try:
-                    self._keep(refused)
+                    self._send(refused)
                 except Exception as error:  # noqa: BLE001 - a message in hand would wait for good
                     if not is_failing:
                         words = str(error) if isinstance(error, ERRORS) else type(error).__name__
@@ -76,7 +76,7 @@ class LetterSender:
                         self._hub.call_soon(self._acknowledge, connection, refused)
                     break
 
-    def _keep(self, refused: "Refused") -> None:
+    def _send(self, refused: "Refused") -> None:
         dead_letters.send(
             self._app,
             refused.message,

@@ -1,9 +1,9 @@
-"""A pool of processes whose results are read whole, whatever happens to the broker's connection.
+"""Celery's prefork pool, with results that survive a lost connection to the broker.
 
 A result of more than 4 KiB (``PIPE_BUF``, pipe(7)), such as an error with its traceback, can reach
-the main process in parts, and Celery keeps what it has read of one in a reader of its event loop. A
-lost connection to the broker resets that loop: Celery then takes the rest of the result for the
-beginning of another, and waits for gigabytes or ends with an ``UnpicklingError``.
+the main process in parts, and Celery keeps the first part in a reader of its event loop. A lost
+connection to the broker resets that loop: Celery then reads the rest as the beginning of another
+result, and waits for gigabytes or fails with an ``UnpicklingError``.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from celery.concurrency import asynpool, prefork
 
 
 class ResultHandler(asynpool.ResultHandler):  # type: ignore[misc]  # Celery ships no types
-    """Reads results; resumes one that was read in part."""
+    """Reads results, and resumes a partially read one."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         super().__init__(*arguments, **options)
@@ -22,14 +22,14 @@ class ResultHandler(asynpool.ResultHandler):  # type: ignore[misc]  # Celery shi
     def _recv_message(
         self, add_reader: Callable[..., None], fd: int, callback: Callable[[Any], None]
     ) -> Iterator[None]:
-        """Return what reads the next result of the pipe ``fd``, or the rest of one."""
+        """Return an iterator that reads the next result of the pipe ``fd``, or the rest of one."""
         if fd not in self._unfinished:
             message = super()._recv_message(add_reader, fd, callback)
             self._unfinished[fd] = self._to_its_end(message, fd)
         return self._unfinished[fd]
 
     def read_rest(self, reader: Any) -> None:  # noqa: ANN401 - billiard ships no types
-        """Read all that a process that has ended left in its pipe, also a part of a result."""
+        """Read everything that a terminated process left in its pipe, partial results included."""
         fd = reader.fileno()
         while fd in self._unfinished or reader.poll(0):
             message = self._recv_message(_add_no_reader, fd, self.on_state_change)
@@ -49,19 +49,19 @@ class ResultHandler(asynpool.ResultHandler):  # type: ignore[misc]  # Celery shi
 
 
 class AsynPool(asynpool.AsynPool):  # type: ignore[misc]  # Celery ships no types
-    """Celery's pool, with the results read as above."""
+    """Celery's asynchronous pool with this module's :class:`ResultHandler`."""
 
     ResultHandler = ResultHandler
 
     def process_flush_queues(self, proc: Any) -> None:  # noqa: ANN401 - billiard ships no types
-        """Read the last results of a process that has ended."""
+        """Read the last results of a terminated process."""
         reader = proc.outq._reader  # noqa: SLF001 - see private_names.txt
         if not reader.closed:
             self._result_handler.read_rest(reader)
 
 
 class TaskPool(prefork.TaskPool):  # type: ignore[misc]  # Celery ships no types
-    """Celery's default pool, with the processes of this module."""
+    """Celery's default pool with this module's :class:`AsynPool`."""
 
     Pool = AsynPool
 

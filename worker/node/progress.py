@@ -1,8 +1,8 @@
-"""Whether a worker gets on with the messages that it has in hand.
+"""Detection of a stuck worker: it has messages in hand and makes no progress.
 
-A worker that is connected and idle is healthy; so is one whose processes work within their time
-limits, however long those are. One that has messages, of which none is started, finished or
-settled although a process could, is stuck: its processes are stopped or hang, or a message was
+A worker that is connected and idle is healthy; so is one whose processes run tasks within their
+time limits, however long those are. A worker is stuck if it has messages, and none is started,
+finished or settled although a process is free: its processes are stopped or hang, or a message was
 lost on its way to them.
 """
 
@@ -14,24 +14,24 @@ from typing import Any, Final
 from celery.worker import state
 
 GRACE_SECONDS: Final = 10.0
-"""Beyond a time limit, until the process is killed and another has taken its place."""
+"""After a time limit, until the process is killed and replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a worker has to do at one moment.
+    """Messages of a worker at one moment.
 
     Attributes
     ----------
     at
-        By ``time.monotonic()``.
+        Time of the observation, by ``time.monotonic()``.
     in_hand
         Tags of the messages that were delivered, are due and are not settled.
     started
-        How many messages were ever started.
+        Number of messages started since the worker's start.
     running
-        For each message that a process works on: since how many seconds, and its time limit in
-        seconds, None without one.
+        For each running task: seconds since its start, and its time limit in seconds, None
+        without one.
     """
 
     at: float
@@ -41,14 +41,14 @@ class Work:
 
 
 def progressed_at(last: float, before: Work, now: Work) -> float:
-    """Return when there was progress last, or nothing to do.
+    """Return the last time at which there was progress, or nothing to do.
 
     Parameters
     ----------
     last
-        When there was before.
+        The previous result.
     before
-        What there was to do when ``last`` was found.
+        The previous observation.
     """
     has_settled = bool(before.in_hand - now.in_hand)
     if not before.in_hand or has_settled or now.started != before.started:
@@ -57,14 +57,14 @@ def progressed_at(last: float, before: Work, now: Work) -> float:
 
 
 def is_stuck(now: Work, last: float, allowed: float) -> bool:
-    """Tell whether messages are in hand and nothing happens to them.
+    """Tell whether messages are in hand and make no progress.
 
     Parameters
     ----------
     last
-        When there was progress last: :func:`progressed_at`.
+        Time of the last progress, from :func:`progressed_at`.
     allowed
-        Seconds without progress while no process works within its time limit.
+        Permitted seconds without progress while no process works within its time limit.
     """
     is_working = any(
         limit is None or seconds <= limit + GRACE_SECONDS for seconds, limit in now.running
@@ -73,7 +73,7 @@ def is_stuck(now: Work, last: float, allowed: float) -> bool:
 
 
 def work_of(consumer: Any) -> Work:  # noqa: ANN401 - Celery's consumer
-    """Return what the worker of this process has to do."""
+    """Return the messages of this process's worker."""
     now = time.time()
     return Work(
         at=time.monotonic(),
@@ -88,11 +88,11 @@ def work_of(consumer: Any) -> Work:  # noqa: ANN401 - Celery's consumer
 
 
 def _tags(consumer: Any) -> Iterator[str]:  # noqa: ANN401 - Celery's consumer
-    # Those that wait in this process for their time are not due.
+    # Messages that wait in this process for their ETA are not due.
     delayed = {_tag(request) for request in _copied(state.scheduled_requests)}
     for request in _copied(state.reserved_requests):
         yield _tag(request)
-    # Of our own transport also those that no request stands for: one whose handler has failed.
+    # In our own transport, messages without a request also count: their handler has failed.
     channel = getattr(consumer.task_consumer, "channel", None)
     holder = getattr(channel, "holder", None)
     if holder is not None:
@@ -100,7 +100,7 @@ def _tags(consumer: Any) -> Iterator[str]:  # noqa: ANN401 - Celery's consumer
 
 
 def _copied(requests: Iterable[Any]) -> list[Any]:
-    """Return a set of requests; under the pool of threads others add to it meanwhile."""
+    """Return a copy of a set of requests, to which threads of a thread pool may add."""
     while True:
         try:
             return list(requests)

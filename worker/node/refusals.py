@@ -1,8 +1,8 @@
-"""Messages that are not worked on: their producers are answered, then they become dead letters.
+"""Refused messages: answer the producer, then make the message a dead letter.
 
-In this order, and each until it is done: a message stays in hand while the result backend or the
-broker does not take it, so that neither the answer nor the message is lost. Letters for RabbitMQ
-are sent by :class:`worker.node.letter_sender.LetterSender`.
+In this order, and each step until it succeeds: a message stays in hand while the result backend or
+the broker fails, so that neither the answer nor the message is lost. Dead letters for RabbitMQ are
+sent by :class:`worker.node.letter_sender.LetterSender`.
 """
 
 import logging
@@ -27,17 +27,17 @@ from worker.transport import Bounds, Channel
 logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS: Final = 1.0
-"""Before the next try on a server that did not take an answer or a letter."""
+"""Pause before an answer or a dead letter is sent again."""
 AT_ONCE: Final = 100
-"""Messages whose answers or letters travel together."""
+"""Messages whose answers or dead letters are sent together."""
 SERVER_ERRORS: Final = (RedisError, OSError, OperationalError)
-"""What the clients of broker and result backend raise when a server does not do as asked."""
+"""Errors of the clients of broker and result backend for a failed request."""
 
 
 def place_of(error: BaseException) -> str:
-    """Return what an error is and where it was raised, for the log.
+    """Return the type and the traceback's last lines of an error, for the log.
 
-    Without its words, which may hold what a producer sent.
+    Without its message, which may contain a producer's values.
     """
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
@@ -45,7 +45,7 @@ def place_of(error: BaseException) -> str:
 
 
 class Refusals:
-    """The messages of a consumer that are not worked on."""
+    """Queue of a consumer's refused messages."""
 
     def __init__(self, app: Any, hub: Any, bounds: Bounds) -> None:  # noqa: ANN401 - Celery and kombu have no types
         self._app = app
@@ -58,8 +58,8 @@ class Refusals:
         self._not_before = 0.0
 
     def add(self, refused: Refused) -> None:
-        """Answer and bury a message, together with others of this turn of the loop."""
-        # The id is one that was checked: where it is wrong, there is none.
+        """Answer and dead-letter a message, with others of this iteration of the event loop."""
+        # The id was checked: an invalid one is None.
         log_event(
             logger,
             "dead_letter",
@@ -74,12 +74,12 @@ class Refusals:
         self._schedule(0)
 
     def clear(self) -> None:
-        """Forget all: their connection is lost, and they will be delivered again."""
+        """Drop all waiting messages: the connection is lost, and they are redelivered."""
         self._waiting.clear()
         self._sender.clear()
 
     def work_off(self) -> None:
-        """Answer and bury what waits; what a server does not take is tried again."""
+        """Answer and dead-letter waiting messages; retry those that a server does not accept."""
         if time.monotonic() < self._not_before:
             return
         self._is_scheduled = False
@@ -127,12 +127,13 @@ class Refusals:
             by_channel.setdefault(each.channel, []).append(each)
         for channel, some in by_channel.items():
             if isinstance(channel, Channel):
-                self._bury(channel, some)
+                self._replace(channel, some)
             else:
                 for each in some:
                     self._sender.add(each)
 
-    def _bury(self, channel: Channel, refused: Sequence[Refused]) -> None:
+    def _replace(self, channel: Channel, refused: Sequence[Refused]) -> None:
+        """Replace held messages by their dead letters, in one step on the server."""
         letters = []
         for each in refused:
             if (taken := channel.taken(each.tag)) is not None:
@@ -144,6 +145,6 @@ class Refusals:
                     problems=each.problems,
                 )
                 letters.append((each.tag, letter))
-        dropped = channel.bury(letters, self._bounds)
+        dropped = channel.move_to_dead_letters(letters, self._bounds)
         if dropped:
             dead_letters.report_dropped(dropped)

@@ -1,4 +1,4 @@
-"""A message in hand that is not worked on."""
+"""A message in hand that is refused: no task runs, or runs again, for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from tasks.errors import Problem, ServiceError
 
 @dataclass(slots=True)
 class Refused:
-    """A message in hand that is not worked on.
+    """A message in hand that is refused.
 
     Attributes
     ----------
     channel, tag
-        Where it was delivered, and by what it is known there.
+        The channel of the delivery, and its delivery tag.
     kind, reason
-        Of the dead letter: a word, and a sentence without values.
+        Reason of the dead letter: a word, and a sentence without values.
     task_id
-        Whom the answer is for, None where nobody can be reached.
+        Task id to store the answer under; None if the producer cannot be reached.
     error
-        The answer, None where it is stored already.
+        The answer; None once it is stored.
     message
-        As kombu has delivered it; a letter of Redis is made of what lay on the list.
+        kombu's message; None on Redis, where the dead letter is made from the list's raw entry.
     task
-        Its task, where a process has worked on it.
+        Name of the task, if a process has run it.
     """
 
     channel: Any

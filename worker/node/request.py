@@ -1,4 +1,4 @@
-"""A message as the worker's main process follows it: its values hidden, its end certain."""
+"""Celery's request, with hidden values and an outcome for every message."""
 
 import logging
 from collections.abc import Iterator
@@ -19,46 +19,46 @@ from worker.node.refused import Refused
 logger = logging.getLogger(__name__)
 
 LOST: Final = (WorkerLostError, TimeLimitExceeded, MemoryError, SystemExit, KeyboardInterrupt)
-"""What is left of a message whose process ended, was ended, or can do nothing more."""
+"""Errors of a task whose process terminated, was killed, or is unusable."""
 
 
 class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no types
     """A message on its way to a pool process and back.
 
-    The pool calls it when something has become of the message, and only logs what is raised here.
-    So whatever that is, the message is acknowledged, delivered again or made a dead letter.
+    The pool calls it with the outcome of a task, and only logs errors that are raised here. So each
+    method makes sure that the message is acknowledged, delivered again or made a dead letter.
     """
 
     def __init_subclass__(cls, **options: object) -> None:
-        """Keep :meth:`on_success`: Celery makes a subclass for each task, with one of its own."""
+        """Keep :meth:`on_success`: Celery creates a subclass for each task that overrides it."""
         super().__init_subclass__(**options)
         if "on_success" in vars(cls):
             del cls.on_success
 
     def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         super().__init__(message, **options)
-        # They are the service's to set, whatever a producer sends.
+        # The service sets time limits; those of a producer are ignored.
         self.time_limits = (None, None)
 
     def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 - Celery's signature
-        """Return what ``inspect`` may show: never the arguments themselves."""
+        """Return what ``inspect`` may show: never argument values."""
         information: dict[str, Any] = super().info(safe=True)
         return information
 
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's signature
-        """Log it; the end of the process, which follows a hard time limit, decides the message."""
+        """Log it. A hard limit kills the process, which :meth:`on_failure` handles."""
         name = "Soft" if soft else "Hard"
         logger.warning("%s time limit (%ss) exceeded for %s[%s]", name, timeout, self.name, self.id)
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        """Count a message that a process begins."""
+        """Count a message that a process has started."""
         counters.count(self.name, counters.STARTED)
         super().on_accepted(pid, time_accepted)
 
     def on_success(self, failed__retval__runtime: tuple[Any, Any, float], **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         """Acknowledge a message whose answer is stored."""
         if isinstance(failed__retval__runtime, ExceptionInfo):
-            # A task of a thread has raised what ends a process.
+            # A task in a thread pool has raised an exception that would end a process.
             self.on_failure(failed__retval__runtime, return_ok=True)
             return
         failed, returned, _ = failed__retval__runtime
@@ -75,7 +75,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         send_failed_event: bool = True,  # noqa: FBT001, FBT002 - Celery's signature
         return_ok: bool = False,  # noqa: FBT001, FBT002 - Celery's signature
     ) -> None:
-        """Acknowledge a message that was refused or is tried again, or follow a lost process."""
+        """Acknowledge a message that was refused or is retried; handle a lost process."""
         error = exc_info.exception
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
@@ -89,7 +89,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             super().on_failure(exc_info, send_failed_event, return_ok)
 
     def _on_lost(self, error: BaseException, exc_info: ExceptionInfo) -> None:
-        """Try a message again whose process was lost, or make it a dead letter."""
+        """Retry a message whose process was lost, or make it a dead letter."""
         if self._already_cancelled or self._already_revoked:
             super().on_failure(exc_info)
             return
@@ -120,19 +120,19 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
 
     @contextmanager
     def _ends(self, *, is_answered: bool) -> Iterator[None]:
-        """End the message whatever is raised.
+        """Acknowledge, requeue or refuse the message if the block raises.
 
         Parameters
         ----------
         is_answered
-            Whether its answer is stored, so that nothing but an acknowledgement is missing.
+            Whether its answer is stored, so that only the acknowledgement is missing.
         """
         try:
             yield
         except BaseException as error:  # noqa: BLE001 - a task may have raised SystemExit
             state.task_ready(self)
             place = place_of(error)
-            logger.error("Celery could not follow %s[%s]: %s", self.name, self.id, place)  # noqa: TRY400 - its words may hold values
+            logger.error("Celery could not follow %s[%s]: %s", self.name, self.id, place)  # noqa: TRY400 - its message may hold values
             # Celery's acknowledgement may still be on its way to the event loop.
             if self.acknowledged or self.message.acknowledged:
                 return

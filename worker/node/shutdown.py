@@ -1,16 +1,16 @@
-"""How a worker ends: at once when it is idle, otherwise when its running tasks are done.
+"""Shutdown of a worker: immediate if it is idle, otherwise after its running tasks.
 
-Celery sleeps through its soft shutdown in a signal handler, while nobody reads the results of the
-tasks it waits for, and its pool needs another second for each process. Here the event loop goes on
-until the last task has been answered and acknowledged; what was not begun is put back first.
+Celery sleeps through its soft shutdown in a signal handler, in which the results of running tasks
+are not read, and its pool needs another second for each process. Here the event loop continues
+until the last task has been answered and acknowledged; unstarted messages are requeued first.
 
 ===========  ===================================================================
 signal       the worker
 ===========  ===================================================================
 SIGTERM      ends when the running tasks are done
-SIGQUIT      the same, but interrupts what runs after ``soft_seconds``; so does SIGTERM where
+SIGQUIT      the same, but interrupts running tasks after ``soft_seconds``; so does SIGTERM if
              ``REMAP_SIGTERM=SIGQUIT`` is set
-the second   interrupts what runs, whose messages are delivered again
+the second   interrupts running tasks, whose messages are delivered again
 ===========  ===================================================================
 """
 
@@ -32,23 +32,23 @@ from worker.transport import Channel, keep_in_hand, leave_all, put_back_unknown,
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS: Final = 10.0
-"""How long a task may outlast its hard time limit, which ends its process, before the worker ends
+"""How long a task may exceed its hard time limit, which kills its process, before the worker exits
 without it."""
 REST_SECONDS: Final = 5.0
-"""How long a shutdown may take while no task runs, the time-outs of servers that do not answer
-included. What is not released by then is delivered again once the lease has ended."""
+"""How long a shutdown may take while no task runs, timeouts of unresponsive servers included.
+Messages that are not released by then are delivered again when the lease has ended."""
 SILENT_SECONDS: Final = 1.0
-"""The same of a broker that has not answered this shutdown before. Celery closes each connection
-to it, one time-out after the other; nothing of that matters to a message."""
+"""The same if the broker has already not answered during this shutdown. Celery closes each
+connection to it, one timeout after the other, which changes nothing for any message."""
 WATCH_SECONDS: Final = 0.1
-"""Between two looks at whether a task runs."""
+"""Interval of checks whether a task runs."""
 ASKING: Final = (
     *("celery.events", "celery.worker", "kombu.transport"),
     *("worker.node.consumer", "worker.node.refusals", "worker.transport"),
 )
 """Modules whose timers ask the broker."""
 FLUSH_SECONDS: Final = 2.0
-"""How long the last acknowledgements wait for a broker that does not take them."""
+"""How long the last acknowledgements are retried."""
 
 
 class Shutdown:
@@ -65,7 +65,7 @@ class Shutdown:
         self._consumer: Any = None
 
     def listen(self, consumer: Any) -> None:  # noqa: ANN401 - Celery ships no types
-        """Take the signals over from Celery; called in the main thread."""
+        """Replace Celery's signal handlers; called in the main thread."""
         self._consumer = consumer
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGQUIT, self._on_signal)
@@ -91,7 +91,7 @@ class Shutdown:
             logger.warning("%d tasks are interrupted, to be done again", len(interrupted))
             keep_in_hand(set())
         self._has_ended_tasks = True
-        # The acknowledgements of the last tasks are callbacks that the loop has not called yet.
+        # The acknowledgements of the last tasks are pending callbacks of the event loop.
         self._turn()
         _end_processes(consumer.pool)
         deadline = time.monotonic() + FLUSH_SECONDS
@@ -115,7 +115,7 @@ class Shutdown:
 
         A thread, since the main thread may wait for a server that does not answer.
         """
-        # The poll of the loop goes on after a signal; a call from another thread wakes it.
+        # A signal does not interrupt the event loop's poll; a call from another thread does.
         self._consumer.hub.call_soon(_nothing)
         if asked > 1:
             return
@@ -135,7 +135,7 @@ class Shutdown:
             time.sleep(WATCH_SECONDS)
 
     def _ask(self, do: Callable[[], object]) -> Exception | None:
-        """Have the broker do something; return why it did not."""
+        """Run an operation on the broker; return its error, or None."""
         begun = time.monotonic()
         try:
             do()
@@ -148,7 +148,7 @@ class Shutdown:
         return None
 
     def _turn(self) -> None:
-        """Run the event loop once; a broker that is away must not end the waiting for tasks."""
+        """Run the event loop once; errors of the broker must not end the wait for tasks."""
         if self._is_away:
             _leave_broker(self._consumer)
         consumer = self._consumer
@@ -167,13 +167,13 @@ class Shutdown:
 
 
 def _nothing() -> None:
-    """Be a callback."""
+    """Do nothing; as a callback it only wakes the event loop."""
 
 
 def _read_results(consumer: Any) -> None:  # noqa: ANN401 - Celery ships no types
-    """Have the event loop read the results of tasks, also after Celery has emptied it.
+    """Register the pool's pipes with the event loop, if Celery has removed them.
 
-    It does so when it loses a connection, and the pool comes back with the next one.
+    Celery removes them when it loses a connection, and registers them again with the next one.
     """
     pipes = getattr(getattr(consumer.pool, "_pool", None), "_fileno_to_outq", {})
     if pipes and not pipes.keys() & consumer.hub.readers.keys():
@@ -181,10 +181,10 @@ def _read_results(consumer: Any) -> None:  # noqa: ANN401 - Celery ships no type
 
 
 def _leave_broker(consumer: Any) -> None:  # noqa: ANN401 - Celery ships no types
-    """Leave nothing in the event loop that asks the broker, except for time limits of tasks.
+    """Remove everything that uses the broker from the event loop; time limits of tasks stay.
 
-    Each of it would wait for a time-out, one after the other, and nobody would read the results of
-    the tasks meanwhile.
+    Each request would wait for its timeout, one after the other, and the results of tasks would not
+    be read during that time.
     """
     channel = None if consumer.task_consumer is None else consumer.task_consumer.channel
     if isinstance(channel, Channel) and channel.connection is not None:
@@ -198,13 +198,13 @@ def _leave_broker(consumer: Any) -> None:  # noqa: ANN401 - Celery ships no type
 
 
 def _longest(consumer: Any) -> float:  # noqa: ANN401 - Celery ships no types
-    """Return the longest hard time limit of what runs, in seconds."""
+    """Return the longest hard time limit of the running tasks, in seconds."""
     default = consumer.app.conf.task_time_limit or 0
     return max((each.task.time_limit or default for each in consumer.running_requests()), default=0)
 
 
 def _end_processes(pool: Any) -> None:  # noqa: ANN401 - Celery ships no types
-    """End the processes of a prefork pool; they are idle, or what they do is to be done again."""
+    """Kill the processes of a prefork pool: they are idle, or their messages are redelivered."""
     processes = getattr(getattr(pool, "_pool", None), "_pool", None)
     if processes is None or not hasattr(pool._pool, "outbound_buffer"):  # noqa: SLF001 - see private_names.txt
         return

@@ -1,4 +1,4 @@
-"""What happens around tasks: a start that is checked, and processes that begin with nothing."""
+"""Handlers of Celery's signals: checks before the start, set-up and clean-up of processes."""
 
 import gc
 import logging
@@ -29,14 +29,14 @@ def connect(settings: Settings) -> None:
         try:
             check(settings)
         except StartError as error:
-            # Celery logs what a handler raises and goes on; only an exit stops the start.
+            # Celery logs an exception of a handler and continues; only SystemExit stops the start.
             sys.stderr.write(f"template-service cannot start:\n{error}\n")
             sys.stderr.flush()
             raise SystemExit(1) from None
 
-    # Each message has a line when it is done; another when it is received doubles the log.
+    # Each message is logged when it is done; another line when it is received doubles the log.
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
-    # weak: nobody else keeps the closure.
+    # weak=False: nothing else holds a reference to the closure.
     worker_init.connect(refuse_a_start_that_cannot_work, weak=False)
     worker_process_init.connect(_begin)
     worker_ready.connect(_ready)
@@ -46,7 +46,7 @@ def connect(settings: Settings) -> None:
 
 
 def _begin(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
-    _spare_the_collector()
+    _freeze_imported_objects()
     # The first message should not wait for the render process to start.
     try:
         runtime.current().renderer.start()
@@ -55,7 +55,7 @@ def _begin(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
 
 
 def _ready(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
-    _spare_the_collector()
+    _freeze_imported_objects()
 
 
 def _end(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
@@ -66,11 +66,11 @@ def _log_counts(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
     counters.log_counts()
 
 
-def _spare_the_collector() -> None:
-    """Leave what was imported out of every garbage collection to come.
+def _freeze_imported_objects() -> None:
+    """Exclude imported objects from all later garbage collections.
 
-    After its imports a worker holds 120,000 objects that the collector would look at each time and
-    that never go away (``len(gc.get_objects())``).
+    After its imports a worker has 120,000 permanent objects (``len(gc.get_objects())``) that each
+    full collection would traverse.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Queues: used as they are, and created where they are missing."""
+"""Declaration of queues: existing ones are used unchanged, missing ones are created."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,14 +15,14 @@ _UNLIMITED_SINCE: Final = (4, 0)
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """How missing queues are created.
+    """Settings for missing queues.
 
     Attributes
     ----------
     queue_type
-        ``classic`` declares without arguments, as producers do that use Celery as it comes.
+        ``classic`` declares without arguments, as Celery's producers do by default.
     delivery_limit
-        Of quorum queues.
+        Delivery limit of quorum queues.
     """
 
     queue_type: QueueType
@@ -33,8 +33,8 @@ class Declaration:
         if self.queue_type == "classic":
             return {}
         if queue == QueueName.DEAD_LETTERS.value:
-            # Looking at dead letters puts them back, which counts. RabbitMQ 4 drops a message that
-            # came back 20 times unless told otherwise; older ones have no limit and refuse -1
+            # Reading dead letters requeues them, which counts as a return. RabbitMQ 4 drops a
+            # message after 20 returns by default; older versions have no limit and refuse -1
             # (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling).
             unlimited = {"x-delivery-limit": -1} if version >= _UNLIMITED_SINCE else {}
             return {"x-queue-type": "quorum", **unlimited}
@@ -43,42 +43,42 @@ class Declaration:
             "x-delivery-limit": self.delivery_limit,
             "x-dead-letter-exchange": "",
             "x-dead-letter-routing-key": QueueName.DEAD_LETTERS.value,
-            # The message stays in its queue until the queue of dead letters has confirmed it;
-            # the strategy needs this overflow behaviour, which without a length limit does nothing.
+            # The message stays in its queue until the dead-letter queue has confirmed it. The
+            # strategy requires x-overflow, which has no effect without a length limit.
             "x-dead-letter-strategy": "at-least-once",
             "x-overflow": "reject-publish",
         }
 
 
 def declare(connection: Any, queue: str) -> Any:  # noqa: ANN401 - py-amqp ships no types
-    """Create a queue if it is missing; return what the broker says of it.
+    """Create a queue if it is missing; return the broker's ``queue_declare_ok``.
 
     Parameters
     ----------
     connection
-        Of py-amqp.
+        Connection of py-amqp.
 
     Raises
     ------
     amqp.exceptions.ChannelError
-        The queue is not there and cannot be created, or only another connection may use it.
+        The queue is missing and cannot be created, or is exclusive to another connection.
     """
-    found, _ = _declared(connection, queue)
-    return found
+    result, _ = _declared(connection, queue)
+    return result
 
 
 def difference(connection: Connection, queue: str) -> str:
-    """Do as :func:`declare`; return how a queue differs that was declared with other arguments.
+    """Create a queue if it is missing; return how an existing one differs, empty if it does not.
 
-    In the broker's words, which name the first argument that differs with both its values.
+    The text is the broker's, which names the first differing argument with both values.
     """
-    _, found = _declared(connection.connection, queue)
-    return found
+    _, reply_text = _declared(connection.connection, queue)
+    return reply_text
 
 
 def _declared(connection: Any, queue: str) -> tuple[Any, str]:  # noqa: ANN401 - py-amqp ships no types
     arguments = connection.declaration.arguments(queue, connection.version)
-    # On a channel of its own: a refusal closes the channel, with the consumers that it has.
+    # On a separate channel: a refusal closes the channel with all its consumers.
     with connection.channel() as channel:
         try:
             created = channel.declare_queue(queue, arguments=arguments)

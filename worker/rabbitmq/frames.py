@@ -1,9 +1,9 @@
-"""Message properties that py-amqp cannot decode, or that no text or JSON can hold.
+"""Replacement of message properties that py-amqp cannot decode, or that JSON cannot represent.
 
-RabbitMQ checks the form of properties and not their content: text and names that are no UTF-8,
-times beyond the year 9999, tables thousands of levels deep. Decoding them raises in the function
-that reads the connection, which ends the worker; the broker delivers the message again, to the next
-one.
+RabbitMQ checks the format of properties, but not their content: invalid UTF-8 in text and names,
+times after the year 9999, tables thousands of levels deep. Decoding them raises in the function
+that reads the connection, which stops the worker; the broker then delivers the message to the next
+worker.
 """
 
 import base64
@@ -16,14 +16,14 @@ from amqp.method_framing import frame_handler
 from amqp.serialization import decode_properties_basic, dumps
 
 UNDECODABLE: Final = "x-undecodable-properties"
-"""Header that holds the properties of such a message as base64, in place of all of them."""
+"""Header that replaces all properties of such a message; it contains them in base64."""
 
 DEEPEST: Final = 20
-"""Levels of tables and lists in properties; Celery's have two."""
+"""Maximum levels of tables and lists in properties; Celery's have two."""
 
 _Frame = tuple[int, int, Any]
-_HEADER: Final = 2  # type of the frame that has a message's size and properties
-_FIXED: Final = 12  # bytes of it before the properties: class, weight, size of the body
+_HEADER: Final = 2  # type of AMQP's content header frame: body size and properties
+_FIXED: Final = 12  # bytes of that frame before the properties: class, weight, body size
 _HEADERS_FLAG: Final = 1 << 13
 _ERRORS: Final = (
     ValueError,  # UnicodeDecodeError is one
@@ -37,7 +37,7 @@ _ERRORS: Final = (
 
 
 def tolerant_frame_handler(connection: Any, callback: Any) -> Callable[[_Frame], Any]:  # noqa: ANN401 - py-amqp ships no types
-    """Return py-amqp's frame handler, which passes such a message on without its properties."""
+    """Return py-amqp's frame handler, with undecodable properties replaced."""
     handle = frame_handler(connection, callback)
 
     def on_frame(frame: _Frame) -> Any:  # noqa: ANN401 - py-amqp ships no types

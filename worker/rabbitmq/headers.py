@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 DELIVERY_COUNT: Final = "x-delivery-count"
-"""Of a message from a quorum queue: how often it came back before this delivery."""
+"""In messages from quorum queues: number of returns before this delivery."""
 DEATHS: Final = "x-death"
-"""Of a message that the broker has dead-lettered: a list, the last time first."""
+"""In messages that the broker has dead-lettered: a list, the newest event first."""
 _NAMES: Final = frozenset({DELIVERY_COUNT, DEATHS, "x-acquired-count"})
 _PREFIXES: Final = ("x-first-death-", "x-last-death-")
 _REASONS: Final = {
-    "delivery_limit": "it came back more often than its queue allows",
+    "delivery_limit": "it was returned more often than its queue's delivery limit",
     "expired": "it expired before a worker took it",
     "maxlen": "its queue was full",
     "rejected": "it was rejected",
@@ -27,28 +27,28 @@ class Death(NamedTuple):
 
 
 def death(headers: Mapping[str, Any]) -> Death | None:
-    """Return the last death of a message, None if the broker has not dead-lettered it."""
+    """Return the newest ``x-death`` event; None if the broker has not dead-lettered the message."""
     deaths = headers.get(DEATHS)
     match deaths:
         case [{"reason": str(reason), "queue": str(queue), "time": datetime() as moment}, *_]:
-            told = _REASONS.get(reason, "the broker dead-lettered it")
-            # py-amqp reads times in UTC, and leaves out that they are.
-            return Death(f"{reason}: {told}", moment.replace(tzinfo=UTC), queue)
+            explanation = _REASONS.get(reason, "the broker dead-lettered it")
+            # py-amqp decodes times as UTC, but without a time zone.
+            return Death(f"{reason}: {explanation}", moment.replace(tzinfo=UTC), queue)
         case _:
             return None
 
 
 def deliveries(headers: Mapping[str, Any], delivery_info: Mapping[str, Any]) -> int:
-    """Return how often a message came back before this delivery, where its queue counts that."""
+    """Return the number of returns before this delivery; 0 if the queue does not count them."""
     count = headers.get(DELIVERY_COUNT)
-    # At the first delivery the header is the producer's, if there is one.
+    # At the first delivery the broker sets no header; one that exists is the producer's.
     if not delivery_info.get("redelivered") or isinstance(count, bool):
         return 0
     return count if isinstance(count, int) else 0
 
 
 def without_broker_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return headers without those that a broker has added."""
+    """Return the headers without those that RabbitMQ has added."""
     return {
         name: value
         for name, value in headers.items()

@@ -1,18 +1,18 @@
-"""How many messages a consumer may hold: those that wait for something do not count.
+"""Prefetch accounting: messages that wait do not count towards a consumer's prefetch count.
 
-They wait for their ETA, or for a broker that does not take their dead letter.
+A message waits for its ETA, or for its dead letter to be confirmed.
 
-Celery raises the prefetch count for each message that waits. RabbitMQ lets a consumer's count be
-changed in classic queues before RabbitMQ 4 only, and elsewhere as many messages with an ETA as the
-count allows hold up all that come behind them. A new consumer begins with a count of its own, and
-the messages of the old one stay where they are.
+Celery raises the prefetch count for each waiting message. RabbitMQ allows that only for classic
+queues before RabbitMQ 4; otherwise a prefetch count of messages with an ETA would block all others
+behind them. So the consumer is replaced: the new one starts with its own count, and the messages of
+the old one stay unacknowledged on the channel.
 """
 
 from dataclasses import dataclass, field
 from typing import Final
 
 MOST_WAITING: Final = 1000
-"""Messages that wait, held by one queue's consumer; further ones hold up the queue again."""
+"""Maximum number of waiting messages of one queue's consumer; more of them block the queue."""
 
 
 @dataclass(slots=True)
@@ -22,12 +22,11 @@ class Window:
     Attributes
     ----------
     count
-        The prefetch count, 0 for none.
+        The prefetch count, 0 for no limit.
     current
-        Delivery tags of what the broker counts: the messages of the consumer that there is now.
+        Delivery tags that the broker counts: unsettled messages of the current consumer.
     plain, waiting
-        Delivery tags of messages to work on and of those that wait, of all consumers that there
-        were.
+        Delivery tags of messages to run and of waiting ones, including previous consumers.
     """
 
     count: int
@@ -36,25 +35,25 @@ class Window:
     waiting: set[int] = field(default_factory=set)
 
     def add(self, tag: int, *, has_eta: bool) -> None:
-        """Note a delivery."""
+        """Record a delivery."""
         self.current.add(tag)
         (self.waiting if has_eta else self.plain).add(tag)
 
     def set_aside(self, tag: int) -> None:
-        """Note that a message waits, whatever it was delivered for."""
+        """Record that a message waits."""
         self.plain.discard(tag)
         self.waiting.add(tag)
 
     def remove(self, tag: int) -> None:
-        """Note that a message was acknowledged or rejected."""
+        """Record that a message was acknowledged or rejected."""
         for tags in (self.current, self.plain, self.waiting):
             tags.discard(tag)
 
     @property
     def is_narrow(self) -> bool:
-        """Whether a new consumer would bring in at least half a prefetch count more.
+        """Whether a new consumer would receive at least half a prefetch count more.
 
-        At most one and a half counts of messages without an ETA are held then.
+        Then at most 1.5 prefetch counts of messages without an ETA are held.
         """
         if not self.count or len(self.waiting) >= MOST_WAITING:
             return False
@@ -62,5 +61,5 @@ class Window:
         return self.count - len(self.plain) - free >= (self.count + 1) // 2
 
     def renew(self) -> None:
-        """Begin anew with a new consumer."""
+        """Start counting for a new consumer."""
         self.current.clear()

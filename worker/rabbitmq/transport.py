@@ -1,4 +1,4 @@
-"""kombu's AMQP transport for a service that loses nothing."""
+"""kombu's AMQP transport with lossless publishing, and prefetch that ignores waiting messages."""
 
 import itertools
 from collections.abc import Callable
@@ -21,11 +21,11 @@ _UNCONFIRMED: Final = frozenset({"celeryev", "reply.celery.pidbox"})
 
 
 class NoRouteError(RecoverableChannelError):  # type: ignore[misc]  # py-amqp ships no types
-    """A message was published to a queue that is not there."""
+    """A message was published to a missing queue."""
 
 
 class _Subscription:
-    """A consumer of a queue, under whatever consumer tag it has at present."""
+    """A consumer of a queue; ``tag`` is its current consumer tag, which changes."""
 
     def __init__(
         self, queue: str, tag: str, count: int, subscribe: Callable[[str], object]
@@ -37,7 +37,7 @@ class _Subscription:
 
 
 class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
-    """A channel that uses queues as they are, and loses nothing that it publishes to them."""
+    """A channel that uses existing queues unchanged, and raises if a message is not routed."""
 
     def __init__(
         self,
@@ -46,8 +46,8 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
         auto_decode: bool = False,  # noqa: ARG002, FBT001, FBT002 - py-amqp's signature
         on_open: Any = None,  # noqa: ANN401 - py-amqp ships no types
     ) -> None:
-        # py-amqp would decode bodies as their content encoding says, and a dead letter would not
-        # be what its producer sent.
+        # py-amqp would decode bodies by their content encoding, so that a dead letter would differ
+        # from the message that its producer sent.
         super().__init__(connection, channel_id, auto_decode=False, on_open=on_open)
         self._forget_consumers()
         self._prefetch = 0
@@ -66,7 +66,7 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
     def declare_queue(
         self, queue: str, *, passive: bool = False, arguments: dict[str, Any] | None = None
     ) -> Any:  # noqa: ANN401 - py-amqp ships no types
-        """Declare a durable queue as it is said here."""
+        """Declare a durable queue with exactly these arguments."""
         return super().queue_declare(
             queue=queue, passive=passive, durable=True, auto_delete=False, arguments=arguments
         )
@@ -78,12 +78,12 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
         routing_key: str = "",
         **options: Any,  # noqa: ANN401 - py-amqp's options
     ) -> Any:  # noqa: ANN401 - py-amqp ships no types
-        """Publish a message, and return when the broker has it in a queue.
+        """Publish a message; return when the broker has confirmed it.
 
         Raises
         ------
         NoRouteError
-            There is no such queue. A retry declares it.
+            The queue is missing. A retry declares it.
         """
         if exchange in _UNCONFIRMED:
             options.pop("confirm_timeout", None)
@@ -107,9 +107,10 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
         a_global: bool,  # noqa: FBT001 - py-amqp's signature
         **options: Any,  # noqa: ANN401 - py-amqp's options
     ) -> None:
-        """Set the prefetch count of consumers to come.
+        """Set the prefetch count of consumers that start later.
 
-        Celery raises it for each message that waits for its ETA, which is done otherwise here.
+        Ignored while there are consumers: Celery would raise it for each message that waits for its
+        ETA, which :meth:`_widen` replaces.
         """
         if not self._subscriptions:
             super().basic_qos(prefetch_size, prefetch_count, a_global, **options)
@@ -161,7 +162,7 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
         return done
 
     def set_aside(self, delivery_tag: int) -> None:
-        """Have an unsettled message keep no place of the prefetch count."""
+        """Exclude an unsettled message from the prefetch count."""
         subscription = self._unsettled.get(delivery_tag)
         if subscription is not None:
             subscription.window.set_aside(delivery_tag)
@@ -188,10 +189,10 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
             self._widen(subscription)
 
     def _widen(self, subscription: _Subscription) -> None:
-        """Replace a consumer whose prefetch count is taken up by messages that wait."""
+        """Replace a consumer whose prefetch count is used up by waiting messages."""
         if subscription.window.is_narrow and subscription in self._subscriptions.values():
-            # The reply is not waited for: py-amqp forgets the tag when it comes, after the last
-            # message that was on its way to it.
+            # Without waiting for the reply: py-amqp forgets the tag when it arrives, which is
+            # after the last message to that consumer.
             self.send_method(spec.Basic.Cancel, "sb", (subscription.tag, False))
             subscription.tag = f"{subscription.queue}-{next(self._tags)}"
             subscription.window.renew()
@@ -199,7 +200,7 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
 
     def _is_routed(self, message: Any, queue: str, options: dict[str, Any]) -> bool:  # noqa: ANN401 - py-amqp ships no types
         returned = _Returned()
-        # Without a handler py-amqp raises, and leaves the confirmation unread.
+        # Without a handler py-amqp raises, and leaves the confirmation in its buffer.
         self.events["basic_return"].add(returned)
         try:
             super().basic_publish_confirm(message, "", queue, **options)
@@ -209,7 +210,7 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
 
 
 class _Returned:
-    """A handler of returned messages."""
+    """Handler of returned messages that records whether it was called."""
 
     was_called = False
 
@@ -218,7 +219,7 @@ class _Returned:
 
 
 class Connection(pyamqp.Connection):  # type: ignore[misc]  # kombu ships no types
-    """A connection that knows how missing queues are created, from its transport options."""
+    """A connection with the declaration of missing queues, from its transport options."""
 
     Channel = Channel
 
@@ -239,21 +240,21 @@ class Connection(pyamqp.Connection):  # type: ignore[misc]  # kombu ships no typ
 
 
 class Transport(pyamqp.Transport):  # type: ignore[misc]  # kombu ships no types
-    """For amqp://."""
+    """Transport of ``amqp://``."""
 
     Connection = Connection
 
     def qos_semantics_matches_spec(self, connection: Any) -> bool:  # noqa: ANN401, ARG002 - kombu's signature
-        """Return True: have Celery set the prefetch count of each consumer.
+        """Return True, so that Celery sets the prefetch count per consumer.
 
-        The count of a whole channel is refused by quorum queues (540 NOT_IMPLEMENTED), whoever
-        declared them, and gone in RabbitMQ 4.
+        Quorum queues refuse a count for the whole channel (540 NOT_IMPLEMENTED), and RabbitMQ 4 has
+        removed it.
         """
         return True
 
 
 class SSLTransport(Transport, pyamqp.SSLTransport):  # type: ignore[misc]  # kombu ships no types
-    """For amqps://."""
+    """Transport of ``amqps://``."""
 
 
 ALIASES: Final = {
@@ -264,5 +265,5 @@ ALIASES: Final = {
 
 
 def register() -> None:
-    """Have kombu use these transports for their schemes in this process."""
+    """Register these transports with kombu, for this process."""
     transport.TRANSPORT_ALIASES.update(ALIASES)

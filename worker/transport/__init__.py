@@ -1,6 +1,6 @@
 """Safe fetching on Redis and Valkey: the transport of ``redis://``, ``rediss://``, ``sentinel://``.
 
-Every message is in exactly one place on the server, at every moment:
+At every moment, every message is in exactly one place on the server:
 
 1. on the list of its queue and priority, where a producer has put it;
 2. in the hash of the consumer that holds it (``unacked:held:CONSUMER``), from the moment it leaves
@@ -8,19 +8,19 @@ Every message is in exactly one place on the server, at every moment:
 3. in the sorted set of delayed messages (``unacked:scheduled``), until its ETA;
 4. among the dead letters.
 
-What must hold, and does so because each move is one Lua script:
+Invariants, which hold because each move is one Lua script:
 
-- *Never nowhere.* A message is recorded as held before it leaves its list, in the same script. No
-  end of a process, a connection or the server is between the two.
-- *Held by one.* A consumer's name is used by one process only. Its tags are of use in its own hash
-  alone, so that the late acknowledgement of a consumer that was given up cannot touch the new one.
+- *Atomic moves.* A message is recorded as held by the same script that removes it from its list. A
+  crash of a process, a connection or the server cannot fall between the two.
+- *One holder.* A consumer's name is used by one process only. Its tags are valid in its own hash
+  only, so that the late acknowledgement of a dead consumer cannot affect its successor.
 - *Held while alive.* A thread renews the lease of the process (``unacked:consumers``) whatever the
-  main thread does. A live consumer's message is never given away, however long it takes.
-- *Given away when dead.* Whose lease has ended is swept by any other: its messages go back to where
-  they came from, to be taken next. No consumer is swept right after an outage, see
+  main thread does. A live consumer's messages are never redelivered, however long they take.
+- *Redelivered when dead.* Any consumer sweeps those whose lease has ended: their messages return to
+  their lists, to be taken next. No consumer is swept right after an outage, see
   :class:`worker.transport.holder.Lease`.
-- *Bytes stay.* What a producer has sent is put back, delayed or buried byte for byte.
-- *Tags are ours.* A producer's ``delivery_tag`` is not used for anything.
+- *Unchanged bytes.* A message is put back, delayed or dead-lettered byte for byte.
+- *Own tags.* A producer's ``delivery_tag`` is ignored.
 
 Nothing decodes a message before :attr:`Channel.gate` has seen its bytes.
 """

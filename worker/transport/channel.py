@@ -1,4 +1,4 @@
-"""kombu's Redis transport with messages that are held by a consumer until they are done."""
+"""kombu's Redis channel, with messages that the server records as held until they are finished."""
 
 import os
 import time
@@ -17,19 +17,19 @@ from worker.transport.held import Bounds, Taken
 from worker.transport.holder import Holder
 
 Gate = Callable[[Taken], dict[str, Any] | None]
-"""Returns a message in kombu's shape, or None for one that it has taken care of."""
+"""Returns a message in kombu's format, or None for one that it has refused or delayed."""
 
 OPTIONS: Final = ("node", "dead_letters")
 """Transport options of this package: the name of the Celery node, and the list of dead letters."""
 
 
 class QoS(virtual.QoS):  # type: ignore[misc]  # kombu ships no types
-    """What is in hand, as kombu and Celery count it."""
+    """Messages in hand, through the interface of kombu and Celery."""
 
     restore_at_shutdown = False  # the channel puts back what it has delivered
 
     def append(self, message: Any, delivery_tag: str) -> None:  # noqa: ANN401 - kombu's message
-        """Do nothing: what is delivered is in hand already."""
+        """Do nothing: a delivered message is in hand already."""
 
     def can_consume(self) -> bool:
         """Tell whether the prefetch count allows one more message."""
@@ -48,7 +48,7 @@ class QoS(virtual.QoS):  # type: ignore[misc]  # kombu ships no types
         self.channel.fetcher.schedule_flush()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
-        """Release a message, or put it back after those that wait."""
+        """Release a message, or put it back behind the waiting ones."""
         if requeue:
             self.channel.holder.give_back(delivery_tag)
             self.channel.fetcher.schedule_flush()
@@ -56,7 +56,7 @@ class QoS(virtual.QoS):  # type: ignore[misc]  # kombu ships no types
             self.ack(delivery_tag)
 
     def restore_unacked(self, client: object = None) -> None:  # noqa: ARG002 - kombu's signature
-        """Put back all that was delivered on this channel and is not done."""
+        """Put back the unfinished messages that were delivered on this channel."""
         self.channel.put_back_delivered()
 
     @property
@@ -66,7 +66,7 @@ class QoS(virtual.QoS):  # type: ignore[misc]  # kombu ships no types
 
 
 class Message(virtual.Message):  # type: ignore[misc]  # kombu ships no types
-    """A message whose body was decoded by the gate."""
+    """A message whose body the gate has decoded."""
 
     def __init__(self, payload: dict[str, Any], channel: Any = None, **options: Any) -> None:  # noqa: ANN401 - kombu's arguments
         super().__init__(payload, channel, **options)
@@ -76,8 +76,8 @@ class Message(virtual.Message):  # type: ignore[misc]  # kombu ships no types
 class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no types
     """A channel whose messages are always on their queue or recorded as held.
 
-    Consumers without acknowledgement, as those of replies to ``inspect``, and those of fanout
-    exchanges are kombu's own.
+    Consumers without acknowledgement, such as those of replies to ``inspect``, and those of fanout
+    exchanges use kombu's own code.
     """
 
     QoS = QoS
@@ -98,7 +98,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
 
     @property
     def holder(self) -> Holder:
-        """What this process holds on this broker; the first use of a connection joins the two."""
+        """The holder of this process and broker, connected to this channel at the first use."""
         if self._holder is None or not self._holder.is_mine:
             holder = self._known_holder()
             holder.connect(
@@ -116,7 +116,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
 
     @property
     def active_queues(self) -> list[str]:
-        """Queues that kombu's own consumption is for."""
+        """Queues that kombu's own code consumes."""
         return [name for name in super().active_queues if name not in self._held_queues]
 
     def key_of(self, queue: str, priority: int) -> str:
@@ -171,25 +171,25 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
             callback(payload)
 
     def taken(self, tag: str) -> Taken | None:
-        """Return a message that is in hand, as it was taken."""
+        """Return a message in hand by its tag, None if it is not in hand."""
         known = self.holder.in_hand.get(tag)
         return None if known is None else known[0]
 
-    def bury(self, letters: Sequence[tuple[str, bytes]], bounds: Bounds) -> int:
+    def move_to_dead_letters(self, letters: Sequence[tuple[str, bytes]], bounds: Bounds) -> int:
         """Replace messages in hand by dead letters; return how many old letters were dropped."""
         if not letters:
             return 0
-        _, dropped = self.holder.held.bury(letters, self.dead_letters, bounds)
+        _, dropped = self.holder.held.move_to_dead_letters(letters, self.dead_letters, bounds)
         self.holder.forget([tag for tag, _ in letters])
         return dropped
 
     def delay(self, tag: str, seconds: float) -> None:
-        """Have a message in hand delivered again after ``seconds``; the broker keeps it."""
+        """Move a message in hand to the delayed ones; it is delivered again after ``seconds``."""
         self.holder.held.delay(tag, seconds)
         self.holder.forget([tag])
 
     def restore_legacy(self) -> None:
-        """Put back what workers with kombu's own transport have held for too long."""
+        """Put back messages that workers with kombu's own transport have held for too long."""
         if self._held_queues:
             with self.conn_or_acquire() as client:
                 before = time.time() - self.visibility_timeout
@@ -201,31 +201,31 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
                 )
 
     def put_back_unknown(self) -> None:
-        """Put back what this process holds without having it in hand.
+        """Put back messages that the server records for this process and that are not in hand.
 
-        A network may keep a command of a connection that was given up, and let the server have it
-        after the next connection has looked: then nobody here knows of what it has taken.
+        The network may deliver a command of a closed connection after its successor has connected.
+        The server then records messages for this process of which it has no reply.
         """
         if self._held_queues and self._holder is not None and self._holder.is_mine:
             self._holder.release_all()
             self._holder.put_back_unknown()
 
     def put_back_delivered(self) -> None:
-        """Put back what was delivered on this channel and is not done."""
+        """Put back the unfinished messages that were delivered on this channel."""
         tags = [tag for tag, (_, channel) in self.holder.in_hand.items() if channel is self]
         if tags:
             self.holder.put_back(tags, is_next=True)
 
     def forget_fileno(self, fileno: int) -> None:
-        """Have the event loop forget a socket."""
+        """Remove a socket from the event loop."""
         if self.connection is not None:
             self.connection.cycle.forget_fileno(fileno)
 
     def on_refused_writes(self, error: redis.ResponseError) -> None:
-        """Do nothing: a server that refuses writes is asked again."""
+        """Do nothing: a server that refuses writes is retried."""
 
     def close(self) -> None:
-        """Put back what was delivered and is not done, unless the connection was lost."""
+        """Put back unfinished messages, unless the connection was lost."""
         self.fetcher.close()
         if self._holder is not None and self._holder.is_mine and not self.closed:
             try:
@@ -238,9 +238,9 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         super().close()
 
     def _client_of_its_own(self) -> redis.Redis:
-        """Return a client whose connections are not closed with this channel.
+        """Return a client with its own connections, which are not closed with this channel.
 
-        The thread of the lease goes on while a lost connection is replaced.
+        The thread that renews the lease continues while a lost connection is replaced.
         """
         sentinels: Any = getattr(self, "_sentinel_manager", None)
         pool = self._get_pool()
@@ -254,15 +254,15 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         return holders.holder_of((*place, client.virtual_host), self.global_keyprefix, node)
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's signature
-        """Return the parameters of connections, which redis-py must not try again by itself.
+        """Return the parameters of connections, without redis-py's own retries.
 
-        A script that takes messages would then take others under the same tags.
+        A retried script that takes messages would take other ones under the same tags.
         """
         parameters: dict[str, Any] = super()._connparams(asynchronous)
         return parameters | {"retry": Retry(NoBackoff(), 0)}
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - kombu's signature
-        # kombu makes a client anew for each command, and redis-py fills a table for each.
+        # kombu creates a client for each command, and redis-py builds a table for each client.
         if asynchronous:
             return super()._create_client(asynchronous=True)
         if self._kept is None or self._kept.connection_pool is not self.pool:
@@ -271,17 +271,17 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
 
 
 class SentinelChannel(Channel, kombu_redis.SentinelChannel):  # type: ignore[misc]  # kombu ships no types
-    """The same to the primary that sentinels name."""
+    """The same channel, to the primary that sentinels name."""
 
     from_transport_options = (*kombu_redis.SentinelChannel.from_transport_options, *OPTIONS)
 
     def on_refused_writes(self, error: redis.ResponseError) -> None:
-        """Ask the sentinels anew when a primary has become a replica."""
+        """Reconnect through the sentinels if the primary has become a replica."""
         if isinstance(error, redis.ReadOnlyError):
             raise redis.ConnectionError(str(error)) from error
 
 
 def decoded(taken: Taken) -> dict[str, Any]:
-    """Return a message as kombu's own transport would read it."""
+    """Decode a message as kombu's own transport does."""
     payload: dict[str, Any] = kombu_redis.loads(taken.raw.decode())
     return payload

@@ -1,4 +1,4 @@
-"""How messages are waited for, taken and delivered to the consumers of a channel."""
+"""Waiting for messages, taking them, and delivering them to the consumers of a channel."""
 
 import itertools
 import logging
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PEEK_SECONDS: Final = 1.0
-"""How long the server holds a blocking look at an empty list of the first priority."""
+"""Timeout of the blocking peek at an empty list of the first priority."""
 RARE_PEEK_SECONDS: Final = 5.0
-"""The same of other priorities, which few producers use: a look costs both sides its answer."""
+"""Timeout for the other priorities, which few producers use: each timeout costs a round trip."""
 CROWDED_SECONDS: Final = 0.001
-"""An answer sooner than this means that messages waited already: a round trip and a turn of the
-event loop take less, a producer that waits for one answer before it sends the next takes longer."""
+"""A faster reply means that messages were waiting already: a round trip and an iteration of the
+event loop take less; a producer that waits for an answer before it sends again takes longer."""
 RELEASE_SECONDS: Final = 0.01
-"""How long a finished message waits for others before it is released on the server. If the process
-dies meanwhile, it is delivered again, and a write is answered from its idempotency record."""
+"""How long finished messages are collected before they are released on the server. If the process
+dies before, they are delivered again, and a write is answered from its idempotency record."""
 REFUSED_SECONDS: Final = 0.5
-"""Before the next try on a server that refuses writes."""
+"""Pause before a server that refuses writes is asked again."""
 STEP_SECONDS: Final = 0.05
-"""How long messages that need no process, refused or delayed ones, keep the event loop busy."""
+"""Maximum time that refused or delayed messages, which need no process, block the event loop."""
 MOST_TAKEN: Final = 100
-"""Messages in one reply, where the prefetch count allows more."""
+"""Maximum number of messages in one reply, even if the prefetch count allows more."""
 
 
 class Peek:
-    """Waits for a message on a list: BLMOVE from its end to its end changes and loses nothing.
+    """Waits for a message on a list. BLMOVE from a list's end to the same end changes nothing.
 
-    The script that takes a message can be sent with it, to be run by the server when the wait is
-    over. So an idle consumer has a message without asking once more.
+    The script that takes a message can be sent with it, and the server runs it after the wait. So
+    an idle consumer gets a message without another round trip.
 
     Parameters
     ----------
@@ -70,21 +70,21 @@ class Peek:
 
     @property
     def is_armed(self) -> bool:
-        """Whether an answer is awaited."""
+        """Whether a reply is pending."""
         return self._sent is not None
 
     @property
     def takes(self) -> bool:
-        """Whether the answer may be a message."""
+        """Whether the reply may contain a message."""
         return self._expected is not None
 
     @property
     def socket(self) -> Any:  # noqa: ANN401 - redis-py's socket
-        """The socket that becomes readable."""
+        """The socket of the reply, for the event loop to watch."""
         return self._connection._sock  # noqa: SLF001 - see private_names.txt
 
     def arm(self, *, takes: bool) -> None:
-        """Ask the server."""
+        """Send the blocking command and, if ``takes``, the script that takes a message."""
         commands: list[Any] = [("BLMOVE", self._key, self._key, "RIGHT", "RIGHT", self._seconds)]
         if takes:
             command, self._expected = self._holder.expect(self._priorities)
@@ -93,7 +93,7 @@ class Peek:
         self._sent = time.monotonic()
 
     def read(self) -> "Arrival":
-        """Read the answer."""
+        """Read the reply."""
         waited = time.monotonic() - (self._sent or 0.0)
         self._sent = None
         taken: list[Taken] | None = None
@@ -107,24 +107,24 @@ class Peek:
             self._give_up()
         if not taken:
             for reply in replies:
-                # A server that was restarted knows no script; the next take teaches it.
+                # A restarted server has no scripts; the next take loads them.
                 if isinstance(reply, redis.ResponseError) and not isinstance(reply, NoScriptError):
                     raise reply
         return Arrival(replies[0] is not None, taken, waited)
 
     def is_overdue(self, now: float, timeout: float) -> bool:
-        """Tell whether the server owes an answer for longer than ``timeout`` seconds."""
+        """Tell whether the reply is more than ``timeout`` seconds late."""
         return self._sent is not None and now - self._sent > self._seconds + timeout
 
     def close(self) -> None:
-        """Give up the answer and the connection."""
+        """Abandon the reply and close the connection."""
         self._sent = None
         self._give_up()
         self._connection.disconnect()  # type: ignore[no-untyped-call]
         self._pool.release(self._connection)
 
     def _read(self) -> Any:  # noqa: ANN401 - any reply
-        """Return the next reply, also one that is an error: there may be one more to read."""
+        """Return the next reply; return errors too, since another reply may follow."""
         try:
             return self._connection.read_response()
         except redis.ResponseError as error:
@@ -137,16 +137,16 @@ class Peek:
 
 
 class Arrival(NamedTuple):
-    """The answer to a peek.
+    """The reply to a peek.
 
     Attributes
     ----------
     is_there
         Whether there was a message on the list.
     taken
-        What was taken; None if nothing was asked to be.
+        The taken messages; None if the peek did not take.
     waited
-        Seconds since the server was asked.
+        Seconds between request and reply.
     """
 
     is_there: bool
@@ -170,13 +170,13 @@ class Fetcher:
         self._undelivered: deque[Taken] = deque()
 
     def add(self, queue: str) -> None:
-        """Take messages of a queue too."""
+        """Start taking messages of a queue."""
         if queue not in self._queues:
             self._queues.append(queue)
             self._may_have_more = True
 
     def remove(self, queue: str) -> None:
-        """Take no more messages of a queue."""
+        """Stop taking messages of a queue."""
         if queue in self._queues:
             self._queues.remove(queue)
         for key in [key for key in self._peeks if key[0] == queue]:
@@ -193,11 +193,11 @@ class Fetcher:
 
     @property
     def filenos(self) -> list[int]:
-        """Sockets that become readable when a message comes."""
+        """Sockets of the peeks, which become readable when a message arrives."""
         return list(self._by_fileno)
 
     def on_readable(self, fileno: int) -> None:
-        """Read the answer of a peek, and take what has come."""
+        """Read the reply of a peek, and deliver the messages in it."""
         try:
             arrival = self._by_fileno[fileno].read()
             if arrival.taken is not None:
@@ -206,15 +206,15 @@ class Fetcher:
             self._refuse(error)
             return
         if arrival.taken is None:
-            # Without a message: now and then all lists are looked at, whatever the peeks say.
+            # Without a message: check all lists regularly, whatever the peeks report.
             is_due = time.monotonic() - self._looked > PEEK_SECONDS
             self._may_have_more = self._may_have_more or arrival.is_there or is_due
         elif arrival.taken and arrival.waited < CROWDED_SECONDS:
-            # One that came alone is on its way to a process before the server is asked again.
+            # A fast reply: others are waiting too. After a slow one the next peek is enough.
             self._may_have_more = True
 
     def step(self) -> bool:
-        """Take what there is room for, and wait for more; return whether messages came."""
+        """Take up to the prefetch count, then wait for more; return whether messages came."""
         now = time.monotonic()
         if now < self._refused_until or not (self._queues or self._channel.holder.has_released):
             return False
@@ -223,7 +223,7 @@ class Fetcher:
         try:
             self._deliver()
             room = self._room_now()
-            # What is refused or delayed leaves no message in hand, and the loop would sleep.
+            # Refused and delayed messages leave none in hand, and the event loop would sleep.
             while room >= self._enough() and time.monotonic() - now < STEP_SECONDS:
                 came = self._take(room, now) or came
                 room = self._room_now()
@@ -236,7 +236,7 @@ class Fetcher:
         return came
 
     def flush(self) -> None:
-        """Release finished messages on the server, and take what there is room for."""
+        """Release finished messages on the server, and take up to the prefetch count."""
         self._timer = None
         now = time.monotonic()
         try:
@@ -248,9 +248,9 @@ class Fetcher:
             self._refuse(error)
 
     def schedule_flush(self) -> None:
-        """Release finished messages soon, unless a take does it before."""
+        """Schedule the release of finished messages; a take before that releases them too."""
         if self._channel.closed:
-            return  # the next channel does it
+            return  # the next channel releases them
         if self._channel.hub is None:
             self.flush()
         elif self._timer is None:
@@ -260,7 +260,7 @@ class Fetcher:
         return self._room() if self._may_have_more else 0
 
     def _room(self) -> int:
-        """Return how many messages the prefetch count allows to take now."""
+        """Return how many more messages the prefetch count allows."""
         qos = self._channel.qos
         if not self._queues or not qos.can_consume():
             return 0
@@ -268,10 +268,10 @@ class Fetcher:
         return MOST_TAKEN if room is None else min(room, MOST_TAKEN)
 
     def _enough(self) -> int:
-        """Return for how many messages the server is asked at once; for fewer, soon.
+        """Return the room from which on messages are taken at once; with less, by the next flush.
 
-        Half of the prefetch count, so that a busy worker asks rarely. But what is in hand may all
-        be with processes, for hours, while others are free.
+        Half of the prefetch count, so that a busy worker asks rarely. Fewer are taken too, only a
+        little later, as all messages in hand may run for hours while other processes are idle.
         """
         if self._channel.hub is None:
             return 1
@@ -295,7 +295,7 @@ class Fetcher:
         self._deliver()
 
     def _deliver(self) -> None:
-        """Deliver what was taken; one that the server refuses to delay is delivered again."""
+        """Deliver taken messages; one whose delay the server refuses is tried again."""
         while self._undelivered:
             self._channel.deliver(self._undelivered[0])
             self._undelivered.popleft()
@@ -314,7 +314,7 @@ class Fetcher:
         channel = self._channel
         room = self._room() - sum(peek.takes for peek in self._peeks.values())
         steps = channel.priority_steps
-        # A connection for each list: no command waits on several without taking from one.
+        # One connection per list: Redis has no command that waits on several without popping.
         for priority, queue in itertools.product(steps, self._queues):
             peek = self._peeks.get((queue, priority))
             is_first = priority == steps[0]
@@ -350,14 +350,14 @@ class Fetcher:
         peek.close()
 
     def _refuse(self, error: redis.ResponseError) -> None:
-        """Wait: the server is full, reads only, misses its replicas, or does not permit it."""
+        """Pause: the server is full, read-only, lacks replicas, or denies permission."""
         if not self._is_refused:
             logger.error("The broker refuses to give messages, trying again: %s", error)
         self._is_refused = True
         self._may_have_more = True
         self._refused_until = time.monotonic() + REFUSED_SECONDS
         if self._channel.hub is not None:
-            # So that the loop turns then.
+            # Wakes the event loop at that time.
             self._channel.hub.call_later(REFUSED_SECONDS, lambda: None)
         self._channel.on_refused_writes(error)
 

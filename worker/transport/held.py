@@ -1,7 +1,7 @@
-"""Messages that a consumer holds: how they are taken, released and put back on the server.
+"""Operations on the messages that a consumer holds: take, release, put back, delay.
 
-Each operation is one Lua script, so that no observer, and no end of a process, sees a message in
-two places or in none.
+Each is one Lua script, so that a message is in exactly one place for every observer, and after a
+crash.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -13,13 +13,13 @@ from typing import Any, Final, NamedTuple
 import redis
 
 LEASE_SECONDS: Final = 4.0
-"""How long a consumer that is silent keeps its messages. Long enough for a busy machine to pause a
-process; short enough that a dead worker's messages are taken again within 10 s, together with the
-sweep and the wait of a sweeper that has just started."""
+"""How long a consumer keeps its messages without renewing its lease. Long enough for pauses of a
+process on a busy machine; short enough that a dead worker's messages are taken again within 10 s,
+including the sweep and the delay of a sweeper that has just started."""
 COUNTED_SECONDS: Final = 7 * 86_400
-"""How long it is remembered how often a message was redelivered."""
+"""How long the number of a message's redeliveries is stored."""
 MOST_AT_ONCE: Final = 500
-"""Messages that one script moves: the server does nothing else meanwhile."""
+"""Maximum number of messages that one script moves, since a script blocks the server."""
 
 
 class Keys(NamedTuple):
@@ -29,12 +29,12 @@ class Keys(NamedTuple):
 
     @property
     def consumers(self) -> str:
-        """Sorted set: when the lease of each consumer ends, in ms of the server's clock."""
+        """Sorted set of consumers by the end of their lease, in ms of the server's clock."""
         return f"{self.prefix}unacked:consumers"
 
     @property
     def deliveries(self) -> str:
-        """Hash: how often a message was put back by a sweep, by the SHA-1 of the message."""
+        """Hash from the SHA-1 of a message to the number of sweeps that put it back."""
         return f"{self.prefix}unacked:deliveries"
 
     @property
@@ -44,7 +44,7 @@ class Keys(NamedTuple):
 
     @property
     def held_by(self) -> str:
-        """What begins the key of each consumer's hash: tag to time taken (ms), list and message."""
+        """Prefix of the key of each consumer's hash: from tag to time (ms), list and message."""
         return f"{self.prefix}unacked:held:"
 
     def figures(self, letters: str) -> str:
@@ -53,9 +53,9 @@ class Keys(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A message as it was taken: ``raw`` is what lay on ``list``, byte for byte.
+    """A message taken from ``list``; ``raw`` is the list's entry, byte for byte.
 
-    ``deliveries`` counts how often it was taken before by a consumer that died.
+    ``deliveries`` counts the consumers that died while they held it.
     """
 
     tag: str
@@ -65,16 +65,16 @@ class Taken(NamedTuple):
 
 
 class Renewal(NamedTuple):
-    """What a renewal found.
+    """Result of a renewal of the lease.
 
     Attributes
     ----------
     was_held
-        Whether the lease had not ended.
+        Whether the lease was still valid before.
     next_due
         Seconds until a delayed message is due, None without one.
     swept
-        How many messages of each dead consumer were put back.
+        Number of messages put back, by dead consumer.
     """
 
     was_held: bool
@@ -84,7 +84,7 @@ class Renewal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The most that is kept of dead letters: how many, and bytes."""
+    """Limits of the dead letters: number, and size in bytes."""
 
     count: int
     size: int
@@ -100,12 +100,12 @@ class HeldMessages:
     keys
         Names of the keys.
     consumer
-        Its name, which no other process has had or will have.
+        Name of the consumer, unique among all processes and over time.
     lease
-        Seconds.
+        Duration of the lease in seconds.
 
-    Every method raises what the client raises; then it is unknown whether it was done, and
-    :meth:`put_back_others` brings both sides together again.
+    Every method raises the client's errors. After an error it is unknown whether the server has
+    executed it; :meth:`put_back_others` reconciles both sides.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class HeldMessages:
         self.use(client)
 
     def use(self, client: redis.Redis) -> None:
-        """Use another client from now on; tags are counted on, so that none is given twice."""
+        """Switch to another client; tags continue, so that none is used twice."""
         self.client = client
         self._scripts = {name: client.register_script(source(name)) for name in SCRIPTS}
 
@@ -133,17 +133,17 @@ class HeldMessages:
         priorities
             The lists of all queues, for each priority; the first priority is emptied first.
         most
-            0 to take none.
+            Maximum number of messages, 0 for none.
         released
-            Tags of messages that are done.
+            Tags of finished messages.
         """
         return self.read(self._run("take", *self._take_arguments(priorities, most, released)))
 
     def take_command(self, priorities: Sequence[Sequence[str]]) -> tuple[list[Any], str]:
-        """Return the command that takes one message from the lists, and the tag that it will have.
+        """Return the command that takes one message from the lists, and the message's tag.
 
-        For a connection that sends and reads by itself; :meth:`read` is for its reply. A server
-        that does not know the script replies with ``NOSCRIPT``; :meth:`take` teaches it.
+        For callers that send commands and read replies themselves; :meth:`read` decodes the reply.
+        A server that does not have the script replies ``NOSCRIPT``; :meth:`take` loads it.
         """
         keys, arguments = self._take_arguments(priorities, 1)
         tag = str(self._next_tag)
@@ -176,7 +176,7 @@ class HeldMessages:
     def put_back(self, tags: Collection[str], *, is_next: bool) -> int:
         """Put messages back on their lists; return how many were still held.
 
-        ``is_next`` has them taken before what waits there, otherwise after it.
+        With ``is_next`` they are taken before the messages that wait there, otherwise after them.
         """
         place = "next" if is_next else "last"
         return sum(
@@ -184,17 +184,17 @@ class HeldMessages:
         )
 
     def put_back_others(self, known: Collection[str]) -> int:
-        """Put back what is held without being ``known``; return how many messages that were."""
+        """Put back all held messages except the ``known`` tags; return their number."""
         return int(self._run("put_back", [self._held], ["others", "next", *known]))
 
     def delay(self, tag: str, seconds: float) -> bool:
-        """Have a message taken again after ``seconds``; return whether it was still held."""
+        """Move a message to the delayed ones for ``seconds``; return whether it was still held."""
         name = f"{self.consumer}:{tag}"
         return bool(
             self._run("delay", [self._held, self.keys.delayed], [tag, int(seconds * 1000), name])
         )
 
-    def bury(
+    def move_to_dead_letters(
         self, letters: Sequence[tuple[str, bytes]], target: str, bounds: Bounds
     ) -> tuple[int, int]:
         """Replace messages by dead letters on the list ``target``.
@@ -207,10 +207,10 @@ class HeldMessages:
         Returns
         -------
         tuple
-            How many were still held, and how many of the oldest letters were dropped over
-            ``bounds``.
+            Number of messages that were still held, and number of the oldest letters that were
+            dropped because of ``bounds``.
         """
-        arguments: list[object] = ["bury", bounds.count, bounds.size]
+        arguments: list[object] = ["add", bounds.count, bounds.size]
         for letter in letters:
             arguments += letter
         keys = [f"{self.keys.prefix}{target}", self.keys.figures(target), self._held]
@@ -220,7 +220,7 @@ class HeldMessages:
     def renew(self, *, sweeps: bool) -> Renewal:
         """Renew the lease, and put delayed messages that are due on their lists.
 
-        ``sweeps``: also put back what dead consumers held.
+        With ``sweeps``, also put back the messages of dead consumers.
         """
         keys = [self.keys.consumers, self.keys.deliveries, self.keys.delayed]
         was_held, due, swept = self._run(
@@ -243,18 +243,18 @@ class HeldMessages:
         )
 
     def leave(self) -> int:
-        """Put everything back and end the lease; return how many messages were held."""
+        """Put all messages back and end the lease; return the number of messages."""
         count = self.put_back_others(())
         self.client.zrem(self.keys.consumers, self.consumer)
         return count
 
     def forget_deliveries(self, digests: Iterable[str]) -> None:
-        """Forget how often messages were delivered, by the SHA-1 of each: they are done."""
+        """Delete the delivery counts of finished messages, by the SHA-1 of each."""
         self.client.hdel(self.keys.deliveries, *digests)
 
     def _run(self, name: str, keys: list[str], arguments: list[Any]) -> Any:  # noqa: ANN401 - a script's reply
         if name == "take":
-            # Also where the reply is lost: a tag is never given twice.
+            # Count the tags even if the reply is lost: none is used twice.
             self._next_tag += arguments[2]
         return self._scripts[name](keys=keys, args=arguments)
 

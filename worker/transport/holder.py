@@ -1,4 +1,4 @@
-"""What this process holds on a broker, whatever becomes of its connections."""
+"""The messages that this process holds on a broker, across reconnects."""
 
 import hashlib
 import logging
@@ -17,10 +17,10 @@ from worker.transport.held import MOST_AT_ONCE, HeldMessages, Keys, Renewal, Tak
 logger = logging.getLogger(__name__)
 
 RENEW_SECONDS: Final = 0.8
-"""Between two renewals of a lease: five fit into a lease, so four may be late or fail."""
+"""Interval of lease renewals: five fit into a lease, so four may be late or fail."""
 LATE_SECONDS: Final = 2 * RENEW_SECONDS
-"""A renewal later than this says that the server, the network or this process stood still. Other
-consumers may have stood still too, so nobody is swept for the time of one lease after it."""
+"""A later renewal means that the server, the network or this process was stalled. Other consumers
+may have been stalled too, so no consumer is swept for the duration of one lease after it."""
 
 
 class Holder:
@@ -31,11 +31,11 @@ class Holder:
     Attributes
     ----------
     name
-        ``node/random``: no other process has or will have it.
+        ``node/random``, unique among all processes and over time.
     in_hand
-        What was delivered and is not done, by tag, with the channel that it was delivered on.
+        Delivered and unfinished messages by tag, each with the channel of its delivery.
     is_connected
-        Whether a connection was made and :meth:`close` was not called since.
+        Whether :meth:`connect` was called, and :meth:`close` not since.
     """
 
     def __init__(self, node: str, keys: Keys) -> None:
@@ -54,12 +54,12 @@ class Holder:
 
     @property
     def is_mine(self) -> bool:
-        """Whether this is the process that made it, and not a child."""
+        """Whether this process created it; False in a forked child."""
         return self._pid == os.getpid()
 
     @property
     def held(self) -> HeldMessages:
-        """The messages on the server, over the newest connection."""
+        """Operations on the server, through the newest connection."""
         if self._held is None or not self.is_connected:
             raise redis.ConnectionError("there is no connection to the broker")
         return self._held
@@ -71,7 +71,7 @@ class Holder:
 
     @property
     def next_due(self) -> float | None:
-        """When a delayed message is due, by ``time.monotonic()``."""
+        """When the next delayed message is due, by ``time.monotonic()``; None without one."""
         return None if self._lease is None else self._lease.next_due
 
     def connect(
@@ -80,16 +80,16 @@ class Holder:
         client: redis.Redis,
         make_client: Callable[[], redis.Redis],
     ) -> None:
-        """Use a new connection: put back what is held without being in hand, and keep the lease.
+        """Switch to a new connection, and put back held messages that are not in hand.
 
         Parameters
         ----------
         channel
-            Uses the connection, until it calls :meth:`leave`.
+            Channel of the connection; it calls :meth:`leave` when it closes.
         client
-            Used by the caller's thread from now on.
+            Client for the caller's thread.
         make_client
-            Returns one for the thread that renews the lease.
+            Creates a client for the thread that renews the lease.
         """
         self._channels = {each for each in self._channels if not each.closed} | {channel}
         if self._held is None:
@@ -109,11 +109,11 @@ class Holder:
             replaced.close()
 
     def add(self, taken: Taken, channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
-        """Note a message that is delivered."""
+        """Record a delivered message."""
         self.in_hand[taken.tag] = taken, channel
 
     def release(self, tag: str) -> None:
-        """Note that a message is done; it is released on the server with the next take."""
+        """Record that a message is finished; it is released on the server with the next take."""
         known = self.in_hand.pop(tag, None)
         if known is None:
             return
@@ -122,17 +122,17 @@ class Holder:
         self._released.append(tag)
 
     def give_back(self, tag: str) -> None:
-        """Note that a message is not done; the server puts it back after those that wait."""
+        """Record that a message must be requeued; it is put back behind the waiting ones."""
         if tag in self.in_hand:
             self._returned.append(tag)
 
     def forget(self, tags: Collection[str]) -> None:
-        """Note that messages are in hand no longer: they were put back, delayed or buried."""
+        """Record that messages are no longer in hand: put back, delayed or dead-lettered."""
         for tag in tags:
             self.in_hand.pop(tag, None)
 
     def take(self, priorities: list[list[str]], most: int) -> list[Taken]:
-        """Release what is done, and take up to ``most`` messages."""
+        """Release finished messages, and take up to ``most`` messages."""
         number = min(len(self._released), MOST_AT_ONCE)
         released = [self._released.popleft() for _ in range(number)]
         try:
@@ -141,23 +141,23 @@ class Holder:
                 self.held.forget_deliveries(self._redelivered)
                 self._redelivered.clear()
         except BaseException:
-            # Released twice does no harm, not released would have it done again.
+            # Releasing twice is harmless; not releasing would run the task again.
             self._released.extendleft(reversed(released))
             raise
         return taken
 
     def expect(self, priorities: list[list[str]]) -> tuple[list[Any], str]:
-        """Return the command that takes one message, and the tag under which it is expected."""
+        """Return the command that takes one message, and the tag of that message."""
         command, tag = self.held.take_command(priorities)
         self._expected.add(tag)
         return command, tag
 
     def unexpect(self, tag: str) -> None:
-        """Note that a reply was read or given up; the message may be held without being in hand."""
+        """Record that a reply was read or abandoned; the message may be held, but not in hand."""
         self._expected.discard(tag)
 
     def release_all(self) -> None:
-        """Release on the server what is done, and put back what was given back."""
+        """Release finished messages on the server, and put requeued ones back."""
         while self._released:
             self.take([], 0)
         if self._returned:
@@ -165,23 +165,23 @@ class Holder:
             self._returned.clear()
 
     def put_back_unknown(self) -> None:
-        """Put back what is held without being in hand."""
+        """Put back held messages that are not in hand."""
         if count := self.held.put_back_others([*self.in_hand, *self._expected]):
-            logger.warning("Put back %d messages that were not begun", count)
+            logger.warning("Put back %d messages that were not started", count)
 
     def put_back(self, tags: Collection[str], *, is_next: bool) -> None:
-        """Put messages that are in hand back on their queues."""
+        """Put messages in hand back on their queues."""
         self.held.put_back(tags, is_next=is_next)
         self.forget(tags)
 
     def leave(self, channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
-        """End the lease with the last channel that is closed in good order."""
+        """Remove a properly closed channel; end the lease with the last one."""
         self._channels.discard(channel)
         if not self._channels:
             self.close()
 
     def close(self) -> None:
-        """Put everything back and end the lease."""
+        """Put all messages back and end the lease."""
         lease, self._lease = self._lease, None
         if lease is not None:
             lease.stop()
@@ -191,18 +191,18 @@ class Holder:
         try:
             self.release_all()
             if count := self.held.leave():
-                logger.info("Put back %d messages that were not begun", count)
+                logger.info("Put back %d messages that were not started", count)
         finally:
             self.in_hand.clear()
             self.is_connected = False
 
 
 class Lease(threading.Thread):
-    """Renews the lease of a consumer, and sweeps what dead consumers have held.
+    """Thread that renews a consumer's lease, and sweeps dead consumers.
 
-    A thread, since the consumer's own may be busy for as long as a task or a time-out lasts. It
-    judges others only after its own renewals have been on time for one lease: after an outage of
-    the server all leases have ended, and those who live need the time to renew theirs.
+    A thread, since the consumer's main thread may block for as long as a task or a timeout takes.
+    It sweeps only after its own renewals have been on time for the duration of one lease: after an
+    outage of the server all leases have ended, and live consumers need that time to renew theirs.
     """
 
     def __init__(self, held: HeldMessages) -> None:
@@ -213,7 +213,7 @@ class Lease(threading.Thread):
         self._on_time_since = time.monotonic()
 
     def stop(self) -> None:
-        """End the thread; the lease runs out."""
+        """Stop the thread; the lease expires."""
         self._stop_asked.set()
         if self.is_alive():
             self.join(timeout=self.held.lease)
@@ -225,9 +225,9 @@ class Lease(threading.Thread):
         while not self._stop_asked.wait(RENEW_SECONDS):
             try:
                 renewal = self._renew()
-            except Exception as error:  # noqa: BLE001 - without a lease all is given away
+            except Exception as error:  # noqa: BLE001 - without a lease all messages are redelivered
                 # Also a ValueError or an AttributeError: the main thread closes the client that it
-                # has replaced, and redis-py is not made for that while another thread reads.
+                # has replaced, which redis-py does not support while another thread reads.
                 if not is_failing:
                     logger.warning("The lease on messages is not renewed: %s", error)
                 is_failing = True

@@ -1,4 +1,4 @@
-"""What this process holds on each broker."""
+"""The holders of this process: one for each broker."""
 
 import os
 from collections.abc import Collection
@@ -11,16 +11,16 @@ _holders: dict[tuple[Any, ...], Holder] = {}
 
 
 def holder_of(place: tuple[Any, ...], prefix: str, node: str) -> Holder:
-    """Return what this process holds at a place: the same for all its connections to it.
+    """Return this process's holder on a broker, the same for all connections to it.
 
     Parameters
     ----------
     place
         Hosts, port and number of the database.
     prefix
-        Of all keys there.
+        Prefix of all keys.
     node
-        What the name begins with, if it is the first time.
+        Beginning of the name of a new holder.
     """
     key = (os.getpid(), *place, prefix)
     if key not in _holders:
@@ -29,13 +29,13 @@ def holder_of(place: tuple[Any, ...], prefix: str, node: str) -> Holder:
 
 
 def keep_in_hand(tags: Collection[str]) -> None:
-    """Forget all messages in hand but these; the next connection puts the others back."""
+    """Forget all messages in hand except these; the next connection puts the others back."""
     for holder in _mine():
         holder.forget(holder.in_hand.keys() - tags)
 
 
 def put_back_unknown() -> None:
-    """Put back what this process holds without having it in hand."""
+    """Put back messages that this process holds and that are not in hand."""
     for holder in _mine():
         holder.put_back_unknown()
 
@@ -47,7 +47,7 @@ def release_done() -> None:
 
 
 def leave_all() -> None:
-    """Put back all that this process holds, and end its leases."""
+    """Put back all messages of this process, and end its leases."""
     for holder in _mine():
         holder.close()
 

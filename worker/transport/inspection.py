@@ -1,4 +1,4 @@
-"""Who holds which messages: for operators and monitoring, from outside the workers.
+"""Inspection of the messages that consumers hold, for operators and monitoring.
 
 Reading changes nothing, needs neither KEYS nor CONFIG, and has a few messages in memory at a time.
 """
@@ -19,26 +19,26 @@ from kombu.transport.redis import Channel
 from worker.transport.held import Keys, source
 
 STOCK: Final = "unacked"
-"""Stands for the consumers of workers with kombu's own transport: it does not record who holds a
-message. The name of no consumer of ours, which has a slash."""
+"""Name for all workers with kombu's own transport, which does not record who holds a message. Names
+of this package's consumers contain a slash, so it cannot collide."""
 _STEPS: Final[Sequence[int]] = Channel.priority_steps
 _AT_ONCE: Final = 20
 _COUNTED_AT_ONCE: Final = 1000
 _MOST_SCANS: Final = 200
-"""Of 1,000 keys each. Messages whose consumer is not even recorded are what a hand has left
-behind; a server with millions of results is not searched to its end for them."""
+"""Maximum number of SCANs, of 1,000 keys each, for consumers without a recorded lease. Only manual
+changes leave these; a server with millions of results is not searched completely for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A consumer that holds messages, or may.
+    """A consumer that has a lease or holds messages.
 
     Attributes
     ----------
     is_alive
         None for :data:`STOCK`.
     silent_since
-        When its lease ended; None of one that is alive, and of one that is not recorded.
+        When its lease ended; None if it is alive, or has no recorded lease.
     """
 
     name: str
@@ -55,9 +55,9 @@ class Reserved:
     since
         When it was taken.
     list
-        Where it came from, without the prefix.
+        The list it came from, without the prefix.
     deliveries
-        How often it was taken before by a consumer that died.
+        Number of consumers that died while they held it.
     """
 
     consumer: Consumer
@@ -70,7 +70,7 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class Delayed:
-    """A message that waits on the broker for its time."""
+    """A message that waits on the broker for its ETA."""
 
     due: datetime
     list: str
@@ -78,7 +78,7 @@ class Delayed:
 
 
 class Inspection:
-    """Reads what consumers hold, and puts it back.
+    """Reads the messages that consumers hold, and puts them back.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class Inspection:
         self._scripts = {name: client.register_script(source(name)) for name in names}
 
     def now(self) -> datetime:
-        """Return the time of the server, which leases and ages are measured by."""
+        """Return the server's time, by which leases and ages are measured."""
         seconds, microseconds = self._client.time()
         return datetime.fromtimestamp(seconds + microseconds / 1_000_000, UTC)
 
@@ -110,20 +110,20 @@ class Inspection:
             name.decode(): _moment(score)
             for name, score in self._client.zrange(self._keys.consumers, 0, -1, withscores=True)
         }
-        found = [
+        consumers = [
             Consumer(name, is_alive=ends > now, silent_since=None if ends > now else ends)
             for name, ends in leases.items()
         ]
-        found += [
+        consumers += [
             Consumer(name, is_alive=False, silent_since=None)
             for name in self._unrecorded(leases.keys())
         ]
         if self._client.exists(self._unacked):
-            found.append(Consumer(STOCK, is_alive=None, silent_since=None))
-        return sorted(found, key=lambda each: each.name)
+            consumers.append(Consumer(STOCK, is_alive=None, silent_since=None))
+        return sorted(consumers, key=lambda each: each.name)
 
     def reserved(self, consumer: Consumer) -> Iterator[Reserved]:
-        """Yield what a consumer holds, the oldest first."""
+        """Yield the messages that a consumer holds, the oldest first."""
         if consumer.name == STOCK:
             yield from self._unacked_messages(consumer)
             return
@@ -144,7 +144,7 @@ class Inspection:
                     )
 
     def delayed(self) -> Iterator[Delayed]:
-        """Yield the messages that wait for their time, the next first."""
+        """Yield the delayed messages, the next one first."""
         start = 0
         while some := self._client.zrange(
             self._keys.delayed, start, start + _AT_ONCE - 1, withscores=True
@@ -157,47 +157,47 @@ class Inspection:
     def waiting(self, queues: Collection[str]) -> Counter[str]:
         """Return how many messages wait on each queue, of all priorities."""
         lists = [(queue, list_of(queue, step)) for queue in queues for step in _STEPS]
-        with self._client.pipeline(transaction=False) as asked:
+        with self._client.pipeline(transaction=False) as pipeline:
             for _, name in lists:
-                asked.llen(self._keys.prefix + name)
-            lengths = asked.execute()
-        found: Counter[str] = Counter()
+                pipeline.llen(self._keys.prefix + name)
+            lengths = pipeline.execute()
+        counts: Counter[str] = Counter()
         for (queue, _), length in zip(lists, lengths, strict=True):
-            found[queue] += length
-        return found
+            counts[queue] += length
+        return counts
 
     def held(self) -> Counter[str]:
         """Return how many messages of each queue consumers hold."""
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for consumer in self.consumers():
             if consumer.name == STOCK:
-                found += self._tally(self._unacked, "unacked")[1]
+                counts += self._tally(self._unacked, "unacked")[1]
             else:
-                found += self._tally(self._keys.held_by + consumer.name, "held")[1]
-        return found
+                counts += self._tally(self._keys.held_by + consumer.name, "held")[1]
+        return counts
 
     def postponed(self) -> Counter[str]:
-        """Return how many messages of each queue are delayed until their time."""
-        found: Counter[str] = Counter()
+        """Return how many messages of each queue are delayed until their ETA."""
+        counts: Counter[str] = Counter()
         start, total = 0, _COUNTED_AT_ONCE
         while total == _COUNTED_AT_ONCE:
             places = start, start + _COUNTED_AT_ONCE - 1
-            total, counts = self._tally(self._keys.delayed, "delayed", *places)
-            found += counts
+            total, page = self._tally(self._keys.delayed, "delayed", *places)
+            counts += page
             start += total
-        return found
+        return counts
 
     def put_back(
         self, consumer: str, tags: Collection[str] = (), *, may_be_alive: bool = False
     ) -> int | None:
-        """Put messages back on their lists; return how many, or None: the consumer is alive.
+        """Put messages back on their lists; return their number, or None if the consumer is alive.
 
         Parameters
         ----------
         tags
-            None for all that the consumer holds.
+            Tags of the messages; empty for all of the consumer.
         may_be_alive
-            Also from a consumer that may be working on them: then they are worked on twice.
+            Also those of a live consumer, which may be running them: then they run twice.
         """
         if consumer == STOCK:
             return self._put_back_unacked(tags) if may_be_alive else None
@@ -208,7 +208,7 @@ class Inspection:
         return None if moved < 0 else int(moved)
 
     def _unrecorded(self, known: Collection[str]) -> Iterator[str]:
-        """Yield consumers with messages and without a lease, which no worker looks for."""
+        """Yield consumers with messages and without a lease, which workers do not sweep."""
         pattern = _literal(self._keys.held_by) + "*"
         cursor = 0
         names: set[str] = set()
@@ -226,19 +226,19 @@ class Inspection:
                 return
 
     def _tally(self, key: str, kind: str, *places: int) -> tuple[int, Counter[str]]:
-        total, *found = self._scripts["tally"](keys=[key], args=[kind, *places])
+        total, *pairs = self._scripts["tally"](keys=[key], args=[kind, *places])
         counts: Counter[str] = Counter()
-        for name, number in zip(found[::2], found[1::2], strict=True):
+        for name, number in zip(pairs[::2], pairs[1::2], strict=True):
             counts[queue_of(self._plain(name))] += number
         return int(total), counts
 
     def _unacked_messages(self, consumer: Consumer) -> Iterator[Reserved]:
         for tag, entry in self._client.hscan_iter(self._unacked, count=_AT_ONCE):
-            found = _unacked_entry(entry)
+            list_and_raw = _unacked_entry(entry)
             taken = self._client.zscore(self._unacked_index, tag)
-            if found is not None:
+            if list_and_raw is not None:
                 since = None if taken is None else _moment(taken * 1000)
-                yield Reserved(consumer, tag.decode(), since, *found, deliveries=0)
+                yield Reserved(consumer, tag.decode(), since, *list_and_raw, deliveries=0)
 
     def _put_back_unacked(self, tags: Collection[str]) -> int:
         moved = 0
@@ -259,20 +259,20 @@ class Inspection:
 
 
 def queue_of(name: str) -> str:
-    """Return the queue of a list of Redis: each priority has a list of its own."""
+    """Return the queue of a Redis list; each priority of a queue has its own list."""
     queue: str = name.rsplit(Channel.sep, 1)[0]
     return queue
 
 
 def list_of(queue: str, priority: object) -> str:
-    """Return the list of Redis that kombu puts messages of a priority on."""
+    """Return the Redis list to which kombu adds messages of a priority."""
     number = min(max(priority, 0), 9) if isinstance(priority, int) else 0
     step = _STEPS[bisect(_STEPS, number) - 1]
     return f"{queue}{Channel.sep}{step}" if step else queue
 
 
 def _unacked_entry(entry: bytes) -> tuple[str, bytes] | None:
-    """Return list and message of what kombu has recorded: message, exchange, routing key."""
+    """Return list and message of an entry of kombu's: message, exchange, routing key."""
     try:
         message, _, queue = json.loads(entry)
         priority = message["properties"].get("priority")

@@ -1,7 +1,7 @@
-"""Messages that workers with kombu's own transport have held, during a deployment of this one.
+"""Messages held by workers with kombu's own transport, while this transport is being deployed.
 
-kombu records them in the hash ``unacked`` for all consumers together, and gives them out again when
-the visibility timeout has passed. Nothing on the server says whether their worker lives.
+kombu records them in the hash ``unacked``, for all consumers together, and redelivers them after
+the visibility timeout. The server does not record whether their worker is alive.
 """
 
 import logging
@@ -14,9 +14,9 @@ import redis
 logger = logging.getLogger(__name__)
 
 MOST: Final = 100
-"""Messages that are looked at in one turn."""
+"""Maximum number of messages in one call."""
 
-# Whoever deletes the entry puts the message back, so that two workers do not.
+# Only the worker that deletes the entry puts the message back, so that it is not put back twice.
 _RESTORE: Final = """
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then
     redis.call('RPUSH', KEYS[3], ARGV[2])
@@ -26,19 +26,19 @@ return redis.call('ZREM', KEYS[2], ARGV[1])
 
 
 def restore(client: redis.Redis, prefix: str, queues: Collection[str], before: float) -> int:
-    """Put back what kombu's own transport has held since before a time.
+    """Put back messages that kombu's own transport has held for too long.
 
     Parameters
     ----------
     client
         Without a key prefix of its own.
     prefix
-        Of all keys.
+        Prefix of all keys.
     queues
-        Where messages may go. One whose routing key is no queue among them goes to the first: who
-        takes it from there goes by the name of its task.
+        Queues to return messages to. A message whose routing key is none of them goes to the
+        first, since any worker runs it by the name of its task.
     before
-        In seconds since the epoch.
+        Messages taken before this time, in seconds since the epoch.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def restore(client: redis.Redis, prefix: str, queues: Collection[str], before: f
 
 
 def _parts(entry: bytes | None, queues: Collection[str]) -> tuple[str, bytes]:
-    """Return the queue and the message of an entry; what kombu has not written stays as it is."""
+    """Return the queue and the message of an entry; one in another format is left unchanged."""
     first = next(iter(queues))
     if entry is None:
         return first, b""

@@ -1,7 +1,7 @@
-"""The list of dead letters on Redis: each change is one step, and the figures stay right.
+"""The list of dead letters on Redis: each change is atomic and updates the figures.
 
-A letter is known by its value, never by its place: workers add letters and drop the oldest ones
-while an operator looks through them.
+A letter is identified by its value, never by its position: workers add letters and drop the oldest
+ones while an operator reads the list.
 """
 
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ PAGE_BYTES: Final = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class LetterFigures:
-    """How the list is filled.
+    """Number and size of the letters.
 
     Attributes
     ----------
     size
-        Bytes, None where letters were only added by others than this service yet.
+        Bytes; None if only other programs have added letters so far.
     oldest
         The oldest letter, None without any.
     dropped
-        How many were ever dropped over the bounds.
+        Number of letters ever dropped because of the limits.
     dropped_at
-        When one was dropped last.
+        Time of the last drop.
     """
 
     count: int
@@ -52,9 +52,9 @@ class LetterList:
     keys
         Names of the keys.
     name
-        Of the list, without the prefix.
+        Name of the list, without the prefix.
 
-    Every method raises what the client raises.
+    Every method raises the client's errors.
     """
 
     def __init__(self, client: redis.Redis, keys: Keys, name: str) -> None:
@@ -80,17 +80,17 @@ class LetterList:
         return bool(self._run("replay", letter, message, keys=keys))
 
     def trim(self, bounds: Bounds) -> int:
-        """Count all bytes anew; drop the oldest letters over ``bounds`` and return how many."""
+        """Recount all bytes; drop the oldest letters over ``bounds`` and return how many."""
         return int(self._run("trim", bounds.count, bounds.size)[2])
 
     def figures(self) -> LetterFigures:
-        """Return the figures of this moment."""
+        """Return the current figures."""
         name, hash_ = self._own
-        with self._client.pipeline(transaction=True) as asked:
-            asked.llen(name)
-            asked.lrange(name, -1, -1)
-            asked.hmget(hash_, "bytes", "dropped", "dropped_at")
-            count, oldest, (size, dropped, dropped_at) = asked.execute()
+        with self._client.pipeline(transaction=True) as pipeline:
+            pipeline.llen(name)
+            pipeline.lrange(name, -1, -1)
+            pipeline.hmget(hash_, "bytes", "dropped", "dropped_at")
+            count, oldest, (size, dropped, dropped_at) = pipeline.execute()
         return LetterFigures(
             count=int(count),
             size=0 if not count else None if size is None else int(size),

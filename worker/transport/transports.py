@@ -1,4 +1,4 @@
-"""The transports that kombu finds for the schemes of Redis."""
+"""The transports that kombu uses for the URL schemes of Redis."""
 
 import logging
 from typing import Any, Final
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu ships no types
-    """kombu's poller, which also turns the fetchers of the channels."""
+    """kombu's poller, which also runs the fetchers of the channels."""
 
     def on_poll_start(self) -> None:
         """Take messages, and wait for more."""
@@ -22,7 +22,7 @@ class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu shi
             channel.fetcher.step()
 
     def on_readable(self, fileno: int) -> Any:  # noqa: ANN401 - kombu's
-        """Read what has come."""
+        """Read a peek's reply, or what kombu itself waits for."""
         for channel in self._channels:
             if channel.fetcher.owns(fileno):
                 channel.fetcher.on_readable(fileno)
@@ -30,13 +30,13 @@ class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu shi
         return super().on_readable(fileno)
 
     def handle_event(self, fileno: int, event: int) -> Any:  # noqa: ANN401 - kombu's
-        """Read what has come, for consumers that drain events themselves."""
+        """Read a reply for consumers that drain events themselves."""
         if any(channel.fetcher.owns(fileno) for channel in self._channels):
             return self.on_readable(fileno), self
         return super().handle_event(fileno, event)
 
     def get(self, callback: Any, timeout: float | None = None) -> Any:  # noqa: ANN401 - kombu's signature
-        """Deliver a message that waits, or wait for one."""
+        """Deliver a waiting message, or wait for one."""
         came = False
         for channel in list(self._channels):
             came = channel.fetcher.step() or came
@@ -47,19 +47,19 @@ class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu shi
     @property
     def fds(self) -> dict[int, Any]:
         """File descriptors to watch."""
-        found: dict[int, Any] = dict(super().fds)
+        descriptors: dict[int, Any] = dict(super().fds)
         for channel in self._channels:
-            found |= dict.fromkeys(channel.fetcher.filenos)
-        return found
+            descriptors |= dict.fromkeys(channel.fetcher.filenos)
+        return descriptors
 
     def maybe_restore_messages(self) -> None:
-        """Put back what nobody works on; called every ten seconds."""
+        """Put back messages without a live holder; called every ten seconds."""
         for channel in list(self._channels):
             try:
                 channel.put_back_unknown()
                 channel.restore_legacy()
             except redis.RedisError as error:
-                logger.warning("Messages that nobody works on are not looked for: %s", error)
+                logger.warning("Messages without a live holder are not put back: %s", error)
 
     def on_poll_init(self, poller: Any) -> None:  # noqa: ANN401 - kombu's
         """Use the poller of an event loop."""
@@ -71,7 +71,7 @@ class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu shi
 
 
 class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu ships no types
-    """For redis:// and rediss://."""
+    """Transport of ``redis://`` and ``rediss://``."""
 
     Channel = Channel
     hub: Any = None
@@ -95,13 +95,13 @@ class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu ships no 
         super().close_connection(connection)
 
     def _leave_event_loop(self) -> None:
-        # kombu leaves its callback there, which keeps each connection that was ever lost.
+        # kombu leaves its callback there, which would leak every lost connection.
         if self.hub is not None:
             self.hub.on_tick.difference_update(self._ticks)
 
 
 class SentinelTransport(Transport, kombu_redis.SentinelTransport):  # type: ignore[misc]  # kombu ships no types
-    """For sentinel://."""
+    """Transport of ``sentinel://``."""
 
     Channel = SentinelChannel
 
@@ -114,5 +114,5 @@ ALIASES: Final = {
 
 
 def register() -> None:
-    """Have kombu use these transports for their schemes in this process."""
+    """Register these transports with kombu, for this process."""
     transport.TRANSPORT_ALIASES.update(ALIASES)

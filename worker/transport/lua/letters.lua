@@ -3,7 +3,7 @@
 -- KEYS: dead letters, their figures, then what the operation needs.
 -- ARGV: operation, then what it needs.
 --
--- bury     KEYS: held. ARGV: letters at most, bytes at most, then tag and letter of each message.
+-- add      KEYS: held. ARGV: letters at most, bytes at most, then tag and letter of each message.
 --          Moves held messages to the dead letters, and drops the oldest letters over the limits.
 --          Returns: messages that were moved, letters that were dropped. A message that is held no
 --          longer was given to another consumer, which moves it in turn.
@@ -73,7 +73,7 @@ local function drop(count, bytes, most, most_bytes)
     return count, bytes, dropped
 end
 
-if operation == 'bury' then
+if operation == 'add' then
     local held, most, most_bytes = KEYS[3], tonumber(ARGV[2]), tonumber(ARGV[3])
     local count, bytes = measured()
     local moved = 0
