@@ -6,16 +6,19 @@ process's limits bound time and memory.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from minijinja import Environment, TemplateError, pass_state
 from minijinja._lowlevel import State
 
 from tasks.rendering import samples
-from tasks.rendering.guards import MissingError, guarded_filters, guarded_tests, lacks
+from tasks.rendering.comparisons import holds
+from tasks.rendering.guards import MissingError, guarded_filters, guarded_tests, lacks, there
 from tasks.rendering.locale_filters import FILTERS, FilterError
+from tasks.rendering.rewriting import HOLDS, THERE, Rewritten, rewritten
 from tasks.rendering.tags import COMMENT_START, code, prepared
-from tasks.rendering.values import Null, Unprintable, reaches_methods
+from tasks.rendering.values import MISSING, Null, Unprintable, reaches_methods
 
 FUEL: Final = 20_000_000
 """Engine steps of one render: more than a second of work, so that time is the limit in practice."""
@@ -24,6 +27,8 @@ MOST_COMPILED: Final = 512
 MOST_CHARACTERS: Final = 4 * 1024 * 1024
 """Of the compiled sources that are kept for the next render."""
 
+# The type stub of the engine lacks it.
+_SEMI_STRICT: Final[Any] = "semi_strict"
 _PROBE: Final = "probe"
 _MOST_PROBED: Final = 100
 
@@ -32,17 +37,26 @@ class NullPrintedError(Exception):
     """A null was about to be printed, which would read as a blank."""
 
 
-Kind = Literal["filter", "test"]
+Kind = Literal["filter", "invalid_operation", "test"]
 
 
 class FilterFailedError(Exception):
-    """A filter or test refused what it was given.
+    """A filter, test or operator refused what it was given.
 
-    ``use`` is the name it was used by, ``template`` the compiled name of where it stands.
+    ``use`` is the name it was used by, ``template`` the compiled name of where it stands, and
+    ``place`` its offset there, if known.
     """
 
-    def __init__(self, kind: Kind, use: str, template: str, error: FilterError) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        use: str,
+        template: str,
+        error: FilterError,
+        place: int | None = None,
+    ) -> None:
         super().__init__(str(error))
+        self.place = place
         self.kind: Kind = kind
         self.use = use
         self.template = template
@@ -66,6 +80,7 @@ class Compiler:
         self._watcher: Environment | None = None
         self._names: dict[tuple[str, str], str] = {}
         self._sources: dict[str, tuple[str, str]] = {}
+        self._rewritten: dict[str, Rewritten] = {}
         self._derived: dict[tuple[str, str], str] = {}
         self._reaching: set[str] = set()
         self._characters = 0
@@ -79,6 +94,7 @@ class Compiler:
             self._watcher = None
             self._names.clear()
             self._sources.clear()
+            self._rewritten.clear()
             self._derived.clear()
             self._reaching.clear()
             self._characters = 0
@@ -94,7 +110,14 @@ class Compiler:
         name = self._names.get((language, source))
         if name is None:
             name = f"template {len(self._names)}"
-            self.environment.add_template(name, prepared(source))
+            guarded = rewritten(source)
+            try:
+                self.environment.add_template(name, prepared(guarded.text))
+            except TemplateError:
+                # Its words and its place are about what the author wrote.
+                guarded = Rewritten(source)
+                self.environment.add_template(name, prepared(source))
+            self._rewritten[name] = guarded
             self._names[language, source] = name
             self._sources[name] = language, source
             self._characters += len(source)
@@ -123,6 +146,14 @@ class Compiler:
     def source(self, name: str) -> str:
         """Return the source of a name."""
         return self._sources[name][1]
+
+    def rewritten(self, name: str) -> Rewritten:
+        """Return what the engine compiled as the source of a name."""
+        return self._rewritten.get(name) or Rewritten(self._sources[name][1])
+
+    def rewritten_or_none(self, name: str) -> Rewritten | None:
+        """Return the same, or None for a name that is none of a source."""
+        return self._rewritten.get(name)
 
     def render(
         self,
@@ -181,6 +212,8 @@ class Compiler:
         gets a name of its own, and the render is done again. Such as ``map`` use one by a text,
         which has no place.
         """
+        if failed.place is not None:
+            return failed.place
         language, source = self._sources[failed.template]
         uses = _uses(source, failed.kind, failed.use)[:_MOST_PROBED]
         is_named = any(f"{quote}{failed.use}{quote}" in source for quote in "'\"")
@@ -224,7 +257,8 @@ class Compiler:
         environment = Environment(
             debug=False,  # else values stand in error messages
             fuel=FUEL,
-            undefined_behavior="strict",
+            # A condition may ask for what is missing; prints and operators may not.
+            undefined_behavior=_SEMI_STRICT,
             auto_escape_callback=lambda _name: escapes,
             path_join_callback=lambda name, _parent: self._partials.get(name, name),
             comment_start_string=COMMENT_START,
@@ -239,6 +273,8 @@ class Compiler:
             self._add(environment, "filter", name, name)
         for name in self._tests:
             self._add(environment, "test", name, name)
+        environment.add_global(HOLDS, self._placed("comparison", holds))
+        environment.add_filter(THERE, self._placed("slice", there))
         return environment
 
     def _add(self, environment: Environment, kind: Kind, name: str, use: str) -> None:
@@ -254,7 +290,7 @@ class Compiler:
         """Return an environment of the same templates that refuses to print none."""
         if self._watcher is None:
             self._watcher = self._environment(
-                finalizer=_printable, loader=lambda name: prepared(self._sources[name][1])
+                finalizer=_printable, loader=lambda name: prepared(self.rewritten(name).text)
             )
         return self._watcher
 
@@ -267,7 +303,7 @@ class Compiler:
                 if any(map(samples.is_invented, (*arguments, *keywords.values()))):
                     return samples.TEXT
                 value = samples.BY_FILTER[name] if samples.is_invented(value) else value
-            if value is None:
+            if value is None or value is MISSING:
                 missing = MissingError(f"{name}: a value is missing")
                 raise FilterFailedError("filter", use, state.name, missing)
             if isinstance(value, Null):
@@ -276,6 +312,25 @@ class Compiler:
                 return function(self._sources[state.name][0], value, *arguments, **keywords)
             except FilterError as error:
                 raise FilterFailedError("filter", use, state.name, error) from None
+
+        return call
+
+    def _placed(self, use: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a guard of :mod:`tasks.rendering.rewriting`, which is told where it stands."""
+
+        @pass_state
+        def call(state: State, *arguments: Any) -> Any:  # noqa: ANN401 - any value of a template
+            # A filter gets its value first, and a function its place.
+            place, others = arguments[-1], arguments[:-1]
+            if use == "comparison":
+                place, others = arguments[0], arguments[1:]
+            try:
+                return function(*others)
+            except FilterError as error:
+                failed = type(error)(f"{use}: {error}")
+                raise FilterFailedError(
+                    "invalid_operation", use, state.name, failed, place
+                ) from None
 
         return call
 
@@ -288,6 +343,19 @@ class Compiler:
                 raise FilterFailedError(kind, use, state.name, error) from None
 
         return call
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledSource:
+    """A compiled source and the compiled partials that it may use, by their ids."""
+
+    compiler: Compiler
+    name: str
+    partials: Mapping[str, str]
+
+    def reaches_methods(self) -> bool:
+        """Tell whether any of the sources may call methods of its values."""
+        return self.compiler.reaches_methods([self.name, *self.partials.values()])
 
 
 def _rendered(environment: Environment, name: str, values: Mapping[str, Any]) -> str:

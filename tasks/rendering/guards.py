@@ -12,10 +12,10 @@ from typing import Any, Final
 from minijinja import Environment, TemplateError, safe
 
 from tasks.rendering.locale_filters import ArgumentError, FilterError, InputError
-from tasks.rendering.values import Array, Null, wrapped
+from tasks.rendering.values import MISSING, Array, Null, wrapped
 
 _FILTERS: Final = (
-    *("chain", "e", "escape", "groupby", "join", "pprint", "sum", "truncate", "urlencode"),
+    *("bool", "chain", "e", "escape", "groupby", "join", "pprint", "sum", "truncate", "urlencode"),
     *("wordwrap", "zip"),
 )
 _TESTS: Final = (
@@ -58,6 +58,7 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     filters["sum"] = _summing(filters["sum"], _guarded(engine.eval_expr, "sum", "value|map"))
     # The engine's own marks its output, quotes included, as safe to stand in attributes.
     filters["tojson"] = _to_json
+    filters["default"] = filters["d"] = _default
     if escapes:
         filters["join"] = _guarded(_printing(engine), "join", "value|join")
     else:
@@ -68,11 +69,20 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
 def guarded_tests() -> dict[str, Callable[..., Any]]:
     """Return the tests by their names; they raise a :class:`FilterError`.
 
-    Those that may ask for what is missing are left: ``defined``, ``undefined`` and ``none``.
+    ``none`` is left, which may ask for what is missing; ``defined`` and ``undefined`` know what the
+    engine does not: see :class:`tasks.rendering.values.Missing`.
     """
     evaluate = _engine(escapes=False).eval_expr
     words = dict(zip(_TESTS, _TESTS, strict=True)) | _SIGNS
-    return {name: _guarded(evaluate, name, f"value is {word}") for name, word in words.items()}
+    guarded = {name: _guarded(evaluate, name, f"value is {word}") for name, word in words.items()}
+    return guarded | {"defined": _is_defined, "undefined": _is_undefined}
+
+
+def there(value: Any = None) -> Any:  # noqa: ANN401 - any value of a template
+    """Return a value; raise a :class:`MissingError` where there is none."""
+    if value is None or value is MISSING:
+        raise MissingError("a value is missing")
+    return _unchangeable(value)
 
 
 def lacks(value: Any) -> bool:  # noqa: ANN401 - any value of a template
@@ -80,7 +90,7 @@ def lacks(value: Any) -> bool:  # noqa: ANN401 - any value of a template
 
     What a producer gives holds none: see :mod:`tasks.rendering.values`.
     """
-    if value is None:
+    if value is None or value is MISSING:
         return True
     kind = type(value)
     if kind in {list, tuple}:
@@ -135,8 +145,29 @@ def _as_it_is(value: Any = None) -> Any:  # noqa: ANN401 - any value of a templa
     return value
 
 
+def _is_defined(value: Any = None) -> bool:  # noqa: ANN401 - any value of a template
+    return value is not None and value is not MISSING
+
+
+def _is_undefined(value: Any = None) -> bool:  # noqa: ANN401 - any value of a template
+    return not _is_defined(value)
+
+
+def _default(
+    value: Any = None,  # noqa: ANN401 - any value of a template
+    default_value: Any = "",  # noqa: ANN401
+    boolean: Any = False,  # noqa: ANN401, FBT002
+    *others: object,
+    **named: object,
+) -> Any:  # noqa: ANN401
+    if others or named:
+        raise ArgumentError("default: expected a value, and optionally true")
+    is_there = bool(value) if boolean else _is_defined(value)
+    return _unchangeable(value if is_there else default_value)
+
+
 def _to_json(value: Any = None) -> str:  # noqa: ANN401 - any value of a template
-    if value is None:
+    if value is None or value is MISSING:
         raise MissingError("tojson: a value is missing")
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_json_default)
 

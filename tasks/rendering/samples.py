@@ -64,6 +64,18 @@ class Anything:
         return TEXT
 
 
+class OpenObject(dict[str, Any]):
+    """An object of which some members are declared: it has every other one too."""
+
+    __slots__ = ()
+
+    def __missing__(self, key: str) -> Anything:
+        """Return something for a member that nobody declares."""
+        if key.startswith("_"):
+            raise KeyError(key)
+        return Anything()
+
+
 def is_invented(value: object) -> bool:
     """Tell whether a value of a trial render is invented."""
     if isinstance(value, list):
