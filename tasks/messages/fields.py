@@ -25,6 +25,7 @@ VariableType = Literal[
     "string",
     "integer",
     "number",
+    "decimal",
     "boolean",
     "date",
     "datetime",

@@ -26,7 +26,7 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 }
 _EQUAL: Final = frozenset({"==", "!="})
 _NUMBER: Final = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*")
-_MIXED: Final = (
+MIXED: Final = (
     "a text cannot be compared with a number: declare the variable as 'decimal', or convert the "
     "text with the filter int or float"
 )
@@ -64,7 +64,7 @@ def refuse_mixed(values: Iterable[Any]) -> None:
         elif _is_number(value):
             numbers += 1
     if texts and numbers:
-        raise InputError(_MIXED)
+        raise InputError(MIXED)
     if len(texts) > 1 and all(map(_NUMBER.fullmatch, texts)):
         by_number = sorted(texts, key=_number)
         if sorted(texts) != by_number:
@@ -84,11 +84,11 @@ def _holds(left: Any, sign: str, right: Any) -> bool:  # noqa: ANN401 - any valu
             _refuse_numeric_texts(left, right)
         return compare(left, right)
     if _is_number(left) and _is_number(right):
-        return compare(_exact(left), _exact(right))
+        return compare(*_as_numbers(left, right))
     if (isinstance(left, str) and _is_number(right)) or (
         _is_number(left) and isinstance(right, str)
     ):
-        raise InputError(_MIXED)
+        raise InputError(MIXED)
     if sign in _EQUAL:
         return compare(left, right)
     try:
@@ -114,13 +114,13 @@ def _is_in(value: Any, container: Any) -> bool:  # noqa: ANN401 - any value of a
         (is_number and isinstance(item, str)) or (is_text and _is_number(item))
         for item in container
     ):
-        raise InputError(_MIXED)
+        raise InputError(MIXED)
     return False
 
 
 def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any value of a template
     if _is_number(one) and _is_number(other):
-        return bool(_exact(one) == _exact(other))
+        return bool(operator.eq(*_as_numbers(one, other)))
     return bool(one == other)
 
 
@@ -141,8 +141,11 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float | Exact) and not isinstance(value, bool)
 
 
-def _exact(value: Any) -> Any:  # noqa: ANN401 - a number
-    return value.number if isinstance(value, Exact) else value
+def _as_numbers(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401 - numbers
+    """Return numbers that Python compares as they were written, not as they are in binary."""
+    if not any(isinstance(value, Exact) for value in values):
+        return values
+    return tuple((value if isinstance(value, Exact) else Exact(value)).number for value in values)
 
 
 def _kind(value: object) -> str:

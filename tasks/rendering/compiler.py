@@ -6,7 +6,6 @@ process's limits bound time and memory.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from minijinja import Environment, TemplateError, pass_state
@@ -14,9 +13,18 @@ from minijinja._lowlevel import State
 
 from tasks.rendering import samples
 from tasks.rendering.comparisons import holds
-from tasks.rendering.guards import MissingError, guarded_filters, guarded_tests, lacks, there
+from tasks.rendering.guards import (
+    MissingError,
+    engine,
+    guarded_filters,
+    guarded_tests,
+    lacks,
+    there,
+)
 from tasks.rendering.locale_filters import FILTERS, FilterError
-from tasks.rendering.rewriting import HOLDS, THERE, Rewritten, rewritten
+from tasks.rendering.number_filters import filters_of_numbers, tests_of_numbers
+from tasks.rendering.numbers import plain, whole
+from tasks.rendering.rewriting import HOLDS, THERE, WHOLE, Rewritten, rewritten
 from tasks.rendering.tags import COMMENT_START, code, prepared
 from tasks.rendering.values import MISSING, Null, Unprintable, reaches_methods
 
@@ -74,8 +82,10 @@ class Compiler:
 
     def __init__(self, *, escapes: bool) -> None:
         self._escapes = escapes
-        self._filters = guarded_filters(escapes=escapes)
-        self._tests = guarded_tests()
+        filters, tests = guarded_filters(escapes=escapes), guarded_tests()
+        evaluate = engine(escapes=False).eval_expr
+        self._filters = filters | filters_of_numbers(evaluate, filters["sum"])
+        self._tests = tests | tests_of_numbers(tests)
         self.environment = self._environment()
         self._watcher: Environment | None = None
         self._names: dict[tuple[str, str], str] = {}
@@ -274,6 +284,7 @@ class Compiler:
         for name in self._tests:
             self._add(environment, "test", name, name)
         environment.add_global(HOLDS, self._placed("comparison", holds))
+        environment.add_global(WHOLE, whole)
         environment.add_filter(THERE, self._placed("slice", there))
         return environment
 
@@ -306,8 +317,7 @@ class Compiler:
             if value is None or value is MISSING:
                 missing = MissingError(f"{name}: a value is missing")
                 raise FilterFailedError("filter", use, state.name, missing)
-            if isinstance(value, Null):
-                value = None
+            value = None if isinstance(value, Null) else plain(value)
             try:
                 return function(self._sources[state.name][0], value, *arguments, **keywords)
             except FilterError as error:
@@ -343,19 +353,6 @@ class Compiler:
                 raise FilterFailedError(kind, use, state.name, error) from None
 
         return call
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledSource:
-    """A compiled source and the compiled partials that it may use, by their ids."""
-
-    compiler: Compiler
-    name: str
-    partials: Mapping[str, str]
-
-    def reaches_methods(self) -> bool:
-        """Tell whether any of the sources may call methods of its values."""
-        return self.compiler.reaches_methods([self.name, *self.partials.values()])
 
 
 def _rendered(environment: Environment, name: str, values: Mapping[str, Any]) -> str:

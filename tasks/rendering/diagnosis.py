@@ -9,7 +9,8 @@ from typing import Any
 from minijinja import TemplateError
 
 from tasks.rendering import inspection
-from tasks.rendering.compiler import CompiledSource, FilterFailedError, NullPrintedError
+from tasks.rendering.compiled import CompiledSource
+from tasks.rendering.compiler import FilterFailedError, NullPrintedError
 from tasks.rendering.explain import (
     ErrorContext,
     SourceError,

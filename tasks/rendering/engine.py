@@ -13,21 +13,23 @@ from minijinja import TemplateError
 
 from tasks.errors import MOST_PROBLEMS, Problem
 from tasks.rendering import diagnosis, inspection
+from tasks.rendering.compiled import CompiledSource
 from tasks.rendering.compiler import (
-    CompiledSource,
     Compiler,
     FilterFailedError,
     NullPrintedError,
 )
 from tasks.rendering.explain import ErrorContext, SourceError, explained
 from tasks.rendering.html_contexts import has_dangerous_address
+from tasks.rendering.kinds import Kind
 from tasks.rendering.limits import Limits
+from tasks.rendering.numbers import made_exact
 from tasks.rendering.outputs import SUBJECT_CHARACTERS, is_html, one_line, sha256, without_nul
 from tasks.rendering.paths import Path, steps_of
 from tasks.rendering.plain_text import finished, text_of, text_source
 from tasks.rendering.sms import count
 from tasks.rendering.texts import Part, Text
-from tasks.rendering.usage import Use, uses_of
+from tasks.rendering.usage import Use, mixed_comparisons, uses_of
 from tasks.rendering.values import decode, left_out
 
 # Wherever it stands, a comment or raw block too: telling those apart from strings that look like
@@ -41,7 +43,7 @@ class Prepared:
 
     ``plain`` is its plain-text alternative, where it has one. ``reaches_methods`` tells whether its
     sources may come to the methods of their values. ``optional`` are the paths of values that may
-    be left out.
+    be left out, ``decimals`` those of decimal numbers.
     """
 
     text: Text
@@ -50,6 +52,7 @@ class Prepared:
     plain: CompiledSource | None
     reaches_methods: bool
     optional: tuple[Path, ...]
+    decimals: tuple[Path, ...]
 
 
 class Engine:
@@ -85,12 +88,15 @@ class Engine:
             plain=self._plain(text) if text["type"] == "email" else None,
             reaches_methods=body.reaches_methods()
             or (subject is not None and subject.reaches_methods()),
+            decimals=tuple(map(steps_of, text.get("decimals", ()))),
             optional=tuple(map(steps_of, text.get("optional", ()))),
         )
 
     def values(self, ready: Prepared, payload: bytes) -> dict[str, Any]:
         """Return the values in a JSON object, as a text needs them."""
         values = decode(payload, plain=not ready.reaches_methods)
+        if ready.decimals:
+            values = made_exact(values, ready.decimals)
         return left_out(values, ready.optional) if ready.optional else values
 
     def render(self, ready: Prepared, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,6 +203,11 @@ class Engine:
                 return None
             found += uses
         return found
+
+    def mixed_comparisons(self, source: str, kinds: Mapping[Path, Kind]) -> list[int]:
+        """Return the places at which a source compares a text with a number, by their types."""
+        own_names = inspection.names_of_the_engine(self._text.environment)
+        return mixed_comparisons(source, own_names, kinds)
 
     def _compile_part(self, compiler: Compiler, text: Text, part: Part) -> CompiledSource:
         partials = {

@@ -49,6 +49,12 @@ _LITERALS: Final = re.compile(
 )
 
 
+_NOT_COUNTED: Final = (
+    "a decimal, an integer beyond 64 bits or a value that is no number cannot be calculated with: "
+    "send the result, or convert it with the filter float or int"
+)
+
+
 class SourceError(Exception):
     """A source cannot be compiled or rendered: a code of the contract, and where."""
 
@@ -259,6 +265,8 @@ def _without_values(cause: _Cause) -> str:
         return "unable to calculate: a division by zero, or numbers too large"
     if cause.detail.startswith("invalid conversion type"):
         return "invalid conversion type in a format"
+    if cause.kind == "InvalidOperation" and "plain object" in cause.detail:
+        return _NOT_COUNTED
     if cause.detail.endswith("not callable"):
         return "unknown function"
     return cause.detail

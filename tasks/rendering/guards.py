@@ -12,6 +12,7 @@ from typing import Any, Final
 from minijinja import Environment, TemplateError, safe
 
 from tasks.rendering.locale_filters import ArgumentError, FilterError, InputError
+from tasks.rendering.numbers import Exact
 from tasks.rendering.values import MISSING, Array, Null, wrapped
 
 _FILTERS: Final = (
@@ -50,17 +51,17 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
 
     ``escapes`` tells whether values are escaped for HTML.
     """
-    engine = _engine(escapes=escapes)
-    filters = {name: _guarded(engine.eval_expr, name, f"value|{name}") for name in _FILTERS}
+    own = engine(escapes=escapes)
+    filters = {name: guarded(own.eval_expr, name, f"value|{name}") for name in _FILTERS}
     # The engine's own gives nothing for what is no text.
-    filters["wordwrap"] = _guarded(engine.eval_expr, "wordwrap", "value|string|wordwrap")
+    filters["wordwrap"] = guarded(own.eval_expr, "wordwrap", "value|string|wordwrap")
     filters["groupby"] = _groups(filters["groupby"])
-    filters["sum"] = _summing(filters["sum"], _guarded(engine.eval_expr, "sum", "value|map"))
+    filters["sum"] = _summing(filters["sum"], guarded(own.eval_expr, "sum", "value|map"))
     # The engine's own marks its output, quotes included, as safe to stand in attributes.
     filters["tojson"] = _to_json
     filters["default"] = filters["d"] = _default
     if escapes:
-        filters["join"] = _guarded(_printing(engine), "join", "value|join")
+        filters["join"] = guarded(_printing(own), "join", "value|join")
     else:
         filters["e"] = filters["escape"] = _as_it_is
     return filters
@@ -72,10 +73,10 @@ def guarded_tests() -> dict[str, Callable[..., Any]]:
     ``none`` is left, which may ask for what is missing; ``defined`` and ``undefined`` know what the
     engine does not: see :class:`tasks.rendering.values.Missing`.
     """
-    evaluate = _engine(escapes=False).eval_expr
+    evaluate = engine(escapes=False).eval_expr
     words = dict(zip(_TESTS, _TESTS, strict=True)) | _SIGNS
-    guarded = {name: _guarded(evaluate, name, f"value is {word}") for name, word in words.items()}
-    return guarded | {"defined": _is_defined, "undefined": _is_undefined}
+    tests = {name: guarded(evaluate, name, f"value is {word}") for name, word in words.items()}
+    return tests | {"defined": _is_defined, "undefined": _is_undefined}
 
 
 def there(value: Any = None) -> Any:  # noqa: ANN401 - any value of a template
@@ -100,7 +101,8 @@ def lacks(value: Any) -> bool:  # noqa: ANN401 - any value of a template
     return False
 
 
-def _engine(*, escapes: bool) -> Environment:
+def engine(*, escapes: bool) -> Environment:
+    """Return an environment with the engine's own filters and tests."""
     return Environment(
         debug=False,  # else values stand in error messages
         undefined_behavior="strict",
@@ -117,7 +119,9 @@ def _printing(engine: Environment) -> Callable[..., Any]:
     return evaluate
 
 
-def _guarded(evaluate: Callable[..., Any], name: str, expression: str) -> Callable[..., Any]:
+def guarded(evaluate: Callable[..., Any], name: str, expression: str) -> Callable[..., Any]:
+    """Return what evaluates an expression of ``value``, and refuses what is missing."""
+
     def call(value: Any = None, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
         if lacks(value) or lacks(arguments) or lacks(keywords):
             raise MissingError(f"{name}: a value is missing")
@@ -172,9 +176,12 @@ def _to_json(value: Any = None) -> str:  # noqa: ANN401 - any value of a templat
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_json_default)
 
 
-def _json_default(value: object) -> None:
+def _json_default(value: object) -> object:
+    if isinstance(value, Exact):
+        return value.given
     if not isinstance(value, Null):
         raise TypeError
+    return None
 
 
 def _groups(groupby: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from tasks.rendering.kinds import kind_of
+from tasks.rendering.numbers import LARGEST
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import tree
 from tasks.rendering.syntax.walk import expressions, within
 
 HOLDS: Final = "__holds"
 THERE: Final = "__there"
+WHOLE: Final = "__whole"
 """The names of the guards, which begin as no name does that an author would choose."""
 
 _MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b|\[[^\]]*:")
@@ -67,6 +69,8 @@ def _edits(node: nodes.Node) -> Iterator[_Edit]:
         yield _inner_start(node), _inner_start(node), f"{HOLDS}({node.start},"
     if is_slice and isinstance(node, nodes.Index):
         yield node.of.start, node.of.start, "("
+    if isinstance(node, nodes.Literal) and _is_too_large(node.value):
+        yield node.start, node.end, f'{WHOLE}("{node.value}")'
     for inner in within(node):
         yield from _edits(inner)
         if is_slice and isinstance(node, nodes.Index) and inner is node.of:
@@ -75,6 +79,11 @@ def _edits(node: nodes.Node) -> Iterator[_Edit]:
         for each in node.rest:
             yield each.start, each.end, f',"{each.sign}",'
         yield node.rest[-1].operand.end, node.rest[-1].operand.end, ")"
+
+
+def _is_too_large(value: object) -> bool:
+    """Tell whether a literal is an integer that a function would get as a float."""
+    return isinstance(value, int) and abs(value) > LARGEST
 
 
 def _inner_start(node: nodes.Node) -> int:

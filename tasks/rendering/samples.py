@@ -8,6 +8,7 @@ BY_TYPE: Final[Mapping[str, Any]] = {
     "string": TEXT,
     "integer": 1,
     "number": 1.5,
+    "decimal": "12.50",
     "boolean": True,
     "date": "2026-01-31",
     "datetime": "2026-01-31T12:00:00+00:00",

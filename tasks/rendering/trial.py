@@ -4,14 +4,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.errors import Code, Problem
+from tasks.rendering.comparisons import MIXED
 from tasks.rendering.engine import Engine, Prepared
 from tasks.rendering.explain import SourceError
 from tasks.rendering.inference import Inferred, item_names, optional_names
+from tasks.rendering.kinds import kind_of_type
+from tasks.rendering.numbers import made_exact
 from tasks.rendering.paths import ITEM, Path, holders, steps_of
+from tasks.rendering.places import placed
 from tasks.rendering.samples import BY_TYPE, TEXT, Anything, OpenObject
-from tasks.rendering.texts import Part, Text
+from tasks.rendering.texts import Part, Text, declaring
 from tasks.rendering.values import left_out, wrapped
-from tasks.rendering.variables import Declared, nested, omissible
+from tasks.rendering.variables import Declared, Schema, nested
 
 
 def try_out(
@@ -38,17 +42,19 @@ def try_out(
     held against the template: only its author knows what the producers send.
     """
     try:
-        ready = engine.prepare(text)
+        ready = engine.prepare(declaring(text, Schema(declared)))
     except SourceError as error:
         return [error.problem]
     problems = []
-    optional_paths = [steps_of(name) for name in omissible(declared)]
     parts: tuple[Part, ...] = ("subject", "body")
     for part in parts:
+        if compared := _mixed(engine, text, part, declared):
+            problems += compared
+            continue
 
         def render(values: Mapping[str, Any], part: Part = part) -> None:
             before_each()
-            _render(engine, ready, part, values, optional_paths)
+            _render(engine, ready, part, values, ready.optional)
 
         for leave_out in (False, True):
             if leave_out and not any(_may_differ(variable) for variable in declared):
@@ -58,6 +64,20 @@ def try_out(
                 problems.append(problem)
                 break
     return problems
+
+
+def _mixed(engine: Engine, text: Text, part: Part, declared: Sequence[Declared]) -> list[Problem]:
+    """Return a problem for each comparison of a text with a number, as far as types tell."""
+    source = text[part] or ""
+    kinds = {
+        steps_of(variable["name"]): kind
+        for variable in declared
+        if (kind := kind_of_type(variable["type"])) is not None
+    }
+    return [
+        placed(part, "invalid_operation", f"comparison: {MIXED}", source, place)
+        for place in engine.mixed_comparisons(source, kinds)
+    ]
 
 
 def inferred(
@@ -152,7 +172,8 @@ def _render(
     values: Mapping[str, Any],
     optional_paths: Iterable[Path],
 ) -> None:
-    given = left_out({name: wrapped(value) for name, value in values.items()}, optional_paths)
+    given = {name: wrapped(value) for name, value in values.items()}
+    given = left_out(made_exact(given, ready.decimals), optional_paths)
     render = engine.subject if part == "subject" else engine.body
     render(ready, given, is_trial=True)
 

@@ -6,6 +6,8 @@ from datetime import date, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from tasks.rendering.numbers import is_decimal_text
+
 URL_SCHEMES = ("http", "https", "mailto", "tel", "sms")
 # RFC 5321, section 4.5.3.1: local part and domain; no spaces, no controls. Whether it receives
 # mail is for the delivery service to find out.
@@ -30,6 +32,10 @@ def _is_integer(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_decimal(value: object) -> bool:
+    return is_decimal_text(value) if isinstance(value, str) else _is_number(value)
 
 
 def _is_boolean(value: object) -> bool:
@@ -87,6 +93,7 @@ TYPES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "string": (_is_text, "expected text"),
     "integer": (_is_integer, "expected a whole number"),
     "number": (_is_number, "expected a number"),
+    "decimal": (_is_decimal, "expected a number, or text such as '12.50'"),
     "boolean": (_is_boolean, "expected true or false"),
     "date": (_is_date, "expected a date: YYYY-MM-DD (ISO 8601)"),
     "datetime": (

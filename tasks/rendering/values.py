@@ -13,7 +13,8 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from tasks.rendering.frames import LONGEST_INTEGER, has_long_number
+from tasks.rendering.frames import has_long_number
+from tasks.rendering.numbers import whole
 from tasks.rendering.paths import ITEM, Path
 from tasks.rendering.tags import tags
 
@@ -169,7 +170,7 @@ def decode(payload: bytes, *, plain: bool = False) -> dict[str, Any]:
     """
     values: dict[str, Any]
     if has_long_number(payload):
-        values = json.loads(payload, parse_int=_whole)
+        values = json.loads(payload, parse_int=whole)
     else:
         values = orjson.loads(payload)
     if plain and b"null" not in payload:
@@ -198,11 +199,9 @@ def wrapped(value: Any) -> Any:  # noqa: ANN401 - any JSON value
         )
     if kind is list:
         return Array([item if type(item) in _SAFE else wrapped(item) for item in value])
+    if kind is int:
+        return whole(value)
     return NULL if value is None else value
-
-
-def _whole(digits: str) -> int | str:
-    return int(digits) if len(digits.lstrip("-")) <= LONGEST_INTEGER else digits
 
 
 _METHODS: Final = "|".join(name for name in {*dir(dict), *dir(list)} if not name.startswith("_"))

@@ -40,6 +40,8 @@ class Schema:
         self._tree = _tree(declared)
         self._checks = [(variable["name"], TYPES[variable["type"]][0]) for variable, _ in every]
         self._has_paths = any(len(steps) > 1 for _, steps in every)
+        self.decimals = [each["name"] for each in declared if each["type"] == "decimal"]
+        """The names of the variables of type ``decimal``."""
         self.optional = omissible(declared)
         """The names of the variables that may be left out and have no default."""
 
