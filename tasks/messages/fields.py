@@ -26,6 +26,7 @@ VariableType = Literal[
     "string",
     "integer",
     "number",
+    "decimal",
     "boolean",
     "date",
     "datetime",

@@ -23,36 +23,50 @@ from tasks.messages.fields import (
     too_many,
 )
 from tasks.messages.metadata import VersionMetadata
+from tasks.rendering.paths import parsed, written
 
-VARIABLE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 MOST_VARIABLES = 500
+_HYPHENATED = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*", re.ASCII)
 LONGEST_NAME = 255
 RESERVED = frozenset({"caller", "false", "loop", "none", "self", "super", "true"})
 
 
 def is_variable_name(text: str) -> bool:
     """Tell whether a variable may have that name."""
-    return (
-        len(text) <= LONGEST_NAME
-        and VARIABLE_NAME.match(text) is not None
-        and text.split(".", maxsplit=1)[0] not in RESERVED
-    )
+    path = parsed(text) if len(text) <= LONGEST_NAME else None
+    return path is not None and path[0] not in RESERVED
 
 
 def _variable_name(text: str) -> str:
-    if not is_variable_name(text):
-        raise PydanticCustomError(
-            "variable_name",
-            "expected a name such as 'amount' or 'user.name', not one of the template language",
-        )
-    return text
+    path = parsed(text) if is_variable_name(text) else None
+    if path is None:
+        raise PydanticCustomError("variable_name", "{problem}", {"problem": _name_problem(text)})
+    return written(path)
+
+
+def _name_problem(text: str) -> str:
+    """Return what is wrong with a name, and how to write it."""
+    if _HYPHENATED.fullmatch(text):
+        first, *others = text.split(".")
+        if "-" in first:
+            return (
+                "'-' is minus in a template, and a variable's own name has none: name it with '_', "
+                "or make it a member of an object, such as 'user[\"first-name\"]'"
+            )
+        steps = [f'["{step}"]' if "-" in step else f".{step}" for step in others]
+        return f"'-' is minus in a template: write {first}{''.join(steps)}"
+    return (
+        "expected a name such as 'amount', 'user.name', 'items[].sku' or 'user[\"first-name\"]', "
+        "not one of the template language"
+    )
 
 
 class Variable(BaseModel):
     """A placeholder that a version's sources may use.
 
-    ``name`` is a path: ``user.name`` is the member ``name`` of the object ``user``. A variable
-    with a default need not be given.
+    ``name`` is a path: ``user.name`` is the member ``name`` of the object ``user``, and
+    ``items[].sku`` that of each item of the array ``items``. A variable with a default need not be
+    given.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -1,10 +1,11 @@
 """Breaking changes between two lists of declared variables: pure, no I/O."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from tasks.errors import Problem
-from tasks.rendering.variables import Declared, above, needed
+from tasks.rendering.paths import ITEM, above, holders
+from tasks.rendering.variables import Declared, needed, with_arrays
 
 
 def breaking_changes(before: Sequence[Declared], after: Sequence[Declared]) -> list[Problem]:
@@ -26,21 +27,26 @@ def breaking_changes(before: Sequence[Declared], after: Sequence[Declared]) -> l
         (``user.name`` where ``user`` was declared) or as an object of such members (``user``
         where ``user.name`` was), and not every possible value matches its type.
 
+    Members of items (``items[].sku``) are compared once a version has declared some: an array that
+    was of any type could hold anything, and a source that uses a member of its items does so since.
+
     Returns
     -------
         Problems in the order of ``path``, which is ``variables.`` and the name; ``message`` says
         from what to what.
     """
-    declared = {variable["name"]: variable for variable in before}
+    declared = {variable["name"]: variable for variable in with_arrays(before)}
     objects = {path for name in declared for path in above(name)}
     sure = {
         path
         for name, variable in declared.items()
         if needed(variable)
-        for path in (name, *above(name))
+        for path in (name, *_implied(name))
     }
     problems: list[Problem] = []
-    for variable in after:
+    for variable in with_arrays(after):
+        if _is_first_of_items(variable, declared, objects):
+            continue
         name, kind = variable["name"], variable["type"]
         earlier = declared.get(name)
         is_new = needed(variable) and name not in sure
@@ -58,6 +64,31 @@ def breaking_changes(before: Sequence[Declared], after: Sequence[Declared]) -> l
         if change is not None:
             problems.append(_problem(name, "type_changed", f"{change} now"))
     return sorted(problems, key=lambda problem: (problem["path"], problem["type"]))
+
+
+def _implied(name: str) -> Iterator[str]:
+    """Yield the paths above one that are given whenever it is: not the array of its item."""
+    for path in above(name):
+        if name.startswith(f"{path}{ITEM}"):
+            return
+        yield path
+
+
+def _is_first_of_items(
+    variable: Declared, declared: Mapping[str, Declared], objects: set[str]
+) -> bool:
+    """Tell whether a variable says of items what nobody has said of them before.
+
+    What an array of any type holds was never checked, and is read off the sources since.
+    """
+    name = variable["name"]
+    array = next((path for path in holders(name) if name.startswith(f"{path}{ITEM}")), None)
+    earlier = declared.get(array or "")
+    return (
+        earlier is not None
+        and earlier["type"] == variable["type"] == "any"
+        and f"{array}{ITEM}" not in objects
+    )
 
 
 def _need(earlier: Declared | None) -> str:

@@ -11,6 +11,7 @@ from tasks.errors import Problem, RenderLimitExceeded, ServiceError
 from tasks.events import log_event
 from tasks.rendering.child import GRACE_SECONDS, RenderProcess, RenderProcessError
 from tasks.rendering.frames import decode, encode, pack
+from tasks.rendering.inference import Inferred
 from tasks.rendering.limits import TRIAL_RENDERS, Limits, memory_error
 from tasks.rendering.texts import Text
 
@@ -110,14 +111,13 @@ class Renderer:
         problems: list[Problem] = self._single(request, TRIAL_RENDERS, deadline)["problems"]
         return problems
 
-    def optional(
+    def infer(
         self, texts: Sequence[Text], names: Sequence[str], deadline: float | None = None
-    ) -> list[str]:
-        """Return the names that can be left out; see :func:`tasks.rendering.trial.optional`."""
-        request = {"operation": "optional", "texts": texts, "names": names}
-        renders = len(names) * len(texts)
-        optional: list[str] = self._single(request, renders, deadline)["names"]
-        return optional
+    ) -> Inferred:
+        """Return what texts say of their variables; see :func:`tasks.rendering.trial.inferred`."""
+        request = {"operation": "infer", "texts": texts, "names": names}
+        renders = 2 * TRIAL_RENDERS * max(1, len(names)) * len(texts)
+        return Inferred(**self._single(request, renders, deadline))
 
     def _single(
         self, request: Mapping[str, Any], renders: int, deadline: float | None

@@ -12,13 +12,24 @@ from minijinja import Environment, TemplateError, pass_state
 from minijinja._lowlevel import State
 
 from tasks.rendering import samples
-from tasks.rendering.guards import MissingError, guarded_filters, guarded_tests, lacks
+from tasks.rendering.comparisons import holds
+from tasks.rendering.guards import (
+    MissingError,
+    engine,
+    guarded_filters,
+    guarded_tests,
+    lacks,
+    there,
+)
 from tasks.rendering.locale_filters import FILTERS, FilterError
+from tasks.rendering.number_filters import filters_of_numbers, tests_of_numbers
+from tasks.rendering.numbers import plain, whole
 from tasks.rendering.placed_values import FILTER as PLACED
-from tasks.rendering.placed_values import named_error, placed_value, with_filters
+from tasks.rendering.placed_values import named_error, placed_edits, placed_value
+from tasks.rendering.rewriting import HOLDS, THERE, WHOLE, Edits, Rewritten, rewritten
 from tasks.rendering.slashes import with_marked_slashes, with_slashes
 from tasks.rendering.tags import COMMENT_START, code, prepared
-from tasks.rendering.values import Null, Unprintable, reaches_methods
+from tasks.rendering.values import MISSING, Null, Unprintable, reaches_methods
 
 FUEL: Final = 20_000_000
 """Engine steps of one render: more than a second of work, so that time is the limit in practice."""
@@ -27,6 +38,8 @@ MOST_COMPILED: Final = 512
 MOST_CHARACTERS: Final = 4 * 1024 * 1024
 """Of the compiled sources that are kept for the next render."""
 
+# The type stub of the engine lacks it.
+_SEMI_STRICT: Final[Any] = "semi_strict"
 _PROBE: Final = "probe"
 _MOST_PROBED: Final = 100
 
@@ -35,14 +48,14 @@ class NullPrintedError(Exception):
     """A null was about to be printed, which would read as a blank."""
 
 
-Kind = Literal["filter", "test"]
+Kind = Literal["filter", "invalid_operation", "test"]
 
 
 class FilterFailedError(Exception):
-    """A filter or test refused what it was given.
+    """A filter, test or operator refused what it was given.
 
     ``use`` is the name it was used by, ``template`` the compiled name of where it stands, and
-    ``place`` its position in that source where it is known at once.
+    ``place`` its offset there, if known.
     """
 
     def __init__(
@@ -72,15 +85,17 @@ class Compiler:
 
     def __init__(self, *, escapes: bool) -> None:
         self._escapes = escapes
-        self._filters = guarded_filters(escapes=escapes)
-        self._tests = guarded_tests()
+        filters, tests = guarded_filters(escapes=escapes), guarded_tests()
+        evaluate = engine(escapes=False).eval_expr
+        self._filters = filters | filters_of_numbers(evaluate, filters["sum"])
+        self._tests = tests | tests_of_numbers(tests)
         self.environment = self._environment()
         self._watcher: Environment | None = None
         self._names: dict[tuple[str, str], str] = {}
         self._sources: dict[str, tuple[str, str]] = {}
+        self._rewritten: dict[str, Rewritten] = {}
         self._derived: dict[tuple[str, str], str] = {}
         self._reaching: set[str] = set()
-        self._filtered: set[str] = set()
         self._characters = 0
         self._partials: Mapping[str, str] = {}
         self._is_trial = False
@@ -92,9 +107,9 @@ class Compiler:
             self._watcher = None
             self._names.clear()
             self._sources.clear()
+            self._rewritten.clear()
             self._derived.clear()
             self._reaching.clear()
-            self._filtered.clear()
             self._characters = 0
 
     def compile(self, language: str, source: str) -> str:
@@ -138,6 +153,14 @@ class Compiler:
         """Return the source of a name."""
         return self._sources[name][1]
 
+    def rewritten(self, name: str) -> Rewritten:
+        """Return what the engine compiled as the source of a name."""
+        return self._rewritten.get(name) or Rewritten(self._sources[name][1])
+
+    def rewritten_or_none(self, name: str) -> Rewritten | None:
+        """Return the same, or None for a name that is none of a source."""
+        return self._rewritten.get(name)
+
     def render(
         self,
         name: str,
@@ -172,13 +195,7 @@ class Compiler:
         """
         self._partials, self._is_trial = partials, is_trial
         Unprintable.printed = False
-        try:
-            rendered = _rendered(self.environment, name, values)
-        except TemplateError:
-            if not self._filtered.isdisjoint([name, *partials.values()]):
-                # Its error has the columns of the author's source.
-                _rendered(self._environment(loader=self._unfiltered), name, values)
-            raise
+        rendered = _rendered(self.environment, name, values)
         if Unprintable.printed:
             raise NullPrintedError
         # Perhaps a none that was printed, or a list with what is missing. A finalizer sees each
@@ -201,6 +218,8 @@ class Compiler:
         gets a name of its own, and the render is done again. Such as ``map`` use one by a text,
         which has no place.
         """
+        if failed.place is not None:
+            return failed.place
         language, source = self._sources[failed.template]
         uses = _uses(source, failed.kind, failed.use)[:_MOST_PROBED]
         is_named = any(f"{quote}{failed.use}{quote}" in source for quote in "'\"")
@@ -230,7 +249,7 @@ class Compiler:
             return None
         finally:
             self.environment.remove_template(_PROBE)
-            self._filtered.discard(_PROBE)
+            self._rewritten.pop(_PROBE, None)
             self._watcher = None
             del self._sources[_PROBE]
             for alias in aliases:
@@ -245,7 +264,8 @@ class Compiler:
         environment = Environment(
             debug=False,  # else values stand in error messages
             fuel=FUEL,
-            undefined_behavior="strict",
+            # A condition may ask for what is missing; prints and operators may not.
+            undefined_behavior=_SEMI_STRICT,
             auto_escape_callback=lambda _name: escapes,
             path_join_callback=lambda name, _parent: self._partials.get(name, name),
             comment_start_string=COMMENT_START,
@@ -260,22 +280,27 @@ class Compiler:
             self._add(environment, "filter", name, name)
         for name in self._tests:
             self._add(environment, "test", name, name)
+        environment.add_global(HOLDS, self._placed("comparison", holds))
+        environment.add_global(WHOLE, whole)
+        environment.add_filter(THERE, self._placed("slice", there))
         if self._escapes:
             environment.add_filter(PLACED, self._placed_filter())
         return environment
 
     def _compile(self, name: str, source: str) -> None:
-        filtered = with_filters(source) if self._escapes else source
-        if filtered is not source:
-            self._filtered.add(name)
+        placed = placed_edits(source) if self._escapes else Edits()
+        guarded = rewritten(source, placed)
+        try:
+            self.environment.add_template(name, self._prepared(guarded.text))
+        except TemplateError:
+            # Its words and its place are about what the author wrote.
             self.environment.undeclared_variables_in_str(self._prepared(source))
-        self.environment.add_template(name, self._prepared(filtered))
+            guarded = placed.applied(source)
+            self.environment.add_template(name, self._prepared(guarded.text))
+        self._rewritten[name] = guarded
 
     def _prepared(self, source: str) -> str:
         return prepared(with_marked_slashes(source) if self._escapes else source)
-
-    def _unfiltered(self, name: str) -> str:
-        return self._prepared(self._sources[name][1])
 
     def _add(self, environment: Environment, kind: Kind, name: str, use: str) -> None:
         """Add a filter or test that is used by ``use``, which errors will say."""
@@ -303,7 +328,7 @@ class Compiler:
         if self._watcher is None:
             self._watcher = self._environment(
                 finalizer=_printable,
-                loader=lambda name: self._prepared(with_filters(self._sources[name][1])),
+                loader=lambda name: self._prepared(self.rewritten(name).text),
             )
         return self._watcher
 
@@ -316,15 +341,33 @@ class Compiler:
                 if any(map(samples.is_invented, (*arguments, *keywords.values()))):
                     return samples.TEXT
                 value = samples.BY_FILTER[name] if samples.is_invented(value) else value
-            if value is None:
+            if value is None or value is MISSING:
                 missing = MissingError(f"{name}: a value is missing")
                 raise FilterFailedError("filter", use, state.name, missing)
-            if isinstance(value, Null):
-                value = None
+            value = None if isinstance(value, Null) else plain(value)
             try:
                 return function(self._sources[state.name][0], value, *arguments, **keywords)
             except FilterError as error:
                 raise FilterFailedError("filter", use, state.name, error) from None
+
+        return call
+
+    def _placed(self, use: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a guard of :mod:`tasks.rendering.rewriting`, which is told where it stands."""
+
+        @pass_state
+        def call(state: State, *arguments: Any) -> Any:  # noqa: ANN401 - any value of a template
+            # A filter gets its value first, and a function its place.
+            place, others = arguments[-1], arguments[:-1]
+            if use == "comparison":
+                place, others = arguments[0], arguments[1:]
+            try:
+                return function(*others)
+            except FilterError as error:
+                failed = type(error)(f"{use}: {error}")
+                raise FilterFailedError(
+                    "invalid_operation", use, state.name, failed, place
+                ) from None
 
         return call
 

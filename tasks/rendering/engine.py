@@ -4,7 +4,7 @@ It runs in the render process (:mod:`tasks.rendering.process`).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -12,23 +12,25 @@ from typing import Any, Final
 from minijinja import TemplateError
 
 from tasks.errors import MOST_PROBLEMS, Problem
-from tasks.rendering import inspection
-from tasks.rendering.compiler import Compiler, FilterFailedError, NullPrintedError
-from tasks.rendering.explain import (
-    ErrorContext,
-    SourceError,
-    explained,
-    filter_failed,
-    null_printed,
-    unfit_operation,
+from tasks.rendering import diagnosis, inspection
+from tasks.rendering.compiled import CompiledSource
+from tasks.rendering.compiler import (
+    Compiler,
+    FilterFailedError,
+    NullPrintedError,
 )
+from tasks.rendering.explain import ErrorContext, SourceError, explained
 from tasks.rendering.html_contexts import has_dangerous_address
+from tasks.rendering.kinds import Kind
 from tasks.rendering.limits import Limits
+from tasks.rendering.numbers import made_exact
 from tasks.rendering.outputs import SUBJECT_CHARACTERS, is_html, one_line, sha256, without_nul
+from tasks.rendering.paths import Path, steps_of
 from tasks.rendering.plain_text import finished, text_of, text_source
 from tasks.rendering.sms import count
 from tasks.rendering.texts import Part, Text
-from tasks.rendering.values import decode
+from tasks.rendering.usage import Use, mixed_comparisons, uses_of
+from tasks.rendering.values import decode, left_out
 
 # Wherever it stands, a comment or raw block too: telling those apart from strings that look like
 # them would take the engine's own lexer, and a mistake in it would switch escaping off.
@@ -36,31 +38,21 @@ _AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
 
 
 @dataclass(frozen=True, slots=True)
-class _CompiledSource:
-    """A compiled source and the compiled partials that it may use, by their ids."""
-
-    compiler: Compiler
-    name: str
-    partials: Mapping[str, str]
-
-    def reaches_methods(self) -> bool:
-        """Tell whether any of the sources may call methods of its values."""
-        return self.compiler.reaches_methods([self.name, *self.partials.values()])
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
     """A text that is compiled.
 
     ``plain`` is its plain-text alternative, where it has one. ``reaches_methods`` tells whether its
-    sources may come to the methods of their values.
+    sources may come to the methods of their values. ``optional`` are the paths of values that may
+    be left out, ``decimals`` those of decimal numbers.
     """
 
     text: Text
-    subject: _CompiledSource | None
-    body: _CompiledSource
-    plain: _CompiledSource | None
+    subject: CompiledSource | None
+    body: CompiledSource
+    plain: CompiledSource | None
     reaches_methods: bool
+    optional: tuple[Path, ...]
+    decimals: tuple[Path, ...]
 
 
 class Engine:
@@ -96,11 +88,16 @@ class Engine:
             plain=self._plain(text) if text["type"] == "email" else None,
             reaches_methods=body.reaches_methods()
             or (subject is not None and subject.reaches_methods()),
+            decimals=tuple(map(steps_of, text.get("decimals", ()))),
+            optional=tuple(map(steps_of, text.get("optional", ()))),
         )
 
     def values(self, ready: Prepared, payload: bytes) -> dict[str, Any]:
         """Return the values in a JSON object, as a text needs them."""
-        return decode(payload, plain=not ready.reaches_methods)
+        values = decode(payload, plain=not ready.reaches_methods)
+        if ready.decimals:
+            values = made_exact(values, ready.decimals)
+        return left_out(values, ready.optional) if ready.optional else values
 
     def render(self, ready: Prepared, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the finished parts: subject and body, and what else the type has.
@@ -191,13 +188,34 @@ class Engine:
         problems = inspection.problems(compiler.environment, source, path, needs, html=html)
         return names, list(islice(problems, MOST_PROBLEMS + 1))
 
-    def _compile_part(self, compiler: Compiler, text: Text, part: Part) -> _CompiledSource:
+    def uses(self, texts: Iterable[Text]) -> list[Use] | None:
+        """Return the uses of variables in texts and their partials.
+
+        None where the syntax of one cannot be read.
+        """
+        own_names = inspection.names_of_the_engine(self._text.environment)
+        found: list[Use] = []
+        for text in texts:
+            sources = [source for source in (text["subject"], text["body"]) if source is not None]
+            partials = {name: used["body"] for name, used in text["partials"].items()}
+            uses = uses_of(sources, partials, own_names)
+            if uses is None:
+                return None
+            found += uses
+        return found
+
+    def mixed_comparisons(self, source: str, kinds: Mapping[Path, Kind]) -> list[int]:
+        """Return the places at which a source compares a text with a number, by their types."""
+        own_names = inspection.names_of_the_engine(self._text.environment)
+        return mixed_comparisons(source, own_names, kinds)
+
+    def _compile_part(self, compiler: Compiler, text: Text, part: Part) -> CompiledSource:
         partials = {
             name: self._compile(compiler, used["language"], used["body"], part)
             for name, used in text["partials"].items()
         }
         name = self._compile(compiler, text["language"], text[part] or "", part)
-        return _CompiledSource(compiler, name, partials)
+        return CompiledSource(compiler, name, partials)
 
     def _compile(self, compiler: Compiler, language: str, source: str, path: Part) -> str:
         _refuse_autoescape(source, path)
@@ -206,7 +224,7 @@ class Engine:
         except TemplateError as error:
             raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None
 
-    def _plain(self, text: Text) -> _CompiledSource | None:
+    def _plain(self, text: Text) -> CompiledSource | None:
         """Return the compiled source of the plain-text alternative.
 
         None where no source can be made of the HTML; then the alternative is made of each finished
@@ -220,7 +238,7 @@ class Engine:
             name = self._text.compile_derived(text["language"], text["body"], text_source)
         except TemplateError:
             return None
-        return _CompiledSource(self._text, name, partials)
+        return CompiledSource(self._text, name, partials)
 
     def _alternative(self, ready: Prepared, values: Mapping[str, Any], body: str) -> str:
         plain = ready.plain
@@ -233,7 +251,7 @@ class Engine:
         return text_of(body)
 
     def _run(
-        self, compiled: _CompiledSource, path: Part, values: Mapping[str, Any], *, is_trial: bool
+        self, compiled: CompiledSource, path: Part, values: Mapping[str, Any], *, is_trial: bool
     ) -> str:
         if "self" in values:
             # The engine's own name, and its Python method's: no template can use such a value.
@@ -242,31 +260,11 @@ class Engine:
             return compiled.compiler.render(
                 compiled.name, compiled.partials, values, is_trial=is_trial
             )
-        except TemplateError as error:
-            raise explained(error, _context(compiled, path, values)) from None
-        except NullPrintedError:
-            raise null_printed(_context(compiled, path, values)) from None
-        except FilterFailedError as failed:
-            place = failed.place
-            if place is None:
-                place = compiled.compiler.place_of(failed, compiled.name, compiled.partials, values)
-            raise filter_failed(failed, _context(compiled, path, values), place) from None
         except MemoryError:
             raise
-        except Exception:  # noqa: BLE001 - whatever Python says of a value may quote it
+        except Exception as error:  # noqa: BLE001 - whatever Python says of a value may quote it
             # Values reach Python in filters, in the finalizer and in methods of objects.
-            raise unfit_operation(path) from None
-
-
-def _context(compiled: _CompiledSource, path: Part, values: Mapping[str, Any]) -> ErrorContext:
-    compiler = compiled.compiler
-    return ErrorContext(
-        path=path,
-        source=compiler.source(compiled.name),
-        partials={name: (key, compiler.source(name)) for key, name in compiled.partials.items()},
-        values=values,
-        placeholders=lambda source: inspection.placeholders(compiler.environment, source, {}),
-    )
+            raise diagnosis.of(error, compiled, path, values, is_trial=is_trial) from None
 
 
 def _bodies(text: Text) -> list[str]:

@@ -11,7 +11,9 @@ from tasks.errors import Code, Problem, problem
 from tasks.rendering.compiler import FUEL, FilterFailedError
 from tasks.rendering.guards import MissingError
 from tasks.rendering.locale_filters import ArgumentError
+from tasks.rendering.paths import steps_of
 from tasks.rendering.places import placed
+from tasks.rendering.rewriting import Rewritten
 from tasks.rendering.tags import tags
 from tasks.rendering.values import Null
 
@@ -44,6 +46,12 @@ _KIND_OF: Final = {
 _METHODS: Final = (".get", ".items", ".keys", ".values")
 _LITERALS: Final = re.compile(
     r"""\s*(\(\s*(\w+\s*=\s*)?(-?[\d.]+|"[^"]*"|'[^']*')(\s*,\s*(\w+\s*=\s*)?(-?[\d.]+|"[^"]*"|'[^']*'))*\s*\))?\s*(\||[-+]?[%}]\}|$|\s)"""
+)
+
+
+_NOT_COUNTED: Final = (
+    "a decimal, an integer beyond 64 bits or a value that is no number cannot be calculated with: "
+    "send the result, or convert it with the filter float or int"
 )
 
 
@@ -88,6 +96,8 @@ class ErrorContext:
         What it was rendered with.
     placeholders
         Returns the placeholders of a source.
+    rewritten
+        Returns what the engine compiled by a name, or None where that is the source.
     """
 
     path: str
@@ -95,6 +105,7 @@ class ErrorContext:
     partials: Mapping[str, tuple[str, str]]
     values: Mapping[str, Any]
     placeholders: Callable[[str], Iterable[str]]
+    rewritten: Callable[[str], Rewritten | None] = lambda _: None
 
 
 class _Cause(NamedTuple):
@@ -118,7 +129,7 @@ def explained(error: TemplateError, context: ErrorContext) -> SourceError:
     partial, source = context.partials.get(cause.template or "", (None, context.source))
     prefix = f"partial '{partial}': " if partial is not None else ""
     if cause.kind == "UndefinedError":
-        shown = _missing(context, source) or _expression(error, source)
+        shown = _missing(context, source) or _expression(error, source, context)
         message = f"{prefix}no value for {shown}" if shown else f"{prefix}a value is missing"
         problem = placed(context.path, "undefined", message, source, cause.place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
@@ -190,7 +201,7 @@ def value_at(values: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any
         There is none.
     """
     node: Any = values
-    for part in name.split("."):
+    for part in steps_of(name):
         if not isinstance(node, dict) or part not in node:
             raise KeyError(name)
         node = node[part]
@@ -207,7 +218,7 @@ def _cause(error: TemplateError, context: ErrorContext) -> _Cause:
         source = context.partials.get(error.name or "", ("", context.source))[1]
         # Without a detail the engine tells the kind and, by a name of ours, the template.
         detail = error.detail or error.message.partition(" (in ")[0]
-        return _Cause(error.kind, detail, error.name, _characters(error, source))
+        return _Cause(error.kind, detail, error.name, _place(error, source, context))
     words, detail, template, line = causes[-1]
     source = context.partials.get(template, ("", context.source))[1]
     place = _first_tag_of_line(source, int(line))
@@ -215,11 +226,13 @@ def _cause(error: TemplateError, context: ErrorContext) -> _Cause:
     return _Cause(kind, detail or words, template, place)
 
 
-def _characters(error: TemplateError, source: str) -> int | None:
-    """Return the place of an error in characters; the engine counts bytes."""
+def _place(error: TemplateError, source: str, context: ErrorContext) -> int | None:
+    """Return the place of an error in characters of its source; the engine counts bytes."""
     if error.range is None:
         return None
-    return len(source.encode()[: error.range[0]].decode(errors="ignore"))
+    compiled = context.rewritten(error.name or "") or Rewritten(source)
+    characters = len(compiled.text.encode()[: error.range[0]].decode(errors="ignore"))
+    return compiled.original(characters)
 
 
 def _first_tag_of_line(source: str, line: int) -> int:
@@ -233,11 +246,15 @@ def _missing(context: ErrorContext, source: str) -> str:
     return ", ".join(name for name in names if not present(context.values, name))
 
 
-def _expression(error: TemplateError, source: str) -> str:
+def _expression(error: TemplateError, source: str, context: ErrorContext) -> str:
     if error.kind != "UndefinedError" or error.range is None:
         return ""
-    start, end = error.range
-    return source.encode()[start:end].decode(errors="ignore")
+    compiled = context.rewritten(error.name or "") or Rewritten(source)
+    encoded = compiled.text.encode()
+    start, end = (
+        compiled.original(len(encoded[:place].decode(errors="ignore"))) for place in error.range
+    )
+    return source[start:end]
 
 
 def _without_values(cause: _Cause) -> str:
@@ -248,6 +265,8 @@ def _without_values(cause: _Cause) -> str:
         return "unable to calculate: a division by zero, or numbers too large"
     if cause.detail.startswith("invalid conversion type"):
         return "invalid conversion type in a format"
+    if cause.kind == "InvalidOperation" and "plain object" in cause.detail:
+        return _NOT_COUNTED
     if cause.detail.endswith("not callable"):
         return "unknown function"
     return cause.detail

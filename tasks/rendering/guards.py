@@ -12,10 +12,11 @@ from typing import Any, Final
 from minijinja import Environment, TemplateError, safe
 
 from tasks.rendering.locale_filters import ArgumentError, FilterError, InputError
-from tasks.rendering.values import Array, Null, wrapped
+from tasks.rendering.numbers import Exact
+from tasks.rendering.values import MISSING, Array, Null, wrapped
 
 _FILTERS: Final = (
-    *("chain", "e", "escape", "groupby", "join", "pprint", "sum", "truncate", "urlencode"),
+    *("bool", "chain", "e", "escape", "groupby", "join", "pprint", "sum", "truncate", "urlencode"),
     *("wordwrap", "zip"),
 )
 _TESTS: Final = (
@@ -50,16 +51,17 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
 
     ``escapes`` tells whether values are escaped for HTML.
     """
-    engine = _engine(escapes=escapes)
-    filters = {name: _guarded(engine.eval_expr, name, f"value|{name}") for name in _FILTERS}
+    own = engine(escapes=escapes)
+    filters = {name: guarded(own.eval_expr, name, f"value|{name}") for name in _FILTERS}
     # The engine's own gives nothing for what is no text.
-    filters["wordwrap"] = _guarded(engine.eval_expr, "wordwrap", "value|string|wordwrap")
+    filters["wordwrap"] = guarded(own.eval_expr, "wordwrap", "value|string|wordwrap")
     filters["groupby"] = _groups(filters["groupby"])
-    filters["sum"] = _summing(filters["sum"], _guarded(engine.eval_expr, "sum", "value|map"))
+    filters["sum"] = _summing(filters["sum"], guarded(own.eval_expr, "sum", "value|map"))
     # The engine's own marks its output, quotes included, as safe to stand in attributes.
     filters["tojson"] = _to_json
+    filters["default"] = filters["d"] = _default
     if escapes:
-        filters["join"] = _guarded(_printing(engine), "join", "value|join")
+        filters["join"] = guarded(_printing(own), "join", "value|join")
     else:
         filters["e"] = filters["escape"] = _as_it_is
     return filters
@@ -68,11 +70,20 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
 def guarded_tests() -> dict[str, Callable[..., Any]]:
     """Return the tests by their names; they raise a :class:`FilterError`.
 
-    Those that may ask for what is missing are left: ``defined``, ``undefined`` and ``none``.
+    ``none`` is left, which may ask for what is missing; ``defined`` and ``undefined`` know what the
+    engine does not: see :class:`tasks.rendering.values.Missing`.
     """
-    evaluate = _engine(escapes=False).eval_expr
+    evaluate = engine(escapes=False).eval_expr
     words = dict(zip(_TESTS, _TESTS, strict=True)) | _SIGNS
-    return {name: _guarded(evaluate, name, f"value is {word}") for name, word in words.items()}
+    tests = {name: guarded(evaluate, name, f"value is {word}") for name, word in words.items()}
+    return tests | {"defined": _is_defined, "undefined": _is_undefined}
+
+
+def there(value: Any = None) -> Any:  # noqa: ANN401 - any value of a template
+    """Return a value; raise a :class:`MissingError` where there is none."""
+    if value is None or value is MISSING:
+        raise MissingError("a value is missing")
+    return _unchangeable(value)
 
 
 def lacks(value: Any) -> bool:  # noqa: ANN401 - any value of a template
@@ -80,7 +91,7 @@ def lacks(value: Any) -> bool:  # noqa: ANN401 - any value of a template
 
     What a producer gives holds none: see :mod:`tasks.rendering.values`.
     """
-    if value is None:
+    if value is None or value is MISSING:
         return True
     kind = type(value)
     if kind in {list, tuple}:
@@ -90,7 +101,8 @@ def lacks(value: Any) -> bool:  # noqa: ANN401 - any value of a template
     return False
 
 
-def _engine(*, escapes: bool) -> Environment:
+def engine(*, escapes: bool) -> Environment:
+    """Return an environment with the engine's own filters and tests."""
     return Environment(
         debug=False,  # else values stand in error messages
         undefined_behavior="strict",
@@ -107,7 +119,9 @@ def _printing(engine: Environment) -> Callable[..., Any]:
     return evaluate
 
 
-def _guarded(evaluate: Callable[..., Any], name: str, expression: str) -> Callable[..., Any]:
+def guarded(evaluate: Callable[..., Any], name: str, expression: str) -> Callable[..., Any]:
+    """Return what evaluates an expression of ``value``, and refuses what is missing."""
+
     def call(value: Any = None, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
         if lacks(value) or lacks(arguments) or lacks(keywords):
             raise MissingError(f"{name}: a value is missing")
@@ -135,15 +149,39 @@ def _as_it_is(value: Any = None) -> Any:  # noqa: ANN401 - any value of a templa
     return value
 
 
+def _is_defined(value: Any = None) -> bool:  # noqa: ANN401 - any value of a template
+    return value is not None and value is not MISSING
+
+
+def _is_undefined(value: Any = None) -> bool:  # noqa: ANN401 - any value of a template
+    return not _is_defined(value)
+
+
+def _default(
+    value: Any = None,  # noqa: ANN401 - any value of a template
+    default_value: Any = "",  # noqa: ANN401
+    boolean: Any = False,  # noqa: ANN401, FBT002
+    *others: object,
+    **named: object,
+) -> Any:  # noqa: ANN401
+    if others or named:
+        raise ArgumentError("default: expected a value, and optionally true")
+    is_there = bool(value) if boolean else _is_defined(value)
+    return _unchangeable(value if is_there else default_value)
+
+
 def _to_json(value: Any = None) -> str:  # noqa: ANN401 - any value of a template
-    if value is None:
+    if value is None or value is MISSING:
         raise MissingError("tojson: a value is missing")
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_json_default)
 
 
-def _json_default(value: object) -> None:
+def _json_default(value: object) -> object:
+    if isinstance(value, Exact):
+        return value.given
     if not isinstance(value, Null):
         raise TypeError
+    return None
 
 
 def _groups(groupby: Callable[..., Any]) -> Callable[..., Any]:

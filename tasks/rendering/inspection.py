@@ -11,17 +11,24 @@ from minijinja import Environment, TemplateError
 
 from tasks.errors import Problem
 from tasks.rendering.html_contexts import unsafe_prints
+from tasks.rendering.inference import names_of
 from tasks.rendering.partials import uses, with_needs
 from tasks.rendering.places import placed
 from tasks.rendering.slices import without_slices
 from tasks.rendering.tags import code, prepared, tags
 from tasks.rendering.unclosed import unclosed
+from tasks.rendering.usage import uses_of
 
 _NAMES_OF_THE_ENGINE: Final = frozenset({"caller", "loop", "self", "super"})
 _USED: Final = {
     "filter": re.compile(r"(?:\||\{%[-+]?\s*filter\s)\s*([A-Za-z_]\w*)"),
     "test": re.compile(r"\bis\s+(?:not\s+)?([A-Za-z_]\w*)"),
 }
+
+
+def names_of_the_engine(environment: Environment) -> frozenset[str]:
+    """Return the names that a source may use and that are no variables."""
+    return _NAMES_OF_THE_ENGINE | frozenset(environment.globals)
 
 
 def placeholders(
@@ -38,10 +45,14 @@ def placeholders(
     """
     # By itself first: what is put in for partials would move the places of errors.
     environment.undeclared_variables_in_str(prepared(source))
+    completed = with_needs(source, needs)
+    not_values = names_of_the_engine(environment)
+    uses = uses_of([completed], {}, not_values)
+    if uses is not None:
+        return sorted(names_of(uses))
     names = environment.undeclared_variables_in_str(
-        prepared(without_slices(with_needs(source, needs))), nested=True
+        prepared(without_slices(completed)), nested=True
     )
-    not_values = _NAMES_OF_THE_ENGINE | set(environment.globals)
     own = {name for name in names if name.split(".")[0] not in not_values}
     return sorted(_without_methods(own, source))
 

@@ -17,6 +17,7 @@ from tasks.rendering.css_values import css_text
 from tasks.rendering.guards import MissingError
 from tasks.rendering.html_contexts import positions
 from tasks.rendering.locale_filters import FilterError, InputError
+from tasks.rendering.rewriting import Edits
 from tasks.rendering.tags import STRING
 from tasks.rendering.values import Null
 
@@ -32,28 +33,17 @@ _BRACKETS = re.compile(r"[(\[{][^()\[\]{}]*[)\]}]")
 _SAMPLES: Final = frozenset(str(value) for value in samples.BY_TYPE.values())
 
 
-def with_filters(source: str) -> str:
-    """Return a source of HTML in which the prints of styles and data are filtered.
-
-    It has the lines of ``source``, but not its columns.
-    """
-    if "{{" not in source:
-        return source
-    parts: list[str] = []
-    last = 0
-    for tag, position in positions(source):
-        text = source[tag.start : tag.end]
-        start = tag.start + text.index(tag.inner)
+def placed_edits(source: str) -> Edits:
+    """Return what has the prints of styles and data in a source of HTML filtered."""
+    edits = Edits()
+    for tag, position in positions(source) if "{{" in source else ():
+        start = tag.start + source[tag.start : tag.end].index(tag.inner)
         end = start + len(tag.inner)
         otherwise = ' else ""' if _lacks_else(tag.inner) else ""
         arguments = f'"{position.kind}", {tag.start}, {str(position.raw).lower()}'
-        parts += (
-            source[last:start],
-            f"({tag.inner}{otherwise})|{FILTER}({arguments})",
-            source[end : tag.end],
-        )
-        last = tag.end
-    return "".join([*parts, source[last:]])
+        edits.opening.append((start, start, "("))
+        edits.closing.append((end, end, f"{otherwise})|{FILTER}({arguments})"))
+    return edits
 
 
 def placed_value(value: Any, kind: str, *, raw: bool, is_trial: bool) -> str:  # noqa: ANN401 - any value of a template

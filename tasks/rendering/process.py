@@ -21,7 +21,7 @@ from tasks.rendering.engine import Engine, Prepared
 from tasks.rendering.explain import SourceError
 from tasks.rendering.frames import decode, encode, receive, send
 from tasks.rendering.limits import Limits, memory_error
-from tasks.rendering.trial import optional, try_out
+from tasks.rendering.trial import inferred, try_out
 
 
 def main() -> None:
@@ -138,13 +138,11 @@ def _try_out(
     return {"problems": try_out(engine, request["text"], request["declared"], begin)}
 
 
-def _optional(
-    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
-) -> dict[str, Any]:
-    return {"names": optional(engine, request["texts"], request["names"], begin)}
+def _infer(engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]) -> dict[str, Any]:
+    return inferred(engine, request["texts"], request["names"], begin)._asdict()
 
 
-_OPERATIONS: Final = {"inspect": _inspect, "try_out": _try_out, "optional": _optional}
+_OPERATIONS: Final = {"inspect": _inspect, "try_out": _try_out, "infer": _infer}
 
 if __name__ == "__main__":
     main()

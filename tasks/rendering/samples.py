@@ -8,6 +8,7 @@ BY_TYPE: Final[Mapping[str, Any]] = {
     "string": TEXT,
     "integer": 1,
     "number": 1.5,
+    "decimal": "12.50",
     "boolean": True,
     "date": "2026-01-31",
     "datetime": "2026-01-31T12:00:00+00:00",
@@ -62,6 +63,18 @@ class Anything:
     def __str__(self) -> str:
         """Be printed as a word."""
         return TEXT
+
+
+class OpenObject(dict[str, Any]):
+    """An object of which some members are declared: it has every other one too."""
+
+    __slots__ = ()
+
+    def __missing__(self, key: str) -> Anything:
+        """Return something for a member that nobody declares."""
+        if key.startswith("_"):
+            raise KeyError(key)
+        return Anything()
 
 
 def is_invented(value: object) -> bool:

@@ -1,18 +1,21 @@
 """Trial renders of the publish gate: whether texts render with values as declared."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from tasks.errors import Code, Problem
+from tasks.rendering.comparisons import MIXED
 from tasks.rendering.engine import Engine, Prepared
 from tasks.rendering.explain import SourceError
-from tasks.rendering.samples import BY_TYPE, TEXT, Anything
-from tasks.rendering.texts import Part, Text
-from tasks.rendering.values import wrapped
-from tasks.rendering.variables import Declared, nested
-
-_GUARD: Final = r"\b{name}\s*(\|\s*(default|d)\b|is\s+(not\s+)?(un)?defined\b)"
+from tasks.rendering.inference import Inferred, item_names, optional_names
+from tasks.rendering.kinds import kind_of_type
+from tasks.rendering.numbers import made_exact
+from tasks.rendering.paths import ITEM, Path, holders, steps_of
+from tasks.rendering.places import placed
+from tasks.rendering.samples import BY_TYPE, TEXT, Anything, OpenObject
+from tasks.rendering.texts import Part, Text, declaring
+from tasks.rendering.values import left_out, wrapped
+from tasks.rendering.variables import Declared, Schema, nested
 
 
 def try_out(
@@ -39,16 +42,19 @@ def try_out(
     held against the template: only its author knows what the producers send.
     """
     try:
-        ready = engine.prepare(text)
+        ready = engine.prepare(declaring(text, Schema(declared)))
     except SourceError as error:
         return [error.problem]
     problems = []
     parts: tuple[Part, ...] = ("subject", "body")
     for part in parts:
+        if compared := _mixed(engine, text, part, declared):
+            problems += compared
+            continue
 
         def render(values: Mapping[str, Any], part: Part = part) -> None:
             before_each()
-            _render(engine, ready, part, values)
+            _render(engine, ready, part, values, ready.optional)
 
         for leave_out in (False, True):
             if leave_out and not any(_may_differ(variable) for variable in declared):
@@ -60,30 +66,79 @@ def try_out(
     return problems
 
 
+def _mixed(engine: Engine, text: Text, part: Part, declared: Sequence[Declared]) -> list[Problem]:
+    """Return a problem for each comparison of a text with a number, as far as types tell."""
+    source = text[part] or ""
+    kinds = {
+        steps_of(variable["name"]): kind
+        for variable in declared
+        if (kind := kind_of_type(variable["type"])) is not None
+    }
+    return [
+        placed(part, "invalid_operation", f"comparison: {MIXED}", source, place)
+        for place in engine.mixed_comparisons(source, kinds)
+    ]
+
+
+def inferred(
+    engine: Engine, texts: Sequence[Text], names: Sequence[str], before_each: Callable[[], None]
+) -> Inferred:
+    """Return what texts say of the variables ``names``.
+
+    A name may be left out if every use of it asks for it first, or has a default, and if the
+    texts render without it: see :mod:`tasks.rendering.usage`.
+    """
+    uses = engine.uses(texts)
+    if uses is None:
+        return Inferred([], [])
+    tops = set(names)
+    items = sorted(name for name in item_names(uses) if not tops.isdisjoint(holders(name)))
+    asked = sorted(optional_names([*names, *items], uses))
+    optional = []
+    for name in asked:
+        rest = [other for other in (*names, *items) if other != name]
+        if _renders_without(engine, texts, name, rest, before_each):
+            optional.append(name)
+    return Inferred(optional, items)
+
+
 def optional(
     engine: Engine, texts: Sequence[Text], names: Sequence[str], before_each: Callable[[], None]
 ) -> list[str]:
     """Return those of ``names`` that the texts guard, and do not miss when they are absent."""
-    optional_names = []
-    ready = [engine.prepare(text) for text in texts]
-    sources = [source for text in texts for source in (text["subject"], text["body"]) if source]
-    for name in names:
-        guard = re.compile(_GUARD.format(name=re.escape(name)))
-        if not any(guard.search(source) for source in sources):
-            continue
-        values = nested({other: Anything() for other in names if other != name})
-        if all(_renders(engine, one, values, before_each) for one in ready):
-            optional_names.append(name)
-    return optional_names
+    return inferred(engine, texts, names, before_each).optional
+
+
+def _renders_without(
+    engine: Engine,
+    texts: Sequence[Text],
+    name: str,
+    others: Sequence[str],
+    before_each: Callable[[], None],
+) -> bool:
+    """Tell whether texts render without a variable, or do not with made-up values for all."""
+    values = nested({other: Anything() for other in others})
+    paths = [steps_of(name)]
+    for text in texts:
+        ready = engine.prepare(text)
+        if not _renders(engine, ready, values, paths, before_each) and _renders(
+            engine, ready, nested({each: Anything() for each in (*others, name)}), [], before_each
+        ):
+            return False
+    return True
 
 
 def _renders(
-    engine: Engine, ready: Prepared, values: Mapping[str, Any], before_each: Callable[[], None]
+    engine: Engine,
+    ready: Prepared,
+    values: Mapping[str, Any],
+    left_out: Sequence[Path],
+    before_each: Callable[[], None],
 ) -> bool:
     before_each()
     try:
-        _render(engine, ready, "subject", values)
-        _render(engine, ready, "body", values)
+        _render(engine, ready, "subject", values, left_out)
+        _render(engine, ready, "body", values, left_out)
     except SourceError:
         return False
     return True
@@ -110,8 +165,15 @@ def _first_problem(
     return error.problem if error is not None and not shapeless else None
 
 
-def _render(engine: Engine, ready: Prepared, part: Part, values: Mapping[str, Any]) -> None:
+def _render(
+    engine: Engine,
+    ready: Prepared,
+    part: Part,
+    values: Mapping[str, Any],
+    optional_paths: Iterable[Path],
+) -> None:
     given = {name: wrapped(value) for name, value in values.items()}
+    given = left_out(made_exact(given, ready.decimals), optional_paths)
     render = engine.subject if part == "subject" else engine.body
     render(ready, given, is_trial=True)
 
@@ -122,23 +184,28 @@ def _values(
     *,
     leave_out: bool,
 ) -> dict[str, Any]:
-    assignments = {}
+    said: dict[str, Any] = {}
+    made_up: dict[str, Any] = {}
+    names = [variable["name"] for variable in declared]
     for variable in declared:
+        name, kind = variable["name"], variable["type"]
         if leave_out and not variable.get("required", True) and variable.get("default") is None:
             continue
-        value = variable.get("default") if leave_out else variable.get("example")
-        for candidate in (value, variable.get("example"), variable.get("default")):
-            if candidate is not None:
-                value = candidate
-                break
-        if value is None:
-            value = BY_TYPE.get(variable["type"], stand_in)
-        if leave_out and variable["type"] == "boolean":
+        example, default = variable.get("example"), variable.get("default")
+        first, second = (default, example) if leave_out else (example, default)
+        value = first if first is not None else second
+        if leave_out and kind == "boolean":
             value = False
-        if variable["type"] == "array" and not isinstance(value, list):
-            value = [value]
-        assignments[variable["name"]] = value
-    return nested(assignments)
+        if value is not None:
+            said[name] = value
+        elif any(other.startswith((f"{name}.", f"{name}[")) for other in names):
+            # Its members say what it is; others that it may have are made up.
+            is_array = any(other.startswith(f"{name}{ITEM}") for other in names)
+            made_up[name] = [OpenObject()] if is_array else OpenObject()
+        else:
+            value = BY_TYPE.get(kind, stand_in)
+            made_up[name] = [value] if kind == "array" and not isinstance(value, list) else value
+    return nested(said, made_up)
 
 
 def _is_shapeless(variable: Declared) -> bool:

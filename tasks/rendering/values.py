@@ -7,13 +7,15 @@ numbers that the engine would round come as text.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final, NoReturn
 
 import orjson
 
-from tasks.rendering.frames import LONGEST_INTEGER, has_long_number
+from tasks.rendering.frames import has_long_number
+from tasks.rendering.numbers import whole
+from tasks.rendering.paths import ITEM, Path
 from tasks.rendering.tags import tags
 
 
@@ -45,6 +47,76 @@ class Null(Unprintable):
 
 
 NULL: Final = Null()
+
+
+class Missing(Null):
+    """The value of an optional variable that is left out, where the engine has no such thing.
+
+    The engine takes a member of what is undefined for a mistake. Here every member of a missing
+    object is missing too, so that ``{{ user.name | default("?") }}`` needs no ``user``.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> "Missing":
+        """Return itself for every member."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *_: object, **__: object) -> "Missing":
+        """Return itself as the result of a method of what is missing."""
+        return self
+
+
+MISSING: Final = Missing()
+
+
+def left_out(values: dict[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
+    """Return values with :data:`MISSING` where optional ones are not given.
+
+    It stands at the first step that is not there; a null counts as left out.
+    """
+    for path in paths:
+        _leave_out(values, path)
+    return values
+
+
+def without_missing(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return values without what :func:`left_out` put in, or None where it did not."""
+    if not any(_holds_missing(value) for value in values.values()):
+        return None
+    bare: dict[str, Any] = _without_missing(dict(values))
+    return bare
+
+
+def _holds_missing(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_missing, dict.values(value)))
+    return any(map(_holds_missing, value)) if isinstance(value, list) else value is MISSING
+
+
+def _without_missing(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return type(value)(
+            {key: _without_missing(item) for key, item in dict.items(value) if item is not MISSING}
+        )
+    return type(value)(map(_without_missing, value)) if isinstance(value, list) else value
+
+
+def _leave_out(node: Any, path: Path) -> None:  # noqa: ANN401 - any JSON value
+    if not path:
+        return
+    step, rest = path[0], path[1:]
+    if step == ITEM:
+        for item in node if isinstance(node, list) else ():
+            _leave_out(item, rest)
+    elif isinstance(node, dict):
+        value = dict.get(node, step)
+        if value is None or value is NULL:
+            dict.__setitem__(node, step, MISSING)
+        else:
+            _leave_out(value, rest)
 
 
 class _Call(Unprintable, partial[Any]):
@@ -98,7 +170,7 @@ def decode(payload: bytes, *, plain: bool = False) -> dict[str, Any]:
     """
     values: dict[str, Any]
     if has_long_number(payload):
-        values = json.loads(payload, parse_int=_whole)
+        values = json.loads(payload, parse_int=whole)
     else:
         values = orjson.loads(payload)
     if plain and b"null" not in payload:
@@ -127,11 +199,9 @@ def wrapped(value: Any) -> Any:  # noqa: ANN401 - any JSON value
         )
     if kind is list:
         return Array([item if type(item) in _SAFE else wrapped(item) for item in value])
+    if kind is int:
+        return whole(value)
     return NULL if value is None else value
-
-
-def _whole(digits: str) -> int | str:
-    return int(digits) if len(digits.lstrip("-")) <= LONGEST_INTEGER else digits
 
 
 _METHODS: Final = "|".join(name for name in {*dir(dict), *dir(list)} if not name.startswith("_"))

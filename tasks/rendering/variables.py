@@ -1,27 +1,23 @@
 """Values against the variables that a version declares: pure, no I/O.
 
 A declared variable is a mapping as :meth:`tasks.messages.versions.Variable.stored` gives it:
-``name`` (a path such as ``user.name``), ``type``, and if said ``required``, ``default``,
-``example``.
+``name`` (a path such as ``user.name`` or ``items[].sku``), ``type``, and if said ``required``,
+``default``, ``example``.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
-from tasks.errors import Problem
+from tasks.errors import MOST_PROBLEMS, Problem
+from tasks.rendering.paths import ITEM, Path, above, steps_of, written
+from tasks.rendering.value_types import TYPES, mistyped
 
 Declared = Mapping[str, Any]
 
-URL_SCHEMES = ("http", "https", "mailto", "tel", "sms")
-# RFC 5321, section 4.5.3.1: local part and domain; no spaces, no controls. Whether it receives
-# mail is for the delivery service to find out.
-_EMAIL = re.compile(r"[^\s@<>\x00-\x1f\x7f]{1,64}@[^\s@<>\x00-\x1f\x7f]{1,255}")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_BLANK = re.compile("[\x00-\x20]")
 _ABSENT: Final = object()
+_Place = tuple[str | int, ...]
+"""A path with the index of each item in the place of :data:`tasks.rendering.paths.ITEM`."""
 
 
 class Bound(NamedTuple):
@@ -36,11 +32,18 @@ class Schema:
     """Schema of a version's variables, prepared once for many binds."""
 
     def __init__(self, declared: Sequence[Declared]) -> None:
+        self.declared = list(declared)
+        """The variables, as they were given."""
+        every = [(variable, steps_of(variable["name"])) for variable in with_arrays(declared)]
         # An object comes before its members, or its default would take the place of theirs.
-        self._declared = sorted(declared, key=lambda variable: variable["name"].count("."))
+        self._declared = sorted(every, key=lambda each: len(each[1]))
         self._tree = _tree(declared)
-        self._checks = [(variable["name"], _TYPES[variable["type"]][0]) for variable in declared]
-        self._has_paths = any("." in name for name, _ in self._checks)
+        self._checks = [(variable["name"], TYPES[variable["type"]][0]) for variable, _ in every]
+        self._has_paths = any(len(steps) > 1 for _, steps in every)
+        self.decimals = [each["name"] for each in declared if each["type"] == "decimal"]
+        """The names of the variables of type ``decimal``."""
+        self.optional = omissible(declared)
+        """The names of the variables that may be left out and have no default."""
 
     def bind(self, values: Mapping[str, Any]) -> tuple[Bound, list[Problem]]:
         """Return ``values`` with defaults, and a problem for each that is missing or mistyped.
@@ -51,31 +54,14 @@ class Schema:
         """
         if self._fits(values):
             return Bound(values, [], [name[:255] for name in values if name not in self._tree]), []
-        bound: dict[str, Any] = dict(values)
-        copied: set[str] = set()
-        defaulted: list[str] = []
-        problems: list[Problem] = []
-        for variable in self._declared:
-            name = variable["name"]
-            given, blocked = _look_up(values, name)
-            if blocked is not None:
-                problems.append(_problem(blocked, "object", "expected an object"))
-            elif given is not _ABSENT and given is not None:
-                expected = mistyped(variable["type"], given)
-                if expected is not None:
-                    problems.append(_problem(name, variable["type"], expected))
-            elif variable.get("default") is not None:
-                _put(bound, name, variable["default"], copied)
-                defaulted.append(name)
-            elif variable.get("required", True):
-                message = "is required" if given is _ABSENT else "is required, null was given"
-                problems.append(_problem(name, "missing", message))
-            elif given is None:
-                _remove(bound, name, copied)
-        unused = list(_undeclared(values, self._tree))
-        if problems:
-            problems += [_problem(name, "unknown", "is not declared") for name in unused]
-        return Bound(bound, defaulted, unused), problems
+        binding = _Binding(values)
+        for variable, steps in self._declared:
+            for place, value in binding.places(steps):
+                binding.bind(variable, place, value)
+        unused = list(dict.fromkeys(_undeclared(values, self._tree)))
+        if binding.problems:
+            binding.problems += [_problem(name, "unknown", "is not declared") for name in unused]
+        return Bound(binding.bound, list(binding.defaulted), unused), binding.problems
 
     def _fits(self, values: Mapping[str, Any]) -> bool:
         """Tell whether every variable is given and matches its type, as is usual."""
@@ -85,6 +71,79 @@ class Schema:
             if name not in values or not fits(values[name]):
                 return False
         return True
+
+
+class _Binding:
+    """Values on their way to be bound: what is changed of them is copied before."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+        self._copied: set[_Place] = set()
+        self._blocked: set[_Place] = set()
+        self.bound: dict[str, Any] = dict(values)
+        self.defaulted: dict[str, None] = {}
+        self.problems: list[Problem] = []
+
+    def places(self, steps: Path) -> Iterator[tuple[_Place, Any]]:
+        """Yield each place of a path with its value, which may be absent.
+
+        One whose parent is no object or array is a problem instead.
+        """
+        if ITEM not in steps and len(steps) == 1:
+            yield steps, self._values.get(steps[0], _ABSENT)
+            return
+        nodes: list[tuple[_Place, Any]] = [((), self._values)]
+        for step in steps:
+            nodes = [inner for place, node in nodes for inner in self._step(place, node, step)]
+        yield from nodes
+
+    def bind(self, variable: Declared, place: _Place, value: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Check a value, or put its default in its place."""
+        if len(self.problems) > MOST_PROBLEMS:
+            return
+        if value is not _ABSENT and value is not None:
+            expected = mistyped(variable["type"], value)
+            if expected is not None:
+                self.problems.append(_problem(_written(place), variable["type"], expected))
+        elif variable.get("default") is not None:
+            self._parent(place)[place[-1]] = variable["default"]
+            self.defaulted[variable["name"]] = None
+        elif variable.get("required", True):
+            message = "is required" if value is _ABSENT else "is required, null was given"
+            self.problems.append(_problem(_written(place), "missing", message))
+        elif value is None and place[-1:] and isinstance(place[-1], str):
+            self._parent(place).pop(place[-1], None)
+
+    def _step(self, place: _Place, node: Any, step: str) -> list[tuple[_Place, Any]]:  # noqa: ANN401 - any JSON value
+        if step == ITEM:
+            if isinstance(node, list):
+                return [((*place, index), item) for index, item in enumerate(node)]
+            if node is not _ABSENT and node is not None:
+                self._block(place, "array", "expected an array")
+            return []
+        if node is _ABSENT or node is None:
+            return [((*place, step), _ABSENT)]
+        if not isinstance(node, Mapping):
+            self._block(place, "object", "expected an object")
+            return []
+        return [((*place, step), node.get(step, _ABSENT))]
+
+    def _block(self, place: _Place, kind: str, message: str) -> None:
+        if place not in self._blocked:
+            self._blocked.add(place)
+            self.problems.append(_problem(_written(place), kind, message))
+
+    def _parent(self, place: _Place) -> Any:  # noqa: ANN401 - an object or array
+        """Return what holds a place, copied on the way so that the input stays as it is."""
+        node: Any = self.bound
+        for count, step in enumerate(place[:-1], start=1):
+            if place[:count] not in self._copied:
+                child = node[step] if isinstance(step, int) else node.get(step)
+                kind = list if isinstance(place[count], int) else dict
+                node[step] = copy.copy(child) if isinstance(child, kind) else kind()
+                self._copied.add(place[:count])
+            node = node[step]
+        return node
 
 
 def bind(declared: Sequence[Declared], values: Mapping[str, Any]) -> tuple[Bound, list[Problem]]:
@@ -97,34 +156,67 @@ def needed(variable: Declared) -> bool:
     return variable.get("required", True) and variable.get("default") is None
 
 
-def mistyped(kind: str, value: Any) -> str | None:  # noqa: ANN401 - any JSON value
-    """Return what a value of type ``kind`` must be, or None when ``value`` is of that type."""
-    fits, expected = _TYPES[kind]
-    return None if fits(value) else expected
+def omissible(declared: Sequence[Declared]) -> list[str]:
+    """Return the names of the variables that may be left out and have no default."""
+    return [
+        variable["name"]
+        for variable in declared
+        if not variable.get("required", True) and variable.get("default") is None
+    ]
 
 
-def nested(assignments: Mapping[str, Any]) -> dict[str, Any]:
+def with_arrays(declared: Sequence[Declared]) -> list[Declared]:
+    """Return variables with the arrays that they imply: ``items`` for ``items[].sku``.
+
+    Such an array must be given if a member of its items must.
+    """
+    names = {variable["name"] for variable in declared}
+    arrays: dict[str, bool] = {}
+    for variable in declared:
+        steps = steps_of(variable["name"])
+        for count in range(1, len(steps)):
+            name = written(steps[:count])
+            if steps[count] == ITEM and name not in names:
+                arrays[name] = arrays.get(name, False) or needed(variable)
+    implied = [
+        {"name": name, "type": "array", "required": required} for name, required in arrays.items()
+    ]
+    return [*declared, *implied]
+
+
+def nested(
+    assignments: Mapping[str, Any], otherwise: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return objects for paths: ``{"user.name": 1}`` gives ``{"user": {"name": 1}}``.
 
-    Of a path and its parent the parent comes first and is kept where it is no object.
+    Of a path and its parent the parent comes first and is kept where it is no object. An array has
+    one item if nothing else says how many. ``otherwise`` has values for places that are empty then.
     """
     result: dict[str, Any] = {}
-    for name in sorted(assignments):
-        *parents, last = name.split(".")
-        node: Any = result
-        for parent in parents:
-            node = node.setdefault(parent, {})
-            if not isinstance(node, dict):
-                break
-        else:
-            node[last] = assignments[name]
+    for names, replaces in ((assignments, True), (otherwise or {}, False)):
+        for name in sorted(names, key=steps_of):
+            _assign(result, steps_of(name), copy.deepcopy(names[name]), replaces=replaces)
     return result
 
 
-def above(name: str) -> list[str]:
-    """Return the paths above a path, the nearest first: ``a.b.c`` gives ``a.b`` and ``a``."""
-    parts = name.split(".")
-    return [".".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
+def _assign(node: Any, steps: Path, value: Any, *, replaces: bool) -> None:  # noqa: ANN401 - any JSON value
+    step, rest = steps[0], steps[1:]
+    keys: Iterable[Any] = ()
+    if step != ITEM and isinstance(node, dict):
+        keys = (step,)
+        is_empty = step not in node
+    elif step == ITEM and isinstance(node, list):
+        is_empty = not node
+        if is_empty:
+            node.append(None)
+        keys = range(len(node))
+    for key in keys:
+        if rest:
+            if is_empty:
+                node[key] = [] if rest[0] == ITEM else {}
+            _assign(node[key], rest, value, replaces=replaces)
+        elif replaces or is_empty:
+            node[key] = value
 
 
 def covered(placeholder: str, names: set[str]) -> bool:
@@ -133,57 +225,17 @@ def covered(placeholder: str, names: set[str]) -> bool:
     ``user`` declares ``user.name``; and ``user.name`` declares ``user``, which the engine reports
     as a placeholder of its own wherever it is used as a whole, in a loop say.
     """
-    parts = placeholder.split(".")
-    if any(".".join(parts[:count]) in names for count in range(1, len(parts) + 1)):
+    if not names.isdisjoint((placeholder, *above(placeholder))):
         return True
-    return any(name.startswith(f"{placeholder}.") for name in names)
-
-
-def _look_up(values: Mapping[str, Any], name: str) -> tuple[Any, str | None]:
-    """Return the value at ``name``, or the path above it that holds no object."""
-    if "." not in name:
-        return values.get(name, _ABSENT), None
-    node: Any = values
-    walked = ""
-    for part in name.split("."):
-        if node is None:
-            return _ABSENT, None
-        if not isinstance(node, Mapping):
-            return _ABSENT, walked
-        node = node.get(part, _ABSENT)
-        if node is _ABSENT:
-            return _ABSENT, None
-        walked = f"{walked}.{part}" if walked else part
-    return node, None
-
-
-def _parent(bound: dict[str, Any], name: str, copied: set[str]) -> dict[str, Any]:
-    """Return the object that holds ``name``, copied on the way so that the input stays as it is."""
-    node = bound
-    path = ""
-    for part in name.split(".")[:-1]:
-        path = f"{path}.{part}"
-        if path not in copied:
-            child = node.get(part)
-            node[part] = dict(child) if isinstance(child, Mapping) else {}
-            copied.add(path)
-        node = node[part]
-    return node
-
-
-def _put(bound: dict[str, Any], name: str, value: Any, copied: set[str]) -> None:  # noqa: ANN401 - any JSON value
-    _parent(bound, name, copied)[name.rpartition(".")[2]] = value
-
-
-def _remove(bound: dict[str, Any], name: str, copied: set[str]) -> None:
-    _parent(bound, name, copied).pop(name.rpartition(".")[2], None)
+    below = (f"{placeholder}.", f"{placeholder}[")
+    return any(name.startswith(below) for name in names)
 
 
 def _tree(declared: Sequence[Declared]) -> dict[str, Any]:
     """Return the declared names as nested objects; a leaf (None) covers all below it."""
     tree: dict[str, Any] = {}
     for variable in declared:
-        *parents, last = variable["name"].split(".")
+        *parents, last = steps_of(variable["name"])
         node: dict[str, Any] | None = tree
         for parent in parents:
             node = node.setdefault(parent, {}) if node is not None else None
@@ -199,90 +251,32 @@ def _undeclared(
         path = f"{prefix}{key}"
         if key not in tree:
             yield path[:255]
-        elif tree[key] is not None and isinstance(value, Mapping):
-            yield from _undeclared(value, tree[key], f"{path}.")
+        elif tree[key] is not None:
+            yield from _undeclared_below(value, tree[key], path)
+
+
+def _undeclared_below(value: object, tree: Mapping[str, Any], path: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        yield from _undeclared(value, tree, f"{path}.")
+    elif isinstance(value, list) and tree.get(ITEM) is not None:
+        for item in value:
+            yield from _undeclared_below(item, tree[ITEM], f"{path}{ITEM}")
+
+
+def _written(place: _Place) -> str:
+    """Return a place as the path of a problem: ``items[1].sku``."""
+    text = ""
+    for step in place:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif not text:
+            text = step
+        elif step.isascii() and step.isidentifier():
+            text += f".{step}"
+        else:
+            text += f'["{step}"]'
+    return text
 
 
 def _problem(name: str, kind: str, message: str) -> Problem:
     return {"path": f"variables.{name}", "type": kind, "message": message}
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_boolean(value: object) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_date(value: object) -> bool:
-    if not isinstance(value, str) or _DATE.fullmatch(value) is None:
-        return False
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_datetime(value: object) -> bool:
-    if not isinstance(value, str) or _DATE.match(value) is None or len(value) < len("2026-01-31T0"):
-        return False
-    try:
-        datetime.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_url(value: object) -> bool:
-    if not isinstance(value, str) or _BLANK.search(value) is not None:
-        return False
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return False
-    needs_host = parts.scheme in {"http", "https"}
-    return parts.scheme in URL_SCHEMES and bool(parts.netloc if needs_host else parts.path)
-
-
-def _is_email(value: object) -> bool:
-    return isinstance(value, str) and _EMAIL.fullmatch(value) is not None
-
-
-def _is_array(value: object) -> bool:
-    return isinstance(value, list)
-
-
-def _is_object(value: object) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _is_anything(value: object) -> bool:
-    return value is not None
-
-
-_TYPES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
-    "string": (_is_text, "expected text"),
-    "integer": (_is_integer, "expected a whole number"),
-    "number": (_is_number, "expected a number"),
-    "boolean": (_is_boolean, "expected true or false"),
-    "date": (_is_date, "expected a date: YYYY-MM-DD (ISO 8601)"),
-    "datetime": (
-        _is_datetime,
-        "expected a date and time: YYYY-MM-DDThh:mm:ss and an offset (RFC 3339)",
-    ),
-    "url": (_is_url, f"expected a URL that begins with one of {', '.join(URL_SCHEMES)}"),
-    "email": (_is_email, "expected an e-mail address"),
-    "array": (_is_array, "expected an array"),
-    "object": (_is_object, "expected an object"),
-    "any": (_is_anything, "expected a value"),
-}

@@ -22,11 +22,14 @@ from tasks.errors import (
 from tasks.errors import problem as problem_at
 from tasks.messages.versions import MOST_VARIABLES, Variable, is_variable_name
 from tasks.rendering.client import Renderer
+from tasks.rendering.inference import Inferred
 from tasks.rendering.limits import SECONDS_OF_EACH
 from tasks.rendering.partials import blocks_of, cycle_through, depth, every_block, partials_of, uses
+from tasks.rendering.paths import ITEM, above, steps_of
 from tasks.rendering.places import place_of, placed
 from tasks.rendering.texts import Text
-from tasks.rendering.variables import Declared, above, covered, mistyped
+from tasks.rendering.value_types import mistyped
+from tasks.rendering.variables import Declared, covered
 from tasks.services import graph
 from tasks.services.candidates import Candidate, Candidates, Compiled
 from tasks.services.graph import Place
@@ -257,18 +260,18 @@ class Gate:
         texts = [compiled.candidate.text for compiled in (own, *translations)]
         # Without values for what only partials use, none would render, and nothing be optional.
         others = [variable["name"] for variable in self._library.undeclared(names)]
-        optional = (
-            set(self._renderer.optional(texts, [*names, *others], self._deadline))
-            if names
-            else set()
-        )
+        inferred = Inferred([], [])
+        if names:
+            inferred = self._renderer.infer(texts, [*names, *others], self._deadline)
+        items = [name for name in inferred.items if is_variable_name(name)]
+        names = sorted({*names, *items[: MOST_VARIABLES - len(names)]})
         declared: dict[str, Declared] = {}
         for used in partials_of(source for _, source, _ in own.candidate.sources()):
             declared = {**self._needs[used], **declared}
         return [
             dict(declared[name])
             if name in declared
-            else Variable(name=name, required=name not in optional).stored()
+            else Variable(name=name, required=name not in inferred.optional).stored()
             for name in names
         ]
 
@@ -278,7 +281,11 @@ class Gate:
 
 
 def _names(needs: Needs) -> dict[str, list[str]]:
-    return {partial: list(names) for partial, names in needs.items()}
+    """Return what partials need, but for members of items: their arrays stand for them."""
+    return {
+        partial: [name for name in names if ITEM not in steps_of(name)]
+        for partial, names in needs.items()
+    }
 
 
 def _first(problems: Iterable[Problem]) -> list[Problem]:

@@ -7,8 +7,8 @@ from tasks.errors import ServiceError, VariablesInvalid
 from tasks.messages.render import Preview, Previewed
 from tasks.rendering.frames import encode
 from tasks.rendering.partials import partials_of
-from tasks.rendering.texts import Text
-from tasks.rendering.variables import bind, nested
+from tasks.rendering.texts import Text, declaring
+from tasks.rendering.variables import Schema, nested
 from tasks.services.candidates import Candidate
 from tasks.services.gate import Gate, Stored
 from tasks.services.graph import Place
@@ -35,8 +35,8 @@ def preview(message: Preview, work: Lookup) -> Previewed:
     )
     place = Place(None, height=0, limit=work.configuration.limits.partial_depth)
     deadline = time.monotonic() + work.configuration.limits.trial_seconds
-    schema = message.variables_schema
-    declared = None if schema is None else [variable.stored() for variable in schema]
+    given = message.variables_schema
+    declared = None if given is None else [variable.stored() for variable in given]
     gate = Gate(work.runtime.renderer, library, place, deadline)
     try:
         (own,) = gate.compile([Candidate("", text)])
@@ -45,10 +45,11 @@ def preview(message: Preview, work: Lookup) -> Previewed:
     except ServiceError as error:
         raise _of_the_schema(error) from None
     values = message.variables if message.variables is not None else _examples(variables)
-    bound, problems = bind([*variables, *library.beyond(variables)], values)
+    schema = Schema([*variables, *library.beyond(variables)])
+    bound, problems = schema.bind(values)
     if problems:
         raise VariablesInvalid.of("the variables do not match the schema", problems)
-    parts = work.runtime.renderer.render(text, encode(bound.values))
+    parts = work.runtime.renderer.render(declaring(text, schema), encode(bound.values))
     return Previewed.model_construct(
         type=message.type,
         language=language,

@@ -16,7 +16,7 @@ from tasks.errors import (
 from tasks.messages.render import RenderBatch, RenderOne
 from tasks.rendering.frames import encode
 from tasks.rendering.languages import Choice, choose
-from tasks.rendering.texts import Text
+from tasks.rendering.texts import Text, declaring
 from tasks.rendering.variables import Bound, Schema
 from tasks.services.partials import Library
 from tasks.work import Lookup
@@ -154,7 +154,7 @@ class VersionTexts:
                 strict=strict,
             ),
         )
-        return Localized(choice, text)
+        return Localized(choice, declaring(text, self._schema))
 
     def _text(self, choice: Choice) -> tuple[str | None, str] | None:
         """Return subject and body; a translation without a subject has the version's."""

@@ -155,7 +155,7 @@ class TestRender:
         for name, source in partials.items():
             library.publish(name, source)
         declared = {variable["name"] for variable in library.user(body)["variables"]}
-        assert declared <= {"x", "items"}
+        assert declared <= {"x", "items", "items[].name"}
         values = {"x": 1, "items": [{"name": "a"}, {"name": "b"}]}
         answer = library.render({name: values[name] for name in declared})
         assert answer["body"] == library.filled(expected)

@@ -399,7 +399,7 @@ def test_texts_are_tried_in_the_process_too(shared: Renderer) -> None:
     assert problem["path"] == "body"
     assert shared.try_out(text, [{"name": "a", "type": "integer"}]) == []
     text = source_of("{{ a }}", "email", "{{ b|default('c') }}{{ a }}")
-    assert shared.optional([text], ["a", "b"]) == ["b"]
+    assert shared.infer([text], ["a", "b"]).optional == ["b"]
 
 
 class TestStream:

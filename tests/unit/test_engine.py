@@ -248,7 +248,6 @@ class TestStrict:
         [
             ("Dear {{ name }}", "name"),
             ("{{ user.name }}", "user.name"),
-            ("{% if name %}x{% endif %}", "name"),
             ("{% for n in names %}{% endfor %}", "names"),
             ("{{ name|upper }}", "name"),
             ("{{ name ~ 'x' }}", "name"),

@@ -1,5 +1,6 @@
 """No placeholder without a value is ever a blank, whatever the template does with it."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -125,8 +126,8 @@ OPERATORS: Final = (
     *("{} + 1", "1 + {}", "{} - 1", "{} * 2", "'a' * {}", "{} / 2", "2 / {}", "{} // 2", "{} % 2"),
     *("{} ** 2", "-{}", "{} ~ 'a'", "'a' ~ {}", "{} == 1", "1 == {}", "{} != 1", "{} < 1"),
     *("1 < {}", "{} <= 1", "{} > 1", "1 >= {}", "{} in [1]", "1 in {}", "{} not in [1]"),
-    *("not {}", "{} and true", "true and {}", "{} or 1", "false or {}", "{} if true else 1"),
-    *("1 if {} else 2", "1 if false else {}", "{}[0]", "{}.y", "{}['y']", "{}[1:]"),
+    *("{} and true", "true and {}", "false or {}", "{} if true else 1"),
+    *("1 if false else {}", "{}[0]", "{}.y", "{}['y']", "{}[1:]"),
     *("{}.y()", "[1][{}]", "{{'a': 1}}[{}]", "range({})", "'%s' % {}", "'%s'|format({})"),
     *("'a'|replace('a', {})", "[1]|join({})", "[1]|zip({})", "[1]|chain({})", "y|default({})"),
     *("[{}]", "[[{}]]", "({},)", "{{'k': {}}}", "{{{}: 1}}", "dict(k={})", "[{}]|join"),
@@ -138,12 +139,8 @@ OPERATORS: Final = (
     *("cycler([{}]).next()", "[{}] + [1]", "[{}] * 2"),
 )
 BLOCKS: Final[tuple[str, ...]] = (
-    "{{% if {} %}}a{{% endif %}}",
-    "{{% if not {} %}}a{{% endif %}}",
-    "{{% if false %}}a{{% elif {} %}}b{{% endif %}}",
     "{{% for y in {} %}}a{{% endfor %}}",
     "{{% for y in {} %}}a{{% else %}}b{{% endfor %}}",
-    "{{% for y in [1] if {} %}}a{{% endfor %}}",
     "{{% for y in [{}] %}}{{{{ y }}}}{{% endfor %}}",
     "{{% for y, z in {}|items %}}a{{% endfor %}}",
     "{{% for y, z in {}.items() %}}a{{% endfor %}}",
@@ -156,7 +153,19 @@ BLOCKS: Final[tuple[str, ...]] = (
     "{{% filter upper %}}{{{{ {} }}}}{{% endfilter %}}",
     "{{% block b %}}{{{{ {} }}}}{{% endblock %}}",
 )
-GUARDED: Final = {*LOCALE_FILTERS, *guarded_filters(escapes=True), *guarded_tests()}
+ASKING: Final[Mapping[str, str]] = {
+    "{{{{ {} or 1 }}}}": "1",
+    "{{{{ 'a' if {} else 'b' }}}}": "b",
+    "{{{{ 'a' if not {} }}}}": "a",
+    "{{% if {} %}}a{{% endif %}}": "",
+    "{{% if not {} %}}a{{% endif %}}": "a",
+    "{{% if false %}}a{{% elif {} %}}b{{% else %}}c{{% endif %}}": "c",
+    "{{% for y in [1] if {} %}}a{{% endfor %}}": "",
+}
+GUARDED: Final = {*LOCALE_FILTERS, *guarded_filters(escapes=True), *guarded_tests()} - {
+    *ASKING_FILTERS,
+    *ASKING_TESTS,
+}
 VALUES: dict[str, Any] = {"o": {"a": {}}, "xs": [{}]}
 
 
@@ -184,8 +193,9 @@ def test_the_tables_are_those_of_this_engine() -> None:
     assert not any(unknown(f"{{{{ 1|{name} }}}}") for name in {*FILTERS, *ASKING_FILTERS})
     assert not any(unknown(f"{{{{ 1 is {name} }}}}") for name in {*TESTS, *ASKING_TESTS})
     assert all(unknown(f"{{{{ 1|{name} }}}}") for name in REMOVED_FILTERS)
-    assert set(FILTERS) >= {*LOCALE_FILTERS, *guarded_filters(escapes=True)}
-    assert set(TESTS) >= {name for name in guarded_tests() if name.isalpha()}
+    filters = {*LOCALE_FILTERS, *guarded_filters(escapes=True)}
+    assert {*FILTERS, *ASKING_FILTERS} >= filters
+    assert {*TESTS, *ASKING_TESTS} >= {name for name in guarded_tests() if name.isalpha()}
 
 
 @each("name", FILTERS)
@@ -233,6 +243,13 @@ def test_an_operator_refuses_what_is_missing(operator: str, missing: str) -> Non
 def test_a_block_refuses_what_is_missing(block: str, missing: str) -> None:
     """Conditions, loops, assignments, macros and captures."""
     assert refused(block.format(missing)).code == Code.VARIABLES_INVALID
+
+
+@each("missing", MISSING)
+@each(("source", "expected"), ASKING.items())
+def test_a_condition_may_ask_for_what_is_missing(source: str, expected: str, missing: str) -> None:
+    """As for an empty value: a condition prints nothing of it."""
+    assert rendered(source.format(missing)) == expected
 
 
 @each(

@@ -155,7 +155,7 @@ class TestPlaceholders:
             ("{% extends 'p' %}", ["user.name", "x"]),
             ("{% for x in xs %}{% include 'p' %}{% endfor %}", ["user.name", "xs"]),
             ("{% set x = 1 %}{% include 'p' %}", ["user.name"]),
-            ("{% with user = owner %}{% include 'p' %}{% endwith %}", ["owner", "x"]),
+            ("{% with user = owner %}{% include 'p' %}{% endwith %}", ["owner.name", "x"]),
             ("{% for x in xs %}{% endfor %}{% include 'p' %}", ["user.name", "x", "xs"]),
             ("{% include 'q' %}", []),
             ("{% raw %}{% include 'p' %}{% endraw %}{# {% include 'p' %} #}", []),

@@ -14,7 +14,7 @@ from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.html_contexts import positions, unsafe_prints
 from tasks.rendering.limits import Limits
-from tasks.rendering.placed_values import with_filters
+from tasks.rendering.placed_values import placed_edits
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each
 from tests.support.sources import body_of, source_of
@@ -188,7 +188,7 @@ def test_errors_keep_the_places_of_the_source() -> None:
 def test_a_print_that_is_refused_today_is_escaped_in_a_stored_text() -> None:
     """A version that was published before renders as it did."""
     source = "<p style='{{ x }}'><script type='a/b+json'>\"{{ x }}\"</script>"
-    assert with_filters(source) == source
+    assert placed_edits(source).applied(source).text == source
     page = body_of(ENGINE, source_of(source), {"x": "<"})
     assert page == "<p style='&lt;'><script type='a/b+json'>\"&lt;\"</script>"
 

@@ -183,7 +183,7 @@ def test_each_render_gets_its_own_time() -> None:
         ("{% if a is not defined %}x{% else %}{{ a }}{% endif %}", ["a"], ["a"]),
         ("{% if a is undefined %}x{% endif %}", ["a"], ["a"]),
         ("{{ a|default('x') }}{{ a }}", ["a"], []),
-        ("{% if a %}{{ a }}{% endif %}", ["a"], []),
+        ("{% if a %}{{ a }}{% endif %}", ["a"], ["a"]),
         (
             "{{ user.title|default('') }}{{ user.name }}",
             ["user.name", "user.title"],

@@ -11,6 +11,7 @@ from tasks.errors import Code
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.limits import Limits
+from tasks.rendering.numbers import Exact
 from tasks.rendering.values import NULL, Array, Null, Object, decode, reaches_methods, wrapped
 from tests.support.cases import each
 from tests.support.sources import body_of, source_of
@@ -59,7 +60,7 @@ class TestDecode:
     @QUICK
     @given(st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1), JSON, max_size=4))
     def test_a_template_gets_what_was_sent(self, values: dict[str, Any]) -> None:
-        """As JSON again it is the same, but for whole numbers that come as text."""
+        """As JSON again it is the same, but for whole numbers beyond 64 bits."""
         payload = json.dumps(values, ensure_ascii=False).encode()
         for plain in (False, True):
             decoded = decode(payload, plain=plain)
@@ -90,8 +91,8 @@ class TestDecode:
             assert ENGINE.body(ready, decode(payload, plain=plain)) == " ".join([digits] * 4)
 
     def test_numbers_that_fit_are_numbers(self) -> None:
-        """They are counted with; those that come as text are not, which is no silent loss."""
-        assert text("{{ n + 1 }}", n=10**17) == str(10**17 + 1)
+        """They are counted with; those that do not fit are not, which is no silent loss."""
+        assert text("{{ n + 1 }}", n=10**18) == str(10**18 + 1)
         ready = ENGINE.prepare(source_of("{{ n + 1 }}", "sms"))
         with pytest.raises(SourceError) as caught:
             ENGINE.body(ready, decode(b'{"n": 12345678901234567890}'))
@@ -114,9 +115,9 @@ class TestDecode:
         assert wrapped(None) is NULL
 
 
-def integer(digits: str) -> int | str:
-    """Return a whole number as the contract says it comes: as text when it is long."""
-    return int(digits) if len(digits.lstrip("-")) <= 18 else digits
+def integer(digits: str) -> int | Exact:
+    """Return a whole number as the engine has it: exact beyond 64 bits too."""
+    return int(digits) if -(2**63) <= int(digits) < 2**63 else Exact(int(digits))
 
 
 def text_of_decoded(value: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.rendering.variables import bind, covered, mistyped, needed, nested
+from tasks.rendering.value_types import mistyped
+from tasks.rendering.variables import bind, covered, needed, nested
 from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)

@@ -1,0 +1,162 @@
+"""Comparisons of values by a template.
+
+The engine orders every text after every number, and finds no text equal to one. Here that is an
+error: ``{% if total > 50 %}`` is about a number, and ``"12.50"`` is none.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from tasks.rendering.guards import MissingError, lacks
+from tasks.rendering.locale_filters import InputError
+from tasks.rendering.numbers import Exact
+from tasks.rendering.samples import Anything
+from tasks.rendering.values import NULL
+
+_COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_EQUAL: Final = frozenset({"==", "!="})
+_NUMBER: Final = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*")
+MIXED: Final = (
+    "a text cannot be compared with a number: declare the variable as 'decimal', or convert the "
+    "text with the filter int or float"
+)
+_NUMERIC_TEXTS: Final = (
+    "two texts that look like numbers are compared as texts: declare the variables as 'decimal', "
+    "or convert them with the filter int or float"
+)
+
+
+def holds(first: Any, *rest: Any) -> bool:  # noqa: ANN401 - any value of a template
+    """Tell whether comparisons hold: ``holds(1, "<", 2, "<=", 3)``.
+
+    Raises
+    ------
+    MissingError
+        A value is undefined.
+    InputError
+        The values cannot be compared.
+    """
+    left = first
+    for sign, right in zip(rest[::2], rest[1::2], strict=True):
+        if not _holds(left, sign, right):
+            return False
+        left = right
+    return True
+
+
+def refuse_mixed(values: Iterable[Any]) -> None:
+    """Raise an :class:`InputError` for values that have no order: texts among numbers, say."""
+    texts: list[str] = []
+    numbers = 0
+    for value in values:
+        if isinstance(value, str):
+            texts.append(value)
+        elif _is_number(value):
+            numbers += 1
+    if texts and numbers:
+        raise InputError(MIXED)
+    if len(texts) > 1 and all(map(_NUMBER.fullmatch, texts)):
+        by_number = sorted(texts, key=_number)
+        if sorted(texts) != by_number:
+            raise InputError(_NUMERIC_TEXTS)
+
+
+def _holds(left: Any, sign: str, right: Any) -> bool:  # noqa: ANN401 - any value of a template
+    if lacks(left) or lacks(right):
+        raise MissingError("a value is missing")
+    if isinstance(left, Anything) or isinstance(right, Anything):
+        return False
+    if sign in {"in", "not in"}:
+        return _is_in(left, right) is (sign == "in")
+    compare = _COMPARE[sign]
+    if isinstance(left, str) and isinstance(right, str):
+        if sign not in _EQUAL:
+            _refuse_numeric_texts(left, right)
+        return compare(left, right)
+    if _is_number(left) and _is_number(right):
+        return compare(*_as_numbers(left, right))
+    if (isinstance(left, str) and _is_number(right)) or (
+        _is_number(left) and isinstance(right, str)
+    ):
+        raise InputError(MIXED)
+    if sign in _EQUAL:
+        return compare(left, right)
+    try:
+        return bool(compare(left, right))
+    except TypeError:
+        kinds = f"{_kind(left)} and {_kind(right)}"
+        raise InputError(f"{kinds} have no order: compare numbers, or texts") from None
+
+
+def _is_in(value: Any, container: Any) -> bool:  # noqa: ANN401 - any value of a template
+    if isinstance(container, str):
+        if not isinstance(value, str):
+            raise InputError(
+                "only a text can be in a text: convert the value with the filter string"
+            )
+        return value in container
+    if not isinstance(container, dict | list | tuple):
+        raise InputError("expected an array, an object or a text behind 'in'")
+    if any(_same(value, item) for item in container):
+        return True
+    is_number, is_text = _is_number(value), isinstance(value, str)
+    if any(
+        (is_number and isinstance(item, str)) or (is_text and _is_number(item))
+        for item in container
+    ):
+        raise InputError(MIXED)
+    return False
+
+
+def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any value of a template
+    if _is_number(one) and _is_number(other):
+        return bool(operator.eq(*_as_numbers(one, other)))
+    return bool(one == other)
+
+
+def _refuse_numeric_texts(left: str, right: str) -> None:
+    """Refuse to order texts that would be ordered otherwise as the numbers that they look like."""
+    if not (_NUMBER.fullmatch(left) and _NUMBER.fullmatch(right)):
+        return
+    one, other = _number(left), _number(right)
+    if (left < right) != (one < other) or (left > right) != (one > other):
+        raise InputError(_NUMERIC_TEXTS)
+
+
+def _number(text: str) -> Decimal:
+    return Decimal(text.strip().replace(",", "."))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Exact) and not isinstance(value, bool)
+
+
+def _as_numbers(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401 - numbers
+    """Return numbers that Python compares as they were written, not as they are in binary."""
+    if not any(isinstance(value, Exact) for value in values):
+        return values
+    return tuple((value if isinstance(value, Exact) else Exact(value)).number for value in values)
+
+
+def _kind(value: object) -> str:
+    if value is NULL:
+        return "null"
+    for kind, name in (
+        (bool, "a boolean"),
+        (str, "a text"),
+        (dict, "an object"),
+        (list | tuple, "an array"),
+    ):
+        if isinstance(value, kind):
+            return name
+    return "a number" if _is_number(value) else "a value"

@@ -1,0 +1,71 @@
+"""What an error of a render was, and where: found by rendering once more, which may take its time.
+
+It runs in the render process, within the time limit of the render.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from minijinja import TemplateError
+
+from tasks.rendering import inspection
+from tasks.rendering.compiled import CompiledSource
+from tasks.rendering.compiler import FilterFailedError, NullPrintedError
+from tasks.rendering.explain import (
+    ErrorContext,
+    SourceError,
+    explained,
+    filter_failed,
+    null_printed,
+    unfit_operation,
+)
+from tasks.rendering.texts import Part
+from tasks.rendering.values import without_missing
+
+
+def of(
+    error: Exception,
+    compiled: CompiledSource,
+    path: Part,
+    values: Mapping[str, Any],
+    *,
+    is_trial: bool,
+) -> SourceError:
+    """Return the error of a render as one of the contract."""
+    bare = without_missing(values)
+    if bare is not None:
+        # The engine says more of a name that it does not know.
+        try:
+            compiled.compiler.render(compiled.name, compiled.partials, bare, is_trial=is_trial)
+        except MemoryError:
+            raise
+        except Exception as again:  # noqa: BLE001 - as below
+            error, values = again, bare
+    return _explained(error, compiled, path, values)
+
+
+def _explained(
+    error: Exception, compiled: CompiledSource, path: Part, values: Mapping[str, Any]
+) -> SourceError:
+    context = _context(compiled, path, values)
+    match error:
+        case TemplateError():
+            return explained(error, context)
+        case NullPrintedError():
+            return null_printed(context)
+        case FilterFailedError():
+            place = compiled.compiler.place_of(error, compiled.name, compiled.partials, values)
+            return filter_failed(error, context, place)
+    return unfit_operation(path)
+
+
+def _context(compiled: CompiledSource, path: Part, values: Mapping[str, Any]) -> ErrorContext:
+    compiler = compiled.compiler
+    return ErrorContext(
+        path=path,
+        source=compiler.source(compiled.name),
+        partials={name: (key, compiler.source(name)) for key, name in compiled.partials.items()},
+        values=values,
+        placeholders=lambda source: inspection.placeholders(compiler.environment, source, {}),
+        rewritten=compiler.rewritten_or_none,
+    )

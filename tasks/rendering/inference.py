@@ -1,0 +1,49 @@
+"""Variables that sources use, as a declaration would name them: pure, no I/O."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tasks.rendering.paths import ITEM, Path, steps_of, written
+from tasks.rendering.usage import Use, optional_for
+
+
+class Inferred(NamedTuple):
+    """What texts say of variables that nobody declares.
+
+    ``optional`` are the names that may be left out; ``items`` those of members of items, such as
+    ``items[].sku``, which are no placeholders of their own.
+    """
+
+    optional: list[str]
+    items: list[str]
+
+
+def names_of(uses: Iterable[Use]) -> set[str]:
+    """Return the names of the values that sources use: ``user.name``, and ``items`` of a loop."""
+    return {written(_to_the_array(use.path)) for use in uses}
+
+
+def item_names(uses: Sequence[Use]) -> set[str]:
+    """Return the names of the members of items: ``items[].sku``, where no item is used whole."""
+    paths = {use.path for use in uses}
+    return {
+        written(path)
+        for path in paths
+        if ITEM in path
+        and path[-1] != ITEM
+        and not any(path[:count] in paths and path[count] != ITEM for count in range(1, len(path)))
+    } | {
+        written(path[:count])
+        for path in paths
+        for count in range(1, len(path))
+        if path[count] == ITEM and ITEM in path[:count] and path[count - 1] != ITEM
+    }
+
+
+def optional_names(names: Iterable[str], uses: Sequence[Use]) -> set[str]:
+    """Return those of ``names`` that the uses do not miss when they are left out."""
+    return {name for name in names if optional_for(steps_of(name), uses)}
+
+
+def _to_the_array(path: Path) -> Path:
+    return path[: path.index(ITEM)] if ITEM in path else path

@@ -1,0 +1,50 @@
+"""What an expression gives, as far as its syntax says: a text or a number."""
+
+from typing import Final, Literal
+
+from tasks.rendering.syntax import nodes
+
+Kind = Literal["text", "number"]
+
+_NUMBER_FILTERS: Final = frozenset({"abs", "count", "float", "int", "length", "round"})
+_TEXT_FILTERS: Final = frozenset(
+    {
+        *("capitalize", "currency", "date", "datetime", "e", "escape", "filesizeformat", "format"),
+        *("indent", "join", "list", "lower", "number", "percent", "plural", "pluralize", "replace"),
+        *("string", "striptags", "time", "title", "tojson", "trim", "truncate", "upper"),
+        *("urlencode", "wordwrap"),
+    }
+)
+_NUMBERS_OF_A_LOOP: Final = frozenset(
+    {"depth", "depth0", "index", "index0", "length", "revindex", "revindex0"}
+)
+_BY_TYPE: Final[dict[str, Kind]] = {
+    **dict.fromkeys(("date", "datetime", "email", "string", "url"), "text"),
+    **dict.fromkeys(("decimal", "integer", "number"), "number"),
+}
+
+
+def kind_of(node: nodes.Node) -> Kind | None:  # noqa: PLR0911 - one for each kind of node
+    """Return the kind of an expression's value, or None where its syntax does not say."""
+    match node:
+        case nodes.Literal(value=str()):
+            return "text"
+        case nodes.Literal(value=int() | float()):
+            return None if isinstance(node.value, bool) else "number"
+        case nodes.Filter() if node.name in _NUMBER_FILTERS:
+            return "number"
+        # The filter "list" is one of the locale's, which writes a text.
+        case nodes.Filter() if node.name in _TEXT_FILTERS:
+            return "text"
+        case nodes.Member(of=nodes.Name(name="loop")) if node.name in _NUMBERS_OF_A_LOOP:
+            return "number"
+        case nodes.Unary(operator="-"):
+            return "number"
+        case nodes.Binary():
+            return "text" if node.operator == "~" else None
+    return None
+
+
+def kind_of_type(name: str) -> Kind | None:
+    """Return the kind of the values of a type of variable."""
+    return _BY_TYPE.get(name)

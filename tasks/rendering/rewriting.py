@@ -1,0 +1,124 @@
+"""What the engine compiles in the place of a source: operators that it has too lenient, guarded.
+
+``a < b`` becomes a call of :func:`tasks.rendering.comparisons.holds`, and ``a[1:]``, which gives an
+empty list for a missing value, asks for the value first. No line is added or taken away.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from tasks.rendering.kinds import kind_of
+from tasks.rendering.numbers import LARGEST
+from tasks.rendering.syntax import nodes
+from tasks.rendering.syntax.blocks import tree
+from tasks.rendering.syntax.walk import expressions, within
+
+HOLDS: Final = "__holds"
+THERE: Final = "__there"
+WHOLE: Final = "__whole"
+"""The names of the guards, which begin as no name does that an author would choose."""
+
+_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b|\[[^\]]*:")
+Edit = tuple[int, int, str]
+
+
+class Rewritten(NamedTuple):
+    """A source for the engine.
+
+    ``places`` are offsets in it at which the difference to the original changes, and ``shifts`` the
+    differences from there on.
+    """
+
+    text: str
+    places: tuple[int, ...] = ()
+    shifts: tuple[int, ...] = ()
+
+    def original(self, place: int) -> int:
+        """Return the offset in the original of one in the text."""
+        index = bisect_right(self.places, place)
+        return place - self.shifts[index - 1] if index else place
+
+
+@dataclass(slots=True)
+class Edits:
+    """Insertions around expressions: start, end and text of each, by offsets in the original."""
+
+    opening: list[Edit] = field(default_factory=list)
+    inner: list[Edit] = field(default_factory=list)
+    closing: list[Edit] = field(default_factory=list)
+
+    def applied(self, source: str) -> Rewritten:
+        """Return ``source`` with the edits."""
+        # Stable: at one place, the outer opening and the inner closing come first.
+        edits = sorted([*self.opening, *self.inner, *self.closing], key=lambda edit: edit[0])
+        if not edits:
+            return Rewritten(source)
+        pieces: list[str] = []
+        places: list[int] = []
+        shifts: list[int] = []
+        last = length = 0
+        for start, end, text in edits:
+            pieces += [source[last:start], text]
+            length += start - last + len(text)
+            places.append(length)
+            shifts.append(length - end)
+            last = end
+        return Rewritten("".join([*pieces, source[last:]]), tuple(places), tuple(shifts))
+
+
+def rewritten(source: str, around: Edits) -> Rewritten:
+    """Return ``source`` with guards, inside the edits of ``around``.
+
+    Without guards where its syntax cannot be read.
+    """
+    parts = tree(source) if _MAY_NEED.search(source) else None
+    inner = [] if parts is None else [edit for part in expressions(parts) for edit in _edits(part)]
+    return Edits(around.opening, inner, around.closing).applied(source)
+
+
+def _edits(node: nodes.Node) -> Iterator[Edit]:
+    is_comparison = isinstance(node, nodes.Comparison) and _needs_a_guard(node)
+    is_slice = isinstance(node, nodes.Index) and node.is_slice
+    if is_comparison:
+        yield _inner_start(node), _inner_start(node), f"{HOLDS}({node.start},"
+    if is_slice and isinstance(node, nodes.Index):
+        yield node.of.start, node.of.start, "("
+    if isinstance(node, nodes.Literal) and _is_too_large(node.value):
+        yield node.start, node.end, f'{WHOLE}("{node.value}")'
+    for inner in within(node):
+        yield from _edits(inner)
+        if is_slice and isinstance(node, nodes.Index) and inner is node.of:
+            yield inner.end, inner.end, f"|{THERE}({node.start}))"
+    if is_comparison and isinstance(node, nodes.Comparison):
+        for each in node.rest:
+            yield each.start, each.end, f',"{each.sign}",'
+        yield node.rest[-1].operand.end, node.rest[-1].operand.end, ")"
+
+
+def _is_too_large(value: object) -> bool:
+    """Tell whether a literal is an integer that a function would get as a float."""
+    return isinstance(value, int) and abs(value) > LARGEST
+
+
+def _inner_start(node: nodes.Node) -> int:
+    """Return where a comparison begins, within the parentheses that it may stand in."""
+    return node.first.start if isinstance(node, nodes.Comparison) else node.start
+
+
+def _needs_a_guard(node: nodes.Comparison) -> bool:
+    operands = [node.first, *(each.operand for each in node.rest)]
+    # None is not undefined, which a function cannot tell apart; and nothing but a truth value and
+    # an empty list or object is like one.
+    if any(_is_itself_only(operand) for operand in operands):
+        return False
+    kinds = {kind_of(operand) for operand in operands}
+    return None in kinds or len(kinds) > 1
+
+
+def _is_itself_only(node: nodes.Node) -> bool:
+    if isinstance(node, nodes.Literal):
+        return node.value is None or isinstance(node.value, bool)
+    return isinstance(node, nodes.Collection) and not node.items

@@ -1,0 +1,175 @@
+"""What names stand for where they are used, and which values conditions find to be there."""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tasks.rendering.paths import Path
+from tasks.rendering.syntax import nodes
+
+DEFAULTS: Final = frozenset({"d", "default"})
+ASKING: Final = frozenset({"defined", "none", "undefined"})
+"""Tests that answer for a value that is missing."""
+
+COMPARES: Final[Mapping[str, Callable[..., bool]]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+NOTHING: Final[frozenset[Path]] = frozenset()
+# Their items are items of what they are given.
+_OF_THE_SAME: Final = frozenset(
+    {"list", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "unique"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A name that the source gives a value itself.
+
+    ``path`` is the value's, where it is another name of one, whose uses are uses of that;
+    ``if_true`` and ``if_false`` are the paths that have a value if the local is true or false.
+    """
+
+    path: Path | None = None
+    if_true: frozenset[Path] = NOTHING
+    if_false: frozenset[Path] = NOTHING
+
+
+OPAQUE: Final = Local()
+Scope = dict[str, Local]
+
+
+class Names:
+    """The names of a source; ``own_names`` are those that are no variables."""
+
+    def __init__(self, own_names: frozenset[str]) -> None:
+        self._own = own_names
+
+    def path(self, node: nodes.Node, scope: Scope) -> Path | None:
+        """Return the path of a variable or a member of one, or None for any other expression."""
+        steps: list[str] = []
+        while isinstance(node, nodes.Member):
+            steps.append(node.name)
+            node = node.of
+        if not isinstance(node, nodes.Name):
+            return None
+        if node.name in scope:
+            base = scope[node.name].path
+        else:
+            base = None if node.name in self._own else (node.name,)
+        return None if base is None else (*base, *reversed(steps))
+
+    def if_true(  # noqa: PLR0911 - one for each kind of node
+        self, node: nodes.Node, scope: Scope
+    ) -> frozenset[Path]:
+        """Return the paths that have a value where ``node`` is true."""
+        path = self.path(node, scope)
+        if path is not None:
+            return frozenset({path})
+        match node:
+            case nodes.Name() if node.name in scope:
+                return scope[node.name].if_true
+            case nodes.Unary(operator="not"):
+                return self.if_false(node.of, scope)
+            case nodes.Binary(operator="and"):
+                return self.if_true(node.left, scope) | self.if_true(node.right, scope)
+            case nodes.Binary(operator="or"):
+                return self.if_true(node.left, scope) & self.if_true(node.right, scope)
+            case nodes.Test() if node.name in ASKING:
+                return self._asked(node, scope, is_there=(node.name == "defined") != node.negated)
+            case nodes.Filter() | nodes.Comparison():
+                return self._not_default(node, scope, result=False)
+        return NOTHING
+
+    def if_false(  # noqa: PLR0911 - one for each kind of node
+        self, node: nodes.Node, scope: Scope
+    ) -> frozenset[Path]:
+        """Return the paths that have a value where ``node`` is false."""
+        match node:
+            case nodes.Name() if node.name in scope:
+                return scope[node.name].if_false
+            case nodes.Unary(operator="not"):
+                return self.if_true(node.of, scope)
+            case nodes.Binary(operator="and"):
+                return self.if_false(node.left, scope) & self.if_false(node.right, scope)
+            case nodes.Binary(operator="or"):
+                return self.if_false(node.left, scope) | self.if_false(node.right, scope)
+            case nodes.Test() if node.name in ASKING:
+                return self._asked(node, scope, is_there=(node.name == "defined") == node.negated)
+            case nodes.Filter() | nodes.Comparison():
+                return self._not_default(node, scope, result=True)
+        return NOTHING
+
+    def _asked(self, node: nodes.Test, scope: Scope, *, is_there: bool) -> frozenset[Path]:
+        path = self.path(node.of, scope)
+        return NOTHING if path is None or not is_there else frozenset({path})
+
+    def _not_default(self, node: nodes.Node, scope: Scope, *, result: bool) -> frozenset[Path]:
+        """Return the path that has a value unless ``node`` is ``result``.
+
+        That is what a default in it would give: ``count | default(0) > 5`` is false.
+        """
+        compared: tuple[str, nodes.Node] | None = None
+        if isinstance(node, nodes.Comparison):
+            if len(node.rest) != 1:
+                return NOTHING
+            (right,) = node.rest
+            compared, node = (right.sign, right.operand), node.first
+        is_length = isinstance(node, nodes.Filter) and node.name in {"count", "length"}
+        if isinstance(node, nodes.Filter) and is_length and node.of is not None:
+            node = node.of
+        if not isinstance(node, nodes.Filter) or node.name not in DEFAULTS or node.of is None:
+            return NOTHING
+        path = self.path(node.of, scope)
+        outcome = _outcome(node.arguments, compared, is_length=is_length)
+        return frozenset({path}) if path is not None and outcome is result else NOTHING
+
+    def items_of(self, node: nodes.Node, scope: Scope) -> Path | None:
+        """Return the path of the array whose items ``node`` has."""
+        while True:
+            if isinstance(node, nodes.Filter) and node.of is not None:
+                if node.name not in _OF_THE_SAME | DEFAULTS:
+                    return None
+                node = node.of
+            elif isinstance(node, nodes.Binary) and node.operator == "or":
+                node = node.left
+            elif isinstance(node, nodes.Index) and node.is_slice:
+                node = node.of
+            else:
+                return self.path(node, scope)
+
+
+def _outcome(
+    arguments: Sequence[nodes.Argument],
+    compared: tuple[str, nodes.Node] | None,
+    *,
+    is_length: bool,
+) -> bool | None:
+    """Return what a default gives in a condition, or None where nobody can tell."""
+    default: object = ""
+    if arguments:
+        node = arguments[0].value
+        if isinstance(node, nodes.Literal):
+            default = node.value
+        elif isinstance(node, nodes.Collection):
+            default = node.items
+        else:
+            return None
+    if is_length:
+        if not isinstance(default, str | tuple):
+            return None
+        default = len(default)
+    if compared is None:
+        return bool(default)
+    sign, other = compared
+    if sign not in COMPARES or not isinstance(other, nodes.Literal):
+        return None
+    try:
+        return bool(COMPARES[sign](default, other.value))
+    except TypeError:
+        return None

@@ -1,0 +1,247 @@
+"""Reads the tags of a source as a tree of prints, blocks and single tags."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+
+from tasks.rendering.syntax.expressions import DEEPEST, Reader
+from tasks.rendering.syntax.nodes import Collection, Name, Node
+from tasks.rendering.syntax.tokens import UnreadableError
+from tasks.rendering.tags import Kind, Tag, tags
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """``{{ value }}``."""
+
+    tag: Tag
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """A tag that uses another source: ``include``, ``extends``."""
+
+    tag: Tag
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """``{% set target = value %}``; ``{% do value %}`` has no targets."""
+
+    tag: Tag
+    targets: tuple[Name, ...]
+    value: Node
+
+
+@dataclass(slots=True)
+class Branch:
+    """A tag and what follows it, to the next tag of its block.
+
+    ``test`` is what an ``if`` or ``elif`` asks, and what a ``for`` asks of each item.
+    """
+
+    tag: Tag
+    test: Node | None = None
+    inside: list["Part"] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Block:
+    """A block with an end; the words of MiniJinja.
+
+    ``targets`` are the names that it gives values: of a loop, ``with``, ``macro``, ``call`` or
+    ``set``. ``values`` is what they are made of: what is looped over, the values of ``with``, the
+    defaults of a macro, the call of ``call``, the filters of ``filter`` and ``set``.
+    """
+
+    word: str
+    targets: tuple[Name, ...] = ()
+    values: tuple[Node, ...] = ()
+    name: str = ""
+    branches: list[Branch] = field(default_factory=list)
+
+
+Part = Print | Include | Assignment | Block
+
+_ENDS: Final = {
+    "for": "endfor",
+    "if": "endif",
+    "with": "endwith",
+    "filter": "endfilter",
+    "block": "endblock",
+    "macro": "endmacro",
+    "call": "endcall",
+    "set": "endset",
+    "raw": "endraw",
+    "autoescape": "endautoescape",
+}
+_BETWEEN: Final = {"else": frozenset({"if", "for"}), "elif": frozenset({"if"})}
+
+
+@lru_cache(maxsize=4)
+def tree(source: str) -> list[Part] | None:
+    """Return the parts of ``source``, or None where it cannot be read."""
+    try:
+        return _Builder(source).build()
+    except (UnreadableError, RecursionError):
+        return None
+
+
+def reader(source: str, tag: Tag) -> Reader:
+    """Return a reader of what stands inside a tag."""
+    start = source.index(tag.inner, tag.start + 2) if tag.inner else tag.end - 2
+    return Reader(source, start, start + len(tag.inner))
+
+
+class _Builder:
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._parts: list[Part] = []
+        self._open: list[Block] = []
+
+    def build(self) -> list[Part]:
+        for tag in tags(self._source):
+            if tag.kind is Kind.PRINT:
+                read = reader(self._source, tag)
+                value = read.expression()
+                read.finish()
+                self._inside().append(Print(tag, value))
+            elif tag.kind is Kind.BLOCK:
+                self._tag(tag)
+        if self._open:
+            raise UnreadableError
+        return self._parts
+
+    def _inside(self) -> list[Part]:
+        return self._open[-1].branches[-1].inside if self._open else self._parts
+
+    def _tag(self, tag: Tag) -> None:
+        word = tag.word
+        if self._open and word == _ENDS[self._open[-1].word]:
+            self._open.pop()
+            return
+        if word in _BETWEEN:
+            self._between(tag)
+            return
+        read = reader(self._source, tag)
+        read.name()
+        match word:
+            case "include" | "extends":
+                # What may follow the name is refused elsewhere.
+                self._inside().append(Include(tag, read.expression()))
+                return
+            case "do":
+                self._inside().append(Assignment(tag, (), read.expression()))
+            case "set":
+                self._set(read, tag)
+            case "break" | "continue":
+                pass
+            case _:
+                self._begin(read, tag)
+                return
+        read.finish()
+
+    def _between(self, tag: Tag) -> None:
+        if not self._open or self._open[-1].word not in _BETWEEN[tag.word]:
+            raise UnreadableError
+        test = None
+        read = reader(self._source, tag)
+        read.name()
+        if tag.word == "elif":
+            test = read.no_condition()
+        read.finish()
+        self._open[-1].branches.append(Branch(tag, test))
+
+    def _set(self, read: Reader, tag: Tag) -> None:
+        targets = _targets(read, dotted=True)
+        if read.skip("="):
+            value = read.expression()
+            while read.skip(","):
+                # A tuple, of which nothing more must be known than its values.
+                value = _both(value, read.expression())
+            self._inside().append(Assignment(tag, targets, value))
+            return
+        values = (read.filters(),) if read.skip("|") else ()
+        self._push(Block("set", targets, values, branches=[Branch(tag)]))
+
+    def _begin(self, read: Reader, tag: Tag) -> None:  # noqa: C901 - a case for each word
+        block = Block(tag.word)
+        test: Node | None = None
+        match tag.word:
+            case "if":
+                test = read.no_condition()
+            case "for":
+                block.targets = _targets(read)
+                read.require("in")
+                block.values = (read.no_condition(),)
+                test = read.expression() if read.skip("if") else None
+                read.skip("recursive")
+            case "with":
+                while read.token.kind != "end":
+                    if block.values:
+                        read.require(",")
+                    block.targets += _targets(read, single=True)
+                    read.require("=")
+                    block.values += (read.expression(),)
+            case "filter":
+                block.values = (read.filters(),)
+            case "block":
+                block.name = read.name().text
+                read.skip("scoped")
+                read.skip("required")
+            case "macro":
+                block.name = read.name().text
+                _parameters(read, block)
+            case "call":
+                if read.is_at("("):
+                    _parameters(read, block)
+                block.values += (read.expression(),)
+            case "raw" | "autoescape":
+                self._push(Block(tag.word, branches=[Branch(tag)]))
+                return
+            case _:
+                raise UnreadableError
+        read.finish()
+        block.branches.append(Branch(tag, test))
+        self._push(block)
+
+    def _push(self, block: Block) -> None:
+        if len(self._open) >= DEEPEST:
+            raise UnreadableError
+        self._inside().append(block)
+        self._open.append(block)
+
+
+def _targets(read: Reader, *, dotted: bool = False, single: bool = False) -> tuple[Name, ...]:
+    """Read the names that are given values; those of a namespace's members are left out."""
+    if read.skip("("):
+        names = _targets(read, dotted=dotted)
+        read.require(")")
+    else:
+        token = read.name()
+        names = (Name(token.start, token.end, token.text),)
+        while dotted and read.skip("."):
+            read.name()
+            names = ()
+    while not single and read.skip(","):
+        if read.token.kind == "name" and not read.is_at("in"):
+            names += _targets(read, dotted=dotted, single=True)
+    return names
+
+
+def _parameters(read: Reader, block: Block) -> None:
+    read.require("(")
+    while not read.skip(")"):
+        if block.targets:
+            read.require(",")
+            if read.skip(")"):
+                break
+        block.targets += _targets(read, single=True)
+        if read.skip("="):
+            block.values += (read.expression(),)
+
+
+def _both(one: Node, other: Node) -> Node:
+    return Collection(one.start, other.end, (one, other))

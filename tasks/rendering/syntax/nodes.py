@@ -1,0 +1,129 @@
+"""The nodes of an expression; places are offsets in the source, in characters."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An expression, from ``start`` to before ``end``."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """A variable."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Node):
+    """A text, number, truth value or none."""
+
+    value: str | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Collection(Node):
+    """A list, tuple or map, whose keys and values are both ``items``."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Node):
+    """A member by its name: ``of.name`` or ``of["name"]``."""
+
+    of: Node
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Node):
+    """An item by any other key, or a slice, whose bounds are ``keys``."""
+
+    of: Node
+    keys: tuple[Node, ...]
+    is_slice: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of a call; ``name`` is that of a keyword."""
+
+    name: str | None
+    value: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """A call of a function, macro or method."""
+
+    of: Node
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter(Node):
+    """A filter; ``of`` is None in ``{% filter %}`` and ``{% set %}``, which apply it to a block."""
+
+    of: Node | None
+    name: str
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Test(Node):
+    """A test behind ``is``, or ``is not``."""
+
+    of: Node
+    name: str
+    arguments: tuple[Argument, ...]
+    negated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Node):
+    """``not`` or a minus before a number."""
+
+    operator: str
+    of: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Node):
+    """``or``, ``and``, ``~`` or arithmetic."""
+
+    operator: str
+    left: Node
+    right: Node
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Node):
+    """One or more comparisons in a row: ``a < b < c``; ``in`` and ``not in`` too."""
+
+    first: Node
+    rest: tuple["Compared", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A sign of a comparison, from ``start`` to before ``end``, and what is on its right."""
+
+    sign: str
+    start: int
+    end: int
+    operand: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Condition(Node):
+    """``then if test else other``; ``other`` is None where it is left out."""
+
+    then: Node
+    test: Node
+    other: Node | None

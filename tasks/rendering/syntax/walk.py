@@ -1,0 +1,58 @@
+"""Ways through a syntax tree."""
+
+from collections.abc import Iterable, Iterator
+
+from tasks.rendering.syntax import nodes
+from tasks.rendering.syntax.blocks import Assignment, Block, Include, Part, Print
+
+
+def expressions(parts: Iterable[Part]) -> Iterator[nodes.Node]:
+    """Yield each expression of a source in order; not those within it."""
+    for part in parts:
+        match part:
+            case Print() | Include() | Assignment():
+                yield part.value
+            case Block():
+                yield from part.values
+                for branch in part.branches:
+                    if branch.test is not None:
+                        yield branch.test
+                    yield from expressions(branch.inside)
+
+
+def prints(parts: Iterable[Part]) -> Iterator[Print]:
+    """Yield each print of a source in order."""
+    for part in parts:
+        match part:
+            case Print():
+                yield part
+            case Block():
+                for branch in part.branches:
+                    yield from prints(branch.inside)
+
+
+def within(node: nodes.Node) -> Iterator[nodes.Node]:
+    """Yield the expressions that an expression is made of."""
+    match node:
+        case nodes.Collection():
+            yield from node.items
+        case nodes.Member() | nodes.Unary():
+            yield node.of
+        case nodes.Index():
+            yield node.of
+            yield from node.keys
+        case nodes.Call() | nodes.Filter() | nodes.Test():
+            if node.of is not None:
+                yield node.of
+            yield from (argument.value for argument in node.arguments)
+        case nodes.Binary():
+            yield node.left
+            yield node.right
+        case nodes.Comparison():
+            yield node.first
+            yield from (each.operand for each in node.rest)
+        case nodes.Condition():
+            yield node.then
+            yield node.test
+            if node.other is not None:
+                yield node.other

@@ -1,0 +1,347 @@
+"""Uses of variables by a source, and which of them a missing value does no harm.
+
+Every use of a variable or of a member of one is found in the syntax tree, with what is known where
+it stands: the paths that conditions around it have found to be there.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tasks.rendering.kinds import Kind, kind_of
+from tasks.rendering.partials import uses as partials_in
+from tasks.rendering.paths import ITEM, Path
+from tasks.rendering.scopes import (
+    ASKING,
+    COMPARES,
+    DEFAULTS,
+    NOTHING,
+    OPAQUE,
+    Local,
+    Names,
+    Scope,
+)
+from tasks.rendering.syntax import nodes
+from tasks.rendering.syntax.blocks import Assignment, Block, Include, Part, Print, tree
+
+_COMPARING_TESTS: Final = frozenset(
+    {
+        *("==", "!=", "<", "<=", ">", ">=", "eq", "equalto", "ge", "greaterthan", "gt", "le"),
+        *("lessthan", "lt", "ne"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A use of the value at ``path``.
+
+    Attributes
+    ----------
+    path
+        Of names, and of :data:`tasks.rendering.paths.ITEM` for the variable of a loop.
+    place
+        Where it stands in its source, in characters.
+    guarded
+        Whether a missing value is no error here: it is only asked about, or has a default.
+    present
+        The paths that surely have a value here.
+    """
+
+    path: Path
+    place: int
+    guarded: bool
+    present: frozenset[Path]
+
+
+Side = tuple[Path | None, Kind | None]
+"""A side of a comparison: its path if it is a variable, its kind if its syntax says it."""
+
+
+def uses_of(
+    sources: Iterable[str], partials: Mapping[str, str], own_names: frozenset[str]
+) -> list[Use] | None:
+    """Return the uses of variables in ``sources``, or None where one cannot be read.
+
+    Parameters
+    ----------
+    sources
+        Subject and body.
+    partials
+        The sources of the partials that they use, by template_id.
+    own_names
+        The names that are no variables: the engine's own, and its functions.
+    """
+    found: list[Use] = []
+    for source in sources:
+        walker = _Walker(partials, own_names, found)
+        if not walker.source(source, {}, NOTHING, ()):
+            return None
+    return found
+
+
+def mixed_comparisons(
+    source: str, own_names: frozenset[str], kinds: Mapping[Path, Kind]
+) -> list[int]:
+    """Return the places at which a source compares a text with a number, by their types.
+
+    ``kinds`` are those of the variables.
+    """
+    walker = _Walker({}, own_names, [])
+    walker.source(source, {}, NOTHING, ())
+    return [
+        place
+        for place, sides in walker.comparisons
+        if {kind or kinds.get(path or ()) for path, kind in sides} == {"text", "number"}
+    ]
+
+
+class _Walker:
+    def __init__(
+        self, partials: Mapping[str, str], own_names: frozenset[str], found: list[Use]
+    ) -> None:
+        self._partials = partials
+        self._names = Names(own_names)
+        self._found = found
+        self._readable = True
+        self._depth = 0
+        self.comparisons: list[tuple[int, tuple[Side, ...]]] = []
+        self._seen: set[tuple[str, frozenset[tuple[str, Local]], frozenset[Path]]] = set()
+
+    def source(
+        self, source: str, scope: Scope, present: frozenset[Path], chain: tuple[str, ...]
+    ) -> bool:
+        """Walk through a source; tell whether it and its partials could be read."""
+        parts = tree(source)
+        if parts is None:
+            return False
+        self._depth += 1
+        self._within(parts, scope, present, source, chain)
+        self._depth -= 1
+        return self._readable
+
+    def _within(
+        self,
+        parts: Sequence[Part],
+        scope: Scope,
+        present: frozenset[Path],
+        source: str,
+        chain: tuple[str, ...],
+    ) -> None:
+        for part in parts:
+            if isinstance(part, Print):
+                self._value(part.value, scope, present)
+            elif isinstance(part, Assignment):
+                self._assign(part, scope, present)
+            elif isinstance(part, Include):
+                self._include(part, scope, present, source, chain)
+            else:
+                self._block(part, scope, present, source, chain)
+
+    def _assign(self, part: Assignment, scope: Scope, present: frozenset[Path]) -> None:
+        local = self._local(part.value, scope) if len(part.targets) == 1 else OPAQUE
+        if local.path is None:
+            self._value(part.value, scope, present)
+        scope |= dict.fromkeys((target.name for target in part.targets), local)
+
+    def _local(self, value: nodes.Node, scope: Scope) -> Local:
+        return Local(
+            self._names.path(value, scope),
+            self._names.if_true(value, scope),
+            self._names.if_false(value, scope),
+        )
+
+    def _include(
+        self,
+        part: Include,
+        scope: Scope,
+        present: frozenset[Path],
+        source: str,
+        chain: tuple[str, ...],
+    ) -> None:
+        used = {use.start: use.partial for use in partials_in(source)}
+        name = used.get(part.tag.start)
+        if name is None or name not in self._partials or name in chain:
+            return
+        # There may be many ways to a partial, of which each finds the same uses.
+        way = (name, frozenset(scope.items()), present)
+        if way in self._seen:
+            return
+        self._seen.add(way)
+        if not self.source(self._partials[name], dict(scope), present, (*chain, name)):
+            self._readable = False
+
+    def _block(  # noqa: C901, PLR0912 - a case for each word
+        self,
+        block: Block,
+        scope: Scope,
+        present: frozenset[Path],
+        source: str,
+        chain: tuple[str, ...],
+    ) -> None:
+        match block.word:
+            case "if":
+                self._if(block, scope, present, source, chain)
+                return
+            case "for":
+                self._for(block, scope, present, source, chain)
+                return
+            case "raw":
+                return
+        if block.word == "macro":
+            scope[block.name] = OPAQUE
+        inner = dict(scope)
+        if block.word == "with":
+            for target, value in zip(block.targets, block.values, strict=False):
+                local = self._local(value, inner)
+                if local.path is None:
+                    self._value(value, inner, present)
+                inner[target.name] = local
+        else:
+            for value in block.values:
+                self._value(value, scope, present)
+            if block.word != "set":
+                inner |= dict.fromkeys((target.name for target in block.targets), OPAQUE)
+        if block.word in {"macro", "call"}:
+            inner |= {"caller": OPAQUE, "varargs": OPAQUE, "kwargs": OPAQUE}
+        for branch in block.branches:
+            self._within(branch.inside, inner, present, source, chain)
+        if block.word == "set":
+            scope |= dict.fromkeys((target.name for target in block.targets), OPAQUE)
+
+    def _if(
+        self,
+        block: Block,
+        scope: Scope,
+        present: frozenset[Path],
+        source: str,
+        chain: tuple[str, ...],
+    ) -> None:
+        before = dict(scope)
+        ends: list[Scope] = []
+        for branch in block.branches:
+            known = present
+            if branch.test is not None:
+                self._value(branch.test, before, present, guarded=True)
+                known = present | self._names.if_true(branch.test, before)
+                present |= self._names.if_false(branch.test, before)
+            inner = dict(before)
+            self._within(branch.inside, inner, known, source, chain)
+            ends.append(inner)
+        if block.branches[-1].test is not None:
+            ends.append(before)
+        # A name that only some branches set may still be a variable after them.
+        for name in set.intersection(*(set(end) for end in ends)):
+            locals_ = {end[name] for end in ends}
+            scope[name] = locals_.pop() if len(locals_) == 1 else OPAQUE
+
+    def _for(
+        self,
+        block: Block,
+        scope: Scope,
+        present: frozenset[Path],
+        source: str,
+        chain: tuple[str, ...],
+    ) -> None:
+        (iterated,) = block.values
+        self._value(iterated, scope, present)
+        path = self._names.items_of(iterated, scope)
+        item = None if path is None or len(block.targets) > 1 else (*path, ITEM)
+        inner = dict(scope) | {target.name: Local(item) for target in block.targets}
+        inner["loop"] = OPAQUE
+        known = present if item is None else present | {item}
+        first, *others = block.branches
+        if first.test is not None:
+            self._value(first.test, inner, known, guarded=True)
+            known |= self._names.if_true(first.test, inner)
+        self._within(first.inside, inner, known, source, chain)
+        for branch in others:
+            self._within(branch.inside, dict(scope), present, source, chain)
+
+    def _value(  # noqa: C901, PLR0912 - a case for each kind of node
+        self,
+        node: nodes.Node | None,
+        scope: Scope,
+        present: frozenset[Path],
+        *,
+        guarded: bool = False,
+    ) -> None:
+        """Find the uses in an expression; ``guarded`` if a missing value of it is no error."""
+        path = None if node is None else self._names.path(node, scope)
+        if node is not None and path is not None:
+            self._found.append(Use(path, node.start, guarded, present))
+            return
+        match node:
+            case nodes.Collection():
+                for item in node.items:
+                    self._value(item, scope, present)
+            case nodes.Member():
+                self._value(node.of, scope, present)
+            case nodes.Index():
+                self._value(node.of, scope, present)
+                for key in node.keys:
+                    self._value(key, scope, present)
+            case nodes.Call():
+                # A method is no member of the value that it is called of.
+                called = node.of.of if isinstance(node.of, nodes.Member) else node.of
+                self._value(called, scope, present)
+                self._arguments(node.arguments, scope, present)
+            case nodes.Filter():
+                is_default = node.name in DEFAULTS
+                self._value(node.of, scope, present, guarded=is_default)
+                for argument in node.arguments:
+                    self._value(argument.value, scope, present, guarded=is_default and guarded)
+            case nodes.Test():
+                for argument in node.arguments if node.name in _COMPARING_TESTS else ():
+                    self._compared(node.of, argument.value, node.start, scope)
+                self._value(node.of, scope, present, guarded=node.name in ASKING)
+                self._arguments(node.arguments, scope, present)
+            case nodes.Unary():
+                self._value(node.of, scope, present, guarded=node.operator == "not")
+            case nodes.Comparison():
+                left = node.first
+                for each in node.rest:
+                    if each.sign in COMPARES:
+                        self._compared(left, each.operand, node.start, scope)
+                    left = each.operand
+                for operand in (node.first, *(each.operand for each in node.rest)):
+                    self._value(operand, scope, present)
+            case nodes.Condition():
+                self._value(node.test, scope, present, guarded=True)
+                known = present | self._names.if_true(node.test, scope)
+                self._value(node.then, scope, known, guarded=guarded)
+                known = present | self._names.if_false(node.test, scope)
+                self._value(node.other, scope, known, guarded=guarded)
+            case nodes.Binary(operator="or"):
+                self._value(node.left, scope, present, guarded=True)
+                known = present | self._names.if_false(node.left, scope)
+                self._value(node.right, scope, known, guarded=guarded)
+            case nodes.Binary(operator="and"):
+                # Where the left side is missing, it is what comes out.
+                self._value(node.left, scope, present, guarded=guarded)
+                known = present | self._names.if_true(node.left, scope)
+                self._value(node.right, scope, known, guarded=guarded)
+            case nodes.Binary():
+                self._value(node.left, scope, present)
+                self._value(node.right, scope, present)
+
+    def _compared(self, left: nodes.Node, right: nodes.Node, place: int, scope: Scope) -> None:
+        if self._depth == 1:
+            sides = tuple((self._names.path(side, scope), kind_of(side)) for side in (left, right))
+            self.comparisons.append((place, sides))
+
+    def _arguments(
+        self, arguments: Sequence[nodes.Argument], scope: Scope, present: frozenset[Path]
+    ) -> None:
+        for argument in arguments:
+            self._value(argument.value, scope, present)
+
+
+def optional_for(path: Path, uses: Iterable[Use]) -> bool:
+    """Tell whether no use misses the value at ``path``, or one below it, if it is left out."""
+    length = len(path)
+    return all(
+        use.guarded or any(there[:length] == path for there in use.present)
+        for use in uses
+        if use.path[:length] == path
+    )

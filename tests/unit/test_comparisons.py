@@ -1,0 +1,273 @@
+"""Comparisons are never silently wrong, and numbers are exact."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import Code
+from tasks.rendering.engine import Engine
+from tasks.rendering.explain import SourceError
+from tasks.rendering.frames import encode
+from tasks.rendering.limits import Limits
+from tasks.rendering.rewriting import Edits, rewritten
+from tasks.rendering.texts import declaring
+from tasks.rendering.trial import try_out
+from tasks.rendering.variables import Schema
+from tests.support.cases import each
+from tests.support.sources import source_of
+
+ENGINE: Final = Engine(Limits())
+DECIMAL: Final = [{"name": "total", "type": "decimal"}]
+SIGNS: Final = {
+    "<": lambda one, other: one < other,
+    "<=": lambda one, other: one <= other,
+    ">": lambda one, other: one > other,
+    ">=": lambda one, other: one >= other,
+    "==": lambda one, other: one == other,
+    "!=": lambda one, other: one != other,
+}
+
+
+def text(source: str, values: Mapping[str, Any], declared: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Render a text body on the path of a render."""
+    schema = Schema(declared)
+    bound, problems = schema.bind(values)
+    assert problems == []
+    ready = ENGINE.prepare(declaring(source_of(source, "sms"), schema))
+    return ENGINE.body(ready, ENGINE.values(ready, encode(bound.values)))
+
+
+def refused(source: str, values: Mapping[str, Any]) -> SourceError:
+    """Return the error of a body that does not render."""
+    with pytest.raises(SourceError) as caught:
+        text(source, values)
+    return caught.value
+
+
+@each("sign", SIGNS)
+def test_a_text_is_not_compared_with_a_number(sign: str) -> None:
+    """In either order, whichever is in the template, in loops and partials; with its place."""
+    for source, values in (
+        (f"\n{{% if a {sign} 50 %}}x{{% endif %}}", {"a": "12.50"}),
+        (f"\n{{% if '50' {sign} a %}}x{{% endif %}}", {"a": 12}),
+        (f"\n{{{{ 'x' if a {sign} b }}}}", {"a": "12", "b": 12}),
+        (f"\n{{% for i in a if i.n {sign} 1 %}}x{{% endfor %}}", {"a": [{"n": "1"}]}),
+        (f"\n{{% set x = a %}}{{{{ 'x' if (x {sign} (2)) }}}}", {"a": "1"}),
+    ):
+        error = refused(source, values)
+        assert error.code == Code.VARIABLES_INVALID
+        assert "a text cannot be compared with a number" in error.message
+        assert error.problem["line"] == 2
+        assert error.problem["column"] > 1
+        assert "12" not in error.message
+
+
+@each(
+    ("source", "values"),
+    [
+        ("{{ xs|sort|join }}", {"xs": [1, "2"]}),
+        ("{{ xs|sort|join }}", {"xs": ["9", "10"]}),
+        ("{{ xs|min }}", {"xs": [1, "2"]}),
+        ("{{ xs|max }}", {"xs": ["100", "20"]}),
+        ("{{ xs|sort(attribute='n')|length }}", {"xs": [{"n": 1}, {"n": "2"}]}),
+        ("{{ xs|sum }}", {"xs": [1, "2"]}),
+        ("{{ xs|select('gt', 1)|list }}", {"xs": ["2"]}),
+        ("{{ xs|selectattr('n', '>', 1)|list }}", {"xs": [{"n": "2"}]}),
+        ("{{ 'y' if 1 in xs }}", {"xs": ["1"]}),
+        ("{{ 'y' if '1' not in xs }}", {"xs": [1]}),
+        ("{{ 'y' if x is gt(1) }}", {"x": "2"}),
+        ("{{ 'y' if x is eq('2') }}", {"x": 2}),
+        ("{{ 'y' if '9' < x }}", {"x": "10"}),
+        ("{{ 'y' if x > 1 }}", {"x": {}}),
+        ("{{ 'y' if x > [1] }}", {"x": 1}),
+        ("{{ 'y' if 1 < x < '3' }}", {"x": 2}),
+    ],
+)
+def test_what_has_no_order_is_refused(source: str, values: dict[str, Any]) -> None:
+    """And numbers in texts are not put in the order of their first digits."""
+    assert refused(source, values).code == Code.VARIABLES_INVALID
+
+
+@each(
+    ("source", "expected"),
+    [
+        ("{{ 'y' if a == 'x' else 'n' }}", "y"),
+        ("{{ 'y' if a < 'y' else 'n' }}", "y"),
+        ("{{ 'y' if n == 3.0 and n != 4 and n in [1, 3] else 'n' }}", "y"),
+        ("{{ 'y' if 1 < n <= 3 else 'n' }}", "y"),
+        ("{{ 'y' if a in 'xyz' and a not in ['b'] else 'n' }}", "y"),
+        ("{{ 'y' if o == {'k': 1} and xs == [1, 2] and o.k == xs[0] else 'n' }}", "y"),
+        ("{{ 'y' if none == none and a != none else 'n' }}", "y"),
+        ("{{ 'y' if t == true and t != false else 'n' }}", "y"),
+        ("{{ 'y' if 'k' in o else 'n' }}{{ 'y' if '2026-01-01' < '2026-02-01' else 'n' }}", "yy"),
+        ("{{ xs|sort|join(',') }}{{ ['b', 'a']|sort|join }}{{ xs|max }}", "1,2ab2"),
+        ("{% if (n > 1) == (n < 5) %}y{% endif %}{{ '<b> == {{' }}", "y<b> == {{"),
+        ("{% if a[:1] == 'x' %}y{% endif %}{{ a[:1] }}", "yx"),
+    ],
+)
+def test_what_has_an_order_is_compared(source: str, expected: str) -> None:
+    """As the engine does it."""
+    values = {"a": "x", "n": 3, "o": {"k": 1}, "xs": [1, 2], "t": True}
+    assert text(source, values) == expected
+
+
+@given(
+    st.decimals(-(10**9), 10**9, places=2),
+    st.one_of(st.integers(-(10**9), 10**9), st.floats(-1e9, 1e9, width=32)),
+    st.sampled_from(sorted(SIGNS)),
+)
+def test_a_decimal_is_compared_as_a_number(number: Decimal, other: float, sign: str) -> None:
+    """However it is given."""
+    exact = Decimal(other if isinstance(other, int) else repr(other))
+    expected = "y" if SIGNS[sign](number, exact) else "n"
+    source = f"{{{{ 'y' if total {sign} other else 'n' }}}}"
+    assert text(source, {"total": f"{number:f}", "other": other}, DECIMAL) == expected
+
+
+@each("given_", ["12.50", "0.10", "123456789012345678901234567890.5", "-7", 12.5, 3, 2**70])
+def test_a_decimal_is_exact(given_: str | float) -> None:
+    """Where it is printed, in filters and in JSON."""
+    plain = given_ if isinstance(given_, str) else str(given_)
+    assert text("{{ total }}{{ total|string }}", {"total": given_}, DECIMAL) == plain * 2
+    as_json = f'"{given_}"' if isinstance(given_, str) else plain
+    assert text("{{ total|tojson }}", {"total": given_}, DECIMAL) == as_json
+    assert text("{{ total|number }}", {"total": given_}, DECIMAL) == text(
+        "{{ total|number }}", {"total": given_}
+    )
+
+
+@each(
+    ("source", "expected"),
+    [
+        ("{{ 'y' if total }}{{ 'n' if not zero }}", "yn"),
+        (
+            "{{ total|round(1) }} {{ total|round }} {{ total|int }} {{ total|abs }}",
+            "12.4 12 12 12.35",
+        ),
+        ("{{ 'y' if total is number and total is not string and zero is even }}", "y"),
+        (
+            "{{ xs|sort|join(' ') }} {{ xs|min }} {{ xs|max }} {{ xs|sum }}",
+            "2 10.50 100 2 100 112.5",
+        ),
+        ("{{ xs|sort(reverse=true)|first }}{{ xs|unique|list }}", "1002, 100, and 10.50"),
+        (
+            "{{ items|sum(attribute='n') }} {{ items|selectattr('n', 'gt', 5)|length }}",
+            "9.75 1",
+        ),
+        ("{% for i in items if i.n >= 9 %}{{ i.n }}{% endfor %}", "9.50"),
+        ("{{ 'y' if total == '12.35'|float }}", "y"),
+    ],
+)
+def test_decimals_are_numbers_to_filters_and_tests(source: str, expected: str) -> None:
+    """In arrays and their items too."""
+    names = ["total", "zero", "xs[]", "items[].n"]
+    values = {
+        "total": "12.35",
+        "zero": "0.00",
+        "xs": ["2", "100", "10.50"],
+        "items": [{"n": "9.50"}, {"n": 0.25}],
+    }
+    assert text(source, values, [{"name": name, "type": "decimal"} for name in names]) == expected
+
+
+@each("value", ["", "x", "1e5", "1,5", " 1", "0x1", True, [], {}])
+def test_what_is_no_decimal_is_refused(value: object) -> None:
+    """Before the render, with what was expected."""
+    _, (problem,) = Schema(DECIMAL).bind({"total": value})
+    assert problem["message"] == "expected a number, or text such as '12.50'"
+
+
+@each(
+    ("source", "kind"),
+    [
+        ("{% if x > 50 %}a{% endif %}", "string"),
+        ("{% if x == 'a' %}a{% endif %}", "integer"),
+        ("{% if x is eq(5) %}a{% endif %}", "date"),
+        ("{% if 'a' == x %}a{% endif %}", "decimal"),
+        ("{% if x|length == 'a' %}a{% endif %}", "string"),
+        ("{% set y = x %}{% if y != 5 %}a{% endif %}", "email"),
+    ],
+)
+def test_types_tell_at_publish(source: str, kind: str) -> None:
+    """Whatever else is declared; with the place."""
+    declared = [{"name": "x", "type": kind}, {"name": "other", "type": "any"}]
+    (problem,) = try_out(ENGINE, source_of(f"\n{source}"), declared, lambda: None)
+    assert "a text cannot be compared with a number" in problem["message"]
+    assert problem["line"] == 2
+
+
+def test_types_of_items_tell_at_publish() -> None:
+    """In loops."""
+    source = source_of("{% for i in xs if i.n > 5 %}a{% endfor %}")
+    declared = [{"name": "xs[].n", "type": "string"}]
+    assert len(try_out(ENGINE, source, declared, lambda: None)) == 1
+    assert try_out(ENGINE, source, [{"name": "xs[].n", "type": "decimal"}], lambda: None) == []
+
+
+WHOLE: Final = (1812345678901234567, -9223372036854775808, 2**63 - 1, 2**63, 2**64, 2**64 + 1)
+
+
+@each("number", [*WHOLE, 2**200])
+def test_integers_are_exact(number: int) -> None:
+    """Printed, compared, and in JSON, however long."""
+    source = (
+        "{{ n }} {{ n|tojson }} {{ n ~ '' }} {{ 'y' if n == same and n != other and n == "
+        f"{abs(number)} * {1 if number > 0 else -1}"
+        " else 'n' }}"
+    )
+    if abs(number) > 2**62:
+        source = source.replace(f" and n == {abs(number)} * {1 if number > 0 else -1}", "")
+    values = {"n": number, "same": number, "other": number + 1}
+    assert text(source, values) == f"{number} {number} {number} y"
+    positive = "{{ 'y' if n > 100 else 'n' }}"
+    assert text(positive, values) == ("y" if number > 100 else "n")
+
+
+@each("number", WHOLE)
+def test_integers_are_exact_in_filters_and_literals(number: int) -> None:
+    """CLDR's digits are those that were sent."""
+    assert text("{{ n|number }}", {"n": number}) == f"{number:,}"
+    if number > 0:
+        source = f"{{{{ 'y' if n == {number} and n != {number + 1} and n < {number + 1} }}}}"
+        assert text(source, {"n": number}) == "y"
+
+
+@each("number", [2**63, 2**64, 2**200])
+def test_what_the_engine_cannot_count_with_is_refused(number: int) -> None:
+    """And nothing is rounded."""
+    for source in ("{{ n + 1 }}", "{{ n * 2 }}", "{{ -n }}", "{{ n / 2 }}"):
+        assert refused(source, {"n": number}).code == Code.VARIABLES_INVALID
+    assert text("{{ n + 1 }}", {"n": 1812345678901234567}) == "1812345678901234568"
+
+
+@each(
+    "source",
+    [
+        "{{ a == b }} {{ missing }}",
+        "{{ 'é' if a == b or a < b }}{{ 'ü' ~ missing }}",
+        "{% if a[1:] == b[:2] %}{% endif %}\n{{ missing }}",
+    ],
+)
+def test_places_are_those_of_the_source(source: str) -> None:
+    """Not of what the engine compiles in its place."""
+    error = refused(source, {"a": "x", "b": "y"})
+    problem = error.problem
+    line = source.split("\n")[problem["line"] - 1]
+    assert line[problem["column"] - 1 :].startswith(("missing", "'ü' ~ missing"))
+    assert "__" not in error.message + problem["snippet"]
+
+
+def test_a_source_without_comparisons_is_compiled_as_it_is() -> None:
+    """Nothing is slower for most."""
+    for source in (
+        "{{ a }}",
+        "{{ 'a < b' }}",
+        "a < b {{ c }}",
+        "{{ loop.index == 1 }}",
+        "{{ a is b }}",
+    ):
+        assert rewritten(source, Edits()).text == source
