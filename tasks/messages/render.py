@@ -141,7 +141,10 @@ class Rendered(Finished):
 
 
 class Previewed(Finished):
-    """Answer of ``render.preview``; ``variables`` is the schema, inferred if none was given."""
+    """Answer of ``render.preview``; ``variables`` is the schema, inferred if none was given.
+
+    ``warnings`` are as in :class:`tasks.messages.versions.PublishedVersion`.
+    """
 
     type: TemplateType
     language: str
@@ -149,3 +152,4 @@ class Previewed(Finished):
     variables: list[dict[str, Any]]
     defaulted: list[str]
     unused: list[str]
+    warnings: list[dict[str, Any]] = Field(default_factory=list)

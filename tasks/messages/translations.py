@@ -1,7 +1,9 @@
 """Messages and results of ``translation.*``."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import Field
 
 from tasks.messages.base import Result, WriteMessage
 from tasks.messages.fields import Body, LanguageCode, Subject, TemplateId, VersionName
@@ -40,10 +42,14 @@ class Translation(Result):
 
 
 class UpsertedTranslation(Result):
-    """Answer of ``translation.upsert``."""
+    """Answer of ``translation.upsert``.
+
+    ``warnings`` are as in :class:`tasks.messages.versions.PublishedVersion`.
+    """
 
     translation: Translation
     created: bool
+    warnings: list[dict[str, Any]] = Field(default_factory=list)
 
 
 class DeletedTranslation(Result):

@@ -199,7 +199,8 @@ class Change(Result):
 class PublishedVersion(Result):
     """Answer of ``version.publish``; ``previous_version`` was current before.
 
-    ``breaking`` is what ``allow_breaking`` let pass.
+    ``breaking`` is what ``allow_breaking`` let pass. Each of ``warnings`` has a code, a path, a
+    message and a remedy, with line and column where there is a source.
     """
 
     template_id: str
@@ -210,6 +211,7 @@ class PublishedVersion(Result):
     variables: list[dict[str, Any]]
     translations: CarriedTranslations
     breaking: list[Change]
+    warnings: list[dict[str, Any]] = Field(default_factory=list)
 
 
 class ActivatedVersion(Result):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from tasks.rendering.markup import BLOCK, conditional, tokens
+from tasks.rendering.masks import flat, without_code
 from tasks.rendering.tags import Kind, tags
 
 _UNCLOSED: Final = (
@@ -24,7 +24,6 @@ _UNOPENED: Final = (
 _ENDS: Final = {"}}": ("placeholder", "{{"), "%}": ("block", "{%"), "#}": ("comment", "{#")}
 _BRACE = re.compile(r"\{#|#\}|%\}|\}\}|[{}]")
 _STYLE_RULE = re.compile(r"\{#[A-Za-z_][^{}]*\{(?=\s*(?:[-\w]+\s*:|\}))")
-_CODE: Final = frozenset({"script", "style"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,39 +47,13 @@ def unclosed(source: str, *, html: bool) -> list[Unclosed]:
 
 
 def _unclosed(source: str, *, html: bool) -> Iterator[Unclosed]:
-    parts: list[str] = []
-    last = 0
-    raw = False
     for tag in tags(source):
-        between = source[last : tag.start]
-        parts += (BLOCK * len(between) if raw else between, BLOCK * (tag.end - tag.start))
-        last, raw = tag.end, tag.word == "raw"
         if tag.kind is Kind.COMMENT and "{#" in source[tag.start + 2 : tag.end]:
             yield Unclosed(tag.start, _NESTED)
-    mask = "".join([*parts, source[last:]])
+    mask = flat(source)
     if html and "<" not in source:
         mask = _STYLE_RULE.sub(lambda match: "{".ljust(len(match[0]) - 1) + "{", mask)
-    yield from _in_text(source, _without_code(mask))
-
-
-def _without_code(mask: str) -> str:
-    """Return a mask of the same length, contents of style sheets and scripts left out."""
-    parts: list[str] = []
-    last = 0
-    for start, end in _code(mask, 0, len(mask), outer=True):
-        parts += (mask[last:start], BLOCK * (end - start))
-        last = end
-    return "".join([*parts, mask[last:]])
-
-
-def _code(mask: str, start: int, end: int, *, outer: bool) -> Iterator[tuple[int, int]]:
-    for token in tokens(mask, start, end):
-        if token.sort == "raw" and token.name in _CODE:
-            yield token.start, token.end
-        elif token.sort == "comment" and outer:
-            inside = conditional(mask, token)
-            if inside is not None:
-                yield from _code(mask, *inside, outer=False)
+    yield from _in_text(source, without_code(mask))
 
 
 def _in_text(source: str, mask: str) -> Iterator[Unclosed]:

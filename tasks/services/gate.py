@@ -34,6 +34,7 @@ from tasks.services import graph
 from tasks.services.candidates import Candidate, Candidates, Compiled
 from tasks.services.graph import Place
 from tasks.services.partials import Library, Needs
+from tasks.services.warnings import Adviser
 from tasks.work import Work
 
 Stored = list[dict[str, Any]]
@@ -168,6 +169,10 @@ class Gate:
                     raise RenderLimitExceeded.of("a trial render exceeded a limit", problems)
         if problems:
             raise TemplateSyntax.of("a trial render failed", problems)
+
+    def adviser(self) -> Adviser:
+        """Return what finds warnings in texts that have passed."""
+        return Adviser(self._renderer, self._library, self._deadline)
 
     def fits(self, own: Compiled, candidate: Candidate, variables: Stored) -> bool:
         """Tell whether a translation of an earlier version passes all steps with a new one."""

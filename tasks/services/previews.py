@@ -50,6 +50,13 @@ def preview(message: Preview, work: Lookup) -> Previewed:
     if problems:
         raise VariablesInvalid.of("the variables do not match the schema", problems)
     parts = work.runtime.renderer.render(declaring(text, schema), encode(bound.values))
+    adviser = gate.adviser()
+    own_names = [variable["name"] for variable in declared or ()]
+    warned = [
+        *adviser.unused([own], own_names, "variables_schema"),
+        *adviser.sources([own]),
+        *adviser.output(own.candidate, parts),
+    ]
     return Previewed.model_construct(
         type=message.type,
         language=language,
@@ -57,6 +64,7 @@ def preview(message: Preview, work: Lookup) -> Previewed:
         variables=variables,
         defaulted=bound.defaulted,
         unused=bound.unused,
+        warnings=warned,
         **parts,
     )
 

@@ -1,6 +1,7 @@
 """``version.publish``: compile, compare, try out, store."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from db import models
 from db.queries import partials, translations, versions
@@ -10,8 +11,9 @@ from tasks.errors import BreakingChange, Problem, VersionExists
 from tasks.messages.versions import CarriedTranslations, Change, PublishedVersion, PublishVersion
 from tasks.rendering.changes import breaking_changes
 from tasks.rendering.partials import every_block, partials_of
+from tasks.rendering.warnings import lost_languages
 from tasks.services import graph
-from tasks.services.candidates import Compiled
+from tasks.services.candidates import Candidates, Compiled
 from tasks.services.gate import Gate, Stored
 from tasks.services.templates import existing
 from tasks.services.versions import require_expected
@@ -42,6 +44,12 @@ def publish(message: PublishVersion, work: Work) -> PublishedVersion:
     declared = None if message.variables is None else [each.stored() for each in message.variables]
     variables = gate.compare(own, given, declared)
     gate.try_out([own, *given], variables)
+    adviser = gate.adviser()
+    warned = [
+        *adviser.unused([own, *given], [each["name"] for each in declared or ()], "variables"),
+        *adviser.sources([own, *given]),
+        *adviser.outputs([own, *given], variables),
+    ]
 
     template = existing(work, message.template_id, lock=True)
     previous = versions.find(session, template.id, None)
@@ -81,7 +89,25 @@ def publish(message: PublishVersion, work: Work) -> PublishedVersion:
         variables=variables,
         translations=carry.result,
         breaking=[Change.model_validate(problem) for problem in breaking],
+        warnings=[*warned, *_lost(message, candidates, previous, own, carry.result, work)],
     )
+
+
+def _lost(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
+    message: PublishVersion,
+    candidates: Candidates,
+    previous: VersionRow | None,
+    own: Compiled,
+    carried: CarriedTranslations,
+    work: Work,
+) -> Iterator[dict[str, Any]]:
+    """Yield a warning for each language that only the previous version has."""
+    if previous is None:
+        return
+    states = translations.states(work.session, [previous.id]).get(previous.id, [])
+    before = candidates.stored(None, "", previous.info).text["language"]
+    now = {own.candidate.text["language"], *message.translations, *carried.carried}
+    yield from lost_languages([before, *(language for language, _ in states)], now)
 
 
 class _Carried(NamedTuple):

@@ -34,6 +34,8 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
     )
     gate.compare(own, [other], version.variables)
     gate.try_out([other], version.variables)
+    adviser = gate.adviser()
+    warned = [*adviser.sources([other]), *adviser.outputs([other], version.variables)]
     written = translations.upsert(
         driver_connection(work.session),
         version.id,
@@ -59,6 +61,7 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
             updated_at=written.updated_at,
         ),
         created=written.is_new,
+        warnings=warned,
     )
 
 

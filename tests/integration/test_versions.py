@@ -547,6 +547,7 @@ def test_an_answer_has_the_shape_of_the_contract(tasks: Tasks) -> None:
         "variables",
         "translations",
         "breaking",
+        "warnings",
     }
 
 

@@ -1,0 +1,63 @@
+"""Codes of warnings, each with its remedy."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from tasks.rendering.places import placed
+
+
+class Code(StrEnum):
+    """What a warning is about."""
+
+    FOREIGN_PLACEHOLDER = "foreign_placeholder"
+    UNUSED_VARIABLE = "unused_variable"
+    LARGE_BODY = "large_body"
+    MISSING_LANG = "missing_lang"
+    MISSING_DIR = "missing_dir"
+    MISSING_ALT = "missing_alt"
+    INSECURE_LINK = "insecure_link"
+    EMPTY_TEXT = "empty_text"
+    SMS_CHARACTER = "sms_character"
+    LOST_LANGUAGE = "lost_language"
+
+
+REMEDIES: Final[Mapping[Code, str]] = {
+    Code.FOREIGN_PLACEHOLDER: (
+        "write {{ name }} for a value; in {% raw %}...{% endraw %} the text is meant as it stands"
+    ),
+    Code.UNUSED_VARIABLE: "use it in a text, or remove it from the declared variables",
+    Code.LARGE_BODY: (
+        "shorten the body: Gmail shows the first 102 KB (104,448 bytes) and hides the rest, "
+        "unsubscribe links and tracking pixels included"
+    ),
+    Code.MISSING_LANG: (
+        'write the language of the text into the tag, as in <html lang="en">, so that screen '
+        "readers pronounce it"
+    ),
+    Code.MISSING_DIR: 'write dir="ltr" or dir="rtl" into the tag, as in <html lang="ar" dir="rtl">',
+    Code.MISSING_ALT: (
+        'write alt="..." with what the image says, or alt="" for one that only decorates'
+    ),
+    Code.INSECURE_LINK: "write https: where the address has it; readers are warned of http:",
+    Code.EMPTY_TEXT: "write words into the body, or alt texts for its images",
+    Code.SMS_CHARACTER: "write a character of the GSM-7 alphabet in its place, or shorten the text",
+    Code.LOST_LANGUAGE: "send the translation with the version, or with translation.upsert",
+}
+
+
+class Place(NamedTuple):
+    """A place in a source, in characters, or in none."""
+
+    path: str
+    source: str = ""
+    start: int | None = None
+
+
+def warning(code: Code, place: Place, message: str) -> dict[str, Any]:
+    """Return a warning: code, path, message and remedy, with line and column where known."""
+    told: dict[str, Any] = {"code": str(code)}
+    told |= placed(place.path, "", message, place.source, place.start)
+    del told["type"]
+    told.pop("snippet", None)
+    return told | {"remedy": REMEDIES[code]}

@@ -1,0 +1,76 @@
+"""What a rendered text would come to: its size, an empty alternative, segments of an SMS."""
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from tasks.rendering.masks import flat
+from tasks.rendering.sms import count
+from tasks.rendering.warnings.codes import Code, Place, warning
+
+GMAIL_BYTES: Final = 102 * 1024
+"""Of a body; Gmail clips what is longer."""
+
+MOST_CHARACTERS: Final = 3
+"""Different characters to replace; more of them are the language of a text, not an accident."""
+
+_GSM: Final = "x"
+
+
+def output_warnings(
+    kind: str, parts: Mapping[str, Any], source: str, path: str
+) -> Iterator[dict[str, Any]]:
+    """Yield warnings about the finished parts of a text.
+
+    Parameters
+    ----------
+    kind
+        Type of the template.
+    parts
+        As :meth:`tasks.rendering.engine.Engine.render` gives them.
+    source, path
+        The body's source, and its place in the message.
+    """
+    body = parts["body"]
+    if kind == "email":
+        size = len(body.encode())
+        if size > GMAIL_BYTES:
+            message = f"the body is {size:,} bytes, which Gmail clips after {GMAIL_BYTES:,}"
+            yield warning(Code.LARGE_BODY, Place(path), message)
+        if not (parts.get("text") or "").strip():
+            yield warning(Code.EMPTY_TEXT, Place(path), "the plain-text part is empty")
+    elif kind == "sms":
+        yield from _sms(body, source, path)
+
+
+def _sms(body: str, source: str, path: str) -> Iterator[dict[str, Any]]:
+    counted = count(body)
+    if counted.segments == 1:
+        return
+    # What is not in the alphabet makes each character take 16 bits; of the rest, some take two
+    # septets.
+    foreign = sorted(each for each in set(body) if count(each).encoding != "GSM-7")
+    costly = foreign or sorted(each for each in set(body) if count(each).length > 1)
+    if len(costly) <= MOST_CHARACTERS:
+        without = count(body.translate(dict.fromkeys(map(ord, costly), _GSM)))
+    else:
+        costly, without = [], counted
+    if without.segments == counted.segments:
+        # Perhaps it is merely too long by one.
+        costly, without = [body[-1]], count(body[:-1])
+    if without.segments < counted.segments:
+        shown = flat(source)
+        places = [at for each in costly if (at := shown.find(each)) >= 0]
+        named = ", ".join(map(_named, costly))
+        takes = "take" if len(costly) > 1 else "takes"
+        message = (
+            f"{named} {takes} the SMS to {counted.segments} segments of {counted.encoding} in the "
+            f"place of {without.segments}"
+        )
+        place = Place(path, source, min(places, default=None))
+        yield warning(Code.SMS_CHARACTER, place, message)
+
+
+def _named(character: str) -> str:
+    name = unicodedata.name(character, "")
+    return f"'{character}' (U+{ord(character):04X}{' ' if name else ''}{name})"
