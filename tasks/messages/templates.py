@@ -10,8 +10,8 @@ from tasks.messages.base import JsonObject, Message, Result, WriteMessage
 from tasks.messages.fields import (
     Category,
     Description,
-    RequestedLanguage,
     Name,
+    RequestedLanguage,
     TemplateId,
     TemplateType,
     VersionName,

@@ -13,7 +13,8 @@ from minijinja._lowlevel import State
 
 from tasks.rendering import samples
 from tasks.rendering.guards import MissingError, guarded_filters, guarded_tests, lacks
-from tasks.rendering.locale_filters import FILTERS, FilterError
+from tasks.rendering.locale_filters import FILTERS, MARKED_FILTERS, FilterError
+from tasks.rendering.plural_calls import marked
 from tasks.rendering.tags import COMMENT_START, code, prepared
 from tasks.rendering.values import Null, Unprintable, reaches_methods
 
@@ -94,7 +95,7 @@ class Compiler:
         name = self._names.get((language, source))
         if name is None:
             name = f"template {len(self._names)}"
-            self.environment.add_template(name, prepared(source))
+            self.environment.add_template(name, prepared(marked(source)))
             self._names[language, source] = name
             self._sources[name] = language, source
             self._characters += len(source)
@@ -237,6 +238,8 @@ class Compiler:
         environment.add_test("none", _is_none)
         for name in (*self._filters, *FILTERS):
             self._add(environment, "filter", name, name)
+        for name, function in MARKED_FILTERS.items():
+            environment.add_filter(name, self._locale_filter("plural", "plural", function))
         for name in self._tests:
             self._add(environment, "test", name, name)
         return environment
@@ -246,7 +249,7 @@ class Compiler:
         if kind == "test":
             environment.add_test(use, self._guarded(kind, self._tests[name], use))
         elif name in FILTERS:
-            environment.add_filter(use, self._locale_filter(name, use))
+            environment.add_filter(use, self._locale_filter(name, use, FILTERS[name]))
         else:
             environment.add_filter(use, self._guarded(kind, self._filters[name], use))
 
@@ -254,13 +257,13 @@ class Compiler:
         """Return an environment of the same templates that refuses to print none."""
         if self._watcher is None:
             self._watcher = self._environment(
-                finalizer=_printable, loader=lambda name: prepared(self._sources[name][1])
+                finalizer=_printable, loader=lambda name: prepared(marked(self._sources[name][1]))
             )
         return self._watcher
 
-    def _locale_filter(self, name: str, use: str) -> Callable[..., str]:
-        function = FILTERS[name]
-
+    def _locale_filter(
+        self, name: str, use: str, function: Callable[..., str]
+    ) -> Callable[..., str]:
         @pass_state
         def call(state: State, value: Any = None, *arguments: Any, **keywords: Any) -> str:  # noqa: ANN401 - any value of a template
             if self._is_trial:
