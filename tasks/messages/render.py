@@ -102,7 +102,8 @@ class Finished(Result):
     """The finished parts of a notification.
 
     ``text`` is there for ``email``: the plain-text alternative of the body. ``encoding``,
-    ``length`` and ``segments`` are there for ``sms``, and ``title``, the subject, for ``push``.
+    ``length``, ``segments`` and ``ucs2_characters`` are there for ``sms``, and ``title``, the
+    subject, for ``push``.
     ``content_sha256`` is the hex SHA-256 of the subject (empty if null), one NUL byte and the body,
     in UTF-8.
     """
@@ -113,6 +114,7 @@ class Finished(Result):
     encoding: Literal["GSM-7", "UCS-2"] | None = None
     length: int | None = None
     segments: int | None = None
+    ucs2_characters: list[str] | None = None
     title: str | None = None
     content_sha256: str
 

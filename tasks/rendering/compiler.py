@@ -21,11 +21,12 @@ from tasks.rendering.guards import (
     lacks,
     there,
 )
-from tasks.rendering.locale_filters import FILTERS, FilterError
+from tasks.rendering.locale_filters import FILTERS, MARKED_FILTERS, FilterError
 from tasks.rendering.number_filters import filters_of_numbers, tests_of_numbers
 from tasks.rendering.numbers import plain, whole
 from tasks.rendering.placed_values import FILTER as PLACED
 from tasks.rendering.placed_values import named_error, placed_edits, placed_value
+from tasks.rendering.plural_calls import marked
 from tasks.rendering.rewriting import HOLDS, THERE, WHOLE, Edits, Rewritten, rewritten
 from tasks.rendering.slashes import with_marked_slashes, with_slashes
 from tasks.rendering.tags import COMMENT_START, code, prepared
@@ -278,6 +279,8 @@ class Compiler:
         environment.add_test("none", _is_none)
         for name in (*self._filters, *FILTERS):
             self._add(environment, "filter", name, name)
+        for name, function in MARKED_FILTERS.items():
+            environment.add_filter(name, self._locale_filter("plural", "plural", function))
         for name in self._tests:
             self._add(environment, "test", name, name)
         environment.add_global(HOLDS, self._placed("comparison", holds))
@@ -289,13 +292,14 @@ class Compiler:
 
     def _compile(self, name: str, source: str) -> None:
         placed = placed_edits(source) if self._escapes else Edits()
-        guarded = rewritten(source, placed)
+        own = marked(source)
+        guarded = rewritten(own, placed)
         try:
             self.environment.add_template(name, self._prepared(guarded.text))
         except TemplateError:
             # Its words and its place are about what the author wrote.
             self.environment.undeclared_variables_in_str(self._prepared(source))
-            guarded = placed.applied(source)
+            guarded = placed.applied(own)
             self.environment.add_template(name, self._prepared(guarded.text))
         self._rewritten[name] = guarded
 
@@ -307,7 +311,7 @@ class Compiler:
         if kind == "test":
             environment.add_test(use, self._guarded(kind, self._tests[name], use))
         elif name in FILTERS:
-            environment.add_filter(use, self._locale_filter(name, use))
+            environment.add_filter(use, self._locale_filter(name, use, FILTERS[name]))
         else:
             environment.add_filter(use, self._guarded(kind, self._filters[name], use))
 
@@ -332,9 +336,9 @@ class Compiler:
             )
         return self._watcher
 
-    def _locale_filter(self, name: str, use: str) -> Callable[..., str]:
-        function = FILTERS[name]
-
+    def _locale_filter(
+        self, name: str, use: str, function: Callable[..., str]
+    ) -> Callable[..., str]:
         @pass_state
         def call(state: State, value: Any = None, *arguments: Any, **keywords: Any) -> str:  # noqa: ANN401 - any value of a template
             if self._is_trial:

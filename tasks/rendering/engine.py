@@ -23,11 +23,12 @@ from tasks.rendering.explain import ErrorContext, SourceError, explained
 from tasks.rendering.html_contexts import has_dangerous_address
 from tasks.rendering.kinds import Kind
 from tasks.rendering.limits import Limits
+from tasks.rendering.locale_filters.gsm import for_sms
 from tasks.rendering.numbers import made_exact
 from tasks.rendering.outputs import SUBJECT_CHARACTERS, is_html, one_line, sha256, without_nul
 from tasks.rendering.paths import Path, steps_of
 from tasks.rendering.plain_text import finished, text_of, text_source
-from tasks.rendering.sms import count
+from tasks.rendering.sms import beyond_gsm, count
 from tasks.rendering.texts import Part, Text
 from tasks.rendering.usage import Use, mixed_comparisons, uses_of
 from tasks.rendering.values import decode, left_out
@@ -124,6 +125,7 @@ class Engine:
                 parts["encoding"] = counted.encoding
                 parts["length"] = counted.length
                 parts["segments"] = counted.segments
+                parts["ucs2_characters"] = beyond_gsm(body)
             case "push":
                 parts["title"] = subject
         parts["content_sha256"] = sha256(subject, body)
@@ -210,11 +212,12 @@ class Engine:
         return mixed_comparisons(source, own_names, kinds)
 
     def _compile_part(self, compiler: Compiler, text: Text, part: Part) -> CompiledSource:
+        spoken = for_sms if text["type"] == "sms" else str
         partials = {
-            name: self._compile(compiler, used["language"], used["body"], part)
+            name: self._compile(compiler, spoken(used["language"]), used["body"], part)
             for name, used in text["partials"].items()
         }
-        name = self._compile(compiler, text["language"], text[part] or "", part)
+        name = self._compile(compiler, spoken(text["language"]), text[part] or "", part)
         return CompiledSource(compiler, name, partials)
 
     def _compile(self, compiler: Compiler, language: str, source: str, path: Part) -> str:

@@ -61,6 +61,11 @@ def count(text: str) -> Count:
     return Count("UCS-2", len(units), _packed(units, _LEAD, 70, 67))
 
 
+def beyond_gsm(text: str) -> list[str]:
+    """Return the characters that make a text UCS-2, each once, in the order of the text."""
+    return [character for character in dict.fromkeys(text) if character not in _ALPHABET]
+
+
 def _even(length: int, alone: int, joined: int) -> int:
     """Return the segments of a text in which each character is one unit."""
     return 1 if length <= alone else -(-length // joined)

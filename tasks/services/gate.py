@@ -21,6 +21,7 @@ from tasks.errors import (
 )
 from tasks.errors import problem as problem_at
 from tasks.messages.versions import MOST_VARIABLES, Variable, is_variable_name
+from tasks.rendering import filter_checks
 from tasks.rendering.client import Renderer
 from tasks.rendering.inference import Inferred
 from tasks.rendering.limits import SECONDS_OF_EACH
@@ -199,6 +200,11 @@ class Gate:
         return [
             *_first(self._partial_problems(candidate)),
             *(problem for problem in inspected if problem["path"] in paths),
+            *_first(
+                problem
+                for path, source, _ in candidate.sources()
+                for problem in filter_checks.problems(source, candidate.text["language"], path)
+            ),
         ]
 
     def _asked(self, source: str, needs: Needs) -> Sequence[str]:

@@ -164,6 +164,7 @@ class TestResults:
                     "encoding": "GSM-7",
                     "length": 5,
                     "segments": 1,
+                    "ucs2_characters": [],
                     "content_sha256": alone["content_sha256"],
                 },
                 {

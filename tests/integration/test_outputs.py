@@ -406,10 +406,10 @@ class TestParts:
             "email": {"text"},
             "in_app": set[str](),
             "partial": set[str](),
-            "sms": {"encoding", "length", "segments"},
+            "sms": {"encoding", "length", "segments", "ucs2_characters"},
             "push": {"title"},
         }
-        every = {"text", "encoding", "length", "segments", "title"}
+        every = {"text", "encoding", "length", "segments", "ucs2_characters", "title"}
         for kind, parts in of_types.items():
             answer = render(tasks, templates.published(tasks, "x", subject="y", type=kind))
             assert answer.keys() & every == parts

@@ -24,7 +24,7 @@ PARTS = {"subject", "body", "content_sha256"}
 PARTS_OF = {
     "email": {"text"},
     "in_app": set(),
-    "sms": {"encoding", "length", "segments"},
+    "sms": {"encoding", "length", "segments", "ucs2_characters"},
     "push": {"title"},
     "partial": set(),
 }

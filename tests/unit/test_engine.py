@@ -405,7 +405,7 @@ class TestParts:
             ("email", {"text"}),
             ("in_app", set()),
             ("partial", set()),
-            ("sms", {"encoding", "length", "segments"}),
+            ("sms", {"encoding", "length", "segments", "ucs2_characters"}),
             ("push", {"title"}),
         ],
     )

@@ -24,6 +24,7 @@ NBSP, NARROW, LRM, RLM = "\u00a0", "\u202f", "\u200e", "\u200f"
 EURO, YEN = "\u20ac", "\u00a5"
 NOON = "2026-01-31T12:00:00Z"
 MARK = "\N{SNOWMAN}"
+BENGALI = "\u09e7.\u09e6\u09e6"
 
 
 def written(name: str, language: str, value: object, /, *arguments: object, **named: object) -> str:
@@ -111,9 +112,9 @@ class TestCurrency:
             ("en", "CHF", f"CHF{NBSP}1.00"),
             ("en", "USD", "$1.00"),
             ("en", "CAD", "CA$1.00"),
-            ("bn", "CHF", f"1.00{NBSP}CHF"),
-            ("bn", "EUR", f"1.00{EURO}"),
-            ("bn", "USD", f"1.00{NBSP}US$"),
+            ("bn", "CHF", f"{BENGALI}{NBSP}CHF"),
+            ("bn", "EUR", f"{BENGALI}{EURO}"),
+            ("bn", "USD", f"{BENGALI}{NBSP}US$"),
             ("de", "CHF", f"1,00{NBSP}CHF"),
         ],
     )
@@ -335,8 +336,8 @@ class TestDates:
         ("language", "expected"),
         [
             ("de", "31. Januar 2026, 13:30:00 MEZ"),
-            ("en", f"January 31, 2026, 1:30:00{NARROW}PM +0100"),
-            ("ja", "2026年1月31日 13:30:00 +0100"),
+            ("en", f"January 31, 2026, 1:30:00{NARROW}PM GMT+1"),
+            ("ja", "2026年1月31日 13:30:00 GMT+1"),
         ],
     )
     def test_the_longer_formats_tell_the_time_zone(self, language: str, expected: str) -> None:
@@ -467,7 +468,7 @@ class TestDates:
         ("instant", "told"),
         [
             ("2026-01-15T12:00:00Z", "12:00 GMT, Greenwich Mean Time"),
-            ("2026-07-15T12:00:00Z", "13:00 +0100, Irish Standard Time"),
+            ("2026-07-15T12:00:00Z", "13:00 GMT+1, Irish Standard Time"),
         ],
     )
     def test_irish_summer_time_is_irish_standard_time(self, instant: str, told: str) -> None:
@@ -700,8 +701,8 @@ class TestPlural:
     def test_a_form_is_text_of_at_most_2000_characters(self, form: object) -> None:
         """Its length bounds the output, as each of its characters may become a number."""
         assert "2000" in refused(ArgumentError, "plural", "en", 2, one=form, other="x")
-        longest = written("plural", "en", 10**30 - 1, one="x", other="#" * 2000)
-        assert len(longest) == 2000 * len("999,999,999,999,999,999,999,999,999,999")
+        longest = written("plural", "en", 10**30 - 1, one="x", other="# " * 1000)
+        assert len(longest) - 1000 == 1000 * len("999,999,999,999,999,999,999,999,999,999")
 
 
 class Text(str):

@@ -7,11 +7,14 @@ from importlib import resources
 from typing import Final, cast
 from zoneinfo import ZoneInfo
 
-from babel.dates import DateTimeFormat, get_timezone_name
+from babel.dates import DateTimeFormat
 from babel.dates import parse_pattern as parse_date_pattern
 
+from tasks.rendering.locale_filters.cldr import digits, numbering_system
 from tasks.rendering.locale_filters.errors import ArgumentError, InputError, refuse_missing
+from tasks.rendering.locale_filters.gsm import plain
 from tasks.rendering.locale_filters.locales import locale_of
+from tasks.rendering.locale_filters.zones import gmt_offset, zone_name
 
 _FORMATS: Final = ("short", "medium", "long", "full")
 _PATTERN_CHARACTERS: Final = 100
@@ -25,7 +28,6 @@ _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT_CHARACTERS: Final = 40
 _YEARS_EXPECTED: Final = "expected a year from 1 to 9999, in the time zone too"
 _HOUR: Final = dt.timedelta(hours=1)
-_IRISH_ZONES: Final = frozenset({"Europe/Dublin", "Eire"})
 
 
 def date(
@@ -60,7 +62,7 @@ def date(
     parsed = _parsed(value, "expected a date such as 2026-01-31, or a date and time")
     # A date is the same day everywhere.
     day = parsed if _DATE.fullmatch(str(value)) else _local(parsed, zone)
-    return _date_text(language, pattern, day)
+    return _date_text(language, format, pattern, day)
 
 
 def time(
@@ -89,7 +91,7 @@ def time(
     """
     pattern = _time_pattern(language, _format(format, _TIME_FIELDS))
     zone = _zone(timezone)
-    return _date_text(language, pattern, _local(_moment(value), zone))
+    return _date_text(language, format, pattern, _local(_moment(value), zone))
 
 
 def datetime(
@@ -118,25 +120,32 @@ def datetime(
     """
     pattern = _datetime_pattern(language, _format(format, _DATE_FIELDS + _TIME_FIELDS))
     zone = _zone(timezone)
-    return _date_text(language, pattern, _local(_moment(value), zone))
+    return _date_text(language, format, pattern, _local(_moment(value), zone))
 
 
 class _Fields(DateTimeFormat):
-    """Babel's fields of dates and times, with fixes for two bugs about time zones."""
+    """Babel's fields of dates and times, with the digits and time zones of a language."""
+
+    def __init__(self, moment: dt.datetime, language: str) -> None:
+        super().__init__(moment, locale_of(language))
+        self._language = language
+        self._digits = digits(numbering_system(language))
+
+    def __getitem__(self, name: str) -> str:
+        text = str(super().__getitem__(name))
+        # ISO 8601's offsets have Western digits everywhere.
+        if self._digits and name[0] not in "xXZ" and text.isascii() and text.isdecimal():
+            text = text.translate(self._digits)
+        return plain(self._language, text)
 
     def format_timezone(self, char: str, num: int) -> str:
         value = cast("dt.datetime", self.value)
+        if char == "z":
+            return zone_name(self._language, value, is_long=num == len("zzzz"))
+        if char == "Z" and num == len("ZZZZ"):
+            return gmt_offset(self._language, value, is_long=True)
+        text = str(super().format_timezone(char, num))
         offset = value.utcoffset() or dt.timedelta(0)
-        if char == "z" and cast("ZoneInfo", value.tzinfo).key in _IRISH_ZONES:
-            # Irish law, and so the database, has summer as standard; CLDR's names do not.
-            text = get_timezone_name(
-                value,
-                "short" if num < len("zzzz") else "long",
-                locale=self.locale,
-                zone_variant="daylight" if offset else "standard",
-            )
-        else:
-            text = super().format_timezone(char, num)
         if offset < dt.timedelta(0) and offset % _HOUR:
             # Babel rounds the hours down, so that Newfoundland's -03:30 reads -04:30.
             hours = -(offset // _HOUR)
@@ -160,28 +169,38 @@ def _zone(name: object) -> ZoneInfo:
 
 
 def _format(value: object, fields: str) -> str:
-    if isinstance(value, str) and len(value) <= _PATTERN_CHARACTERS and _is_format(value, fields):
-        return value
-    raise ArgumentError(
-        f"expected one of the formats {', '.join(_FORMATS)}, or a pattern of at most"
-        f" {_PATTERN_CHARACTERS} characters: fields out of {fields}, and text in single quotes"
-    )
+    if not isinstance(value, str) or len(value) > _PATTERN_CHARACTERS:
+        raise ArgumentError(
+            f"expected one of the formats {', '.join(_FORMATS)}, or a pattern of at most"
+            f" {_PATTERN_CHARACTERS} characters"
+        )
+    if (wrong := _wrong_format(value, fields)) is not None:
+        raise ArgumentError(
+            f"{wrong}; expected one of the formats {', '.join(_FORMATS)}, or a pattern: fields out"
+            f" of {fields}, and text in single quotes"
+        )
+    return value
 
 
 @lru_cache(maxsize=1024)
-def _is_format(text: str, fields: str) -> bool:
+def _wrong_format(text: str, fields: str) -> str | None:
+    """Return why a text is neither a format nor a pattern; never the text, which may be a value."""
     if text in _FORMATS:
-        return True
+        return None
     bare = _QUOTED.sub("", text)
     letters = set(_LETTER.findall(bare))
     # Babel drops text behind a quote without an end, and prints letters that it does not know.
-    if "'" in bare or not letters or not letters <= set(fields):
-        return False
+    if "'" in bare:
+        return "a quote has no end (a quote itself is written '')"
+    if not letters:
+        return "a pattern without a field"
+    if unknown := sorted(letters - set(fields)):
+        return f"no field {', '.join(unknown)}"
     try:
         parse_date_pattern(text)
     except ValueError:
-        return False
-    return True
+        return "a field has more letters than it may have"
+    return None
 
 
 def _moment(value: object) -> dt.datetime:
@@ -208,12 +227,14 @@ def _local(moment: dt.datetime, zone: ZoneInfo) -> dt.datetime:
         raise InputError(_YEARS_EXPECTED) from None
 
 
-def _date_text(language: str, pattern: str, moment: dt.datetime) -> str:
+def _date_text(language: str, given: object, pattern: str, moment: dt.datetime) -> str:
     try:
-        return parse_date_pattern(pattern) % _Fields(moment, locale_of(language))
+        text = parse_date_pattern(pattern) % _Fields(moment, language)
     except ValueError:
         # The week of the first and the last day may be one of the year 0 or 10000.
         raise InputError(_YEARS_EXPECTED) from None
+    # In a pattern of the author's own, the words between the fields are the author's.
+    return plain(language, text) if given in _FORMATS else text
 
 
 def _date_pattern(language: str, text: str) -> str:

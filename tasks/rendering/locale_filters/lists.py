@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from tasks.rendering.locale_filters.errors import ArgumentError, InputError, refuse_missing
+from tasks.rendering.locale_filters.gsm import plain
 from tasks.rendering.locale_filters.locales import locale_of
 from tasks.rendering.locale_filters.numbers import number_text
 
@@ -57,7 +58,7 @@ def _list_patterns(language: str, style: str) -> Mapping[str, str]:
     patterns: dict[str, str] = {}
     for name in _LIST_STYLES[style]:
         patterns |= types.get(name, {})
-    return patterns
+    return {place: plain(language, pattern) for place, pattern in patterns.items()}
 
 
 def _item(language: str, item: object) -> str:

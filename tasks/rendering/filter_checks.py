@@ -1,0 +1,47 @@
+"""Calls of locale filters that would give a reader something else than their author meant.
+
+The publish gate refuses them. A version that was published before renders as it did.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from tasks.errors import Problem
+from tasks.rendering.calls import Call, calls
+from tasks.rendering.locale_filters.patterns import mistaken
+from tasks.rendering.locale_filters.plurals import unused_forms
+from tasks.rendering.places import placed
+from tasks.rendering.plural_calls import forms_of, is_ordinal_call
+
+_MOMENTS: Final = ("date", "time", "datetime")
+_FORMATS: Final = frozenset({"short", "medium", "long", "full"})
+
+
+def problems(source: str, language: str, path: str) -> Iterator[Problem]:
+    """Yield a problem for each such call in a source of a language."""
+    for call in calls(source, (*_MOMENTS, "plural")):
+        wrong = _plural(call, language) if call.filter == "plural" else _moment(call)
+        if wrong is not None:
+            yield placed(path, "filter", f"{call.filter}: {wrong}", source, call.start)
+
+
+def _moment(call: Call) -> str | None:
+    pattern = call.argument("format", 0)
+    if pattern is None or pattern.text is None or pattern.text in _FORMATS:
+        return None
+    return mistaken(pattern.text)
+
+
+def _plural(call: Call, language: str) -> str | None:
+    forms = forms_of(call)
+    if any(not form.literals for form in forms):
+        return "write each form as text in quotes: a # in a value is text, not the number"
+    names = [form.name for form in forms if form.name is not None]
+    unused = unused_forms(language, names, is_ordinal=is_ordinal_call(call))
+    if not unused:
+        return None
+    number = {"zero": 0, "one": 1, "two": 2}.get(unused[0], 0)
+    return (
+        f"no number takes the form {', '.join(unused)} in {language}:"
+        f" leave it out, or write exactly_{number} for that number alone"
+    )
