@@ -125,6 +125,8 @@ class LanguageText(LanguageState):
 
     subject: str | None
     body: str
+    text: str | None
+    preheader: str | None
 
 
 class TemplateDetails(Result):

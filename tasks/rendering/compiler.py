@@ -221,11 +221,11 @@ class Compiler:
 
     def _environment(self, **options: Any) -> Environment:  # noqa: ANN401 - the engine's options
         escapes = self._escapes
+        options = {"auto_escape_callback": lambda _name: escapes} | options
         environment = Environment(
             debug=False,  # else values stand in error messages
             fuel=FUEL,
             undefined_behavior="strict",
-            auto_escape_callback=lambda _name: escapes,
             path_join_callback=lambda name, _parent: self._partials.get(name, name),
             comment_start_string=COMMENT_START,
             keep_trailing_newline=True,

@@ -4,7 +4,7 @@ It runs in the render process (:mod:`tasks.rendering.process`).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -12,7 +12,7 @@ from typing import Any, Final
 from minijinja import TemplateError
 
 from tasks.errors import MOST_PROBLEMS, Problem
-from tasks.rendering import inspection
+from tasks.rendering import inspection, markdown
 from tasks.rendering.compiler import Compiler, FilterFailedError, NullPrintedError
 from tasks.rendering.explain import (
     ErrorContext,
@@ -23,9 +23,11 @@ from tasks.rendering.explain import (
     unfit_operation,
 )
 from tasks.rendering.html_contexts import has_dangerous_address
+from tasks.rendering.json_documents import Document, JsonCompiler, document
 from tasks.rendering.limits import Limits
 from tasks.rendering.outputs import SUBJECT_CHARACTERS, is_html, one_line, sha256, without_nul
-from tasks.rendering.plain_text import finished, text_of, text_source
+from tasks.rendering.plain_text import finished, has_markup, text_of, text_source
+from tasks.rendering.preheaders import with_preheader
 from tasks.rendering.sms import count
 from tasks.rendering.texts import Part, Text
 from tasks.rendering.values import decode
@@ -37,11 +39,15 @@ _AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
 
 @dataclass(frozen=True, slots=True)
 class _CompiledSource:
-    """A compiled source and the compiled partials that it may use, by their ids."""
+    """A compiled source and the compiled partials that it may use, by their ids.
+
+    ``has_marks`` tells whether its output has the marks of a text that was derived from HTML.
+    """
 
     compiler: Compiler
     name: str
     partials: Mapping[str, str]
+    has_marks: bool = False
 
     def reaches_methods(self) -> bool:
         """Tell whether any of the sources may call methods of its values."""
@@ -52,15 +58,19 @@ class _CompiledSource:
 class Prepared:
     """A text that is compiled.
 
-    ``plain`` is its plain-text alternative, where it has one. ``reaches_methods`` tells whether its
-    sources may come to the methods of their values.
+    ``plain`` is its plain-text alternative, where it has one: derived from the body, unless
+    ``own_text`` is there. ``reaches_methods`` tells whether its sources may come to the methods of
+    their values, ``markdown`` has the names of those that are Markdown.
     """
 
     text: Text
     subject: _CompiledSource | None
     body: _CompiledSource
     plain: _CompiledSource | None
+    own_text: _CompiledSource | None
+    preheader: _CompiledSource | None
     reaches_methods: bool
+    markdown: Sequence[str]
 
 
 class Engine:
@@ -70,11 +80,13 @@ class Engine:
         self._limits = limits
         self._html = Compiler(escapes=True)
         self._text = Compiler(escapes=False)
+        self._json = JsonCompiler()
 
     def forget(self) -> None:
         """Bound what is kept of earlier texts; nothing prepared before may be used after."""
         self._html.forget()
         self._text.forget()
+        self._json.forget()
 
     def prepare(self, text: Text) -> Prepared:
         """Return a compiled text.
@@ -84,18 +96,22 @@ class Engine:
         SourceError
             ``template_syntax``, with line and column.
         """
-        compiler = self._html if is_html(text["type"]) else self._text
-        body = self._compile_part(compiler, text, "body")
-        subject = (
-            None if text["subject"] is None else self._compile_part(self._text, text, "subject")
+        body = self._compile_part(self._compiler_of(text["type"]), text, "body")
+        subject, own_text, preheader = (
+            None if text.get(part) is None else self._compile_part(self._text, text, part)
+            for part in _TEXT_PARTS
         )
+        given = (body, subject, own_text, preheader)
+        is_derived = text["type"] == "email" and own_text is None
         return Prepared(
             text=text,
             subject=subject,
             body=body,
-            plain=self._plain(text) if text["type"] == "email" else None,
-            reaches_methods=body.reaches_methods()
-            or (subject is not None and subject.reaches_methods()),
+            plain=self._plain(text) if is_derived else None,
+            own_text=own_text,
+            preheader=preheader,
+            reaches_methods=any(part is not None and part.reaches_methods() for part in given),
+            markdown=text.get("markdown", ()),
         )
 
     def values(self, ready: Prepared, payload: bytes) -> dict[str, Any]:
@@ -117,11 +133,25 @@ class Engine:
         SourceError
             ``variables_invalid``, ``template_syntax`` or ``render_limit_exceeded``.
         """
-        subject, body = self.subject(ready, values), self.body(ready, values)
+        subject = self.subject(ready, values)
+        if ready.text["type"] == "json":
+            body, parsed = self._document(ready, values, is_trial=False)
+            return {
+                "subject": subject,
+                "body": body,
+                "document": parsed,
+                "content_sha256": sha256(subject, body),
+            }
+        body = self.body(ready, values)
         parts: dict[str, Any] = {"subject": subject, "body": body}
         match ready.text["type"]:
             case "email":
-                parts["text"] = self._alternative(ready, values, body)
+                own = self.own_text(ready, values)
+                parts["text"] = self._alternative(ready, values, body) if own is None else own
+                preheader = self.preheader(ready, values)
+                if preheader is not None:
+                    parts["preheader"] = preheader
+                    parts["body"] = body = with_preheader(body, preheader)
             case "sms":
                 counted = count(body)
                 parts["encoding"] = counted.encoding
@@ -144,7 +174,7 @@ class Engine:
         """
         if ready.subject is None:
             return None
-        line = one_line(self._run(ready.subject, "subject", values, is_trial=is_trial))
+        line = one_line(self._run_text(ready, ready.subject, "subject", values, is_trial=is_trial))
         if len(line) > SUBJECT_CHARACTERS:
             raise SourceError.limit(
                 "subject",
@@ -160,16 +190,47 @@ class Engine:
         SourceError
             As for :meth:`render`.
         """
-        body = without_nul(self._run(ready.body, "body", values, is_trial=is_trial))
-        size = len(body.encode())
-        if size > self._limits.output_bytes:
-            raise SourceError.limit(
-                "body", f"the output is {size} bytes, the limit is {self._limits.output_bytes}"
-            )
-        if ready.body.compiler is self._html and has_dangerous_address(body, _bodies(ready.text)):
+        if ready.text["type"] == "json":
+            return self._document(ready, values, is_trial=is_trial).text
+        if ready.body.compiler is not self._html:
+            return self._text_part(ready, ready.body, "body", values, is_trial=is_trial)
+        marked = markdown.as_marks(values, ready.markdown)
+        body = without_nul(self._run(ready.body, "body", marked.values, is_trial=is_trial))
+        body = markdown.filled(body, marked.html, ready.text["body"])
+        self._require_size(body, "body")
+        if has_dangerous_address(body, _bodies(ready.text)):
             message = "a value would become an address that runs a script"
             raise SourceError.values("body", "dangerous_address", message)
         return body
+
+    def own_text(
+        self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False
+    ) -> str | None:
+        """Return the finished text part that the author wrote, if there is one.
+
+        Raises
+        ------
+        SourceError
+            As for :meth:`render`.
+        """
+        if ready.own_text is None:
+            return None
+        return self._text_part(ready, ready.own_text, "text", values, is_trial=is_trial)
+
+    def preheader(
+        self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False
+    ) -> str | None:
+        """Return a finished preheader, which is one line, if there is one.
+
+        Raises
+        ------
+        SourceError
+            As for :meth:`render`.
+        """
+        if ready.preheader is None:
+            return None
+        line = self._run_text(ready, ready.preheader, "preheader", values, is_trial=is_trial)
+        return one_line(line)
 
     def inspect(
         self, source: str, path: str, *, html: bool, needs: Mapping[str, list[str]]
@@ -192,16 +253,33 @@ class Engine:
         return names, list(islice(problems, MOST_PROBLEMS + 1))
 
     def _compile_part(self, compiler: Compiler, text: Text, part: Part) -> _CompiledSource:
-        partials = {
-            name: self._compile(compiler, used["language"], used["body"], part)
-            for name, used in text["partials"].items()
-        }
-        name = self._compile(compiler, text["language"], text[part] or "", part)
-        return _CompiledSource(compiler, name, partials)
+        partials = {}
+        has_marks = False
+        for key, used in text["partials"].items():
+            # Partials are HTML: in a text they give what a reader would see of it.
+            derive = text_source if compiler is self._text and has_markup(used["body"]) else None
+            has_marks = has_marks or derive is not None
+            partials[key] = self._compile(compiler, used["language"], used["body"], part, derive)
+        name = self._compile(compiler, text["language"], text.get(part) or "", part)
+        return _CompiledSource(compiler, name, partials, has_marks)
 
-    def _compile(self, compiler: Compiler, language: str, source: str, path: Part) -> str:
+    def _compiler_of(self, kind: str) -> Compiler:
+        if kind == "json":
+            return self._json
+        return self._html if is_html(kind) else self._text
+
+    def _compile(
+        self,
+        compiler: Compiler,
+        language: str,
+        source: str,
+        path: Part,
+        derive: Callable[[str], str] | None = None,
+    ) -> str:
         _refuse_autoescape(source, path)
         try:
+            if derive is not None:
+                return compiler.compile_derived(language, source, derive)
             return compiler.compile(language, source)
         except TemplateError as error:
             raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None
@@ -225,12 +303,60 @@ class Engine:
     def _alternative(self, ready: Prepared, values: Mapping[str, Any], body: str) -> str:
         plain = ready.plain
         if plain is not None:
+            values = markdown.as_marked_text(values, ready.markdown)
             try:
                 rendered = plain.compiler.render(plain.name, plain.partials, values)
             except (TemplateError, FilterFailedError, NullPrintedError):
                 return text_of(body)
             return finished(without_nul(rendered))
         return text_of(body)
+
+    def _document(self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool) -> Document:
+        values = markdown.as_text(values, ready.markdown)
+        output = self._run(ready.body, "body", values, is_trial=is_trial)
+        try:
+            result = document(output, ready.text["body"])
+        except NullPrintedError:
+            raise null_printed(_context(ready.body, "body", values)) from None
+        self._require_size(result.text, "body")
+        return result
+
+    def _text_part(
+        self,
+        ready: Prepared,
+        compiled: _CompiledSource,
+        path: Part,
+        values: Mapping[str, Any],
+        *,
+        is_trial: bool,
+    ) -> str:
+        text = without_nul(self._run_text(ready, compiled, path, values, is_trial=is_trial))
+        self._require_size(text, path)
+        return text
+
+    def _run_text(
+        self,
+        ready: Prepared,
+        compiled: _CompiledSource,
+        path: Part,
+        values: Mapping[str, Any],
+        *,
+        is_trial: bool,
+    ) -> str:
+        values = markdown.as_text(values, ready.markdown)
+        text = self._run(compiled, path, values, is_trial=is_trial)
+        if not compiled.has_marks:
+            return text
+        text = finished(text, keeps_space=True)
+        # A line across the page is no part of a text of one line.
+        return text if path in {"body", "text"} else _RULE.sub(" ", text)
+
+    def _require_size(self, text: str, path: Part) -> None:
+        size = len(text.encode())
+        if size > self._limits.output_bytes:
+            raise SourceError.limit(
+                path, f"the output is {size} bytes, the limit is {self._limits.output_bytes}"
+            )
 
     def _run(
         self, compiled: _CompiledSource, path: Part, values: Mapping[str, Any], *, is_trial: bool
@@ -254,6 +380,10 @@ class Engine:
         except Exception:  # noqa: BLE001 - whatever Python says of a value may quote it
             # Values reach Python in filters, in the finalizer and in methods of objects.
             raise unfit_operation(path) from None
+
+
+_RULE: Final = re.compile(r"^---$", re.MULTILINE)
+_TEXT_PARTS: Final[tuple[Part, ...]] = ("subject", "text", "preheader")
 
 
 def _context(compiled: _CompiledSource, path: Part, values: Mapping[str, Any]) -> ErrorContext:

@@ -57,7 +57,7 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     filters["groupby"] = _groups(filters["groupby"])
     filters["sum"] = _summing(filters["sum"], _guarded(engine.eval_expr, "sum", "value|map"))
     # The engine's own marks its output, quotes included, as safe to stand in attributes.
-    filters["tojson"] = _to_json
+    filters["tojson"] = to_json
     if escapes:
         filters["join"] = _guarded(_printing(engine), "join", "value|join")
     else:
@@ -135,7 +135,8 @@ def _as_it_is(value: Any = None) -> Any:  # noqa: ANN401 - any value of a templa
     return value
 
 
-def _to_json(value: Any = None) -> str:  # noqa: ANN401 - any value of a template
+def to_json(value: Any = None) -> str:  # noqa: ANN401 - any value of a template
+    """Return a value as JSON."""
     if value is None:
         raise MissingError("tojson: a value is missing")
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_json_default)

@@ -132,6 +132,25 @@ def _inspect(
     return {"placeholders": placeholders, "problems": problems}
 
 
+def _inline(
+    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
+) -> dict[str, Any]:
+    # Few publishes need it, and no render does: the library is not loaded before.
+    from tasks.rendering.inline_css import inlined  # noqa: PLC0415
+
+    bodies, problems = [], []
+    for source in request["sources"]:
+        begin()
+        try:
+            body = inlined(source["source"], source["path"])
+        except SourceError as error:
+            problems.append(error.problem)
+            continue
+        bodies.append(body)
+        problems += engine.inspect(body, source["path"], html=True, needs={})[1]
+    return {"bodies": bodies, "problems": problems}
+
+
 def _try_out(
     engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
 ) -> dict[str, Any]:
@@ -144,7 +163,12 @@ def _optional(
     return {"names": optional(engine, request["texts"], request["names"], begin)}
 
 
-_OPERATIONS: Final = {"inspect": _inspect, "try_out": _try_out, "optional": _optional}
+_OPERATIONS: Final = {
+    "inspect": _inspect,
+    "inline": _inline,
+    "try_out": _try_out,
+    "optional": _optional,
+}
 
 if __name__ == "__main__":
     main()

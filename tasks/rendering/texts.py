@@ -1,8 +1,26 @@
 """Texts as the render process gets them: plain JSON."""
 
-from typing import Literal, TypedDict
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, NotRequired, TypedDict
 
-Part = Literal["subject", "body"]
+Part = Literal["subject", "body", "text", "preheader"]
+PARTS: tuple[Part, ...] = ("subject", "body", "text", "preheader")
+
+
+class Sources(NamedTuple):
+    """The sources of one language, by part.
+
+    A translation without a ``subject`` has the version's; a null ``text`` is derived from the body.
+    """
+
+    subject: str | None
+    body: str
+    text: str | None = None
+    preheader: str | None = None
+
+    def given(self) -> list[str]:
+        """Return the sources that there are."""
+        return [source for source in self if source is not None]
 
 
 class PartialText(TypedDict):
@@ -16,7 +34,8 @@ class Text(TypedDict):
     """The sources of one language.
 
     ``type`` is the template's, ``language`` that of the sources, and ``partials`` holds every
-    partial that they and the partials themselves use, by template_id.
+    partial that they and the partials themselves use, by template_id. ``text`` is the author's own
+    text part, ``markdown`` has the names of the variables whose values are Markdown.
     """
 
     type: str
@@ -24,3 +43,30 @@ class Text(TypedDict):
     subject: str | None
     body: str
     partials: dict[str, PartialText]
+    text: NotRequired[str | None]
+    preheader: NotRequired[str | None]
+    markdown: NotRequired[Sequence[str]]
+
+
+def text_of(
+    kind: str,
+    language: str,
+    sources: Sources,
+    partials: dict[str, PartialText],
+    markdown: Sequence[str] = (),
+) -> Text:
+    """Return a text, without the members that it does not need."""
+    text = Text(
+        type=kind,
+        language=language,
+        subject=sources.subject,
+        body=sources.body,
+        partials=partials,
+    )
+    if sources.text is not None:
+        text["text"] = sources.text
+    if sources.preheader is not None:
+        text["preheader"] = sources.preheader
+    if markdown:
+        text["markdown"] = markdown
+    return text

@@ -7,10 +7,11 @@ from typing import Any, Final
 from tasks.errors import Code, Problem
 from tasks.rendering.engine import Engine, Prepared
 from tasks.rendering.explain import SourceError
+from tasks.rendering.json_shapes import json_problems
 from tasks.rendering.samples import BY_TYPE, TEXT, Anything
-from tasks.rendering.texts import Part, Text
+from tasks.rendering.texts import PARTS, Part, Text
 from tasks.rendering.values import wrapped
-from tasks.rendering.variables import Declared, nested
+from tasks.rendering.variables import Declared, markdown_names, nested
 
 _GUARD: Final = r"\b{name}\s*(\|\s*(default|d)\b|is\s+(not\s+)?(un)?defined\b)"
 
@@ -39,12 +40,13 @@ def try_out(
     held against the template: only its author knows what the producers send.
     """
     try:
-        ready = engine.prepare(text)
+        ready = engine.prepare(Text(**{**text, "markdown": markdown_names(declared)}))
     except SourceError as error:
         return [error.problem]
     problems = []
-    parts: tuple[Part, ...] = ("subject", "body")
-    for part in parts:
+    for part in PARTS:
+        if part != "body" and text.get(part) is None:
+            continue
 
         def render(values: Mapping[str, Any], part: Part = part) -> None:
             before_each()
@@ -57,6 +59,8 @@ def try_out(
             if problem is not None:
                 problems.append(problem)
                 break
+        if text["type"] == "json" and part == "body" and not problems:
+            problems += json_problems(render, declared, _values)
     return problems
 
 
@@ -66,7 +70,8 @@ def optional(
     """Return those of ``names`` that the texts guard, and do not miss when they are absent."""
     optional_names = []
     ready = [engine.prepare(text) for text in texts]
-    sources = [source for text in texts for source in (text["subject"], text["body"]) if source]
+    every = [text.get(part) for text in texts for part in PARTS]
+    sources = [source for source in every if isinstance(source, str)]
     for name in names:
         guard = re.compile(_GUARD.format(name=re.escape(name)))
         if not any(guard.search(source) for source in sources):
@@ -82,8 +87,8 @@ def _renders(
 ) -> bool:
     before_each()
     try:
-        _render(engine, ready, "subject", values)
-        _render(engine, ready, "body", values)
+        for part in PARTS:
+            _render(engine, ready, part, values)
     except SourceError:
         return False
     return True
@@ -112,8 +117,13 @@ def _first_problem(
 
 def _render(engine: Engine, ready: Prepared, part: Part, values: Mapping[str, Any]) -> None:
     given = {name: wrapped(value) for name, value in values.items()}
-    render = engine.subject if part == "subject" else engine.body
-    render(ready, given, is_trial=True)
+    render: Mapping[Part, Callable[..., str | None]] = {
+        "subject": engine.subject,
+        "body": engine.body,
+        "text": engine.own_text,
+        "preheader": engine.preheader,
+    }
+    render[part](ready, given, is_trial=True)
 
 
 def _values(

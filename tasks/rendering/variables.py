@@ -97,6 +97,11 @@ def needed(variable: Declared) -> bool:
     return variable.get("required", True) and variable.get("default") is None
 
 
+def markdown_names(declared: Sequence[Declared]) -> list[str]:
+    """Return the names of the variables whose values are Markdown."""
+    return [variable["name"] for variable in declared if variable["type"] == "markdown"]
+
+
 def mistyped(kind: str, value: Any) -> str | None:  # noqa: ANN401 - any JSON value
     """Return what a value of type ``kind`` must be, or None when ``value`` is of that type."""
     fits, expected = _TYPES[kind]
@@ -284,5 +289,6 @@ _TYPES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "email": (_is_email, "expected an e-mail address"),
     "array": (_is_array, "expected an array"),
     "object": (_is_object, "expected an object"),
+    "markdown": (_is_text, "expected text, in Markdown"),
     "any": (_is_anything, "expected a value"),
 }

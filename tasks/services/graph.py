@@ -114,6 +114,8 @@ def _sources(work: Work, version: VersionRow) -> list[str | None]:
     return [
         version.subject,
         version.body,
+        version.text,
+        version.preheader,
         *partials.texts_with_partials(connection, version.id),
     ]
 

@@ -7,18 +7,20 @@ from tasks.errors import ServiceError, VariablesInvalid
 from tasks.messages.render import Preview, Previewed
 from tasks.rendering.frames import encode
 from tasks.rendering.partials import partials_of
-from tasks.rendering.texts import Text
-from tasks.rendering.variables import bind, nested
+from tasks.rendering.texts import Sources, Text, text_of
+from tasks.rendering.variables import Declared, bind, markdown_names, nested
 from tasks.services.candidates import Candidate
 from tasks.services.gate import Gate, Stored
 from tasks.services.graph import Place
+from tasks.services.outputs import require_parts
 from tasks.services.partials import Library
 from tasks.work import Lookup
 
 
 def preview(message: Preview, work: Lookup) -> Previewed:
     """Render a text that is not stored, with the partials that are."""
-    sources = [source for source in (message.subject, message.body) if source is not None]
+    sources = Sources(message.subject, message.body, message.text, message.preheader)
+    require_parts(message.type, [("", sources)], inline_css=message.inline_css)
     names = partials_of(sources)
     library = Library(
         work.connection,
@@ -26,13 +28,8 @@ def preview(message: Preview, work: Lookup) -> Previewed:
         work.configuration.default_language,
     )
     language = message.language or work.configuration.default_language
-    text = Text(
-        type=message.type,
-        language=language,
-        subject=message.subject,
-        body=message.body,
-        partials=library.in_language(language, sources=sources),
-    )
+    partials_in_language = library.in_language(language, sources=sources.given())
+    text = text_of(message.type, language, sources, partials_in_language)
     place = Place(None, height=0, limit=work.configuration.limits.partial_depth)
     deadline = time.monotonic() + work.configuration.limits.trial_seconds
     schema = message.variables_schema
@@ -41,13 +38,17 @@ def preview(message: Preview, work: Lookup) -> Previewed:
     try:
         (own,) = gate.compile([Candidate("", text)])
         variables = gate.compare(own, [], declared)
+        if message.inline_css:
+            (own,) = gate.inline([own])
         gate.try_out([own], variables)
     except ServiceError as error:
         raise _of_the_schema(error) from None
     values = message.variables if message.variables is not None else _examples(variables)
-    bound, problems = bind([*variables, *library.beyond(variables)], values)
+    full: list[Declared] = [*variables, *library.beyond(variables)]
+    bound, problems = bind(full, values)
     if problems:
         raise VariablesInvalid.of("the variables do not match the schema", problems)
+    text = Text(**{**own.candidate.text, "markdown": markdown_names(full)})
     parts = work.runtime.renderer.render(text, encode(bound.values))
     return Previewed.model_construct(
         type=message.type,

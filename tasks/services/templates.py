@@ -153,10 +153,22 @@ def _text(
         return None
     if (text := stored.text) is not None:
         state = views.state(is_stale=text.is_stale)
-        return LanguageText(language=language, state=state, subject=text.subject, body=text.body)
+        return LanguageText(
+            language=language,
+            state=state,
+            subject=text.subject,
+            body=text.body,
+            text=text.text,
+            preheader=text.preheader,
+        )
     if language == source:
         return LanguageText(
-            language=source, state="source", subject=version.subject, body=version.body
+            language=source,
+            state="source",
+            subject=version.subject,
+            body=version.body,
+            text=version.text,
+            preheader=version.preheader,
         )
     available = [source, *(each for each, _ in stored.languages)]
     raise LanguageNotFound.named("language", language, available)
