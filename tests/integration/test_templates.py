@@ -215,6 +215,8 @@ class TestGet:
             "state": "current",
             "subject": None,
             "body": "D {{ name }}",
+            "text": None,
+            "preheader": None,
         }
         own = tasks.call("template.get", {"template_id": template, "language": "en"})["text"]
         assert (own["state"], own["subject"]) == ("source", "Hi")

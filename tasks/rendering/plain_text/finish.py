@@ -28,9 +28,8 @@ _LINK_MARKS: Final = f"{LINK}{LABEL}{LINK_END}"
 _LINKS = re.compile(f"{LINK}([^{_LINK_MARKS}]*+){LABEL}([^{_LINK_MARKS}]*+){LINK_END}?")
 _STRUCK = re.compile(f"{STRIKE}([^{STRIKE}{STRIKE_END}]*+){STRIKE_END}")
 _PREFORMATTED = re.compile(f"{PRE}([^{PRE}{PRE_END}]*+){PRE_END}")
-_LEFT = re.compile(
-    f"[{_LINK_MARKS}{STRIKE}{STRIKE_END}{PRE}{PRE_END}{VALUE}{PARAMETERS_END}{HARD_SPACE}]"
-)
+_LEFT = re.compile(f"[{_LINK_MARKS}{STRIKE}{STRIKE_END}{PRE}{PRE_END}]")
+_PARAMETERS = re.compile(f"[{VALUE}{PARAMETERS_END}{HARD_SPACE}]")
 _EDGE = f"{BREAKS} "
 _RUN = re.compile(f"([{BREAKS}](?: ?[{BREAKS}])* ?)")
 _UNSHOWN = frozenset({"mailto", "tel"})
@@ -58,13 +57,14 @@ def finished(text: str, *, keeps_space: bool = False) -> str:
         text = _STRUCK.sub(_struck, text)
     if LINK in text:
         text = _LINKS.sub(_link, text)
-    if any(mark in text for mark in STRUCTURE):
-        # Whose parameters are read there, before what is left of marks goes.
-        text = laid_out(text, collapses=not keeps_space)
-        return _LEFT.sub(_left, text).strip()
     if _LEFT.search(text) is not None:
         # Of tags that are not closed, or not opened, or from a value.
-        text = _LEFT.sub(_left, text)
+        text = _LEFT.sub("", text)
+    if any(mark in text for mark in STRUCTURE):
+        text = laid_out(text, collapses=not keeps_space)
+        return _PARAMETERS.sub(_parameter, text).strip()
+    if _PARAMETERS.search(text) is not None:
+        text = _PARAMETERS.sub(_parameter, text)
     if "  " in text and not keeps_space:
         text = " ".join(text.split())
     pieces = _RUN.split(text)
@@ -72,7 +72,7 @@ def finished(text: str, *, keeps_space: bool = False) -> str:
     return "".join(pieces).replace(" \n", "\n").strip()
 
 
-def _left(match: re.Match[str]) -> str:
+def _parameter(match: re.Match[str]) -> str:
     return " " if match[0] == HARD_SPACE else ""
 
 
