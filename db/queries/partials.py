@@ -73,7 +73,7 @@ JOIN unnest(%(versions)s::uuid[], %(languages)s::text[]) AS w (version_id, langu
 """
 _USERS: Final = """
 WITH RECURSIVE users (template_id, height) AS (
-    SELECT %(partial_id)s::uuid, 0
+    SELECT id, 0 FROM templates WHERE template_id = %(template_id)s
     UNION
     SELECT v.template_id, u.height + 1
     FROM users AS u
@@ -88,11 +88,11 @@ WITH RECURSIVE users (template_id, height) AS (
         SELECT FROM templates WHERE id = v.template_id AND deleted_at IS NULL LIMIT 1
     ) AS t
 )
-SELECT t.template_id, min(u.height), max(u.height)
+SELECT t.template_id, t.type, min(u.height), max(u.height)
 FROM users AS u
-CROSS JOIN LATERAL (SELECT template_id FROM templates WHERE id = u.template_id LIMIT 1) AS t
+CROSS JOIN LATERAL (SELECT template_id, type FROM templates WHERE id = u.template_id LIMIT 1) AS t
 WHERE u.height > 0
-GROUP BY t.template_id
+GROUP BY t.template_id, t.type
 ORDER BY t.template_id
 """
 
@@ -137,6 +137,7 @@ class User(NamedTuple):
     """A template that uses a partial, over how many steps: 1 where it includes it itself."""
 
     template_id: str
+    type: str
     fewest_steps: int
     most_steps: int
 
@@ -166,9 +167,9 @@ def bodies(
     return {(row[0], row[1]): row[2] for row in connection.execute(_BODIES, parameters)}
 
 
-def users(connection: psycopg.Connection, partial_id: UUID) -> list[User]:
+def users(connection: psycopg.Connection, template_id: str) -> list[User]:
     """Return the templates whose current versions use a partial, by template_id."""
-    return [User(*row) for row in connection.execute(_USERS, {"partial_id": partial_id})]
+    return [User(*row) for row in connection.execute(_USERS, {"template_id": template_id})]
 
 
 def texts_with_partials(connection: psycopg.Connection, version_id: UUID) -> list[str]:

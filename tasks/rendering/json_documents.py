@@ -185,20 +185,29 @@ def _not_json(
 ) -> SourceError:
     """Return the error of an output that is not JSON, at the place in the source if it is known."""
     before = ""
+    is_first = True
     position = 0
-    for part, is_written in parts:
+    for index, (part, is_written) in enumerate(parts):
         if is_written and position <= error.pos:
-            before = part[: error.pos - position] or before
+            before, is_first = part[: error.pos - position] or before, not index
         position += len(part)
-    context = before[-_CONTEXT:]
-    place = source.find(context) + len(context) if context else None
-    if place is not None and (source.count(context) != 1):
-        place = None
+    place = _place(before[:_CONTEXT], source, is_first=is_first)
     what = error.msg[:1].lower() + error.msg[1:]
     message = f"the body is not valid JSON: {what}"
     if _HINT.search(before):
         message += "; between items of a loop write {% if not loop.last %},{% endif %}"
     return _syntax("json", message, source, place)
+
+
+def _place(before: str, source: str, *, is_first: bool) -> int | None:
+    """Return where in the source text stands that the author wrote after a placeholder."""
+    if is_first:
+        return next((n for n in range(len(before), -1, -1) if source.startswith(before[:n])), None)
+    for length in range(len(before), 0, -1):
+        context = "}}" + before[:length]
+        if source.count(context) == 1:
+            return source.index(context) + len(context)
+    return None
 
 
 def _syntax(kind: str, message: str, source: str, place: int | None) -> SourceError:
