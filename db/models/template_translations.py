@@ -21,7 +21,7 @@ from db.models.base import Base
 
 
 class TemplateTranslation(Base):
-    """One language of a version; a null subject is the version's."""
+    """One language of a version; a null subject is the version's, a null text is derived."""
 
     __tablename__ = "template_translations"
     __table_args__ = (
@@ -39,6 +39,9 @@ class TemplateTranslation(Base):
     language_code: Mapped[str] = mapped_column(String(10))
     subject: Mapped[str | None] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
+    text: Mapped[str | None] = mapped_column(Text)
+    preheader: Mapped[str | None] = mapped_column(Text)
+    inlined_body: Mapped[str | None] = mapped_column(Text)
     is_stale: Mapped[bool] = mapped_column(Boolean, server_default=false())
     created_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.clock_timestamp()

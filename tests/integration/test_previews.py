@@ -424,4 +424,6 @@ def test_a_preview_equals_a_render_after_a_publish(  # noqa: PLR0913 - two fixtu
     del found["warnings"]
     assert found == {key: rendered[key] for key in found}
     of_stored_ones = {"template_id", "version", "version_id", "requested_language"}
-    assert rendered.keys() - found.keys() == of_stored_ones | {"language_reason", "fallback_chain"}
+    assert rendered.keys() - found.keys() == of_stored_ones | {
+        *("language_reason", "fallback_chain", "stale")
+    }
