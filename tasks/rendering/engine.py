@@ -97,11 +97,13 @@ class Engine:
             ``template_syntax``, with line and column.
         """
         body = self._compile_part(self._compiler_of(text["type"]), text, "body")
-        subject, own_text, preheader = (
-            None if text.get(part) is None else self._compile_part(self._text, text, part)
-            for part in _TEXT_PARTS
+        subject = (
+            None if text["subject"] is None else self._compile_part(self._text, text, "subject")
         )
-        given = (body, subject, own_text, preheader)
+        own_text = self._compile_part(self._text, text, "text") if "text" in text else None
+        preheader = (
+            self._compile_part(self._text, text, "preheader") if "preheader" in text else None
+        )
         is_derived = text["type"] == "email" and own_text is None
         return Prepared(
             text=text,
@@ -110,7 +112,10 @@ class Engine:
             plain=self._plain(text) if is_derived else None,
             own_text=own_text,
             preheader=preheader,
-            reaches_methods=any(part is not None and part.reaches_methods() for part in given),
+            reaches_methods=body.reaches_methods()
+            or (subject is not None and subject.reaches_methods())
+            or (own_text is not None and own_text.reaches_methods())
+            or (preheader is not None and preheader.reaches_methods()),
             markdown=text.get("markdown", ()),
         )
 
@@ -194,9 +199,12 @@ class Engine:
             return self._document(ready, values, is_trial=is_trial).text
         if ready.body.compiler is not self._html:
             return self._text_part(ready, ready.body, "body", values, is_trial=is_trial)
-        marked = markdown.as_marks(values, ready.markdown)
-        body = without_nul(self._run(ready.body, "body", marked.values, is_trial=is_trial))
-        body = markdown.filled(body, marked.html, ready.text["body"])
+        html: Sequence[str] = ()
+        if ready.markdown:
+            values, html = markdown.as_marks(values, ready.markdown)
+        body = without_nul(self._run(ready.body, "body", values, is_trial=is_trial))
+        if html:
+            body = markdown.filled(body, html, ready.text["body"])
         self._require_size(body, "body")
         if has_dangerous_address(body, _bodies(ready.text)):
             message = "a value would become an address that runs a script"
@@ -303,7 +311,8 @@ class Engine:
     def _alternative(self, ready: Prepared, values: Mapping[str, Any], body: str) -> str:
         plain = ready.plain
         if plain is not None:
-            values = markdown.as_marked_text(values, ready.markdown)
+            if ready.markdown:
+                values = markdown.as_marked_text(values, ready.markdown)
             try:
                 rendered = plain.compiler.render(plain.name, plain.partials, values)
             except (TemplateError, FilterFailedError, NullPrintedError):
@@ -343,7 +352,8 @@ class Engine:
         *,
         is_trial: bool,
     ) -> str:
-        values = markdown.as_text(values, ready.markdown)
+        if ready.markdown:
+            values = markdown.as_text(values, ready.markdown)
         text = self._run(compiled, path, values, is_trial=is_trial)
         if not compiled.has_marks:
             return text
@@ -383,7 +393,6 @@ class Engine:
 
 
 _RULE: Final = re.compile(r"^---$", re.MULTILINE)
-_TEXT_PARTS: Final[tuple[Part, ...]] = ("subject", "text", "preheader")
 
 
 def _context(compiled: _CompiledSource, path: Part, values: Mapping[str, Any]) -> ErrorContext:
