@@ -4,7 +4,7 @@ It runs in the render process (:mod:`tasks.rendering.process`).
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -138,9 +138,12 @@ class Engine:
             return self._document(ready, values, is_trial=is_trial).text
         if not is_html(ready.text["type"]):
             return self._text_part(ready, ready.body, "body", values, is_trial=is_trial)
-        marked = markdown.as_marks(values, ready.markdown)
-        body = without_nul(self._run(ready.body, "body", marked.values, is_trial=is_trial))
-        body = markdown.filled(body, marked.html, ready.text["body"])
+        html: Sequence[str] = ()
+        if ready.markdown:
+            values, html = markdown.as_marks(values, ready.markdown)
+        body = without_nul(self._run(ready.body, "body", values, is_trial=is_trial))
+        if html:
+            body = markdown.filled(body, html, ready.text["body"])
         self._require_size(body, "body")
         if has_dangerous_address(body, _bodies(ready.text)):
             message = "a value would become an address that runs a script"
@@ -221,7 +224,8 @@ class Engine:
     def _alternative(self, ready: Prepared, values: Mapping[str, Any], body: str) -> str:
         plain = ready.plain
         if plain is not None:
-            values = markdown.as_marked_text(values, ready.markdown)
+            if ready.markdown:
+                values = markdown.as_marked_text(values, ready.markdown)
             try:
                 rendered = plain.compiler.render(plain.name, plain.partials, values)
             except (TemplateError, FilterFailedError, NullPrintedError):
@@ -261,7 +265,8 @@ class Engine:
         *,
         is_trial: bool,
     ) -> str:
-        values = markdown.as_text(values, ready.markdown)
+        if ready.markdown:
+            values = markdown.as_text(values, ready.markdown)
         text = self._run(compiled, path, values, is_trial=is_trial)
         if not compiled.has_marks:
             return text

@@ -23,7 +23,6 @@ from tasks.rendering.texts import Part, Text
 # Wherever it stands, a comment or raw block too: telling those apart from strings that look like
 # them would take the engine's own lexer, and a mistake in it would switch escaping off.
 _AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
-_TEXT_PARTS: Final[tuple[Part, ...]] = ("subject", "text", "preheader")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +70,9 @@ class Preparation:
             ``template_syntax``, with line and column.
         """
         body = self._part(self._compiler_of(text["type"]), text, "body")
-        subject, own_text, preheader = (
-            None if text.get(part) is None else self._part(self.text, text, part)
-            for part in _TEXT_PARTS
-        )
-        given = (body, subject, own_text, preheader)
+        subject = None if text["subject"] is None else self._part(self.text, text, "subject")
+        own_text = self._part(self.text, text, "text") if "text" in text else None
+        preheader = self._part(self.text, text, "preheader") if "preheader" in text else None
         is_derived = text["type"] == "email" and own_text is None
         return Prepared(
             text=text,
@@ -87,7 +84,10 @@ class Preparation:
             # What an object of a producer lacks is not in its JSON; of one that the template makes,
             # which is of another class then, it is an error.
             reaches_methods=text["type"] == "json"
-            or any(part is not None and part.reaches_methods() for part in given),
+            or body.reaches_methods()
+            or (subject is not None and subject.reaches_methods())
+            or (own_text is not None and own_text.reaches_methods())
+            or (preheader is not None and preheader.reaches_methods()),
             optional=tuple(map(steps_of, text.get("optional", ()))),
             decimals=tuple(map(steps_of, text.get("decimals", ()))),
             markdown=tuple(map(steps_of, text.get("markdown", ()))),

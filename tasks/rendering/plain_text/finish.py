@@ -30,6 +30,9 @@ _STRUCK = re.compile(f"{STRIKE}([^{STRIKE}{STRIKE_END}]*+){STRIKE_END}")
 _PREFORMATTED = re.compile(f"{PRE}([^{PRE}{PRE_END}]*+){PRE_END}")
 _LEFT = re.compile(f"[{_LINK_MARKS}{STRIKE}{STRIKE_END}{PRE}{PRE_END}]")
 _PARAMETERS = re.compile(f"[{VALUE}{PARAMETERS_END}{HARD_SPACE}]")
+_RARE = re.compile(
+    f"[{STRUCTURE}{STRIKE}{STRIKE_END}{PRE}{PRE_END}{VALUE}{PARAMETERS_END}{HARD_SPACE}]"
+)
 _EDGE = f"{BREAKS} "
 _RUN = re.compile(f"([{BREAKS}](?: ?[{BREAKS}])* ?)")
 _UNSHOWN = frozenset({"mailto", "tel"})
@@ -47,6 +50,23 @@ def finished(text: str, *, keeps_space: bool = False) -> str:
     no whitespace stands at either end. With ``keeps_space`` the text is one that its author laid
     out, with the text of partials in it: its own whitespace stays.
     """
+    if keeps_space or _RARE.search(text) is not None:
+        return _with_structure(text, keeps_space=keeps_space)
+    text = _in_one_space(text)
+    if LINK in text:
+        text = _LINKS.sub(_link, text)
+    if LINK in text or LABEL in text or LINK_END in text:
+        # Of tags that are not closed, or not opened, or from a value.
+        text = _LEFT.sub("", text)
+    if "  " in text:
+        text = " ".join(text.split())
+    pieces = _RUN.split(text)
+    pieces[1::2] = [_newlines(run) for run in pieces[1::2]]
+    return "".join(pieces).replace(" \n", "\n").strip()
+
+
+def _with_structure(text: str, *, keeps_space: bool) -> str:
+    """Return a text with lists, quotes or preformatted lines, or one that keeps its own."""
     if PRE in text:
         text = _PREFORMATTED.sub(_preformatted, text)
     if keeps_space:
@@ -57,19 +77,8 @@ def finished(text: str, *, keeps_space: bool = False) -> str:
         text = _STRUCK.sub(_struck, text)
     if LINK in text:
         text = _LINKS.sub(_link, text)
-    if _LEFT.search(text) is not None:
-        # Of tags that are not closed, or not opened, or from a value.
-        text = _LEFT.sub("", text)
-    if any(mark in text for mark in STRUCTURE):
-        text = laid_out(text, collapses=not keeps_space)
-        return _PARAMETERS.sub(_parameter, text).strip()
-    if _PARAMETERS.search(text) is not None:
-        text = _PARAMETERS.sub(_parameter, text)
-    if "  " in text and not keeps_space:
-        text = " ".join(text.split())
-    pieces = _RUN.split(text)
-    pieces[1::2] = [_newlines(run) for run in pieces[1::2]]
-    return "".join(pieces).replace(" \n", "\n").strip()
+    text = laid_out(_LEFT.sub("", text), collapses=not keeps_space)
+    return _PARAMETERS.sub(_parameter, text).strip()
 
 
 def _parameter(match: re.Match[str]) -> str:

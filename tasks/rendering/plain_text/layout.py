@@ -85,7 +85,12 @@ class _Layout:
     @property
     def fresh(self) -> bool:
         """Tell whether the next text begins an item: then a paragraph begins no line."""
-        return any(place.sort == "item" and not place.started for place in self.places)
+        for place in reversed(self.places):
+            if place.started:
+                return False  # and so are those around it
+            if place.sort == "item":
+                return True
+        return False
 
     def text(self, piece: str) -> None:
         """Write text at the end of the line, or on a new one."""
