@@ -221,7 +221,7 @@ def test_a_missing_table_is_refused(kept: Backups) -> None:
 
 
 @pytest.mark.parametrize("secret", [False, True], ids=["open", "encrypted"])
-def test_an_interrupted_backup_leaves_nothing(
+def test_an_interrupted_backup_leaves_no_files(
     kept: Backups, tmp_path: Path, *, secret: bool
 ) -> None:
     """Whatever the library for encryption makes of Ctrl-C, or of the time limit of a task."""
@@ -241,7 +241,7 @@ def test_an_interrupted_backup_leaves_nothing(
     assert chosen.make().encrypted is secret
 
 
-def test_runs_do_not_overlap(servers: LocalStack, kept: Backups) -> None:
+def test_a_second_backup_is_refused_while_one_runs(servers: LocalStack, kept: Backups) -> None:
     """Two dumps would only be slower."""
     lock = "SELECT pg_advisory_xact_lock(hashtextextended('maintenance.backup', 0))"
     with Rows(servers.postgres.url).held(lock), pytest.raises(BackupRunningError):
@@ -290,7 +290,7 @@ def newest(kept: Backups) -> Entry:
 
 @pytest.mark.parametrize("part", ["dump", "roles"])
 @pytest.mark.parametrize(("damage", "kind"), DAMAGE)
-def test_damage_is_found_and_stops_retention(
+def test_a_damaged_backup_is_reported_and_stops_retention(
     kept: Backups, damage: Callable[[Path], None], kind: str, part: str
 ) -> None:
     """The oldest would have expired; it may be the only one that is left."""
@@ -312,13 +312,13 @@ def test_damage_is_found_and_stops_retention(
     assert kept.files() == before
 
 
-def test_without_damage_the_oldest_expires(kept: Backups) -> None:
+def test_retention_deletes_the_oldest_backup_if_none_is_damaged(kept: Backups) -> None:
     """So that the tests above could fail."""
     old = kept.catalogue.entries()[-1]
     assert prune(kept.policy, kept.client.programs, now=NOW).deleted == [old.name]
 
 
-def test_cat_of_a_damaged_backup_fails(kept: Backups) -> None:
+def test_backup_cat_fails_on_a_damaged_backup(kept: Backups) -> None:
     """Though its first half was printed by then."""
     entry = newest(kept)
     flipped(kept.folder / entry.dump.name, 0.9)
@@ -326,7 +326,7 @@ def test_cat_of_a_damaged_backup_fails(kept: Backups) -> None:
     assert (done.exit_code, "SHA-256" in done.output) == (1, True)
 
 
-def test_a_drill_that_failed_stops_retention(kept: Backups) -> None:
+def test_a_failed_drill_stops_retention(kept: Backups) -> None:
     """Sound files of a database that cannot be restored are no backup."""
     kept.catalogue.add(newest(kept).model_copy(update={"problem": "rows are missing"}))
     before = kept.files()
@@ -345,7 +345,7 @@ def test_an_unreadable_entry_stops_retention(kept: Backups) -> None:
     assert kept.files() == before
 
 
-def test_a_file_without_an_entry_is_named_and_kept(kept: Backups) -> None:
+def test_a_file_without_a_catalog_entry_is_reported_and_kept(kept: Backups) -> None:
     """Until an operator says otherwise."""
     stray = kept.folder / "shop_20260101_020000.dump.zst"
     stray.write_bytes(b"x")
@@ -374,7 +374,7 @@ class TestKeys:
         chosen.make()
         return chosen
 
-    def test_another_key_is_refused(self, encrypted: Backups, tmp_path: Path) -> None:
+    def test_a_wrong_key_is_refused(self, encrypted: Backups, tmp_path: Path) -> None:
         """The file is sound, and the error says that the key is what does not fit."""
         (tmp_path / "me").write_text(str(pyrage.x25519.Identity.generate()))
         with pytest.raises(OperationError, match="IDENTITY_FILE") as caught:
@@ -412,7 +412,7 @@ class TestKeys:
         ("damage", "kind"),
         [(lambda path: flipped(path, 0.7), "checksum_mismatch"), (cut, "truncated")],
     )
-    def test_damage_is_not_taken_for_a_wrong_key(
+    def test_damage_is_not_reported_as_a_wrong_key(
         self, encrypted: Backups, damage: Callable[[Path], None], kind: str
     ) -> None:
         """The checksum of what is stored decides."""

@@ -63,7 +63,7 @@ def test_setup_is_idempotent(history: History) -> None:
     assert history.server.run("SHOW archive_timeout") == "1min"
 
 
-def test_the_archive_is_for_the_server_alone(history: History) -> None:
+def test_only_the_server_can_write_to_the_archive(history: History) -> None:
     """It owns the folder, and cannot change the command."""
     wal, script = history.server.policy.wal, history.server.policy.directory / "archive.sh"
     assert wal.stat().st_mode & 0o777 == 0o700
@@ -74,7 +74,7 @@ def test_the_archive_is_for_the_server_alone(history: History) -> None:
 
 
 @pytest.mark.parametrize("target", ["between", "after"])
-def test_a_restore_to_a_time(history: History, tmp_path: Path, target: str) -> None:
+def test_a_restore_reaches_a_time(history: History, tmp_path: Path, target: str) -> None:
     """From the newest base backup that ended before it; an incremental one with its full one.
 
     Without a zone it is UTC, as an operator's watch may not be.
@@ -88,7 +88,7 @@ def test_a_restore_to_a_time(history: History, tmp_path: Path, target: str) -> N
     assert told["proof"]["last_transaction_at"] <= str(at)
 
 
-def test_a_restore_to_a_restore_point(history: History, tmp_path: Path) -> None:
+def test_a_restore_reaches_a_restore_point(history: History, tmp_path: Path) -> None:
     """It lies before the newest base backup, which is not taken then.
 
     The proof archives nothing: the archive stays that of one server. The restored one will go on
@@ -104,7 +104,7 @@ def test_a_restore_to_a_restore_point(history: History, tmp_path: Path) -> None:
     assert (wal / "archive_status" / "00000002.history.ready").exists()
 
 
-def test_a_restore_to_just_before_a_transaction(history: History, tmp_path: Path) -> None:
+def test_a_restore_stops_just_before_a_transaction(history: History, tmp_path: Path) -> None:
     """Which the list of transactions tells by what it deleted."""
     since = (history.after - timedelta(seconds=1)).isoformat()
     (found,) = history.server.json("transactions", "--from", since)
@@ -114,7 +114,7 @@ def test_a_restore_to_just_before_a_transaction(history: History, tmp_path: Path
     assert told["proof"]["tables"]["templates"] == 25
 
 
-def test_a_restore_to_the_latest(history: History, tmp_path: Path) -> None:
+def test_a_restore_reaches_the_latest_wal(history: History, tmp_path: Path) -> None:
     """With all that was written until the command was given; from an older backup as well."""
     told = restored(history, tmp_path / "data", "--latest", "--from", history.full)
     assert told["base"] == [history.full]
@@ -122,7 +122,7 @@ def test_a_restore_to_the_latest(history: History, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has PostgreSQL run as another user")
-def test_root_restores_to_a_folder_less_closed_than_the_archive(history: History) -> None:
+def test_root_restores_from_an_archive_that_the_server_cannot_read(history: History) -> None:
     """The server that recovers reads both, the archive with the help of a capability."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o755)
@@ -165,7 +165,7 @@ def test_old_base_backups_are_removed_with_their_wal(history: History, tmp_path:
     assert list(policy.wal.iterdir()) == [later]
 
 
-def test_a_base_backup_is_full_again_after_a_while(history: History, tmp_path: Path) -> None:
+def test_a_full_base_backup_is_taken_when_due(history: History, tmp_path: Path) -> None:
     """When the last full one is too old, or the chain it would build on is broken."""
     policy = history.copy(tmp_path / "recovery")
     planned = history.server.json("base-backup", "--dry-run", policy=policy)
@@ -178,7 +178,7 @@ def test_a_base_backup_is_full_again_after_a_while(history: History, tmp_path: P
     assert (planned["kind"], planned["parent"]) == ("full", None)
 
 
-def test_a_base_backup_that_is_being_taken_is_not_taken_twice(history: History) -> None:
+def test_a_concurrent_base_backup_is_skipped(history: History) -> None:
     """Two beats may be up."""
     lock = "SELECT pg_advisory_xact_lock(hashtextextended('maintenance.base_backup', 0))"
     with psycopg.connect(history.server.stack.postgres.url) as connection:
@@ -186,7 +186,7 @@ def test_a_base_backup_that_is_being_taken_is_not_taken_twice(history: History) 
         assert history.server.json("base-backup")["skipped"] is True
 
 
-def test_the_task_answers_in_numbers(history: History, tmp_path: Path) -> None:
+def test_the_task_returns_the_figures_of_the_base_backup(history: History, tmp_path: Path) -> None:
     """What it took, of which kind, and what had to go for it."""
     settings = Settings(
         database_url=history.server.stack.postgres.url,
@@ -207,7 +207,7 @@ def test_the_task_answers_in_numbers(history: History, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_the_task_is_skipped_where_no_wal_is_archived(tasks: Tasks, *, dry_run: bool) -> None:
+def test_the_task_is_skipped_without_wal_archiving(tasks: Tasks, *, dry_run: bool) -> None:
     """A base backup alone leads to no other time; the answer says what to do."""
     answer = tasks.call("maintenance.base_backup", {"dry_run": dry_run})
     assert answer["skipped"] is True

@@ -115,7 +115,7 @@ def test_a_missing_parent_is_reported(history: History, tmp_path: Path) -> None:
     assert f"builds on {history.full}, which is missing" in told.stdout
 
 
-def test_a_directory_without_an_entry_is_a_problem(history: History, tmp_path: Path) -> None:
+def test_a_directory_without_an_entry_is_reported(history: History, tmp_path: Path) -> None:
     """It is no base backup, is named as such, and is left alone."""
     policy = history.copy(tmp_path / "recovery")
     (policy.base / history.incremental / "backup.json").unlink()
@@ -283,7 +283,7 @@ def test_base_backups_of_another_cluster_are_refused(history: History, tmp_path:
     assert f"are of cluster 1, the server is cluster {system}" in done.stderr
 
 
-def test_a_role_without_permission_is_told_what_to_do(history: History, tmp_path: Path) -> None:
+def test_a_role_without_permission_gets_a_remedy(history: History, tmp_path: Path) -> None:
     """Neither set it up nor copy the cluster; a restore uses what is archived already."""
     server = history.server
     server.run("CREATE ROLE reader LOGIN PASSWORD 'reads'")
