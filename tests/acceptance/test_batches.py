@@ -169,8 +169,8 @@ class TestSizeOfAMessage:
         with pytest.raises(RefusedError) as refused:
             sent(producer, stack, "render.batch", padded_batch(BATCH_BYTES + 1, template))
         assert (refused.value.code, refused.value.paths) == ("too_large", {""})
-        told = "the message is 4194305 bytes, the limit is 4194304"
-        assert refused.value.details[0]["message"] == told
+        message = "the message is 4194305 bytes, the limit is 4194304"
+        assert refused.value.details[0]["message"] == message
 
     @pytest.mark.parametrize("task", ["render.one", "render.preview", "version.publish"])
     def test_other_messages_are_limited_to_1_mib(
@@ -187,8 +187,8 @@ class TestSizeOfAMessage:
         with pytest.raises(RefusedError) as refused:
             sent(producer, stack, task, above)
         assert (refused.value.code, refused.value.paths) == ("too_large", {""})
-        told = "the message is 1048577 bytes, the limit is 1048576"
-        assert refused.value.details[0]["message"] == told
+        message = "the message is 1048577 bytes, the limit is 1048576"
+        assert refused.value.details[0]["message"] == message
 
 
 def test_an_item_over_a_limit_costs_one_item_and_no_worker(

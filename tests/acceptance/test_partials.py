@@ -70,8 +70,8 @@ def test_a_render_sent_after_a_partials_publish_shows_it(producer: Producer) -> 
             version = producer.call("version.publish", message)["version"]
             answer = producer.call("render.one", {"template_id": user})
             assert answer["body"] == f"{text}|{text}"
-            told = {used["template_id"]: used["version"] for used in answer["partials"]}
-            assert told == {footer: version, layout: "1"}
+            versions = {used["template_id"]: used["version"] for used in answer["partials"]}
+            assert versions == {footer: version, layout: "1"}
         return ROUNDS // THREADS
 
     with ThreadPoolExecutor(THREADS) as pool:

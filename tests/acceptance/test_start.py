@@ -36,7 +36,7 @@ def start(
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "messages"),
     [
         pytest.param({"DATABASE_URL": None}, ["DATABASE_URL: is not set"], id="no database"),
         pytest.param(
@@ -60,12 +60,12 @@ def start(
     ],
 )
 def test_wrong_settings_are_reported_without_values(
-    checkout: Path, servers: LocalStack, changes: dict[str, str | None], told: list[str]
+    checkout: Path, servers: LocalStack, changes: dict[str, str | None], messages: list[str]
 ) -> None:
     """All wrong ones at once, with what was expected, and without their values."""
     ended = start(checkout, servers, changes)
     assert ended.returncode != 0
-    for words in told:
+    for words in messages:
         assert words in ended.stderr
     assert SECRET not in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr

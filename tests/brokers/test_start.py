@@ -48,15 +48,17 @@ def test_a_missing_virtual_host_is_reported(alone: Broker) -> None:
 @pytest.mark.usefixtures("taken")
 def test_an_exclusive_queue_of_another_connection_is_reported(alone: Broker) -> None:
     """Nobody else may use it."""
-    told = "CELERY_BROKER_URL: the queue render cannot be used: RESOURCE_LOCKED.*: delete it"
-    with pytest.raises(StartError, match=told):
+    message = "CELERY_BROKER_URL: the queue render cannot be used: RESOURCE_LOCKED.*: delete it"
+    with pytest.raises(StartError, match=message):
         check(settings(alone))
 
 
 def test_a_missing_queue_that_may_not_be_created_is_reported(alone: Broker, node: RabbitMQ) -> None:
     """The user needs a permission, or the queue."""
-    told = "CELERY_BROKER_URL: the queue templates cannot be used: ACCESS_REFUSED.*: let this user"
-    with pytest.raises(StartError, match=told):
+    message = (
+        "CELERY_BROKER_URL: the queue templates cannot be used: ACCESS_REFUSED.*: let this user"
+    )
+    with pytest.raises(StartError, match=message):
         check(settings(alone, broker_url=node.url_of("alone", NARROW)))
 
 
@@ -66,10 +68,12 @@ def test_differing_queues_are_used_and_logged(
     """With the argument that differs first, and both its values."""
     broker = brokers["declared"]
     check(settings(broker, broker_url=broker.node.url_of("declared"), queue_type="quorum"))
-    told = {record.getMessage() for record in caplog.records}
-    assert len(told) == len(QueueName)
-    assert all("is used as it was declared: PRECONDITION_FAILED" in line for line in told)
-    assert any("inequivalent arg 'x-message-ttl' for queue 'render-bulk'" in line for line in told)
+    logged = {record.getMessage() for record in caplog.records}
+    assert len(logged) == len(QueueName)
+    assert all("is used as it was declared: PRECONDITION_FAILED" in line for line in logged)
+    assert any(
+        "inequivalent arg 'x-message-ttl' for queue 'render-bulk'" in line for line in logged
+    )
 
 
 def test_a_worker_creates_missing_queues(alone: Broker) -> None:

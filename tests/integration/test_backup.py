@@ -100,13 +100,15 @@ class TestRoundTrip:
         assert entry.encrypted
         self.same(servers, encrypted, entry)
 
-    def same(self, servers: LocalStack, chosen: Backups, entry: Entry) -> None:
+    def same(self, servers: LocalStack, backups: Backups, entry: Entry) -> None:
         """Restore a backup into an empty database and compare."""
-        assert verify(chosen.catalogue.store, entry, chosen.policy, chosen.client.programs).opened
+        assert verify(
+            backups.catalogue.store, entry, backups.policy, backups.client.programs
+        ).opened
         with new_database(servers, "round_trip") as url:
             if entry.contents == "data":
-                restored(chosen, chosen.make(contents="schema"), url)
-            restored(chosen, entry, url)
+                restored(backups, backups.make(contents="schema"), url)
+            restored(backups, entry, url)
             assert facts(url) == entry.tables
 
     def test_the_entry_says_what_the_backup_is(self, kept: Backups) -> None:
@@ -150,8 +152,8 @@ class TestRoundTrip:
             )
             try:
                 url = f"postgresql://dumper:d%3Au%5Cm%20p@{servers.postgres.url.rpartition('@')[2]}"
-                chosen = replace(fresh, client=replace(fresh.client, url=url))
-                entry = chosen.make()
+                limited = replace(fresh, client=replace(fresh.client, url=url))
+                entry = limited.make()
             finally:
                 connection.execute("DROP ROLE dumper")
         assert entry.roles is not None
@@ -184,10 +186,10 @@ class TestRoundTrip:
         (tmp_path / "identity").write_bytes(
             key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
         )
-        chosen = kept.using(
+        encrypted = kept.using(
             recipients_file=str(tmp_path / "recipients"), identity_file=str(tmp_path / "identity")
         )
-        assert chosen.plain(chosen.make(contents="schema")).startswith(b"PGDMP")
+        assert encrypted.plain(encrypted.make(contents="schema")).startswith(b"PGDMP")
 
     def test_an_encrypted_backup_is_created_and_verified_without_the_private_key(
         self, encrypted: Backups
@@ -425,6 +427,6 @@ class TestCommands:
         script = f'echo "$@" >> "{seen}"\nexec "$REAL" "$@"'
         programs = wrapped(tmp_path / "bin", pg_dump=script, pg_dumpall=script)
         replace(fresh, client=replace(fresh.client, programs=programs)).make()
-        told = seen.read_text()
-        assert "--snapshot=" in told
-        assert servers.postgres.password not in told
+        command_lines = seen.read_text()
+        assert "--snapshot=" in command_lines
+        assert servers.postgres.password not in command_lines

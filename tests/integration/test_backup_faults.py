@@ -46,11 +46,11 @@ def known(
 @pytest.fixture
 def kept(servers: LocalStack, known: dict[str, bytes], tmp_path: Path) -> Backups:
     """Give a folder with those two backups."""
-    chosen = backups(servers, tmp_path / "backups")
-    chosen.folder.mkdir(mode=0o700)
+    existing = backups(servers, tmp_path / "backups")
+    existing.folder.mkdir(mode=0o700)
     for name, content in known.items():
-        (chosen.folder / name).write_bytes(content)
-    return chosen
+        (existing.folder / name).write_bytes(content)
+    return existing
 
 
 def scripted(**scripts: str) -> Change:
@@ -149,16 +149,16 @@ def full_disk(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def fails(tasks: Tasks, broken: Backups, kind: str, told: str) -> None:
+def fails(tasks: Tasks, broken: Backups, kind: str, message: str) -> None:
     """Make a backup in all three ways; each says what is wrong, and leaves all as it was."""
     before = broken.files()
-    with pytest.raises(OperationError, match=told) as caught:
+    with pytest.raises(OperationError, match=message) as caught:
         broken.make()
     assert caught.value.kind == kind
     assert caught.value.remedy
     assert broken.files() == before
     done = broken.command("create")
-    assert (done.exit_code, told in done.output) == (1, True)
+    assert (done.exit_code, message in done.output) == (1, True)
     assert "Traceback" not in done.output
     with broken.as_settings(), pytest.raises(RefusedError) as refused:
         tasks.call("maintenance.backup")
@@ -172,8 +172,8 @@ def test_a_failing_backup_leaves_nothing_behind(
     tasks: Tasks, kept: Backups, tmp_path: Path, fault: str
 ) -> None:
     """Nothing is left of it, and nothing expires, though the oldest backup could."""
-    change, kind, told = FAULTS[fault]
-    fails(tasks, change(kept, tmp_path), kind, told)
+    change, kind, message = FAULTS[fault]
+    fails(tasks, change(kept, tmp_path), kind, message)
 
 
 @pytest.mark.parametrize("secret", [False, True], ids=["open", "encrypted"])
@@ -181,13 +181,13 @@ def test_a_full_disk_is_reported(
     tasks: Tasks, kept: Backups, tmp_path: Path, *, secret: bool
 ) -> None:
     """In the middle of the dump: the file under way goes, so that what is there can be read."""
-    chosen = kept
+    existing = kept
     if secret:
         recipient = str(pyrage.x25519.Identity.generate().to_public())
         (tmp_path / "recipients").write_text(recipient)
-        chosen = kept.using(recipients_file=str(tmp_path / "recipients"))
+        existing = kept.using(recipients_file=str(tmp_path / "recipients"))
     with full_disk(4096):
-        fails(tasks, chosen, "disk_full", "is full")
+        fails(tasks, existing, "disk_full", "is full")
 
 
 def test_an_unwritable_target_is_reported(tasks: Tasks, kept: Backups, tmp_path: Path) -> None:
@@ -229,16 +229,16 @@ def test_an_interrupted_backup_leaves_no_files(
     def interrupted(_: int) -> None:
         raise KeyboardInterrupt
 
-    chosen = kept
+    existing = kept
     if secret:
         recipient = str(pyrage.x25519.Identity.generate().to_public())
         (tmp_path / "recipients").write_text(recipient)
-        chosen = kept.using(recipients_file=str(tmp_path / "recipients"))
-    before = chosen.files()
+        existing = kept.using(recipients_file=str(tmp_path / "recipients"))
+    before = existing.files()
     with pytest.raises(KeyboardInterrupt):
-        chosen.make(progress=interrupted)
-    assert chosen.files() == before
-    assert chosen.make().encrypted is secret
+        existing.make(progress=interrupted)
+    assert existing.files() == before
+    assert existing.make().encrypted is secret
 
 
 def test_a_second_backup_is_refused_while_one_runs(servers: LocalStack, kept: Backups) -> None:
@@ -365,14 +365,14 @@ class TestKeys:
     @pytest.fixture
     def encrypted(self, kept: Backups, tmp_path: Path) -> Backups:
         """Give an encrypted backup."""
-        chosen = kept.using(
+        with_key = kept.using(
             recipients_file=str(tmp_path / "to"), identity_file=str(tmp_path / "me")
         )
         identity = pyrage.x25519.Identity.generate()
         (tmp_path / "to").write_text(str(identity.to_public()))
         (tmp_path / "me").write_text(str(identity))
-        chosen.make()
-        return chosen
+        with_key.make()
+        return with_key
 
     def test_a_wrong_key_is_refused(self, encrypted: Backups, tmp_path: Path) -> None:
         """The file is sound, and the error says that the key is what does not fit."""

@@ -232,8 +232,8 @@ class TestResults:
         ]
         items.append({"key": 1, "variables": SOUND})
         answer = batch(tasks, template, items, language="de_CH")["items"]
-        told = [(item["requested_language"], item["language"]) for item in answer]
-        assert told == [
+        languages = [(item["requested_language"], item["language"]) for item in answer]
+        assert languages == [
             ("de", "de"),
             ("de-AT", "de"),
             ("zh-TW", "zh-Hant"),
@@ -720,13 +720,13 @@ class TestLimits:
         assert 10 <= fitted < 15
         assert (about["rendered"], about["failed"]) == (fitted, len(items) - fitted)
         assert [item["key"] for item in answer] == list(range(len(items)))
-        told = f"the results of the batch are more than {10 * size} bytes"
+        message = f"the results of the batch are more than {10 * size} bytes"
         assert all(item["ok"] for item in answer[:fitted])
         assert [item["error"] for item in answer[fitted:]] == [
             {
                 "code": "render_limit_exceeded",
-                "message": told,
-                "details": [{"path": "items", "type": "limit", "message": told}],
+                "message": message,
+                "details": [{"path": "items", "type": "limit", "message": message}],
             }
         ] * (len(items) - fitted)
 
@@ -748,7 +748,7 @@ class TestLimits:
     def test_items_that_start_after_the_deadline_are_refused(self, template: str) -> None:
         """Then it is refused with the limit, by the render process as by the worker."""
         items = [{"key": number, "variables": SOUND} for number in range(GROUP + 1)]
-        told = "the batch took more than 12 s"
+        message = "the batch took more than 12 s"
         with worker() as work:
             found = limited(work, template, items)
             found._deadline = time.monotonic() - 1
@@ -757,8 +757,8 @@ class TestLimits:
                 text = found._version.in_language(None).text
                 stream.put([text], [(0, b"{}"), (0, b"{}")])
                 of_the_process = [json.loads(item)["error"] for item in stream.take()]
-        problem = {"path": "items", "type": "limit", "message": told}
-        error = {"code": "render_limit_exceeded", "message": told, "details": [problem]}
+        problem = {"path": "items", "type": "limit", "message": message}
+        error = {"code": "render_limit_exceeded", "message": message, "details": [problem]}
         assert [item["error"] for item in answer] == [error] * len(items)
         assert of_the_process == [[*error.values()]] * 2
 

@@ -226,8 +226,8 @@ def test_the_command_checks_the_broker_where_one_is_set(
     broker.take()
     broker.age()
     environment = {"CELERY_BROKER_URL": broker.url}
-    told = Operator(servers.postgres.url, environment).refused("doctor")
-    assert "reserved_without_progress" in told
+    output = Operator(servers.postgres.url, environment).refused("doctor")
+    assert "reserved_without_progress" in output
     environment["CELERY_BROKER_URL"] = ""
     alone = Operator(servers.postgres.url, environment).run("doctor")
     assert "reserved_without_progress" not in alone.output

@@ -91,10 +91,10 @@ def sizes(rows: Rows, servers: LocalStack) -> Iterator[Callable[[], list[int]]]:
         connection.execute(UNWATCH)
 
 
-def fill(rows: Rows, **chosen: Any) -> None:  # noqa: ANN401 - of the statement
+def fill(rows: Rows, **columns: Any) -> None:  # noqa: ANN401 - of the statement
     """Store templates, soft-deleted ``days`` days ago if not None."""
     usual = {"name": "many", "days": None, "templates": 1, "versions": 1, "languages": 0}
-    made = usual | chosen
+    made = usual | columns
     rows.run(FILL, **({"current": made["versions"]} | made))
 
 
@@ -301,9 +301,9 @@ def test_every_cascade_has_an_index(rows: Rows, servers: LocalStack) -> None:
                 sql.Identifier(table), sql.Identifier(column), str(UUID(int=0))
             )
             plan = connection.execute(statement)
-            told = "\n".join(row[0] for row in plan)
-            assert "Seq Scan" not in told, f"{table}.{column}:\n{told}"
-            assert f"({column} = " in told
+            plan_text = "\n".join(row[0] for row in plan)
+            assert "Seq Scan" not in plan_text, f"{table}.{column}:\n{plan_text}"
+            assert f"({column} = " in plan_text
 
 
 def count(rows: Rows, *, purge: bool) -> int:

@@ -260,19 +260,19 @@ class TestCommands:
 
     def test_replay_asks_for_confirmation_and_reports_the_number(self, letters: Connection) -> None:
         """Asks first, and says how many."""
-        chosen, other = add_letter(letters), add_letter(letters)
-        assert self.run("replay", chosen, answer="n\n").exit_code == 1
-        assert ids(letters) == [chosen, other]
-        done = self.run("replay", chosen, answer="y\n")
+        replayed, other = add_letter(letters), add_letter(letters)
+        assert self.run("replay", replayed, answer="n\n").exit_code == 1
+        assert ids(letters) == [replayed, other]
+        done = self.run("replay", replayed, answer="y\n")
         assert (done.exit_code, done.output.splitlines()[-1]) == (0, "Replayed 1 dead letter.")
         assert ids(letters) == [other]
         assert len(taken(letters, "render")) == 1
 
     def test_discard_deletes_named_or_all_letters(self, letters: Connection) -> None:
         """By name, or all of them."""
-        chosen = [add_letter(letters) for _ in range(3)]
-        assert self.run("discard", chosen[1], "--yes").exit_code == 0
-        assert ids(letters) == [chosen[0], chosen[2]]
+        letter_ids = [add_letter(letters) for _ in range(3)]
+        assert self.run("discard", letter_ids[1], "--yes").exit_code == 0
+        assert ids(letters) == [letter_ids[0], letter_ids[2]]
         done = self.run("discard", "--all", "--yes")
         assert done.output == "Deleted 2 dead letters.\n"
         assert ids(letters) == []

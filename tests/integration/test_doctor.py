@@ -509,10 +509,10 @@ class TestCommand:
     ) -> None:
         """Of the server, and of the programs that restore."""
         monkeypatch.setattr(versions, "FIXED", dict.fromkeys(range(15, 30), 99))
-        told = self.operator(url, kept(tmp_path, old=False)).refused("doctor", "--json")
-        ids = [finding["id"] for finding in json.loads(told)["findings"]]
+        output = self.operator(url, kept(tmp_path, old=False)).refused("doctor", "--json")
+        ids = [finding["id"] for finding in json.loads(output)["findings"]]
         assert sorted(ids) == ["programs_version", "server_version"]
-        assert "CVE-" in told
+        assert "CVE-" in output
 
     def test_outdated_backups_are_findings(
         self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -528,10 +528,10 @@ class TestCommand:
             "dump_unverified": "error",
             "base_backup_old": "warning",
         }
-        told = operator.refused("doctor")
+        output = operator.refused("doctor")
         for finding in findings:
-            assert f"{finding['severity']}: {finding['what']}" in told
-            assert finding["remedy"] in told
+            assert f"{finding['severity']}: {finding['what']}" in output
+            assert finding["remedy"] in output
         operator.environment["TEMPLATE_SERVICE_BACKUP_ALARM_DAYS"] = "30"
         assert "dump_unverified" not in operator.refused("doctor")
 

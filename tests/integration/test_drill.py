@@ -303,7 +303,9 @@ class TestRendered:
                 rendered = render_newest(connection, process)
         assert set(rendered) == RENDERED - {"welcome-2 2"}
 
-    def test_a_missing_incremental_parent_is_reported(self, source: Shop, process: Runtime) -> None:
+    def test_a_template_that_fails_to_render_fails_the_drill(
+        self, source: Shop, process: Runtime
+    ) -> None:
         """The error names the template and the code."""
         with copy_of(source) as own:
             own.run("UPDATE template_versions SET body = '{% include \"gone\" %}' WHERE is_current")

@@ -265,9 +265,9 @@ def test_valkey_is_set_up_as_documented(tmp_path: Path) -> None:
 def test_only_test_servers_run_without_fsync(tmp_path: Path) -> None:
     """PostgreSQL waits for the disk unless told otherwise, also on data made without waiting."""
     for is_durable, fsync in ((False, "off"), (True, "on")):
-        chosen = LocalPostgres(tmp_path / "server")
+        default = LocalPostgres(tmp_path / "server")
         with (
-            chosen if is_durable else without_fsync(chosen) as local,
+            default if is_durable else without_fsync(default) as local,
             psycopg.connect(local.url) as connection,
         ):
             assert _value(connection, "SHOW fsync") == fsync

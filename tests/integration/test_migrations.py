@@ -459,8 +459,8 @@ class TestCommands:
         assert (current.returncode, current.stdout.split()) == (0, [head, "(head)"])
         history = self.here(ROOT, url, "history")
         assert history.returncode == 0
-        told = re.findall(r"-> (\w+)", history.stdout)
-        assert told == REVISIONS[::-1]
+        revisions = re.findall(r"-> (\w+)", history.stdout)
+        assert revisions == REVISIONS[::-1]
 
     def test_alembic_generates_a_migration_that_runs(
         self, new_database: Database, copy: Path
@@ -525,6 +525,6 @@ class TestCommands:
             )
             for _ in range(2)
         ]
-        told = [process.communicate(timeout=60)[1] for process in both]
-        assert [process.returncode for process in both] == [0, 0], told
+        outputs = [process.communicate(timeout=60)[1] for process in both]
+        assert [process.returncode for process in both] == [0, 0], outputs
         assert revision_of(url) == REVISIONS[-1]

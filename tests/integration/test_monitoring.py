@@ -97,9 +97,9 @@ def test_a_role_without_privileges_sees_what_it_may(stranger: Operator, view: st
 def test_a_wrong_database_url_is_an_error_without_a_password() -> None:
     """Exit status 1, no traceback, and no password."""
     away = Operator(f"postgresql://someone:{SECRET}@127.0.0.1:1/none")
-    told = away.refused("connections")
-    assert "Connection refused" in told or "connection failed" in told
-    assert SECRET not in told
+    output = away.refused("connections")
+    assert "Connection refused" in output or "connection failed" in output
+    assert SECRET not in output
 
 
 class TestSessions:
@@ -143,9 +143,9 @@ class TestSessions:
     ) -> None:
         """Neither its escape sequences nor its markup are obeyed."""
         with guest(url, "BEGIN", 'SELECT 1 AS "\x1b[2J", 2 AS "[/b]x[i]"'):
-            told = operator.output("long-queries", "--over", "0s")
-        assert 'AS "?[2J"' in told
-        assert '"[/b]x[i]"' in told
+            output = operator.output("long-queries", "--over", "0s")
+        assert 'AS "?[2J"' in output
+        assert '"[/b]x[i]"' in output
 
     @pytest.mark.parametrize(
         ("state", "ended"),
@@ -165,15 +165,15 @@ class TestSessions:
             assert wait_until(lambda: ("busy", "active") in run(url, _NAMES), 20)
             before = {row[1] for row in run(url, SESSIONS)}
             options = ("kill-idle", "--older-than", "0s", "--state", state)
-            told = operator.json(*options, "--yes")
+            result = operator.json(*options, "--yes")
             after = {row[1] for row in run(url, SESSIONS)}
             assert ("busy", "active") in run(url, _NAMES)
             busy.cancel()
             assert isinstance(future.exception(20), psycopg.errors.QueryCanceled)
         assert before == {"idle", "idle in transaction"}
         assert after == before - (ended or before)
-        assert {row["outcome"] for row in told["outcomes"]} == {"ended"}
-        assert len(told["outcomes"]) == len(told["sessions"]) == len(ended or before)
+        assert {row["outcome"] for row in result["outcomes"]} == {"ended"}
+        assert len(result["outcomes"]) == len(result["sessions"]) == len(ended or before)
 
     def test_no_session_is_terminated_without_a_confirmation(
         self, operator: Operator, url: str
@@ -181,9 +181,9 @@ class TestSessions:
         """Nobody is at the terminal; JSON alone only shows."""
         with guest(url) as connection:
             pid = connection.info.backend_pid
-            told = operator.refused("kill-idle", "--older-than", "0s")
-            assert "--yes" in told
-            assert str(pid) in told
+            output = operator.refused("kill-idle", "--older-than", "0s")
+            assert "--yes" in output
+            assert str(pid) in output
             shown = operator.json("kill-idle", "--older-than", "0s")
             assert pid in {row["pid"] for row in shown["sessions"]}
             assert shown["outcomes"] == []
@@ -225,8 +225,8 @@ class TestSessions:
         run(url, "GRANT pg_read_all_stats TO stranger")
         try:
             with guest(url) as connection:
-                told = stranger.refused("kill-idle", "--older-than", "0s", "--yes")
-                assert "pg_signal_backend" in told
+                output = stranger.refused("kill-idle", "--older-than", "0s", "--yes")
+                assert "pg_signal_backend" in output
                 assert not gone(url, connection.info.backend_pid)
         finally:
             run(url, "REVOKE pg_read_all_stats FROM stranger")
@@ -287,8 +287,8 @@ class TestLocks:
             with waiting(url, "SELECT 1 FROM templates") as waiter:
                 (row,) = operator.json("locks")["waiting"]
                 for other in (bystander.info.backend_pid, row["pid"]):
-                    told = operator.refused("kill-blocking", str(other), "--yes")
-                    assert "db locks" in told
+                    output = operator.refused("kill-blocking", str(other), "--yes")
+                    assert "db locks" in output
                 pid = blocker.info.backend_pid
                 done = operator.json("kill-blocking", str(pid), "--yes")
                 assert done["outcomes"] == [{"pid": pid, "outcome": "ended"}]

@@ -456,7 +456,7 @@ class TestLimits:
         tasks.call("translation.upsert", translation | {"body": fits})
         assert tasks.call("render.preview", {"type": "sms", "body": fits})["body"] == fits
         above = f"{fits}b"
-        told = "the source of a body is 262145 bytes, the limit is 262144"
+        message = "the source of a body is 262145 bytes, the limit is 262144"
         for task, keywords in (
             ("version.publish", {"template_id": template, "body": above}),
             ("translation.upsert", translation | {"body": above}),
@@ -464,7 +464,7 @@ class TestLimits:
         ):
             error = refused(tasks, task, **keywords)
             assert error.code == "too_large"
-            assert error.details == [{"path": "body", "type": "too_large", "message": told}]
+            assert error.details == [{"path": "body", "type": "too_large", "message": message}]
 
     def test_the_source_of_a_subject_is_limited(self, tasks: Tasks) -> None:
         """2,048 bytes of UTF-8, of which a comment shows nothing."""
@@ -475,9 +475,9 @@ class TestLimits:
         error = refused(
             tasks, "version.publish", template_id=template, body="x", subject=f"{fits}b"
         )
-        told = "the source of a subject is 2049 bytes, the limit is 2048"
+        message = "the source of a subject is 2049 bytes, the limit is 2048"
         assert error.code == "too_large"
-        assert error.details == [{"path": "subject", "type": "too_large", "message": told}]
+        assert error.details == [{"path": "subject", "type": "too_large", "message": message}]
 
     def test_the_size_of_variables_is_limited(self, tasks: Tasks) -> None:
         """262,144 bytes of JSON, without spaces and in UTF-8."""
@@ -485,9 +485,9 @@ class TestLimits:
         fits = "ä" * ((262_144 - len('{"x":""}')) // 2)
         assert render(tasks, template, x=fits)["body"] == str(len(fits))
         error = refused(tasks, "render.one", template_id=template, variables={"x": f"{fits}b"})
-        told = "variables is 262145 bytes, the limit is 262144"
+        message = "variables is 262145 bytes, the limit is 262144"
         assert error.code == "too_large"
-        assert error.details == [{"path": "variables", "type": "too_large", "message": told}]
+        assert error.details == [{"path": "variables", "type": "too_large", "message": message}]
 
     @pytest.mark.parametrize("kind", ["email", "sms"])
     def test_the_output_is_limited(self, tasks: Tasks, kind: str) -> None:
@@ -498,9 +498,9 @@ class TestLimits:
         x = "ä" * 65_536
         assert len(render(tasks, template, x=x, y="")["body"].encode()) == 2_097_152
         error = refused(tasks, "render.one", template_id=template, variables={"x": x, "y": "b"})
-        told = "the output is 2097153 bytes, the limit is 2097152"
+        message = "the output is 2097153 bytes, the limit is 2097152"
         assert error.code == "render_limit_exceeded"
-        assert error.details == [{"path": "body", "type": "limit", "message": told}]
+        assert error.details == [{"path": "body", "type": "limit", "message": message}]
 
     def test_the_length_of_a_subject_is_limited(self, tasks: Tasks) -> None:
         """998, counted once it is one line."""
@@ -508,9 +508,9 @@ class TestLimits:
         fits = "ä" * 998
         assert render(tasks, template, x=fits)["subject"] == fits
         error = refused(tasks, "render.one", template_id=template, variables={"x": f"{fits}b"})
-        told = "the subject is 999 characters, the limit is 998"
+        message = "the subject is 999 characters, the limit is 998"
         assert error.code == "render_limit_exceeded"
-        assert error.details == [{"path": "subject", "type": "limit", "message": told}]
+        assert error.details == [{"path": "subject", "type": "limit", "message": message}]
 
     def test_the_depth_of_partials_is_limited(self, tasks: Tasks) -> None:
         """Ten, one below the other; a template that uses them is none of them."""
@@ -521,11 +521,11 @@ class TestLimits:
         assert render(tasks, templates.published(tasks, include))["body"] == "1098765432end"
         eleventh = templates.published(tasks, f"11{include}", type="partial")
         body = f'{{% include "{eleventh}" %}}'
-        told = "partials are nested 11 deep, the limit is 10"
+        message = "partials are nested 11 deep, the limit is 10"
         for task, keywords in (
             ("version.publish", {"template_id": templates.created(tasks), "body": body}),
             ("render.preview", {"type": "in_app", "body": body}),
         ):
             error = refused(tasks, task, **keywords)
             assert error.code == "too_large"
-            assert error.details == [{"path": "body", "type": "too_large", "message": told}]
+            assert error.details == [{"path": "body", "type": "too_large", "message": message}]

@@ -165,7 +165,7 @@ class TestLanguage:
     """The language that a text is written in."""
 
     @pytest.mark.parametrize(
-        ("language", "told", "shown"),
+        ("language", "language_name", "shown"),
         [
             ("de", "de", "1.234,50\xa0€"),
             ("en_us", "en-US", "€1,234.50"),
@@ -173,14 +173,14 @@ class TestLanguage:
         ],
     )
     def test_filters_use_the_previews_language(
-        self, tasks: Tasks, language: str | None, told: str, shown: str
+        self, tasks: Tasks, language: str | None, language_name: str, shown: str
     ) -> None:
         """Without one it is the service's default language."""
         values = {"x": 1234.5}
         answer = preview(
             tasks, "{{ x|currency('EUR') }}", type="sms", variables=values, language=language
         )
-        assert answer["language"] == told
+        assert answer["language"] == language_name
         assert answer["body"] == shown
 
     def test_partials_are_previewed_in_the_closest_language(

@@ -359,14 +359,14 @@ def test_the_render_process_exits_when_its_worker_is_killed(checkout: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("program", "told"), [("/bin/false", "did not start"), ("/nowhere/python", "No such file")]
+    ("program", "message"), [("/bin/false", "did not start"), ("/nowhere/python", "No such file")]
 )
 def test_a_process_that_does_not_start_is_not_blamed_on_the_template(
-    monkeypatch: pytest.MonkeyPatch, program: str, told: str
+    monkeypatch: pytest.MonkeyPatch, program: str, message: str
 ) -> None:
     """Whether its program ends at once or is missing; it may start for the next message."""
     monkeypatch.setattr("sys.executable", program)
-    with pytest.raises(RenderProcessError, match=told):
+    with pytest.raises(RenderProcessError, match=message):
         Renderer(LIMITS).start()
 
 

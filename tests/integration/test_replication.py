@@ -177,8 +177,8 @@ class TestCreate:
     def test_a_standby_starts_stops_and_catches_up(self, pair: Pair) -> None:
         """Twice is as good as once; what was written meanwhile it gets from its slot."""
         folder = str(pair.directory)
-        for told in ("Stopped.", "It was not running."):
-            assert told in called("stop", folder, url=pair.primary.url).output
+        for output in ("Stopped.", "It was not running."):
+            assert output in called("stop", folder, url=pair.primary.url).output
         pair.run("DELETE FROM items")
         pair.run("SELECT pg_switch_wal()")
         away = called("status", url=pair.primary.url)
@@ -282,9 +282,9 @@ class TestSynchronous:
 
     def test_synchronous_writes_wait_for_the_standby(self, pair: Pair) -> None:
         """A write without a standby is not acknowledged; switching off lets it go on."""
-        told = called("synchronous", "on", url=pair.primary.url)
-        assert told.exit_code == 0, told.output
-        assert "writes stop until" in told.output
+        output = called("synchronous", "on", url=pair.primary.url)
+        assert output.exit_code == 0, output.output
+        assert "writes stop until" in output.output
         (found,) = answered("status", url=pair.primary.url)["standbys"]
         assert found["sync_state"] == "sync"
         called("stop", str(pair.directory), url=pair.primary.url)
@@ -387,7 +387,7 @@ class TestFaults:
         assert state() == before
 
     @pytest.mark.parametrize(
-        ("options", "told"),
+        ("options", "message"),
         [
             (["--into", "{folder}/primary"], "already exists"),
             (["--into", "{folder}/no/such"], "is not a directory"),
@@ -402,7 +402,7 @@ class TestFaults:
         ],
     )
     def test_impossible_options_are_refused(
-        self, pair: Pair, folder: Path, tmp_path: Path, options: list[str], told: str
+        self, pair: Pair, folder: Path, tmp_path: Path, options: list[str], message: str
     ) -> None:
         """Known before anything is copied."""
         names: Mapping[str, object] = {
@@ -421,11 +421,11 @@ class TestFaults:
                 url=pair.primary.url,
             )
         assert result.exit_code != 0
-        assert told in result.output
+        assert message in result.output
         assert SECRET not in result.output
 
     @pytest.mark.parametrize(
-        ("url", "told"),
+        ("url", "message"),
         [
             ("postgresql://template_service:{secret}@{primary}/template_service", "password"),
             ("postgresql://template_service:{password}@127.0.0.1:1/template_service", "runs"),
@@ -435,7 +435,7 @@ class TestFaults:
         ids=["a wrong password", "a primary that is away", "a standby", "a role without rights"],
     )
     def test_an_invalid_server_address_is_refused(
-        self, pair: Pair, folder: Path, url: str, told: str
+        self, pair: Pair, folder: Path, url: str, message: str
     ) -> None:
         """It is told what about it."""
         pair.run("DROP ROLE IF EXISTS few_rights")
@@ -453,12 +453,12 @@ class TestFaults:
                 url=address,
             )
         assert result.exit_code == 1
-        assert told in result.output
+        assert message in result.output
         for password in (SECRET, pair.primary.password):
             assert password not in result.output
 
     @pytest.mark.parametrize(
-        ("program", "script", "told"),
+        ("program", "script", "message"),
         [
             ("pg_basebackup", "touch {data}/half; kill -9 $$", "was killed by signal 9"),
             ("pg_basebackup", "echo No space left on device >&2; exit 1", "free some space"),
@@ -468,7 +468,7 @@ class TestFaults:
         ids=["killed", "disk full", "a damaged copy", "older programs"],
     )
     def test_a_copy_that_fails_is_removed_with_its_slot_and_role(
-        self, pair: Pair, tmp_path: Path, program: str, script: str, told: str
+        self, pair: Pair, tmp_path: Path, program: str, script: str, message: str
     ) -> None:
         """Whatever had been copied by then."""
         folder = pair.directory.parent
@@ -486,10 +486,10 @@ class TestFaults:
                 TEMPLATE_SERVICE_POSTGRES_PROGRAMS=str(tmp_path),
             )
         assert result.exit_code == 1
-        assert told in result.output
+        assert message in result.output
 
     @pytest.mark.parametrize(
-        ("settings", "told"),
+        ("settings", "message"),
         [
             (
                 {"wal_level": "minimal", "max_wal_senders": "0"},
@@ -502,7 +502,7 @@ class TestFaults:
         ids=["too little WAL", "no sender", "no slot", "not let in"],
     )
     def test_a_primary_without_capacity_is_reported_with_a_remedy(
-        self, bare: Path, tmp_path: Path, settings: dict[str, str], told: str
+        self, bare: Path, tmp_path: Path, settings: dict[str, str], message: str
     ) -> None:
         """The answer is the setting, or the line, to change."""
         with PrivateCluster(PROGRAMS, bare, settings=settings) as cluster:
@@ -513,7 +513,7 @@ class TestFaults:
             assert run(cluster.url(), "SELECT slot_name FROM pg_replication_slots") == []
             roles = run(cluster.url(), "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'")
         assert result.exit_code == 1
-        assert told in result.output
+        assert message in result.output
         assert roles == [("scratch",)]
         assert list(tmp_path.iterdir()) == []
 

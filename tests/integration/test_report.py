@@ -193,7 +193,7 @@ class TestDumps:
         (tmp_path / "file").write_bytes(b"")
         found = asked(url, tmp_path / "file")
         assert found.backup_age_seconds is None
-        assert [told.split(":")[0] for told in found.unknown] == ["backups"]
+        assert [reason.split(":")[0] for reason in found.unknown] == ["backups"]
         assert found.database_bytes > 0
 
 
@@ -307,8 +307,8 @@ class TestTask:
         process = runtime.current()
         file = tmp_path / "service.prom"
         operations = replace(process.configuration.operations, metrics_file=str(file))
-        chosen = replace(process.configuration, operations=operations)
-        monkeypatch.setattr(process, "configuration", chosen)
+        configuration = replace(process.configuration, operations=operations)
+        monkeypatch.setattr(process, "configuration", configuration)
         tasks.call("maintenance.report", {"dry_run": True})
         assert not file.exists()
         tasks.call("maintenance.report")
@@ -320,8 +320,8 @@ class TestTask:
         """Nobody would notice a file that only grows old."""
         process = runtime.current()
         operations = replace(process.configuration.operations, metrics_file=f"{tmp_path}/no/x.prom")
-        chosen = replace(process.configuration, operations=operations)
-        monkeypatch.setattr(process, "configuration", chosen)
+        configuration = replace(process.configuration, operations=operations)
+        monkeypatch.setattr(process, "configuration", configuration)
         with pytest.raises(RefusedError) as caught:
             tasks.call("maintenance.report")
         assert caught.value.code == "maintenance_failed"
@@ -386,7 +386,7 @@ class TestCommand:
         assert (found["queues"], found["unknown"]) == (None, ["queues: no answer"])
         both = Operator(url, target | {"CELERY_BROKER_URL": broker})
         assert set(both.json("report")["queues"]) == {queue.value for queue in QueueName}
-        told = both.output("report")
-        assert "backup_verified_age_seconds" in told
-        assert "dead-letters" in told
+        output = both.output("report")
+        assert "backup_verified_age_seconds" in output
+        assert "dead-letters" in output
         assert json.loads(both.output("report", "--json"))["database_bytes"] > 0

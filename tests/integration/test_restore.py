@@ -480,7 +480,7 @@ class TestRefusals:
         assert "migration 9999, which this release does not have" in result.output
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "message"),
         [
             (("nothing",), "no backup nothing"),
             (("--table", "nothing"), "has no table nothing"),
@@ -494,13 +494,13 @@ class TestRefusals:
         policy: BackupPolicy,
         backups: Made,
         arguments: tuple[str, ...],
-        told: str,
+        message: str,
     ) -> None:
         """Names are checked before anything is made."""
         assert backups
         result = command(source, policy, "restore", *arguments)
         assert result.exit_code != 0
-        assert told in result.output
+        assert message in result.output
 
     def test_a_data_dump_without_tables_is_refused(
         self, source: Shop, policy: BackupPolicy, backups: Made

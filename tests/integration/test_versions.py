@@ -275,8 +275,8 @@ class TestVariables:
             tasks, template, "{{ a }}\n{{ b }}", subject="{{ c.d }}{{ a }}", variables=["a", "c.e"]
         )
         assert error.code == "placeholder_mismatch"
-        told = [(problem["path"], problem["message"].split("'")[1]) for problem in error.details]
-        assert told == [("subject", "c.d"), ("body", "b")]
+        named = [(problem["path"], problem["message"].split("'")[1]) for problem in error.details]
+        assert named == [("subject", "c.d"), ("body", "b")]
         assert {problem["type"] for problem in error.details} == {"undeclared"}
         assert [problem["line"] for problem in error.details] == [1, 2]
         assert rows.counts(template) == (1, 0, 0, 0)
@@ -299,11 +299,11 @@ class TestVariables:
             },
         )
         assert error.code == "placeholder_mismatch"
-        told = [
+        problems = [
             (problem["path"], problem["type"], problem["message"].split("'")[1])
             for problem in error.details
         ]
-        assert told == [
+        assert problems == [
             ("translations.de.body", "lost", "b"),
             ("translations.de.body", "added", "f"),
             ("translations.de.body", "added", "g"),
