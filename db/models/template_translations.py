@@ -21,7 +21,7 @@ from db.models.base import Base
 
 
 class TemplateTranslation(Base):
-    """One language of a version; a null subject is the version's."""
+    """One language of a version; a null subject means that the version's subject is used."""
 
     __tablename__ = "template_translations"
     __table_args__ = (
