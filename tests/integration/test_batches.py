@@ -749,8 +749,7 @@ class TestLimits:
     def test_items_that_start_after_the_deadline_are_refused(self, template: str) -> None:
         """Then it is refused with the limit, by the render process as by the worker."""
         items = [{"key": number, "variables": SOUND} for number in range(GROUP + 1)]
-        message = "the batch took more than 12 s"
-        with worker() as work:
+        with worker(batch_seconds=12) as work:
             found = limited(work, template, items)
             found._deadline = time.monotonic() - 1
             answer = results(found)
@@ -758,6 +757,7 @@ class TestLimits:
                 text = found._version.in_language(None).text
                 stream.put([text], [(0, b"{}"), (0, b"{}")])
                 of_the_process = [json.loads(item)["error"] for item in stream.take()]
+        message = "the batch took more than 12 s"
         problem = {"path": "items", "type": "limit", "message": message}
         error = {"code": "render_limit_exceeded", "message": message, "details": [problem]}
         assert [item["error"] for item in answer] == [error] * len(items)
