@@ -15,7 +15,8 @@ _SCHEME: Final = re.compile(r"\Apostgres(?:ql)?(?:\+\w+)?://")
 class Connections:
     """Policy of connections. Times are seconds."""
 
-    # The guide's: 20 + 10, 30 s, an hour, and a test before use.
+    # 20 + 10 connections, 30 s, an hour and the pre-ping are the values of the operations guide
+    # that this service replaces (docs/operations.md, "What has changed since the old guide").
     pool_size: Annotated[
         int, Gt(0), "Maximum number of connections that a worker process keeps open."
     ] = 20
@@ -28,7 +29,7 @@ class Connections:
     connect_timeout: Annotated[
         int, Gt(0), "Seconds to wait for PostgreSQL to accept a connection."
     ] = 5
-    # Half of the soft time limit: what a statement waits for can be tried again within the task.
+    # Half of the soft time limit: a statement that timed out can be retried within the task.
     statement_timeout: Annotated[
         float,
         Gt(0),
@@ -44,10 +45,10 @@ class Database(Connections):
 
 
 def connection_options(url: str) -> dict[str, str]:
-    """Return what ``url`` says, as libpq reads it, by libpq's keywords.
+    """Parse ``url`` as libpq does; return the options by libpq's keywords.
 
-    Of several hosts (``postgresql://user:password@one:5432,two:5432/database``) the one that takes
-    writes is connected to, unless the address asks for another with ``target_session_attrs``.
+    With several hosts (``postgresql://user:password@one:5432,two:5432/database``) libpq connects to
+    the one that accepts writes, unless the URL sets ``target_session_attrs``.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def connection_options(url: str) -> dict[str, str]:
             if value is not None
         }
     except psycopg.ProgrammingError:
-        # libpq's own words quote the address, in which a password may be.
+        # libpq's message quotes the address, which may contain a password.
         raise ValueError(
             "postgresql://user:password@host:port/database was expected, with several hosts as "
             "host1:port1,host2:port2, and %XX for other characters in user and password"
@@ -72,14 +73,15 @@ def connection_options(url: str) -> dict[str, str]:
 
 
 def libpq_url(url: str) -> str:
-    """Return ``url`` as libpq and its programs take it: ``postgresql://``, whatever the driver.
+    """Return ``url`` with the scheme ``postgresql://``, without SQLAlchemy's driver.
 
-    https://www.postgresql.org/docs/current/libpq-connect.html: it may name several hosts.
+    That is the form of libpq and its programs; it may name several hosts
+    (https://www.postgresql.org/docs/current/libpq-connect.html).
     """
     return _SCHEME.sub("postgresql://", url, count=1)
 
 
 def refusal(error: BaseException | None) -> str:
-    """Return in one line why a connection was refused: what each host said, if several did."""
+    """Return the reason of a refused connection on one line, of each host if there are several."""
     first, *others = str(error).strip().splitlines()
     return "; ".join(line.removeprefix("- ") for line in others if line[:2] == "- ") or first

@@ -26,8 +26,8 @@ class Cause(NamedTuple):
 
     def find(self, text: str) -> str | None:
         """Return the part of a text that matches, or ``None``."""
-        found = re.search(self.pattern, text, re.MULTILINE)
-        return None if found is None else found[0]
+        match = re.search(self.pattern, text, re.MULTILINE)
+        return None if match is None else match[0]
 
 
 CAUSES: Final = (
@@ -60,12 +60,12 @@ CAUSES: Final = (
     Cause(
         "SSL error",
         Kind.SERVER_NOT_TRUSTED,
-        "name its authority's certificate: DATABASE_URL=…?sslmode=verify-full&sslrootcert=FILE",
+        "pass its CA certificate: DATABASE_URL=…?sslmode=verify-full&sslrootcert=FILE",
     ),
     Cause(
         "does not match host name",
         Kind.SERVER_NOT_TRUSTED,
-        "name the host in DATABASE_URL as in the server's certificate",
+        "use the host name of the server's certificate in DATABASE_URL",
     ),
     Cause(
         "no pg_hba.conf entry for replication",
@@ -178,6 +178,6 @@ def permanent_errors_explained() -> Iterator[None]:
 
 
 def refusal(error: BaseException | None) -> str:
-    """Return in one line why a connection was refused: the answer of each host of several."""
+    """Return the reason of a refused connection on one line, of each host if there are several."""
     first, *others = str(error).strip().splitlines() or ["no error message"]
     return "; ".join(line.removeprefix("- ") for line in others if line[:2] == "- ") or first

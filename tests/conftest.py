@@ -19,9 +19,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 LONGEST = (
-    "test_operations.py::test_the_document_from_top_to_bottom[recovery]",
-    "test_operations.py::test_the_document_from_top_to_bottom[everyday]",
-    "test_docs.py::test_the_producer_and_the_commands_of_the_readme",
+    "test_operations.py::test_every_block_of_the_operations_document_works[recovery]",
+    "test_operations.py::test_every_block_of_the_operations_document_works[everyday]",
+    "test_docs.py::test_the_examples_of_the_readme_work",
 )
 """Begun last, one of these would be what everybody else waits for."""
 

@@ -133,7 +133,7 @@ def _error(program: str, status: int, errors: bytes) -> OperationError:
         if line.startswith((f"{program}:", "FATAL:", "ERROR:", "launch"))
         or "was not started" in line
     ]
-    found = program_error(program, status, "\n".join(lines[:_SHOWN_LINES]).encode())
-    if found.kind == f"{program}_failed":
-        return OperationError(Kind.RESTORE_FAILED, found.message, found.remedy)
-    return found
+    error = program_error(program, status, "\n".join(lines[:_SHOWN_LINES]).encode())
+    if error.kind == f"{program}_failed":
+        return OperationError(Kind.RESTORE_FAILED, error.message, error.remedy)
+    return error

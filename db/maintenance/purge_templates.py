@@ -95,16 +95,16 @@ class _Purge:
 
     def _delete(self) -> int | None:
         deleted_at, last = self._after
-        found = self._connection.execute(
+        templates = self._connection.execute(
             _NEXT,
             {"days": self._days, "batch": self._batch, "deleted_at": deleted_at, "id": last},
         ).all()
-        self.has_more = bool(found)
-        if not found:
+        self.has_more = bool(templates)
+        if not templates:
             return None
-        count = fitting([row.size for row in found], self._batch)
-        self._batch_rows = list(found[: count or 1])
-        if not count and self._delete_old_versions(found[0].id):
+        count = fitting([row.size for row in templates], self._batch)
+        self._batch_rows = list(templates[: count or 1])
+        if not count and self._delete_old_versions(templates[0].id):
             return 0
         ids = [row.id for row in self._batch_rows]
         rows = self._connection.execute(_DELETE_TEMPLATES, {"ids": ids}).rowcount
@@ -112,11 +112,11 @@ class _Purge:
         return rows
 
     def _delete_old_versions(self, template: UUID) -> int:
-        found = self._connection.execute(
+        versions = self._connection.execute(
             _OLD_VERSIONS, {"template": template, "batch": self._batch}
         ).all()
-        count = fitting([row.size for row in found], self._batch) or 1
-        ids = [row.id for row in found[:count]]
+        count = fitting([row.size for row in versions], self._batch) or 1
+        ids = [row.id for row in versions[:count]]
         return self._connection.execute(_DELETE_VERSIONS, {"ids": ids}).rowcount
 
     def _pass(self) -> None:

@@ -88,8 +88,8 @@ def drop_leftovers(connection: Connection) -> list[str]:
 
 
 def _indexes(connection: Connection, *, leftovers: bool) -> list[_Index]:
-    found = [_Index(*row) for row in connection.execute(_INDEXES, {"tables": list(EVERY_TABLE)})]
-    return [index for index in found if index.is_leftover == leftovers]
+    indexes = [_Index(*row) for row in connection.execute(_INDEXES, {"tables": list(EVERY_TABLE)})]
+    return [index for index in indexes if index.is_leftover == leftovers]
 
 
 def _rebuilt(connection: Connection, index: _Index, done: Maintained) -> bool:

@@ -1,4 +1,4 @@
-"""The inbox: completed writes and their answers."""
+"""Idempotency records: completed writes and their answers."""
 
 from datetime import datetime
 from typing import Any

@@ -21,7 +21,10 @@ from db.models.base import Base
 
 
 class TemplateTranslation(Base):
-    """One language of a version; a null subject is the version's, a null text is derived."""
+    """One language of a version; the version's subject is used where it is null.
+
+    A null text is derived from the body.
+    """
 
     __tablename__ = "template_translations"
     __table_args__ = (

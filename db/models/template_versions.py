@@ -42,7 +42,7 @@ class TemplateVersion(Base):
             unique=True,
             postgresql_where=sql("is_current"),
         ),
-        # For the pruning of old versions: the newest of each template.
+        # For prune_versions, which finds the newest versions of each template.
         Index("idx_template_versions_template_created", "template_id", "created_at"),
     )
 
@@ -65,8 +65,8 @@ class TemplateVersion(Base):
     info: Mapped[dict[str, Any]] = mapped_column(
         "metadata", JSONB, server_default=sql("'{}'::jsonb")
     )
-    # Not now(), which is the time the transaction began: under the template's row lock
-    # clock_timestamp() grows in the order of the publishes.
+    # Not now(), which is the start of the transaction: under the template's row lock,
+    # clock_timestamp() increases in the order of the publishes.
     created_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.clock_timestamp()
     )

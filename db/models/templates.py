@@ -13,20 +13,20 @@ from db.models.base import Base
 
 
 class Template(Base):
-    """A template. Its words are in its versions."""
+    """A template; its texts are in its versions."""
 
     __tablename__ = "templates"
     __table_args__ = (
         CheckConstraint(
             "type IN ('email', 'in_app', 'sms', 'push', 'partial', 'json')", name="type"
         ),
-        # It also makes template_id unique; a constraint would create the same index again.
+        # This index also makes template_id unique; a constraint would create a second one.
         Index("idx_templates_template_id", "template_id", unique=True),
         Index("idx_templates_type", "type"),
         Index("idx_templates_category", "category"),
         Index("idx_templates_is_active", "is_active"),
         Index("idx_templates_type_active", "type", "is_active"),
-        # For the purge of what was soft-deleted long ago; most rows are not in it.
+        # For the purge of templates that were soft-deleted long ago; a partial index is small.
         Index(
             "idx_templates_deleted_at",
             "deleted_at",

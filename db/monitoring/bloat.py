@@ -30,14 +30,14 @@ def bloat(engine: Engine, *, indexes: bool) -> dict[str, list[Row]]:
     with reading(engine) as reader:
         measured = reader.installed(TUPLES)
         tables = _measured(reader) if measured else None
-        found = {"tables": tables if tables is not None else reader.rows("bloat")}
+        relations = {"tables": tables if tables is not None else reader.rows("bloat")}
         if indexes:
-            found["indexes"] = reader.rows("bloat_indexes") if tables is not None else []
-    for row in found["tables"]:
+            relations["indexes"] = reader.rows("bloat_indexes") if tables is not None else []
+    for row in relations["tables"]:
         row["advice"] = _table_advice(row)
-    for row in found.get("indexes", []):
+    for row in relations.get("indexes", []):
         row["advice"] = _index_advice(row)
-    return found
+    return relations
 
 
 def _measured(reader: Reader) -> list[Row] | None:

@@ -14,7 +14,7 @@ from db.monitoring.reader import reading
 
 Check = Callable[[CheckContext], Iterator[Finding]]
 CHECKS: Final[tuple[Check, ...]] = (
-    sessions.sight,
+    sessions.visibility,
     tables.revision,
     server.server_version,
     server.programs_version,
@@ -49,17 +49,17 @@ _ORDER: Final[tuple[Severity, ...]] = ("error", "warning", "notice")
 
 def examine(engine: Engine, expected: Expected, now: datetime) -> list[Finding]:
     """Run every check of the database; return findings, the most severe first."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     with reading(engine) as reader:
         context = CheckContext(reader, expected, now)
         for check in CHECKS:
             try:
                 with reader.apart():
-                    found += check(context)
+                    findings += check(context)
             except DBAPIError as error:
                 if (reason := _skip_reason(error)) is None:
                     raise
-                found.append(
+                findings.append(
                     Finding(
                         "not_checked",
                         "notice",
@@ -68,7 +68,7 @@ def examine(engine: Engine, expected: Expected, now: datetime) -> list[Finding]:
                         "run this with a superuser in TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL",
                     )
                 )
-    return worst_first(found)
+    return worst_first(findings)
 
 
 def worst_first(findings: list[Finding]) -> list[Finding]:

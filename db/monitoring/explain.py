@@ -54,22 +54,22 @@ def explain(engine: Engine, template_id: str | None = None) -> Plan:
     Raises OperationError: ``template_not_found``.
     """
     with reading(engine) as reader:
-        chosen = reader.connection.scalar(
+        explained_id = reader.connection.scalar(
             text(
                 "SELECT template_id FROM templates WHERE deleted_at IS NULL "
                 "AND template_id = coalesce(CAST(:id AS text), template_id) LIMIT 1"
             ),
             {"id": template_id},
         )
-        if chosen is None:
+        if explained_id is None:
             named = "no template" if template_id is None else f"no template {template_id}"
             raise OperationError("template_not_found", f"{named} to explain", "create one first")
         driver = cast("psycopg.Connection", reader.connection.connection.driver_connection)
-        wanted = {"template_id": chosen, "language": _LANGUAGE}
+        parameters = {"template_id": explained_id, "language": _LANGUAGE}
         with driver.cursor(row_factory=scalar_row) as cursor:
 
             def plan(option: LiteralString) -> list[Any]:
-                return cursor.execute(option + STATEMENT, wanted).fetchall()
+                return cursor.execute(option + STATEMENT, parameters).fetchall()
 
             lines = plan("EXPLAIN (ANALYZE, BUFFERS) ")
             tree = plan("EXPLAIN (ANALYZE, FORMAT JSON) ")[0][0]
@@ -77,7 +77,7 @@ def explain(engine: Engine, template_id: str | None = None) -> Plan:
         large = [table for table in whole if _bytes(reader, table) > _LARGE]
     used = {node["Index Name"] for node in _nodes(tree["Plan"]) if "Index Name" in node}
     return Plan(
-        template_id=chosen,
+        template_id=explained_id,
         milliseconds=tree["Execution Time"],
         indexes=tuple(sorted(used)),
         whole_tables=tuple(whole),

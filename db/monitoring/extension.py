@@ -48,7 +48,7 @@ def create(engine: Engine, name: str) -> None:
             raise OperationError(
                 Kind.PERMISSION_DENIED,
                 f"only a superuser may create the extension {name}",
-                f"have one run: CREATE EXTENSION {name}",
+                f"run as a superuser: CREATE EXTENSION {name}",
             ) from None
         raise
 

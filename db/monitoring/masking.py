@@ -56,8 +56,8 @@ def _end(statement: str, position: int, kind: str, tag: str | None) -> int | Non
         return position
     if kind == "quote":
         closing = f"${tag}$"
-        found = statement.find(closing, position)
-        return None if found < 0 else found + len(closing)
+        start = statement.find(closing, position)
+        return None if start < 0 else start + len(closing)
     if kind == "block":
         return _end_of_comment(statement, position)
     pattern = {"escape": _ESCAPED, "plain": _PLAIN}.get(kind)

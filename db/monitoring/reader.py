@@ -35,8 +35,8 @@ class Reader:
 
     def rows(self, name: str, **parameters: object) -> list[Row]:
         """Return the rows of a query, with its columns in order."""
-        found = self.connection.execute(text(statement(name)), parameters)
-        return [dict(row) for row in found.mappings()]
+        result = self.connection.execute(text(statement(name)), parameters)
+        return [dict(row) for row in result.mappings()]
 
     def row(self, name: str, **parameters: object) -> Row:
         """Return the only row of a query."""
@@ -48,8 +48,8 @@ class Reader:
 
     def installed(self, *names: str) -> bool:
         """Tell whether these extensions are in the database."""
-        found = self.rows("extensions", names=list(names))
-        return len([row for row in found if row["version"] is not None]) == len(names)
+        extensions = self.rows("extensions", names=list(names))
+        return len([row for row in extensions if row["version"] is not None]) == len(names)
 
     @contextmanager
     def apart(self) -> Iterator[None]:

@@ -32,9 +32,9 @@ def blocking_sessions(engine: Engine, pid: int | None = None) -> list[Row]:
     Raises OperationError: ``not_blocking``: that one blocks no session, or is blocked itself.
     """
     with reading(engine) as reader:
-        found = reader.rows("blockers")
+        blockers = reader.rows("blockers")
         prepared = (
-            [] if found else [lock for lock in reader.rows("locks") if not lock["blocking_pid"]]
+            [] if blockers else [lock for lock in reader.rows("locks") if not lock["blocking_pid"]]
         )
     if pid is None:
         if prepared:
@@ -44,8 +44,8 @@ def blocking_sessions(engine: Engine, pid: int | None = None) -> list[Row]:
                 "find it with SELECT gid FROM pg_prepared_xacts, and end it with "
                 "COMMIT PREPARED or ROLLBACK PREPARED",
             )
-        return found
-    if matching := [row for row in found if row["pid"] == pid]:
+        return blockers
+    if matching := [row for row in blockers if row["pid"] == pid]:
         return matching
     raise OperationError(
         "not_blocking",

@@ -1,7 +1,7 @@
-"""The one query of ``template.get``: a template, a version of it, its languages and one text.
+"""The query of ``template.get``: a template, one of its versions, its languages and one text.
 
-A single statement sees one state of the database, and costs a quarter of the processor time of
-three in a transaction.
+A single statement sees one state of the database, and takes a quarter of the processor time of
+three statements in a transaction.
 """
 
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ _NAMED: Final = _STATEMENT.format(version="v.version = %(version)s")
 
 
 class TemplateRow(NamedTuple):
-    """A template, as :class:`db.models.Template` has it."""
+    """Columns of :class:`db.models.Template`."""
 
     template_id: str
     name: str
@@ -90,9 +90,9 @@ class TextRow(NamedTuple):
 
 
 class Details(NamedTuple):
-    """A template, and of one of its versions the languages, each with whether it is stale.
+    """A template, one of its versions, and that version's languages.
 
-    ``text`` is that of the language asked for.
+    ``languages`` has whether each is stale; ``text`` is the text of the requested language.
     """
 
     template: TemplateRow

@@ -1,4 +1,4 @@
-"""Queries of the inbox. They take a session and never commit."""
+"""Queries of the idempotency records. They take a session and never commit."""
 
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ _COMPLETE = update(_TABLE).where(_records.key == bindparam("claimed"))
 
 
 class Stored(NamedTuple):
-    """A write that was done before."""
+    """The record of a completed write."""
 
     task: str
     content_sha256: bytes
@@ -28,10 +28,10 @@ class Stored(NamedTuple):
 
 
 def claim(session: Session, key: str, task: str, content_sha256: bytes) -> Stored | None:
-    """Claim ``key`` for the write of this transaction; return what an earlier one stored.
+    """Claim ``key`` for this transaction's write; return the record if an earlier write has it.
 
-    Another transaction with the same key makes this one wait until it has ended, by the unique
-    index; a SELECT before an INSERT would let both through.
+    The unique index makes this transaction wait for another one with the same key. With a SELECT
+    before the INSERT both could succeed.
     """
     record = {"key": key, "task": task, "content_sha256": content_sha256}
     if session.scalar(_CLAIM, record) is not None:

@@ -1,7 +1,7 @@
 """Queries of the partials that versions use. They take a connection and never commit.
 
-One statement finds a version's partials, those of the partials, and so on, all as they are at one
-moment: the current version of each is what renders use.
+One recursive statement returns a version's partials and all partials that these use, from one
+state of the database. Renders use the current version of each partial.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,10 +11,10 @@ from uuid import UUID
 import psycopg
 
 _LOCK: Final = 0x7465_6D70_7061_7274
-"""Of the advisory lock of the graph of partials; any number that nothing else uses."""
+"""Key of the advisory lock of the dependency graph; an arbitrary number, unique in this service."""
 
-# The planner cannot know how few rows the recursion gives, and would read whole tables for them;
-# LATERAL with LIMIT leaves it the indexes.
+# The planner cannot estimate how few rows the recursion returns, and would scan whole tables;
+# LATERAL with LIMIT makes it use the indexes.
 _CLOSURE: Final = """
 WITH RECURSIVE used (partial_id) AS (
     {start}
@@ -96,7 +96,7 @@ GROUP BY t.template_id, t.type
 ORDER BY t.template_id
 """
 
-# A use is a tag that has one of the words; most texts have none, and are not read.
+# Only tags with one of these words use a partial; most texts have none and are not returned.
 _TEXTS_WITH_PARTIALS: Final = """
 SELECT subject, body, text, preheader
 FROM template_translations
@@ -134,7 +134,7 @@ class Partial(NamedTuple):
 
 
 class User(NamedTuple):
-    """A template that uses a partial, over how many steps: 1 where it includes it itself."""
+    """A template that uses a partial, and the length of the path to it: 1 for a direct use."""
 
     template_id: str
     type: str
@@ -159,7 +159,7 @@ def named(connection: psycopg.Connection, names: Collection[str]) -> list[Partia
 def bodies(
     connection: psycopg.Connection, wanted: Collection[tuple[UUID, str]]
 ) -> dict[tuple[UUID, str], str]:
-    """Return the translated bodies of versions in languages; what is not there is left out."""
+    """Return the translated bodies of pairs of version and language; missing ones are omitted."""
     parameters = {
         "versions": [version for version, _ in wanted],
         "languages": [language for _, language in wanted],
@@ -179,7 +179,7 @@ def texts_with_partials(connection: psycopg.Connection, version_id: UUID) -> lis
 
 
 def clear_uses(connection: psycopg.Connection, version_id: UUID) -> None:
-    """Remove what is stored of the partials that a version uses."""
+    """Delete the stored uses of partials by a version."""
     connection.execute(
         "DELETE FROM template_partials WHERE template_version_id = %s", (version_id,)
     )
@@ -189,8 +189,8 @@ def add_uses(connection: psycopg.Connection, version_id: UUID, names: Collection
     """Store which partials a version uses."""
     if not names:
         return
-    # The foreign key locks the partials in any case; locked here, one that is purged at the moment
-    # is waited for and left out, instead of breaking the key.
+    # The foreign key locks the partials anyway. Locking them here waits for a concurrent purge and
+    # omits the purged partial, which would violate the foreign key.
     connection.execute(
         "INSERT INTO template_partials (template_version_id, partial_id) "
         "SELECT %s, id FROM templates WHERE template_id = ANY(%s) FOR KEY SHARE",
@@ -201,7 +201,8 @@ def add_uses(connection: psycopg.Connection, version_id: UUID, names: Collection
 def lock_graph(connection: psycopg.Connection, template_id: str) -> None:
     """Lock the dependency graph of partials until the transaction ends, for a write to a template.
 
-    A change of a partial locks it exclusively, a change of any other template shared: neither a
-    cycle nor a deleted partial in use can come of two writes at once. Renders take no lock.
+    A change of a partial takes the exclusive lock, a change of another template the shared one. So
+    concurrent writes can create neither a cycle nor a use of a deleted partial. Renders take no
+    lock.
     """
     connection.execute(_LOCK_GRAPH, {"lock": _LOCK, "template_id": template_id})

@@ -1,7 +1,7 @@
-"""The one query of a render: everything that is needed, in one round trip.
+"""The query of a render: everything that it needs, in one round trip.
 
-A single statement sees one state of the database, so a render has the version, its languages and
-its text of one moment, and a render that starts after a write's answer sees that write.
+A single statement sees one state of the database, so that version, languages and text are
+consistent, and a render that starts after a write's answer sees that write.
 """
 
 from collections.abc import Sequence
@@ -61,9 +61,9 @@ class Translated(NamedTuple):
 
 
 class Source(NamedTuple):
-    """What a render needs of a template; ``version_id`` is None where there is no such version.
+    """The source of a render; ``version_id`` is None if there is no such version.
 
-    ``translated_body`` is the text of the language asked for, None where there is none.
+    ``translated_body`` is the text of the requested language, None if there is none.
     """
 
     type: str
@@ -100,7 +100,7 @@ def find(
 def translation(
     connection: psycopg.Connection, version_id: UUID, language: str
 ) -> Translated | None:
-    """Return the sources of one language of a version, or None where there is none."""
+    """Return the sources of one language of a version, or None if there is none."""
     row = connection.execute(
         _TRANSLATION, {"version_id": version_id, "language": language}
     ).fetchone()

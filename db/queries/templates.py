@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from db.models import Template, TemplateTranslation, TemplateVersion
 
 _FIND = select(Template).where(Template.template_id == bindparam("template_id"))
-# NO KEY: rows that refer to the template may be inserted meanwhile. What the session has loaded
-# before is older than the lock, and so is loaded again.
+# NO KEY: other transactions may insert rows that refer to the template. populate_existing: rows
+# that the session loaded before the lock are stale, and are loaded again.
 _LOCK = _FIND.with_for_update(key_share=True).execution_options(populate_existing=True)
 
 
@@ -31,7 +31,7 @@ def find(
 ) -> Template | None:
     """Return a template, soft-deleted ones only with ``deleted``.
 
-    ``lock`` locks its row until the transaction ends, which puts writers of one template in order.
+    ``lock`` locks its row until the transaction ends, which serializes writers of one template.
     """
     statement = _LOCK if lock else _FIND
     row = session.scalars(statement, {"template_id": template_id}).one_or_none()
@@ -128,7 +128,7 @@ def change(session: Session, template: Template, **columns: Any) -> None:  # noq
     """Set columns of a template."""
     for column, value in columns.items():
         setattr(template, column, value)
-    # A change to the same values is a change too: its time is told to the producer.
+    # Set even if no value changes, since the answer contains the time of the update.
     template.updated_at = func.clock_timestamp()
     _reload(session, template)
 

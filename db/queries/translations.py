@@ -71,7 +71,7 @@ WHERE t.template_version_id = %(previous)s
 
 
 class StoredText(NamedTuple):
-    """The text of a translation; a null subject is the version's."""
+    """The text of a translation; without a subject the version's is used."""
 
     language_code: str
     subject: str | None
@@ -92,7 +92,7 @@ class Written(NamedTuple):
 
 
 class Upserted(NamedTuple):
-    """What the database knows of a translation that was written."""
+    """Times of a stored translation, and whether it was inserted."""
 
     created_at: datetime
     updated_at: datetime
@@ -108,7 +108,7 @@ def upsert(connection: psycopg.Connection, version: UUID, language: str, text: W
 
 
 def remove(session: Session, version: UUID, language: str) -> bool:
-    """Delete one language of a version; tell whether it was there."""
+    """Delete one language of a version; tell whether it existed."""
     statement = (
         delete(TemplateTranslation)
         .where(
@@ -156,10 +156,10 @@ def count(session: Session, version: UUID) -> int:
 
 def states(session: Session, versions: Sequence[UUID]) -> dict[UUID, list[tuple[str, bool]]]:
     """Return for each version its languages in order, and whether each is stale."""
-    found: dict[UUID, list[tuple[str, bool]]] = {version: [] for version in versions}
+    languages: dict[UUID, list[tuple[str, bool]]] = {version: [] for version in versions}
     for version, language, is_stale in session.execute(_STATES, {"versions": list(versions)}):
-        found[version].append((language, is_stale))
-    return found
+        languages[version].append((language, is_stale))
+    return languages
 
 
 class TextPair(NamedTuple):
@@ -177,7 +177,7 @@ class TextPair(NamedTuple):
 
 
 def differing(session: Session, version: UUID, other: UUID) -> Iterable[TextPair]:
-    """Yield the texts of each language that both versions have, and not alike, in order."""
+    """Yield the texts of each language that both versions have and that differ, by language."""
     one, two = aliased(TemplateTranslation), aliased(TemplateTranslation)
     statement = (
         select(
@@ -192,6 +192,6 @@ def differing(session: Session, version: UUID, other: UUID) -> Iterable[TextPair
         )
         .order_by(one.language_code)
     )
-    # A version may hold 200 texts of 256 KiB: they are not all in memory at once.
+    # In batches: a version may have 200 texts of 256 KiB.
     for row in session.execute(statement, execution_options={"yield_per": 10}):
         yield TextPair(*row)

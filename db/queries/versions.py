@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session, load_only
 
 from db.models import Base, TemplateVersion
 
-# A number may be a date and time too; a longer one would leave no room in the column to go on.
+# A number may also be a date and time. The column has 50 characters: a name of 50 digits is
+# ignored, since the next number could be longer.
 _WHOLE_NUMBER = r"^[0-9]{1,49}$"
 
 _TABLE = Base.metadata.tables[TemplateVersion.__tablename__]
@@ -32,7 +33,7 @@ _OF_TEMPLATE = select(
 ).where(_versions.template_id == bindparam("template"))
 _CURRENT = _OF_TEMPLATE.where(_versions.is_current)
 _NAMED = _OF_TEMPLATE.where(_versions.version == bindparam("name"))
-# substring() is null for a name that is no number, and so the cast never fails.
+# substring() is null for a name that is not a number, so that the cast never fails.
 _NUMBER = cast(func.substring(_versions.version, _WHOLE_NUMBER), Numeric)
 _NEXT_NUMBER = (
     select(func.coalesce(func.max(_NUMBER), 0) + 1)
@@ -66,7 +67,7 @@ _SET_CURRENT = update(_TABLE).where(_versions.id == bindparam("version_id")).val
 
 
 class VersionRow(NamedTuple):
-    """A version; it is immutable but for which one is current."""
+    """A version; immutable except for ``is_current``."""
 
     id: UUID
     version: str
@@ -106,8 +107,8 @@ def add(
 ) -> Added | None:
     """Insert a version; return it, or None when its name is taken.
 
-    The caller holds the template's row lock. Without a name the version gets the whole number after
-    the highest; with ``is_current`` it takes the place of the current version.
+    The caller holds the template's row lock. Without a name the version gets the next whole number;
+    with ``is_current`` it replaces the current version.
     """
     if is_current:
         session.execute(_UNSET_CURRENT, {"template": template_id})
@@ -118,8 +119,8 @@ def add(
 
 def make_current(session: Session, template: UUID, version: UUID) -> None:
     """Make a version the current one; the caller holds the template's row lock."""
-    # Two statements: a unique index is checked row by row, so that one UPDATE of both rows could
-    # meet the new current version before the old one has gone.
+    # Two statements: a unique index is checked row by row, so that a single UPDATE could set the
+    # new current version before it unsets the old one.
     session.execute(_UNSET_CURRENT, {"template": template})
     session.execute(_SET_CURRENT, {"version_id": version})
 

@@ -28,7 +28,7 @@ INCREMENTAL_SINCE: Final = 17
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class BaseBackupResult:
     """Result of taking a base backup.
 
     Attributes
@@ -60,7 +60,7 @@ def base_backup(  # noqa: PLR0913 - options by name
     full: bool = False,
     dry_run: bool = False,
     progress: physical.Progress | None = None,
-) -> Taken:
+) -> BaseBackupResult:
     """Take a base backup and verify it; then apply retention to backups and archived WAL.
 
     It is incremental from PostgreSQL 17 on, if the server summarizes its WAL and the last full
@@ -72,14 +72,14 @@ def base_backup(  # noqa: PLR0913 - options by name
     """
     with alone(engine, NAME) as is_alone:
         if not is_alone:
-            return Taken(skipped=True)
+            return BaseBackupResult(skipped=True)
         facts = server.server_facts(engine)
         backups = catalogue.read(policy.base)
         _check(client, facts, backups)
         parent = None if full else _parent(policy, facts, backups)
         if dry_run:
             kind = "full" if parent is None else "incremental"
-            return Taken(kind, None if parent is None else parent.name)
+            return BaseBackupResult(kind, None if parent is None else parent.name)
         private_directory(policy.base)
         _remove_leftovers(policy.base)
         try:
@@ -90,7 +90,7 @@ def base_backup(  # noqa: PLR0913 - options by name
             # Summaries were off for a while, or have expired: a full backup needs none.
             backup = _take(client, engine, policy, facts, None, progress)
         removed = _apply_retention(client, policy, [*backups, backup])
-    return Taken(backup.kind, backup.parent, backup, removed)
+    return BaseBackupResult(backup.kind, backup.parent, backup, removed)
 
 
 def _check(client: Client, facts: server.ServerFacts, backups: list[BaseBackup]) -> None:

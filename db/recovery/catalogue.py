@@ -89,12 +89,12 @@ def write(folder: Path, backup: BaseBackup) -> Path:
 
 
 def read(base: Path) -> list[BaseBackup]:
-    """Return the base backups of a directory, the oldest first; see also :func:`strangers`."""
-    found = [backup for _, backup in _folders(base) if backup is not None]
-    return sorted(found, key=lambda backup: (backup.started_at, backup.name))
+    """Return the base backups of a directory, the oldest first; see also :func:`unreadable`."""
+    backups = [backup for _, backup in _folders(base) if backup is not None]
+    return sorted(backups, key=lambda backup: (backup.started_at, backup.name))
 
 
-def strangers(base: Path) -> list[str]:
+def unreadable(base: Path) -> list[str]:
     """Return the names of directories without a readable entry, which no command touches."""
     return [name for name, backup in _folders(base) if backup is None]
 
@@ -105,11 +105,11 @@ def chain(backups: Sequence[BaseBackup], name: str) -> list[BaseBackup]:
     Raises OperationError: ``parent_missing`` or ``no_base_backup``.
     """
     by_name = {backup.name: backup for backup in backups}
-    found: list[BaseBackup] = []
+    links: list[BaseBackup] = []
     wanted: str | None = name
     while wanted is not None:
         backup = by_name.get(wanted)
-        if backup is None and not found:
+        if backup is None and not links:
             raise OperationError(
                 "no_base_backup",
                 f"base backup {name} does not exist",
@@ -118,13 +118,13 @@ def chain(backups: Sequence[BaseBackup], name: str) -> list[BaseBackup]:
         if backup is None:
             raise OperationError(
                 "parent_missing",
-                f"base backup {found[-1].name} builds on {wanted}, which is missing",
-                "name another with --from (template-service pitr status lists them), and take a "
+                f"base backup {links[-1].name} builds on {wanted}, which is missing",
+                "pass another with --from (template-service pitr status lists them), and take a "
                 "new one: template-service pitr base-backup --full",
             )
-        found.append(backup)
+        links.append(backup)
         wanted = backup.parent
-    return found[::-1]
+    return links[::-1]
 
 
 def _folders(base: Path) -> Iterator[tuple[str, BaseBackup | None]]:

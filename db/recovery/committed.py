@@ -69,10 +69,10 @@ def committed_transactions(
         raise no_base_backup(policy)
     archive = Archive.read(policy.wal, backups[-1].segment_bytes)
     before = [backup for backup in backups if backup.ended_at <= since] or backups[:1]
-    found = covered(archive, before[-1])
+    wal = covered(archive, before[-1])
     names = [
         name
-        for name in found.names
+        for name in wal.names
         if (archive.folder / name).stat().st_mtime >= (since - _CLOCK_SKEW).timestamp()
     ]
     for transaction in _committed(programs, archive, names, tables):
@@ -80,10 +80,10 @@ def committed_transactions(
             return
         if transaction.at >= since:
             yield transaction
-    if found.fault is not None:
+    if wal.fault is not None:
         raise OperationError(
-            found.kind,
-            f"{found.fault} in {archive.folder}: later transactions cannot be read",
+            wal.kind,
+            f"{wal.fault} in {archive.folder}: later transactions cannot be read",
             "list a later time; template-service pitr status shows the recoverable time range",
         )
 

@@ -90,8 +90,8 @@ def covered(archive: Archive, backup: BaseBackup, timeline: int | None = None) -
     return coverage(archive, pieces)
 
 
-def _time_range(programs: Programs, archive: Archive, found: Coverage, backup: BaseBackup) -> str:
-    last, _ = last_end(programs, archive, found.names)
+def _time_range(programs: Programs, archive: Archive, wal: Coverage, backup: BaseBackup) -> str:
+    last, _ = last_end(programs, archive, wal.names)
     if last is None:
         return f"no time after base backup {backup.name} is recoverable"
     return (
@@ -123,13 +123,13 @@ def _newest_before(
             f"{oldest.ended_at.isoformat()}",
             _STATUS,
         )
-    found = ways[oldest.name]
+    wal = ways[oldest.name]
     raise OperationError(
-        found.kind or "target_not_reached",
+        wal.kind or "target_not_reached",
         f"{target} is not in the archived WAL"
-        + (f" ({found.fault})" if found.fault else "")
-        + f"; {_time_range(programs, archive, found, oldest)}",
-        "name another target; template-service pitr transactions lists committed transactions",
+        + (f" ({wal.fault})" if wal.fault else "")
+        + f"; {_time_range(programs, archive, wal, oldest)}",
+        "pass another target; template-service pitr transactions lists committed transactions",
     )
 
 
@@ -146,20 +146,20 @@ def _leads_to(
 
 
 def _check_end(
-    programs: Programs, archive: Archive, target: Target, backup: BaseBackup, found: Coverage
+    programs: Programs, archive: Archive, target: Target, backup: BaseBackup, wal: Coverage
 ) -> None:
     """Refuse a time that the WAL does not reach; the other targets were found in it."""
     if target.time is not None:
-        last, _ = last_end(programs, archive, found.names)
+        last, _ = last_end(programs, archive, wal.names)
         if last is not None and target.time < last:
             return
-    elif target != Target() or found.fault is None:
+    elif target != Target() or wal.fault is None:
         return
-    time_range = _time_range(programs, archive, found, backup)
-    if found.fault is not None:
+    time_range = _time_range(programs, archive, wal, backup)
+    if wal.fault is not None:
         raise OperationError(
-            found.kind,
-            f"{found.fault} in {archive.folder}, before {target}; {time_range}",
+            wal.kind,
+            f"{wal.fault} in {archive.folder}, before {target}; {time_range}",
             "restore to a time in that range, or from a base backup after the gap, and take a new "
             "base backup: template-service pitr base-backup --full",
         )

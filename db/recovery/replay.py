@@ -51,8 +51,7 @@ SELECT pg_last_xact_replay_timestamp(), pg_last_wal_replay_lsn()::text,
        ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer
 """
 _RECOVERY_KINDS: Final = {Kind.DISK_FULL, Kind.TARGET_BEFORE_BACKUP, Kind.WAL_DAMAGED}
-# The reason why PostgreSQL took a record for the end of the archive.
-
+# The reason for which PostgreSQL considered a record the end of the archive.
 _REASON: Final = re.compile(
     r"LOG: +((?:invalid|incorrect|unexpected|record|missing) .* [0-9A-F]+/.*)"
 )
@@ -126,12 +125,12 @@ def replay(  # noqa: PLR0913 - by name, as they are settings of the recovery
     )
     try:
         with cluster:
-            found = _state(cluster.url(database, user))
+            proof = _state(cluster.url(database, user))
     except OperationError as error:
         raise _recovery_error(error, target) from None
     if borrowed:
         configuration.unlink()
-    return found
+    return proof
 
 
 def _state(url: str) -> Proof:

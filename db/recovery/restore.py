@@ -85,13 +85,13 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
         raise OperationError(
             "directory_exists",
             f"directory {into} already exists and is never overwritten",
-            "name another directory, or move this one away",
+            "pass another directory, or move this one away",
         )
     if not into.parent.is_dir():
         raise OperationError(
             "directory_missing",
             f"directory {into.parent} does not exist",
-            "create it, or name another",
+            "create it, or pass another directory",
         )
     plan = plan_recovery(programs, policy, target, base=base, timeline=timeline)
     _check_programs(programs, plan.chain[-1])

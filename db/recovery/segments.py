@@ -102,8 +102,8 @@ def segment_number(name: str, segment_bytes: int) -> int:
 
 def ancestors(history: str) -> tuple[tuple[int, int], ...]:
     """Return the contents of a history file: each ancestor and the LSN where it was left."""
-    found = (_HISTORY_LINE.match(line) for line in history.splitlines())
-    return tuple((int(match[1]), parsed_lsn(match[2])) for match in found if match is not None)
+    matches = (_HISTORY_LINE.match(line) for line in history.splitlines())
+    return tuple((int(match[1]), parsed_lsn(match[2])) for match in matches if match is not None)
 
 
 def leads_to(history: History, timeline: int, lsn: int, target: int) -> bool:

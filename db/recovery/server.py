@@ -90,7 +90,7 @@ def require_primary(facts: ServerFacts) -> None:
     """Refuse a standby (raises ``is_standby``)."""
     if facts.in_recovery:
         raise OperationError(
-            "is_standby", "the server is a standby", "let DATABASE_URL name the primary"
+            "is_standby", "the server is a standby", "set DATABASE_URL to the primary"
         )
 
 
@@ -128,8 +128,8 @@ def archive_now(engine: Engine, name: str, timeout: float = ARCHIVE_TIMEOUT) -> 
     )
     if _is_archived(engine, segment):
         return lsn, segment
-    found = archiver(engine)
-    which = found.last_failed_wal if found.fails else segment
+    statistics = archiver(engine)
+    which = statistics.last_failed_wal if statistics.fails else segment
     raise OperationError(
         "archive_failed",
         f"the server did not archive {which}",

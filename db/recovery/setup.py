@@ -66,24 +66,24 @@ def wanted(engine: Engine, policy: RecoveryPolicy, *, archive_timeout: int) -> d
     server.require_primary(facts)
     names = ["wal_level", "archive_mode", "archive_command", "archive_timeout", "archive_library"]
     with autocommitting(engine) as connection:
-        found = _settings(connection, [*names, "summarize_wal"])
-    if found["archive_library"].value:
+        current = _settings(connection, [*names, "summarize_wal"])
+    if current["archive_library"].value:
         raise OperationError(
             "archive_library_set",
-            f"the server archives with archive_library = {found['archive_library'].value}, which "
+            f"the server archives with archive_library = {current['archive_library'].value}, which "
             "excludes an archive_command",
             "ALTER SYSTEM RESET archive_library, or keep it and do not use this command",
         )
     values = {"archive_command": command(policy)}
-    if found["wal_level"].value == "minimal":
+    if current["wal_level"].value == "minimal":
         values["wal_level"] = "replica"
-    if found["archive_mode"].value == "off":
+    if current["archive_mode"].value == "off":
         values["archive_mode"] = "on"
-    if int(found["archive_timeout"].value) != archive_timeout:
+    if int(current["archive_timeout"].value) != archive_timeout:
         values["archive_timeout"] = str(archive_timeout)
     if facts.version >= SUMMARIES_SINCE:
         values["summarize_wal"] = "on"
-    return {name: value for name, value in values.items() if found[name].value != value}
+    return {name: value for name, value in values.items() if current[name].value != value}
 
 
 def set_up(
@@ -103,13 +103,13 @@ def set_up(
         _alter(connection, changes)
         names = ["wal_level", "archive_mode", *changes]
         _wait_for_reload(connection, changes)
-        found = _settings(connection, names)
-    restart = sorted(name for name in found if found[name].awaits_restart)
+        current = _settings(connection, names)
+    restart = sorted(name for name in current if current[name].awaits_restart)
     for name, value in changes.items():
-        if name not in restart and found[name].value != value:
+        if name not in restart and current[name].value != value:
             raise OperationError(
                 "setting_overridden",
-                f"{name} in postgresql.auto.conf is overridden by the {found[name].source}",
+                f"{name} in postgresql.auto.conf is overridden by the {current[name].source}",
                 f"set {name} = {value} there",
             )
     return Setup(changes, restart, None if restart else check_archiving(engine, policy))
@@ -166,8 +166,8 @@ def _script(policy: RecoveryPolicy) -> Path:
 
 
 def _settings(connection: psycopg.Connection, names: list[str]) -> dict[str, _Setting]:
-    found = connection.execute(_SETTINGS, [names]).fetchall()
-    settings = {name: _Setting(*rest) for name, *rest in found}
+    rows = connection.execute(_SETTINGS, [names]).fetchall()
+    settings = {name: _Setting(*rest) for name, *rest in rows}
     # Without archiving, the server shows "(disabled)" instead of the stored command.
     if (shown := settings.get("archive_command")) is not None and shown.value == "(disabled)":
         stored = connection.execute(
@@ -195,9 +195,9 @@ def _alter(connection: psycopg.Connection, changes: dict[str, str]) -> None:
 
 def _wait_for_reload(connection: psycopg.Connection, changes: dict[str, str]) -> None:
     def is_taken() -> bool:
-        found = _settings(connection, list(changes))
+        current = _settings(connection, list(changes))
         return all(
-            found[name].awaits_restart or found[name].value == value
+            current[name].awaits_restart or current[name].value == value
             for name, value in changes.items()
         )
 
@@ -222,6 +222,6 @@ def _owner(engine: Engine, programs: Programs, policy: RecoveryPolicy) -> Rights
 
 
 def _owner_of(path: Path) -> Rights:
-    found = path.stat()
-    is_ours = found.st_uid == 0 or not stat.S_ISDIR(found.st_mode)
-    return Rights() if is_ours else Rights(found.st_uid, found.st_gid)
+    status = path.stat()
+    is_ours = status.st_uid == 0 or not stat.S_ISDIR(status.st_mode)
+    return Rights() if is_ours else Rights(status.st_uid, status.st_gid)

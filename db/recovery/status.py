@@ -99,22 +99,24 @@ class RecoveryStatus:
     @property
     def problems(self) -> list[str]:
         """A sentence for each problem."""
-        found = [f"{name} has no readable {catalogue.ENTRY}" for name in self.strangers]
-        found += [
+        sentences = [f"{name} has no readable {catalogue.ENTRY}" for name in self.strangers]
+        sentences += [
             f"base backup {reach.backup.name}: {reach.fault}"
             for reach in self.reaches
             if reach.fault is not None
         ]
         if not self.reaches:
-            found.append("no base backup: template-service pitr base-backup")
+            sentences.append("no base backup: template-service pitr base-backup")
         if self.archiving is not None:
             if self.archiving.mode == "off" or not self.archiving.ours:
-                found.append(
+                sentences.append(
                     "the server does not archive to this directory: template-service pitr setup"
                 )
             if self.archiving.fails:
-                found.append(f"{self.archiving.last_failed} was not archived: see the server's log")
-        return found
+                sentences.append(
+                    f"{self.archiving.last_failed} was not archived: see the server's log"
+                )
+        return sentences
 
 
 def recovery_status(
@@ -128,15 +130,15 @@ def recovery_status(
     else:
         archive = Archive.read(policy.wal, _segment_bytes(engine, backups))
     reaches = [_reach(programs, archive, backups, backup) for backup in backups]
-    earliest = min((found.earliest for found in reaches if found.earliest), default=None)
-    latest = max((found.latest for found in reaches if found.latest), default=None)
+    earliest = min((reach.earliest for reach in reaches if reach.earliest), default=None)
+    latest = max((reach.latest for reach in reaches if reach.latest), default=None)
     return RecoveryStatus(
         archiving,
         len(archive.sizes),
         sum(archive.sizes.values()),
         archive.newest_timeline,
         reaches,
-        catalogue.strangers(policy.base),
+        catalogue.unreadable(policy.base),
         earliest,
         latest,
     )
@@ -179,7 +181,7 @@ def _reach(
         catalogue.chain(backups, backup.name)
     except OperationError as error:
         return Reach(backup, None, None, error.message)
-    found = covered(archive, backup)
-    last, unreadable = last_end(programs, archive, found.names)
+    wal = covered(archive, backup)
+    last, unreadable = last_end(programs, archive, wal.names)
     latest = backup.ended_at if last is None else max(last, backup.ended_at)
-    return Reach(backup, backup.ended_at, latest, found.fault or unreadable)
+    return Reach(backup, backup.ended_at, latest, wal.fault or unreadable)

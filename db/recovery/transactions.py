@@ -49,8 +49,8 @@ def last_end(
         last = None
         try:
             for record in records(programs, archive, [name], ["Transaction"]):
-                if (found := ended(record)) is not None:
-                    last = found[1]
+                if (end := ended(record)) is not None:
+                    last = end[1]
         except OperationError as error:
             fault = error.message
         if last is not None:

@@ -77,7 +77,7 @@ def _rights_on_data(programs: Programs, directory: Path) -> Rights:
         raise OperationError(
             "no_data",
             f"{directory} is not a data directory of PostgreSQL",
-            "name the directory that replica create made",
+            "pass a directory that template-service replica create has created",
         )
     return rights_on(programs, directory)
 

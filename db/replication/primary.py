@@ -94,11 +94,11 @@ class Primary:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Role and password of the standby; ``made`` tells whether the role is new."""
+    """Role and password of the standby, and whether the role was created now."""
 
     user: str
     password: str
-    made: bool
+    is_new: bool
 
 
 def examine(connection: psycopg.Connection, programs: Programs) -> Primary:
@@ -141,8 +141,8 @@ def ensure_login(connection: psycopg.Connection, user: str, password: str | None
     password
         ``None`` generates one.
     """
-    found = connection.execute(_ROLE, [user]).fetchone()
-    if found is not None and found[0]:
+    role = connection.execute(_ROLE, [user]).fetchone()
+    if role is not None and role[0]:
         raise OperationError(
             "role_unfit",
             f"role {user!r} is a superuser, whose password must not be stored on a standby",
@@ -151,28 +151,28 @@ def ensure_login(connection: psycopg.Connection, user: str, password: str | None
     others = connection.execute(
         "SELECT 1 FROM pg_replication_slots WHERE slot_type = 'physical'"
     ).fetchone()
-    if found is not None and found[1] and others is not None:
+    if role is not None and role[1] and others is not None:
         if password is None:
             raise OperationError(
                 "password_needed",
                 f"role {user!r} already exists, and other standbys may use its password",
                 "pass that password with --password-file, or choose another role with --user",
             )
-        return Login(user, password, made=False)
+        return Login(user, password, is_new=False)
     password = password or secrets.token_urlsafe(32)
     verifier = scram_verifier(connection, user, password)
-    verb = sql.SQL("CREATE" if found is None else "ALTER")
+    verb = sql.SQL("CREATE" if role is None else "ALTER")
     connection.execute(
         sql.SQL("{} ROLE {} LOGIN REPLICATION PASSWORD {}").format(
             verb, sql.Identifier(user), sql.Literal(verifier)
         )
     )
-    return Login(user, password, made=found is None)
+    return Login(user, password, is_new=role is None)
 
 
 def drop_login(connection: psycopg.Connection, login: Login) -> None:
-    """Drop the role if :func:`ensure_login` made it."""
-    if login.made:
+    """Drop the role if :func:`ensure_login` created it."""
+    if login.is_new:
         connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(login.user)))
 
 

@@ -72,15 +72,15 @@ def find_standby(url: str) -> Address:
 
     Raises OperationError: ``standby_unclear``.
     """
-    found = [each for each in addresses(url) if _answers(url, each) and _follows(url, each)]
-    if len(found) != 1:
-        names = " and ".join(map(str, found)) or "none that answers"
+    standbys = [each for each in addresses(url) if _answers(url, each) and _follows(url, each)]
+    if len(standbys) != 1:
+        names = " and ".join(map(str, standbys)) or "none that answers"
         raise OperationError(
             "standby_unclear",
             f"exactly one host in DATABASE_URL must be a standby; found: {names}",
-            "name it: template-service replica promote HOST:PORT, or its data directory",
+            "pass it: template-service replica promote HOST:PORT, or its data directory",
         )
-    return found[0]
+    return standbys[0]
 
 
 def promote(url: str, standby: Address, *, force: bool = False) -> Promotion:
@@ -102,7 +102,7 @@ def promote(url: str, standby: Address, *, force: bool = False) -> Promotion:
             raise OperationError(
                 "not_a_standby",
                 f"the server at {standby} is already a primary",
-                "name the standby: template-service replica promote HOST:PORT",
+                "pass the standby: template-service replica promote HOST:PORT",
             )
         followed = _followed(connection)
         alive = _living_primary(url, standby, followed)

@@ -37,15 +37,15 @@ class Address:
 
         Raises OperationError: ``server_away``: none runs there.
         """
-        found = Postmaster.read(directory)
-        if found is None:
+        postmaster = Postmaster.read(directory)
+        if postmaster is None:
             raise OperationError(
                 Kind.SERVER_AWAY,
                 f"no server runs on {directory}",
                 f"start it: template-service replica start {directory}",
             )
-        host = "localhost" if found.listen in _EVERYWHERE else found.listen
-        return cls(host or found.socket, found.port)
+        host = "localhost" if postmaster.listen in _EVERYWHERE else postmaster.listen
+        return cls(host or postmaster.socket, postmaster.port)
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -143,5 +143,5 @@ def require_primary(connection: psycopg.Connection) -> None:
         raise OperationError(
             "not_a_primary",
             f"the server at {Address(connection.info.host, connection.info.port)} is a standby",
-            "name the primary in DATABASE_URL",
+            "set DATABASE_URL to the primary",
         )

@@ -17,9 +17,9 @@ def reserve_slot(connection: psycopg.Connection, name: str) -> None:
 
     Raises OperationError: ``slot_exists``.
     """
-    found = connection.execute(_SLOT, [name]).fetchone()
-    if found is not None:
-        state = "in use" if found[0] else "not in use"
+    slot = connection.execute(_SLOT, [name]).fetchone()
+    if slot is not None:
+        state = "in use" if slot[0] else "not in use"
         raise OperationError(
             "slot_exists",
             f"replication slot {name!r} already exists on the primary and is {state}",
@@ -31,8 +31,8 @@ def reserve_slot(connection: psycopg.Connection, name: str) -> None:
 
 def is_active(connection: psycopg.Connection, name: str) -> bool:
     """Tell whether a standby or a running pg_basebackup uses the slot."""
-    found = connection.execute(_SLOT, [name]).fetchone()
-    return found is not None and bool(found[0])
+    slot = connection.execute(_SLOT, [name]).fetchone()
+    return slot is not None and bool(slot[0])
 
 
 def drop_slot(connection: psycopg.Connection, name: str) -> None:
@@ -40,14 +40,14 @@ def drop_slot(connection: psycopg.Connection, name: str) -> None:
 
     Raises OperationError: ``slot_missing``, or ``slot_in_use``: its standby is connected.
     """
-    found = connection.execute(_SLOT, [name]).fetchone()
-    if found is None:
+    slot = connection.execute(_SLOT, [name]).fetchone()
+    if slot is None:
         raise OperationError(
             "slot_missing",
             f"replication slot {name!r} does not exist on the primary",
             "list its slots: template-service replica status",
         )
-    if found[0]:
+    if slot[0]:
         raise OperationError(
             "slot_in_use",
             f"the standby of replication slot {name!r} is connected",

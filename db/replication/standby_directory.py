@@ -29,7 +29,7 @@ def check_directory(path: Path) -> None:
         raise OperationError(
             "exists",
             f"{path} already exists",
-            "name a directory that does not, or remove it if it is unused",
+            "pass a new directory, or remove this one if it is unused",
         )
     if not path.parent.is_dir():
         raise OperationError(

@@ -39,10 +39,10 @@ def switch_on(connection: psycopg.Connection, names: Sequence[str] = ()) -> list
 
     """
     require_primary(connection)
-    found = streaming(connection)
-    standbys = list(names) or found
-    if not standbys or not {*standbys} <= {*found}:
-        raise _not_streaming([name for name in standbys if name not in found])
+    connected = streaming(connection)
+    standbys = list(names) or connected
+    if not standbys or not {*standbys} <= {*connected}:
+        raise _not_streaming([name for name in standbys if name not in connected])
     quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in standbys)
     wanted = {NAMES: f"FIRST 1 ({quoted})"}
     if _value(connection, "synchronous_commit") not in _WAITING:

@@ -19,7 +19,7 @@ DEEP = 100_000
 RENDER = {"template_id": "no-such-template"}
 
 
-def test_what_a_refused_render_is_told(producer: Producer) -> None:
+def test_a_refused_render_is_answered_by_its_task(producer: Producer) -> None:
     """The yardstick of this file: a message in order is answered by its task."""
     with pytest.raises(RefusedError) as refused:
         producer.call("render.one", RENDER)
@@ -54,7 +54,7 @@ UNDECODABLE: list[Any] = [
 
 
 @pytest.mark.parametrize(("body", "content_type", "headers"), UNDECODABLE)
-def test_what_no_task_can_take_is_a_dead_letter_and_a_failure(
+def test_an_undecodable_message_is_a_dead_letter_and_a_failure(
     producer: Producer, stack: LocalStack, body: bytes, content_type: str, headers: dict[str, Any]
 ) -> None:
     """It is kept byte for byte with the reason, and its producer is told."""
@@ -104,7 +104,7 @@ def test_a_message_without_an_id_or_a_task_is_a_dead_letter(
         pytest.param({"retries": True}, "headers.retries", id="retries that are true"),
     ],
 )
-def test_junk_in_a_header_is_named(
+def test_an_invalid_header_is_reported_by_name(
     producer: Producer, stack: LocalStack, headers: dict[str, Any], path: str
 ) -> None:
     """The message is refused with the header's name."""
@@ -129,7 +129,7 @@ def test_junk_in_a_header_is_named(
     ],
     ids=str,
 )
-def test_headers_that_are_the_services_to_say_change_nothing(
+def test_producers_cannot_set_the_services_headers(
     producer: Producer, stack: LocalStack, headers: dict[str, Any]
 ) -> None:
     """Time limits, names and stamps of a producer are passed over."""
@@ -165,7 +165,7 @@ def test_a_callback_to_maintenance_is_refused_and_not_called(
     assert producer.waiting(queue) == 0
 
 
-def test_a_message_over_the_limit_names_limit_and_size(
+def test_a_message_over_the_limit_is_refused_with_limit_and_size(
     producer: Producer, stack: LocalStack
 ) -> None:
     """More than a mebibyte is refused whatever is in it."""
@@ -205,7 +205,9 @@ def test_positional_arguments_are_refused(producer: Producer, stack: LocalStack)
     assert (refused.value.code, refused.value.paths) == ("invalid_message", {"args"})
 
 
-def test_lone_surrogates_and_special_json_are_named(producer: Producer, stack: LocalStack) -> None:
+def test_lone_surrogates_and_special_json_are_refused_with_their_path(
+    producer: Producer, stack: LocalStack
+) -> None:
     """What JSON can write and UTF-8 cannot hold is refused by place; kombu's types are objects."""
     body = (
         b'[[], {"template_id": "x", "variables": {"a": "\\ud800", "b": NaN, '
@@ -221,7 +223,7 @@ def test_lone_surrogates_and_special_json_are_named(producer: Producer, stack: L
 
 def assert_goes_on(producer: Producer) -> None:
     """Check that a message in order is answered."""
-    test_what_a_refused_render_is_told(producer)
+    test_a_refused_render_is_answered_by_its_task(producer)
 
 
 def worker_processes(stack: LocalStack) -> set[int]:

@@ -127,7 +127,7 @@ def test_two_producers_read_the_same_result(producer: Producer, stack: LocalStac
 
 
 @pytest.mark.parametrize("way", ["link", "chain"])
-def test_a_task_that_follows_gets_the_object(producer: Producer, way: str) -> None:
+def test_a_linked_task_gets_the_batch_result_as_json(producer: Producer, way: str) -> None:
     """As its first argument: JSON, not text that holds JSON."""
     template = templates.published(producer, "Hello {{ name }}", type="sms")
     queue = f"delivery-{uuid.uuid4().hex}"
@@ -163,17 +163,17 @@ class TestSizeOfAMessage:
         assert lengths[:-1] == [200_000] * 20
         assert sum(lengths) < BATCH_BYTES < sum(lengths) + 2_000
 
-    def test_a_byte_more_does_not(self, producer: Producer, stack: LocalStack) -> None:
+    def test_a_batch_over_4_mib_is_refused(self, producer: Producer, stack: LocalStack) -> None:
         """Limit and size are told."""
         template = templates.published(producer, "{{ x|length }}", type="sms", variables=["x"])
         with pytest.raises(RefusedError) as refused:
             sent(producer, stack, "render.batch", padded_batch(BATCH_BYTES + 1, template))
         assert (refused.value.code, refused.value.paths) == ("too_large", {""})
-        told = "the message is 4194305 bytes, the limit is 4194304"
-        assert refused.value.details[0]["message"] == told
+        message = "the message is 4194305 bytes, the limit is 4194304"
+        assert refused.value.details[0]["message"] == message
 
     @pytest.mark.parametrize("task", ["render.one", "render.preview", "version.publish"])
-    def test_other_tasks_stay_at_1_mib(
+    def test_other_messages_are_limited_to_1_mib(
         self, producer: Producer, stack: LocalStack, task: str
     ) -> None:
         """At the limit a message is looked at, and above it is not."""
@@ -187,11 +187,13 @@ class TestSizeOfAMessage:
         with pytest.raises(RefusedError) as refused:
             sent(producer, stack, task, above)
         assert (refused.value.code, refused.value.paths) == ("too_large", {""})
-        told = "the message is 1048577 bytes, the limit is 1048576"
-        assert refused.value.details[0]["message"] == told
+        message = "the message is 1048577 bytes, the limit is 1048576"
+        assert refused.value.details[0]["message"] == message
 
 
-def test_a_bomb_costs_one_item_and_no_worker(producer: Producer, stack: LocalStack) -> None:
+def test_an_item_over_a_limit_costs_one_item_and_no_worker(
+    producer: Producer, stack: LocalStack
+) -> None:
     """The other items are right, and the message is worked on once."""
     template = templates.published(
         producer,

@@ -100,7 +100,7 @@ def test_a_queue_can_be_cancelled_and_added(sender: Producer, valkey: Any) -> No
     told(control.cancel_consumer("render-bulk", **ASK))
 
 
-def test_a_rate_limit_holds_its_task_and_no_other(sender: Producer, valkey: redis.Redis) -> None:
+def test_a_rate_limit_delays_only_its_task(sender: Producer, valkey: redis.Redis) -> None:
     """What waits for it is held by the worker, within the prefetch count."""
     control = sender.app.control
     told(control.rate_limit("render.one", "1/s", **ASK))
@@ -114,7 +114,7 @@ def test_a_rate_limit_holds_its_task_and_no_other(sender: Producer, valkey: redi
 
 @pytest.mark.parametrize("delay", [{}, {"countdown": 1}], ids=["now", "delayed"])
 @pytest.mark.usefixtures("valkey")
-def test_a_revoked_message_is_not_worked_on(sender: Producer, delay: dict[str, Any]) -> None:
+def test_a_revoked_message_is_not_run(sender: Producer, delay: dict[str, Any]) -> None:
     """Whether its time has come or not; its producer learns of it."""
     task_id = str(uuid.uuid4())
     told(sender.app.control.revoke(task_id, **ASK))
@@ -124,7 +124,7 @@ def test_a_revoked_message_is_not_worked_on(sender: Producer, delay: dict[str, A
 
 @pytest.mark.parametrize("delay", [{"expires": -1}, {"expires": 0.2, "countdown": 1}])
 @pytest.mark.usefixtures("valkey")
-def test_an_expired_message_is_not_worked_on(sender: Producer, delay: dict[str, Any]) -> None:
+def test_an_expired_message_is_not_run(sender: Producer, delay: dict[str, Any]) -> None:
     """Nor one that expires while it is delayed."""
     task_id = sender.send("render.one", NONE, **delay)
     assert wait_until(lambda: status(sender, task_id) == "REVOKED", PATIENCE)
@@ -136,7 +136,7 @@ def status(sender: Producer, task_id: str) -> str | None:
     return None if found is None else str(json.loads(found)["status"])
 
 
-def test_the_command_of_celery_empties_the_queues(
+def test_celery_purge_empties_the_queues(
     own: LocalStack, sender: Producer, valkey: redis.Redis
 ) -> None:
     """Of all priorities, also where no worker consumes."""

@@ -139,7 +139,7 @@ def send(tasks: Tasks) -> Iterator[Send]:
 
 
 @pytest.mark.parametrize("kind", CORPUS)
-def test_each_entry_gets_its_answer(
+def test_each_entry_of_the_corpus_gets_its_documented_answer(
     tasks: Tasks, send: Send, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
     """The stated code or text at the first try, and no personal data in an error or in the log."""
@@ -153,7 +153,7 @@ def test_each_entry_gets_its_answer(
     check()
 
 
-def test_workers_answer_and_go_on(lab: Lab) -> None:
+def test_workers_survive_the_whole_corpus(lab: Lab) -> None:
     """Every kind of code, each limit, each way in which a render process ends.
 
     Other messages are answered meanwhile, no pool process is lost, and the kernel holds each render

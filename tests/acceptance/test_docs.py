@@ -28,7 +28,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{6})?Z")
 
 
-def test_the_story_of_the_messages(
+def test_the_examples_of_the_messages_document_work(
     stack: LocalStack, producer: Producer, checkout: Path, tmp_path: Path
 ) -> None:
     """Every message of docs/messages.md gets the answer that stands below it."""
@@ -49,7 +49,7 @@ def test_the_story_of_the_messages(
     assert ran > 40
 
 
-def test_the_examples_of_the_templates(producer: Producer, checkout: Path) -> None:
+def test_the_examples_of_the_templates_document_work(producer: Producer, checkout: Path) -> None:
     """Every source of docs/templates.md gives what stands below it."""
     story = list(blocks(checkout / "docs" / "templates.md"))
     published = [block.role.split() for block in story if block.role.startswith("publish ")]
@@ -65,9 +65,7 @@ def test_the_examples_of_the_templates(producer: Producer, checkout: Path) -> No
     assert ran > 60
 
 
-def test_the_producer_and_the_commands_of_the_readme(
-    stack: LocalStack, checkout: Path, tmp_path: Path
-) -> None:
+def test_the_examples_of_the_readme_work(stack: LocalStack, checkout: Path, tmp_path: Path) -> None:
     """What the README shows to run beside a running stack does what it says."""
     names = {
         "greeting": f"greeting-{uuid.uuid4().hex[:8]}",
@@ -81,7 +79,9 @@ def test_the_producer_and_the_commands_of_the_readme(
     _check_output(_run_shell(shell.block, stack, checkout), shell)
 
 
-def test_the_secrets_of_the_readme(stack: LocalStack, checkout: Path, tmp_path: Path) -> None:
+def test_the_readme_creates_the_secrets_of_the_compose_file(
+    stack: LocalStack, checkout: Path, tmp_path: Path
+) -> None:
     """They are the ones that docker-compose.yml wants, each a password of its own."""
     (block,) = (block for block in blocks(checkout / "README.md") if block.role == "elsewhere")
     _run_shell(block, stack, tmp_path)
@@ -140,7 +140,7 @@ def test_every_code_queue_and_limit_is_documented(checkout: Path) -> None:
     }
 
 
-def test_every_limit_of_an_author_is_as_the_messages_say(checkout: Path) -> None:
+def test_the_limits_of_both_documents_are_the_same(checkout: Path) -> None:
     """The limits that docs/templates.md repeats are those of docs/messages.md, row for row."""
     rows = re.compile(r"^\| .* \| [\d,]+ \| `\w+_LIMIT_\w+` \|$", re.MULTILINE)
     repeated = rows.findall((checkout / "docs" / "templates.md").read_text())
@@ -168,7 +168,7 @@ def test_every_filter_and_test_of_the_templates_exists(checkout: Path) -> None:
     assert _unknown("{{{{ 1 | {} }}}}", refused) == refused
 
 
-def test_links_lead_somewhere(checkout: Path) -> None:
+def test_all_links_in_documents_lead_to_files_and_headings(checkout: Path) -> None:
     """Relative links of all documents name files, and anchors name headings."""
     for file in [checkout / "README.md", *sorted((checkout / "docs").rglob("*.md"))]:
         for target in re.findall(r"\]\(([^)\s]+)\)", file.read_text()):

@@ -35,7 +35,7 @@ def heartbeat(tmp_path: Path) -> Iterator[tuple[LocalStack, Path]]:
         yield stack, file
 
 
-def test_the_file_is_fresh_while_messages_are_taken(
+def test_the_heartbeat_file_is_fresh_while_messages_are_consumed(
     heartbeat: tuple[LocalStack, Path], checkout: Path
 ) -> None:
     """It is touched again and again, goes with the broker, comes back, and goes at the end."""
@@ -62,7 +62,7 @@ def test_the_file_is_fresh_while_messages_are_taken(
     assert _run(probe, file) != 0
 
 
-def test_a_worker_that_is_stuck_is_seen(tmp_path: Path) -> None:
+def test_the_heartbeat_file_of_a_stuck_worker_becomes_stale(tmp_path: Path) -> None:
     """Messages in hand that no process starts let the file grow old, until they are worked on."""
     file = tmp_path / "heartbeat"
     environment = QUICK | SHORT | {VARIABLE: str(file)}
@@ -90,7 +90,7 @@ def test_a_worker_that_is_stuck_is_seen(tmp_path: Path) -> None:
         assert "makes progress again" in log
 
 
-def test_a_place_that_cannot_be_written_stops_the_start(
+def test_an_unwritable_heartbeat_file_prevents_the_start(
     stack: LocalStack, checkout: Path, tmp_path: Path
 ) -> None:
     """The setting is named, and the exit status tells."""

@@ -23,7 +23,7 @@ def stack(tmp_path: Path) -> Iterator[LocalStack]:
         yield stack
 
 
-def test_what_happened_is_in_the_log(stack: LocalStack) -> None:
+def test_the_log_has_the_documented_events_without_values(stack: LocalStack) -> None:
     """Dead letter, replaced render process, run of maintenance, counts; no value of a variable."""
     log = stack.logs / "worker.log"
 

@@ -136,7 +136,9 @@ def operator(checkout: Path, tmp_path: Path) -> Iterator[Operator]:
 
 
 @pytest.mark.parametrize("part", ["everyday", "recovery"])
-def test_the_document_from_top_to_bottom(operator: Operator, checkout: Path, part: str) -> None:
+def test_every_block_of_the_operations_document_works(
+    operator: Operator, checkout: Path, part: str
+) -> None:
     """Every block does what it says; a database that is lost comes back as of the second before.
 
     A producer writes on while the database is lost. What was acknowledged before the second that

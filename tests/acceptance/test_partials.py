@@ -70,15 +70,15 @@ def test_a_render_sent_after_a_partials_publish_shows_it(producer: Producer) -> 
             version = producer.call("version.publish", message)["version"]
             answer = producer.call("render.one", {"template_id": user})
             assert answer["body"] == f"{text}|{text}"
-            told = {used["template_id"]: used["version"] for used in answer["partials"]}
-            assert told == {footer: version, layout: "1"}
+            versions = {used["template_id"]: used["version"] for used in answer["partials"]}
+            assert versions == {footer: version, layout: "1"}
         return ROUNDS // THREADS
 
     with ThreadPoolExecutor(THREADS) as pool:
         assert sum(pool.map(rounds, range(THREADS))) == ROUNDS
 
 
-def test_of_two_partials_that_would_include_each_other_one_does(producer: Producer) -> None:
+def test_concurrent_partials_cannot_include_each_other(producer: Producer) -> None:
     """10 rounds, both published at the same time: the other is told the cycle."""
     for _ in range(RACES):
         one, other = partial(producer), partial(producer)
@@ -96,7 +96,7 @@ def test_of_two_partials_that_would_include_each_other_one_does(producer: Produc
         assert bodies == {"x", "yx"}
 
 
-def test_of_three_partials_that_would_make_a_ring_two_are_published(producer: Producer) -> None:
+def test_concurrent_partials_cannot_form_a_cycle_of_three(producer: Producer) -> None:
     """10 rounds, by publish, by upsert and by activate: whichever comes last is refused."""
     for _ in range(RACES):
         names = [partial(producer) for _ in range(3)]
@@ -120,7 +120,7 @@ def test_of_three_partials_that_would_make_a_ring_two_are_published(producer: Pr
         ("template.update", {"is_active": False}, "template_inactive"),
     ],
 )
-def test_no_current_version_uses_a_partial_that_is_gone(
+def test_no_current_version_uses_a_deleted_partial(
     producer: Producer, stack: LocalStack, task: str, keywords: dict[str, Any], lost: str
 ) -> None:
     """10 rounds of a partial's end, and at the same time its use in four ways.
@@ -155,7 +155,9 @@ def test_no_current_version_uses_a_partial_that_is_gone(
     assert _dangling(stack) == []
 
 
-def test_writers_of_one_family_never_meet_a_deadlock(producer: Producer, stack: LocalStack) -> None:
+def test_concurrent_writers_of_related_templates_never_deadlock(
+    producer: Producer, stack: LocalStack
+) -> None:
     """Partials and their users, published, deleted, restored and switched by eight producers.
 
     Each answer is a result, or a refusal for a reason of the contract.

@@ -110,7 +110,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     assert done.returncode == 0, done.stderr
 
 
-def test_up_status_down(stack: Stack) -> None:
+def test_up_status_and_down_work_as_documented(stack: Stack) -> None:
     """The life of a detached stack: every command does what its help says, and data stay."""
     assert stack.states() == (3, dict.fromkeys(PARTS, "stopped"))
     down = stack.call("down")
@@ -147,7 +147,7 @@ def test_up_status_down(stack: Stack) -> None:
     assert kept == "kept"
 
 
-def test_after_the_supervisor_was_killed(stack: Stack) -> None:
+def test_up_and_down_clean_up_after_a_killed_supervisor(stack: Stack) -> None:
     """What it left behind is reported; the next up starts everything anew, and down stops it."""
     assert stack.call("up", "--detach").returncode == 0
     before = stack.look()
@@ -166,7 +166,7 @@ def test_after_the_supervisor_was_killed(stack: Stack) -> None:
     assert stack.gone()
 
 
-def test_up_in_the_foreground_until_a_signal(stack: Stack) -> None:
+def test_up_in_the_foreground_runs_until_a_signal(stack: Stack) -> None:
     """Ctrl-C stops everything, with exit status 0."""
     with stack.start("up") as up:
         _wait_for_line(up, "Stop with Ctrl-C")
@@ -177,7 +177,7 @@ def test_up_in_the_foreground_until_a_signal(stack: Stack) -> None:
     assert stack.gone()
 
 
-def test_a_signal_while_starting(stack: Stack) -> None:
+def test_a_signal_during_the_start_leaves_nothing_running(stack: Stack) -> None:
     """By a terminal that is closed half way: up leaves nothing running."""
     with stack.start("up") as up:
         assert wait_until(lambda: "flower" in stack.look(), TIMEOUT)
@@ -187,7 +187,7 @@ def test_a_signal_while_starting(stack: Stack) -> None:
     assert stack.gone()
 
 
-def test_a_part_that_ends_by_itself_ends_everything(stack: Stack) -> None:
+def test_up_stops_everything_if_a_part_ends(stack: Stack) -> None:
     """Up says which part ended, shows its log, stops the others and fails."""
     with stack.start("up") as up:
         _wait_for_line(up, "Stop with Ctrl-C")
@@ -198,7 +198,7 @@ def test_a_part_that_ends_by_itself_ends_everything(stack: Stack) -> None:
     assert stack.gone()
 
 
-def test_a_part_that_does_not_start(stack: Stack) -> None:
+def test_up_fails_if_a_part_does_not_start(stack: Stack) -> None:
     """A wrong setting makes up fail with its name, and leaves nothing running."""
     up = stack.call("up", "--detach", TEMPLATE_SERVICE_DB_POOL_SIZE="none")
     assert up.returncode == 1
@@ -206,7 +206,7 @@ def test_a_part_that_does_not_start(stack: Stack) -> None:
     assert stack.gone()
 
 
-def test_two_ups_at_once(stack: Stack) -> None:
+def test_only_one_of_two_concurrent_ups_runs(stack: Stack) -> None:
     """Only one of two that start together runs; the other says so."""
     both = [stack.start("up", "--detach") for _ in range(2)]
     outputs = [up.communicate(timeout=TIMEOUT) for up in both]
@@ -216,7 +216,7 @@ def test_two_ups_at_once(stack: Stack) -> None:
     assert stack.states() == (0, dict.fromkeys(PARTS, "running"))
 
 
-def test_a_stack_for_other_tests(tmp_path: Path) -> None:
+def test_a_local_stack_takes_several_workers_and_an_environment(tmp_path: Path) -> None:
     """The class behind the commands takes several workers and an environment of its own."""
     with LocalStack(
         tmp_path,

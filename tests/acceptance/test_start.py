@@ -36,7 +36,7 @@ def start(
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "messages"),
     [
         pytest.param({"DATABASE_URL": None}, ["DATABASE_URL: is not set"], id="no database"),
         pytest.param(
@@ -59,19 +59,19 @@ def start(
         ),
     ],
 )
-def test_a_wrong_setting_is_named(
-    checkout: Path, servers: LocalStack, changes: dict[str, str | None], told: list[str]
+def test_wrong_settings_are_reported_without_values(
+    checkout: Path, servers: LocalStack, changes: dict[str, str | None], messages: list[str]
 ) -> None:
     """All wrong ones at once, with what was expected, and without their values."""
     ended = start(checkout, servers, changes)
     assert ended.returncode != 0
-    for words in told:
+    for words in messages:
         assert words in ended.stderr
     assert SECRET not in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_servers_that_are_away_are_named(checkout: Path, servers: LocalStack) -> None:
+def test_unavailable_servers_are_reported(checkout: Path, servers: LocalStack) -> None:
     """Database, broker and result backend, all in one answer."""
     away = f"127.0.0.1:{free_port()}"
     changes: dict[str, str | None] = {
@@ -87,7 +87,7 @@ def test_servers_that_are_away_are_named(checkout: Path, servers: LocalStack) ->
     assert "Traceback" not in ended.stderr
 
 
-def test_a_wrong_password_is_told_and_not_shown(checkout: Path, servers: LocalStack) -> None:
+def test_a_wrong_password_is_reported_and_not_shown(checkout: Path, servers: LocalStack) -> None:
     """The setting of each server that refuses it is named."""
     passwords = (servers.postgres.password, servers.valkey.password)
     changes: dict[str, str | None] = {}
@@ -103,7 +103,7 @@ def test_a_wrong_password_is_told_and_not_shown(checkout: Path, servers: LocalSt
     assert SECRET not in ended.stdout + ended.stderr
 
 
-def test_a_database_without_tables_is_told_how_to_get_them(
+def test_a_database_without_tables_is_reported_with_the_command(
     checkout: Path, servers: LocalStack
 ) -> None:
     """The answer is the command."""

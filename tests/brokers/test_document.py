@@ -13,7 +13,7 @@ from tests.support.documents import blocks
 from worker.queues import QueueName
 
 
-def test_that_producer_says_which_queue_is_missing(
+def test_the_documented_producer_reports_a_missing_queue(
     alone: Broker, documented: tuple[str, str]
 ) -> None:
     """Where no worker was started yet."""
@@ -23,7 +23,7 @@ def test_that_producer_says_which_queue_is_missing(
     assert "templates" in done.stderr
 
 
-def test_the_policy_of_the_guide(
+def test_the_documented_policy_dead_letters_from_existing_queues(
     brokers: Mapping[str, Broker], node: RabbitMQ, checkout: Path
 ) -> None:
     """A queue that was declared beforehand, with a limit of its own, keeps what it gives up."""

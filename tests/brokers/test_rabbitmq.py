@@ -31,7 +31,7 @@ class Raw(amqp.Message):  # type: ignore[misc]  # py-amqp ships no types
         return self._raw
 
 
-def test_the_main_job(producer: Producer) -> None:
+def test_the_main_job_works_on_rabbitmq(producer: Producer) -> None:
     """A message of each queue is answered."""
     template = templates.published(producer, "Dear {{ name }}", type="sms")
     one = {"template_id": template}
@@ -57,7 +57,7 @@ def test_a_link_reaches_another_services_queue(broker: Broker, producer: Produce
         assert message.headers["task"] == "delivery.send"
 
 
-def test_messages_that_wait_for_their_eta_hold_up_nobody(producer: Producer) -> None:
+def test_messages_that_wait_for_their_eta_block_no_others(producer: Producer) -> None:
     """Far more of them than a worker prefetches."""
     template = templates.published(producer, "Hello", type="sms")
     message = {"template_id": template}
@@ -200,7 +200,7 @@ def test_dead_letters_are_listed_shown_replayed_and_discarded(
     assert letters(broker) == []
 
 
-def test_the_producer_of_the_messages(
+def test_the_documented_producer_works_on_every_queue_type(
     broker: Broker, worker: Process, documented: tuple[str, str]
 ) -> None:
     """On queues of every type."""
@@ -210,7 +210,9 @@ def test_the_producer_of_the_messages(
 
 
 @pytest.mark.parametrize("broker", ["classic"], indirect=True)
-def test_celery_as_it_comes_on_classic_queues(broker: Broker, producer: Producer) -> None:
+def test_an_unconfigured_celery_producer_works_on_classic_queues(
+    broker: Broker, producer: Producer
+) -> None:
     """It declares a queue before it sends; what a worker has created is the same."""
     with Celery(set_as_current=False) as app:
         options = {"confirm_publish": True, "client_properties": {"of": "celery as it comes"}}
@@ -226,7 +228,7 @@ def test_celery_as_it_comes_on_classic_queues(broker: Broker, producer: Producer
         app.pool.force_close_all()
 
 
-def test_the_least_that_another_client_sends(broker: Broker, producer: Producer) -> None:
+def test_a_minimal_amqp_message_is_answered(broker: Broker, producer: Producer) -> None:
     """The properties that docs/messages.md lists, and a body of JSON."""
     task_id = str(uuid.uuid4())
     message = amqp.Message(

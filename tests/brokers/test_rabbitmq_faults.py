@@ -22,7 +22,7 @@ from worker.local.stack import QUEUES
 KILLS = 2
 
 
-def test_a_worker_is_killed_under_load(alone: Broker, tmp_path: Path) -> None:
+def test_nothing_is_lost_when_a_worker_is_killed_under_load(alone: Broker, tmp_path: Path) -> None:
     """Again and again, main process and pool at once: what it held is delivered to the next one."""
     worker = alone.worker(tmp_path, TEMPLATE_SERVICE_DELIVERY_LIMIT="1000")
     worker.start()
@@ -56,7 +56,9 @@ def worker(busy: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         yield worker
 
 
-def test_the_broker_is_killed_under_load(busy: Broker, worker: Process, node: RabbitMQ) -> None:
+def test_nothing_is_lost_when_the_broker_is_killed_under_load(
+    busy: Broker, worker: Process, node: RabbitMQ
+) -> None:
     """What it has confirmed is there when it is back, and the same worker goes on."""
     process = worker.pid
     with load(busy.producer) as sent:
@@ -68,7 +70,7 @@ def test_the_broker_is_killed_under_load(busy: Broker, worker: Process, node: Ra
     assert worker.pid == process
 
 
-def test_messages_are_tried_again_while_postgresql_is_away(
+def test_messages_are_retried_while_postgresql_is_unavailable(
     busy: Broker, worker: Process, servers: LocalStack, node: RabbitMQ
 ) -> None:
     """The pool's processes publish them; their connections to a broker that was killed are gone."""
@@ -106,7 +108,7 @@ class TestTheDeliveryLimit:
                     assert rabbitmq.difference(own, queue) == ""
         return alone
 
-    def test_what_the_broker_gives_up_is_a_dead_letter(self, declared: Broker) -> None:
+    def test_a_message_over_the_delivery_limit_is_a_dead_letter(self, declared: Broker) -> None:
         """With its reason, its queue and its time; replayed it is as its producer sent it."""
         sent = declared.producer.send("render.one", {"template_id": "x"})
         for _ in range(4):
@@ -128,7 +130,7 @@ class TestTheDeliveryLimit:
         assert not {name for name in replayed.headers if "death" in name}
         assert letters(declared) == []
 
-    def test_the_last_delivery_is_answered(self, declared: Broker, tmp_path: Path) -> None:
+    def test_the_worker_answers_the_last_delivery(self, declared: Broker, tmp_path: Path) -> None:
         """The worker keeps the message itself, and tells its producer."""
         producer = declared.producer
         lost = producer.send("render.one", {"template_id": "x"})
@@ -149,7 +151,7 @@ class TestTheDeliveryLimit:
 
 
 @pytest.mark.usefixtures("worker")
-def test_queues_that_are_deleted_are_there_again(busy: Broker) -> None:
+def test_deleted_queues_are_created_again(busy: Broker) -> None:
     """Those that are consumed at once, that of dead letters with the next letter."""
     producer = busy.producer
     producer.send("no.such.task", queue="render")
@@ -217,7 +219,7 @@ def test_dead_letters_wait_for_a_broker_without_memory(
     busy.works("dead-letters", "discard", "--all", "--yes")
 
 
-def test_a_worker_ends_while_its_dead_letters_wait(
+def test_a_worker_exits_while_its_dead_letters_wait(
     alone: Broker, node: RabbitMQ, tmp_path: Path
 ) -> None:
     """The message is delivered to the next worker, and becomes a dead letter there."""

@@ -33,7 +33,7 @@ def redis_producer(stack: LocalStack) -> Iterator[Producer]:
         yield producer
 
 
-def test_it_is_redis(stack: LocalStack) -> None:
+def test_the_server_is_redis(stack: LocalStack) -> None:
     """The server that answers is what the package has."""
     with redis.Redis.from_url(stack.valkey.url) as client:
         server = client.info("server")
@@ -41,7 +41,7 @@ def test_it_is_redis(stack: LocalStack) -> None:
     assert "valkey_version" not in server
 
 
-def test_the_main_job_on_redis(redis_producer: Producer) -> None:
+def test_the_main_job_works_on_redis(redis_producer: Producer) -> None:
     """A message of each queue is answered."""
     template = templates.published(redis_producer, "Dear {{ name }}", type="sms")
     one = {"template_id": template}
@@ -59,7 +59,7 @@ def test_the_main_job_on_redis(redis_producer: Producer) -> None:
     assert refused.value.code == "template_not_found"
 
 
-def test_delayed_messages_and_dead_letters_on_redis(
+def test_delayed_messages_and_dead_letters_work_on_redis(
     stack: LocalStack, redis_producer: Producer
 ) -> None:
     """What waits is answered in its time, and what no task takes is kept."""
@@ -72,7 +72,7 @@ def test_delayed_messages_and_dead_letters_on_redis(
     assert letter["reason"].startswith("unknown_task")
 
 
-def test_a_worker_is_killed_under_load_on_redis(
+def test_nothing_is_lost_when_a_worker_is_killed_under_load_on_redis(
     stack: LocalStack, redis_producer: Producer
 ) -> None:
     """What it held is delivered to the next one, within seconds, and done once."""

@@ -57,7 +57,7 @@ def working(
         worker.stop()
 
 
-def test_a_narrow_user_and_a_prefix_of_all_keys(
+def test_the_service_works_with_minimal_permissions_and_a_key_prefix(
     server: DebianRedis, servers: LocalStack, tmp_path: Path
 ) -> None:
     """No command that tells of the server, no key of others; also after SCRIPT FLUSH."""

@@ -94,7 +94,9 @@ def test_every_connection_is_encrypted(server: TlsRedis, tls_producer: Producer)
         plain.ping()
 
 
-def test_a_worker_is_killed_under_load_over_tls(stack: LocalStack, tls_producer: Producer) -> None:
+def test_nothing_is_lost_when_a_worker_is_killed_under_load_over_tls(
+    stack: LocalStack, tls_producer: Producer
+) -> None:
     """What it held is delivered to the next one, and done once."""
     worker = stack.processes["worker"]
     with load(tls_producer) as sent:
@@ -105,7 +107,7 @@ def test_a_worker_is_killed_under_load_over_tls(stack: LocalStack, tls_producer:
             wait_for(worker)
 
 
-def test_the_broker_is_killed_under_load_over_tls(
+def test_nothing_is_lost_when_the_broker_is_killed_under_load_over_tls(
     stack: LocalStack, server: TlsRedis, tls_producer: Producer
 ) -> None:
     """The same worker connects again, and goes on."""

@@ -92,7 +92,7 @@ def test_every_message_is_answered_once_when_the_result_backend_is_back(
     reads = [producer.send("render.one", {"template_id": template}) for _ in range(3)]
     refusals = [producer.send("template.get", {"template_id": "unknown"}) for _ in range(3)]
     log = stack.logs / "worker.log"
-    assert wait_until(lambda: log.read_text().count("cannot be answered yet") >= 2, 60)
+    assert wait_until(lambda: log.read_text().count("cannot be stored yet") >= 2, 60)
     mend()
     assert sorted(int(producer.answer(each, 60)["version"]) for each in writes) == [*range(2, 8)]
     assert all(producer.answer(each, 60)["body"].startswith("Hello") for each in reads)

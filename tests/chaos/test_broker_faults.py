@@ -34,7 +34,7 @@ def test_nothing_is_lost_when_the_broker_is_killed(chaos: Chaos) -> None:
     assert after == processes
 
 
-def test_nothing_is_lost_when_the_broker_stands_still(chaos: Chaos) -> None:
+def test_nothing_is_lost_when_the_broker_is_stopped(chaos: Chaos) -> None:
     """It answers nobody and closes nothing for a while, then goes on where it was."""
     pid = chaos.stack.worker.pid
     with chaos.load() as load:

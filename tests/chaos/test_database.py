@@ -9,7 +9,9 @@ from tests.support.producer import Producer, RefusedError
 from worker.local import LocalStack
 
 
-def test_a_database_that_is_away_ends_in_unavailable(producer: Producer, stack: LocalStack) -> None:
+def test_an_unavailable_database_ends_in_the_error_unavailable(
+    producer: Producer, stack: LocalStack
+) -> None:
     """After all tries, for reads and writes; and the same message succeeds once it is back."""
     template = templates.published(producer, "Hello", type="sms")
     stack.postgres.stop()

@@ -24,7 +24,7 @@ def test_nothing_is_lost_and_nothing_doubled_when_the_database_restarts(chaos: C
     report.assert_nothing_lost_or_doubled(longest_wait=chaos.within(15))
 
 
-def test_nothing_is_lost_when_the_database_stands_still(chaos: Chaos) -> None:
+def test_nothing_is_lost_when_the_database_is_stopped(chaos: Chaos) -> None:
     """Work continues as soon as it answers again; no message ends in a failure."""
     with chaos.load() as load:
         pause(1)
@@ -36,7 +36,7 @@ def test_nothing_is_lost_when_the_database_stands_still(chaos: Chaos) -> None:
     report.assert_nothing_lost_or_doubled(longest_wait=chaos.within(10))
 
 
-def test_a_write_whose_transaction_a_restart_ended_is_done_once(chaos: Chaos) -> None:
+def test_a_write_interrupted_by_a_restart_is_done_once(chaos: Chaos) -> None:
     """It is tried again, and its producer sees an ordinary answer."""
     template = templates.created(chaos.producer, type="sms")
     with held_row(chaos.stack, template):

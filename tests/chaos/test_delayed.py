@@ -42,7 +42,7 @@ def test_many_delayed_messages_neither_fill_the_worker_nor_delay_its_start(chaos
         chaos.stack.begin_anew()
 
 
-def test_delayed_messages_are_worked_on_when_they_are_due_and_once(chaos: Chaos) -> None:
+def test_delayed_messages_are_run_once_when_they_are_due(chaos: Chaos) -> None:
     """Also those whose worker was killed meanwhile."""
     template = templates.created(chaos.producer, type="sms")
     due = datetime.now(UTC) + timedelta(seconds=6)

@@ -130,7 +130,7 @@ def stack(tmp_path: Path) -> Iterator[StackOfTwo]:
             stack.replica("stop", str(tmp_path / "standby"))
 
 
-def test_a_standby_takes_over_under_load(
+def test_a_promoted_standby_takes_over_under_load(
     stack: StackOfTwo, producer: Producer, tmp_path: Path
 ) -> None:
     """Renders go on, no acknowledged write is missing, none is done twice; and the way back."""

@@ -23,7 +23,7 @@ def two(chaos: Chaos) -> Iterator[Chaos]:
     chaos.stack.drop_worker(SECOND)
 
 
-def test_what_a_dead_worker_held_is_taken_by_another(chaos: Chaos) -> None:
+def test_messages_of_a_dead_worker_are_taken_by_another(chaos: Chaos) -> None:
     """Its messages in progress and those it had only reserved, within seconds."""
     template = templates.created(chaos.producer, type="sms")
     messages = [{"template_id": template, "body": f"Hello {n}"} for n in range(8)]
@@ -46,7 +46,7 @@ def test_what_a_dead_worker_held_is_taken_by_another(chaos: Chaos) -> None:
     assert sorted(version["version"] for version in versions) == [str(n + 1) for n in range(8)]
 
 
-def test_a_message_that_is_worked_on_for_long_is_not_given_to_another_worker(two: Chaos) -> None:
+def test_a_long_running_message_is_not_redelivered(two: Chaos) -> None:
     """However long it takes: a second delivery would be a second transaction that waits."""
     template = templates.created(two.producer, type="sms")
     message = {"template_id": template, "body": "Hello"}
@@ -59,7 +59,7 @@ def test_a_message_that_is_worked_on_for_long_is_not_given_to_another_worker(two
     assert len(templates.versions(two.producer, template)) == 1
 
 
-def test_a_worker_that_was_stopped_and_comes_back_doubles_and_loses_nothing(two: Chaos) -> None:
+def test_a_suspended_worker_that_resumes_doubles_and_loses_nothing(two: Chaos) -> None:
     """What it held is worked on by the other meanwhile; what it does then is not done again."""
     with two.load() as load:
         pause(1)

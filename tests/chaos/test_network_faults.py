@@ -27,7 +27,7 @@ def networked(proxied: ProxiedStack, request: pytest.FixtureRequest) -> Iterator
 @pytest.mark.variants(
     "silent", [["database", "broker", "backend"]], [["database"], ["broker"], ["backend"]]
 )
-def test_work_goes_on_after_connections_went_silent(
+def test_work_continues_after_connections_have_gone_silent(
     networked: Chaos, proxied: ProxiedStack, silent: list[str]
 ) -> None:
     """Nobody closed them, so only a timeout can tell; every message is answered within 30 s.
@@ -60,7 +60,7 @@ def test_a_write_whose_commit_was_not_confirmed_is_read_back(
     assert len(templates.versions(networked.producer, template)) == number
 
 
-def test_an_answer_waits_for_a_result_backend_that_is_away(
+def test_an_answer_waits_for_an_unavailable_result_backend(
     networked: Chaos, proxied: ProxiedStack
 ) -> None:
     """The work is done and the backend unreachable: every answer is stored once it is back."""

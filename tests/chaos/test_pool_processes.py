@@ -22,9 +22,7 @@ def render_processes(stack: LocalStack) -> list[psutil.Process]:
     return found
 
 
-def test_render_processes_that_are_killed_cost_no_answer(
-    producer: Producer, stack: LocalStack
-) -> None:
+def test_killed_render_processes_cost_no_answer(producer: Producer, stack: LocalStack) -> None:
     """As by the kernel when memory runs out: at their start, idle and in a render."""
     template = templates.published(producer, "{{ text|length }}", type="sms")
     message = {"template_id": template, "variables": {"text": "a" * 50_000}}

@@ -28,7 +28,7 @@ def _worker_again(chaos: Chaos) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("how", SIGNALS)
-def test_an_idle_worker_ends_at_once(chaos: Chaos, how: str) -> None:
+def test_an_idle_worker_exits_immediately(chaos: Chaos, how: str) -> None:
     """There is nothing to wait for."""
     seconds = stop(chaos.stack, SIGNALS[how], chaos.within(IDLE_SECONDS))
     assert chaos.stack.worker.exit_status == 0, chaos.stack.worker.tail()
@@ -36,9 +36,7 @@ def test_an_idle_worker_ends_at_once(chaos: Chaos, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", SIGNALS)
-def test_a_busy_worker_ends_with_its_last_task_and_gives_the_rest_back(
-    chaos: Chaos, how: str
-) -> None:
+def test_a_busy_worker_finishes_its_tasks_and_requeues_the_rest(chaos: Chaos, how: str) -> None:
     """The two publishes in progress are answered; those reserved are done by the next worker."""
     template = templates.created(chaos.producer, type="sms")
     messages = [{"template_id": template, "body": f"Hello {n}"} for n in range(8)]
@@ -76,7 +74,7 @@ AWAY: dict[str, Callable[[ChaosStack], AbstractContextManager[None]]] = {
     [("idle", "killed"), ("idle", "read only"), ("busy", "silent")],
     [("idle", "silent"), ("busy", "killed"), ("busy", "read only")],
 )
-def test_a_worker_ends_in_bounded_time_while_its_broker_is_away(
+def test_a_worker_exits_in_bounded_time_without_its_broker(
     chaos: Chaos, state: str, how: str
 ) -> None:
     """A message in progress is not lost: it is answered by the next worker."""

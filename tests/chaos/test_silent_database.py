@@ -22,7 +22,7 @@ QUICK_TASKS = TRIES | {
     [(QUICK_STATEMENTS, "retry: Retry in"), (QUICK_TASKS, "Soft time limit")],
     ids=["given up by the client's clock", "given up at the limit of the task"],
 )
-def test_every_message_is_answered_once_when_the_database_speaks_again(
+def test_every_message_is_answered_once_after_the_database_responds_again(
     producer: Producer, stack: LocalStack, given_up: str
 ) -> None:
     """Those in the middle of a statement too; nobody's locks are left behind."""

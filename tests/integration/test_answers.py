@@ -146,7 +146,7 @@ def test_a_refusal_is_stored_as_celery_stores_it(service: Tasks, store: redis.Re
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_an_answer_that_a_server_refuses_is_asked_for_again(
+def test_a_message_whose_answer_cannot_be_stored_is_sent_again(
     service: Tasks, store: redis.Redis, broker: redis.Redis, fault: str
 ) -> None:
     """The message goes back with its id and its count of tries; the work is done once."""
@@ -165,7 +165,7 @@ def test_an_answer_that_a_server_refuses_is_asked_for_again(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_refusal_that_a_server_does_not_take_is_asked_for_again(
+def test_a_message_whose_refusal_cannot_be_stored_is_sent_again(
     service: Tasks, store: redis.Redis, broker: redis.Redis, fault: str
 ) -> None:
     """A message that is refused is one that is answered, too."""
@@ -175,7 +175,7 @@ def test_a_refusal_that_a_server_does_not_take_is_asked_for_again(
     assert [each["id"] for each in sent(broker, "templates")] == [fault]
 
 
-def test_a_result_backend_that_is_away_loses_no_answer(
+def test_an_unavailable_result_backend_loses_no_answer(
     service: Tasks, results: LocalValkey, broker: redis.Redis
 ) -> None:
     """Also on the last of all tries, as there is nobody to tell that it was the last."""
@@ -188,7 +188,7 @@ def test_a_result_backend_that_is_away_loses_no_answer(
     assert [each["id"] for each in sent(broker, "templates")] == ["away"]
 
 
-def test_an_answer_is_stored_by_a_later_try_of_the_same_delivery(
+def test_storing_an_answer_is_retried_within_the_delivery(
     service: Tasks, store: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is back within a moment costs no delivery."""
@@ -207,7 +207,7 @@ def test_a_key_of_another_type_is_replaced(service: Tasks, store: redis.Redis) -
     assert meta["status"] == "SUCCESS"
 
 
-def test_a_message_stays_when_neither_answer_nor_next_try_can_be_sent(
+def test_a_message_is_requeued_if_neither_answer_nor_retry_can_be_sent(
     service: Tasks, store: redis.Redis, broker: redis.Redis
 ) -> None:
     """The broker is told to deliver it again."""
@@ -239,7 +239,7 @@ TRANSIENT: dict[str, BaseException] = {
 
 
 @pytest.mark.parametrize("cause", TRANSIENT)
-def test_work_that_may_succeed_later_is_tried_again_and_ends_in_unavailable(
+def test_transient_errors_are_retried_and_end_in_unavailable(
     service: Tasks,
     store: redis.Redis,
     broker: redis.Redis,
@@ -261,7 +261,7 @@ def test_work_that_may_succeed_later_is_tried_again_and_ends_in_unavailable(
 
 
 @pytest.mark.parametrize("message", [creation(), {}], ids=["answer", "refusal"])
-def test_memory_that_runs_out_while_an_answer_is_stored_is_no_answer(
+def test_a_memory_error_while_an_answer_is_stored_is_retried(
     service: Tasks, broker: redis.Redis, monkeypatch: pytest.MonkeyPatch, message: dict[str, Any]
 ) -> None:
     """What was done stays a success, which the next try stores."""
@@ -273,7 +273,7 @@ def test_memory_that_runs_out_while_an_answer_is_stored_is_no_answer(
     assert [each["id"] for each in sent(broker, "templates")] == ["large"]
 
 
-def test_a_next_try_that_the_broker_refuses_leaves_the_message_there(
+def test_a_message_is_requeued_if_its_retry_cannot_be_sent(
     service: Tasks, broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Celery itself would drop it."""
@@ -285,7 +285,7 @@ def test_a_next_try_that_the_broker_refuses_leaves_the_message_there(
 
 
 @pytest.mark.parametrize("foreign", ["nobody-reads-this", "", None, 7])
-def test_a_next_try_goes_to_a_queue_that_is_read(
+def test_a_retry_goes_to_a_consumed_queue(
     service: Tasks, broker: redis.Redis, monkeypatch: pytest.MonkeyPatch, foreign: object
 ) -> None:
     """Whatever a message that was written by hand says about its queue."""
@@ -295,7 +295,7 @@ def test_a_next_try_goes_to_a_queue_that_is_read(
     assert [each["id"] for each in sent(broker, "render")] == ["foreign"]
 
 
-def test_a_time_limit_that_strikes_while_an_answer_is_stored_changes_nothing(
+def test_a_time_limit_while_an_answer_is_stored_changes_nothing(
     service: Tasks, store: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was done stays a success."""
@@ -364,7 +364,7 @@ class TestCallbacks:
         assert meta["children"][0][0][0] == called["id"]
         assert (called["parent_id"], called["root_id"]) == ("one", "one")
 
-    def test_a_message_that_comes_again_calls_with_the_same_ids(
+    def test_a_redelivered_message_calls_callbacks_with_the_same_ids(
         self, service: Tasks, broker: redis.Redis
     ) -> None:
         """So whoever is called can tell that it was called twice."""
@@ -374,7 +374,7 @@ class TestCallbacks:
         first, second = (each["id"] for each in sent(broker, "next"))
         assert first == second
 
-    def test_callbacks_are_not_called_again_when_only_the_answer_was_refused(
+    def test_callbacks_are_called_once_if_storing_the_answer_is_retried(
         self, service: Tasks, store: redis.Redis, broker: redis.Redis
     ) -> None:
         """The message that is put back does not ask for them any more."""
@@ -385,7 +385,7 @@ class TestCallbacks:
         raw = broker.lindex("templates", 0)
         assert "done" not in str(raw)
 
-    def test_a_callback_that_the_broker_refuses_leaves_the_message_there(
+    def test_a_message_is_requeued_if_its_callback_cannot_be_sent(
         self, service: Tasks, store: redis.Redis, broker: redis.Redis
     ) -> None:
         """Celery makes a failure of work that was done; here it is answered when it can be."""
@@ -410,7 +410,7 @@ class TestCallbacks:
         assert called["task"] == "failed"
 
     @pytest.mark.parametrize("callbacks", [[7], [{"task": 7}], [{"options": 7}]])
-    def test_callbacks_that_are_none_are_a_failure(
+    def test_malformed_callbacks_end_in_a_failure(
         self, service: Tasks, store: redis.Redis, callbacks: object
     ) -> None:
         """As with Celery; the message is answered. The check of envelopes lets none come so far."""
@@ -421,7 +421,7 @@ class TestCallbacks:
         assert meta["status"] == "FAILURE"
 
 
-def test_errbacks_that_are_none_leave_the_refusal(
+def test_malformed_errbacks_do_not_replace_the_refusal(
     service: Tasks, store: redis.Redis, tmp_path: Path
 ) -> None:
     """The producer reads why its message was refused."""

@@ -88,7 +88,7 @@ def test_a_file_is_archived(archive: Archive) -> None:
     assert stat.S_IMODE(archive.target.stat().st_mode) == 0o640
 
 
-def test_the_same_file_again_is_archived(archive: Archive) -> None:
+def test_archiving_the_same_file_again_succeeds(archive: Archive) -> None:
     """A server that crashed before it had noted the first time asks again."""
     archive.call()
     first = archive.target.stat()
@@ -100,7 +100,9 @@ def test_the_same_file_again_is_archived(archive: Archive) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"x", b"x" * SIZE], ids=["an empty file", "a short one", "another one"]
 )
-def test_another_file_of_that_name_is_never_replaced(archive: Archive, content: bytes) -> None:
+def test_an_archived_file_is_never_overwritten_by_a_different_one(
+    archive: Archive, content: bytes
+) -> None:
     """Two servers, or a server after a recovery, may be told to archive to one folder."""
     archive.target.write_bytes(content)
     done = archive.call()
@@ -110,7 +112,7 @@ def test_another_file_of_that_name_is_never_replaced(archive: Archive, content: 
     assert len(list(archive.folder.iterdir())) == 1
 
 
-def test_a_kill_leaves_nothing_under_that_name(archive: Archive) -> None:
+def test_a_killed_command_leaves_no_file_under_the_final_name(archive: Archive) -> None:
     """What was left is replaced by the next call."""
     archive.kill_in_the_middle(signal.SIGKILL)
     assert not archive.target.exists()
@@ -119,7 +121,7 @@ def test_a_kill_leaves_nothing_under_that_name(archive: Archive) -> None:
     assert archive.is_archived()
 
 
-def test_a_server_that_stops_leaves_nothing_at_all(archive: Archive) -> None:
+def test_a_stopping_server_leaves_no_temporary_file(archive: Archive) -> None:
     """It ends its archiver with SIGTERM."""
     archive.kill_in_the_middle(signal.SIGTERM)
     assert list(archive.folder.iterdir()) == []
@@ -127,7 +129,7 @@ def test_a_server_that_stops_leaves_nothing_at_all(archive: Archive) -> None:
     assert archive.is_archived()
 
 
-def test_a_full_disk_is_a_failure(archive: Archive) -> None:
+def test_a_full_disk_fails_the_command(archive: Archive) -> None:
     """A file that could not be written to its end gets no name."""
     limited = [*archive.shell, "-c", 'ulimit -f 512; exec "$@"', "sh", *archive.command]
     done = archive.call(command=limited)
@@ -166,7 +168,7 @@ def test_a_failing_archive_command_is_counted(
     assert not archive.target.exists()
 
 
-def test_calls_at_the_same_time_make_one_whole_file(archive: Archive) -> None:
+def test_concurrent_calls_archive_one_complete_file(archive: Archive) -> None:
     """One may lose its draft to another and fail; PostgreSQL asks again."""
     with ThreadPoolExecutor(6) as pool:
         statuses = {done.returncode for done in pool.map(lambda _: archive.call(), range(6))}

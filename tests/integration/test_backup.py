@@ -100,13 +100,15 @@ class TestRoundTrip:
         assert entry.encrypted
         self.same(servers, encrypted, entry)
 
-    def same(self, servers: LocalStack, chosen: Backups, entry: Entry) -> None:
+    def same(self, servers: LocalStack, backups: Backups, entry: Entry) -> None:
         """Restore a backup into an empty database and compare."""
-        assert verify(chosen.catalogue.store, entry, chosen.policy, chosen.client.programs).opened
+        assert verify(
+            backups.catalogue.store, entry, backups.policy, backups.client.programs
+        ).opened
         with new_database(servers, "round_trip") as url:
             if entry.contents == "data":
-                restored(chosen, chosen.make(contents="schema"), url)
-            restored(chosen, entry, url)
+                restored(backups, backups.make(contents="schema"), url)
+            restored(backups, entry, url)
             assert facts(url) == entry.tables
 
     def test_the_entry_says_what_the_backup_is(self, kept: Backups) -> None:
@@ -130,7 +132,7 @@ class TestRoundTrip:
             entry.name.startswith(f"template_service_{entry.started_at:%Y%m%d_%H%M%S}_")
         )
 
-    def test_roles_go_with_a_full_backup(self, kept: Backups) -> None:
+    def test_a_full_backup_includes_the_roles(self, kept: Backups) -> None:
         """Of a superuser with their passwords, as the server has hashed them."""
         entry = kept.make(form="plain")
         assert entry.roles is not None
@@ -139,7 +141,7 @@ class TestRoundTrip:
         assert b"SCRAM-SHA-256$" in printed
         assert kept.make(contents="schema").roles is None
 
-    def test_a_role_that_is_no_superuser_dumps_roles_without_passwords(
+    def test_a_non_superuser_dumps_roles_without_passwords(
         self, servers: LocalStack, fresh: Backups
     ) -> None:
         """It may not read them; all else is there."""
@@ -150,8 +152,8 @@ class TestRoundTrip:
             )
             try:
                 url = f"postgresql://dumper:d%3Au%5Cm%20p@{servers.postgres.url.rpartition('@')[2]}"
-                chosen = replace(fresh, client=replace(fresh.client, url=url))
-                entry = chosen.make()
+                limited = replace(fresh, client=replace(fresh.client, url=url))
+                entry = limited.make()
             finally:
                 connection.execute("DROP ROLE dumper")
         assert entry.roles is not None
@@ -160,7 +162,7 @@ class TestRoundTrip:
         assert b"SCRAM-SHA-256$" not in printed
         assert entry.tables.keys() == facts(servers.postgres.url).keys()
 
-    def test_a_plain_backup_is_what_the_guide_makes(self, kept: Backups) -> None:
+    def test_a_plain_backup_is_a_gzipped_sql_script(self, kept: Backups) -> None:
         """``gunzip -c NAME.sql.gz`` is enough to read it."""
         entry = kept.make(form="plain")
         assert entry.dump.name == f"{entry.name}.sql.gz"
@@ -176,7 +178,7 @@ class TestRoundTrip:
             assert stored.startswith(b"age-encryption.org/v1")
         assert b"CREATE TABLE public.templates" in encrypted.plain(entry)
 
-    def test_keys_of_ssh(self, kept: Backups, tmp_path: Path) -> None:
+    def test_ssh_keys_encrypt_and_decrypt_a_backup(self, kept: Backups, tmp_path: Path) -> None:
         """Operators have those already."""
         key = Ed25519PrivateKey.generate()
         public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
@@ -184,12 +186,12 @@ class TestRoundTrip:
         (tmp_path / "identity").write_bytes(
             key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
         )
-        chosen = kept.using(
+        encrypted = kept.using(
             recipients_file=str(tmp_path / "recipients"), identity_file=str(tmp_path / "identity")
         )
-        assert chosen.plain(chosen.make(contents="schema")).startswith(b"PGDMP")
+        assert encrypted.plain(encrypted.make(contents="schema")).startswith(b"PGDMP")
 
-    def test_without_a_key_an_encrypted_backup_is_made_and_checked(
+    def test_an_encrypted_backup_is_created_and_verified_without_the_private_key(
         self, encrypted: Backups
     ) -> None:
         """The machine that makes it need not read it: size and checksum are known all the same."""
@@ -199,7 +201,7 @@ class TestRoundTrip:
         assert (done.files, done.size, done.opened) == (2, entry.size, False)
 
 
-def test_digests_and_dump_are_of_one_snapshot(
+def test_digests_and_dump_use_the_same_snapshot(
     servers: LocalStack, fresh: Backups, tmp_path: Path
 ) -> None:
     """A row that comes after the snapshot, and before pg_dump reads, is in neither."""
@@ -329,7 +331,7 @@ class TestTask:
 class TestPrune:
     """What retention does to files."""
 
-    def test_verified_ones_stay_and_leftovers_go(self, fresh: Backups) -> None:
+    def test_prune_keeps_verified_backups_and_removes_leftovers(self, fresh: Backups) -> None:
         """The newest three that a restore has proved, however old."""
         entries = [fresh.make(now=NOW - timedelta(days=days)) for days in (60, 50, 40, 30, 20, 0)]
         for entry in entries[:4]:
@@ -343,7 +345,7 @@ class TestPrune:
         assert done.kept.keys() == {entry.name for entry in fresh.catalogue.entries()}
         assert fresh.catalogue.problems() == []
 
-    def test_a_verified_one_without_its_file_is_not_counted(self, fresh: Backups) -> None:
+    def test_prune_does_not_count_a_verified_backup_without_its_file(self, fresh: Backups) -> None:
         """Three that can be restored stay, not three names."""
         entries = [fresh.make(now=NOW - timedelta(days=days)) for days in (60, 50, 40, 30, 0)]
         for entry in entries[:4]:
@@ -356,7 +358,7 @@ class TestPrune:
 class TestCommands:
     """``template-service backup``."""
 
-    def test_create_list_verify_cat_and_prune(self, fresh: Backups) -> None:
+    def test_backups_are_created_listed_verified_printed_and_pruned(self, fresh: Backups) -> None:
         """The way of an operator."""
         assert "no backup in" in fresh.command("list").output
         assert fresh.command("create").exit_code == 0
@@ -377,7 +379,7 @@ class TestCommands:
         assert fresh.command("cat", schema.name, "--roles").exit_code == 1
         assert fresh.command("prune", "--dry-run").output.count("kept") == 3
 
-    def test_as_a_program_of_its_own(self, servers: LocalStack, fresh: Backups) -> None:
+    def test_backup_cat_pipes_into_pg_restore(self, servers: LocalStack, fresh: Backups) -> None:
         """What it prints can be listed by pg_restore."""
         entry = fresh.make()
         environment = servers.environment() | {
@@ -410,7 +412,7 @@ class TestCommands:
             ("verify", "x", "--all"),
         ],
     )
-    def test_options_that_exclude_one_another(
+    def test_mutually_exclusive_options_are_a_usage_error(
         self, fresh: Backups, arguments: tuple[str, ...]
     ) -> None:
         """Nothing is done."""
@@ -425,6 +427,6 @@ class TestCommands:
         script = f'echo "$@" >> "{seen}"\nexec "$REAL" "$@"'
         programs = wrapped(tmp_path / "bin", pg_dump=script, pg_dumpall=script)
         replace(fresh, client=replace(fresh.client, programs=programs)).make()
-        told = seen.read_text()
-        assert "--snapshot=" in told
-        assert servers.postgres.password not in told
+        command_lines = seen.read_text()
+        assert "--snapshot=" in command_lines
+        assert servers.postgres.password not in command_lines

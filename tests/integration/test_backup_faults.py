@@ -46,11 +46,11 @@ def known(
 @pytest.fixture
 def kept(servers: LocalStack, known: dict[str, bytes], tmp_path: Path) -> Backups:
     """Give a folder with those two backups."""
-    chosen = backups(servers, tmp_path / "backups")
-    chosen.folder.mkdir(mode=0o700)
+    existing = backups(servers, tmp_path / "backups")
+    existing.folder.mkdir(mode=0o700)
     for name, content in known.items():
-        (chosen.folder / name).write_bytes(content)
-    return chosen
+        (existing.folder / name).write_bytes(content)
+    return existing
 
 
 def scripted(**scripts: str) -> Change:
@@ -149,16 +149,16 @@ def full_disk(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def fails(tasks: Tasks, broken: Backups, kind: str, told: str) -> None:
+def fails(tasks: Tasks, broken: Backups, kind: str, message: str) -> None:
     """Make a backup in all three ways; each says what is wrong, and leaves all as it was."""
     before = broken.files()
-    with pytest.raises(OperationError, match=told) as caught:
+    with pytest.raises(OperationError, match=message) as caught:
         broken.make()
     assert caught.value.kind == kind
     assert caught.value.remedy
     assert broken.files() == before
     done = broken.command("create")
-    assert (done.exit_code, told in done.output) == (1, True)
+    assert (done.exit_code, message in done.output) == (1, True)
     assert "Traceback" not in done.output
     with broken.as_settings(), pytest.raises(RefusedError) as refused:
         tasks.call("maintenance.backup")
@@ -172,8 +172,8 @@ def test_a_failing_backup_leaves_nothing_behind(
     tasks: Tasks, kept: Backups, tmp_path: Path, fault: str
 ) -> None:
     """Nothing is left of it, and nothing expires, though the oldest backup could."""
-    change, kind, told = FAULTS[fault]
-    fails(tasks, change(kept, tmp_path), kind, told)
+    change, kind, message = FAULTS[fault]
+    fails(tasks, change(kept, tmp_path), kind, message)
 
 
 @pytest.mark.parametrize("secret", [False, True], ids=["open", "encrypted"])
@@ -181,13 +181,13 @@ def test_a_full_disk_is_reported(
     tasks: Tasks, kept: Backups, tmp_path: Path, *, secret: bool
 ) -> None:
     """In the middle of the dump: the file under way goes, so that what is there can be read."""
-    chosen = kept
+    existing = kept
     if secret:
         recipient = str(pyrage.x25519.Identity.generate().to_public())
         (tmp_path / "recipients").write_text(recipient)
-        chosen = kept.using(recipients_file=str(tmp_path / "recipients"))
+        existing = kept.using(recipients_file=str(tmp_path / "recipients"))
     with full_disk(4096):
-        fails(tasks, chosen, "disk_full", "is full")
+        fails(tasks, existing, "disk_full", "is full")
 
 
 def test_an_unwritable_target_is_reported(tasks: Tasks, kept: Backups, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_missing_table_is_refused(kept: Backups) -> None:
 
 
 @pytest.mark.parametrize("secret", [False, True], ids=["open", "encrypted"])
-def test_an_interrupted_backup_leaves_nothing(
+def test_an_interrupted_backup_leaves_no_files(
     kept: Backups, tmp_path: Path, *, secret: bool
 ) -> None:
     """Whatever the library for encryption makes of Ctrl-C, or of the time limit of a task."""
@@ -229,19 +229,19 @@ def test_an_interrupted_backup_leaves_nothing(
     def interrupted(_: int) -> None:
         raise KeyboardInterrupt
 
-    chosen = kept
+    existing = kept
     if secret:
         recipient = str(pyrage.x25519.Identity.generate().to_public())
         (tmp_path / "recipients").write_text(recipient)
-        chosen = kept.using(recipients_file=str(tmp_path / "recipients"))
-    before = chosen.files()
+        existing = kept.using(recipients_file=str(tmp_path / "recipients"))
+    before = existing.files()
     with pytest.raises(KeyboardInterrupt):
-        chosen.make(progress=interrupted)
-    assert chosen.files() == before
-    assert chosen.make().encrypted is secret
+        existing.make(progress=interrupted)
+    assert existing.files() == before
+    assert existing.make().encrypted is secret
 
 
-def test_runs_do_not_overlap(servers: LocalStack, kept: Backups) -> None:
+def test_a_second_backup_is_refused_while_one_runs(servers: LocalStack, kept: Backups) -> None:
     """Two dumps would only be slower."""
     lock = "SELECT pg_advisory_xact_lock(hashtextextended('maintenance.backup', 0))"
     with Rows(servers.postgres.url).held(lock), pytest.raises(BackupRunningError):
@@ -290,7 +290,7 @@ def newest(kept: Backups) -> Entry:
 
 @pytest.mark.parametrize("part", ["dump", "roles"])
 @pytest.mark.parametrize(("damage", "kind"), DAMAGE)
-def test_damage_is_found_and_stops_retention(
+def test_a_damaged_backup_is_reported_and_stops_retention(
     kept: Backups, damage: Callable[[Path], None], kind: str, part: str
 ) -> None:
     """The oldest would have expired; it may be the only one that is left."""
@@ -312,13 +312,13 @@ def test_damage_is_found_and_stops_retention(
     assert kept.files() == before
 
 
-def test_without_damage_the_oldest_expires(kept: Backups) -> None:
+def test_retention_deletes_the_oldest_backup_if_none_is_damaged(kept: Backups) -> None:
     """So that the tests above could fail."""
     old = kept.catalogue.entries()[-1]
     assert prune(kept.policy, kept.client.programs, now=NOW).deleted == [old.name]
 
 
-def test_cat_of_a_damaged_backup_fails(kept: Backups) -> None:
+def test_backup_cat_fails_on_a_damaged_backup(kept: Backups) -> None:
     """Though its first half was printed by then."""
     entry = newest(kept)
     flipped(kept.folder / entry.dump.name, 0.9)
@@ -326,7 +326,7 @@ def test_cat_of_a_damaged_backup_fails(kept: Backups) -> None:
     assert (done.exit_code, "SHA-256" in done.output) == (1, True)
 
 
-def test_a_drill_that_failed_stops_retention(kept: Backups) -> None:
+def test_a_failed_drill_stops_retention(kept: Backups) -> None:
     """Sound files of a database that cannot be restored are no backup."""
     kept.catalogue.add(newest(kept).model_copy(update={"problem": "rows are missing"}))
     before = kept.files()
@@ -345,7 +345,7 @@ def test_an_unreadable_entry_stops_retention(kept: Backups) -> None:
     assert kept.files() == before
 
 
-def test_a_file_without_an_entry_is_named_and_kept(kept: Backups) -> None:
+def test_a_file_without_a_catalog_entry_is_reported_and_kept(kept: Backups) -> None:
     """Until an operator says otherwise."""
     stray = kept.folder / "shop_20260101_020000.dump.zst"
     stray.write_bytes(b"x")
@@ -365,16 +365,16 @@ class TestKeys:
     @pytest.fixture
     def encrypted(self, kept: Backups, tmp_path: Path) -> Backups:
         """Give an encrypted backup."""
-        chosen = kept.using(
+        with_key = kept.using(
             recipients_file=str(tmp_path / "to"), identity_file=str(tmp_path / "me")
         )
         identity = pyrage.x25519.Identity.generate()
         (tmp_path / "to").write_text(str(identity.to_public()))
         (tmp_path / "me").write_text(str(identity))
-        chosen.make()
-        return chosen
+        with_key.make()
+        return with_key
 
-    def test_another_key_is_refused(self, encrypted: Backups, tmp_path: Path) -> None:
+    def test_a_wrong_key_is_refused(self, encrypted: Backups, tmp_path: Path) -> None:
         """The file is sound, and the error says that the key is what does not fit."""
         (tmp_path / "me").write_text(str(pyrage.x25519.Identity.generate()))
         with pytest.raises(OperationError, match="IDENTITY_FILE") as caught:
@@ -412,7 +412,7 @@ class TestKeys:
         ("damage", "kind"),
         [(lambda path: flipped(path, 0.7), "checksum_mismatch"), (cut, "truncated")],
     )
-    def test_damage_is_not_taken_for_a_wrong_key(
+    def test_damage_is_not_reported_as_a_wrong_key(
         self, encrypted: Backups, damage: Callable[[Path], None], kind: str
     ) -> None:
         """The checksum of what is stored decides."""

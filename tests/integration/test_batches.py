@@ -130,7 +130,7 @@ def template(tasks: Tasks) -> str:
 class TestResults:
     """What comes back for each item."""
 
-    def test_the_answer_is_that_of_the_contract(self, tasks: Tasks) -> None:
+    def test_a_batch_result_has_the_documented_fields(self, tasks: Tasks) -> None:
         """Every member, of the batch, of an item that was rendered and of one that was not."""
         template = templates.published(tasks, "Hi {{ x }}{{ y }}", type="sms", variables=["x", "y"])
         items = [{"key": "a", "variables": {"x": 1, "z": 2}}, {"key": 7, "variables": {}}]
@@ -200,13 +200,13 @@ class TestResults:
         ]
         assert (answer["rendered"], answer["failed"]) == (len(keys), 0)
 
-    def test_no_items_are_no_results(self, tasks: Tasks, template: str) -> None:
+    def test_an_empty_batch_has_no_results(self, tasks: Tasks, template: str) -> None:
         """An empty batch is answered, and tells its version."""
         answer = batch(tasks, template, [])
         assert (answer["rendered"], answer["failed"], answer["items"]) == (0, 0, [])
         assert (answer["template_id"], answer["version"]) == (template, "1")
 
-    def test_an_items_own_values_come_before_the_shared_ones(self, tasks: Tasks) -> None:
+    def test_an_items_values_override_the_shared_ones(self, tasks: Tasks) -> None:
         """By whole members: an object replaces an object."""
         template = templates.published(
             tasks,
@@ -234,8 +234,8 @@ class TestResults:
         ]
         items.append({"key": 1, "variables": SOUND})
         answer = batch(tasks, template, items, language="de_CH")["items"]
-        told = [(item["requested_language"], item["language"]) for item in answer]
-        assert told == [
+        languages = [(item["requested_language"], item["language"]) for item in answer]
+        assert languages == [
             ("de", "de"),
             ("de-AT", "de"),
             ("zh-TW", "zh-Hant"),
@@ -252,7 +252,7 @@ class TestResults:
         own = batch(tasks, template, [{"key": 1, "variables": SOUND}])["items"][0]
         assert (own["language"], own["language_reason"]) == ("en", "own")
 
-    def test_partials_are_told_in_the_items_language(self, tasks: Tasks) -> None:
+    def test_partials_are_reported_in_the_items_language(self, tasks: Tasks) -> None:
         """Each item has the partial that its language has."""
         partial = templates.published(
             tasks, "<p>Bye {{ x }}</p>", type="partial", translations={"de": {"body": "{{ x }}!"}}
@@ -295,7 +295,7 @@ class TestResults:
         }
         assert {tuple(item["defaulted"]) for item in answer} == {("o.filled",)}
 
-    def test_defaulted_and_unused_are_reported_for_each_item(
+    def test_defaulted_and_unused_variables_are_reported_for_each_item(
         self, tasks: Tasks, template: str
     ) -> None:
         """``defaulted`` and ``unused``, also where two items differ in nothing else."""
@@ -524,7 +524,7 @@ class TestBadItems:
     """One that cannot be rendered is told, and costs no other item anything."""
 
     @pytest.mark.parametrize(("item", "code", "problems"), ITEM_ERRORS)
-    def test_an_item_that_does_not_fit(
+    def test_an_invalid_item_is_reported_with_code_and_paths(
         self,
         tasks: Tasks,
         template: str,
@@ -547,7 +547,7 @@ class TestBadItems:
         assert (answer["rendered"], answer["failed"]) == (2, 1)
 
     @pytest.mark.parametrize(("values", "code", "problems"), RENDER_ERRORS)
-    def test_an_item_that_cannot_be_rendered(
+    def test_an_item_that_fails_to_render_is_reported_as_by_render_one(
         self,
         tasks: Tasks,
         template: str,
@@ -567,7 +567,7 @@ class TestBadItems:
         assert [item["subject"] for item in answer["items"]] == ["0", "1", "3", "4"]
         assert (answer["rendered"], answer["failed"]) == (4, 1)
 
-    def test_bombs_of_every_kind_in_one_group(self, tasks: Tasks, template: str) -> None:
+    def test_items_that_exceed_limits_fail_alone(self, tasks: Tasks, template: str) -> None:
         """Each that ends the render process fails alone; all others are as without them."""
         items = [
             {"key": number, "variables": {"x": str(number)}, "language": language}
@@ -591,7 +591,7 @@ class TestBadItems:
         ] == []
         assert (answer["rendered"], answer["failed"]) == (2 * GROUP - 5, 5)
 
-    def test_items_that_are_large_together_are_each_within_the_limit(self, tasks: Tasks) -> None:
+    def test_the_memory_limit_applies_to_each_item(self, tasks: Tasks) -> None:
         """Together they need more memory than a render may have; 1.9 MB of each is allowed."""
         template = templates.published(tasks, "{{ x * 15 }}", type="sms", variables=["x"])
         items = [{"key": number} for number in range(30)]
@@ -636,7 +636,7 @@ class TestWholeMessages:
             ({"template_id": "no-such-template"}, "template_not_found", {"template_id"}),
         ],
     )
-    def test_keywords(
+    def test_invalid_keywords_of_a_batch_are_refused(
         self, tasks: Tasks, template: str, keywords: dict[str, Any], code: str, paths: set[str]
     ) -> None:
         """As for ``render.one``."""
@@ -651,7 +651,7 @@ class TestWholeMessages:
             tasks.call("render.batch", {"template_id": template})
         assert (caught.value.code, caught.value.paths) == ("invalid_message", {"items"})
 
-    def test_the_template_must_be_on_and_have_a_version(self, tasks: Tasks) -> None:
+    def test_a_batch_needs_an_active_template_with_a_version(self, tasks: Tasks) -> None:
         """Whether there are items or not."""
         empty = templates.created(tasks)
         assert refused(tasks, empty, []).code == "version_not_found"
@@ -659,7 +659,7 @@ class TestWholeMessages:
         tasks.call("template.update", {"template_id": off, "is_active": False})
         assert refused(tasks, off, [{"key": 1}]).code == "template_inactive"
 
-    def test_an_older_version_may_be_named(self, tasks: Tasks) -> None:
+    def test_a_batch_renders_an_older_version(self, tasks: Tasks) -> None:
         """For all items."""
         template = templates.published(tasks, "one", type="sms")
         tasks.call("version.publish", {"template_id": template, "body": "two"})
@@ -671,7 +671,7 @@ class TestWholeMessages:
 class TestLimits:
     """A batch is bounded in number, output and time."""
 
-    def test_the_number_of_items(self, tasks: Tasks) -> None:
+    def test_the_number_of_items_is_limited(self, tasks: Tasks) -> None:
         """1,000 pass and 1,001 do not; limit and size are told."""
         template = templates.published(tasks, "{{ x }}", type="sms", variables=["x"])
         items = [{"key": number, "variables": {"x": number}} for number in range(1000)]
@@ -681,7 +681,7 @@ class TestLimits:
         assert (error.code, error.paths) == ("too_large", {"items"})
         assert error.details[0]["message"] == "1001 items were given, the limit is 1000"
 
-    def test_the_variables_of_an_item(self, tasks: Tasks) -> None:
+    def test_the_variables_of_an_item_are_limited(self, tasks: Tasks) -> None:
         """Shared and own ones together, as ``render.one`` counts them; defaults do not count."""
         template = templates.published(
             tasks,
@@ -710,7 +710,7 @@ class TestLimits:
             alone = one(tasks, template, variables=shared | item["variables"])
             assert alone["ok"] is (item is items[0])
 
-    def test_all_results_together(self, tasks: Tasks, template: str) -> None:
+    def test_the_total_output_of_a_batch_is_limited(self, tasks: Tasks, template: str) -> None:
         """What does not fit any more is refused, with the limit; what fitted stays."""
         items = [{"key": number, "variables": {"x": "a" * 900}} for number in range(3 * GROUP)]
         size = len(stored(tasks, template, items[:1]))
@@ -722,13 +722,13 @@ class TestLimits:
         assert 10 <= fitted < 15
         assert (about["rendered"], about["failed"]) == (fitted, len(items) - fitted)
         assert [item["key"] for item in answer] == list(range(len(items)))
-        told = f"the results of the batch are more than {10 * size} bytes"
+        message = f"the results of the batch are more than {10 * size} bytes"
         assert all(item["ok"] for item in answer[:fitted])
         assert [item["error"] for item in answer[fitted:]] == [
             {
                 "code": "render_limit_exceeded",
-                "message": told,
-                "details": [{"path": "items", "type": "limit", "message": told}],
+                "message": message,
+                "details": [{"path": "items", "type": "limit", "message": message}],
             }
         ] * (len(items) - fitted)
 
@@ -747,11 +747,10 @@ class TestLimits:
         assert about["rendered"] + about["failed"] == len(items)
         assert sum(map(len, answer)) < 1_000_000 + 300 * len(items)
 
-    def test_time_that_is_over_before_an_item_is_begun(self, template: str) -> None:
+    def test_items_that_start_after_the_deadline_are_refused(self, template: str) -> None:
         """Then it is refused with the limit, by the render process as by the worker."""
         items = [{"key": number, "variables": SOUND} for number in range(GROUP + 1)]
-        told = "the batch took more than 12 s"
-        with worker() as work:
+        with worker(batch_seconds=12) as work:
             found = limited(work, template, items)
             found._deadline = time.monotonic() - 1
             answer = results(found)
@@ -759,8 +758,9 @@ class TestLimits:
                 text = found._version.in_language(None).text
                 stream.put([text], [(0, b"{}"), (0, b"{}")])
                 of_the_process = [json.loads(item)["error"] for item in stream.take()]
-        problem = {"path": "items", "type": "limit", "message": told}
-        error = {"code": "render_limit_exceeded", "message": told, "details": [problem]}
+        message = "the batch took more than 12 s"
+        problem = {"path": "items", "type": "limit", "message": message}
+        error = {"code": "render_limit_exceeded", "message": message, "details": [problem]}
         assert [item["error"] for item in answer] == [error] * len(items)
         assert of_the_process == [[*error.values()]] * 2
 
@@ -812,7 +812,7 @@ ITEMS = st.lists(st.tuples(variables(finite=False), LANGUAGES), max_size=5)
     language=LANGUAGES.filter(lambda tag: tag != "xx-nonsense"),
     fallback=st.sampled_from(["closest", "strict", "default"]),
 )
-def test_each_item_is_what_render_one_gives(  # noqa: PLR0913, PLR0917 - two fixtures, four parts of a message
+def test_each_item_equals_the_answer_of_render_one(  # noqa: PLR0913, PLR0917 - two fixtures, four parts of a message
     tasks: Tasks,
     template: str,
     shared: dict[str, Any],

@@ -86,11 +86,11 @@ def broker(servers: LocalStack) -> Iterator[Broker]:
 class TestLetters:
     """Dead letters."""
 
-    def test_none(self, broker: Broker) -> None:
+    def test_a_healthy_broker_has_no_findings(self, broker: Broker) -> None:
         """Nothing is found on a broker where all is well."""
         assert broker.found() == {}
 
-    def test_some_are_good_to_know(self, broker: Broker) -> None:
+    def test_dead_letters_are_a_notice_and_old_ones_a_warning(self, broker: Broker) -> None:
         """With their number and size; old ones are a warning."""
         broker.add_letters(2, Bounds(10, 10**6))
         (finding,) = broker.findings()
@@ -100,7 +100,7 @@ class TestLetters:
             "dead_letters_old": "warning"
         }
 
-    def test_dropped_ones_are_an_error(self, broker: Broker) -> None:
+    def test_dropped_dead_letters_are_an_error(self, broker: Broker) -> None:
         """Until that is as long ago as the oldest letter may be."""
         broker.add_letters(3, Bounds(2, 10**6))
         found = broker.found()
@@ -108,7 +108,7 @@ class TestLetters:
         broker.client.hset("dead-letters:figures", "dropped_at", 1000)
         assert broker.found() == {"dead_letters": "notice"}
 
-    def test_on_another_broker(self) -> None:
+    def test_only_the_number_of_dead_letters_is_known_on_rabbitmq(self) -> None:
         """Only how many there are."""
         connection = Connection("memory://")
         with connection.Producer() as producer:
@@ -119,7 +119,7 @@ class TestLetters:
 class TestReserved:
     """Reserved messages without progress."""
 
-    def test_a_live_consumer_without_progress(self, broker: Broker) -> None:
+    def test_a_live_consumer_without_progress_is_an_error(self, broker: Broker) -> None:
         """Found by its name, once its message is with it for longer than any task may take."""
         broker.take()
         assert broker.found() == {}
@@ -128,7 +128,7 @@ class TestReserved:
         assert (finding.id, finding.severity) == ("reserved_without_progress", "error")
         assert finding.what == "node/1 holds 1 message, the oldest since 4 h 0 min"
 
-    def test_maintenance_takes_its_time(self, broker: Broker) -> None:
+    def test_maintenance_messages_extend_the_threshold(self, broker: Broker) -> None:
         """Its own messages never count, and others may wait for it."""
         broker.take("maintenance")
         broker.age()
@@ -138,7 +138,7 @@ class TestReserved:
         broker.age()
         assert broker.found(AT_ONCE) == {"reserved_without_progress": "error"}
 
-    def test_a_message_is_held_until_its_time(self, broker: Broker) -> None:
+    def test_a_message_that_waits_for_its_eta_is_no_finding(self, broker: Broker) -> None:
         """It could not have been worked on before."""
         broker.take(eta=(datetime.now(UTC) + timedelta(minutes=5)).isoformat())
         broker.take(eta="no time at all")
@@ -146,7 +146,7 @@ class TestReserved:
         broker.client.hdel("unacked:held:node/1", 2)
         assert broker.found(AT_ONCE) == {}
 
-    def test_a_dead_consumer_and_no_worker(self, broker: Broker) -> None:
+    def test_messages_of_a_dead_consumer_without_workers_are_an_error(self, broker: Broker) -> None:
         """Nobody returns its messages; without any it is of no interest."""
         broker.take()
         broker.die()
@@ -157,7 +157,7 @@ class TestReserved:
         broker.client.delete("unacked:held:node/1")
         assert broker.found() == {}
 
-    def test_a_dead_consumer_that_workers_do_not_sweep(self, broker: Broker) -> None:
+    def test_messages_that_workers_do_not_sweep_are_an_error(self, broker: Broker) -> None:
         """That of one whose lease has only just ended is a matter of seconds."""
         broker.take()
         broker.client.zincrby("unacked:consumers", -61_000, "node/1")
@@ -168,13 +168,13 @@ class TestReserved:
         assert finding.id == "reserved_by_dead"
         assert "none has" in finding.why
 
-    def test_messages_of_a_consumer_that_is_not_recorded(self, broker: Broker) -> None:
+    def test_messages_of_an_unrecorded_consumer_are_an_error(self, broker: Broker) -> None:
         """No worker looks for them."""
         broker.take()
         broker.client.delete("unacked:consumers")
         assert broker.found() == {"reserved_by_dead": "error"}
 
-    def test_what_a_worker_of_before_has_left(self, broker: Broker) -> None:
+    def test_unacked_messages_of_kombus_transport_are_a_warning(self, broker: Broker) -> None:
         """Once the visibility timeout is over."""
         with Connection(broker.url, transport=Transport) as connection:
             queue = connection.SimpleQueue("render")
@@ -188,13 +188,15 @@ class TestReserved:
 class TestBroker:
     """The broker itself."""
 
-    def test_a_broker_that_is_away(self) -> None:
+    def test_an_unavailable_broker_is_an_error(self) -> None:
         """An error, with the setting that names it."""
         (finding,) = examine(Connection("redis://127.0.0.1:1/0", connect_timeout=2), USUAL)
         assert (finding.id, finding.severity) == ("broker_away", "error")
         assert "CELERY_BROKER_URL" in finding.remedy
 
-    def test_a_user_that_may_not_look(self, broker: Broker, servers: LocalStack) -> None:
+    def test_a_check_without_permission_is_a_notice(
+        self, broker: Broker, servers: LocalStack
+    ) -> None:
         """What could not be checked is said."""
         broker.client.acl_setuser("blind", enabled=True, reset=True, passwords=["+blind"])
         broker.client.execute_command("ACL", "SETUSER", "blind", "+@connection", "+info")
@@ -224,8 +226,8 @@ def test_the_command_checks_the_broker_where_one_is_set(
     broker.take()
     broker.age()
     environment = {"CELERY_BROKER_URL": broker.url}
-    told = Operator(servers.postgres.url, environment).refused("doctor")
-    assert "reserved_without_progress" in told
+    output = Operator(servers.postgres.url, environment).refused("doctor")
+    assert "reserved_without_progress" in output
     environment["CELERY_BROKER_URL"] = ""
     alone = Operator(servers.postgres.url, environment).run("doctor")
     assert "reserved_without_progress" not in alone.output

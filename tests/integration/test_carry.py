@@ -146,7 +146,9 @@ class TestCarried:
         assert render(tasks, template, version="1")["language"] == "de"
         assert render(tasks, template)["language"] == "en"
 
-    def test_stale_stays_stale_until_it_is_translated_anew(self, tasks: Tasks) -> None:
+    def test_a_stale_translation_stays_stale_until_it_is_translated_again(
+        self, tasks: Tasks
+    ) -> None:
         """However many versions come, and whether or not they change the text."""
         template = translated(tasks)
         changed = "Good day {{ name }}"
@@ -160,7 +162,7 @@ class TestCarried:
         assert publish(tasks, template) == {"carried": ["de"], "stale": [], "dropped": []}
         assert state(tasks, template) == "current"
 
-    def test_every_task_tells_the_state(self, tasks: Tasks) -> None:
+    def test_every_task_reports_whether_a_translation_is_stale(self, tasks: Tasks) -> None:
         """Also of versions that are not current, and in a comparison."""
         template = translated(tasks)
         publish(tasks, template, body="Good day {{ name }}")
@@ -357,7 +359,7 @@ class TestDropped:
         assert problem["type"] == "lost"
         assert "'team'" in problem["message"]
 
-    def test_there_are_no_more_than_the_limit(self, tasks: Tasks) -> None:
+    def test_carried_translations_are_limited_in_number(self, tasks: Tasks) -> None:
         """Those of the message come first, then the others in order."""
         limit = Limits().translations
         tags = languages(limit + 1)

@@ -91,10 +91,10 @@ def sizes(rows: Rows, servers: LocalStack) -> Iterator[Callable[[], list[int]]]:
         connection.execute(UNWATCH)
 
 
-def fill(rows: Rows, **chosen: Any) -> None:  # noqa: ANN401 - of the statement
+def fill(rows: Rows, **columns: Any) -> None:  # noqa: ANN401 - of the statement
     """Store templates, soft-deleted ``days`` days ago if not None."""
     usual = {"name": "many", "days": None, "templates": 1, "versions": 1, "languages": 0}
-    made = usual | chosen
+    made = usual | columns
     rows.run(FILL, **({"current": made["versions"]} | made))
 
 
@@ -105,7 +105,7 @@ class TestSizeOfABatch:
         ("templates", "versions", "languages", "expected"),
         [(40, 1, 0, 4), (20, 1, 2, 4), (2, 50, 0, 6), (2, 20, 3, 10)],
     )
-    def test_a_purge(  # noqa: PLR0913, PLR0917 - the table's columns
+    def test_a_purge_deletes_in_batches_of_bounded_size(  # noqa: PLR0913, PLR0917 - the table's columns
         self,
         rows: Rows,
         engine: Engine,
@@ -124,7 +124,7 @@ class TestSizeOfABatch:
         assert max(sizes()) <= 20
 
     @pytest.mark.parametrize("languages", [0, 3])
-    def test_a_pruning(
+    def test_pruning_counts_translations_towards_the_batch_size(
         self, rows: Rows, engine: Engine, sizes: Callable[[], list[int]], languages: int
     ) -> None:
         """Translations count too."""
@@ -134,14 +134,16 @@ class TestSizeOfABatch:
         assert max(sizes()) <= 20
         assert done.batches == len(sizes())
 
-    def test_versions_larger_than_a_batch(self, rows: Rows, engine: Engine) -> None:
+    def test_versions_larger_than_a_batch_are_deleted_one_by_one(
+        self, rows: Rows, engine: Engine
+    ) -> None:
         """They go one by one instead of never."""
         fill(rows, templates=1, versions=4, languages=9)
         fill(rows, name="gone", days=40, templates=2, versions=2, languages=9)
         assert prune_versions(engine, keep=2, batch=5, dry_run=False).batches == 2
         assert purge_templates(engine, days=30, batch=5, dry_run=False).rows == 2
 
-    def test_a_walk_over_many_templates(
+    def test_pruning_visits_all_pages_of_templates(
         self, rows: Rows, engine: Engine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Those of the next page are not forgotten."""
@@ -160,7 +162,9 @@ class TestInTheWay:
         monkeypatch.setattr(batches, "_SETTINGS", text(impatient))
 
     @pytest.mark.parametrize("purge", [True, False])
-    def test_a_version_in_use(self, rows: Rows, engine: Engine, *, purge: bool) -> None:
+    def test_a_version_with_a_row_lock_is_left_to_the_next_run(
+        self, rows: Rows, engine: Engine, *, purge: bool
+    ) -> None:
         """A translation is being written to it, whose foreign key locks it."""
         fill(rows, days=40 if purge else None, templates=4, versions=3)
         lock: LiteralString = (
@@ -180,7 +184,7 @@ class TestInTheWay:
         again = run()
         assert (again.rows + done.rows, again.skipped_batches) == (4, 0)
 
-    def test_a_table_that_is_locked_whole(self, rows: Rows, engine: Engine) -> None:
+    def test_a_locked_table_ends_the_run_and_is_reported(self, rows: Rows, engine: Engine) -> None:
         """As by a migration: the run ends, and says that it left something."""
         fill(rows, days=40, templates=2, versions=12)
         with rows.held("LOCK TABLE templates"):
@@ -198,7 +202,7 @@ class TestCutOff:
     """A run that ends in the middle has done what it has done; the next one does the rest."""
 
     @pytest.mark.parametrize("purge", [True, False])
-    def test_the_next_run_goes_on(
+    def test_an_interrupted_run_is_continued_by_the_next(
         self,
         rows: Rows,
         engine: Engine,
@@ -251,7 +255,7 @@ class TestCutOff:
 class TestRecords:
     """``maintenance.prune_records`` in the database."""
 
-    def test_the_boundary_is_in_days(self, rows: Rows, engine: Engine) -> None:
+    def test_records_expire_after_the_configured_days(self, rows: Rows, engine: Engine) -> None:
         """One side stays, the other goes, in batches."""
         rows.run(
             "INSERT INTO idempotency_records (key, task, content_sha256, created_at)"
@@ -297,9 +301,9 @@ def test_every_cascade_has_an_index(rows: Rows, servers: LocalStack) -> None:
                 sql.Identifier(table), sql.Identifier(column), str(UUID(int=0))
             )
             plan = connection.execute(statement)
-            told = "\n".join(row[0] for row in plan)
-            assert "Seq Scan" not in told, f"{table}.{column}:\n{told}"
-            assert f"({column} = " in told
+            plan_text = "\n".join(row[0] for row in plan)
+            assert "Seq Scan" not in plan_text, f"{table}.{column}:\n{plan_text}"
+            assert f"({column} = " in plan_text
 
 
 def count(rows: Rows, *, purge: bool) -> int:

@@ -87,7 +87,7 @@ def taken(connection: Connection, queue: str) -> list[Any]:
             found.append(message)
 
 
-def test_looking_changes_nothing(connection: Connection) -> None:
+def test_reading_dead_letters_changes_nothing(connection: Connection) -> None:
     """Neither how many there are nor, where a list can be looked at, their order."""
     added = [add_letter(connection) for _ in range(5)]
     assert ids(connection) == added
@@ -101,7 +101,7 @@ def test_looking_changes_nothing(connection: Connection) -> None:
     assert left == added or connection.transport.driver_type != "redis"
 
 
-def test_replay_gives_the_message_as_it_came(connection: Connection) -> None:
+def test_a_replayed_message_is_unchanged(connection: Connection) -> None:
     """Body, headers, types and the ids that answers go to; the letter is gone afterwards."""
     first, second = add_letter(connection), add_letter(connection)
     letter = dead_letters.letters(connection, 2)[0]
@@ -115,7 +115,7 @@ def test_replay_gives_the_message_as_it_came(connection: Connection) -> None:
     assert dead_letters.replay(connection, {first}) == []
 
 
-def test_a_replay_that_is_interrupted_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_replay_loses_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it takes two steps, the message is on its queue before its letter goes."""
     with Connection("memory://") as connection:
         DEAD_LETTERS(connection.default_channel).purge()
@@ -129,7 +129,7 @@ def test_a_replay_that_is_interrupted_loses_nothing(monkeypatch: pytest.MonkeyPa
         assert dead_letters.discard(connection, {letter}) == [letter]
 
 
-def test_a_letter_from_nowhere_needs_a_queue(connection: Connection) -> None:
+def test_a_dead_letter_of_unknown_origin_needs_a_queue(connection: Connection) -> None:
     """It may have come to a queue that this service does not have."""
     with connection.Producer() as producer:
         producer.publish("junk", routing_key=DEAD_LETTERS.name, content_type="text/plain")
@@ -161,7 +161,7 @@ def test_old_letters_are_pruned(connection: Connection) -> None:
     assert (young in left, len(left)) == (True, 2)
 
 
-def test_two_at_once_count_each_letter_once(servers: LocalStack) -> None:
+def test_concurrent_prunes_count_each_letter_once(servers: LocalStack) -> None:
     """And lose none that stays."""
     url = servers.valkey.url_of(3)
     with Connection(url) as connection:
@@ -211,7 +211,7 @@ def test_pruning_while_paging_misses_none(
         assert left == [str(number) for number, old in enumerate(is_old) if not old]
 
 
-def test_the_task_prunes_them_too(tasks: Tasks, servers: LocalStack) -> None:
+def test_prune_records_deletes_old_dead_letters(tasks: Tasks, servers: LocalStack) -> None:
     """On the broker that its message came from; a dry run only counts."""
     with Connection(servers.valkey.url) as connection:
         connection.default_channel.client.delete(DEAD_LETTERS.name)
@@ -245,7 +245,7 @@ class TestCommands:
         """Run a command."""
         return CliRunner().invoke(command, arguments, input=answer)
 
-    def test_a_list_shows_names_only(self, letters: Connection) -> None:
+    def test_the_list_shows_no_contents_of_messages(self, letters: Connection) -> None:
         """Times, reasons and ids; nothing of what the producer sent."""
         assert self.run("list").output == "no dead letters\n"
         letter = add_letter(letters, age=2)
@@ -258,27 +258,27 @@ class TestCommands:
         assert RECIPIENT in whole["body"]
         assert whole["headers"]["kwargsrepr"] == RECIPIENT
 
-    def test_replay(self, letters: Connection) -> None:
+    def test_replay_asks_for_confirmation_and_reports_the_number(self, letters: Connection) -> None:
         """Asks first, and says how many."""
-        chosen, other = add_letter(letters), add_letter(letters)
-        assert self.run("replay", chosen, answer="n\n").exit_code == 1
-        assert ids(letters) == [chosen, other]
-        done = self.run("replay", chosen, answer="y\n")
+        replayed, other = add_letter(letters), add_letter(letters)
+        assert self.run("replay", replayed, answer="n\n").exit_code == 1
+        assert ids(letters) == [replayed, other]
+        done = self.run("replay", replayed, answer="y\n")
         assert (done.exit_code, done.output.splitlines()[-1]) == (0, "Replayed 1 dead letter.")
         assert ids(letters) == [other]
         assert len(taken(letters, "render")) == 1
 
-    def test_discard(self, letters: Connection) -> None:
+    def test_discard_deletes_named_or_all_letters(self, letters: Connection) -> None:
         """By name, or all of them."""
-        chosen = [add_letter(letters) for _ in range(3)]
-        assert self.run("discard", chosen[1], "--yes").exit_code == 0
-        assert ids(letters) == [chosen[0], chosen[2]]
+        letter_ids = [add_letter(letters) for _ in range(3)]
+        assert self.run("discard", letter_ids[1], "--yes").exit_code == 0
+        assert ids(letters) == [letter_ids[0], letter_ids[2]]
         done = self.run("discard", "--all", "--yes")
         assert done.output == "Deleted 2 dead letters.\n"
         assert ids(letters) == []
 
     @pytest.mark.parametrize("verb", ["show", "replay", "discard"])
-    def test_a_letter_that_is_not_there(self, letters: Connection, verb: str) -> None:
+    def test_a_missing_letter_is_an_error(self, letters: Connection, verb: str) -> None:
         """Somebody else was quicker."""
         assert ids(letters) == []
         done = self.run(verb, "0123456789ab", *(["--yes"] if verb != "show" else []))
@@ -287,12 +287,14 @@ class TestCommands:
 
     @pytest.mark.usefixtures("letters")
     @pytest.mark.parametrize("arguments", [(), ("--all", "0123456789ab")])
-    def test_which_letters_must_be_clear(self, arguments: tuple[str, ...]) -> None:
+    def test_letters_must_be_named_unless_all_is_given(self, arguments: tuple[str, ...]) -> None:
         """No letter is not all letters."""
         assert self.run("discard", *arguments).exit_code == 2
 
     @pytest.mark.usefixtures("letters")
-    def test_a_broker_that_is_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_unavailable_broker_is_an_error_without_a_password(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A sentence, and no password."""
         monkeypatch.setenv("CELERY_BROKER_URL", "redis://:sekret@127.0.0.1:1/0")
         load.cache_clear()

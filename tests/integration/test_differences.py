@@ -55,7 +55,7 @@ def refused(tasks: Tasks, template: str, before: str = "1", after: str = "2") ->
 class TestTexts:
     """Subject and body of the versions' own language."""
 
-    def test_changed_lines_stand_among_three_that_stayed(self, tasks: Tasks) -> None:
+    def test_a_text_diff_has_three_lines_of_context(self, tasks: Tasks) -> None:
         """A unified diff without the lines that name files."""
         lines = [f"line {number}" for number in range(1, 10)]
         before, after = "\n".join(lines), "\n".join([*lines[:5], "new", *lines[6:]])
@@ -86,7 +86,7 @@ class TestTexts:
             ("Hi", None, ["@@ -1 +0,0 @@", "-Hi"]),
         ],
     )
-    def test_no_subject_is_another_than_an_empty_one(
+    def test_a_missing_subject_differs_from_an_empty_one(
         self, tasks: Tasks, before: str | None, after: str | None, lines: list[str]
     ) -> None:
         """A null has no lines, and an empty text has one."""
@@ -94,7 +94,7 @@ class TestTexts:
         assert answer["subject"] == {"changed": True, "diff": lines}
         assert answer["body"] == SAME
 
-    def test_the_two_ways_mirror_each_other(self, tasks: Tasks) -> None:
+    def test_comparing_in_the_other_direction_swaps_added_and_removed(self, tasks: Tasks) -> None:
         """What is added one way is removed the other."""
         template = two(
             tasks,
@@ -117,7 +117,7 @@ class TestTexts:
 class TestVariables:
     """What is declared, and whom a change breaks."""
 
-    def test_added_removed_and_changed(self, tasks: Tasks) -> None:
+    def test_added_removed_and_changed_variables_are_listed(self, tasks: Tasks) -> None:
         """Whole variables, in their order; one that only moved did not change."""
         before = [
             {"name": "stays", "type": "string"},
@@ -165,7 +165,7 @@ class TestVariables:
             }
         ]
 
-    def test_a_change_that_breaks_nobody(self, tasks: Tasks) -> None:
+    def test_a_compatible_change_is_not_listed_as_breaking(self, tasks: Tasks) -> None:
         """It is told as a change, and not as a breaking one."""
         template = two(tasks, {"body": "{{ a }}{{ b }}"}, {"body": "{{ a|default('x') }}"})
         answer = diff(tasks, template)
@@ -174,7 +174,9 @@ class TestVariables:
         assert [found["name"] for found in answer["variables"]["removed"]] == ["b"]
 
     @pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0, False), ([1], [1.0])])
-    def test_equal_in_python_is_not_the_same_in_json(self, one: object, other: object) -> None:
+    def test_a_default_that_changes_from_1_to_true_is_a_change(
+        self, one: object, other: object
+    ) -> None:
         """A default of 1 that becomes true is a change."""
         before, after = ([{"name": "a", "type": "any", "default": it}] for it in (one, other))
         assert [found.name for found in variables(before, after).changed] == ["a"]
@@ -186,7 +188,7 @@ class TestVariables:
 class TestLanguages:
     """The translations, and their state in both versions."""
 
-    def test_added_removed_changed_and_unchanged(self, tasks: Tasks) -> None:
+    def test_languages_are_listed_as_added_removed_changed_or_unchanged(self, tasks: Tasks) -> None:
         """A language whose text stayed has no diff; a changed subject leaves the body alone."""
         before = {
             "de": {"body": "d1\nd2"},
@@ -234,7 +236,9 @@ class TestLanguages:
         }
         assert answer["body"] == SAME
 
-    def test_a_stale_translation_is_told_in_each_version(self, tasks: Tasks, rows: Rows) -> None:
+    def test_stale_translations_are_reported_for_each_version(
+        self, tasks: Tasks, rows: Rows
+    ) -> None:
         """An author sees what is left to translate."""
         texts = {tag: {"body": tag} for tag in ("de", "fr")}
         template = two(
@@ -253,7 +257,7 @@ class TestLanguages:
             ("fr", state)
         ]
 
-    def test_many_languages_come_in_order(self, tasks: Tasks) -> None:
+    def test_many_languages_are_listed_in_order(self, tasks: Tasks) -> None:
         """More than are read at once."""
         tags = ["ar", "bg", "cs", "da", "de", "el", "es", "et", "fi", "fr", "hr", "hu", "it", "lt"]
         template = two(
@@ -310,14 +314,14 @@ class TestWhichVersions:
             "breaking": [],
         }
 
-    def test_neither_need_be_current(self, tasks: Tasks) -> None:
+    def test_any_two_versions_can_be_compared(self, tasks: Tasks) -> None:
         """Nor be next to each other."""
         template = two(tasks, {"body": "one"}, {"body": "two", "activate": False})
         tasks.call("version.publish", {"template_id": template, "body": "one", "version": "v3"})
         assert diff(tasks, template)["body"]["changed"] is True
         assert diff(tasks, template, "1", "v3")["body"] == SAME
 
-    def test_the_missing_version_is_named(self, tasks: Tasks) -> None:
+    def test_a_missing_version_is_reported_with_its_path(self, tasks: Tasks) -> None:
         """By its place in the message; a version of another template is missing too."""
         template = templates.published(tasks)
         two(tasks, {}, {})
@@ -399,7 +403,7 @@ class TestBounds:
             (1, MOST_LINES + 1, False),
         ],
     )
-    def test_a_text_of_too_many_lines_is_changed_and_no_more(
+    def test_a_text_with_too_many_lines_has_no_diff(
         self, before: int, after: int, *, is_compared: bool
     ) -> None:
         """That it changed is told whatever its size."""
@@ -431,7 +435,7 @@ class TestBounds:
         assert comparison.text(long, long).changed is False
         assert comparison.text("a", "b").diff is not None
 
-    def test_the_bound_is_of_the_whole_answer(
+    def test_all_diffs_of_an_answer_share_its_limit(
         self, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Subject, body and translations share it, in this order."""

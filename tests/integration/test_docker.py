@@ -18,7 +18,9 @@ NEVER = Retry(NoBackoff(), 0)
 
 
 @pytest.mark.parametrize("password", ["c29tZS1wYXNzd29yZA", 'with "quotes" and \\ and $HOME'])
-def test_valkey_of_the_compose_file(checkout: Path, tmp_path: Path, password: str) -> None:
+def test_valkey_of_the_compose_file_requires_its_password_and_persists_data(
+    checkout: Path, tmp_path: Path, password: str
+) -> None:
     """It wants the secret's password, shows it on no command line, and keeps what it is told."""
     secret = tmp_path / "secret"
     secret.write_text(f"{password}\n")

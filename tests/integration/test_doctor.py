@@ -348,7 +348,9 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.id}-{case.severity}")
-def test_every_problem_is_found(url: str, engine: Engine, case: Case) -> None:
+def test_each_problem_is_found_alone_and_gone_once_fixed(
+    url: str, engine: Engine, case: Case
+) -> None:
     """It and nothing else; when it is mended there is nothing any more."""
     expected = replace(KNOWN, limits=case.limits)
     with case.cause(url):
@@ -372,7 +374,7 @@ def test_the_installed_programs_are_current(
     assert found(engine, expected) == finding
 
 
-def test_clocks_that_differ(engine: Engine) -> None:
+def test_a_clock_difference_is_a_finding(engine: Engine) -> None:
     """In either direction."""
     for hours in (-1, 1):
         now = datetime.now(UTC) + timedelta(hours=hours)
@@ -493,7 +495,7 @@ class TestCommand:
         operator.environment["TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL"] = url
         return operator
 
-    def test_nothing_is_wrong(
+    def test_a_healthy_database_has_no_findings(
         self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Exit status 0, with a server and programs that lack no fixes."""
@@ -507,10 +509,10 @@ class TestCommand:
     ) -> None:
         """Of the server, and of the programs that restore."""
         monkeypatch.setattr(versions, "FIXED", dict.fromkeys(range(15, 30), 99))
-        told = self.operator(url, kept(tmp_path, old=False)).refused("doctor", "--json")
-        ids = [finding["id"] for finding in json.loads(told)["findings"]]
+        output = self.operator(url, kept(tmp_path, old=False)).refused("doctor", "--json")
+        ids = [finding["id"] for finding in json.loads(output)["findings"]]
         assert sorted(ids) == ["programs_version", "server_version"]
-        assert "CVE-" in told
+        assert "CVE-" in output
 
     def test_outdated_backups_are_findings(
         self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -526,14 +528,14 @@ class TestCommand:
             "dump_unverified": "error",
             "base_backup_old": "warning",
         }
-        told = operator.refused("doctor")
+        output = operator.refused("doctor")
         for finding in findings:
-            assert f"{finding['severity']}: {finding['what']}" in told
-            assert finding["remedy"] in told
+            assert f"{finding['severity']}: {finding['what']}" in output
+            assert finding["remedy"] in output
         operator.environment["TEMPLATE_SERVICE_BACKUP_ALARM_DAYS"] = "30"
         assert "dump_unverified" not in operator.refused("doctor")
 
-    def test_a_notice_alone_alarms_nobody(
+    def test_a_notice_alone_exits_with_status_0(
         self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It is shown, and the exit status is 0."""

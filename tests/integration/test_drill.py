@@ -208,7 +208,7 @@ class TestBackups:
         done = drill(Programs.chosen(), policy, render=render, clusters=clusters)
         assert (done.revision, set(done.rendered)) == ("0003", RENDERED)
 
-    def test_an_operator_s_own_index_is_no_problem(
+    def test_additional_indexes_and_extensions_pass_the_drill(
         self, source: Shop, policy: BackupPolicy, clusters: Clusters
     ) -> None:
         """Nor are extensions that are on the server, and an unused table."""
@@ -219,7 +219,9 @@ class TestBackups:
         assert "notes" in held(policy, clusters).rows
         assert "pg_stat_statements" not in entry.tables
 
-    def test_the_newest_full_one_is_taken(self, source: Shop, policy: BackupPolicy) -> None:
+    def test_the_drill_uses_the_newest_full_backup_or_the_named_one(
+        self, source: Shop, policy: BackupPolicy
+    ) -> None:
         """Or the one that is named, if it is a full one."""
         old = create(source.client, policy)
         new = create(source.client, policy)
@@ -230,7 +232,7 @@ class TestBackups:
             to_drill(catalogue(policy), part.name)
         assert refused.value.kind == "not_full"
 
-    def test_a_good_one_is_no_longer_a_problem(
+    def test_a_successful_drill_clears_the_problem_of_an_earlier_one(
         self, source: Shop, policy: BackupPolicy, clusters: Clusters
     ) -> None:
         """What an earlier drill found is gone when the file is back."""
@@ -245,7 +247,7 @@ class TestBackups:
         held(policy, clusters)
         assert catalogue(policy).get(entry.name).problem is None
 
-    def test_two_at_once_do_not_disturb_each_other(
+    def test_concurrent_drills_do_not_disturb_each_other(
         self, source: Shop, policy: BackupPolicy
     ) -> None:
         """Two workers, or a worker and an operator, each with a server of their own."""
@@ -276,14 +278,16 @@ class TestBackups:
 class TestRendered:
     """``render_newest``: the main job, with values that nobody gave."""
 
-    def test_without_templates_none_is_rendered(self, source: Shop, process: Runtime) -> None:
+    def test_a_backup_without_templates_passes_the_drill(
+        self, source: Shop, process: Runtime
+    ) -> None:
         """A backup of a new service is a good one."""
         with copy_of(source) as new:
             new.run("DELETE FROM templates")
             with psycopg.connect(new.url) as connection:
                 assert render_newest(connection, process) == []
 
-    def test_values_that_nobody_can_guess_are_no_problem(
+    def test_templates_whose_values_cannot_be_made_up_are_skipped(
         self, source: Shop, process: Runtime
     ) -> None:
         """Only its author knows what a variable of any shape holds."""
@@ -299,7 +303,9 @@ class TestRendered:
                 rendered = render_newest(connection, process)
         assert set(rendered) == RENDERED - {"welcome-2 2"}
 
-    def test_a_missing_incremental_parent_is_reported(self, source: Shop, process: Runtime) -> None:
+    def test_a_template_that_fails_to_render_fails_the_drill(
+        self, source: Shop, process: Runtime
+    ) -> None:
         """The error names the template and the code."""
         with copy_of(source) as own:
             own.run("UPDATE template_versions SET body = '{% include \"gone\" %}' WHERE is_current")
@@ -314,7 +320,9 @@ class TestRendered:
 class TestLeftovers:
     """Scratch folders go, whatever happens."""
 
-    def test_an_interrupted_drill_leaves_nothing(self, source: Shop, policy: BackupPolicy) -> None:
+    def test_an_interrupted_drill_leaves_no_files_and_no_server(
+        self, source: Shop, policy: BackupPolicy
+    ) -> None:
         """Neither files, nor a server, nor a word in the catalogue."""
         entry = create(source.client, policy)
         sockets: list[Path] = []
@@ -362,7 +370,7 @@ class TestNotItsFault:
     """What keeps a drill from being held says nothing of the backup."""
 
     @pytest.mark.parametrize("kind", ["server_failed", "disk_full", "initdb_failed"])
-    def test_a_server_that_does_not_start(
+    def test_a_server_that_does_not_start_leaves_the_backup_verified(
         self, source: Shop, policy: BackupPolicy, kind: str
     ) -> None:
         """It stays verified, and retention goes on."""

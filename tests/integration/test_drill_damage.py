@@ -405,13 +405,13 @@ def require_kept(store: Store) -> None:
     assert store.catalogue.store.names() == before
 
 
-def test_there_are_more_than_twenty_kinds() -> None:
+def test_the_tests_cover_more_than_twenty_kinds_of_damage() -> None:
     """Each is another one."""
     assert len(FILES) + len(CONTENTS) + len(ARCHIVES) > 45
 
 
 @pytest.mark.parametrize("store", FORMS, indirect=True)
-def test_a_good_backup_passes_and_retention_goes_on(
+def test_an_intact_backup_passes_and_retention_continues(
     store: Store, hold: Callable[[Store], object]
 ) -> None:
     """What the tests below compare with: without damage the old backup is deleted."""
@@ -424,7 +424,7 @@ def test_a_good_backup_passes_and_retention_goes_on(
 
 @pytest.mark.parametrize("damage", FILES)
 @pytest.mark.parametrize("store", ["custom"], indirect=True)
-def test_a_damaged_file_is_found(store: Store, damage: str) -> None:
+def test_a_damaged_file_fails_the_drill_before_it_is_restored(store: Store, damage: str) -> None:
     """Before any of it reaches a program that would run it: no server is started."""
     change, kinds = FILES[damage]
     change(store)
@@ -460,7 +460,7 @@ def test_different_contents_fail_the_drill(
 @pytest.mark.parametrize(
     ("store", "damage"), [(form, name) for name, (form, *_) in ARCHIVES.items()], indirect=["store"]
 )
-def test_another_archive_is_found(
+def test_a_different_archive_fails_the_drill(
     store: Store, hold: Callable[[Store], object], damage: str
 ) -> None:
     """Although its checksum fits."""
@@ -470,7 +470,7 @@ def test_another_archive_is_found(
 
 
 @pytest.mark.parametrize("store", ["custom"], indirect=True)
-def test_a_wrong_key_is_found(
+def test_a_wrong_key_fails_the_drill(
     store: Store, hold: Callable[[Store], object], tmp_path: Path
 ) -> None:
     """An encrypted backup that nobody can read is none."""

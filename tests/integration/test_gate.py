@@ -138,7 +138,7 @@ class TestPlaces:
             ),
         ],
     )
-    def test_places_are_those_of_their_own_source(
+    def test_line_and_column_are_counted_in_each_source(
         self, author: Author, path: str, keywords: dict[str, Any]
     ) -> None:
         """Not of the body, nor of the message."""
@@ -206,7 +206,7 @@ class TestAllAtOnce:
             ("variables[1].example", "integer"),
         ]
 
-    def test_each_trial_render_that_fails_is_told(self, author: Author) -> None:
+    def test_every_failed_trial_render_is_reported(self, author: Author) -> None:
         """What only a render shows, in each source."""
         wrong = "{{ x + 1 }}"
         error = author.refused(
@@ -234,7 +234,9 @@ class TestAllAtOnce:
 class TestPlaceholders:
     """Those that are declared, and equal ones in each language."""
 
-    def test_lost_and_added_ones_are_named_by_language(self, author: Author) -> None:
+    def test_lost_and_added_placeholders_are_reported_for_each_language(
+        self, author: Author
+    ) -> None:
         """For all languages at once."""
         error = author.refused(
             "{{ a }}{{ b.c }}",
@@ -256,7 +258,9 @@ class TestPlaceholders:
         ]
         assert all(found["path"].split(".")[1] in found["message"] for found in error.details)
 
-    def test_a_translation_without_a_subject_has_the_versions(self, author: Author) -> None:
+    def test_a_translation_without_a_subject_uses_the_versions_placeholders(
+        self, author: Author
+    ) -> None:
         """And so its placeholders; one with a subject of its own has those of that."""
         translations = {
             "de": {"body": "{{ b }}"},
@@ -269,7 +273,7 @@ class TestPlaceholders:
         translations.pop("fr")
         author.publish("{{ b }}", subject="{{ s }}", translations=translations)
 
-    def test_an_upsert_is_held_to_the_version_too(self, author: Author) -> None:
+    def test_an_upsert_must_match_the_versions_placeholders(self, author: Author) -> None:
         """With the subject of the version, where it has none."""
         author.publish("{{ b }}", subject="{{ s }}")
         upsert = {"language_code": "de", "body": "{{ c }}", "subject": "Hallo"}
@@ -342,7 +346,9 @@ class TestUnreached:
             "{{ x|upper|default('|') }}{% if x is defined and x is not none %}{% endif %}",
         ],
     )
-    def test_text_is_not_taken_for_a_use(self, author: Author, body: str) -> None:
+    def test_names_in_text_and_comments_are_no_placeholders(
+        self, author: Author, body: str
+    ) -> None:
         """Strings, comments and raw blocks are text."""
         assert author.publish(body)["version"] == "1"
 
@@ -373,7 +379,7 @@ class TestTrial:
             ("{{ x|plural(one='#', other='#') }}", {"type": "integer"}, True),
         ],
     )
-    def test_examples_and_types_are_tried(
+    def test_trial_renders_use_examples_or_values_made_from_types(
         self,
         author: Author,
         body: str,
@@ -399,7 +405,7 @@ class TestTrial:
             [{"name": "p", "example": 1.5}, {"name": "c", "example": "EUR"}],
         ],
     )
-    def test_an_argument_may_be_a_variable(
+    def test_a_variable_may_be_a_filter_argument(
         self, tasks: Tasks, author: Author, declared: list[Any] | None
     ) -> None:
         """A made-up value is not held against a filter."""
@@ -408,13 +414,13 @@ class TestTrial:
         call = {"template_id": author.template, "variables": {"p": 2, "c": "EUR"}}
         assert tasks.call("render.one", call)["body"] == "€2.00"
 
-    def test_an_example_that_is_no_argument_is_refused(self, author: Author) -> None:
+    def test_an_example_that_a_filter_refuses_is_refused(self, author: Author) -> None:
         """It would not render as its author says it does."""
         declared = [{"name": "p", "example": 1}, {"name": "c", "example": "euros"}]
         error = author.refused("{{ p|currency(c) }}", variables=declared)
         assert (error.code, told(error)) == ("template_syntax", [("body", "filter")])
 
-    def test_each_language_is_tried(self, author: Author) -> None:
+    def test_every_language_gets_a_trial_render(self, author: Author) -> None:
         """A filter may need more in one language than in another."""
         plural = "{{ n|plural(one='#', other='#') }}"
         error = author.refused(
@@ -425,7 +431,7 @@ class TestTrial:
             [("translations.pl.body", "filter")],
         )
 
-    def test_a_limit_is_told_with_its_source(self, author: Author) -> None:
+    def test_an_exceeded_limit_is_reported_with_its_source(self, author: Author) -> None:
         """And is no mistake of syntax."""
         error = author.refused(
             "x", subject="y", translations={"de": {"body": "x", "subject": "{{ 'a' * 999 }}"}}
@@ -469,7 +475,7 @@ class TestUnsafePlaces:
         assert told(error) == [("body", "unsafe_placeholder")]
 
     @pytest.mark.parametrize("kind", ["sms", "push"])
-    def test_text_has_no_such_places(self, tasks: Tasks, rows: Rows, kind: str) -> None:
+    def test_plain_text_has_no_unsafe_places(self, tasks: Tasks, rows: Rows, kind: str) -> None:
         """Nor has a subject."""
         assert Author(tasks, rows, type=kind).publish("<a href={{ x }}>")["version"] == "1"
 
@@ -481,7 +487,9 @@ class TestUnsafePlaces:
             ("x", "<a href={{ x }}>"),
         ],
     )
-    def test_safe_places_pass(self, author: Author, body: str, subject: str | None) -> None:
+    def test_placeholders_in_safe_places_of_html_pass(
+        self, author: Author, body: str, subject: str | None
+    ) -> None:
         """Text, quoted values, data."""
         assert author.publish(body, subject=subject)["version"] == "1"
 
@@ -537,7 +545,7 @@ class TestBreaking:
             assert "allow_breaking" in error.message
 
     @REFUSED
-    def test_allow_breaking_lets_it_pass_and_tells(
+    def test_allow_breaking_publishes_and_lists_the_breaking_changes(
         self,
         author: Author,
         before: Declared,
@@ -579,7 +587,7 @@ class TestBreaking:
         answer = author.publish(variables=after, allow_breaking=allow)
         assert answer["breaking"] == []
 
-    def test_inferred_variables_count(self, author: Author) -> None:
+    def test_inferred_variables_can_be_breaking_changes(self, author: Author) -> None:
         """A new placeholder is a value that producers do not send yet."""
         author.publish("{{ a }}")
         error = author.refused("{{ a }}{{ b }}")
@@ -601,7 +609,7 @@ class TestBreaking:
         tasks.call("version.activate", {"template_id": author.template, "version": "1"})
         author.publish(variables=variables(a="string"))
 
-    def test_expected_version_comes_first(self, author: Author) -> None:
+    def test_expected_version_is_checked_before_breaking_changes(self, author: Author) -> None:
         """An author who has not seen the current version cannot know what the change breaks."""
         author.publish(variables=variables(a="string"))
         author.publish(variables=variables())
@@ -614,7 +622,9 @@ class TestBreaking:
         answer = author.publish(**keywords, allow_breaking=True)
         assert (answer["version"], answer["previous_version"]) == ("3", "2")
 
-    def test_a_taken_name_is_refused_also_when_changes_may_break(self, author: Author) -> None:
+    def test_an_existing_version_name_is_refused_even_with_allow_breaking(
+        self, author: Author
+    ) -> None:
         """A version is immutable."""
         author.publish(version="v1")
         error = author.refused("{{ a }}", version="v1", allow_breaking=True)

@@ -57,7 +57,7 @@ WRITES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("task", WRITES)
 @pytest.mark.parametrize("named", [False, True], ids=["task id", "idempotency_key"])
-def test_a_write_that_comes_again_gets_the_stored_answer(
+def test_a_repeated_write_gets_the_stored_answer(
     tasks: Tasks, rows: Rows, key: str, task: str, *, named: bool
 ) -> None:
     """Byte for byte, with one effect: a second delete, say, is not refused."""
@@ -79,7 +79,9 @@ def test_a_write_that_comes_again_gets_the_stored_answer(
     assert rows.records(key) == 1
 
 
-def test_an_answer_is_given_again_and_its_effect_is_not(tasks: Tasks, rows: Rows, key: str) -> None:
+def test_a_late_redelivery_is_answered_without_a_second_effect(
+    tasks: Tasks, rows: Rows, key: str
+) -> None:
     """A late redelivery does not roll back what came after."""
     template = templates.created(tasks)
     message = {"template_id": template, "body": "One"}
@@ -91,7 +93,9 @@ def test_an_answer_is_given_again_and_its_effect_is_not(tasks: Tasks, rows: Rows
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["task id", "idempotency_key"])
-def test_other_content_is_a_conflict(tasks: Tasks, rows: Rows, key: str, *, named: bool) -> None:
+def test_a_key_with_other_content_is_a_conflict(
+    tasks: Tasks, rows: Rows, key: str, *, named: bool
+) -> None:
     """The first write stands, and the answer says where the key came from."""
     template = templates.created(tasks)
     named_key = {"idempotency_key": key} if named else {}
@@ -156,7 +160,7 @@ def test_equivalent_messages_have_the_same_content(tasks: Tasks, key: str) -> No
     assert again == first
 
 
-def test_null_and_left_out_are_told_apart_where_they_differ(tasks: Tasks, key: str) -> None:
+def test_null_and_omitted_keywords_differ_where_their_effect_does(tasks: Tasks, key: str) -> None:
     """An update to null empties a field, which is not what leaving it out does."""
     template = templates.created(tasks, description="d")
     tasks.call("template.update", {"template_id": template, "name": "A"}, task_id=key)
@@ -169,7 +173,7 @@ def test_null_and_left_out_are_told_apart_where_they_differ(tasks: Tasks, key: s
     assert caught.value.code == "idempotency_conflict"
 
 
-def test_a_refused_message_may_come_again_corrected(tasks: Tasks, rows: Rows, key: str) -> None:
+def test_a_refused_message_does_not_use_up_its_key(tasks: Tasks, rows: Rows, key: str) -> None:
     """Its key was not used: no record stays of what was not done."""
     template = templates.created(tasks)
     broken = {"template_id": template, "body": "{% if %}", "idempotency_key": key}
@@ -187,7 +191,9 @@ def test_a_refused_message_may_come_again_corrected(tasks: Tasks, rows: Rows, ke
     assert rows.records(key) == 1
 
 
-def test_the_messages_own_key_comes_before_the_task_id(tasks: Tasks, rows: Rows, key: str) -> None:
+def test_idempotency_key_takes_precedence_over_the_task_id(
+    tasks: Tasks, rows: Rows, key: str
+) -> None:
     """A producer that sends again makes a new task id and keeps its key."""
     template = templates.created(tasks)
     message = {"template_id": template, "body": "One", "idempotency_key": key}
@@ -237,7 +243,7 @@ class TestAtOnce:
         assert rows.counts(template) == (1, 1, 0, 1)
         assert rows.records(key) == 1
 
-    def test_a_broken_message_delivered_many_times_leaves_nothing(
+    def test_an_invalid_message_delivered_many_times_leaves_no_record(
         self, tasks: Tasks, rows: Rows, key: str
     ) -> None:
         """Each delivery is refused by itself; none waits for another's answer that never comes."""
@@ -268,7 +274,7 @@ class TestAtOnce:
         assert [version["version"] for version in listed] == numbers[::-1]
         assert [version["version"] for version in listed if version["is_current"]] == ["20"]
 
-    def test_of_producers_that_expect_the_same_version_one_wins(
+    def test_one_of_several_publishes_with_the_same_expected_version_succeeds(
         self, tasks: Tasks, rows: Rows
     ) -> None:
         """The losers are told, and leave nothing."""
@@ -279,7 +285,7 @@ class TestAtOnce:
         assert [refusal.code for refusal in refusals] == ["version_conflict"] * 5
         assert rows.counts(template) == (1, 2, 0, 1)
 
-    def test_of_producers_that_create_the_same_template_one_wins(
+    def test_one_of_several_creates_of_the_same_template_succeeds(
         self, tasks: Tasks, rows: Rows
     ) -> None:
         """The others learn that it exists."""

@@ -101,7 +101,7 @@ def test_a_message_that_workers_died_with_becomes_a_dead_letter(
     assert held(broker) == []
 
 
-def test_a_delivery_fewer_and_it_is_worked_on(
+def test_a_message_below_the_delivery_limit_is_run(
     broker: redis.Redis, producer: Producer, reader: Reader
 ) -> None:
     """And once it is done, its deliveries are forgotten."""
@@ -126,7 +126,7 @@ def test_a_message_with_an_eta_waits_on_the_broker(
     assert len(held(broker)) == 1
 
 
-def test_what_celery_cannot_take_is_answered_and_kept(
+def test_a_message_on_which_celery_fails_is_answered_and_a_dead_letter(
     servers: LocalStack, broker: redis.Redis, producer: Producer, reader: Reader
 ) -> None:
     """Whatever it raises, also a KeyError, which kombu takes for a lost connection."""
@@ -138,7 +138,9 @@ def test_what_celery_cannot_take_is_answered_and_kept(
     assert held(broker) == []
 
 
-def test_bytes_of_any_kind_are_kept_as_they_are(broker: redis.Redis, reader: Reader) -> None:
+def test_an_undecodable_entry_is_a_dead_letter_with_the_same_bytes(
+    broker: redis.Redis, reader: Reader
+) -> None:
     """And what comes after them is read."""
     kinds = [b"hello", b"1", b"null", b"\xff\x00\n", b"{}", json.dumps({"body": 1}).encode()]
     for raw in kinds:
@@ -174,7 +176,7 @@ def refused(*_: object) -> None:
     raise redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
 
-def test_what_a_lost_connection_took_late_is_put_back(
+def test_messages_taken_late_by_a_lost_connection_are_put_back(
     broker: redis.Redis, producer: Producer, reader: Reader
 ) -> None:
     """A network may deliver a command after the next connection has looked at what is held."""

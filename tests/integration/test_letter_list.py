@@ -79,7 +79,7 @@ def broker(request: pytest.FixtureRequest, servers: LocalStack) -> Iterator[Brok
     broker.close()
 
 
-def test_a_replay_gives_the_very_bytes(broker: Broker) -> None:
+def test_a_replay_returns_the_same_bytes_to_their_list(broker: Broker) -> None:
     """On the list they came from, whatever they are, in their order."""
     broker.add_letters(*GARBAGE, source=PRIORITY)
     assert broker.raws() == GARBAGE
@@ -90,7 +90,7 @@ def test_a_replay_gives_the_very_bytes(broker: Broker) -> None:
     assert broker.figures_are_right()
 
 
-def test_another_queue_keeps_the_priority(broker: Broker) -> None:
+def test_a_replay_to_another_queue_keeps_the_priority(broker: Broker) -> None:
     """The operator names the queue; how urgent it was stays."""
     broker.add_letters(b"one", source=PRIORITY)
     broker.add_letters(b"two", source="elsewhere")
@@ -100,7 +100,7 @@ def test_another_queue_keeps_the_priority(broker: Broker) -> None:
     assert broker.waiting("templates") == [b"two"]
 
 
-def test_a_replay_begins_the_tries_anew(broker: Broker) -> None:
+def test_a_replay_resets_the_delivery_count(broker: Broker) -> None:
     """Otherwise a message that ended its workers would be a dead letter again at once."""
     broker.add_letters(b"poison")
     deliveries = Keys(broker.prefix).deliveries
@@ -110,7 +110,7 @@ def test_a_replay_begins_the_tries_anew(broker: Broker) -> None:
     assert not broker.client.exists(deliveries)
 
 
-def test_a_letter_that_is_gone_is_not_replayed(broker: Broker) -> None:
+def test_a_deleted_letter_is_not_replayed(broker: Broker) -> None:
     """Two operators at once: the message is on its queue once."""
     broker.add_letters(b"one")
     (letter,) = dead_letters.letters(broker.connection, 1)
@@ -119,7 +119,7 @@ def test_a_letter_that_is_gone_is_not_replayed(broker: Broker) -> None:
     assert broker.waiting("render") == [b"one"]
 
 
-def test_a_replay_that_is_refused_changes_nothing(broker: Broker) -> None:
+def test_a_failed_replay_changes_nothing(broker: Broker) -> None:
     """The letter stays where the broker is full, or where its list is no list."""
     broker.add_letters(b"one")
     (letter,) = dead_letters.letters(broker.connection, 1)
@@ -141,7 +141,7 @@ def test_a_replay_that_is_refused_changes_nothing(broker: Broker) -> None:
     assert broker.figures_are_right()
 
 
-def test_letters_of_before_are_replayed_as_kombu_sends(broker: Broker) -> None:
+def test_letters_of_older_releases_are_replayed_as_kombu_messages(broker: Broker) -> None:
     """They have the parts of a message only; its priority is one of them."""
     _, made = envelope("render.one", body_of({"n": 1}))
     kept = {
@@ -171,7 +171,9 @@ def test_letters_of_before_are_replayed_as_kombu_sends(broker: Broker) -> None:
 class TestBounds:
     """How much is kept, and how it is counted."""
 
-    def test_the_oldest_are_dropped_and_counted(self, broker: Broker) -> None:
+    def test_the_oldest_letters_over_the_limits_are_dropped_and_counted(
+        self, broker: Broker
+    ) -> None:
         """By number and by bytes; the newest stays however large it is."""
         assert broker.add_letters(b"1", b"2", bounds=Bounds(3, 10**9)) == 0
         assert broker.add_letters(b"3", b"4", b"5", bounds=Bounds(3, 10**9)) == 2
@@ -184,7 +186,7 @@ class TestBounds:
         assert abs((datetime.now(UTC) - found.dropped_at).total_seconds()) < 60
         assert broker.figures_are_right()
 
-    def test_a_purge_from_outside_heals(self, broker: Broker) -> None:
+    def test_the_figures_are_corrected_after_an_external_purge(self, broker: Broker) -> None:
         """What the figures said before does not make the next letters the dropped ones."""
         broker.add_letters(*[b"x" * 5000] * 4)
         broker.client.delete(f"{broker.prefix}{DEAD_LETTERS.name}")
@@ -195,7 +197,7 @@ class TestBounds:
         assert broker.raws() == [b"2", b"3"]
         assert broker.figures_are_right()
 
-    def test_letters_of_others_are_counted(self, broker: Broker) -> None:
+    def test_letters_added_by_other_programs_are_counted(self, broker: Broker) -> None:
         """Workers of before push them with kombu, during a deploy."""
         broker.client.lpush(f"{broker.prefix}{DEAD_LETTERS.name}", b"x" * 700)
         broker.add_letters(b"1")
@@ -204,7 +206,7 @@ class TestBounds:
         broker.add_letters(b"2")
         assert broker.figures_are_right()
 
-    def test_a_prune_counts_anew_and_keeps_the_bounds(self, broker: Broker) -> None:
+    def test_a_prune_recounts_and_applies_the_limits(self, broker: Broker) -> None:
         """Also where somebody has exchanged letters, so that their number looks right."""
         broker.add_letters(b"1", b"2", b"3")
         name = f"{broker.prefix}{DEAD_LETTERS.name}"
@@ -215,7 +217,7 @@ class TestBounds:
         assert broker.figures_are_right()
         assert dead_letters.figures(broker.connection).dropped == 1
 
-    def test_what_was_dropped_is_logged(
+    def test_dropped_letters_are_logged(
         self, broker: Broker, caplog: pytest.LogCaptureFixture
     ) -> None:
         """As an error, with the number of letters."""
@@ -224,7 +226,7 @@ class TestBounds:
         (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
         assert record.getMessage().endswith("dead_letters_dropped count=2")
 
-    def test_a_message_that_is_held_no_longer_is_not_buried(self, broker: Broker) -> None:
+    def test_a_message_that_is_no_longer_held_is_not_dead_lettered(self, broker: Broker) -> None:
         """Another consumer has it, and buries it in turn."""
         broker.client.lpush(f"{broker.prefix}render", b"1")
         (taken,) = broker.held.take([["render"]], 1)
@@ -248,7 +250,7 @@ OPERATIONS = st.lists(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(OPERATIONS)
-def test_the_figures_are_right_after_anything(
+def test_the_figures_stay_correct_after_any_operations(
     servers: LocalStack, operations: list[tuple[str, int]]
 ) -> None:
     """However letters come and go: by workers, operators and from outside."""

@@ -66,7 +66,7 @@ def database(tmp_path: Path) -> Iterator[LocalPostgres]:
     found.stop()
 
 
-def test_data_stay_from_one_start_to_the_next(local: Local) -> None:
+def test_data_persist_across_restarts(local: Local) -> None:
     """What was written is there after stop and start, at the same address.
 
     Both may be called at any time: before the start, and twice.
@@ -95,7 +95,7 @@ def test_data_survive_a_crash_of_the_server(local: Local) -> None:
     assert _get(local)
 
 
-def test_a_port_taken_meanwhile_is_replaced(local: Local) -> None:
+def test_a_port_in_use_is_replaced_by_another(local: Local) -> None:
     """When something else listens on the port of last time, another one is used."""
     local.start()
     port = local.port
@@ -106,7 +106,7 @@ def test_a_port_taken_meanwhile_is_replaced(local: Local) -> None:
         assert local.answers()
 
 
-def test_losing_the_race_for_a_port_is_no_failure(
+def test_a_port_taken_between_check_and_bind_is_replaced(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When a port is taken between choosing and binding it, another one is tried."""
@@ -119,7 +119,7 @@ def test_losing_the_race_for_a_port_is_no_failure(
         assert local.answers()
 
 
-def test_one_owner_at_a_time(running: Local) -> None:
+def test_a_directory_has_one_owner_at_a_time(running: Local) -> None:
     """A second object on the same folder is refused, and the first goes on undisturbed."""
     with pytest.raises(OperationError, match="in use by another process"):
         type(running)(running.directory).start()
@@ -133,7 +133,7 @@ def test_a_server_dies_with_its_parent(kind: type[Local], tmp_path: Path) -> Non
     assert wait_until(lambda: Identity.of(pid) is None, 20)
 
 
-def test_what_a_killed_owner_left_running_is_taken_over(local: Local) -> None:
+def test_an_orphaned_server_is_stopped_by_the_next_start(local: Local) -> None:
     """A server whose owner was killed is stopped by the next start on its folder."""
     pid = _start_and_be_killed(type(local), local.directory, die_with_parent=False)
     orphan = Identity.of(pid)
@@ -144,7 +144,7 @@ def test_what_a_killed_owner_left_running_is_taken_over(local: Local) -> None:
     assert local.answers()
 
 
-def test_a_process_that_merely_has_the_recorded_number_is_left_alone(local: Local) -> None:
+def test_an_unrelated_process_with_the_recorded_pid_is_left_alone(local: Local) -> None:
     """A record from before a reboot may name a number that is someone else's by now."""
     local.directory.mkdir()
     with subprocess.Popen(["sleep", "60"]) as other:
@@ -184,7 +184,7 @@ def test_an_interrupted_initdb_is_repeated(database: LocalPostgres) -> None:
     assert not draft.exists()
 
 
-def test_a_failed_start_shows_what_the_server_said(database: LocalPostgres) -> None:
+def test_a_failed_start_shows_the_servers_log(database: LocalPostgres) -> None:
     """Data of another version are refused in PostgreSQL's words, and left as they are."""
     database.start()
     database.stop()
@@ -262,12 +262,12 @@ def test_valkey_is_set_up_as_documented(tmp_path: Path) -> None:
         assert {name: client.config_get(name)[name] for name in wanted} == wanted
 
 
-def test_only_servers_for_tests_skip_the_disk(tmp_path: Path) -> None:
+def test_only_test_servers_run_without_fsync(tmp_path: Path) -> None:
     """PostgreSQL waits for the disk unless told otherwise, also on data made without waiting."""
     for is_durable, fsync in ((False, "off"), (True, "on")):
-        chosen = LocalPostgres(tmp_path / "server")
+        default = LocalPostgres(tmp_path / "server")
         with (
-            chosen if is_durable else without_fsync(chosen) as local,
+            default if is_durable else without_fsync(default) as local,
             psycopg.connect(local.url) as connection,
         ):
             assert _value(connection, "SHOW fsync") == fsync
@@ -358,7 +358,7 @@ def test_root_without_capabilities_moves_the_server_out(
 
 
 @ROOT_ONLY
-def test_root_with_nowhere_to_go_is_told_what_to_do(
+def test_root_without_a_reachable_directory_gets_a_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When not even the folder for temporary files is open, one sentence says so."""
@@ -369,7 +369,7 @@ def test_root_with_nowhere_to_go_is_told_what_to_do(
         LocalPostgres(tmp_path / "server").start()
 
 
-def test_a_missing_wheel_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_wheel_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the programs the message says what to install."""
     for kind, module in (
         (LocalPostgres, "db.cluster.programs"),

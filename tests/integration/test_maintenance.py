@@ -75,7 +75,7 @@ class TestPurge:
     """``maintenance.purge_templates``: soft-deleted long enough ago."""
 
     @pytest.mark.parametrize("hours", [1, 24], ids=["an hour", "a day"])
-    def test_the_boundary_is_30_days(self, tasks: Tasks, rows: Rows, hours: int) -> None:
+    def test_templates_are_purged_after_30_days(self, tasks: Tasks, rows: Rows, hours: int) -> None:
         """One side stays and can be restored, the other goes with all its rows."""
         limit = KEEP.purge_after_days * 24
         assert limit == 30 * 24
@@ -95,7 +95,9 @@ class TestPurge:
             tasks.call("template.restore", {"template_id": old})
         assert caught.value.code == "template_not_found"
 
-    def test_what_is_not_deleted_stays_however_old(self, tasks: Tasks, rows: Rows) -> None:
+    def test_templates_that_are_not_deleted_are_never_purged(
+        self, tasks: Tasks, rows: Rows
+    ) -> None:
         """Age alone is no reason."""
         template = templates.published(tasks)
         rows.run(
@@ -121,16 +123,14 @@ class TestPurge:
         assert tasks.call("maintenance.purge_templates")["deleted"] == 3
         assert tasks.call("maintenance.purge_templates")["deleted"] == 0
 
-    def test_it_works_in_batches(self, tasks: Tasks, rows: Rows, engine: Engine) -> None:
+    def test_cleanups_work_in_batches(self, tasks: Tasks, rows: Rows, engine: Engine) -> None:
         """Each transaction deletes few, so that none of its locks is held for long."""
         for _ in range(5):
             deleted_ago(tasks, rows, hours=31 * 24)
         done = purge_templates(engine, days=30, batch=6, dry_run=False)
         assert (done.rows, done.batches, done.skipped) == (5, 3, False)
 
-    def test_what_somebody_works_on_is_left_for_the_next_run(
-        self, tasks: Tasks, rows: Rows
-    ) -> None:
+    def test_a_locked_template_is_left_to_the_next_run(self, tasks: Tasks, rows: Rows) -> None:
         """A template that is being restored is not waited for, and not purged."""
         old, busy = (deleted_ago(tasks, rows, hours=31 * 24) for _ in range(2))
         lock = "SELECT 1 FROM templates WHERE template_id = %(id)s FOR NO KEY UPDATE"
@@ -144,7 +144,7 @@ class TestPurge:
 class TestPrune:
     """``maintenance.prune_versions``: all but the newest of each template, and the current one."""
 
-    def test_the_newest_ten_stay(self, tasks: Tasks) -> None:
+    def test_prune_versions_keeps_the_newest_ten_of_each_template(self, tasks: Tasks) -> None:
         """And each template is counted for itself."""
         assert KEEP.keep_versions == 10
         crowded, full = with_versions(tasks, 12), with_versions(tasks, 10)
@@ -158,7 +158,7 @@ class TestPrune:
         assert names(tasks, crowded) == [str(number) for number in range(12, 2, -1)]
         assert len(names(tasks, full)) == 10
 
-    def test_the_current_one_stays_however_old(self, tasks: Tasks) -> None:
+    def test_prune_versions_keeps_the_current_version_however_old(self, tasks: Tasks) -> None:
         """After a rollback the oldest version is what recipients get."""
         template = with_versions(tasks, 13)
         tasks.call("version.activate", {"template_id": template, "version": "1"})
@@ -167,14 +167,14 @@ class TestPrune:
         assert tasks.call("render.one", {"template_id": template})["version"] == "1"
         assert tasks.call("maintenance.prune_versions")["deleted"] == 0
 
-    def test_the_newest_by_time_and_not_by_name(self, tasks: Tasks) -> None:
+    def test_versions_are_pruned_by_time_not_by_name(self, tasks: Tasks) -> None:
         """``a`` was published last, and is not the first to go."""
         template = with_versions(tasks, 11, version="a")
         tasks.call("maintenance.prune_versions")
         assert names(tasks, template)[0] == "a"
         assert len(names(tasks, template)) == 10
 
-    def test_translations_go_with_their_version(self, tasks: Tasks, rows: Rows) -> None:
+    def test_translations_are_pruned_with_their_version(self, tasks: Tasks, rows: Rows) -> None:
         """They are not counted: a version is what was deleted."""
         template = templates.published(tasks, translations={"de": {"body": "{{ name }}"}})
         for _ in range(10):
@@ -198,7 +198,7 @@ class TestPrune:
         assert len(names(tasks, template)) == 13
         assert tasks.call("maintenance.prune_versions")["deleted"] == 2
 
-    def test_it_works_in_batches(self, tasks: Tasks, engine: Engine) -> None:
+    def test_cleanups_work_in_batches(self, tasks: Tasks, engine: Engine) -> None:
         """Each transaction takes the versions of few templates."""
         crowded = [with_versions(tasks, 3) for _ in range(5)]
         before = [names(tasks, template) for template in crowded]
@@ -208,7 +208,9 @@ class TestPrune:
         assert done.batches >= 3
         assert [names(tasks, template) for template in crowded] == [old[:2] for old in before]
 
-    def test_a_template_that_is_being_published_to_is_left(self, tasks: Tasks, rows: Rows) -> None:
+    def test_a_template_with_a_concurrent_publish_is_left_to_the_next_run(
+        self, tasks: Tasks, rows: Rows
+    ) -> None:
         """Which of its versions is current may change this moment."""
         busy, other = with_versions(tasks, 11), with_versions(tasks, 11)
         lock = "SELECT 1 FROM templates WHERE template_id = %(id)s FOR NO KEY UPDATE"
@@ -231,7 +233,7 @@ class TestTables:
         return {row[0]: row[index] for row in found}
 
     @pytest.mark.parametrize(("task", "counts"), [("vacuum", True), ("analyze", False)])
-    def test_each_table_is_done_once(
+    def test_each_table_is_vacuumed_or_analyzed_once(
         self, tasks: Tasks, rows: Rows, task: str, *, counts: bool
     ) -> None:
         """The answer has the seconds of each; a vacuum renews the statistics too."""
@@ -258,7 +260,7 @@ class TestTables:
 
 
 @pytest.mark.parametrize("task", [*ALL, *CLEANUPS])
-def test_a_second_run_at_the_same_time_goes_away(tasks: Tasks, rows: Rows, task: str) -> None:
+def test_a_concurrent_second_run_is_skipped(tasks: Tasks, rows: Rows, task: str) -> None:
     """Two beats may be up: the lock of the task's name lets one act, and blocks no other task."""
     lock = "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 0))"
     with rows.held(lock, name=task):
@@ -269,7 +271,7 @@ def test_a_second_run_at_the_same_time_goes_away(tasks: Tasks, rows: Rows, task:
 
 
 @pytest.mark.parametrize("task", CLEANUPS)
-def test_a_run_that_goes_away_deletes_nothing(tasks: Tasks, rows: Rows, task: str) -> None:
+def test_a_skipped_run_deletes_nothing(tasks: Tasks, rows: Rows, task: str) -> None:
     """The one that holds the lock does the work."""
     purgeable = deleted_ago(tasks, rows, hours=31 * 24)
     crowded = with_versions(tasks, 11)
@@ -286,7 +288,7 @@ def test_a_run_that_goes_away_deletes_nothing(tasks: Tasks, rows: Rows, task: st
     assert rows.counts(crowded)[1] == 11
 
 
-def test_renders_go_on_during_a_purge(tasks: Tasks, rows: Rows) -> None:
+def test_renders_continue_during_a_purge(tasks: Tasks, rows: Rows) -> None:
     """A reader waits for no cleanup, whose rows it does not see any more anyway."""
     template = templates.published(tasks, "x")
     deleted_ago(tasks, rows, hours=31 * 24)

@@ -192,7 +192,7 @@ class TestUpAndDown:
     """Each migration by itself."""
 
     @pytest.mark.parametrize("revision", REVISIONS)
-    def test_goes_up_down_and_up_again_with_rows(
+    def test_each_migration_upgrades_and_downgrades_with_rows(
         self, new_database: Database, revision: str
     ) -> None:
         """The rows of the revision before come through, and the schema is the same each time."""
@@ -217,7 +217,7 @@ class TestUpAndDown:
         assert schema(url) == new
         assert not index or contents(url) == rows
 
-    def test_all_the_way_down_and_up_with_rows(self, new_database: Database) -> None:
+    def test_all_migrations_downgrade_and_upgrade_with_rows(self, new_database: Database) -> None:
         """Nothing is left in the way of the next start."""
         url = new_database("head")
         fill(url)
@@ -227,11 +227,11 @@ class TestUpAndDown:
         upgrade(url)
         assert schema(url) == new
 
-    def test_models_and_migrations_are_the_same(self, new_database: Database) -> None:
+    def test_models_and_migrations_match(self, new_database: Database) -> None:
         """``alembic check`` finds nothing that a new migration would change."""
         command.check(config(new_database("head")))
 
-    def test_there_is_one_head(self) -> None:
+    def test_the_migrations_have_a_single_head(self) -> None:
         """Two would stop every ``upgrade head``."""
         assert ScriptDirectory(str(ROOT / "alembic")).get_heads() == [REVISIONS[-1]]
 
@@ -242,7 +242,7 @@ class TestUpAndDown:
             "UPDATE template_versions SET version = '1'",
         ],
     )
-    def test_data_that_break_a_promise_stop_the_migration_and_stay(
+    def test_a_migration_fails_unchanged_on_data_that_violate_its_constraint(
         self, new_database: Database, spoil: str
     ) -> None:
         """It fails whole: which of two current versions is right, only an operator can say."""
@@ -255,9 +255,7 @@ class TestUpAndDown:
         assert (schema(url), contents(url)) == before
         assert revision_of(url) == "0001"
 
-    def test_a_migration_does_not_queue_up_everybody_behind_it(
-        self, new_database: Database
-    ) -> None:
+    def test_a_migration_gives_up_instead_of_blocking_readers(self, new_database: Database) -> None:
         """Behind a waiting ALTER TABLE all readers wait too, so it gives up after 4 s."""
         url = new_database("0001")
         before = schema(url)
@@ -280,7 +278,7 @@ class TestSchema:
         fill(url)
         return url
 
-    def test_tables_and_columns_of_the_guide_are_there(self, url: str) -> None:
+    def test_the_documented_tables_and_columns_exist(self, url: str) -> None:
         """With their types, times with time zone."""
         found = query(
             url,
@@ -303,7 +301,7 @@ class TestSchema:
             "(template_id, is_current)"
         )
 
-    def test_autovacuum_is_set_as_in_the_guide(self, url: str) -> None:
+    def test_autovacuum_has_the_recommended_settings(self, url: str) -> None:
         """On for all three, and earlier for templates."""
         options = {row[1]: str(row[3]) for row in schema(url) if row[0] == "options"}
         assert all("autovacuum_enabled=true" in options[table] for table in COLUMNS)
@@ -340,12 +338,12 @@ class TestSchema:
             ),
         ],
     )
-    def test_the_database_itself_refuses(self, url: str, statement: str, refusal: str) -> None:
+    def test_constraints_refuse_invalid_rows(self, url: str, statement: str, refusal: str) -> None:
         """Whoever writes to it, the promises hold."""
         with pytest.raises(psycopg.IntegrityError, match=refusal):
             query(url, statement)
 
-    def test_rows_go_with_their_template(self, new_database: Database) -> None:
+    def test_deleting_a_template_deletes_its_rows(self, new_database: Database) -> None:
         """A hard delete leaves no orphans."""
         url = new_database("head")
         fill(url)
@@ -354,7 +352,7 @@ class TestSchema:
         assert query(url, "SELECT count(*) FROM template_translations") == [(6,)]
 
     @pytest.mark.parametrize(("deleted", "left"), [("welcome", 0), ("code", 0), ("other", 3)])
-    def test_uses_of_partials_go_with_either_side(
+    def test_deleting_a_user_or_a_partial_deletes_the_use(
         self, new_database: Database, deleted: str, left: int
     ) -> None:
         """Neither a user nor a partial that is deleted for good leaves a row behind."""
@@ -439,7 +437,9 @@ class TestCommands:
         code = status if isinstance(status, int) else 1
         return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
 
-    def test_the_commands_of_a_deploy(self, new_database: Database) -> None:
+    def test_alembic_upgrades_downgrades_and_shows_the_revision(
+        self, new_database: Database
+    ) -> None:
         """Up, where am I, back one, back to a revision, and the history of all."""
         url = new_database("base")
         head, before = REVISIONS[-1], REVISIONS[-2]
@@ -459,10 +459,12 @@ class TestCommands:
         assert (current.returncode, current.stdout.split()) == (0, [head, "(head)"])
         history = self.here(ROOT, url, "history")
         assert history.returncode == 0
-        told = re.findall(r"-> (\w+)", history.stdout)
-        assert told == REVISIONS[::-1]
+        revisions = re.findall(r"-> (\w+)", history.stdout)
+        assert revisions == REVISIONS[::-1]
 
-    def test_a_new_migration(self, new_database: Database, copy: Path) -> None:
+    def test_alembic_generates_a_migration_that_runs(
+        self, new_database: Database, copy: Path
+    ) -> None:
         """``revision --autogenerate`` finds no drift, and its file is a migration that runs."""
         url = new_database("head")
         done = self.here(copy, url, "revision", "--autogenerate", "-m", "Description of changes")
@@ -481,7 +483,7 @@ class TestCommands:
             assert done.returncode == 0, done.stderr
         assert revision_of(url) == REVISIONS[-1]
 
-    def test_sql_for_a_database_administrator(self, new_database: Database) -> None:
+    def test_alembic_prints_sql_that_runs(self, new_database: Database) -> None:
         """``--sql`` prints what would be done, and does nothing; the script itself works."""
         url = new_database("base")
         done = self.run(ROOT, url, "upgrade", "head", "--sql")
@@ -492,7 +494,7 @@ class TestCommands:
         assert revision_of(url) == REVISIONS[-1]
         command.check(config(url))
 
-    def test_check_from_the_command_line(self, new_database: Database) -> None:
+    def test_alembic_check_exits_1_on_a_difference(self, new_database: Database) -> None:
         """Status 0 without drift, and another one with."""
         url = new_database("head")
         assert self.here(ROOT, url, "check").returncode == 0
@@ -502,14 +504,14 @@ class TestCommands:
         assert "idx_templates_category" in drifted.stdout + drifted.stderr
 
     @each("url", [None, ""])
-    def test_a_missing_address_is_told(self, url: str | None) -> None:
+    def test_a_missing_database_url_is_reported(self, url: str | None) -> None:
         """The setting by its name, in one line, without a traceback."""
         done = self.here(ROOT, url, "upgrade", "head")
         assert done.returncode != 0
         assert done.stderr.startswith("DATABASE_URL is not set")
         assert "Traceback" not in done.stderr
 
-    def test_two_at_once_wait_for_each_other(self, new_database: Database) -> None:
+    def test_concurrent_upgrades_wait_for_each_other(self, new_database: Database) -> None:
         """Two containers of one deploy start at the same moment: both end well."""
         url = new_database("base")
         both = [
@@ -523,6 +525,6 @@ class TestCommands:
             )
             for _ in range(2)
         ]
-        told = [process.communicate(timeout=60)[1] for process in both]
-        assert [process.returncode for process in both] == [0, 0], told
+        outputs = [process.communicate(timeout=60)[1] for process in both]
+        assert [process.returncode for process in both] == [0, 0], outputs
         assert revision_of(url) == REVISIONS[-1]

@@ -82,30 +82,30 @@ def gone(url: str, pid: int) -> bool:
 
 
 @pytest.mark.parametrize("view", PLAIN)
-def test_every_table_and_its_json(operator: Operator, view: str) -> None:
+def test_every_command_prints_a_table_or_json(operator: Operator, view: str) -> None:
     """A table for people, an object of lists for programs, on tables without a row as well."""
     assert operator.output(view).strip()
     assert isinstance(operator.json(view), dict)
 
 
 @pytest.mark.parametrize("view", PLAIN)
-def test_a_role_without_rights_gets_what_it_may_see(stranger: Operator, view: str) -> None:
+def test_a_role_without_privileges_sees_what_it_may(stranger: Operator, view: str) -> None:
     """No view needs a superuser; what is hidden from the role is left out."""
     assert isinstance(stranger.json(view), dict)
 
 
-def test_an_address_that_is_wrong_is_a_sentence() -> None:
+def test_a_wrong_database_url_is_an_error_without_a_password() -> None:
     """Exit status 1, no traceback, and no password."""
     away = Operator(f"postgresql://someone:{SECRET}@127.0.0.1:1/none")
-    told = away.refused("connections")
-    assert "Connection refused" in told or "connection failed" in told
-    assert SECRET not in told
+    output = away.refused("connections")
+    assert "Connection refused" in output or "connection failed" in output
+    assert SECRET not in output
 
 
 class TestSessions:
     """``connections``, ``long-queries`` and ``kill-idle``."""
 
-    def test_idle_is_told_apart_from_idle_in_a_transaction(
+    def test_idle_and_idle_in_transaction_are_counted_separately(
         self, operator: Operator, url: str
     ) -> None:
         """And the command's own session is left out."""
@@ -122,7 +122,9 @@ class TestSessions:
         limits = found["limits"][0]
         assert limits["free"] == limits["most"] - limits["reserved"] - limits["used"]
 
-    def test_a_long_statement_without_its_values(self, operator: Operator, url: str) -> None:
+    def test_long_queries_shows_statements_without_values(
+        self, operator: Operator, url: str
+    ) -> None:
         """With ``--full`` whoever asks for them gets them."""
         with guest(url, "BEGIN", f"SELECT '{SECRET}', 12"):
             shown = operator.json("long-queries", "--over", "0s")["sessions"]
@@ -136,12 +138,14 @@ class TestSessions:
         assert SECRET in str(full)
         assert SECRET not in table
 
-    def test_what_a_client_chose_commands_no_terminal(self, operator: Operator, url: str) -> None:
+    def test_escape_sequences_of_clients_are_neutralized(
+        self, operator: Operator, url: str
+    ) -> None:
         """Neither its escape sequences nor its markup are obeyed."""
         with guest(url, "BEGIN", 'SELECT 1 AS "\x1b[2J", 2 AS "[/b]x[i]"'):
-            told = operator.output("long-queries", "--over", "0s")
-        assert 'AS "?[2J"' in told
-        assert '"[/b]x[i]"' in told
+            output = operator.output("long-queries", "--over", "0s")
+        assert 'AS "?[2J"' in output
+        assert '"[/b]x[i]"' in output
 
     @pytest.mark.parametrize(
         ("state", "ended"),
@@ -161,15 +165,15 @@ class TestSessions:
             assert wait_until(lambda: ("busy", "active") in run(url, _NAMES), 20)
             before = {row[1] for row in run(url, SESSIONS)}
             options = ("kill-idle", "--older-than", "0s", "--state", state)
-            told = operator.json(*options, "--yes")
+            result = operator.json(*options, "--yes")
             after = {row[1] for row in run(url, SESSIONS)}
             assert ("busy", "active") in run(url, _NAMES)
             busy.cancel()
             assert isinstance(future.exception(20), psycopg.errors.QueryCanceled)
         assert before == {"idle", "idle in transaction"}
         assert after == before - (ended or before)
-        assert {row["outcome"] for row in told["outcomes"]} == {"ended"}
-        assert len(told["outcomes"]) == len(told["sessions"]) == len(ended or before)
+        assert {row["outcome"] for row in result["outcomes"]} == {"ended"}
+        assert len(result["outcomes"]) == len(result["sessions"]) == len(ended or before)
 
     def test_no_session_is_terminated_without_a_confirmation(
         self, operator: Operator, url: str
@@ -177,16 +181,16 @@ class TestSessions:
         """Nobody is at the terminal; JSON alone only shows."""
         with guest(url) as connection:
             pid = connection.info.backend_pid
-            told = operator.refused("kill-idle", "--older-than", "0s")
-            assert "--yes" in told
-            assert str(pid) in told
+            output = operator.refused("kill-idle", "--older-than", "0s")
+            assert "--yes" in output
+            assert str(pid) in output
             shown = operator.json("kill-idle", "--older-than", "0s")
             assert pid in {row["pid"] for row in shown["sessions"]}
             assert shown["outcomes"] == []
             assert not gone(url, pid)
 
     @pytest.mark.parametrize(("answer", "ends"), [("y\n", True), ("n\n", False)])
-    def test_an_answer_at_the_terminal_decides(
+    def test_kill_idle_asks_for_confirmation(
         self, url: str, monkeypatch: pytest.MonkeyPatch, answer: str, *, ends: bool
     ) -> None:
         """The question says how many there are of each kind."""
@@ -207,20 +211,22 @@ class TestSessions:
         with guest(url):
             assert operator.json("kill-idle", "--yes") == {"sessions": [], "outcomes": []}
 
-    def test_only_this_database_is_meant(self, operator: Operator, url: str) -> None:
+    def test_only_sessions_of_this_database_are_terminated(
+        self, operator: Operator, url: str
+    ) -> None:
         """Another one has operators of its own."""
         other = url.replace("/watched?", "/postgres?")
         with guest(other) as connection:
             assert operator.json("kill-idle", "--older-than", "0s", "--yes")["sessions"] == []
             assert not gone(url, connection.info.backend_pid)
 
-    def test_a_role_without_the_right_is_told_so(self, stranger: Operator, url: str) -> None:
+    def test_a_role_without_permission_gets_a_remedy(self, stranger: Operator, url: str) -> None:
         """To see who is idle takes pg_read_all_stats, to end a session pg_signal_backend."""
         run(url, "GRANT pg_read_all_stats TO stranger")
         try:
             with guest(url) as connection:
-                told = stranger.refused("kill-idle", "--older-than", "0s", "--yes")
-                assert "pg_signal_backend" in told
+                output = stranger.refused("kill-idle", "--older-than", "0s", "--yes")
+                assert "pg_signal_backend" in output
                 assert not gone(url, connection.info.backend_pid)
         finally:
             run(url, "REVOKE pg_read_all_stats FROM stranger")
@@ -273,21 +279,25 @@ class TestLocks:
             waiter.result(20)
         assert operator.json("kill-blocking")["sessions"] == []
 
-    def test_one_by_its_number(self, operator: Operator, url: str) -> None:
+    def test_a_single_blocking_session_is_terminated_by_pid(
+        self, operator: Operator, url: str
+    ) -> None:
         """One that blocks nobody is refused, and so is one that waits itself."""
         with guest(url) as bystander, guest(url, "BEGIN", "LOCK TABLE templates") as blocker:
             with waiting(url, "SELECT 1 FROM templates") as waiter:
                 (row,) = operator.json("locks")["waiting"]
                 for other in (bystander.info.backend_pid, row["pid"]):
-                    told = operator.refused("kill-blocking", str(other), "--yes")
-                    assert "db locks" in told
+                    output = operator.refused("kill-blocking", str(other), "--yes")
+                    assert "db locks" in output
                 pid = blocker.info.backend_pid
                 done = operator.json("kill-blocking", str(pid), "--yes")
                 assert done["outcomes"] == [{"pid": pid, "outcome": "ended"}]
                 waiter.result(20)
             assert not gone(url, bystander.info.backend_pid)
 
-    def test_a_table_that_is_locked_against_readers(self, operator: Operator, url: str) -> None:
+    def test_a_locked_table_is_an_error_instead_of_a_wait(
+        self, operator: Operator, url: str
+    ) -> None:
         """Its size cannot be told, and the command does not wait with all the others."""
         with guest(url, "BEGIN", "LOCK TABLE templates"):
             assert "db locks" in operator.refused("sizes")
@@ -314,7 +324,7 @@ class TestSizes:
         run(url, 'DROP TABLE parted, "Odd ""Name"')
 
     @pytest.mark.usefixtures("odd")
-    def test_everything_is_counted_once(self, operator: Operator, url: str) -> None:
+    def test_sizes_add_up_to_the_databases_size(self, operator: Operator, url: str) -> None:
         """Sequences, TOAST and partitions; the parts add up to what PostgreSQL says."""
         found = operator.json("sizes")
         rows = {row["relation"]: row for row in found["relations"]}
@@ -338,7 +348,7 @@ class TestSizes:
         assert 'Odd "Name' in operator.output("sizes")
 
     @pytest.mark.usefixtures("odd")
-    def test_ratios_of_nothing(self, operator: Operator) -> None:
+    def test_an_unread_table_has_no_hit_ratio(self, operator: Operator) -> None:
         """A table that was never read has none, and divides by nothing."""
         rows = {row["table"]: row for row in operator.json("cache")["tables"]}
         assert rows['public.Odd "Name']["table_percent"] is None
@@ -381,7 +391,7 @@ class TestIndexes:
         run(url, "DROP TABLE bare, turned, behind, partly, parent")
 
     @pytest.mark.usefixtures("children")
-    def test_foreign_keys_without_an_index(self, operator: Operator, url: str) -> None:
+    def test_foreign_keys_without_an_index_are_listed(self, operator: Operator, url: str) -> None:
         """Order does not matter, place does; an index of some rows serves no delete."""
         found = operator.json("missing-indexes")["foreign_keys"]
         assert {row["table"] for row in found} == {"bare", "behind", "partly"}
@@ -394,11 +404,13 @@ class TestIndexes:
         """Every cascading delete of this service is supported."""
         assert operator.json("missing-indexes")["foreign_keys"] == []
 
-    def test_without_a_template_there_is_no_plan(self, operator: Operator) -> None:
+    def test_explain_needs_an_existing_template(self, operator: Operator) -> None:
         """Nor for one that is not there."""
         assert "no template" in operator.refused("explain", "nobody")
 
-    def test_the_plan_of_a_render(self, operator: Operator, url: str) -> None:
+    def test_explain_shows_whether_a_render_uses_indexes(
+        self, operator: Operator, url: str
+    ) -> None:
         """Few rows are read whole, many are searched; a lost index is missed."""
         run(
             url,
@@ -436,7 +448,9 @@ class TestIndexes:
 class TestUpkeep:
     """``autovacuum``, ``bloat`` and ``pool``."""
 
-    def test_the_guide_s_settings_are_applied(self, operator: Operator, url: str) -> None:
+    def test_autovacuum_apply_sets_the_recommended_settings(
+        self, operator: Operator, url: str
+    ) -> None:
         """To the three tables, and the thresholds follow."""
         run(url, "ALTER TABLE templates SET (autovacuum_enabled = false, fillfactor = 90)")
         before = {row["table"]: row for row in operator.json("autovacuum")["tables"]}
@@ -450,7 +464,9 @@ class TestUpkeep:
         assert after["idempotency_records"]["own_settings"] is None
         run(url, "ALTER TABLE templates RESET (fillfactor)")
 
-    def test_the_threshold_is_that_of_the_server(self, operator: Operator, url: str) -> None:
+    def test_the_vacuum_threshold_follows_the_servers_settings(
+        self, operator: Operator, url: str
+    ) -> None:
         """50 rows and a tenth of the table."""
         run(
             url,
@@ -463,7 +479,7 @@ class TestUpkeep:
         assert rows["counted"]["threshold"] == 50 + 100
         assert rows["counted"]["analyze_threshold"] == 50 + 100
 
-    def test_only_the_owner_sets_them(self, stranger: Operator) -> None:
+    def test_only_the_owner_may_change_autovacuum_settings(self, stranger: Operator) -> None:
         """Anyone else is told whose work it is."""
         assert "owner" in stranger.refused("autovacuum", "--apply")
 
@@ -500,7 +516,9 @@ class TestUpkeep:
         finally:
             run(url, "DROP TABLE holey; DROP EXTENSION IF EXISTS pgstattuple")
 
-    def test_how_many_connections_there_may_be(self, operator: Operator, url: str) -> None:
+    def test_pool_compares_connections_with_the_servers_limit(
+        self, operator: Operator, url: str
+    ) -> None:
         """Pool and overflow times processes, against what the server takes."""
         operator.environment["TEMPLATE_SERVICE_DB_POOL_SIZE"] = "8"
         operator.environment["TEMPLATE_SERVICE_DB_MAX_OVERFLOW"] = "2"
@@ -515,7 +533,7 @@ class TestUpkeep:
 class TestSlowLog:
     """``slow-log on|off|status``."""
 
-    def test_slow_statements_without_values(
+    def test_the_slow_log_contains_no_values(
         self, operator: Operator, server: tuple[PrivateCluster, str]
     ) -> None:
         """In the server's log of new sessions, until it is switched off again."""
@@ -550,7 +568,9 @@ class TestSlowLog:
             run(url, "ALTER SYSTEM RESET log_min_duration_statement")
             run(url, "SELECT pg_reload_conf()")
 
-    def test_only_a_superuser_may(self, stranger: Operator, operator: Operator) -> None:
+    def test_only_a_superuser_may_change_the_slow_log(
+        self, stranger: Operator, operator: Operator
+    ) -> None:
         """Nothing has changed, and the way out is named."""
         assert "GRANT SET ON PARAMETER" in stranger.refused("slow-log", "on")
         assert operator.json("slow-log", "status")["here"] is False
@@ -559,7 +579,7 @@ class TestSlowLog:
 class TestSlowQueries:
     """``slow-queries``."""
 
-    def test_from_nothing_to_the_slowest(
+    def test_slow_queries_are_set_up_shown_and_reset(
         self, operator: Operator, stranger: Operator, url: str
     ) -> None:
         """Told how to set it up, set up, shown without values, and forgotten."""

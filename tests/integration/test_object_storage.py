@@ -97,7 +97,7 @@ def test_a_large_file_is_uploaded_in_parts_and_streamed(stored: Backups, tmp_pat
     assert store.names() == {"large": len(content)}
 
 
-def test_the_commands_and_the_task(tasks: Tasks, stored: Backups) -> None:
+def test_commands_and_task_work_with_object_storage(tasks: Tasks, stored: Backups) -> None:
     """They see no difference."""
     old = stored.make(now=NOW - timedelta(days=9))
     with stored.as_settings():
@@ -109,7 +109,7 @@ def test_the_commands_and_the_task(tasks: Tasks, stored: Backups) -> None:
     assert stored.command("cat", answer["backup"]).stdout_bytes.startswith(b"PGDMP")
 
 
-def test_damage_is_found_and_stops_retention(stored: Backups) -> None:
+def test_a_damaged_object_is_reported_and_stops_retention(stored: Backups) -> None:
     """As in a folder."""
     old = stored.make(now=NOW - timedelta(days=9))
     entry = stored.make()
@@ -127,7 +127,7 @@ def test_damage_is_found_and_stops_retention(stored: Backups) -> None:
     assert stored.catalogue.get(old.name) == old
 
 
-def test_a_dump_that_fails_leaves_nothing(stored: Backups, tmp_path: Path) -> None:
+def test_a_failed_dump_leaves_no_objects(stored: Backups, tmp_path: Path) -> None:
     """Neither there nor here."""
     kept = stored.make()
     programs = wrapped(tmp_path / "bin", pg_dumpall="exit 1")
@@ -169,7 +169,9 @@ def test_an_unreachable_server_is_reported(
     assert "\n" not in caught.value.message
 
 
-def test_plain_http_must_be_asked_for(stored: Backups, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_http_must_be_enabled_explicitly(
+    stored: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Dumps and keys would travel for everyone to read."""
     monkeypatch.delenv("AWS_ALLOW_HTTP")
     with pytest.raises(OperationError):
@@ -184,7 +186,7 @@ def test_a_missing_temporary_directory_is_reported(stored: Backups, tmp_path: Pa
     assert caught.value.kind == "scratch_unwritable"
 
 
-def test_the_workspace_goes_with_its_store(stored: Backups) -> None:
+def test_the_temporary_directory_is_removed_with_its_store(stored: Backups) -> None:
     """A worker makes one a day, for years."""
     store = open_store(stored.policy.target, stored.policy.scratch)
     assert isinstance(store, ObjectStore)

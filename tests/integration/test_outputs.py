@@ -83,7 +83,7 @@ class TestSubject:
     @given(kind=st.sampled_from(["email", "in_app", "sms", "push", "partial"]), x=TEXT, y=TEXT)
     @example(kind="email", x="a\r\nBcc: all@example.org", y="\r")
     @example(kind="email", x="\u202egpj.exe\u2029", y="\0")
-    def test_no_value_ends_it_or_turns_it_around(
+    def test_a_value_cannot_break_or_reverse_a_subject(
         self, tasks: Tasks, subjects: dict[str, str], kind: str, x: str, y: str
     ) -> None:
         """No line break, control or bidi control is left, and no word is lost."""
@@ -101,7 +101,9 @@ class TestSubject:
         )
         assert subject.split() == visible.split()
 
-    def test_values_are_not_escaped(self, tasks: Tasks, subjects: dict[str, str]) -> None:
+    def test_values_in_subjects_are_not_escaped(
+        self, tasks: Tasks, subjects: dict[str, str]
+    ) -> None:
         """In no type: a subject is no HTML."""
         for template in subjects.values():
             assert render(tasks, template, x="<&>", y="'\"")["subject"] == "Re: <&> - '\""
@@ -192,9 +194,7 @@ class TestHtml:
     @example(x="vbscript", y="x")
     @example(x="data:text/html,x", y="x")
     @example(x="https://example.org/javascript:", y="x")
-    def test_an_address_never_runs_a_program(
-        self, tasks: Tasks, links: str, x: str, y: str
-    ) -> None:
+    def test_script_urls_are_refused(self, tasks: Tasks, links: str, x: str, y: str) -> None:
         """It is refused if, and only if, a browser would take it for one that does."""
         given = [f"{x}", f"{x}{y}", f"{x}:{y}", f" \n{y}{x}"]
         is_dangerous = any(
@@ -375,7 +375,7 @@ class TestParts:
         ],
         ids=lambda value: str(value)[:8],
     )
-    def test_sms_are_counted(
+    def test_sms_segments_are_counted(
         self, tasks: Tasks, text: str, encoding: str, length: int, segments: int
     ) -> None:
         """As a network charges for them (3GPP TS 23.038 and 23.040)."""
@@ -400,7 +400,7 @@ class TestParts:
         )
         assert render(tasks, templates.published(tasks, "x", type="push"))["title"] is None
 
-    def test_no_type_has_the_parts_of_another(self, tasks: Tasks) -> None:
+    def test_each_type_has_only_its_own_parts(self, tasks: Tasks) -> None:
         """Not as null either."""
         of_types = {
             "email": {"text"},
@@ -434,7 +434,7 @@ class TestParts:
 
     @SAFE
     @given(kind=st.sampled_from(["email", "sms", "push"]), x=TEXT)
-    def test_the_digest_is_that_of_subject_and_body(
+    def test_content_sha256_covers_subject_and_body(
         self, tasks: Tasks, digests: dict[str, str], kind: str, x: str
     ) -> None:
         """As any client computes it: subject, one NUL byte, body, in UTF-8."""
@@ -447,7 +447,7 @@ class TestParts:
 class TestLimits:
     """Each is met at its number and told above it, with the size."""
 
-    def test_the_source_of_a_body(self, tasks: Tasks) -> None:
+    def test_the_source_of_a_body_is_limited(self, tasks: Tasks) -> None:
         """262,144 bytes of UTF-8: of versions, translations and previews."""
         fits = "ä" * 131_072
         template = templates.published(tasks, fits, type="sms")
@@ -456,7 +456,7 @@ class TestLimits:
         tasks.call("translation.upsert", translation | {"body": fits})
         assert tasks.call("render.preview", {"type": "sms", "body": fits})["body"] == fits
         above = f"{fits}b"
-        told = "the source of a body is 262145 bytes, the limit is 262144"
+        message = "the source of a body is 262145 bytes, the limit is 262144"
         for task, keywords in (
             ("version.publish", {"template_id": template, "body": above}),
             ("translation.upsert", translation | {"body": above}),
@@ -464,9 +464,9 @@ class TestLimits:
         ):
             error = refused(tasks, task, **keywords)
             assert error.code == "too_large"
-            assert error.details == [{"path": "body", "type": "too_large", "message": told}]
+            assert error.details == [{"path": "body", "type": "too_large", "message": message}]
 
-    def test_the_source_of_a_subject(self, tasks: Tasks) -> None:
+    def test_the_source_of_a_subject_is_limited(self, tasks: Tasks) -> None:
         """2,048 bytes of UTF-8, of which a comment shows nothing."""
         fits = "{# " + "ä" * 1021 + " #}"
         assert len(fits.encode()) == 2048
@@ -475,22 +475,22 @@ class TestLimits:
         error = refused(
             tasks, "version.publish", template_id=template, body="x", subject=f"{fits}b"
         )
-        told = "the source of a subject is 2049 bytes, the limit is 2048"
+        message = "the source of a subject is 2049 bytes, the limit is 2048"
         assert error.code == "too_large"
-        assert error.details == [{"path": "subject", "type": "too_large", "message": told}]
+        assert error.details == [{"path": "subject", "type": "too_large", "message": message}]
 
-    def test_the_variables(self, tasks: Tasks) -> None:
+    def test_the_size_of_variables_is_limited(self, tasks: Tasks) -> None:
         """262,144 bytes of JSON, without spaces and in UTF-8."""
         template = templates.published(tasks, "{{ x|length }}", variables=["x"])
         fits = "ä" * ((262_144 - len('{"x":""}')) // 2)
         assert render(tasks, template, x=fits)["body"] == str(len(fits))
         error = refused(tasks, "render.one", template_id=template, variables={"x": f"{fits}b"})
-        told = "variables is 262145 bytes, the limit is 262144"
+        message = "variables is 262145 bytes, the limit is 262144"
         assert error.code == "too_large"
-        assert error.details == [{"path": "variables", "type": "too_large", "message": told}]
+        assert error.details == [{"path": "variables", "type": "too_large", "message": message}]
 
     @pytest.mark.parametrize("kind", ["email", "sms"])
-    def test_the_output(self, tasks: Tasks, kind: str) -> None:
+    def test_the_output_is_limited(self, tasks: Tasks, kind: str) -> None:
         """2,097,152 bytes of UTF-8."""
         template = templates.published(
             tasks, "{{ x * 16 }}{{ y }}", type=kind, variables=["x", "y"]
@@ -498,21 +498,21 @@ class TestLimits:
         x = "ä" * 65_536
         assert len(render(tasks, template, x=x, y="")["body"].encode()) == 2_097_152
         error = refused(tasks, "render.one", template_id=template, variables={"x": x, "y": "b"})
-        told = "the output is 2097153 bytes, the limit is 2097152"
+        message = "the output is 2097153 bytes, the limit is 2097152"
         assert error.code == "render_limit_exceeded"
-        assert error.details == [{"path": "body", "type": "limit", "message": told}]
+        assert error.details == [{"path": "body", "type": "limit", "message": message}]
 
-    def test_the_characters_of_a_subject(self, tasks: Tasks) -> None:
+    def test_the_length_of_a_subject_is_limited(self, tasks: Tasks) -> None:
         """998, counted once it is one line."""
         template = templates.published(tasks, "x", subject=" {{ x }}\r\n", variables=["x"])
         fits = "ä" * 998
         assert render(tasks, template, x=fits)["subject"] == fits
         error = refused(tasks, "render.one", template_id=template, variables={"x": f"{fits}b"})
-        told = "the subject is 999 characters, the limit is 998"
+        message = "the subject is 999 characters, the limit is 998"
         assert error.code == "render_limit_exceeded"
-        assert error.details == [{"path": "subject", "type": "limit", "message": told}]
+        assert error.details == [{"path": "subject", "type": "limit", "message": message}]
 
-    def test_the_depth_of_partials(self, tasks: Tasks) -> None:
+    def test_the_depth_of_partials_is_limited(self, tasks: Tasks) -> None:
         """Ten, one below the other; a template that uses them is none of them."""
         used = templates.published(tasks, "end", type="partial")
         for number in range(2, 11):
@@ -521,11 +521,11 @@ class TestLimits:
         assert render(tasks, templates.published(tasks, include))["body"] == "1098765432end"
         eleventh = templates.published(tasks, f"11{include}", type="partial")
         body = f'{{% include "{eleventh}" %}}'
-        told = "partials are nested 11 deep, the limit is 10"
+        message = "partials are nested 11 deep, the limit is 10"
         for task, keywords in (
             ("version.publish", {"template_id": templates.created(tasks), "body": body}),
             ("render.preview", {"type": "in_app", "body": body}),
         ):
             error = refused(tasks, task, **keywords)
             assert error.code == "too_large"
-            assert error.details == [{"path": "body", "type": "too_large", "message": told}]
+            assert error.details == [{"path": "body", "type": "too_large", "message": message}]

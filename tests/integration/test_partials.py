@@ -206,7 +206,7 @@ class TestRender:
         library.user("x", subject="{% include '@p' %}")
         assert library.render({"x": "a\nb"})["subject"] == "one Bcc: a b"
 
-    def test_the_newest_is_in_force_at_once(self, library: Library) -> None:
+    def test_a_changed_partial_takes_effect_in_the_next_render(self, library: Library) -> None:
         """Publishing, activating and translating a partial changes the next render."""
         library.publish("p", "one")
         library.user("{% include '@p' %}")
@@ -223,7 +223,7 @@ class TestRender:
         library.call("translation.delete", "p", language_code="de")
         assert library.render(language="de")["body"] == "one"
 
-    def test_an_old_version_has_the_partials_of_today(self, library: Library) -> None:
+    def test_an_old_version_is_rendered_with_current_partials(self, library: Library) -> None:
         """A layout is changed for all that use it."""
         library.publish("p", "one")
         library.user("{% include '@p' %}")
@@ -235,7 +235,9 @@ class TestRender:
 class TestLanguages:
     """A partial speaks the language of the text, or the nearest that it has."""
 
-    def test_exact_closest_or_its_own(self, library: Library) -> None:
+    def test_a_partial_is_rendered_in_the_exact_closest_or_own_language(
+        self, library: Library
+    ) -> None:
         """For each partial by itself, whatever includes it."""
         library.publish(
             "q", "q-en", translations={"de": {"body": "q-de"}, "pt-BR": {"body": "q-pt-BR"}}
@@ -262,7 +264,7 @@ class TestLanguages:
         answer = library.render(language="de")
         assert (answer["language"], answer["body"]) == ("en", "p-en")
 
-    def test_filters_speak_the_language_of_their_source(self, library: Library) -> None:
+    def test_filters_use_the_language_of_their_source(self, library: Library) -> None:
         """Words and numbers of a sentence go together."""
         source = "{{ n|number }}"
         library.publish("p", source)
@@ -284,7 +286,7 @@ class TestLanguages:
         ],
     )
     @pytest.mark.parametrize("is_nested", [True, False])
-    def test_strict_asks_it_of_partials_that_are_translated(
+    def test_strict_language_applies_to_translated_partials(
         self,
         library: Library,
         keywords: dict[str, Any],
@@ -307,7 +309,7 @@ class TestLanguages:
         )
         assert library.render(language="de")["language"] == "de"
 
-    def test_strict_asks_it_only_of_partials_of_the_text(self, library: Library) -> None:
+    def test_strict_language_ignores_partials_of_other_languages(self, library: Library) -> None:
         """What another language of the template includes is not in it."""
         library.publish("p", "p", translations={"fr": {"body": "p-fr"}})
         library.user("x", translations={"de": {"body": "y"}, "fr": {"body": "{% include '@p' %}"}})
@@ -315,7 +317,7 @@ class TestLanguages:
         assert (answer["body"], answer["partials"]) == ("y", [])
         assert library.render(language="fr", fallback="strict")["body"] == "p-fr"
 
-    def test_the_result_tells_what_went_into_the_text(self, library: Library) -> None:
+    def test_the_result_lists_the_partials_of_the_text(self, library: Library) -> None:
         """Each partial once, with version and language; none of other languages."""
         library.publish("c", "c", version="spring")
         library.publish("b", "b{% include '@c' %}", translations={"de": {"body": "b-de"}})
@@ -340,7 +342,7 @@ class TestLanguages:
         assert told(language="de") == [("b", "1", "de")]
         assert told(language="fr") == []
 
-    def test_a_batch_tells_the_same(self, library: Library) -> None:
+    def test_a_batch_lists_the_partials_of_each_item(self, library: Library) -> None:
         """For each item, by its language."""
         library.publish("p", "p", translations={"de": {"body": "p-de"}})
         library.user("{% include '@p' %}", translations={"de": {"body": "{% include '@p' %}"}})
@@ -355,7 +357,7 @@ class TestVariables:
 
     TYPED = ({"name": "x", "type": "integer", "required": True, "example": 7},)
 
-    def test_a_version_that_declares_must_declare_it(self, library: Library) -> None:
+    def test_a_version_must_declare_the_variables_of_its_partials(self, library: Library) -> None:
         """What the partials of a partial need too; optional ones need not be declared."""
         library.publish("q", "{{ x }}", variables=list(self.TYPED))
         more = [{"name": "y"}, {"name": "z", "default": 1}, {"name": "o", "required": False}]
@@ -372,7 +374,7 @@ class TestVariables:
         assert library.render({"x": 1, "y": 2})["body"] == "211"
         library.user("{% include '@p' %}", variables=["x", "y", "z", "o"], allow_breaking=True)
 
-    def test_a_translation_must_use_it_as_the_version_does(self, library: Library) -> None:
+    def test_a_translation_must_use_the_variables_of_partials_too(self, library: Library) -> None:
         """Through the partial, or by itself."""
         library.publish("p", "{{ x }}")
         library.user("{% include '@p' %}", translations={"de": {"body": "{{ x }}"}})
@@ -394,7 +396,7 @@ class TestVariables:
         error = library.refused("render.one", "user", variables={"a": 1, "x": "one"})
         assert (error.code, error.paths) == ("variables_invalid", {"variables.x"})
 
-    def test_a_loop_around_it_provides_it(self, library: Library) -> None:
+    def test_a_loop_variable_satisfies_a_partials_variable(self, library: Library) -> None:
         """Then it is no variable of the user's, and a producer's value of that name no matter."""
         library.publish("p", "{{ x }};", variables=list(self.TYPED))
         body = "{% for x in items %}{% include '@p' %}{% endfor %}"
@@ -460,7 +462,7 @@ class TestVariables:
         assert required == {"a": False, "b": True}
         assert library.render({"b": "B"})["body"] == "ABX"
 
-    def test_the_trial_render_has_the_partials_types(self, library: Library) -> None:
+    def test_trial_renders_use_the_types_of_the_partials_variables(self, library: Library) -> None:
         """Whatever a partial may be given, misuse of the user's own variables shows."""
         variables = [{"name": "x", "type": "string", "required": False}]
         library.publish("p", "{{ x|default('') }}", variables=variables)
@@ -489,7 +491,7 @@ class TestRefused:
         ["missing", "inactive", "deleted", "never published", "not current", "no partial"],
     )
     @pytest.mark.parametrize("tag", ["include", "extends"])
-    def test_templates_that_are_no_active_partials_are_refused(
+    def test_only_active_partials_can_be_included(
         self, library: Library, kind: str, tag: str
     ) -> None:
         """In a version, a translation and an upsert, with its place."""
@@ -554,7 +556,9 @@ class TestRefused:
 
     @pytest.mark.parametrize("size", [1, 2, 3, 4])
     @pytest.mark.parametrize("tag", ["include", "extends"])
-    def test_a_cycle_is_told_whole(self, library: Library, size: int, tag: str) -> None:
+    def test_a_cycle_of_partials_is_reported_completely(
+        self, library: Library, size: int, tag: str
+    ) -> None:
         """From the partial back to itself, over all that stand between."""
         names = [f"p{number}" for number in range(size)]
         for name in names:
@@ -568,7 +572,7 @@ class TestRefused:
         chain = [library.id(name) for name in (names[-1], *names)]
         assert problem["message"].endswith(" → ".join(chain))
 
-    def test_a_cycle_through_a_translation(self, library: Library) -> None:
+    def test_a_cycle_through_a_translation_is_refused(self, library: Library) -> None:
         """Every language of a partial counts."""
         library.publish("p", "p")
         library.publish("q", "q", translations={"de": {"body": "{% include '@p' %}"}})
@@ -579,7 +583,7 @@ class TestRefused:
         )
         assert error.details[0]["type"] == "partial_cycle"
 
-    def test_a_cycle_through_an_activated_version(self, library: Library) -> None:
+    def test_activating_a_version_that_closes_a_cycle_is_refused(self, library: Library) -> None:
         """A version that made none when it was published may make one later."""
         library.publish("p", "p")
         library.publish("q", "q")
@@ -590,7 +594,7 @@ class TestRefused:
         library.user("{% include '@q' %}")
         assert library.render()["body"] == "p"
 
-    def test_ten_partials_may_stand_within_each_other(self, library: Library) -> None:
+    def test_partials_nest_ten_levels_deep_and_no_deeper(self, library: Library) -> None:
         """And an eleventh may be put neither above them nor below."""
         library.publish("p10", "end")
         for number in range(9, 0, -1):
@@ -618,7 +622,7 @@ class TestRefused:
         library.publish("p10", "{% include '@p11' %}")
         assert library.refused("template.restore", "user").code == "too_large"
 
-    def test_a_version_that_has_become_too_deep_is_not_activated(self, library: Library) -> None:
+    def test_activating_a_too_deeply_nested_version_is_refused(self, library: Library) -> None:
         """What was not current has not been counted."""
         library.publish("p10", "end")
         for number in range(9, 0, -1):
@@ -630,7 +634,9 @@ class TestRefused:
         assert library.refused("version.activate", "user", version="2").code == "too_large"
         assert library.render()["body"] == "x"
 
-    def test_many_ways_through_the_same_partials_are_no_depth(self, library: Library) -> None:
+    def test_many_paths_through_the_same_partials_do_not_add_to_the_depth(
+        self, library: Library
+    ) -> None:
         """Nor do they keep a publish busy: there are a million here."""
         levels = [[f"l{level}_{number}" for number in range(5)] for level in range(9)]
         for name in levels[-1]:
@@ -642,7 +648,7 @@ class TestRefused:
         library.user("".join(f"{{% include '@{name}' %}}" for name in levels[0]))
         assert library.render({"x": 1})["body"] == ""
 
-    def test_a_block_that_no_layout_shows(self, library: Library) -> None:
+    def test_a_block_that_the_layout_does_not_have_is_refused(self, library: Library) -> None:
         """Its words would be lost: in no answer, and in no text."""
         library.publish("base", "{% block a %}{% block b %}{% endblock %}{% endblock %}")
         library.publish(
@@ -664,7 +670,7 @@ class TestRefused:
         library.user("{% block d %}x{% endblock %}")
         assert library.render()["body"] == "x"
 
-    def test_a_block_that_is_gone_breaks_users(self, library: Library) -> None:
+    def test_removing_a_block_is_a_breaking_change(self, library: Library) -> None:
         """They are named; nested blocks count, and a new one breaks nothing."""
         library.publish("l", "{% block a %}{% block b %}{% endblock %}{% endblock %}")
         library.user("{% extends '@l' %}{% block b %}x{% endblock %}")
@@ -716,7 +722,7 @@ class TestInUse:
         library.call(task, "p", **keywords)
         assert library.render()["body"] == "q"
 
-    def test_a_user_that_is_deleted_or_rolled_back_uses_nothing(self, library: Library) -> None:
+    def test_deleted_and_rolled_back_users_do_not_count(self, library: Library) -> None:
         """One that is only switched off still does: it may be switched on at any time."""
         library.publish("p", "p")
         library.user("x")
@@ -737,7 +743,7 @@ class TestInUse:
         library.publish("p", "q")
         assert library.render()["body"] == "q"
 
-    def test_a_translation_uses_it_too(self, library: Library) -> None:
+    def test_a_use_in_a_translation_counts(self, library: Library) -> None:
         """From its upsert until it is written without it, or deleted."""
         library.publish("p", "p")
         library.user("x")
@@ -754,7 +760,7 @@ class TestInUse:
             library.call("template.delete", "p")
             library.call("template.restore", "p")
 
-    def test_a_carried_translation_uses_it_too(self, library: Library) -> None:
+    def test_a_use_in_a_carried_translation_counts(self, library: Library) -> None:
         """Though the message of the new version does not name it."""
         library.publish("p", "p")
         library.user("x", translations={"de": {"body": "{% include '@p' %}"}})

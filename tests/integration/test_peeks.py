@@ -70,7 +70,7 @@ def held(broker: redis.Redis) -> int:
     return sum(int(broker.hlen(key)) for key in broker.scan_iter("unacked:held:*"))
 
 
-def test_an_idle_consumer_has_a_message_without_asking_again(
+def test_an_idle_consumer_gets_a_message_without_another_round_trip(
     consumer: Consumer, broker: redis.Redis
 ) -> None:
     """The broker records it as held before anybody reads the answer."""
@@ -82,7 +82,7 @@ def test_an_idle_consumer_has_a_message_without_asking_again(
     assert consumer.texts == ["one"]
 
 
-def test_a_message_in_an_unread_answer_is_not_put_back(
+def test_a_message_in_an_unread_reply_is_not_put_back(
     consumer: Consumer, broker: redis.Redis
 ) -> None:
     """It would be delivered twice."""
@@ -94,7 +94,7 @@ def test_a_message_in_an_unread_answer_is_not_put_back(
     assert consumer.texts == ["one"]
 
 
-def test_a_message_in_an_answer_that_is_given_up_is_put_back(
+def test_a_message_in_an_abandoned_reply_is_put_back(
     consumer: Consumer, broker: redis.Redis
 ) -> None:
     """The consumer was cancelled after the broker had taken it."""
@@ -106,7 +106,7 @@ def test_a_message_in_an_answer_that_is_given_up_is_put_back(
     assert consumer.texts == []
 
 
-def test_a_broker_that_has_forgotten_the_script_is_taught_it_again(
+def test_the_script_is_loaded_again_after_a_restart_of_the_broker(
     consumer: Consumer, broker: redis.Redis
 ) -> None:
     """As after a restart; the message is taken with the next question."""
@@ -118,7 +118,7 @@ def test_a_broker_that_has_forgotten_the_script_is_taught_it_again(
     assert consumer.texts == ["one"]
 
 
-def test_a_refusal_is_followed_by_the_next_question(
+def test_a_failed_peek_is_repeated(
     consumer: Consumer, broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A list that is none now is one again later; nothing is lost in between."""
@@ -138,7 +138,7 @@ def test_a_refusal_is_followed_by_the_next_question(
     assert consumer.texts == ["one", "two"]
 
 
-def test_no_more_is_taken_than_the_prefetch_count_and_one_for_each_other_queue(
+def test_at_most_the_prefetch_count_plus_one_per_other_queue_is_taken(
     consumer: Consumer, broker: redis.Redis
 ) -> None:
     """Messages that come to several queues at once are taken by several questions."""

@@ -54,7 +54,7 @@ def partial(tasks: Tasks) -> str:
     )
 
 
-def test_the_answer_is_that_of_the_contract(tasks: Tasks, partial: str) -> None:
+def test_a_preview_has_the_documented_fields(tasks: Tasks, partial: str) -> None:
     """Every member, and what each of them says."""
     body = f'<p>{{{{ x }}}} {{{{ n }}}}</p>{{% include "{partial}" %}}'
     schema = ["x", {"name": "n", "type": "integer", "default": 5}, {"name": "sender"}]
@@ -87,7 +87,7 @@ def test_the_answer_is_that_of_the_contract(tasks: Tasks, partial: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_every_type_has_its_parts(tasks: Tasks, kind: str) -> None:
+def test_each_type_has_its_parts(tasks: Tasks, kind: str) -> None:
     """And no others, not as null either."""
     answer = preview(tasks, "<p>{{ x }}</p>", type=kind, variables={"x": "<"})
     about = {"type", "language", "partials", "variables", "defaulted", "unused", "warnings"}
@@ -96,7 +96,7 @@ def test_every_type_has_its_parts(tasks: Tasks, kind: str) -> None:
     assert answer["subject"] is None
 
 
-def test_nothing_is_stored(tasks: Tasks, servers: LocalStack, partial: str) -> None:
+def test_a_preview_stores_nothing(tasks: Tasks, servers: LocalStack, partial: str) -> None:
     """Not by a preview that is answered, nor by one that is refused."""
     rows = Rows(servers.postgres.url)
 
@@ -126,7 +126,7 @@ class TestValues:
     )
     BODY = "{{ user.name }} {{ n }} {{ maybe|default('-') }} {{ not|default('-') }}"
 
-    def test_examples_stand_in_when_they_are_left_out(self, tasks: Tasks) -> None:
+    def test_examples_replace_omitted_variables(self, tasks: Tasks) -> None:
         """They come before defaults; what has neither, and is not needed, is left out."""
         schema = [dict(variable) for variable in self.SCHEMA]
         schema[3]["name"] = "other"
@@ -135,7 +135,7 @@ class TestValues:
         assert answer["body"] == "Ada 2 yes -"
         assert (answer["defaulted"], answer["unused"]) == ([], [])
 
-    def test_examples_do_not_when_they_are_given(self, tasks: Tasks) -> None:
+    def test_examples_are_ignored_if_variables_are_given(self, tasks: Tasks) -> None:
         """Not even when nothing is given; defaults do, as in every render."""
         schema = [dict(variable) for variable in self.SCHEMA[:3]]
         body = self.BODY.split(" {{ not")[0]
@@ -145,13 +145,13 @@ class TestValues:
         answer = preview(tasks, body, type="sms", variables_schema=schema, variables=values)
         assert (answer["body"], answer["defaulted"]) == ("Zoë 1 -", ["n"])
 
-    def test_without_an_example_what_is_needed_is_missing(self, tasks: Tasks) -> None:
+    def test_a_required_variable_without_an_example_is_reported(self, tasks: Tasks) -> None:
         """The preview says what to give."""
         schema = [{"name": "a", "example": 1}, {"name": "b"}]
         error = refused(tasks, "{{ a }}{{ b }}", variables_schema=schema)
         assert (error.code, error.paths) == ("variables_invalid", {"variables.b"})
 
-    def test_a_schema_left_out_is_inferred(self, tasks: Tasks) -> None:
+    def test_an_omitted_schema_is_inferred(self, tasks: Tasks) -> None:
         """As a publish infers it, and it is told."""
         body = "{{ a.b }}{% if c is defined %}{{ c }}{% endif %}"
         answer = preview(tasks, body, variables={"a": {"b": 1}})
@@ -166,25 +166,27 @@ class TestLanguage:
     """The language that a text is written in."""
 
     @pytest.mark.parametrize(
-        ("language", "told", "shown"),
+        ("language", "language_name", "shown"),
         [
             ("de", "de", "1.234,50\xa0€"),
             ("en_us", "en-US", "€1,234.50"),
             (None, "en", "€1,234.50"),
         ],
     )
-    def test_filters_speak_it(
-        self, tasks: Tasks, language: str | None, told: str, shown: str
+    def test_filters_use_the_previews_language(
+        self, tasks: Tasks, language: str | None, language_name: str, shown: str
     ) -> None:
         """Without one it is the service's default language."""
         values = {"x": 1234.5}
         answer = preview(
             tasks, "{{ x|currency('EUR') }}", type="sms", variables=values, language=language
         )
-        assert answer["language"] == told
+        assert answer["language"] == language_name
         assert answer["body"] == shown
 
-    def test_partials_come_in_the_nearest(self, tasks: Tasks, partial: str) -> None:
+    def test_partials_are_previewed_in_the_closest_language(
+        self, tasks: Tasks, partial: str
+    ) -> None:
         """Each of them tells its own."""
         body = f'{{% include "{partial}" %}}'
         values = {"sender": "x", "count": 1.5}
@@ -312,7 +314,7 @@ def test_a_preview_refuses_what_a_render_refuses(
         assert {(problem["path"], problem["type"]) for problem in error.details} == problems
 
 
-def test_a_partial_that_is_off_is_not_there(tasks: Tasks) -> None:
+def test_inactive_and_missing_partials_are_refused(tasks: Tasks) -> None:
     """Nor is a template that is none, or has no version."""
     off = templates.published(tasks, "x", type="partial")
     tasks.call("template.update", {"template_id": off, "is_active": False})

@@ -44,7 +44,7 @@ def read(channel: Channel, *queues: str) -> list[str]:
     return found
 
 
-def test_priorities_are_those_of_kombu(channel: Channel) -> None:
+def test_priorities_match_kombus(channel: Channel) -> None:
     """0 is first; what is between two steps belongs to the lower one."""
     for priority in (9, 7, 6, 3, 1, 0):
         send(channel, "render", f"{priority}", priority=priority)

@@ -51,7 +51,7 @@ def with_placeholders(page: str) -> tuple[str, dict[str, Any]]:
     return page, values
 
 
-def test_the_page_is_what_it_is_meant_to_be() -> None:
+def test_the_test_page_is_large_and_difficult() -> None:
     """50 KB, with what has broken other engines; nothing of it is the engine's own syntax."""
     assert 48_000 < len(PAGE.encode()) < 60_000
     assert "\r" not in PAGE
@@ -79,7 +79,7 @@ def test_the_page_is_what_it_is_meant_to_be() -> None:
 
 
 @LINE_ENDS
-def test_without_placeholders_it_comes_out_as_it_is(tasks: Tasks, end: str) -> None:
+def test_a_page_without_placeholders_is_unchanged(tasks: Tasks, end: str) -> None:
     """As the version that is stored, and as what is rendered of it."""
     page = PAGE.replace("\n", end)
     template = templates.published(tasks, page)
@@ -93,7 +93,7 @@ def test_without_placeholders_it_comes_out_as_it_is(tasks: Tasks, end: str) -> N
 
 @LINE_ENDS
 @pytest.mark.parametrize("kind", ["email", "in_app", "partial", "push"])
-def test_outside_its_placeholders_it_comes_out_as_it_is(tasks: Tasks, kind: str, end: str) -> None:
+def test_a_page_is_unchanged_outside_its_placeholders(tasks: Tasks, kind: str, end: str) -> None:
     """In text, in attributes, in data for programs and in comments for Outlook."""
     page = PAGE.replace("\n", end)
     source, values = with_placeholders(page)
@@ -132,7 +132,7 @@ def personal(tasks: Tasks) -> str:
 @given(
     name=st.text(st.sampled_from("<>&\"'-!%{}#\0\r\n\xa0 a") | st.characters(codec="utf-8")),
 )
-def test_a_value_is_text_wherever_it_stands(tasks: Tasks, personal: str, name: str) -> None:
+def test_a_value_is_text_wherever_it_is_inserted(tasks: Tasks, personal: str, name: str) -> None:
     """Around it nothing changes, and it cannot end a tag, an attribute or a comment."""
     message = {"template_id": personal, "variables": {"name": name}}
     rendered = tasks.call("render.one", message)["body"]
@@ -146,7 +146,7 @@ def test_a_value_is_text_wherever_it_stands(tasks: Tasks, personal: str, name: s
 
 
 @LINE_ENDS
-def test_a_placeholder_where_no_escaping_helps_is_found(tasks: Tasks, end: str) -> None:
+def test_a_placeholder_in_an_unsafe_place_is_refused_with_its_line(tasks: Tasks, end: str) -> None:
     """In a page of 1,000 lines, with its line and column."""
     page = PAGE.replace("\n", end)
     places = {

@@ -37,8 +37,8 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
 
 def restored(history: History, into: Path, *arguments: str) -> dict[str, Any]:
     """Restore, check what holds for every restore, and return what was said about it."""
-    told: dict[str, Any] = history.server.json("restore", *arguments, "--into", str(into))
-    assert told["directory"] == str(into)
+    result: dict[str, Any] = history.server.json("restore", *arguments, "--into", str(into))
+    assert result["directory"] == str(into)
     control = control_data(Programs.chosen(), into)
     assert control["Database cluster state"] == "shut down"
     assert not (into / "recovery.signal").exists()
@@ -48,22 +48,22 @@ def restored(history: History, into: Path, *arguments: str) -> dict[str, Any]:
     if os.geteuid() == 0:
         owners = {path.lstat().st_uid for path in (into, *into.rglob("*"))}
         assert owners == {history.server.policy.wal.stat().st_uid} != {0}
-    assert told["proof"]["timeline"] == 2
-    assert told["proof"]["revision"]
-    return told
+    assert result["proof"]["timeline"] == 2
+    assert result["proof"]["revision"]
+    return result
 
 
 def test_setup_is_idempotent(history: History) -> None:
     """Each run proves once more that a segment arrives."""
-    told = history.server.json("setup", "--yes")
-    assert (told["changed"], told["restart"]) == ({}, [])
-    assert (history.server.policy.wal / told["archived"]).exists()
+    result = history.server.json("setup", "--yes")
+    assert (result["changed"], result["restart"]) == ({}, [])
+    assert (history.server.policy.wal / result["archived"]).exists()
     assert history.server.run("SHOW archive_command") == command(history.server.policy)
     assert history.server.run("SHOW summarize_wal") == "on"
     assert history.server.run("SHOW archive_timeout") == "1min"
 
 
-def test_the_archive_is_for_the_server_alone(history: History) -> None:
+def test_only_the_server_can_write_to_the_archive(history: History) -> None:
     """It owns the folder, and cannot change the command."""
     wal, script = history.server.policy.wal, history.server.policy.directory / "archive.sh"
     assert wal.stat().st_mode & 0o777 == 0o700
@@ -74,29 +74,29 @@ def test_the_archive_is_for_the_server_alone(history: History) -> None:
 
 
 @pytest.mark.parametrize("target", ["between", "after"])
-def test_a_restore_to_a_time(history: History, tmp_path: Path, target: str) -> None:
+def test_a_restore_reaches_a_time(history: History, tmp_path: Path, target: str) -> None:
     """From the newest base backup that ended before it; an incremental one with its full one.
 
     Without a zone it is UTC, as an operator's watch may not be.
     """
     at = getattr(history, target).astimezone(UTC)
     named = at if target == "between" else at.replace(tzinfo=None)
-    told = restored(history, tmp_path / "data", "--to", named.isoformat())
+    result = restored(history, tmp_path / "data", "--to", named.isoformat())
     chain = [history.full] if target == "between" else [history.full, history.incremental]
-    assert told["base"] == chain
-    assert told["proof"]["tables"]["templates"] == {"between": 22, "after": 25}[target]
-    assert told["proof"]["last_transaction_at"] <= str(at)
+    assert result["base"] == chain
+    assert result["proof"]["tables"]["templates"] == {"between": 22, "after": 25}[target]
+    assert result["proof"]["last_transaction_at"] <= str(at)
 
 
-def test_a_restore_to_a_restore_point(history: History, tmp_path: Path) -> None:
+def test_a_restore_reaches_a_restore_point(history: History, tmp_path: Path) -> None:
     """It lies before the newest base backup, which is not taken then.
 
     The proof archives nothing: the archive stays that of one server. The restored one will go on
     with it, its new timeline first, once an operator starts it.
     """
-    told = restored(history, tmp_path / "data", "--restore-point", history.point)
-    assert told["base"] == [history.full]
-    assert told["proof"]["tables"]["templates"] == 15
+    result = restored(history, tmp_path / "data", "--restore-point", history.point)
+    assert result["base"] == [history.full]
+    assert result["proof"]["tables"]["templates"] == 15
     names = {path.name for path in history.server.policy.wal.iterdir()}
     assert not any(name.startswith("00000002") for name in names)
     wal = tmp_path / "data" / "pg_wal"
@@ -104,25 +104,25 @@ def test_a_restore_to_a_restore_point(history: History, tmp_path: Path) -> None:
     assert (wal / "archive_status" / "00000002.history.ready").exists()
 
 
-def test_a_restore_to_just_before_a_transaction(history: History, tmp_path: Path) -> None:
+def test_a_restore_stops_just_before_a_transaction(history: History, tmp_path: Path) -> None:
     """Which the list of transactions tells by what it deleted."""
     since = (history.after - timedelta(seconds=1)).isoformat()
     (found,) = history.server.json("transactions", "--from", since)
     assert found["transaction"] == history.deletion
     assert (found["deleted"], found["dropped"]) == ({"templates": 4}, 0)
-    told = restored(history, tmp_path / "data", "--before-transaction", str(found["transaction"]))
-    assert told["proof"]["tables"]["templates"] == 25
+    result = restored(history, tmp_path / "data", "--before-transaction", str(found["transaction"]))
+    assert result["proof"]["tables"]["templates"] == 25
 
 
-def test_a_restore_to_the_latest(history: History, tmp_path: Path) -> None:
+def test_a_restore_reaches_the_latest_wal(history: History, tmp_path: Path) -> None:
     """With all that was written until the command was given; from an older backup as well."""
-    told = restored(history, tmp_path / "data", "--latest", "--from", history.full)
-    assert told["base"] == [history.full]
-    assert told["proof"]["tables"]["templates"] == 21
+    result = restored(history, tmp_path / "data", "--latest", "--from", history.full)
+    assert result["base"] == [history.full]
+    assert result["proof"]["tables"]["templates"] == 21
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has PostgreSQL run as another user")
-def test_root_restores_to_a_folder_less_closed_than_the_archive(history: History) -> None:
+def test_root_restores_from_an_archive_in_a_closed_directory(history: History) -> None:
     """The server that recovers reads both, the archive with the help of a capability."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o755)
@@ -130,24 +130,24 @@ def test_root_restores_to_a_folder_less_closed_than_the_archive(history: History
         closed = history.server.policy.directory.parent
         closed.chmod(0o700)
         try:
-            told = history.server.json("restore", *arguments)
+            result = history.server.json("restore", *arguments)
         finally:
             closed.chmod(0o711)
-    assert told["proof"]["tables"]["templates"] == 15
+    assert result["proof"]["tables"]["templates"] == 15
 
 
 def test_status_shows_the_recoverable_time_range(history: History) -> None:
     """And that nothing is wrong."""
-    told = history.server.json("status")
-    assert told["problems"] == []
-    assert told["archiving"]["mode"] == "on"
-    assert told["archiving"]["ours"] is True
-    assert told["archiving"]["fails"] is False
-    found = {each["backup"]["name"]: each for each in told["reaches"]}
+    status = history.server.json("status")
+    assert status["problems"] == []
+    assert status["archiving"]["mode"] == "on"
+    assert status["archiving"]["ours"] is True
+    assert status["archiving"]["fails"] is False
+    found = {each["backup"]["name"]: each for each in status["reaches"]}
     assert found[history.full]["backup"]["parent"] is None
     assert found[history.incremental]["backup"]["parent"] == history.full
-    assert told["earliest"] == found[history.full]["earliest"] < str(history.between)
-    assert told["latest"] > str(history.after)
+    assert status["earliest"] == found[history.full]["earliest"] < str(history.between)
+    assert status["latest"] > str(history.after)
     assert "incremental" in history.server.call("status").stdout
 
 
@@ -159,13 +159,13 @@ def test_old_base_backups_are_removed_with_their_wal(history: History, tmp_path:
     later.touch()
     planned = history.server.json("base-backup", "--full", "--dry-run", policy=policy)
     assert (planned["kind"], planned["backup"], planned["removed"]) == ("full", None, [])
-    told = history.server.json("base-backup", "--full", policy=policy)
-    assert told["removed"] == [history.incremental, history.full]
-    assert [path.name for path in policy.base.iterdir()] == [told["backup"]["name"]]
+    result = history.server.json("base-backup", "--full", policy=policy)
+    assert result["removed"] == [history.incremental, history.full]
+    assert [path.name for path in policy.base.iterdir()] == [result["backup"]["name"]]
     assert list(policy.wal.iterdir()) == [later]
 
 
-def test_a_base_backup_is_full_again_after_a_while(history: History, tmp_path: Path) -> None:
+def test_a_full_base_backup_is_taken_when_due(history: History, tmp_path: Path) -> None:
     """When the last full one is too old, or the chain it would build on is broken."""
     policy = history.copy(tmp_path / "recovery")
     planned = history.server.json("base-backup", "--dry-run", policy=policy)
@@ -178,7 +178,7 @@ def test_a_base_backup_is_full_again_after_a_while(history: History, tmp_path: P
     assert (planned["kind"], planned["parent"]) == ("full", None)
 
 
-def test_a_base_backup_that_is_being_taken_is_not_taken_twice(history: History) -> None:
+def test_a_concurrent_base_backup_is_skipped(history: History) -> None:
     """Two beats may be up."""
     lock = "SELECT pg_advisory_xact_lock(hashtextextended('maintenance.base_backup', 0))"
     with psycopg.connect(history.server.stack.postgres.url) as connection:
@@ -186,7 +186,7 @@ def test_a_base_backup_that_is_being_taken_is_not_taken_twice(history: History) 
         assert history.server.json("base-backup")["skipped"] is True
 
 
-def test_the_task_answers_in_numbers(history: History, tmp_path: Path) -> None:
+def test_the_task_returns_the_figures_of_the_base_backup(history: History, tmp_path: Path) -> None:
     """What it took, of which kind, and what had to go for it."""
     settings = Settings(
         database_url=history.server.stack.postgres.url,
@@ -198,16 +198,16 @@ def test_the_task_answers_in_numbers(history: History, tmp_path: Path) -> None:
     )
     with closing(Runtime(configuration(settings))) as process, closing(Run(process)) as run:
         planned = base_backups.take(Maintain(dry_run=True), run)
-        told = base_backups.take(Maintain(), run)
+        result = base_backups.take(Maintain(), run)
     assert planned == BaseBackedUp(dry_run=True, kind="incremental", parent=history.incremental)
-    assert (told.kind, told.parent, told.expired) == ("incremental", history.incremental, ())
-    assert (tmp_path / "recovery" / "base" / str(told.base_backup) / "data").is_dir()
-    assert told.size > 0
-    assert told.seconds > 0
+    assert (result.kind, result.parent, result.expired) == ("incremental", history.incremental, ())
+    assert (tmp_path / "recovery" / "base" / str(result.base_backup) / "data").is_dir()
+    assert result.size > 0
+    assert result.seconds > 0
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_the_task_is_skipped_where_no_wal_is_archived(tasks: Tasks, *, dry_run: bool) -> None:
+def test_the_task_is_skipped_without_wal_archiving(tasks: Tasks, *, dry_run: bool) -> None:
     """A base backup alone leads to no other time; the answer says what to do."""
     answer = tasks.call("maintenance.base_backup", {"dry_run": dry_run})
     assert answer["skipped"] is True

@@ -110,18 +110,18 @@ def test_a_missing_parent_is_reported(history: History, tmp_path: Path) -> None:
     shutil.rmtree(policy.base / history.full)
     done = refused(history, policy, tmp_path / "data", "--to", history.after.isoformat())
     assert f"builds on {history.full}, which is missing" in done.stderr
-    told = history.server.call("status", policy=policy)
-    assert told.exit_code == 1
-    assert f"builds on {history.full}, which is missing" in told.stdout
+    status = history.server.call("status", policy=policy)
+    assert status.exit_code == 1
+    assert f"builds on {history.full}, which is missing" in status.stdout
 
 
-def test_a_directory_without_an_entry_is_a_problem(history: History, tmp_path: Path) -> None:
+def test_a_directory_without_an_entry_is_reported(history: History, tmp_path: Path) -> None:
     """It is no base backup, is named as such, and is left alone."""
     policy = history.copy(tmp_path / "recovery")
     (policy.base / history.incremental / "backup.json").unlink()
-    told = history.server.call("status", policy=policy)
-    assert told.exit_code == 1
-    assert f"{history.incremental} has no readable backup.json" in told.stdout
+    status = history.server.call("status", policy=policy)
+    assert status.exit_code == 1
+    assert f"{history.incremental} has no readable backup.json" in status.stdout
 
 
 @pytest.mark.parametrize("target", ["between", "latest", "point"])
@@ -137,16 +137,16 @@ def test_a_gap_in_the_archive_is_reported(history: History, tmp_path: Path, targ
     }
     done = refused(history, policy, tmp_path / "data", *arguments[target])
     assert f"segment {gap.name} is missing" in done.stderr
-    told = history.server.call("status", policy=policy)
-    assert told.exit_code == 1
-    assert f"segment {gap.name} is missing" in told.stdout
+    status = history.server.call("status", policy=policy)
+    assert status.exit_code == 1
+    assert f"segment {gap.name} is missing" in status.stdout
 
 
 def test_times_after_a_gap_can_be_restored(history: History, tmp_path: Path) -> None:
     """From the base backup that was taken after it."""
     policy = history.copy(tmp_path / "recovery")
     behind(history, policy, history.full).unlink()
-    told = history.server.json(
+    result = history.server.json(
         "restore",
         "--to",
         history.after.isoformat(),
@@ -154,7 +154,7 @@ def test_times_after_a_gap_can_be_restored(history: History, tmp_path: Path) -> 
         str(tmp_path / "data"),
         policy=policy,
     )
-    assert told["proof"]["tables"]["templates"] == 25
+    assert result["proof"]["tables"]["templates"] == 25
 
 
 def test_a_truncated_segment_is_reported(history: History, tmp_path: Path) -> None:
@@ -177,17 +177,17 @@ def test_a_damaged_segment_is_reported(history: History, tmp_path: Path, target:
         "between": ["--to", history.between.isoformat()],
         "latest": ["--latest", "--from", history.full],
     }
-    told = {
+    messages = {
         "between": "checksum in record at 0/",
         "latest": f"WAL was replayed to 0/{int(damaged.name[-2:], 16):X}000000 only",
     }
     done = refused(history, policy, tmp_path / "data", *arguments[target])
-    assert told[target] in done.stderr
+    assert messages[target] in done.stderr
     assert "from a base backup after it" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--to", "2020-01-01T00:00:00Z"], "before the first base backup"),
         (["--to", "2200-01-01T00:00:00Z"], "archived WAL ends before"),
@@ -198,12 +198,12 @@ def test_a_damaged_segment_is_reported(history: History, tmp_path: Path, target:
     ],
 )
 def test_a_target_that_is_not_in_the_archive_is_refused(
-    history: History, tmp_path: Path, arguments: list[str], told: str
+    history: History, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     """What can be reached is said instead, before anything is built."""
     policy = history.copy(tmp_path / "recovery")
     done = refused(history, policy, tmp_path / "data", *arguments)
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_an_existing_directory_is_never_overwritten(history: History, tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_base_backups_of_another_cluster_are_refused(history: History, tmp_path:
     assert f"are of cluster 1, the server is cluster {system}" in done.stderr
 
 
-def test_a_role_without_permission_is_told_what_to_do(history: History, tmp_path: Path) -> None:
+def test_a_role_without_permission_gets_a_remedy(history: History, tmp_path: Path) -> None:
     """Neither set it up nor copy the cluster; a restore uses what is archived already."""
     server = history.server
     server.run("CREATE ROLE reader LOGIN PASSWORD 'reads'")

@@ -70,7 +70,7 @@ def test_every_index_is_rebuilt(tasks: Tasks, rows: Rows) -> None:
     assert not set(after.values()) & set(before.values())
 
 
-def test_a_dry_run_touches_nothing(tasks: Tasks, rows: Rows) -> None:
+def test_a_dry_run_rebuilds_nothing(tasks: Tasks, rows: Rows) -> None:
     """It names the tables that would be done."""
     before = files(rows)
     answer = tasks.call("maintenance.reindex", {"dry_run": True})
@@ -90,7 +90,7 @@ def test_invalid_indexes_of_failed_runs_are_dropped(tasks: Tasks, rows: Rows, su
     assert before - files(rows).keys() == {name}
 
 
-def test_an_invalid_index_of_another_name_is_rebuilt(tasks: Tasks, rows: Rows) -> None:
+def test_an_operators_invalid_index_is_rebuilt(tasks: Tasks, rows: Rows) -> None:
     """It is somebody's, whose CREATE INDEX CONCURRENTLY failed."""
     rows.run("CREATE INDEX somebodys ON templates (name)")
     try:
@@ -140,7 +140,7 @@ def test_indexes_in_use_are_reported_and_all_others_rebuilt(
     assert files(rows).keys() == before.keys()
 
 
-def test_the_lock_of_a_run_is_in_nobody_s_way(engine: Engine, rows: Rows) -> None:
+def test_the_lock_of_a_run_blocks_no_other_session(engine: Engine, rows: Rows) -> None:
     """The transaction that holds it has no snapshot, for which builds and vacuums would wait."""
     with alone(engine, "maintenance.anything") as free:
         assert free
@@ -158,7 +158,7 @@ def test_a_second_run_at_the_same_time_is_skipped(tasks: Tasks, engine: Engine) 
         assert tasks.call("maintenance.reindex")["skipped"] is True
 
 
-def test_a_role_without_rights_is_told(rows: Rows, servers: LocalStack) -> None:
+def test_a_role_without_permission_is_an_error(rows: Rows, servers: LocalStack) -> None:
     """PostgreSQL itself warns, does nothing, and calls it a success."""
     rows.run("CREATE ROLE nobody_special LOGIN PASSWORD 'p'")
     try:

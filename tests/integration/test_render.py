@@ -33,7 +33,7 @@ def refused(tasks: Tasks, template: str, **keywords: Any) -> RefusedError:  # no
     return caught.value
 
 
-def test_the_answer_is_that_of_the_contract(tasks: Tasks) -> None:
+def test_a_render_has_the_documented_fields(tasks: Tasks) -> None:
     """Every member, and what each of them says."""
     template = templates.published(
         tasks,
@@ -87,7 +87,7 @@ def test_html_bodies_escape_values(tasks: Tasks, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sms", "push"])
-def test_text_bodies_do_not(tasks: Tasks, kind: str) -> None:
+def test_text_bodies_do_not_escape_values(tasks: Tasks, kind: str) -> None:
     """An SMS never shows ``&amp;``."""
     template = templates.published(tasks, "{{ x }}", type=kind)
     assert render(tasks, template, variables={"x": "<b>&'\""})["body"] == "<b>&'\""
@@ -147,7 +147,7 @@ def test_values_that_do_not_match_their_variables_are_refused(
     assert (error.code, error.paths) == (code, paths)
 
 
-def test_a_script_url_is_no_url(tasks: Tasks) -> None:
+def test_a_script_url_is_refused_by_the_type_url(tasks: Tasks) -> None:
     """Escaping does not help against ``javascript:``; the type ``url`` does."""
     template = templates.published(
         tasks, '<a href="{{ link }}">x</a>', variables=[{"name": "link", "type": "url"}]
@@ -165,7 +165,7 @@ def test_a_script_url_is_no_url(tasks: Tasks) -> None:
     assert "a=1&amp;b=&#x27;" in rendered["body"]
 
 
-def test_every_variable_that_is_wrong_is_named(tasks: Tasks) -> None:
+def test_every_invalid_variable_is_reported(tasks: Tasks) -> None:
     """Missing, mistyped and unknown ones at once, and none of their values."""
     template = templates.published(
         tasks,
@@ -215,7 +215,7 @@ def test_a_template_without_a_version_cannot_be_rendered(tasks: Tasks) -> None:
     assert (error.code, error.paths) == ("version_not_found", {"version"})
 
 
-def test_an_older_version_may_be_named(tasks: Tasks) -> None:
+def test_an_older_version_is_rendered_by_name(tasks: Tasks) -> None:
     """With its own variables and translations."""
     template = templates.published(
         tasks, "One {{ a }}", translations={"de": {"body": "Eins {{ a }}"}}
@@ -262,7 +262,7 @@ class TestLanguage:
             (None, "strict", "en", ["en"]),
         ],
     )
-    def test_fallback(  # noqa: PLR0913, PLR0917 - two fixtures, four parts of a case
+    def test_the_result_reports_the_language_and_the_fallback_chain(  # noqa: PLR0913, PLR0917 - two fixtures, four parts of a case
         self,
         tasks: Tasks,
         template: str,
@@ -276,17 +276,19 @@ class TestLanguage:
         assert (answer["body"], answer["language"], answer["fallback_chain"]) == (used, used, chain)
         assert answer["subject"] == ("zh" if used == "zh-Hant" else "source")
 
-    def test_closest_is_the_default(self, tasks: Tasks, template: str) -> None:
+    def test_the_default_fallback_is_closest(self, tasks: Tasks, template: str) -> None:
         """What a producer wants that says nothing."""
         assert render(tasks, template, language="de-CH")["language"] == "de"
 
-    def test_strict_names_what_there_is(self, tasks: Tasks, template: str) -> None:
+    def test_a_strict_language_error_lists_the_available_languages(
+        self, tasks: Tasks, template: str
+    ) -> None:
         """A near one does not do."""
         error = refused(tasks, template, language="de-AT", fallback="strict")
         assert (error.code, error.paths) == ("language_not_found", {"language"})
         assert error.details[0]["message"] == "available: en, de, pt-BR, zh-Hant"
 
-    def test_the_own_language_is_what_the_version_says(self, tasks: Tasks) -> None:
+    def test_metadata_language_overrides_the_default_language(self, tasks: Tasks) -> None:
         """``metadata.language`` before the setting."""
         template = templates.published(
             tasks, "bonjour", metadata={"language": "fr"}, translations={"en": {"body": "hello"}}
@@ -315,7 +317,7 @@ def test_every_write_is_seen_by_the_next_render(tasks: Tasks) -> None:
         assert render(tasks, template)["body"] == f"a{turn}"
 
 
-def test_a_translation_that_goes_away_meanwhile_is_not_missed(
+def test_a_render_survives_the_concurrent_deletion_of_a_translation(
     tasks: Tasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A render that has chosen German, which is deleted that moment, looks again."""
@@ -345,7 +347,7 @@ def test_a_large_message_is_rendered_whole(tasks: Tasks) -> None:
     assert render(tasks, template, variables={"xs": xs})["body"] == "".join(xs)
 
 
-def test_a_bomb_in_the_values_costs_one_error(tasks: Tasks) -> None:
+def test_values_that_exceed_a_limit_cost_one_error(tasks: Tasks) -> None:
     """The template is harmless with its examples, and the producer sends too much."""
     template = templates.published(
         tasks,

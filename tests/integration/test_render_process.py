@@ -95,7 +95,7 @@ def only_pid(renderer: Renderer) -> int:
 
 
 @each("bomb", BOMBS)
-def test_a_bomb_is_one_clear_error_and_the_next_render_works(hasty: Renderer, bomb: str) -> None:
+def test_a_render_over_a_limit_is_one_error_and_the_next_works(hasty: Renderer, bomb: str) -> None:
     """The next message is served by a process in full health."""
     with pytest.raises(ServiceError) as caught:
         body(hasty, BOMBS[bomb], big="a" * 200_000, small="a" * 10_000)
@@ -103,7 +103,7 @@ def test_a_bomb_is_one_clear_error_and_the_next_render_works(hasty: Renderer, bo
     assert body(hasty, "{{ x }}", x=1) == "1"
 
 
-def test_time_is_bounded_by_the_limit(renderer: Renderer) -> None:
+def test_time_is_limited(renderer: Renderer) -> None:
     """The limit is told with its number; a fresh process takes the next message."""
     renderer.start()
     before = only_pid(renderer)
@@ -120,7 +120,7 @@ def test_time_is_bounded_by_the_limit(renderer: Renderer) -> None:
     assert only_pid(renderer) != before
 
 
-def test_memory_is_bounded_for_the_process_and_for_nobody_else() -> None:
+def test_memory_is_limited_in_the_render_process_only() -> None:
     """The limit is told with its number, and this process does not grow."""
     before = psutil.Process().memory_info().rss
     # As much time as a busy machine needs to get there.
@@ -132,7 +132,7 @@ def test_memory_is_bounded_for_the_process_and_for_nobody_else() -> None:
     assert psutil.Process().memory_info().rss - before < 64 * 1024 * 1024
 
 
-def test_output_is_bounded(shared: Renderer) -> None:
+def test_output_is_limited(shared: Renderer) -> None:
     """2 MiB pass, one character more does not; limit and size are told."""
     assert len(body(shared, "{{ x * 16 }}", x="a" * 131_072)) == LIMITS.output_bytes
     with pytest.raises(ServiceError) as caught:
@@ -142,7 +142,7 @@ def test_output_is_bounded(shared: Renderer) -> None:
     assert "2097152" in caught.value.message
 
 
-def test_the_limit_is_of_each_render(renderer: Renderer) -> None:
+def test_the_time_limit_applies_to_each_render(renderer: Renderer) -> None:
     """Time that one render used is not taken from the next of the same process."""
     loop = "{% for a in range(1000) %}{{ big|length }}{% endfor %}"
     quick = Renderer(replace(LIMITS, render_seconds=0.4))
@@ -175,7 +175,9 @@ def test_the_limit_is_of_each_render(renderer: Renderer) -> None:
         ("{{ x|tojson(indent=4) }}", Code.VARIABLES_INVALID),
     ],
 )
-def test_a_hostile_template_costs_no_process(shared: Renderer, source: str, code: Code) -> None:
+def test_an_invalid_template_does_not_end_the_process(
+    shared: Renderer, source: str, code: Code
+) -> None:
     """What is only wrong, and goes over no limit, is answered by the process itself."""
     body(shared, "warm")
     before = set(shared.process_ids)
@@ -185,7 +187,7 @@ def test_a_hostile_template_costs_no_process(shared: Renderer, source: str, code
     assert set(shared.process_ids) == before
 
 
-def test_a_process_is_started_once_and_used_again(renderer: Renderer) -> None:
+def test_a_render_process_is_reused(renderer: Renderer) -> None:
     """Its start costs a thousand times as much as a render."""
     assert renderer.process_ids == []
     renderer.start()
@@ -206,7 +208,7 @@ def test_a_process_that_was_killed_while_idle_is_replaced(renderer: Renderer) ->
     assert not psutil.pid_exists(pid), "it was not waited for"
 
 
-def test_a_process_that_was_stopped_is_given_up(renderer: Renderer) -> None:
+def test_a_stopped_process_is_replaced(renderer: Renderer) -> None:
     """A process that does not answer at all costs its message an error, in time."""
     body(renderer, "warm")
     pid = only_pid(renderer)
@@ -218,7 +220,7 @@ def test_a_process_that_was_stopped_is_given_up(renderer: Renderer) -> None:
     assert not psutil.pid_exists(pid)
 
 
-def test_a_large_message_to_a_stopped_process_does_not_block_for_ever(renderer: Renderer) -> None:
+def test_writing_to_a_stopped_process_times_out(renderer: Renderer) -> None:
     """A pipe holds 64 KiB: writing more needs a reader, and has the same limit of time."""
     body(renderer, "warm")
     pid = only_pid(renderer)
@@ -237,7 +239,7 @@ def test_a_large_message_to_a_stopped_process_does_not_block_for_ever(renderer: 
     assert body(renderer, "{{ x }}", x=1) == "1"
 
 
-def test_threads_render_at_once_and_get_their_own_answers(renderer: Renderer) -> None:
+def test_concurrent_threads_get_their_own_answers(renderer: Renderer) -> None:
     """Under the threads pool no recipient gets another's text."""
     gate = threading.Barrier(4)
 
@@ -251,7 +253,7 @@ def test_threads_render_at_once_and_get_their_own_answers(renderer: Renderer) ->
     assert 1 <= len(renderer.process_ids) <= 4
 
 
-def test_a_thread_gets_no_error_of_another_threads_render(renderer: Renderer) -> None:
+def test_an_error_affects_only_its_own_thread(renderer: Renderer) -> None:
     """While one render goes over its limit, others are served."""
     with ThreadPoolExecutor(2) as pool:
         bomb = pool.submit(body, renderer, BOMBS["sorting"], big="ab" * 100_000)
@@ -282,7 +284,7 @@ def test_an_interrupted_render_leaves_no_answer_to_the_next(
 
 
 @each("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
-def test_signals_of_the_workers_group_do_not_end_it(
+def test_signals_to_the_process_group_do_not_end_the_render_process(
     renderer: Renderer, number: signal.Signals
 ) -> None:
     """A warm shutdown signals the whole group, and the messages at hand are finished first."""
@@ -293,7 +295,7 @@ def test_signals_of_the_workers_group_do_not_end_it(
     assert only_pid(renderer) == pid
 
 
-def test_no_setting_of_the_worker_is_in_the_process(
+def test_the_render_process_inherits_no_secrets_and_no_files(
     renderer: Renderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where templates run there are no passwords, and no open file of the worker's."""
@@ -311,7 +313,7 @@ def test_no_setting_of_the_worker_is_in_the_process(
         assert Path(__file__).name not in files
 
 
-def test_limits_of_the_kernel_are_set(renderer: Renderer) -> None:
+def test_kernel_limits_are_set(renderer: Renderer) -> None:
     """Address space as set, and no core file, which would hold values."""
     renderer.start()
     body(renderer, "warm")
@@ -357,18 +359,18 @@ def test_the_render_process_exits_when_its_worker_is_killed(checkout: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("program", "told"), [("/bin/false", "did not start"), ("/nowhere/python", "No such file")]
+    ("program", "message"), [("/bin/false", "did not start"), ("/nowhere/python", "No such file")]
 )
-def test_a_process_that_does_not_start_is_no_error_of_a_template(
-    monkeypatch: pytest.MonkeyPatch, program: str, told: str
+def test_a_process_that_does_not_start_is_not_blamed_on_the_template(
+    monkeypatch: pytest.MonkeyPatch, program: str, message: str
 ) -> None:
     """Whether its program ends at once or is missing; it may start for the next message."""
     monkeypatch.setattr("sys.executable", program)
-    with pytest.raises(RenderProcessError, match=told):
+    with pytest.raises(RenderProcessError, match=message):
         Renderer(LIMITS).start()
 
 
-def test_sources_are_inspected_in_the_process_too(shared: Renderer) -> None:
+def test_sources_are_compiled_in_the_render_process(shared: Renderer) -> None:
     """Placeholders of each that compiles, a problem of each that does not, by their paths."""
     placeholders, problems = shared.inspect(
         [
@@ -392,7 +394,7 @@ def test_sources_are_inspected_in_the_process_too(shared: Renderer) -> None:
     ]
 
 
-def test_texts_are_tried_in_the_process_too(shared: Renderer) -> None:
+def test_trial_renders_run_in_the_render_process(shared: Renderer) -> None:
     """With values that are made up; and what can be left out is found there."""
     text = source_of("{{ a + 1 }}", "email", "{{ b|default('c') }}{{ a }}")
     (problem,) = shared.try_out(text, [{"name": "a", "type": "string"}])
@@ -451,14 +453,14 @@ class TestStream:
         assert [answer["error"][0] for answer in answers] == [Code.RENDER_LIMIT_EXCEEDED] * 4
         assert "12 s" in answers[0]["error"][1]
 
-    def test_a_stream_that_is_left_leaves_no_answer_to_the_next(self, renderer: Renderer) -> None:
+    def test_an_abandoned_stream_leaves_no_answer_to_the_next(self, renderer: Renderer) -> None:
         """What was put and not taken would be read as another's."""
         with renderer.stream(time.monotonic() + 30) as stream:
             stream.put([source_of("{{ x }}")], [(0, encode({"x": "first"}))])
         assert renderer.process_ids == []
         assert body(renderer, "{{ x }}", x="second") == "second"
 
-    def test_nothing_is_asked_for_nothing(self, renderer: Renderer) -> None:
+    def test_an_empty_stream_starts_no_process(self, renderer: Renderer) -> None:
         """A batch of no items starts no process."""
         assert self.answers(renderer, "{{ x }}", []) == []
         assert renderer.process_ids == []

@@ -130,7 +130,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 class TestCreate:
     """``replica create``."""
 
-    def test_it_follows_its_primary(self, pair: Pair) -> None:
+    def test_a_standby_follows_its_primary_and_is_read_only(self, pair: Pair) -> None:
         """What is committed there can be read here, and nothing be written."""
         number = uuid.uuid4().int % 2**31
         with psycopg.connect(pair.primary.url) as connection:
@@ -141,7 +141,7 @@ class TestCreate:
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             run(pair.standby_url, "DELETE FROM items")
 
-    def test_its_slot_keeps_what_it_has_not_had(self, pair: Pair) -> None:
+    def test_the_slot_retains_wal_for_the_standby(self, pair: Pair) -> None:
         """And is named as the standby is."""
         assert wait_until(pair.caught_up, 20)
         (slot,) = answered("status", url=pair.primary.url)["slots"]
@@ -149,7 +149,7 @@ class TestCreate:
         assert pair.made["settings"]["max_slot_wal_keep_size"] == "-1"
         assert any("max_slot_wal_keep_size" in warning for warning in pair.made["warnings"])
 
-    def test_its_password_is_in_one_file_only(self, pair: Pair) -> None:
+    def test_the_password_is_stored_in_one_private_file(self, pair: Pair) -> None:
         """Of its user alone: not in settings, not in a log, and as a verifier on the server."""
         passfile = Path(pair.made["passfile"])
         password = passfile.read_text().strip().rpartition(":")[2]
@@ -167,18 +167,18 @@ class TestCreate:
         ((stored,),) = pair.run("SELECT rolpassword FROM pg_authid WHERE rolname = 'replicator'")
         assert stored.startswith("SCRAM-SHA-256$")
 
-    def test_it_has_the_settings_that_a_copy_lacks(self, pair: Pair) -> None:
+    def test_a_standby_gets_the_primarys_command_line_settings(self, pair: Pair) -> None:
         """The primary has them from its command line; with fewer connections it would not start."""
         shown: LiteralString = (
             "SELECT current_setting('max_connections'), current_setting('shared_preload_libraries')"
         )
         assert pair.run(shown) == run(pair.standby_url, shown) == [("200", "pg_stat_statements")]
 
-    def test_it_starts_and_stops_by_itself(self, pair: Pair) -> None:
+    def test_a_standby_starts_stops_and_catches_up(self, pair: Pair) -> None:
         """Twice is as good as once; what was written meanwhile it gets from its slot."""
         folder = str(pair.directory)
-        for told in ("Stopped.", "It was not running."):
-            assert told in called("stop", folder, url=pair.primary.url).output
+        for output in ("Stopped.", "It was not running."):
+            assert output in called("stop", folder, url=pair.primary.url).output
         pair.run("DELETE FROM items")
         pair.run("SELECT pg_switch_wal()")
         away = called("status", url=pair.primary.url)
@@ -188,7 +188,7 @@ class TestCreate:
             assert called("start", folder, url=pair.primary.url).exit_code == 0
         assert wait_until(pair.caught_up, 30)
 
-    def test_settings_outside_the_data_directory_are_made_up_for(self, tmp_path: Path) -> None:
+    def test_missing_configuration_files_are_created(self, tmp_path: Path) -> None:
         """Debian keeps them in /etc, so that a copy has none and would not start."""
         data, etc, port = tmp_path / "data", tmp_path / "etc", free_port()
         PrivateCluster(PROGRAMS, data).initialise()
@@ -222,7 +222,7 @@ class TestCreate:
 class TestStatus:
     """``replica status``."""
 
-    def test_lag_is_told_in_bytes_and_seconds(self, pair: Pair) -> None:
+    def test_status_shows_lag_in_bytes_and_seconds(self, pair: Pair) -> None:
         """A standby that receives and does not replay is behind, until it does."""
         assert wait_until(pair.caught_up, 20)
         run(pair.standby_url, "SELECT pg_wal_replay_pause()")
@@ -244,7 +244,7 @@ class TestStatus:
         assert (received["replay_lag_bytes"], received["replay_lag_seconds"]) == (0, 0)
 
     @pytest.mark.parametrize("named", ["address", "directory"])
-    def test_a_standby_is_named_by_its_address_or_its_folder(self, pair: Pair, named: str) -> None:
+    def test_status_accepts_an_address_or_a_data_directory(self, pair: Pair, named: str) -> None:
         """And says from whom it receives."""
         server = str(getattr(pair, named))
         assert wait_until(pair.caught_up, 20)
@@ -254,7 +254,7 @@ class TestStatus:
         assert answer["received"]["primary_port"] == pair.primary.port
         assert answer["received"]["slot"] == "standby1"
 
-    def test_a_lost_slot_is_a_problem_with_a_remedy(self, pair: Pair) -> None:
+    def test_status_reports_a_lost_slot_with_a_remedy(self, pair: Pair) -> None:
         """Its standby can only be made anew."""
         pair.run("SELECT pg_create_physical_replication_slot('gone', true)")
         pair.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
@@ -280,11 +280,11 @@ class TestStatus:
 class TestSynchronous:
     """``replica synchronous``."""
 
-    def test_writes_wait_for_the_standby_until_it_is_switched_off(self, pair: Pair) -> None:
+    def test_synchronous_writes_wait_for_the_standby(self, pair: Pair) -> None:
         """A write without a standby is not acknowledged; switching off lets it go on."""
-        told = called("synchronous", "on", url=pair.primary.url)
-        assert told.exit_code == 0, told.output
-        assert "writes stop until" in told.output
+        output = called("synchronous", "on", url=pair.primary.url)
+        assert output.exit_code == 0, output.output
+        assert "writes stop until" in output.output
         (found,) = answered("status", url=pair.primary.url)["standbys"]
         assert found["sync_state"] == "sync"
         called("stop", str(pair.directory), url=pair.primary.url)
@@ -303,7 +303,7 @@ class TestSynchronous:
         again = called("synchronous", "off", url=pair.primary.url)
         assert (again.exit_code, again.output) == (0, "Replication was asynchronous already.\n")
 
-    def test_it_is_refused_without_the_standby(self, pair: Pair) -> None:
+    def test_synchronous_replication_needs_a_connected_standby(self, pair: Pair) -> None:
         """Every write would wait."""
         assert wait_until(pair.caught_up, 20)
         result = called("synchronous", "on", "standby1", "nobody", url=pair.primary.url)
@@ -315,7 +315,7 @@ class TestSynchronous:
 class TestPromote:
     """``replica promote``; under load in ``tests/chaos/test_failover.py``."""
 
-    def test_it_is_refused_while_the_primary_answers(self, pair: Pair) -> None:
+    def test_promotion_is_refused_while_the_primary_answers(self, pair: Pair) -> None:
         """Found by what the standby follows, though the address does not name the primary."""
         for url, server in ((pair.both, []), (pair.standby_url, [pair.address])):
             result = called("promote", *server, "--yes", url=url)
@@ -332,7 +332,7 @@ class TestPromote:
         )
         assert "must be a standby" in called("promote", "--yes", url=pair.primary.url).output
 
-    def test_it_asks_first(self, pair: Pair) -> None:
+    def test_promotion_asks_for_confirmation(self, pair: Pair) -> None:
         """Nobody there to answer is no."""
         result = called("promote", pair.address, url=pair.primary.url)
         assert result.exit_code == 1
@@ -387,7 +387,7 @@ class TestFaults:
         assert state() == before
 
     @pytest.mark.parametrize(
-        ("options", "told"),
+        ("options", "message"),
         [
             (["--into", "{folder}/primary"], "already exists"),
             (["--into", "{folder}/no/such"], "is not a directory"),
@@ -402,7 +402,7 @@ class TestFaults:
         ],
     )
     def test_impossible_options_are_refused(
-        self, pair: Pair, folder: Path, tmp_path: Path, options: list[str], told: str
+        self, pair: Pair, folder: Path, tmp_path: Path, options: list[str], message: str
     ) -> None:
         """Known before anything is copied."""
         names: Mapping[str, object] = {
@@ -421,11 +421,11 @@ class TestFaults:
                 url=pair.primary.url,
             )
         assert result.exit_code != 0
-        assert told in result.output
+        assert message in result.output
         assert SECRET not in result.output
 
     @pytest.mark.parametrize(
-        ("url", "told"),
+        ("url", "message"),
         [
             ("postgresql://template_service:{secret}@{primary}/template_service", "password"),
             ("postgresql://template_service:{password}@127.0.0.1:1/template_service", "runs"),
@@ -435,7 +435,7 @@ class TestFaults:
         ids=["a wrong password", "a primary that is away", "a standby", "a role without rights"],
     )
     def test_an_invalid_server_address_is_refused(
-        self, pair: Pair, folder: Path, url: str, told: str
+        self, pair: Pair, folder: Path, url: str, message: str
     ) -> None:
         """It is told what about it."""
         pair.run("DROP ROLE IF EXISTS few_rights")
@@ -453,12 +453,12 @@ class TestFaults:
                 url=address,
             )
         assert result.exit_code == 1
-        assert told in result.output
+        assert message in result.output
         for password in (SECRET, pair.primary.password):
             assert password not in result.output
 
     @pytest.mark.parametrize(
-        ("program", "script", "told"),
+        ("program", "script", "message"),
         [
             ("pg_basebackup", "touch {data}/half; kill -9 $$", "was killed by signal 9"),
             ("pg_basebackup", "echo No space left on device >&2; exit 1", "free some space"),
@@ -468,7 +468,7 @@ class TestFaults:
         ids=["killed", "disk full", "a damaged copy", "older programs"],
     )
     def test_a_copy_that_fails_is_removed_with_its_slot_and_role(
-        self, pair: Pair, tmp_path: Path, program: str, script: str, told: str
+        self, pair: Pair, tmp_path: Path, program: str, script: str, message: str
     ) -> None:
         """Whatever had been copied by then."""
         folder = pair.directory.parent
@@ -486,10 +486,10 @@ class TestFaults:
                 TEMPLATE_SERVICE_POSTGRES_PROGRAMS=str(tmp_path),
             )
         assert result.exit_code == 1
-        assert told in result.output
+        assert message in result.output
 
     @pytest.mark.parametrize(
-        ("settings", "told"),
+        ("settings", "message"),
         [
             (
                 {"wal_level": "minimal", "max_wal_senders": "0"},
@@ -501,8 +501,8 @@ class TestFaults:
         ],
         ids=["too little WAL", "no sender", "no slot", "not let in"],
     )
-    def test_the_primary_is_not_ready(
-        self, bare: Path, tmp_path: Path, settings: dict[str, str], told: str
+    def test_a_primary_without_capacity_is_reported_with_a_remedy(
+        self, bare: Path, tmp_path: Path, settings: dict[str, str], message: str
     ) -> None:
         """The answer is the setting, or the line, to change."""
         with PrivateCluster(PROGRAMS, bare, settings=settings) as cluster:
@@ -513,13 +513,11 @@ class TestFaults:
             assert run(cluster.url(), "SELECT slot_name FROM pg_replication_slots") == []
             roles = run(cluster.url(), "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'")
         assert result.exit_code == 1
-        assert told in result.output
+        assert message in result.output
         assert roles == [("scratch",)]
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_start_that_fails_keeps_the_standby_and_says_how_to_go_on(
-        self, pair: Pair, folder: Path
-    ) -> None:
+    def test_a_failed_start_keeps_the_standby(self, pair: Pair, folder: Path) -> None:
         """A copy that took hours is not thrown away for a wrong setting."""
         data = folder / "broken"
         made = called(
@@ -554,7 +552,7 @@ class TestFaults:
             in called("drop", "nobody", "--yes", url=pair.primary.url).output
         )
 
-    def test_a_password_is_not_taken_from_a_command_line(self, pair: Pair) -> None:
+    def test_a_url_with_a_password_is_refused_on_the_command_line(self, pair: Pair) -> None:
         """Everyone on the machine can read that."""
         url = pair.primary.url
         result = called("promote", f"postgresql://u:{SECRET}@{HOST}:1/x", "--yes", url=url)
@@ -566,7 +564,7 @@ class TestFaults:
 class TestEngine:
     """The worker's engine finds the server that takes writes."""
 
-    def test_of_several_hosts_the_primary_is_used(self, pair: Pair) -> None:
+    def test_the_engine_connects_to_the_primary_of_several_hosts(self, pair: Pair) -> None:
         """Though the standby is named first."""
         engine = make_engine(Database(url=pair.both))
         with engine.begin() as connection:

@@ -110,7 +110,7 @@ def stored(folder: Path, age: timedelta, *, verified: timedelta | None = None) -
 class TestDatabase:
     """The figures of the database."""
 
-    def test_sessions_by_state(self, url: str, tmp_path: Path) -> None:
+    def test_sessions_are_counted_by_state(self, url: str, tmp_path: Path) -> None:
         """The report's own is left out; an open transaction has an age, an idle session none."""
         assert asked(url, tmp_path).connections == {}
         with sessions(url, 2), sessions(url, 1, "BEGIN", "SELECT 1"):
@@ -120,7 +120,7 @@ class TestDatabase:
         assert found.longest_query_seconds == 0
         assert found.max_connections == 200
 
-    def test_a_table_that_is_locked(self, url: str, tmp_path: Path) -> None:
+    def test_the_size_of_a_locked_table_is_unknown(self, url: str, tmp_path: Path) -> None:
         """Its size is unknown and said to be so; who waits is counted all the same."""
         with sessions(url, 1, "BEGIN", "LOCK TABLE one"), sessions(url, 1) as (waiter,):
             waiter.pgconn.send_query(b"SELECT 1 FROM one")
@@ -136,7 +136,7 @@ class TestDatabase:
         assert found.unknown == ["tables: locked"]
         assert found.blocked_sessions == 1
 
-    def test_sizes_and_dead_rows(self, url: str, tmp_path: Path) -> None:
+    def test_sizes_and_dead_rows_match_postgresqls(self, url: str, tmp_path: Path) -> None:
         """As PostgreSQL has them; a second report follows what has happened."""
         before = asked(url, tmp_path)
         run(
@@ -155,7 +155,7 @@ class TestDatabase:
         assert found.database_bytes > before.database_bytes
         assert found.xid_age > before.xid_age
 
-    def test_slots_and_archiving(self, url: str, tmp_path: Path) -> None:
+    def test_slots_and_archiving_are_reported(self, url: str, tmp_path: Path) -> None:
         """Nothing is archived here, and a slot keeps WAL."""
         run(url, "SELECT pg_create_physical_replication_slot('reported', true)")
         try:
@@ -171,13 +171,15 @@ class TestDatabase:
 class TestDumps:
     """The ages of dumps."""
 
-    def test_without_any(self, url: str, tmp_path: Path) -> None:
+    def test_without_dumps_the_ages_are_null(self, url: str, tmp_path: Path) -> None:
         """Both are null, and nothing is unknown."""
         found = asked(url, tmp_path)
         assert (found.backup_age_seconds, found.backup_verified_age_seconds) == (None, None)
         assert found.unknown == []
 
-    def test_the_newest_and_the_last_proved(self, url: str, tmp_path: Path) -> None:
+    def test_the_newest_and_the_last_verified_dump_are_reported(
+        self, url: str, tmp_path: Path
+    ) -> None:
         """They need not be the same dump."""
         stored(tmp_path, timedelta(hours=1))
         stored(tmp_path, timedelta(days=3), verified=timedelta(days=2))
@@ -186,19 +188,19 @@ class TestDumps:
         assert found.backup_age_seconds == pytest.approx(3600, abs=60)
         assert found.backup_verified_age_seconds == pytest.approx(2 * 86_400, abs=60)
 
-    def test_a_place_that_cannot_be_read(self, url: str, tmp_path: Path) -> None:
+    def test_an_unreadable_target_leaves_the_other_figures(self, url: str, tmp_path: Path) -> None:
         """The other figures are told all the same."""
         (tmp_path / "file").write_bytes(b"")
         found = asked(url, tmp_path / "file")
         assert found.backup_age_seconds is None
-        assert [told.split(":")[0] for told in found.unknown] == ["backups"]
+        assert [reason.split(":")[0] for reason in found.unknown] == ["backups"]
         assert found.database_bytes > 0
 
 
 class TestBacklog:
     """How many messages wait on the broker."""
 
-    def test_what_workers_hold_is_counted(self, broker: str) -> None:
+    def test_messages_that_workers_hold_are_counted(self, broker: str) -> None:
         """A bare length of the list would be 3; each queue has its own, dead letters too."""
         with Connection(broker) as connection:
             producer = connection.Producer(serializer="json")
@@ -243,7 +245,9 @@ class TestBacklog:
                 f"{prefix}{urgent}"
             )
 
-    def test_a_user_with_few_rights_counts_too(self, broker: str, servers: LocalStack) -> None:
+    def test_a_broker_user_with_few_permissions_can_count(
+        self, broker: str, servers: LocalStack
+    ) -> None:
         """One that may use neither KEYS nor CONFIG, and no key but those of its prefix."""
         with redis.Redis.from_url(broker) as client:
             rights = "~tenant:* +@all -@dangerous -@admin -keys -config +info"
@@ -259,7 +263,7 @@ class TestBacklog:
             finally:
                 client.acl_deluser("few")
 
-    def test_letters_are_counted(self, broker: str) -> None:
+    def test_dead_letters_are_counted(self, broker: str) -> None:
         """With their size, and since when the oldest is one."""
         with redis.Redis.from_url(broker) as client:
             held = HeldMessages(client, Keys(), "node/1")
@@ -275,12 +279,12 @@ class TestBacklog:
         assert found.dead_letters.size == sum(len(letter) for _, letter in letters[1:])
         assert 0 <= (found.dead_letters.oldest_age_seconds or -1) < 60
 
-    def test_a_broker_without_queues(self, broker: str) -> None:
+    def test_a_broker_without_queues_has_empty_ones(self, broker: str) -> None:
         """Nothing was ever sent: all are empty."""
         every = {queue.value: EMPTY for queue in QueueName}
         assert backlog(Connection(broker)) == Backlog(every, NO_LETTERS)
 
-    def test_a_broker_that_is_away(self) -> None:
+    def test_the_backlog_of_an_unavailable_broker_is_unknown(self) -> None:
         """It is unknown, which is not 0."""
         away = Connection("redis://127.0.0.1:1/0", connect_timeout=2)
         assert backlog(away) is None
@@ -289,35 +293,35 @@ class TestBacklog:
 class TestTask:
     """``maintenance.report``."""
 
-    def test_the_answer_is_json(self, tasks: Tasks) -> None:
+    def test_the_report_has_every_field_of_its_model(self, tasks: Tasks) -> None:
         """With every field of the model, and the queues of the broker."""
         answer = tasks.call("maintenance.report")
         assert Report.model_validate(answer).queues is not None
         assert set(answer) == set(Report.model_fields)
         assert set(answer["queues"]) == {queue.value for queue in QueueName}
 
-    def test_it_writes_the_metrics(
+    def test_the_metrics_file_is_written_unless_dry_run(
         self, tasks: Tasks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Where the setting says so, and in a dry run never."""
         process = runtime.current()
         file = tmp_path / "service.prom"
         operations = replace(process.configuration.operations, metrics_file=str(file))
-        chosen = replace(process.configuration, operations=operations)
-        monkeypatch.setattr(process, "configuration", chosen)
+        configuration = replace(process.configuration, operations=operations)
+        monkeypatch.setattr(process, "configuration", configuration)
         tasks.call("maintenance.report", {"dry_run": True})
         assert not file.exists()
         tasks.call("maintenance.report")
         assert "# TYPE template_service_dead_rows gauge" in file.read_text()
 
-    def test_a_file_that_cannot_be_written_is_a_failure(
+    def test_an_unwritable_metrics_file_fails_the_run(
         self, tasks: Tasks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Nobody would notice a file that only grows old."""
         process = runtime.current()
         operations = replace(process.configuration.operations, metrics_file=f"{tmp_path}/no/x.prom")
-        chosen = replace(process.configuration, operations=operations)
-        monkeypatch.setattr(process, "configuration", chosen)
+        configuration = replace(process.configuration, operations=operations)
+        monkeypatch.setattr(process, "configuration", configuration)
         with pytest.raises(RefusedError) as caught:
             tasks.call("maintenance.report")
         assert caught.value.code == "maintenance_failed"
@@ -359,7 +363,7 @@ class TestMetrics:
         assert families["template_service_wal_archived_age_seconds"].samples == []
         assert [path.name for path in tmp_path.glob("service*")] == ["service.prom"]
 
-    def test_a_file_that_cannot_be_written(self, url: str, tmp_path: Path) -> None:
+    def test_an_unwritable_metrics_file_keeps_the_old_one(self, url: str, tmp_path: Path) -> None:
         """The one that was there stays, and the setting is named."""
         (tmp_path / "old.prom").mkdir()
         with pytest.raises(OperationError) as caught:
@@ -372,7 +376,9 @@ class TestMetrics:
 class TestCommand:
     """``template-service db report``."""
 
-    def test_with_and_without_a_broker(self, url: str, broker: str, tmp_path: Path) -> None:
+    def test_db_report_works_with_and_without_a_broker(
+        self, url: str, broker: str, tmp_path: Path
+    ) -> None:
         """Where only the database is known the queues are, and are said to be, unknown."""
         target = {"TEMPLATE_SERVICE_BACKUP_TARGET": str(tmp_path)}
         alone = Operator(url, target | {"CELERY_BROKER_URL": ""})
@@ -380,7 +386,7 @@ class TestCommand:
         assert (found["queues"], found["unknown"]) == (None, ["queues: no answer"])
         both = Operator(url, target | {"CELERY_BROKER_URL": broker})
         assert set(both.json("report")["queues"]) == {queue.value for queue in QueueName}
-        told = both.output("report")
-        assert "backup_verified_age_seconds" in told
-        assert "dead-letters" in told
+        output = both.output("report")
+        assert "backup_verified_age_seconds" in output
+        assert "dead-letters" in output
         assert json.loads(both.output("report", "--json"))["database_bytes"] > 0

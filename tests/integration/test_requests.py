@@ -107,7 +107,7 @@ def message(servers: LocalStack, tasks: Tasks, broker: redis.Redis) -> Iterator[
 
 @pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("end", ENDS)
-def test_a_message_ends_whatever_an_event_raises(
+def test_a_message_is_settled_whatever_an_event_raises(
     broker: redis.Redis,
     tasks: Tasks,
     message: Any,  # noqa: ANN401 - kombu's message

@@ -88,7 +88,7 @@ def reserved() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def test_who_holds_what_since_when(broker: Broker) -> None:
+def test_reserved_messages_are_listed_by_consumer(broker: Broker) -> None:
     """By consumer, alive or dead; names only, nothing of what producers sent."""
     found = reserved()
     rows = [(row["consumer"], row["state"], row["tag"]) for row in found["reserved"]]
@@ -116,7 +116,7 @@ def test_who_holds_what_since_when(broker: Broker) -> None:
     assert RECIPIENT not in json.dumps(found)
 
 
-def test_a_limit_ends_the_list(broker: Broker) -> None:
+def test_the_list_ends_at_the_limit(broker: Broker) -> None:
     """There may be thousands."""
     assert len(json.loads(run("reserved", "--limit", "3", "--json").output)["reserved"]) == 3
 
@@ -151,7 +151,7 @@ def test_a_message_is_returned_by_its_tag(broker: Broker) -> None:
     assert f"{DEAD} holds no message 2" in missing.output
 
 
-def test_a_live_consumer_needs_the_flag(broker: Broker) -> None:
+def test_messages_of_a_live_consumer_need_force(broker: Broker) -> None:
     """It may be working on the message, which is done twice then."""
     refused = run("return", ALIVE, "--yes")
     assert refused.exit_code == 1
@@ -161,7 +161,7 @@ def test_a_live_consumer_needs_the_flag(broker: Broker) -> None:
     assert broker.waiting() == [broker.sent[0], *broker.sent[6:8]]
 
 
-def test_a_consumer_that_comes_back_to_life_keeps_its_messages(broker: Broker) -> None:
+def test_a_consumer_that_is_alive_again_keeps_its_messages(broker: Broker) -> None:
     """It is looked at once more in the very step that returns them."""
     inspection = Inspection(broker.client, Keys())
     broker.held[DEAD].renew(sweeps=False)
@@ -169,26 +169,26 @@ def test_a_consumer_that_comes_back_to_life_keeps_its_messages(broker: Broker) -
     assert inspection.put_back(DEAD, ["1"], may_be_alive=True) == 1
 
 
-def test_nobody_answers_means_no(broker: Broker) -> None:
+def test_return_without_a_confirmation_changes_nothing(broker: Broker) -> None:
     """Nothing is returned."""
     assert run("return", "--all").exit_code == 1
     assert broker.waiting() == broker.sent[6:8]
 
 
 @pytest.mark.parametrize("arguments", [(), ("--all", DEAD)])
-def test_which_messages_must_be_clear(broker: Broker, arguments: tuple[str, ...]) -> None:
+def test_return_needs_a_consumer_or_all(broker: Broker, arguments: tuple[str, ...]) -> None:
     """No consumer is not all of them."""
     assert run("return", *arguments).exit_code == 2
 
 
-def test_a_consumer_that_is_not_there(broker: Broker) -> None:
+def test_a_missing_consumer_is_an_error(broker: Broker) -> None:
     """The command says where to look."""
     done = run("return", "node/9", "--yes")
     assert done.exit_code == 1
     assert "there is no consumer node/9" in done.output
 
 
-def test_what_a_worker_of_before_has_taken(broker: Broker) -> None:
+def test_messages_of_kombus_transport_are_returned_with_force(broker: Broker) -> None:
     """Kombu does not record who took it, so the flag is needed; its priority stays."""
     with Connection(broker.url, transport=Transport) as connection:
         with connection.Producer() as producer:
@@ -207,7 +207,9 @@ def test_what_a_worker_of_before_has_taken(broker: Broker) -> None:
         message.ack()
 
 
-def test_another_broker_is_asked_itself(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rabbitmq_refers_to_its_own_command(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A sentence names the command of RabbitMQ."""
     monkeypatch.setattr(connections, "connection", lambda _: Connection("memory://"))
     done = run("reserved")

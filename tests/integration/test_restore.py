@@ -128,7 +128,7 @@ class TestBeside:
         )
         assert (done["revision"], done["is_behind"]) == (entry.revision, False)
 
-    def test_without_a_name_it_is_the_newest_full_one(
+    def test_the_newest_full_backup_is_restored_by_default(
         self, source: Shop, policy: BackupPolicy, backups: Made
     ) -> None:
         """Those of a part are newer, and not taken."""
@@ -235,7 +235,7 @@ class TestInto:
         assert done["database"] == lost.name
         assert counted(lost) == ROWS
 
-    def test_an_empty_one_keeps_its_settings(
+    def test_an_empty_database_keeps_its_settings(
         self, source: Shop, policy: BackupPolicy, backups: Made
     ) -> None:
         """It was made for this."""
@@ -331,7 +331,9 @@ class TestOverLive:
         assert counted(live) == ROWS
 
     @pytest.mark.parametrize("arguments", [(), ("--table", "templates")], ids=["whole", "table"])
-    def test_it_asks_first(self, live: Shop, own: BackupPolicy, arguments: tuple[str, ...]) -> None:
+    def test_a_restore_over_live_asks_for_confirmation(
+        self, live: Shop, own: BackupPolicy, arguments: tuple[str, ...]
+    ) -> None:
         """Where nobody answers, nothing is done: not even a safety dump."""
         create(live.client, own)
         live.run("DELETE FROM idempotency_records")
@@ -356,7 +358,7 @@ class TestOverLive:
         assert (beside["revision"], beside["is_behind"]) == ("0003", True)
 
     @pytest.mark.parametrize("contents", ["schema", "data"])
-    def test_a_part_does_not_replace_the_whole(
+    def test_a_partial_backup_does_not_replace_the_live_database(
         self, live: Shop, policy: BackupPolicy, backups: Made, contents: Contents
     ) -> None:
         """The error says to choose a full one."""
@@ -478,7 +480,7 @@ class TestRefusals:
         assert "migration 9999, which this release does not have" in result.output
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "message"),
         [
             (("nothing",), "no backup nothing"),
             (("--table", "nothing"), "has no table nothing"),
@@ -492,13 +494,13 @@ class TestRefusals:
         policy: BackupPolicy,
         backups: Made,
         arguments: tuple[str, ...],
-        told: str,
+        message: str,
     ) -> None:
         """Names are checked before anything is made."""
         assert backups
         result = command(source, policy, "restore", *arguments)
         assert result.exit_code != 0
-        assert told in result.output
+        assert message in result.output
 
     def test_a_data_dump_without_tables_is_refused(
         self, source: Shop, policy: BackupPolicy, backups: Made
@@ -615,7 +617,7 @@ class TestRoles:
                 admin.execute(f"DROP DATABASE {done['database']}".encode())
                 admin.execute(f"DROP ROLE {owner}, {other}".encode())
 
-    def test_statements_are_chosen_by_the_role_they_are_about(self) -> None:
+    def test_statements_are_selected_by_their_role(self) -> None:
         """Quoted names, comments over several lines, memberships, and psql's own commands."""
         text = (
             "\\restrict abc\n\n--\n-- Roles\n--\n\n"

@@ -60,7 +60,7 @@ def test_a_failure_is_replaced_by_a_success(app: Celery) -> None:
     assert stored(app, "again")["status"] == "SUCCESS"
 
 
-def test_who_waits_is_told_once(app: Celery) -> None:
+def test_a_waiting_client_is_notified_once(app: Celery) -> None:
     """A client that listens gets the answer, and none of a store that changed nothing."""
     key = "celery-task-meta-heard"
     with app.backend.client.pubsub(ignore_subscribe_messages=True) as listener:
@@ -73,14 +73,14 @@ def test_who_waits_is_told_once(app: Celery) -> None:
         assert listener.get_message(timeout=0.2) is None
 
 
-def test_without_an_end_it_is_kept(app: Celery) -> None:
+def test_an_answer_without_expiry_is_kept(app: Celery) -> None:
     """result_expires of 0 means for ever, as with Celery."""
     app.backend.expires = 0
     app.backend.store_result("ever", 1, "SUCCESS")
     assert app.backend.client.ttl("celery-task-meta-ever") == -1
 
 
-def test_a_server_that_forgot_its_scripts_is_taught_again(app: Celery) -> None:
+def test_the_script_is_loaded_again_after_a_restart_of_the_backend(app: Celery) -> None:
     """As one is that was restarted."""
     app.backend.store_result("before", 1, "SUCCESS")
     assert isinstance(app.backend.client, redis.Redis)

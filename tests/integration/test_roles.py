@@ -62,7 +62,7 @@ def state(url: str) -> list[str]:
 class TestApply:
     """``db roles apply``."""
 
-    def test_each_role_logs_in_and_may_do_its_part(self, url: str, tmp_path: Path) -> None:
+    def test_each_role_logs_in_and_has_its_privileges(self, url: str, tmp_path: Path) -> None:
         """The passwords in the files are those of the server."""
         addresses = applied(url, tmp_path / "secrets")
         for name, role in (
@@ -100,7 +100,7 @@ class TestApply:
         assert state(url) == before
         assert again.output.count("kept") == 3
 
-    def test_two_runs_at_once_make_the_roles_once(self, url: str, tmp_path: Path) -> None:
+    def test_concurrent_runs_create_the_roles_once(self, url: str, tmp_path: Path) -> None:
         """One waits for the other, and keeps its passwords."""
         with ThreadPoolExecutor(2) as pool:
             runs = [pool.submit(partial(applied, url), tmp_path / "secrets") for _ in range(2)]
@@ -132,14 +132,16 @@ class TestApply:
         assert run(as_user(url, APP, "p'ä:ss/w@rd %20"), "SELECT 1") == [(1,)]
         assert not (tmp_path / "out" / APP).exists()
 
-    def test_files_that_are_there_serve_a_server_made_anew(self, url: str, tmp_path: Path) -> None:
+    def test_existing_password_files_are_used_for_a_new_server(
+        self, url: str, tmp_path: Path
+    ) -> None:
         """So workers know the passwords after a server was restored without them."""
         addresses = applied(url, tmp_path)
         assert command(url, "drop", "--yes").exit_code == 0
         assert applied(url, tmp_path) == addresses
         assert run(addresses["DATABASE_URL"], "SELECT 1") == [(1,)]
 
-    def test_tables_of_later_migrations_have_the_rights_too(self, url: str, tmp_path: Path) -> None:
+    def test_tables_of_later_migrations_get_the_privileges(self, url: str, tmp_path: Path) -> None:
         """Maintenance may vacuum them at once, and owns them after the next run."""
         addresses = applied(url, tmp_path)
         run(url, "CREATE TABLE later (id int)")
@@ -177,7 +179,7 @@ class TestApply:
             assert secret not in log
             assert secret not in kept
 
-    def test_a_dry_run_shows_all_and_does_nothing(self, url: str, tmp_path: Path) -> None:
+    def test_a_dry_run_prints_the_sql_and_changes_nothing(self, url: str, tmp_path: Path) -> None:
         """Its SQL, with passwords put in, can be run by a superuser."""
         before = state(url)
         planned = command(url, "apply", "--dry-run").output
@@ -187,7 +189,9 @@ class TestApply:
         assert command(url, "apply", "--output", str(tmp_path)).exit_code == 0
         assert command(url, "status").exit_code == 0
 
-    def test_other_databases_are_told_and_closed_on_demand(self, url: str, tmp_path: Path) -> None:
+    def test_other_databases_are_reported_and_closed_on_request(
+        self, url: str, tmp_path: Path
+    ) -> None:
         """Everyone may connect to them until then; maintenance may afterwards."""
         done = command(url, "apply", "--output", str(tmp_path / "1"))
         assert "still connect to: postgres, template1" in done.output
@@ -248,7 +252,7 @@ class TestRefusals:
         assert done.exit_code == 1
         assert "cannot be written: Not a directory" in done.output
 
-    def test_a_table_in_use(
+    def test_a_locked_table_is_an_error_and_leaves_no_files(
         self, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """It does not queue before other sessions, and leaves no password file behind."""
@@ -268,14 +272,14 @@ class TestRefusals:
         assert "invalid prefix of role names" in done.output
 
     @pytest.mark.parametrize("value", ["app", "app=", "owner=x", "=x"])
-    def test_a_password_for_nobody(self, url: str, value: str) -> None:
+    def test_a_password_for_an_unknown_role_is_a_usage_error(self, url: str, value: str) -> None:
         """Click says what was expected, with its own exit status."""
         done = command(url, "apply", "--password-file", value)
         assert done.exit_code == 2
         assert "expected ROLE=FILE" in done.output
 
 
-def test_a_role_of_someone_else_is_left_alone(url: str, tmp_path: Path) -> None:
+def test_an_unrelated_role_of_the_same_name_is_left_alone(url: str, tmp_path: Path) -> None:
     """Another role of that name might be anybody's, even an administrator's."""
     run(url, f"CREATE ROLE {APP} SUPERUSER")
     try:
@@ -287,7 +291,7 @@ def test_a_role_of_someone_else_is_left_alone(url: str, tmp_path: Path) -> None:
         run(url, f"DROP ROLE {APP}")
 
 
-def test_only_a_superuser_may(url: str, tmp_path: Path) -> None:
+def test_only_a_superuser_may_apply_roles(url: str, tmp_path: Path) -> None:
     """The maintenance role can neither widen its rights nor those of others."""
     addresses = applied(url, tmp_path)
     done = command(addresses["TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL"], "apply")
@@ -329,7 +333,9 @@ class TestStatus:
     """``db roles status`` finds what is wrong, and ``apply`` mends it."""
 
     @pytest.mark.parametrize(("damage", "words"), DAMAGES.items(), ids=DAMAGES.values())
-    def test_drift(self, url: str, tmp_path: Path, damage: str, words: str) -> None:
+    def test_manual_changes_are_reported(
+        self, url: str, tmp_path: Path, damage: str, words: str
+    ) -> None:
         """What somebody did by hand is told in a sentence."""
         applied(url, tmp_path)
         run(url, damage.format(**{kind: name for name, kind in Names().all().items()}))
@@ -359,7 +365,7 @@ class TestStatus:
         assert re.findall(r"role (\w+) is missing", found.output) == list(Names().all())
 
 
-def test_drop_takes_all_away(url: str, tmp_path: Path) -> None:
+def test_drop_removes_all_roles_and_keeps_the_tables(url: str, tmp_path: Path) -> None:
     """The tables stay, as those of who is connected."""
     applied(url, tmp_path)
     done = command(url, "drop", "--yes", "--json")
@@ -369,7 +375,7 @@ def test_drop_takes_all_away(url: str, tmp_path: Path) -> None:
     assert owners == [("template_service",)]
 
 
-def test_drop_asks(url: str, tmp_path: Path) -> None:
+def test_drop_asks_for_confirmation(url: str, tmp_path: Path) -> None:
     """Without an answer nothing happens."""
     applied(url, tmp_path)
     assert command(url, "drop").exit_code == 1

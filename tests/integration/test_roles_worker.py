@@ -60,7 +60,7 @@ def app(stack: LocalStack) -> Iterator[psycopg.Connection]:
 class TestWorker:
     """The worker has all rights that its tasks need."""
 
-    def test_it_connects_as_the_role(self, stack: LocalStack, producer: Producer) -> None:
+    def test_the_worker_connects_as_its_role(self, stack: LocalStack, producer: Producer) -> None:
         """Else the other tests would show nothing."""
         templates.created(producer)
         with psycopg.connect(stack.postgres.url) as connection:
@@ -70,7 +70,7 @@ class TestWorker:
             ).fetchall()
         assert found == [(APP,)]
 
-    def test_every_kind_of_task_does_its_work(self, producer: Producer) -> None:
+    def test_every_kind_of_task_runs_as_the_application_role(self, producer: Producer) -> None:
         """Create, publish, translate, render, read, roll back, delete and restore."""
         template = templates.created(producer, type="sms")
         for body in ("Hello {{ name }}", "Dear {{ name }}"):
@@ -147,12 +147,12 @@ class TestCommands:
             "pitr restore-point here",
         ],
     )
-    def test_they_work_as_the_role_of_maintenance(self, stack: LocalStack, command: str) -> None:
+    def test_commands_work_as_the_maintenance_role(self, stack: LocalStack, command: str) -> None:
         """With the addresses of worker and maintenance, as on the machine of the worker."""
         done = CliRunner().invoke(main, command.split(), env=stack.environment())
         assert done.exit_code == 0, done.output
 
-    def test_the_state_of_recovery_is_told(self, stack: LocalStack) -> None:
+    def test_pitr_status_works_as_the_maintenance_role(self, stack: LocalStack) -> None:
         """Whether there is a base backup already or not."""
         done = CliRunner().invoke(main, ["pitr", "status"], env=stack.environment())
         assert done.exit_code in {0, 1}, done.output
@@ -228,25 +228,31 @@ class TestNothingElse:
             yield
 
     @pytest.mark.parametrize("statement", DENIED)
-    def test_it_is_denied(self, app: psycopg.Connection, statement: str) -> None:
+    def test_the_application_role_is_denied_everything_else(
+        self, app: psycopg.Connection, statement: str
+    ) -> None:
         """PostgreSQL itself refuses, and names the right that is missing."""
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             app.execute(statement.encode())
 
     @pytest.mark.parametrize("database", ["postgres", "template1", "other"])
-    def test_no_other_database(self, stack: LocalStack, database: str) -> None:
+    def test_the_application_role_cannot_connect_to_other_databases(
+        self, stack: LocalStack, database: str
+    ) -> None:
         """Not even to look at its catalogue."""
         url = stack._extra["DATABASE_URL"].rpartition("/")[0]
         with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
             psycopg.connect(f"{url}/{database}")
 
-    def test_no_replication(self, stack: LocalStack) -> None:
+    def test_the_application_role_cannot_replicate(self, stack: LocalStack) -> None:
         """Whoever takes a base backup has every file."""
         url = stack._extra["DATABASE_URL"]
         with pytest.raises(psycopg.OperationalError, match="permission denied to start WAL sender"):
             psycopg.connect(f"{url}?replication=true")
 
-    def test_it_sees_no_statement_of_others(self, app: psycopg.Connection) -> None:
+    def test_the_application_role_sees_no_statements_of_others(
+        self, app: psycopg.Connection
+    ) -> None:
         """Which may hold what is not for it."""
         seen = app.execute(
             "SELECT query FROM pg_stat_activity WHERE usename = 'template_service'"

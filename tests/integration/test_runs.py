@@ -122,7 +122,7 @@ class TestBeat:
         beat.at(NIGHT + timedelta(seconds=45))
         assert sent() == []
 
-    def test_two_beats_send_as_one(self, beats: Beats, sent: Sent) -> None:
+    def test_two_beats_send_each_run_once(self, beats: Beats, sent: Sent) -> None:
         """Whichever is first, at each minute of an hour."""
         both = [beats(), beats()]
         with ThreadPoolExecutor(2) as pool:
@@ -141,7 +141,7 @@ class TestBeat:
             "vacuum",
         ]
 
-    def test_a_day_without_beat(self, beats: Beats, sent: Sent) -> None:
+    def test_runs_missed_in_an_outage_are_sent_once(self, beats: Beats, sent: Sent) -> None:
         """Each task that was due meanwhile is sent once, and none that was not."""
         beats().at(NIGHT)
         beat = beats()
@@ -159,7 +159,7 @@ class TestBeat:
         beats().at(NIGHT + timedelta(minutes=1, seconds=5))
         assert sent() == []
 
-    def test_a_run_that_the_broker_did_not_take_is_sent_later(
+    def test_a_run_that_could_not_be_sent_is_sent_later(
         self, beats: Beats, sent: Sent, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """And holds up no other."""
@@ -178,7 +178,7 @@ class TestBeat:
         beat.at(NIGHT + timedelta(minutes=1, seconds=5))
         assert sent() == ["backup@2026-11-22T02:00Z"]
 
-    def test_a_beat_that_dies_while_it_sends(
+    def test_a_beat_that_dies_while_sending_repeats_the_run_with_the_same_id(
         self, beats: Beats, sent: Sent, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The message may be there twice then, with one id, by which the task knows it."""
@@ -197,7 +197,9 @@ class TestBeat:
         beats().at(NIGHT + timedelta(minutes=1))
         assert first in sent()
 
-    def test_a_database_that_is_away(self, beats: Beats, sent: Sent, servers: LocalStack) -> None:
+    def test_beat_waits_for_an_unavailable_database(
+        self, beats: Beats, sent: Sent, servers: LocalStack
+    ) -> None:
         """Beat waits for it, and goes on."""
         beat = beats()
         beat.at(NIGHT)
@@ -212,7 +214,9 @@ class TestBeat:
         assert len(sent()) == 2
 
     @pytest.mark.usefixtures("environment")
-    def test_the_process(self, rows: Rows, servers: LocalStack, tmp_path: Path) -> None:
+    def test_celery_beat_starts_with_this_scheduler(
+        self, rows: Rows, servers: LocalStack, tmp_path: Path
+    ) -> None:
         """``celery beat`` starts with it, needs no file, and looks at every task at once."""
         process = Process(
             "beat",
@@ -251,7 +255,7 @@ class TestRecorded:
 
         return work
 
-    def test_a_copy_gets_the_result_of_the_first(self, run: Any) -> None:  # noqa: ANN401 - a function
+    def test_a_duplicate_message_gets_the_first_result(self, run: Any) -> None:  # noqa: ANN401 - a function
         """Nothing is done for it; another message is worked on."""
         done: list[int] = []
 
@@ -264,7 +268,7 @@ class TestRecorded:
         run("b", do)
         assert len(done) == 2
 
-    def test_a_copy_that_was_skipped_does_not_end_the_first(self, run: Any, rows: Rows) -> None:  # noqa: ANN401 - a function
+    def test_a_skipped_duplicate_does_not_end_the_running_one(self, run: Any, rows: Rows) -> None:  # noqa: ANN401 - a function
         """If that one dies, the message is delivered again, and worked on."""
 
         def first(*_: object) -> DeletedRows:
@@ -277,7 +281,7 @@ class TestRecorded:
         assert rows.run("SELECT state FROM maintenance_runs") == [("skipped",)]
         assert run("a", lambda *_: DONE)["deleted"] == 7
 
-    def test_a_failure_is_noted_and_may_be_tried_again(self, run: Any, rows: Rows) -> None:  # noqa: ANN401 - a function
+    def test_a_failed_run_is_recorded_and_may_be_retried(self, run: Any, rows: Rows) -> None:  # noqa: ANN401 - a function
         """With the kind of its cause, not with words that may hold anything."""
 
         def fail(*_: object) -> DeletedRows:
@@ -290,7 +294,7 @@ class TestRecorded:
         run("a", lambda *_: DONE)
         assert rows.run(stored) == [("done", None, False, False)]
 
-    def test_a_database_that_goes_away_is_what_is_told(self, run: Any, rows: Rows) -> None:  # noqa: ANN401 - a function
+    def test_a_lost_database_is_reported_as_the_cause(self, run: Any, rows: Rows) -> None:  # noqa: ANN401 - a function
         """Although nothing can be noted then."""
 
         def fail(*_: object) -> DeletedRows:
@@ -303,7 +307,7 @@ class TestRecorded:
         finally:
             rows.run("ALTER TABLE away RENAME TO maintenance_runs")
 
-    def test_a_dry_run_is_not_noted(self, run: Any, rows: Rows) -> None:  # noqa: ANN401 - a function
+    def test_a_dry_run_is_not_recorded(self, run: Any, rows: Rows) -> None:  # noqa: ANN401 - a function
         """It changes nothing at all."""
         run("a", lambda *_: DONE, dry_run=True)
         assert rows.run("SELECT count(*) FROM maintenance_runs") == [(0,)]
@@ -331,20 +335,20 @@ class TestCommands:
         return done.output
 
     @pytest.mark.parametrize("command", ["vacuum", "analyze", "reindex"])
-    def test_the_tables(self, command: str) -> None:
+    def test_maintenance_commands_show_tables_and_seconds(self, command: str) -> None:
         """Their names and seconds, for people and programs."""
         assert "template_versions" in self.run(command)
         assert json.loads(self.run(command, "--json", "--dry-run"))["dry_run"] is True
 
     @pytest.mark.parametrize("command", ["purge-templates", "prune-versions", "prune-records"])
-    def test_the_cleanups(self, command: str) -> None:
+    def test_cleanup_commands_show_the_number_of_rows(self, command: str) -> None:
         """How many rows went, or would."""
         self.run(command)
         assert self.run(command, "--dry-run").startswith("Would delete 0 rows")
         assert self.run(command).startswith("Deleted 0 rows")
         assert json.loads(self.run(command, "--json"))["deleted"] == 0
 
-    def test_history(self) -> None:
+    def test_history_shows_the_newest_runs(self) -> None:
         """The newest run of each task, and of one task the last ones; dry runs are none."""
         assert self.run("history") == "no run yet\n"
         self.run("analyze", "--dry-run")
@@ -362,7 +366,7 @@ class TestCommands:
         assert len(self.run("history", "--task", "analyze", "--limit", "1").splitlines()) == 2
         assert "deleted=" in self.run("history", "--task", "prune-versions")
 
-    def test_an_error_is_a_sentence(
+    def test_a_failed_command_prints_an_error_without_a_password(
         self, servers: LocalStack, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """With exit status 1, and without a password."""

@@ -28,7 +28,7 @@ def refused(tasks: Tasks, task: str, **keywords: Any) -> RefusedError:  # noqa: 
     return caught.value
 
 
-def test_a_template_is_created_as_told(tasks: Tasks) -> None:
+def test_a_template_is_created_as_requested(tasks: Tasks) -> None:
     """The answer is the whole template, with times in UTC."""
     message = {
         "template_id": templates.template_id("a.b-c_"),
@@ -51,7 +51,7 @@ def test_a_template_is_created_as_told(tasks: Tasks) -> None:
     assert got == answer
 
 
-def test_defaults_of_a_template(tasks: Tasks) -> None:
+def test_a_template_has_defaults(tasks: Tasks) -> None:
     """Only id, name and type are needed; it is active."""
     answer = tasks.call(
         "template.create", {"template_id": templates.template_id(), "name": "A", "type": "email"}
@@ -71,7 +71,7 @@ def test_every_type_of_the_contract_can_be_created(tasks: Tasks, kind: str) -> N
     )
 
 
-def test_an_id_is_taken_once(tasks: Tasks) -> None:
+def test_a_template_id_exists_once(tasks: Tasks) -> None:
     """Also when its template is soft-deleted: then the answer says how to get it back."""
     template = templates.created(tasks)
     again = {"template_id": template, "name": "B", "type": "sms"}
@@ -207,7 +207,7 @@ class TestListFilters:
         assert self.ids(tasks, text=word, type="sms") == []
 
 
-def test_an_update_tells_the_current_version(tasks: Tasks) -> None:
+def test_an_update_returns_the_current_version(tasks: Tasks) -> None:
     """The answer is the template as it is now."""
     template = templates.published(tasks)
     assert (
@@ -246,7 +246,7 @@ def test_a_deleted_template_is_gone_and_comes_back(tasks: Tasks, rows: Rows) -> 
     assert rendered["body"] == "<p>Dear A</p>"
 
 
-def test_restoring_what_is_there_changes_nothing(tasks: Tasks) -> None:
+def test_restoring_an_existing_template_changes_nothing(tasks: Tasks) -> None:
     """A message that is sent twice is no error."""
     template = templates.created(tasks)
     before = tasks.call("template.get", {"template_id": template})["template"]
@@ -270,9 +270,7 @@ def test_restoring_what_is_there_changes_nothing(tasks: Tasks) -> None:
         ("render.batch", {"items": []}),
     ],
 )
-def test_a_template_that_never_was_is_not_found(
-    tasks: Tasks, task: str, keywords: dict[str, Any]
-) -> None:
+def test_a_missing_template_is_not_found(tasks: Tasks, task: str, keywords: dict[str, Any]) -> None:
     """The answer names the id."""
     missing = templates.template_id("missing")
     error = refused(tasks, task, template_id=missing, **keywords)
@@ -283,7 +281,7 @@ def test_a_template_that_never_was_is_not_found(
 class TestGet:
     """``template.get``: template, version, languages and their state, one language's text."""
 
-    def test_before_the_first_publish_there_is_no_version(self, tasks: Tasks) -> None:
+    def test_get_returns_no_version_before_the_first_publish(self, tasks: Tasks) -> None:
         """The template alone; asking for a version or a language is refused."""
         template = templates.created(tasks)
         answer = tasks.call("template.get", {"template_id": template})
@@ -292,7 +290,7 @@ class TestGet:
             error = refused(tasks, "template.get", template_id=template, **keywords)
             assert error.code == "version_not_found"
 
-    def test_the_current_version_with_its_languages(self, tasks: Tasks) -> None:
+    def test_get_returns_the_current_version_with_its_languages(self, tasks: Tasks) -> None:
         """The version's own language comes first, then the translations in order."""
         template = templates.published(
             tasks,
@@ -333,7 +331,7 @@ class TestGet:
         assert (error.code, error.paths) == ("language_not_found", {"language"})
         assert error.details[0]["message"] == "available: en, de"
 
-    def test_an_older_version(self, tasks: Tasks) -> None:
+    def test_get_returns_an_older_version(self, tasks: Tasks) -> None:
         """Which one is current is told beside it."""
         template = templates.published(tasks, "One")
         tasks.call("version.publish", {"template_id": template, "body": "Two"})
@@ -362,7 +360,7 @@ class TestList:
                 return
             after = {"after": page["next"]}
 
-    def test_pages_join_without_gap_or_repeat(self, tasks: Tasks, category: str) -> None:
+    def test_pages_have_neither_gaps_nor_repeats(self, tasks: Tasks, category: str) -> None:
         """Also where the last page is exactly full."""
         ids = sorted(templates.created(tasks, category=category) for _ in range(6))
         for limit in (1, 2, 3, 5, 6, 7):
@@ -384,7 +382,7 @@ class TestList:
         )
         assert [template["template_id"] for template in second["templates"]] == ids[2:]
 
-    def test_filters_are_joined_by_and(self, tasks: Tasks, category: str) -> None:
+    def test_list_combines_its_filters(self, tasks: Tasks, category: str) -> None:
         """Type, category and is_active; left out, each means any."""
         made = {
             (kind, active): templates.created(tasks, type=kind, category=category, is_active=active)
@@ -400,7 +398,7 @@ class TestList:
         listed = next(self.pages(tasks, category=category, type="email", is_active=True))
         assert listed == [made["email", True]]
 
-    def test_deleted_templates_are_left_out(self, tasks: Tasks, category: str) -> None:
+    def test_deleted_templates_are_not_listed(self, tasks: Tasks, category: str) -> None:
         """Until they are restored."""
         template = templates.created(tasks, category=category)
         tasks.call("template.delete", {"template_id": template})

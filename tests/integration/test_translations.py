@@ -42,9 +42,7 @@ def render(tasks: Tasks, template: str, **keywords: Any) -> Any:  # noqa: ANN401
     return tasks.call("render.one", message | keywords)
 
 
-def test_the_first_is_created_and_the_second_replaces_it(
-    tasks: Tasks, rows: Rows, template: str
-) -> None:
+def test_a_second_upsert_replaces_the_first(tasks: Tasks, rows: Rows, template: str) -> None:
     """The answer tells which, and the next render has it."""
     first = upsert(tasks, template, subject="Hallo")
     assert first["created"] is True
@@ -71,7 +69,7 @@ def test_one_language_is_one_translation_whatever_its_spelling(
     assert rows.counts(template)[2] == 1
 
 
-def test_without_a_subject_it_takes_the_versions(tasks: Tasks, template: str) -> None:
+def test_a_translation_without_a_subject_uses_the_versions(tasks: Tasks, template: str) -> None:
     """A null subject falls back; an empty one is a subject."""
     upsert(tasks, template)
     assert render(tasks, template)["subject"] == "Hello Ann"
@@ -81,7 +79,7 @@ def test_without_a_subject_it_takes_the_versions(tasks: Tasks, template: str) ->
     assert render(tasks, template)["subject"] == ""
 
 
-def test_a_version_may_be_named(tasks: Tasks, template: str) -> None:
+def test_a_translation_of_an_older_version_can_be_written(tasks: Tasks, template: str) -> None:
     """Else it is the current one; the other versions stay as they are."""
     tasks.call("version.publish", {"template_id": template, "body": "Two {{ name }}"})
     answer = upsert(tasks, template, version="1")

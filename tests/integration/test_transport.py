@@ -29,14 +29,14 @@ def test_a_channel_keeps_its_client(channel: Channel) -> None:
         assert first is second
 
 
-def test_a_client_that_is_given_is_used(channel: Channel) -> None:
+def test_a_given_client_is_used(channel: Channel) -> None:
     """As kombu's own channel does."""
     given = object()
     with channel.conn_or_acquire(given) as used:
         assert used is given
 
 
-def test_after_a_lost_connection_there_is_a_new_client(channel: Channel) -> None:
+def test_a_lost_connection_gets_a_new_client(channel: Channel) -> None:
     """The old one would use the pool that was closed."""
     with channel.conn_or_acquire() as first:
         pass
@@ -55,7 +55,7 @@ def test_every_scheme_of_redis_is_covered() -> None:
     assert issubclass(SentinelTransport.Channel, redis.SentinelChannel)
 
 
-def test_messages_go_there_and_back(channel: Channel, servers: LocalStack) -> None:
+def test_messages_are_taken_held_and_released(channel: Channel, servers: LocalStack) -> None:
     """Taken, noted as taken, and forgotten when acknowledged."""
     connection = channel.connection.client
     with connection.SimpleQueue("there-and-back") as queue:
@@ -69,7 +69,7 @@ def test_messages_go_there_and_back(channel: Channel, servers: LocalStack) -> No
             assert held(client) == []
 
 
-def test_a_message_that_is_asked_for_is_held_until_it_is_done(channel: Channel) -> None:
+def test_a_message_fetched_with_get_is_held_until_it_is_acknowledged(channel: Channel) -> None:
     """As one that is consumed; what cannot be decoded goes back."""
     with channel.conn_or_acquire() as client:
         assert channel.basic_get("asked-for") is None
@@ -112,7 +112,9 @@ def test_a_message_of_any_priority_wakes_an_idle_consumer(
             message.ack()
 
 
-def test_what_an_older_worker_has_held_is_put_back(channel: Channel, servers: LocalStack) -> None:
+def test_messages_of_kombus_transport_are_put_back_after_the_visibility_timeout(
+    channel: Channel, servers: LocalStack
+) -> None:
     """After the visibility timeout, to its queue; what nobody reads goes to the first queue."""
     queues = ["render", "templates"]
     with Connection(servers.valkey.url_of(3), transport=redis.Transport) as connection:
@@ -134,7 +136,7 @@ def test_what_an_older_worker_has_held_is_put_back(channel: Channel, servers: Lo
             client.flushdb()
 
 
-def test_a_take_whose_reply_is_lost_is_not_repeated_by_the_client(
+def test_a_take_with_a_lost_reply_is_not_retried_by_the_client(
     channel: Channel, servers: LocalStack
 ) -> None:
     """A second take would overwrite the record of the first; the next connection restores both."""

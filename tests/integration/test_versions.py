@@ -67,7 +67,7 @@ class TestNumbers:
             assert publish(tasks, template, version=name)["version"] == name
         assert publish(tasks, template)["version"] == following
 
-    def test_a_name_is_taken_once(self, tasks: Tasks, rows: Rows) -> None:
+    def test_a_version_name_exists_once(self, tasks: Tasks, rows: Rows) -> None:
         """A version is immutable: its name is never written over."""
         template = templates.published(tasks, "One", version="v1")
         before = rows.counts(template)
@@ -76,7 +76,7 @@ class TestNumbers:
         assert rows.counts(template) == before
         assert tasks.call("template.get", {"template_id": template})["version"]["body"] == "One"
 
-    def test_names_are_told_apart_by_case(self, tasks: Tasks) -> None:
+    def test_version_names_are_case_sensitive(self, tasks: Tasks) -> None:
         """Two names, two versions."""
         template = templates.created(tasks)
         assert publish(tasks, template, version="V1")["version"] == "V1"
@@ -100,7 +100,7 @@ class TestExpectedVersion:
         )
         assert (answer["version"], answer["previous_version"]) == ("1", "2")
 
-    def test_the_loser_is_told_both_versions(self, tasks: Tasks, rows: Rows) -> None:
+    def test_a_version_conflict_reports_both_versions(self, tasks: Tasks, rows: Rows) -> None:
         """And nothing of its publish stays."""
         template = templates.published(tasks)
         publish(tasks, template)
@@ -127,7 +127,7 @@ class TestExpectedVersion:
 class TestActivate:
     """``version.activate``: roll back and forward."""
 
-    def test_back_and_forth(self, tasks: Tasks, rows: Rows) -> None:
+    def test_activate_rolls_back_and_forward(self, tasks: Tasks, rows: Rows) -> None:
         """What renders is the active version, at once."""
         template = templates.published(tasks, "One")
         publish(tasks, template, "Two")
@@ -137,7 +137,7 @@ class TestActivate:
             assert tasks.call("render.one", {"template_id": template})["body"] == body
             assert rows.counts(template) == (1, 2, 0, 1)
 
-    def test_a_version_that_is_not_there_is_not_found(self, tasks: Tasks, rows: Rows) -> None:
+    def test_activating_a_missing_version_is_not_found(self, tasks: Tasks, rows: Rows) -> None:
         """The current one stays current; another template's version is not there either."""
         template = templates.published(tasks, "One")
         with pytest.raises(RefusedError) as caught:
@@ -162,7 +162,7 @@ class TestActivate:
 class TestList:
     """``version.list``: every version, the newest first."""
 
-    def test_newest_first_with_languages(self, tasks: Tasks) -> None:
+    def test_versions_are_listed_newest_first_with_languages(self, tasks: Tasks) -> None:
         """Which is current does not change the order."""
         template = templates.created(tasks)
         publish(tasks, template, version="b")
@@ -188,7 +188,7 @@ class TestList:
 class TestVariables:
     """What a version declares, or what is inferred from its sources."""
 
-    def test_inferred_from_every_source(self, tasks: Tasks) -> None:
+    def test_variables_are_inferred_from_every_source(self, tasks: Tasks) -> None:
         """Subject and body; what is guarded in each of them and in each language is optional."""
         answer = publish(
             tasks,
@@ -247,7 +247,7 @@ class TestVariables:
         rendered = tasks.call("render.one", {"template_id": template, "variables": variables})
         assert rendered["body"] == "a=1;3ANNt"
 
-    def test_declared_variables_are_stored_as_told(self, tasks: Tasks) -> None:
+    def test_declared_variables_are_stored_unchanged(self, tasks: Tasks) -> None:
         """In their order, also those that no source uses yet."""
         declared = [
             {
@@ -275,8 +275,8 @@ class TestVariables:
             tasks, template, "{{ a }}\n{{ b }}", subject="{{ c.d }}{{ a }}", variables=["a", "c.e"]
         )
         assert error.code == "placeholder_mismatch"
-        told = [(problem["path"], problem["message"].split("'")[1]) for problem in error.details]
-        assert told == [("subject", "c.d"), ("body", "b")]
+        named = [(problem["path"], problem["message"].split("'")[1]) for problem in error.details]
+        assert named == [("subject", "c.d"), ("body", "b")]
         assert {problem["type"] for problem in error.details} == {"undeclared"}
         assert [problem["line"] for problem in error.details] == [1, 2]
         assert rows.counts(template) == (1, 0, 0, 0)
@@ -299,11 +299,11 @@ class TestVariables:
             },
         )
         assert error.code == "placeholder_mismatch"
-        told = [
+        problems = [
             (problem["path"], problem["type"], problem["message"].split("'")[1])
             for problem in error.details
         ]
-        assert told == [
+        assert problems == [
             ("translations.de.body", "lost", "b"),
             ("translations.de.body", "added", "f"),
             ("translations.de.body", "added", "g"),
@@ -403,7 +403,9 @@ class TestGate:
             "{{ 'a' * 3000000 }}",
         ],
     )
-    def test_a_bomb_is_refused(self, tasks: Tasks, rows: Rows, body: str) -> None:
+    def test_a_source_over_the_render_limits_is_refused(
+        self, tasks: Tasks, rows: Rows, body: str
+    ) -> None:
         """The trial render meets the same limits as a real one."""
         template = templates.created(tasks)
         error = refused(tasks, template, body)
@@ -411,7 +413,9 @@ class TestGate:
         assert rows.counts(template) == (1, 0, 0, 0)
         assert publish(tasks, template)["version"] == "1"
 
-    def test_a_bomb_in_a_translation_is_refused_too(self, tasks: Tasks, rows: Rows) -> None:
+    def test_a_translation_over_the_render_limits_is_refused(
+        self, tasks: Tasks, rows: Rows
+    ) -> None:
         """Every source is tried."""
         template = templates.created(tasks)
         bomb = {"body": "{{ 'a' * 3000000 }}"}
@@ -486,7 +490,7 @@ class TestTranslations:
         rendered = tasks.call("render.one", {"template_id": template, "language": "pt-BR"})
         assert rendered["body"] == "Um"
 
-    def test_those_that_still_fit_are_carried(self, tasks: Tasks, rows: Rows) -> None:
+    def test_matching_translations_are_carried_over(self, tasks: Tasks, rows: Rows) -> None:
         """Stale where the own text changed; the message's own come before them."""
         template = templates.published(
             tasks, "One", translations={tag: {"body": tag} for tag in ("it", "de", "fr")}
@@ -507,7 +511,9 @@ class TestTranslations:
         answer = publish(tasks, template, "One", metadata={"campaign": 7})
         assert answer["translations"] == {"carried": ["de"], "stale": [], "dropped": []}
 
-    def test_those_that_do_not_fit_are_dropped_and_named(self, tasks: Tasks, rows: Rows) -> None:
+    def test_mismatching_translations_are_dropped_and_listed(
+        self, tasks: Tasks, rows: Rows
+    ) -> None:
         """By their placeholders, or because their trial render fails now."""
         template = templates.published(
             tasks,
@@ -528,7 +534,7 @@ class TestTranslations:
         assert answer["translations"] == {"carried": [], "stale": [], "dropped": ["de"]}
         assert rows.counts(template)[2] == 3
 
-    def test_carrying_may_be_switched_off(self, tasks: Tasks, rows: Rows) -> None:
+    def test_carry_translations_false_carries_nothing(self, tasks: Tasks, rows: Rows) -> None:
         """Then those that the message does not bring are dropped and named."""
         template = templates.published(
             tasks, "One", translations={tag: {"body": "x"} for tag in ("de", "fr", "it")}
@@ -540,7 +546,7 @@ class TestTranslations:
         assert rows.counts(template)[2] == 4
 
 
-def test_an_answer_has_the_shape_of_the_contract(tasks: Tasks) -> None:
+def test_a_publish_result_has_the_documented_fields(tasks: Tasks) -> None:
     """Every member, whether or not there is anything to tell."""
     template = templates.created(tasks)
     assert set(publish(tasks, template)) >= {

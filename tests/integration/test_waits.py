@@ -70,7 +70,7 @@ WAYS: list[Callable[[Engine, str], None]] = [in_session, in_statement, in_connec
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_limit_that_strikes_in_a_statement_is_a_lost_connection(
+def test_a_time_limit_during_a_statement_is_a_lost_connection(
     engine: Engine, way: Callable[[Engine, str], None]
 ) -> None:
     """One that may be tried again; the next statement has a connection of its own."""
@@ -82,7 +82,7 @@ def test_a_limit_that_strikes_in_a_statement_is_a_lost_connection(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_limit_that_strikes_outside_of_a_statement_ends_the_next_one(
+def test_a_time_limit_outside_a_statement_ends_the_next_one(
     engine: Engine, way: Callable[[Engine, str], None]
 ) -> None:
     """Nothing else is interrupted: no lock stays held, no connection in an unknown state."""
@@ -109,7 +109,7 @@ def silent(servers: LocalStack) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_server_that_is_silent_past_its_own_limit_is_given_up(
+def test_a_server_silent_beyond_its_statement_timeout_is_disconnected(
     servers: LocalStack, way: Callable[[Engine, str], None]
 ) -> None:
     """It may have been stopped, or the network drops what it says."""
@@ -124,7 +124,7 @@ def test_a_server_that_is_silent_past_its_own_limit_is_given_up(
         engine.dispose()
 
 
-def test_a_statement_of_maintenance_may_take_its_time(servers: LocalStack) -> None:
+def test_maintenance_statements_have_no_timeout(servers: LocalStack) -> None:
     """No timeout of the server, no clock of the client."""
     engine = make_engine(replace(Database(servers.postgres.url), statement_timeout=0))
     with engine.connect() as connection:
@@ -161,7 +161,7 @@ class TestOfTasks:
         with tasks.app.connection_for_write() as connection:
             connection.default_channel.client.delete("templates", "render")
 
-    def test_a_limit_may_strike_at_any_time(
+    def test_a_time_limit_at_any_moment_leaves_one_answer(
         self, tasks: Tasks, messages: list[tuple[str, dict[str, Any]]]
     ) -> None:
         """From the first instruction to past the last one, in steps of half a millisecond."""
@@ -186,7 +186,7 @@ class TestOfTasks:
             ("after", SoftTimeLimitExceeded),
         ],
     )
-    def test_an_exception_may_come_at_each_wait_for_the_server(
+    def test_an_exception_at_each_wait_leaves_one_answer(
         self,
         tasks: Tasks,
         messages: list[tuple[str, dict[str, Any]]],
@@ -247,7 +247,7 @@ class TestOfTasks:
         assert len(templates.versions(tasks, keywords["template_id"])) == 1 + 20
 
 
-def test_a_limit_strikes_maintenance_wherever_it_is() -> None:
+def test_a_time_limit_interrupts_maintenance_programs_too() -> None:
     """It waits for programs of PostgreSQL, not only for the server."""
     with time_limit.striking_anywhere(), pytest.raises(SoftTimeLimitExceeded):
         time_limit.strike()
@@ -255,7 +255,7 @@ def test_a_limit_strikes_maintenance_wherever_it_is() -> None:
     interruption.clear()
 
 
-def test_maintenance_that_a_limit_has_struck_is_noted_and_tried_again(
+def test_maintenance_over_its_time_limit_is_recorded_and_retried(
     tasks: Tasks, servers: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The note is made although the limit has struck."""

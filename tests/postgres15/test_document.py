@@ -41,7 +41,7 @@ def plain(programs: Programs, tmp_path: Path) -> Iterator[tuple[PrivateCluster, 
         yield cluster, port
 
 
-def test_the_blocks_about_tls(
+def test_the_documented_tls_setup_works(
     plain: tuple[PrivateCluster, int], programs: Programs, checkout: Path, tmp_path: Path
 ) -> None:
     """After them a connection with ``verify-full`` is encrypted, and a plain one is refused."""

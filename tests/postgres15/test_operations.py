@@ -45,7 +45,9 @@ class TestBackups:
     """``backup``: made, checked, restored and proved by the programs of the same version."""
 
     @pytest.mark.parametrize("options", [(), ("--plain",)], ids=["archive", "sql"])
-    def test_there_and_back(self, server: Server, options: tuple[str, ...]) -> None:
+    def test_a_backup_is_restored_with_the_same_rows(
+        self, server: Server, options: tuple[str, ...]
+    ) -> None:
         """A new database has the same rows."""
         made = json.loads(server.works("backup", "create", "--json", *options))
         assert made["name"] in server.works("backup", "list")
@@ -57,7 +59,7 @@ class TestBackups:
             found = connection.execute("SELECT template_id FROM templates").fetchall()
         assert ("fifteen",) in found
 
-    def test_a_drill_proves_the_newest(self, server: Server) -> None:
+    def test_a_drill_verifies_the_newest_backup(self, server: Server) -> None:
         """In a server of its own, of version 15 too."""
         made = json.loads(server.works("backup", "create", "--json"))
         proved = json.loads(server.works("backup", "drill", "--json"))
@@ -68,25 +70,27 @@ class TestViews:
     """``db``: the figures of version 15 have other names and places than those of 18."""
 
     @pytest.mark.parametrize("view", VIEWS)
-    def test_each_shows_something(self, server: Server, template: str, view: str) -> None:
+    def test_each_monitoring_command_shows_rows(
+        self, server: Server, template: str, view: str
+    ) -> None:
         """As JSON and for people."""
         arguments = ("explain", template) if view == "explain" else (view,)
         assert json.loads(server.works("db", *arguments, "--json"))
         assert server.works("db", *arguments)
 
-    def test_slow_queries_say_what_they_need(self, server: Server) -> None:
+    def test_slow_queries_reports_the_missing_extension(self, server: Server) -> None:
         """The extension is not loaded here, and nobody can do that while the server runs."""
         done = server.call("db", "slow-queries", "--setup")
         assert done.exit_code == 1
         assert "shared_preload_libraries" in done.output
 
-    def test_the_slow_log(self, server: Server) -> None:
+    def test_the_slow_log_is_switched_on_and_off(self, server: Server) -> None:
         """On, shown, and off again."""
         server.works("db", "slow-log", "on", "--milliseconds", "500")
         assert "500" in server.works("db", "slow-log", "status")
         server.works("db", "slow-log", "off")
 
-    def test_kill_idle_ends_a_session_of_another(self, server: Server) -> None:
+    def test_kill_idle_terminates_a_session_of_another_role(self, server: Server) -> None:
         """It was idle for longer than was asked for."""
         with psycopg.connect(server.url(), autocommit=True) as idle:
             idle.execute("SELECT 1")
@@ -94,7 +98,7 @@ class TestViews:
             with pytest.raises(psycopg.OperationalError):
                 idle.execute("SELECT 1")
 
-    def test_the_doctor_knows_this_version(self, server: Server) -> None:
+    def test_the_doctor_supports_postgresql_15(self, server: Server) -> None:
         """Every check runs; some find something here."""
         found = server.call("db", "doctor", "--json")
         assert found.exit_code in {0, 1}, found.output
@@ -111,7 +115,7 @@ def archived(server: Server) -> Iterator[Server]:
     server.restart()
 
 
-def test_point_in_time_recovery(archived: Server, tmp_path: Path) -> None:
+def test_point_in_time_recovery_works_on_postgresql_15(archived: Server, tmp_path: Path) -> None:
     """A base backup is full whenever it is taken, since increments came with version 17."""
     archived.works("pitr", "setup", "--yes")
     kinds = [json.loads(archived.works("pitr", "base-backup", "--json"))["kind"] for _ in range(2)]

@@ -16,7 +16,7 @@ WHERE indexrelid = 'idx_templates_type_ccnew'::regclass
 """
 
 
-def test_migrations_go_up_and_down_and_up(server: Server) -> None:
+def test_migrations_upgrade_and_downgrade(server: Server) -> None:
     """In a database of its own, to the same tables as before."""
     server.run("CREATE DATABASE migrated")
     url = server.url().replace("/template_service?", "/migrated?")
@@ -37,7 +37,7 @@ def test_migrations_go_up_and_down_and_up(server: Server) -> None:
     server.migrate("check", url=url)
 
 
-def test_the_main_job_as_the_application_role(producer: Producer) -> None:
+def test_the_main_job_works_as_the_application_role(producer: Producer) -> None:
     """Publish, translate, render, roll back and delete, over TLS."""
     template = templates.created(producer, type="sms")
     one = {"template_id": template}
@@ -68,7 +68,7 @@ def test_the_main_job_as_the_application_role(producer: Producer) -> None:
         "report",
     ],
 )
-def test_maintenance_as_its_own_role(server: Server, producer: Producer, task: str) -> None:
+def test_maintenance_works_as_its_own_role(server: Server, producer: Producer, task: str) -> None:
     """Before PostgreSQL 17 it takes the owner's rights to vacuum, and to drop an invalid index."""
     templates.published(producer)
     if task == "reindex":
@@ -82,7 +82,7 @@ class TestRoles:
     """``db roles`` on a server without MAINTAIN and without WITH INHERIT."""
 
     @pytest.mark.usefixtures("roles")
-    def test_they_are_as_they_should_be(self, server: Server) -> None:
+    def test_roles_apply_creates_the_documented_roles(self, server: Server) -> None:
         """Also after a second run."""
         server.works("db", "roles", "status")
         again = json.loads(server.works("db", "roles", "apply", "--json"))
@@ -107,7 +107,9 @@ class TestRoles:
             "CHECKPOINT",
         ],
     )
-    def test_the_application_is_denied(self, roles: dict[str, str], statement: str) -> None:
+    def test_the_application_role_is_denied_everything_else(
+        self, roles: dict[str, str], statement: str
+    ) -> None:
         """What only the owner or a superuser may do."""
         with (
             psycopg.connect(roles["DATABASE_URL"], autocommit=True) as connection,

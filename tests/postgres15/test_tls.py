@@ -17,7 +17,7 @@ from worker.preflight import StartError, check
 from worker.settings import Settings
 
 
-def test_the_engine_of_the_worker_speaks_tls(server: Server) -> None:
+def test_the_workers_engine_uses_tls(server: Server) -> None:
     """With ``verify-full``, which checks authority and host name."""
     engine = make_engine(Database(url=server.url()))
     with engine.connect() as connection:
@@ -34,7 +34,7 @@ class TestRefusals:
         [((), "signature failure"), (("Another",), "certificate verify failed")],
         ids=["same name", "other name"],
     )
-    def test_another_authority(
+    def test_a_certificate_of_an_unknown_ca_is_refused(
         self, server: Server, tmp_path: Path, options: tuple[str, ...], words: str
     ) -> None:
         """A certificate that someone else signed is not believed, whatever they call themselves."""
@@ -42,12 +42,12 @@ class TestRefusals:
         with pytest.raises(psycopg.OperationalError, match=words):
             psycopg.connect(server.url(f"sslmode=verify-full&sslrootcert={other}"))
 
-    def test_another_host_name(self, server: Server) -> None:
+    def test_a_certificate_for_another_host_is_refused(self, server: Server) -> None:
         """A certificate is for the name that it was made for."""
         with pytest.raises(psycopg.OperationalError, match="does not match host name"):
             psycopg.connect(server.url(host="127.0.0.1"))
 
-    def test_a_plain_connection(self, server: Server) -> None:
+    def test_an_unencrypted_connection_is_refused(self, server: Server) -> None:
         """``hostssl`` in pg_hba.conf has no line for it."""
         with pytest.raises(psycopg.OperationalError, match="no encryption"):
             psycopg.connect(server.url("sslmode=disable"))
@@ -62,7 +62,7 @@ class TestRefusals:
         ],
         ids=["plain", "authority", "host name", "no root"],
     )
-    def test_a_worker_says_why_it_does_not_start(
+    def test_a_worker_without_tls_reports_the_setting(
         self, server: Server, valkey: LocalValkey, tls: str, host: str, words: str
     ) -> None:
         """With the name of the setting, and without the password."""
@@ -82,7 +82,7 @@ class TestRefusals:
 class TestCommands:
     """The commands of operators go over TLS too."""
 
-    def test_programs_of_postgresql_speak_tls(self, server: Server) -> None:
+    def test_postgresql_programs_use_tls(self, server: Server) -> None:
         """``pg_dump`` gets authority and mode through the environment."""
         server.works("backup", "create", "--quiet")
 
@@ -95,7 +95,7 @@ class TestCommands:
         ],
         ids=["plain", "authority", "host name"],
     )
-    def test_programs_of_postgresql_say_why_not(
+    def test_postgresql_programs_report_tls_errors_with_remedies(
         self, server: Server, tmp_path: Path, tls: str, host: str, kind: str
     ) -> None:
         """Each cause has its own word, and its own remedy."""
@@ -106,7 +106,7 @@ class TestCommands:
         assert refused.value.kind == kind
         assert server.password not in str(refused.value)
 
-    def test_programs_without_tls_say_so(self, server: Server) -> None:
+    def test_programs_without_tls_are_reported(self, server: Server) -> None:
         """Those that come with the service have none: others have to be named."""
         done = server.call("backup", "create", TEMPLATE_SERVICE_POSTGRES_PROGRAMS="")
         assert done.exit_code == 1

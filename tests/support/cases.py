@@ -39,8 +39,8 @@ def each(names: str | Sequence[str], rows: Iterable[Any]) -> Callable[[Test], Te
             if len(failures) == 1:
                 raise failures[0]
             if failures:
-                told = f"{len(failures)} of {len(table)} cases failed"
-                raise BaseExceptionGroup(told, failures[:MOST_SHOWN])
+                summary = f"{len(failures)} of {len(table)} cases failed"
+                raise BaseExceptionGroup(summary, failures[:MOST_SHOWN])
 
         signature = inspect.signature(test)
         others = [value for name, value in signature.parameters.items() if name not in keys]

@@ -75,15 +75,15 @@ class Backups:
     def as_settings(self) -> Iterator[None]:
         """Have the tasks of this process use all this."""
         current = runtime.current()
-        chosen = current.configuration
+        configured = current.configuration
         operations = replace(
-            chosen.operations,
+            configured.operations,
             url=self.client.url,
             programs=str(self.client.programs.folder),
             backup=self.policy,
         )
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(current, "configuration", replace(chosen, operations=operations))
+            patch.setattr(current, "configuration", replace(configured, operations=operations))
             yield
 
 

@@ -142,7 +142,7 @@ def test_an_interrupted_removal_is_finished_by_the_next(tmp_path: Path, deletion
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("", "EOF"),
         ("{", "EOF"),
@@ -153,7 +153,7 @@ def test_an_interrupted_removal_is_finished_by_the_next(tmp_path: Path, deletion
     ids=["empty", "cut off", "a list", "without the rest", "of another backup"],
 )
 def test_an_unreadable_entry_is_a_problem(
-    catalogue: Catalogue, content: str | None, told: str
+    catalogue: Catalogue, content: str | None, message: str
 ) -> None:
     """It is named, the others are still there, and its files are not called strays."""
     good = added(catalogue, "one")
@@ -162,7 +162,7 @@ def test_an_unreadable_entry_is_a_problem(
     sidecar.write_text((folder(catalogue) / "one.json").read_text() if content is None else content)
     assert catalogue.entries() == [good]
     (problem,) = catalogue.problems()
-    assert (problem.kind, told in problem.message, "two.json" in problem.message) == (
+    assert (problem.kind, message in problem.message, "two.json" in problem.message) == (
         "entry_unreadable",
         True,
         True,

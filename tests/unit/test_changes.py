@@ -160,11 +160,11 @@ def edited(draw: st.DrawFn, before: Variables) -> Variables:
     """Draw what an author may make of ``before``: most of it as it was."""
     others = {declared["name"]: declared for declared in draw(declarations())}
     kept = {declared["name"]: declared for declared in before}
-    chosen = [
+    changed = [
         (others if draw(st.integers(0, 3)) == 0 else kept).get(name)
         for name in draw(st.permutations(PATHS))
     ]
-    return [declared for declared in chosen if declared is not None]
+    return [declared for declared in changed if declared is not None]
 
 
 CHANGES = declarations().flatmap(lambda before: st.tuples(st.just(before), edited(before)))

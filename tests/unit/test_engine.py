@@ -317,7 +317,7 @@ class TestPartials:
         return caught.value
 
     @each(
-        ("source", "partial", "line", "told"),
+        ("source", "partial", "line", "snippet"),
         [
             ('{% include "footer" %}', "footer", 2, "sender"),
             ('{% include "middle" %}', "footer", 2, "sender"),
@@ -337,12 +337,12 @@ class TestPartials:
         ],
     )
     def test_partial_line_and_snippet_are_told(
-        self, source: str, partial: str, line: int, told: str
+        self, source: str, partial: str, line: int, snippet: str
     ) -> None:
         """The message begins with the partial, and the snippet is its line."""
         problem = self.refused(source).problem
         assert problem["message"].startswith(f"partial '{partial}': ")
-        assert told in problem["message"]
+        assert snippet in problem["message"]
         assert problem["line"] == line
         shown, caret = problem["snippet"].split("\n")
         assert shown == self.PARTIALS[partial].split("\n")[line - 1]
@@ -548,9 +548,9 @@ class TestOutOfReach:
     def test_errors_never_hold_values(self, source: str) -> None:
         """Error texts reach logs and Flower; a code of the contract says what is wrong."""
         error = refused(source, s="SEKRET", n=987654321, d={"key": "SEKRET"})
-        told = json.dumps([error.message, error.problem])
-        assert "SEKRET" not in told
-        assert "98765" not in told
+        reported = json.dumps([error.message, error.problem])
+        assert "SEKRET" not in reported
+        assert "98765" not in reported
         assert error.code in {Code.TEMPLATE_SYNTAX, Code.VARIABLES_INVALID}
 
     def test_a_method_that_a_value_lacks_is_an_error_of_the_values(self) -> None:

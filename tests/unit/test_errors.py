@@ -97,8 +97,8 @@ def test_an_error_survives_the_pool(error: type[ServiceError]) -> None:
 @EVERY
 def test_the_repr_is_for_logs(error: type[ServiceError]) -> None:
     """Code and sentence; the details stay in the answer."""
-    told = repr(error.of("a sentence", [PROBLEM]))
-    assert told == f"{error.__name__}({error.code}: a sentence)"
+    text = repr(error.of("a sentence", [PROBLEM]))
+    assert text == f"{error.__name__}({error.code}: a sentence)"
 
 
 def test_details_cannot_be_changed_from_outside() -> None:

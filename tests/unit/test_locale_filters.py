@@ -342,8 +342,8 @@ class TestDates:
     )
     def test_the_longer_formats_tell_the_time_zone(self, language: str, expected: str) -> None:
         """By its name where CLDR has one for the language."""
-        told = written("datetime", language, "2026-01-31T12:30:00Z", "long", "Europe/Berlin")
-        assert told == expected
+        text = written("datetime", language, "2026-01-31T12:30:00Z", "long", "Europe/Berlin")
+        assert text == expected
 
     @each(
         ("pattern", "expected"),
@@ -436,8 +436,8 @@ class TestDates:
     )
     def test_an_instant_is_brought_into_the_time_zone(self, value: str) -> None:
         """Whatever its offset; without one it is UTC."""
-        told = written("datetime", "en", value, "yyyy-MM-dd HH:mm", "Europe/Berlin")
-        assert told == "2026-02-01 00:30"
+        text = written("datetime", "en", value, "yyyy-MM-dd HH:mm", "Europe/Berlin")
+        assert text == "2026-02-01 00:30"
         assert written("date", "en", value, "yyyy-MM-dd", "Europe/Berlin") == "2026-02-01"
         assert written("time", "en", value, "HH:mm", "Europe/Berlin") == "00:30"
         assert written("date", "en", value, "yyyy-MM-dd") == "2026-01-31"
@@ -461,19 +461,19 @@ class TestDates:
     def test_the_clock_changes_where_it_does(self, instant: str, local: str) -> None:
         """Berlin, 2026: on 29 March and 25 October at 01:00 UTC."""
         assert written("time", "de", instant, "HH:mm:ss z Z", "Europe/Berlin") == local
-        told = written("datetime", "de", instant, "HH:mm:ss z Z", "Europe/Berlin")
-        assert told == local
+        text = written("datetime", "de", instant, "HH:mm:ss z Z", "Europe/Berlin")
+        assert text == local
 
     @each(
-        ("instant", "told"),
+        ("instant", "text"),
         [
             ("2026-01-15T12:00:00Z", "12:00 GMT, Greenwich Mean Time"),
             ("2026-07-15T12:00:00Z", "13:00 GMT+1, Irish Standard Time"),
         ],
     )
-    def test_irish_summer_time_is_irish_standard_time(self, instant: str, told: str) -> None:
+    def test_irish_summer_time_is_irish_standard_time(self, instant: str, text: str) -> None:
         """The database counts winter as the saving of daylight, with less than no hour."""
-        assert written("time", "en", instant, "HH:mm z, zzzz", "Europe/Dublin") == told
+        assert written("time", "en", instant, "HH:mm z, zzzz", "Europe/Dublin") == text
 
     @each(
         ("zone", "offset"),
@@ -497,10 +497,10 @@ class TestDates:
     def test_the_fields_are_those_of_the_local_time(self, moment: dt.datetime, zone: str) -> None:
         """The standard library's calendar is the oracle."""
         local = moment.astimezone(ZoneInfo(zone))
-        told = written("datetime", "en", moment.isoformat(), "yyyy-MM-dd HH:mm:ss", zone)
-        assert told == local.strftime("%Y-%m-%d %H:%M:%S")
-        assert written("date", "en", moment.isoformat(), "yyyy-MM-dd", zone) == told[:10]
-        assert written("time", "en", moment.isoformat(), "HH:mm:ss", zone) == told[11:]
+        text = written("datetime", "en", moment.isoformat(), "yyyy-MM-dd HH:mm:ss", zone)
+        assert text == local.strftime("%Y-%m-%d %H:%M:%S")
+        assert written("date", "en", moment.isoformat(), "yyyy-MM-dd", zone) == text[:10]
+        assert written("time", "en", moment.isoformat(), "HH:mm:ss", zone) == text[11:]
 
     @each("name", ["date", "time", "datetime"])
     @each(
@@ -625,8 +625,10 @@ class TestPlural:
         self, language: str, category: str, values: list[object]
     ) -> None:
         """CLDR's table of cardinal rules; digits that are shown count, so "1.0" is not 1."""
-        told = {repr(value): written("plural", language, value, **EVERY_FORM) for value in values}
-        assert told == dict.fromkeys(told, category)
+        categories = {
+            repr(value): written("plural", language, value, **EVERY_FORM) for value in values
+        }
+        assert categories == dict.fromkeys(categories, category)
 
     @each(
         ("language", "value", "expected"),
@@ -694,8 +696,8 @@ class TestPlural:
     )
     def test_other_names_are_no_forms(self, forms: dict[str, Any]) -> None:
         """CLDR has six categories."""
-        told = refused(ArgumentError, "plural", "en", 1, **forms)
-        assert "zero, one, two, few, many, other" in told
+        message = refused(ArgumentError, "plural", "en", 1, **forms)
+        assert "zero, one, two, few, many, other" in message
 
     @each("form", [None, 1, [], {}, True, "x" * 2001])
     def test_a_form_is_text_of_at_most_2000_characters(self, form: object) -> None:
@@ -811,8 +813,8 @@ class TestLanguages:
 
     def test_regions_differ(self) -> None:
         """Of one language."""
-        told = [written("number", tag, 1234567.5) for tag in ("de", "de-CH")]
-        assert told == ["1.234.567,5", "1\u2019234\u2019567.5"]
+        texts = [written("number", tag, 1234567.5) for tag in ("de", "de-CH")]
+        assert texts == ["1.234.567,5", "1\u2019234\u2019567.5"]
         assert written("date", "en-GB", "2026-01-31", "short") == "31/01/2026"
 
     @each("name", NAMES)
@@ -839,13 +841,13 @@ class TestCalls:
     @each("name", [name for name in NAMES if name != "plural"])
     def test_a_value_that_is_missing_is_told(self, name: str) -> None:
         """The engine gives None for what is undefined or null."""
-        told = refused(InputError, name, "en", None, **arguments_of(name))
-        assert told == "a value is missing: it is undefined or null"
+        message = refused(InputError, name, "en", None, **arguments_of(name))
+        assert message == "a value is missing: it is undefined or null"
 
     def test_a_count_that_is_missing_is_told(self) -> None:
         """Once the forms are complete."""
-        told = refused(InputError, "plural", "en", None, one="#", other="#")
-        assert told == "a value is missing: it is undefined or null"
+        message = refused(InputError, "plural", "en", None, one="#", other="#")
+        assert message == "a value is missing: it is undefined or null"
 
     @each(
         ("name", "arguments", "named"),
@@ -928,8 +930,8 @@ class TestWhatever:
         try:
             text = FILTERS[name](language, value, *arguments, **named)
         except FilterError as error:
-            told = type(error), str(error).partition(": ")[0]
-            assert told in {(ArgumentError, name), (InputError, name)}
+            reported = type(error), str(error).partition(": ")[0]
+            assert reported in {(ArgumentError, name), (InputError, name)}
         else:
             assert type(text) is str
             assert len(text) <= 200_000

@@ -484,8 +484,10 @@ def test_refusals_never_hold_values(secret: str, model: type[Message]) -> None:
     secret = f"sekret{secret}"
     for keyword in model.model_fields:
         wrong: Any = [secret] if keyword != "variables" else secret
-        told = json.dumps(refused(model, LEAST[model] | {keyword: wrong}).args, ensure_ascii=False)
-        assert secret not in told
+        reported = json.dumps(
+            refused(model, LEAST[model] | {keyword: wrong}).args, ensure_ascii=False
+        )
+        assert secret not in reported
 
 
 @QUICK

@@ -55,10 +55,10 @@ def test_the_latest_is_no_target() -> None:
 def test_the_end_of_a_transaction_is_read(description: str, found: tuple[int, bool] | None) -> None:
     """Its number, its time, and whether it committed."""
     record = WalRecord("Transaction", 7, "0/1", description)
-    told = ended(record)
-    assert (None if told is None else (told[0], told[2])) == found
-    if told is not None:
-        assert told[1].isoformat() == "2026-11-22T20:28:59.205880+00:00"
+    end = ended(record)
+    assert (None if end is None else (end[0], end[2])) == found
+    if end is not None:
+        assert end[1].isoformat() == "2026-11-22T20:28:59.205880+00:00"
 
 
 def test_other_records_end_nothing() -> None:

@@ -89,7 +89,7 @@ def test_the_password_of_an_address_with_several_hosts_is_masked() -> None:
 
 
 @each(
-    ("told", "shown"),
+    ("message", "shown"),
     [
         (
             "connection failed: Connection refused\nIs it running?",
@@ -101,6 +101,6 @@ def test_the_password_of_an_address_with_several_hosts_is_masked() -> None:
         ),
     ],
 )
-def test_each_host_says_why_it_refused(told: str, shown: str) -> None:
+def test_each_host_says_why_it_refused(message: str, shown: str) -> None:
     """In one line."""
-    assert refusal(OSError(told)) == shown
+    assert refusal(OSError(message)) == shown

@@ -302,25 +302,25 @@ def test_a_variable_is_bound_or_told(
 ) -> None:
     """What is given and fits is bound as given; what is not is defaulted, optional or a problem."""
     bound, problems = bind(declared, values)
-    told = {problem["path"] for problem in problems if problem["type"] != "unknown"}
+    reported = {problem["path"] for problem in problems if problem["type"] != "unknown"}
     for variable in declared:
         name = variable["name"]
         steps = name.split(".")
         path = f"variables.{name}"
         parents = {f"variables.{'.'.join(steps[:count])}" for count in range(1, len(steps))}
         given_value = at(values, name)
-        if told & parents:
+        if reported & parents:
             continue  # an object was expected above it, which is all that can be told
         if given_value is not None:
             if mistyped(variable["type"], given_value) is not None:
-                assert path in told
-            elif path not in told and name not in parents_of(declared):
+                assert path in reported
+            elif path not in reported and name not in parents_of(declared):
                 assert at(bound.values, name) == given_value
         elif variable.get("default") is not None:
             assert name in bound.defaulted
-            assert path not in told
+            assert path not in reported
         else:
-            assert (path in told) is variable.get("required", True)
+            assert (path in reported) is variable.get("required", True)
 
 
 def parents_of(declared: list[dict[str, Any]]) -> set[str]:

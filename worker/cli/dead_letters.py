@@ -59,25 +59,26 @@ def list_(*, limit: int, json_: bool) -> None:
 )
 @json_option
 def show(*, letter: str, with_body: bool, json_: bool) -> None:
-    """Show a dead letter. Without --body: only headers that are names and times."""
+    """Show a dead letter: reason, problems, and the headers that hold no personal data."""
     from worker.dead_letters import find
 
     with _broker() as connection:
-        found = find(connection, letter)
-    if found is None:
+        dead_letter = find(connection, letter)
+    if dead_letter is None:
         raise _missing([letter])
-    shown = _row(found) | {
-        "problems": found.kept.get("problems") or [],
-        "content_type": _name(found.kept.get("content_type")),
-        "bytes": len(found.body if found.raw is None else found.raw),
-        "headers": {name: _name(found.headers.get(name)) for name in _SHOWN},
+    raw = dead_letter.raw
+    shown = _row(dead_letter) | {
+        "problems": dead_letter.kept.get("problems") or [],
+        "content_type": _name(dead_letter.kept.get("content_type")),
+        "bytes": len(dead_letter.body if raw is None else raw),
+        "headers": {name: _name(dead_letter.headers.get(name)) for name in _SHOWN},
     }
     if with_body:
         shown |= {
-            "headers": found.headers,
-            "properties": found.kept.get("properties"),
-            "body": found.body.decode("utf-8", "backslashreplace"),
-            "raw": None if found.raw is None else found.raw.decode("utf-8", "backslashreplace"),
+            "headers": dead_letter.headers,
+            "properties": dead_letter.kept.get("properties"),
+            "body": dead_letter.body.decode("utf-8", "backslashreplace"),
+            "raw": None if raw is None else raw.decode("utf-8", "backslashreplace"),
         }
     if json_:
         print_json(shown)
@@ -107,9 +108,9 @@ def replay(
     from worker import dead_letters as letters
 
     with _broker() as connection:
-        chosen = _chosen(connection, ids, is_all=is_all, yes=yes, verb="Replay")
-        done = letters.replay(connection, chosen, queue)
-    _report("replayed", done, chosen, json_=json_)
+        letter_ids = _confirmed_ids(connection, ids, is_all=is_all, yes=yes, verb="Replay")
+        done = letters.replay(connection, letter_ids, queue)
+    _report("replayed", done, letter_ids, json_=json_)
 
 
 @dead_letters.command(example="dead-letters discard 0a1b2c3d4e5f")
@@ -122,9 +123,9 @@ def discard(*, ids: tuple[str, ...], is_all: bool, yes: bool, json_: bool) -> No
     from worker import dead_letters as letters
 
     with _broker() as connection:
-        chosen = _chosen(connection, ids, is_all=is_all, yes=yes, verb="Delete")
-        done = letters.discard(connection, chosen)
-    _report("deleted", done, chosen, json_=json_)
+        letter_ids = _confirmed_ids(connection, ids, is_all=is_all, yes=yes, verb="Delete")
+        done = letters.discard(connection, letter_ids)
+    _report("deleted", done, letter_ids, json_=json_)
 
 
 @dead_letters.command(example="dead-letters reserved")
@@ -227,18 +228,18 @@ def _broker() -> Iterator[Connection]:
 
 
 def _held(inspection: Inspection, name: str | None, *, force: bool) -> dict[Consumer, list[str]]:
-    """Return the tags of the messages that the chosen consumers hold."""
+    """Return the tags of the messages that the selected consumers hold."""
     every = inspection.consumers()
-    chosen = [
+    consumers = [
         each for each in every if (each.name == name if name else force or each.is_alive is False)
     ]
-    if name and not chosen:
+    if name and not consumers:
         raise click.ClickException(
             f"there is no consumer {name}\nlist them with: template-service dead-letters reserved"
         )
-    if not force and (alive := [each for each in chosen if each.is_alive is not False]):
+    if not force and (alive := [each for each in consumers if each.is_alive is not False]):
         raise _alive(alive)
-    return {each: [message.tag for message in inspection.reserved(each)] for each in chosen}
+    return {each: [message.tag for message in inspection.reserved(each)] for each in consumers}
 
 
 def _alive(consumers: Sequence[Consumer]) -> click.ClickException:
@@ -249,20 +250,20 @@ def _alive(consumers: Sequence[Consumer]) -> click.ClickException:
     )
 
 
-def _chosen(
+def _confirmed_ids(
     connection: Connection, ids: tuple[str, ...], *, is_all: bool, yes: bool, verb: str
 ) -> set[str]:
     from worker.dead_letters import ids as all_ids
 
     if is_all == bool(ids):
         raise click.UsageError("name dead letters, or pass --all")
-    chosen = set(all_ids(connection)) if is_all else set(ids)
-    confirm(f"{verb} {counted(len(chosen), 'dead letter')}?", yes=yes)
-    return chosen
+    letter_ids = set(all_ids(connection)) if is_all else set(ids)
+    confirm(f"{verb} {counted(len(letter_ids), 'dead letter')}?", yes=yes)
+    return letter_ids
 
 
-def _report(action: str, done: list[str], chosen: set[str], *, json_: bool) -> None:
-    missing = sorted(chosen - set(done))
+def _report(action: str, done: list[str], letter_ids: set[str], *, json_: bool) -> None:
+    missing = sorted(letter_ids - set(done))
     if json_:
         print_json({action: done, "missing": missing})
     else:

@@ -57,9 +57,9 @@ def report(*, json_: bool) -> None:
     from worker.configuration import configuration
 
     settings = operator_settings()
-    chosen = configuration(settings)
-    with operator_engine(chosen) as engine:
-        result = figures(engine, chosen.operations.backup, _backlog(settings))
+    policies = configuration(settings)
+    with operator_engine(policies) as engine:
+        result = figures(engine, policies.operations.backup, _backlog(settings))
     if json_:
         print(result.model_dump_json(indent=2))
     else:
@@ -86,10 +86,10 @@ def _findings(settings: Settings) -> list[Finding]:
         findings.append(copies.unreachable(error))
     else:
         findings += copies.dumps(catalogue, limits, now)
-    taken = [
+    ended_at = [
         backup.ended_at for backup in base_backups.read(configuration.operations.recovery.base)
     ]
-    findings += copies.base_backups(taken, limits, now)
+    findings += copies.base_backups(ended_at, limits, now)
     if _has_broker():
         from worker import broker_checks
         from worker.broker import connection

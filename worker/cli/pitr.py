@@ -18,7 +18,7 @@ from worker.cli.output import confirm, print_json, print_table
 from worker.cli.wal import archive_latest
 
 if TYPE_CHECKING:
-    from db.recovery.base_backup import Taken
+    from db.recovery.base_backup import BaseBackupResult
     from db.recovery.status import RecoveryStatus
 
 
@@ -81,7 +81,7 @@ def base_backup(*, full: bool, dry_run: bool, json_: bool) -> None:
     configuration = operator_configuration()
     progress = _show_progress if sys.stderr.isatty() and not json_ else None
     with operator_engine(configuration) as engine:
-        taken = take_base_backup(
+        result = take_base_backup(
             configuration.client,
             engine,
             configuration.operations.recovery,
@@ -92,9 +92,9 @@ def base_backup(*, full: bool, dry_run: bool, json_: bool) -> None:
     if progress is not None:
         click.echo(err=True)
     if json_:
-        print_json(asdict(taken))
+        print_json(asdict(result))
     else:
-        print(_summary(taken))
+        print(_summary(result))
 
 
 @pitr.command(example="pitr status")
@@ -160,14 +160,14 @@ def transactions(*, since: datetime, until: datetime | None, all_: bool, json_: 
     configuration = operator_configuration()
     with operator_engine(configuration) as engine:
         tables = server.tables(engine) if archive_latest(engine) else {}
-    found = committed_transactions(
+    committed = committed_transactions(
         configuration.client.programs,
         configuration.operations.recovery,
         since=since,
         until=until or datetime.now(UTC),
         tables=tables,
     )
-    shown = [each for each in found if all_ or each.deleted or each.dropped]
+    shown = [each for each in committed if all_ or each.deleted or each.dropped]
     if json_:
         print_json([asdict(each) for each in shown])
         return
@@ -191,18 +191,20 @@ def _show_progress(done: int, whole: int) -> None:
     click.echo(f"\r{size(done)} of about {size(max(done, whole))}  ", nl=False, err=True)
 
 
-def _summary(taken: Taken) -> str:
-    if taken.skipped:
+def _summary(result: BaseBackupResult) -> str:
+    if result.skipped:
         return "Skipped: another base backup is running"
-    parent = f" based on {taken.parent}" if taken.parent is not None else ""
-    if taken.backup is None:
-        return f"Would take {'a full' if taken.parent is None else 'an incremental'} backup{parent}"
-    backup = taken.backup
+    parent = f" based on {result.parent}" if result.parent is not None else ""
+    if result.backup is None:
+        return (
+            f"Would take {'a full' if result.parent is None else 'an incremental'} backup{parent}"
+        )
+    backup = result.backup
     seconds = (backup.ended_at - backup.started_at).total_seconds()
     lines = [
         f"{backup.name}: {backup.kind}, {size(backup.bytes)} in {seconds:.1f} s, verified{parent}"
     ]
-    lines += [f"removed {name}" for name in taken.removed]
+    lines += [f"removed {name}" for name in result.removed]
     return "\n".join(lines)
 
 

@@ -38,8 +38,8 @@ def pool(context: CheckContext) -> Iterator[Finding]:
 
 def transactions(context: CheckContext) -> Iterator[Finding]:
     """Check that no transaction is open for long."""
-    found = context.reader.rows("long_queries", seconds=context.limits.transaction_seconds)
-    for row in found:
+    sessions = context.reader.rows("long_queries", seconds=context.limits.transaction_seconds)
+    for row in sessions:
         seconds = max(row["transaction_seconds"] or 0, row["query_seconds"] or 0)
         idle = str(row["state"]).startswith("idle")
         yield Finding(
@@ -90,7 +90,7 @@ def application_role(context: CheckContext) -> Iterator[Finding]:
                 "role_superuser",
                 "warning",
                 f"the worker's role {row['role']} is a superuser",
-                "who compromises the worker controls the server, and executes programs there",
+                "an attacker in the worker controls the server, and can execute programs there",
                 MAINTENANCE_ROLE,
             )
         elif row["creates"]:
@@ -98,12 +98,12 @@ def application_role(context: CheckContext) -> Iterator[Finding]:
                 "role_creates",
                 "warning",
                 f"the worker's role {row['role']} may create and drop tables",
-                "who compromises the worker can drop tables",
+                "an attacker in the worker can drop tables",
                 MAINTENANCE_ROLE,
             )
 
 
-def sight(context: CheckContext) -> Iterator[Finding]:
+def visibility(context: CheckContext) -> Iterator[Finding]:
     """Check that this role sees the sessions of other roles."""
     if not context.reader.row("sight")["monitor"]:
         yield Finding(

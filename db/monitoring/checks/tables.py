@@ -13,16 +13,16 @@ from db.units import counted, size
 def revision(context: CheckContext) -> Iterator[Finding]:
     """Check that the tables are those of this checkout's migrations."""
     connection = context.reader.connection
-    found = None
+    current = None
     if inspect(connection).has_table("alembic_version"):
-        found = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    if found == context.expected.revision:
+        current = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if current == context.expected.revision:
         return
-    if found is not None and not migrations.is_known(str(found)):
+    if current is not None and not migrations.is_known(str(current)):
         yield Finding(
             "revision",
             "notice",
-            f"the database is at revision {found}, which this checkout does not have",
+            f"the database is at revision {current}, which this checkout does not have",
             "a newer release has migrated it; this one should be upgraded",
             "install the newest version of this service",
         )
@@ -30,7 +30,7 @@ def revision(context: CheckContext) -> Iterator[Finding]:
     yield Finding(
         "revision",
         "error",
-        f"the database is at {'no revision' if found is None else f'revision {found}'}, this "
+        f"the database is at {'no revision' if current is None else f'revision {current}'}, this "
         f"service needs {context.expected.revision}",
         "workers do not start",
         "alembic upgrade head",
@@ -65,8 +65,8 @@ def foreign_keys(context: CheckContext) -> Iterator[Finding]:
 
 def unused_indexes(context: CheckContext) -> Iterator[Finding]:
     """Check that no large index is unused."""
-    found = context.reader.rows("unused_indexes", bytes=context.limits.unused_index_bytes)
-    for index in found:
+    indexes = context.reader.rows("unused_indexes", bytes=context.limits.unused_index_bytes)
+    for index in indexes:
         yield Finding(
             "unused_index",
             "notice",

@@ -20,8 +20,8 @@ NOTES: Final = "chaos notes"
 def opened(stack: ChaosStack, request: pytest.FixtureRequest) -> Iterator["Chaos"]:
     """Give a stack in order, with a seed, to the test that asks."""
     config = request.config
-    chosen = config.getoption("chaos_seed", None)
-    seed = str(random.SystemRandom().randrange(10**6) if chosen is None else chosen)
+    configured = config.getoption("chaos_seed", None)
+    seed = str(random.SystemRandom().randrange(10**6) if configured is None else configured)
     sys.stdout.write(f"chaos seed: {seed}; repeat it with --chaos-seed={seed}\n")
     is_long = config.getoption("chaos", "short") == "long"
     chaos = Chaos(stack, seed, request.node.user_properties, long=is_long)
