@@ -23,11 +23,12 @@ from tasks.messages.fields import (
     too_many,
 )
 from tasks.messages.metadata import VersionMetadata
+from tasks.rendering.texts import RENDER_NAMES
 
 VARIABLE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*\Z")
 MOST_VARIABLES = 500
 LONGEST_NAME = 255
-RESERVED = frozenset({"caller", "false", "loop", "none", "self", "super", "true"})
+RESERVED = frozenset({"caller", "false", "loop", "none", "self", "super", "true"}) | RENDER_NAMES
 
 
 def is_variable_name(text: str) -> bool:
@@ -40,6 +41,11 @@ def is_variable_name(text: str) -> bool:
 
 
 def _variable_name(text: str) -> str:
+    if text.split(".", maxsplit=1)[0] in RENDER_NAMES:
+        raise PydanticCustomError(
+            "variable_name",
+            "expected another name: 'language' and 'dir' are those of the rendered text",
+        )
     if not is_variable_name(text):
         raise PydanticCustomError(
             "variable_name",

@@ -11,11 +11,12 @@ from typing import Any, Final, Literal
 from minijinja import Environment, TemplateError, pass_state
 from minijinja._lowlevel import State
 
-from tasks.rendering import samples
+from tasks.rendering import bidi, samples
 from tasks.rendering.guards import MissingError, guarded_filters, guarded_tests, lacks
 from tasks.rendering.locale_filters import FILTERS, MARKED_FILTERS, FilterError
 from tasks.rendering.plural_calls import marked
 from tasks.rendering.tags import COMMENT_START, code, prepared
+from tasks.rendering.texts import RENDER_NAMES
 from tasks.rendering.values import Null, Unprintable, reaches_methods
 
 FUEL: Final = 20_000_000
@@ -26,6 +27,7 @@ MOST_CHARACTERS: Final = 4 * 1024 * 1024
 """Of the compiled sources that are kept for the next render."""
 
 _PROBE: Final = "probe"
+_RENDER_NAME: Final = re.compile(rf"\b(?:{'|'.join(sorted(RENDER_NAMES))})\b")
 _MOST_PROBED: Final = 100
 
 
@@ -68,6 +70,8 @@ class Compiler:
         self._names: dict[tuple[str, str], str] = {}
         self._sources: dict[str, tuple[str, str]] = {}
         self._derived: dict[tuple[str, str], str] = {}
+        self._isolating: dict[str, str] = {}
+        self._asking: set[str] = set()
         self._reaching: set[str] = set()
         self._characters = 0
         self._partials: Mapping[str, str] = {}
@@ -81,11 +85,15 @@ class Compiler:
             self._names.clear()
             self._sources.clear()
             self._derived.clear()
+            self._isolating.clear()
+            self._asking.clear()
             self._reaching.clear()
             self._characters = 0
 
-    def compile(self, language: str, source: str) -> str:
+    def compile(self, language: str, source: str, *, isolates: bool = False) -> str:
         """Return the name of a source whose locale filters speak ``language``.
+
+        ``isolates`` tells whether its prints are isolated, as in right-to-left text.
 
         Raises
         ------
@@ -95,12 +103,17 @@ class Compiler:
         name = self._names.get((language, source))
         if name is None:
             name = f"template {len(self._names)}"
-            self.environment.add_template(name, prepared(marked(source)))
+            self.environment.add_template(name, _given(source))
             self._names[language, source] = name
             self._sources[name] = language, source
             self._characters += len(source)
             if reaches_methods(source):
                 self._reaching.add(name)
+            if _RENDER_NAME.search(source):
+                self._asking.add(name)
+            if isolates:
+                self._isolating[name] = bidi.with_isolates(source, html=self._escapes)
+                self._isolate([name])
         return name
 
     def compile_derived(self, language: str, source: str, derive: Callable[[str], str]) -> str:
@@ -120,6 +133,10 @@ class Compiler:
     def reaches_methods(self, names: Iterable[str]) -> bool:
         """Tell whether the source of a name may call methods of its values."""
         return not self._reaching.isdisjoint(names)
+
+    def asks_for_render(self, names: Iterable[str]) -> bool:
+        """Tell whether the source of a name may use names that the render gives."""
+        return not self._asking.isdisjoint(names)
 
     def source(self, name: str) -> str:
         """Return the source of a name."""
@@ -158,6 +175,21 @@ class Compiler:
             There is too little.
         """
         self._partials, self._is_trial = partials, is_trial
+        try:
+            return self._rendered(name, values)
+        except (TemplateError, FilterFailedError, NullPrintedError):
+            isolating = self._isolating.keys() & {name, *partials.values()}
+            if not isolating:
+                raise
+        # Once more as their authors wrote them, so that the error has its place.
+        for one in isolating:
+            self.environment.add_template(one, _given(self._sources[one][1]))
+        try:
+            return self._rendered(name, values)
+        finally:
+            self._isolate(isolating)
+
+    def _rendered(self, name: str, values: Mapping[str, Any]) -> str:
         Unprintable.printed = False
         rendered = _rendered(self.environment, name, values)
         if Unprintable.printed:
@@ -168,6 +200,10 @@ class Compiler:
         if is_suspect and _rendered(self._watched(), name, values) != rendered:
             raise NullPrintedError
         return rendered
+
+    def _isolate(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.environment.add_template(name, _given(self._isolating[name]))
 
     def place_of(
         self,
@@ -194,7 +230,7 @@ class Compiler:
             last = start + len(failed.use)
             self._add(self.environment, failed.kind, failed.use, alias)
         self._sources[_PROBE] = language, source
-        self.environment.add_template(_PROBE, prepared("".join([*marked, source[last:]])))
+        self.environment.add_template(_PROBE, _given("".join([*marked, source[last:]])))
         try:
             self.render(
                 _PROBE if name == failed.template else name,
@@ -240,6 +276,8 @@ class Compiler:
             self._add(environment, "filter", name, name)
         for name, function in MARKED_FILTERS.items():
             environment.add_filter(name, self._locale_filter("plural", "plural", function))
+        environment.add_filter(bidi.LISTED, self._locale_filter("list", "list", _listed))
+        environment.add_filter(bidi.ISOLATED, self._guarded("filter", bidi.isolated, bidi.ISOLATED))
         for name in self._tests:
             self._add(environment, "test", name, name)
         return environment
@@ -257,7 +295,8 @@ class Compiler:
         """Return an environment of the same templates that refuses to print none."""
         if self._watcher is None:
             self._watcher = self._environment(
-                finalizer=_printable, loader=lambda name: prepared(marked(self._sources[name][1]))
+                finalizer=_printable,
+                loader=lambda name: _given(self._isolating.get(name) or self._sources[name][1]),
             )
         return self._watcher
 
@@ -291,6 +330,15 @@ class Compiler:
                 raise FilterFailedError(kind, use, state.name, error) from None
 
         return call
+
+
+def _given(source: str) -> str:
+    """Return a source as the engine gets it."""
+    return prepared(marked(source))
+
+
+def _listed(language: str, value: object, /, *arguments: object, **named: object) -> str:
+    return FILTERS["list"](language, bidi.items_isolated(value), *arguments, **named)
 
 
 def _rendered(environment: Environment, name: str, values: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from minijinja import TemplateError
 
 from tasks.errors import MOST_PROBLEMS, Problem
 from tasks.rendering import inspection
+from tasks.rendering.bidi import with_isolates, without_controls
 from tasks.rendering.compiler import Compiler, FilterFailedError, NullPrintedError
 from tasks.rendering.explain import (
     ErrorContext,
@@ -24,8 +25,16 @@ from tasks.rendering.explain import (
 )
 from tasks.rendering.html_contexts import has_dangerous_address
 from tasks.rendering.limits import Limits
+from tasks.rendering.locale_filters.directions import direction_of, is_right_to_left
 from tasks.rendering.locale_filters.gsm import for_sms
-from tasks.rendering.outputs import SUBJECT_CHARACTERS, is_html, one_line, sha256, without_nul
+from tasks.rendering.outputs import (
+    ISOLATES,
+    SUBJECT_CHARACTERS,
+    is_html,
+    one_line,
+    sha256,
+    without_nul,
+)
 from tasks.rendering.plain_text import finished, text_of, text_source
 from tasks.rendering.sms import beyond_gsm, count
 from tasks.rendering.texts import Part, Text
@@ -34,6 +43,7 @@ from tasks.rendering.values import decode
 # Wherever it stands, a comment or raw block too: telling those apart from strings that look like
 # them would take the engine's own lexer, and a mistake in it would switch escaping off.
 _AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
+_ISOLATES: Final = frozenset(ISOLATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,13 @@ class _CompiledSource:
     compiler: Compiler
     name: str
     partials: Mapping[str, str]
+    language: str
+
+    def of_render(self) -> dict[str, str]:
+        """Return what the sources have from the render, if they may use it."""
+        if not self.compiler.asks_for_render([self.name, *self.partials.values()]):
+            return {}
+        return {"language": self.language, "dir": direction_of(self.language)}
 
     def reaches_methods(self) -> bool:
         """Tell whether any of the sources may call methods of its values."""
@@ -147,6 +164,9 @@ class Engine:
         if ready.subject is None:
             return None
         line = one_line(self._run(ready.subject, "subject", values, is_trial=is_trial))
+        if not _ISOLATES.isdisjoint(line) and (own := without_controls(values)) is not values:
+            # Only an author's isolates stay: those of a value could end or begin others.
+            line = one_line(self._run(ready.subject, "subject", own, is_trial=is_trial))
         if len(line) > SUBJECT_CHARACTERS:
             raise SourceError.limit(
                 "subject",
@@ -200,12 +220,12 @@ class Engine:
             for name, used in text["partials"].items()
         }
         name = self._compile(compiler, spoken(text["language"]), text[part] or "", part)
-        return _CompiledSource(compiler, name, partials)
+        return _CompiledSource(compiler, name, partials, text["language"])
 
     def _compile(self, compiler: Compiler, language: str, source: str, path: Part) -> str:
         _refuse_autoescape(source, path)
         try:
-            return compiler.compile(language, source)
+            return compiler.compile(language, source, isolates=is_right_to_left(language))
         except TemplateError as error:
             raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None
 
@@ -217,19 +237,24 @@ class Engine:
         """
         try:
             partials = {
-                name: self._text.compile_derived(used["language"], used["body"], text_source)
+                name: self._derived(used["language"], used["body"])
                 for name, used in text["partials"].items()
             }
-            name = self._text.compile_derived(text["language"], text["body"], text_source)
+            name = self._derived(text["language"], text["body"])
         except TemplateError:
             return None
-        return _CompiledSource(self._text, name, partials)
+        return _CompiledSource(self._text, name, partials, text["language"])
+
+    def _derived(self, language: str, body: str) -> str:
+        source = with_isolates(body, html=True) if is_right_to_left(language) else body
+        return self._text.compile_derived(language, source, text_source)
 
     def _alternative(self, ready: Prepared, values: Mapping[str, Any], body: str) -> str:
         plain = ready.plain
         if plain is not None:
             try:
-                rendered = plain.compiler.render(plain.name, plain.partials, values)
+                given = {**plain.of_render(), **values}
+                rendered = plain.compiler.render(plain.name, plain.partials, given)
             except (TemplateError, FilterFailedError, NullPrintedError):
                 return text_of(body)
             return finished(without_nul(rendered))
@@ -241,6 +266,8 @@ class Engine:
         if "self" in values:
             # The engine's own name, and its Python method's: no template can use such a value.
             values = {name: value for name, value in values.items() if name != "self"}
+        # A value that an earlier version declares by such a name is its own.
+        values = {**of_render, **values} if (of_render := compiled.of_render()) else values
         try:
             return compiled.compiler.render(
                 compiled.name, compiled.partials, values, is_trial=is_trial

@@ -15,6 +15,7 @@ from tasks.rendering.partials import uses, with_needs
 from tasks.rendering.places import placed
 from tasks.rendering.slices import without_slices
 from tasks.rendering.tags import code, prepared, tags
+from tasks.rendering.texts import RENDER_NAMES
 
 _NAMES_OF_THE_ENGINE: Final = frozenset({"caller", "loop", "self", "super"})
 _USED: Final = {
@@ -40,7 +41,7 @@ def placeholders(
     names = environment.undeclared_variables_in_str(
         prepared(without_slices(with_needs(source, needs))), nested=True
     )
-    not_values = _NAMES_OF_THE_ENGINE | set(environment.globals)
+    not_values = _NAMES_OF_THE_ENGINE | RENDER_NAMES | set(environment.globals)
     own = {name for name in names if name.split(".")[0] not in not_values}
     return sorted(_without_methods(own, source))
 

@@ -1,6 +1,9 @@
 """Texts as the render process gets them: plain JSON."""
 
-from typing import Literal, TypedDict
+from typing import Final, Literal, TypedDict
+
+RENDER_NAMES: Final = frozenset({"dir", "language"})
+"""Names that templates have from the render: the language of the text, and its direction."""
 
 Part = Literal["subject", "body"]
 

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from tasks.errors import Problem
+from tasks.rendering.texts import RENDER_NAMES
 
 Declared = Mapping[str, Any]
 
@@ -50,7 +51,8 @@ class Schema:
         name is the usual reason for a missing value.
         """
         if self._fits(values):
-            return Bound(values, [], [name[:255] for name in values if name not in self._tree]), []
+            unused = [name[:255] for name in values if name not in self._tree]
+            return Bound(_without_render_names(values, unused), [], unused), []
         bound: dict[str, Any] = dict(values)
         copied: set[str] = set()
         defaulted: list[str] = []
@@ -75,7 +77,7 @@ class Schema:
         unused = list(_undeclared(values, self._tree))
         if problems:
             problems += [_problem(name, "unknown", "is not declared") for name in unused]
-        return Bound(bound, defaulted, unused), problems
+        return Bound(_without_render_names(bound, unused), defaulted, unused), problems
 
     def _fits(self, values: Mapping[str, Any]) -> bool:
         """Tell whether every variable is given and matches its type, as is usual."""
@@ -90,6 +92,14 @@ class Schema:
 def bind(declared: Sequence[Declared], values: Mapping[str, Any]) -> tuple[Bound, list[Problem]]:
     """Return what :meth:`Schema.bind` does, for values that are bound once."""
     return Schema(declared).bind(values)
+
+
+def _without_render_names(values: Mapping[str, Any], unused: list[str]) -> Mapping[str, Any]:
+    """Return values without those that nobody declared and that would hide the render's own."""
+    hiding = RENDER_NAMES.intersection(unused)
+    if not hiding:
+        return values
+    return {name: value for name, value in values.items() if name not in hiding}
 
 
 def needed(variable: Declared) -> bool:
