@@ -13,7 +13,8 @@ from minijinja._lowlevel import State
 
 from tasks.rendering import bidi, samples
 from tasks.rendering.guards import MissingError, guarded_filters, guarded_tests, lacks
-from tasks.rendering.locale_filters import FILTERS, MARKED_FILTERS, FilterError
+from tasks.rendering.language_filters import NAMES, LanguageFilter, language_filters, renamed
+from tasks.rendering.locale_filters import FILTERS, MARKED_FILTERS, ArgumentError, FilterError
 from tasks.rendering.plural_calls import marked
 from tasks.rendering.tags import COMMENT_START, code, prepared
 from tasks.rendering.texts import RENDER_NAMES
@@ -64,6 +65,7 @@ class Compiler:
     def __init__(self, *, escapes: bool) -> None:
         self._escapes = escapes
         self._filters = guarded_filters(escapes=escapes)
+        self._language_filters = language_filters(escapes=escapes)
         self._tests = guarded_tests()
         self.environment = self._environment()
         self._watcher: Environment | None = None
@@ -103,7 +105,7 @@ class Compiler:
         name = self._names.get((language, source))
         if name is None:
             name = f"template {len(self._names)}"
-            self.environment.add_template(name, _given(source))
+            self.environment.add_template(name, _given(language, source))
             self._names[language, source] = name
             self._sources[name] = language, source
             self._characters += len(source)
@@ -183,7 +185,7 @@ class Compiler:
                 raise
         # Once more as their authors wrote them, so that the error has its place.
         for one in isolating:
-            self.environment.add_template(one, _given(self._sources[one][1]))
+            self.environment.add_template(one, _given(*self._sources[one]))
         try:
             return self._rendered(name, values)
         finally:
@@ -201,9 +203,14 @@ class Compiler:
             raise NullPrintedError
         return rendered
 
+    def _as_rendered(self, name: str) -> str:
+        language, source = self._sources[name]
+        return _given(language, self._isolating.get(name, source))
+
     def _isolate(self, names: Iterable[str]) -> None:
         for name in names:
-            self.environment.add_template(name, _given(self._isolating[name]))
+            language = self._sources[name][0]
+            self.environment.add_template(name, _given(language, self._isolating[name]))
 
     def place_of(
         self,
@@ -230,7 +237,7 @@ class Compiler:
             last = start + len(failed.use)
             self._add(self.environment, failed.kind, failed.use, alias)
         self._sources[_PROBE] = language, source
-        self.environment.add_template(_PROBE, _given("".join([*marked, source[last:]])))
+        self.environment.add_template(_PROBE, _given(language, "".join([*marked, source[last:]])))
         try:
             self.render(
                 _PROBE if name == failed.template else name,
@@ -276,6 +283,8 @@ class Compiler:
             self._add(environment, "filter", name, name)
         for name, function in MARKED_FILTERS.items():
             environment.add_filter(name, self._locale_filter("plural", "plural", function))
+        for name, use in NAMES.items():
+            environment.add_filter(use, self._spoken(self._language_filters[name], name))
         environment.add_filter(bidi.LISTED, self._locale_filter("list", "list", _listed))
         environment.add_filter(bidi.ISOLATED, self._guarded("filter", bidi.isolated, bidi.ISOLATED))
         for name in self._tests:
@@ -288,6 +297,8 @@ class Compiler:
             environment.add_test(use, self._guarded(kind, self._tests[name], use))
         elif name in FILTERS:
             environment.add_filter(use, self._locale_filter(name, use, FILTERS[name]))
+        elif name in NAMES:
+            environment.add_filter(use, self._spoken(self._language_filters[name], use))
         else:
             environment.add_filter(use, self._guarded(kind, self._filters[name], use))
 
@@ -296,7 +307,7 @@ class Compiler:
         if self._watcher is None:
             self._watcher = self._environment(
                 finalizer=_printable,
-                loader=lambda name: _given(self._isolating.get(name) or self._sources[name][1]),
+                loader=self._as_rendered,
             )
         return self._watcher
 
@@ -321,6 +332,20 @@ class Compiler:
 
         return call
 
+    def _spoken(self, function: LanguageFilter, use: str) -> Callable[..., Any]:
+        @pass_state
+        def call(state: State, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
+            language = self._sources[state.name][0]
+            try:
+                return function(language, self._is_trial, *arguments, **keywords)
+            except FilterError as error:
+                raise FilterFailedError("filter", use, state.name, error) from None
+            except TypeError:
+                wrong = ArgumentError(f"{use}: an argument that it does not have")
+                raise FilterFailedError("filter", use, state.name, wrong) from None
+
+        return call
+
     def _guarded(self, kind: Kind, function: Callable[..., Any], use: str) -> Callable[..., Any]:
         @pass_state
         def call(state: State, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
@@ -332,9 +357,9 @@ class Compiler:
         return call
 
 
-def _given(source: str) -> str:
-    """Return a source as the engine gets it."""
-    return prepared(marked(source))
+def _given(language: str, source: str) -> str:
+    """Return a source of a language as the engine gets it."""
+    return prepared(renamed(language, marked(source)))
 
 
 def _listed(language: str, value: object, /, *arguments: object, **named: object) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from minijinja import Environment, TemplateError, safe
 
+from tasks.rendering.graphemes import whole_clusters
 from tasks.rendering.locale_filters import ArgumentError, FilterError, InputError
 from tasks.rendering.values import Array, Null, wrapped
 
@@ -54,6 +55,8 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     filters = {name: _guarded(engine.eval_expr, name, f"value|{name}") for name in _FILTERS}
     # The engine's own gives nothing for what is no text.
     filters["wordwrap"] = _guarded(engine.eval_expr, "wordwrap", "value|string|wordwrap")
+    for name in ("truncate", "wordwrap"):
+        filters[name] = whole_clusters(filters[name])
     filters["groupby"] = _groups(filters["groupby"])
     filters["sum"] = _summing(filters["sum"], _guarded(engine.eval_expr, "sum", "value|map"))
     # The engine's own marks its output, quotes included, as safe to stand in attributes.
@@ -63,6 +66,12 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     else:
         filters["e"] = filters["escape"] = _as_it_is
     return filters
+
+
+def guarded_filter(name: str, *, escapes: bool) -> Callable[..., Any]:
+    """Return one of the engine's filters that need no guard, for another that needs it."""
+    evaluate = _engine(escapes=escapes).eval_expr
+    return _guarded(evaluate, name, f"value|{name}", is_strict=False)
 
 
 def guarded_tests() -> dict[str, Callable[..., Any]]:
@@ -107,9 +116,11 @@ def _printing(engine: Environment) -> Callable[..., Any]:
     return evaluate
 
 
-def _guarded(evaluate: Callable[..., Any], name: str, expression: str) -> Callable[..., Any]:
+def _guarded(
+    evaluate: Callable[..., Any], name: str, expression: str, *, is_strict: bool = True
+) -> Callable[..., Any]:
     def call(value: Any = None, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
-        if lacks(value) or lacks(arguments) or lacks(keywords):
+        if value is None or (is_strict and (lacks(value) or lacks(arguments) or lacks(keywords))):
             raise MissingError(f"{name}: a value is missing")
         # Not every filter takes keywords, be there none of them.
         called = (
@@ -122,7 +133,7 @@ def _guarded(evaluate: Callable[..., Any], name: str, expression: str) -> Callab
             if message is not None:
                 raise ArgumentError(f"{name}: {message}") from None
             raise InputError(f"{name}: the value or an argument has the wrong type") from None
-        if lacks(result):  # a member of an item
+        if is_strict and lacks(result):  # a member of an item
             raise MissingError(f"{name}: a value is missing")
         return _unchangeable(result)
 
