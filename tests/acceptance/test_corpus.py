@@ -170,7 +170,7 @@ def test_workers_survive_the_whole_corpus(lab: Lab) -> None:
 
     def limited() -> bool:
         limits = [process.rlimit(psutil.RLIMIT_AS) for process in render_processes(lab.stack)]
-        # A process sets its limit just after it has told that it is ready.
+        # A process sets its limit just after it has reported that it is ready.
         return bool(limits) and set(limits) == {(limit, limit)}
 
     assert wait_until(limited, 10)
@@ -224,8 +224,8 @@ def told_code(stored: dict[str, Any]) -> str:
     """Return the code of a refused message, OK for another; what is no error of ours is named."""
     if stored["status"] == "SUCCESS":
         return OK
-    found = [*stored["result"]["exc_message"], ""][0]
-    return found if found in set(Code) else str(stored["result"]["exc_type"])
+    code = [*stored["result"]["exc_message"], ""][0]
+    return code if code in set(Code) else str(stored["result"]["exc_type"])
 
 
 def pool_processes(stack: LocalStack) -> set[int]:

@@ -15,7 +15,7 @@ from tasks.rendering.engine import Engine
 from tasks.rendering.limits import Limits
 from tasks.rendering.locale_filters import FILTERS
 from tests.support import compose
-from tests.support.documents import Block, Example, blocks, examples, renamed, told
+from tests.support.documents import Block, Example, blocks, examples, refusal_text, renamed
 from tests.support.producer import Producer
 from tests.support.tasks import Tasks
 from worker.cli import COMMANDS
@@ -175,10 +175,10 @@ def test_all_links_in_documents_lead_to_files_and_headings(checkout: Path) -> No
             if "://" in target:
                 continue
             path, _, anchor = target.partition("#")
-            found = (file.parent / path) if path else file
-            assert found.exists(), f"{file.name}: {target}"
+            linked_file = (file.parent / path) if path else file
+            assert linked_file.exists(), f"{file.name}: {target}"
             if anchor:
-                assert anchor in _anchors(found), f"{file.name}: {target}"
+                assert anchor in _anchors(linked_file), f"{file.name}: {target}"
 
 
 def _unknown(use: str, names: list[str]) -> list[str]:
@@ -221,27 +221,27 @@ def _check_answers(example: Example, producer: Producer) -> None:
             _check_answer(answer["result"], block)
 
 
-def _check_answer(found: dict[str, Any], block: Block) -> None:
+def _check_answer(answer: dict[str, Any], block: Block) -> None:
     match block.language, block.role:
         case "text", "refused":
-            _compare(told(found["exc_message"]), block)
+            _compare(refusal_text(answer["exc_message"]), block)
         case "text" | "html", "subject" | "body" | "text" | "title":
-            _compare(found[block.role], block)
+            _compare(answer[block.role], block)
         case "json", "answer" | "part" | "refused":
             expected = json.loads(block.text)
             if block.role == "part":
-                found = {key: found[key] for key in expected}
+                answer = {key: answer[key] for key in expected}
             if block.role == "refused":
-                for refusal in (expected, found):  # the order of the problems is nobody's business
+                for refusal in (expected, answer):  # the order of the problems is nobody's business
                     refusal["exc_message"][2].sort(key=itemgetter("path"))
-            assert _plain(found) == _plain(expected), block.place
+            assert _plain(answer) == _plain(expected), block.place
         case language, role:
             raise AssertionError(f"{block.place}: {language} {role}?")
 
 
-def _compare(found: str, block: Block) -> None:
+def _compare(output: str, block: Block) -> None:
     # Spaces that do not break and marks of direction are to be seen where they differ.
-    assert ascii(found) == ascii(block.text.removesuffix("\n")), block.place
+    assert ascii(output) == ascii(block.text.removesuffix("\n")), block.place
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value

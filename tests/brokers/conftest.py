@@ -98,12 +98,12 @@ class Broker:
 
     def take(self, queue: str, *, no_ack: bool = False) -> list[amqp.Message]:
         """Take all messages of a queue; without ``no_ack`` they go back, as from a lost worker."""
-        found = []
+        messages = []
         with self.connection() as connection:
             channel = connection.default_channel
             while (message := channel.basic_get(queue, no_ack=no_ack)) is not None:
-                found.append(message)
-        return found
+                messages.append(message)
+        return messages
 
     def worker(self, directory: Path, **settings: str) -> Process:
         """Return a worker, not started."""

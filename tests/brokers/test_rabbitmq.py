@@ -70,7 +70,7 @@ def test_messages_that_wait_for_their_eta_block_no_others(producer: Producer) ->
 
 
 def test_the_backlog_of_every_queue_is_reported(producer: Producer) -> None:
-    """What workers hold is told by RabbitMQ's own monitoring, and is null here."""
+    """Messages that workers hold are null here; RabbitMQ's own monitoring shows them."""
     queues = producer.call("maintenance.report")["queues"]
     assert set(queues) == {"templates", "render", "render-bulk", "maintenance", "dead-letters"}
     assert {figures["reserved"] for figures in queues.values()} == {None}

@@ -21,7 +21,7 @@ NEVER = Retry(NoBackoff(), 0)
 def test_valkey_of_the_compose_file_requires_its_password_and_persists_data(
     checkout: Path, tmp_path: Path, password: str
 ) -> None:
-    """It wants the secret's password, shows it on no command line, and keeps what it is told."""
+    """The secret's password is required and on no command line; written data persist."""
     secret = tmp_path / "secret"
     secret.write_text(f"{password}\n")
     port = free_port(None)

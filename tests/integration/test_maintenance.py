@@ -225,12 +225,12 @@ class TestTables:
 
     def counters(self, rows: Rows, column: str) -> dict[str, int]:
         """Return how often each table was vacuumed or analysed by hand."""
-        found = rows.run(
+        counts = rows.run(
             "SELECT relname, vacuum_count, analyze_count FROM pg_stat_user_tables"
             " WHERE relname <> 'alembic_version'"
         )
         index = {"vacuum": 1, "analyze": 2}[column]
-        return {row[0]: row[index] for row in found}
+        return {row[0]: row[index] for row in counts}
 
     @pytest.mark.parametrize(("task", "counts"), [("vacuum", True), ("analyze", False)])
     def test_each_table_is_vacuumed_or_analyzed_once(

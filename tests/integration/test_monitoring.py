@@ -110,16 +110,16 @@ class TestSessions:
     ) -> None:
         """And the command's own session is left out."""
         with guest(url), guest(url), guest(url, "BEGIN", "SELECT 1"):
-            found = operator.json("connections")
+            connections = operator.json("connections")
         states = {
             row["state"]: row["sessions"]
-            for row in found["connections"]
+            for row in connections["connections"]
             if row["application"] == "guest"
         }
         assert states == {"idle": 2, "idle in transaction": 1}
-        applications = {row["application"] for row in found["connections"]}
+        applications = {row["application"] for row in connections["connections"]}
         assert not any("operator" in name for name in applications)
-        limits = found["limits"][0]
+        limits = connections["limits"][0]
         assert limits["free"] == limits["most"] - limits["reserved"] - limits["used"]
 
     def test_long_queries_shows_statements_without_values(
@@ -236,11 +236,11 @@ class TestSessions:
         engine = make_engine(Database(url=url))
         with guest(url) as ended, guest(url) as active:
             pids = {ended.info.backend_pid, active.info.backend_pid}
-            found = terminate.idle_sessions(engine, 0, [terminate.IDLE])
+            sessions = terminate.idle_sessions(engine, 0, [terminate.IDLE])
             ended.close()
             active.execute("BEGIN")
             active.execute("SELECT 1")
-            done = terminate.terminate_sessions(engine, found)
+            done = terminate.terminate_sessions(engine, sessions)
             assert {row["pid"] for row in done} == pids
             assert {row["outcome"] for row in done} == {"gone"}
             assert not gone(url, active.info.backend_pid)
@@ -273,8 +273,8 @@ class TestLocks:
             waiting(url, "SELECT 1 FROM templates") as waiter,
         ):
             pid = blocker.info.backend_pid
-            found = operator.json("kill-blocking")["sessions"]
-            assert [(row["pid"], row["blocks"]) for row in found] == [(pid, 1)]
+            sessions = operator.json("kill-blocking")["sessions"]
+            assert [(row["pid"], row["blocks"]) for row in sessions] == [(pid, 1)]
             assert "ended: 1" in operator.output("kill-blocking", "--yes")
             waiter.result(20)
         assert operator.json("kill-blocking")["sessions"] == []
@@ -298,7 +298,7 @@ class TestLocks:
     def test_a_locked_table_is_an_error_instead_of_a_wait(
         self, operator: Operator, url: str
     ) -> None:
-        """Its size cannot be told, and the command does not wait with all the others."""
+        """Its size cannot be read, and the command fails instead of waiting."""
         with guest(url, "BEGIN", "LOCK TABLE templates"):
             assert "db locks" in operator.refused("sizes")
 
@@ -326,8 +326,8 @@ class TestSizes:
     @pytest.mark.usefixtures("odd")
     def test_sizes_add_up_to_the_databases_size(self, operator: Operator, url: str) -> None:
         """Sequences, TOAST and partitions; the parts add up to what PostgreSQL says."""
-        found = operator.json("sizes")
-        rows = {row["relation"]: row for row in found["relations"]}
+        sizes = operator.json("sizes")
+        rows = {row["relation"]: row for row in sizes["relations"]}
         assert {'Odd "Name', 'Odd "Name_id_seq', "parted", "templates"} <= set(rows)
         assert not {"part_1", "part_2"} & set(rows)
         assert rows["parted"]["kind"] == "partitioned table"
@@ -342,7 +342,7 @@ class TestSizes:
             "SELECT sum(pg_total_relation_size(relid))::bigint FROM pg_partition_tree('parted')",
         )
         assert rows["parted"]["total_bytes"] == expected[0][0]
-        assert found["database"][0]["total_bytes"] > sum(
+        assert sizes["database"][0]["total_bytes"] > sum(
             row["total_bytes"] for row in rows.values()
         )
         assert 'Odd "Name' in operator.output("sizes")
@@ -393,10 +393,10 @@ class TestIndexes:
     @pytest.mark.usefixtures("children")
     def test_foreign_keys_without_an_index_are_listed(self, operator: Operator, url: str) -> None:
         """Order does not matter, place does; an index of some rows serves no delete."""
-        found = operator.json("missing-indexes")["foreign_keys"]
-        assert {row["table"] for row in found} == {"bare", "behind", "partly"}
-        assert {row["table"] for row in found if row["cascades"]} == {"bare"}
-        for row in found:
+        foreign_keys = operator.json("missing-indexes")["foreign_keys"]
+        assert {row["table"] for row in foreign_keys} == {"bare", "behind", "partly"}
+        assert {row["table"] for row in foreign_keys if row["cascades"]} == {"bare"}
+        for row in foreign_keys:
             run(url, row["remedy"])
         assert operator.json("missing-indexes")["foreign_keys"] == []
 
@@ -480,7 +480,7 @@ class TestUpkeep:
         assert rows["counted"]["analyze_threshold"] == 50 + 100
 
     def test_only_the_owner_may_change_autovacuum_settings(self, stranger: Operator) -> None:
-        """Anyone else is told whose work it is."""
+        """Other roles get an error that says which role to use."""
         assert "owner" in stranger.refused("autovacuum", "--apply")
 
     def test_bloat_is_reported_with_advice(self, operator: Operator, url: str) -> None:
@@ -500,15 +500,15 @@ class TestUpkeep:
             assert row["advice"] == 'VACUUM (ANALYZE) "public"."holey"'
             assert row["dead_percent"] > 50
             run(url, row["advice"])
-            found = operator.json("bloat", "--indexes")
-            assert _holey(found)["free_percent"] > 50
-            assert "locks readers out" in _holey(found)["advice"]
-            (index,) = [one for one in found["indexes"] if one["index"] == "holey_pkey"]
+            report = operator.json("bloat", "--indexes")
+            assert _holey(report)["free_percent"] > 50
+            assert "locks readers out" in _holey(report)["advice"]
+            (index,) = [one for one in report["indexes"] if one["index"] == "holey_pkey"]
             assert index["density_percent"] < 50
             assert index["advice"] == 'REINDEX INDEX CONCURRENTLY "public"."holey_pkey"'
             run(url, index["advice"])
-            found = operator.json("bloat", "--indexes")
-            (index,) = [one for one in found["indexes"] if one["index"] == "holey_pkey"]
+            report = operator.json("bloat", "--indexes")
+            (index,) = [one for one in report["indexes"] if one["index"] == "holey_pkey"]
             assert index["advice"] is None
             assert "VACUUM FULL" not in operator.output("bloat").replace(
                 "VACUUM FULL locks readers out", ""
@@ -523,11 +523,15 @@ class TestUpkeep:
         operator.environment["TEMPLATE_SERVICE_DB_POOL_SIZE"] = "8"
         operator.environment["TEMPLATE_SERVICE_DB_MAX_OVERFLOW"] = "2"
         most = int(run(url, "SHOW max_connections")[0][0])
-        found = operator.json("pool", "--processes", "2")
-        assert (found["together"], found["usable"], found["fits"]) == (20, most - 3, True)
-        found = operator.json("pool", "--processes", "50")
-        assert (found["together"], found["fits"]) == (500, False)
-        assert "TEMPLATE_SERVICE_DB_POOL_SIZE=1 " in found["verdict"]
+        comparison = operator.json("pool", "--processes", "2")
+        assert (comparison["together"], comparison["usable"], comparison["fits"]) == (
+            20,
+            most - 3,
+            True,
+        )
+        comparison = operator.json("pool", "--processes", "50")
+        assert (comparison["together"], comparison["fits"]) == (500, False)
+        assert "TEMPLATE_SERVICE_DB_POOL_SIZE=1 " in comparison["verdict"]
 
 
 class TestSlowLog:
@@ -588,11 +592,11 @@ class TestSlowQueries:
         try:
             operator.output("slow-queries", "--setup", "--reset")
             run(url, f"SELECT pg_sleep(0.05), '{SECRET}' AS slowest, 12 AS number")
-            found = operator.json("slow-queries", "--rows", "1")["statements"]
-            assert len(found) == 1
-            assert found[0]["query"] == "SELECT pg_sleep($1), $2 AS slowest, $3 AS number"
-            assert found[0]["calls"] == 1
-            assert found[0]["mean_ms"] >= 50
+            statements = operator.json("slow-queries", "--rows", "1")["statements"]
+            assert len(statements) == 1
+            assert statements[0]["query"] == "SELECT pg_sleep($1), $2 AS slowest, $3 AS number"
+            assert statements[0]["calls"] == 1
+            assert statements[0]["mean_ms"] >= 50
             assert SECRET not in operator.output("slow-queries")
             operator.output("slow-queries", "--reset")
             rows = operator.json("slow-queries", "--rows", "100")["statements"]
@@ -604,6 +608,6 @@ class TestSlowQueries:
 _NAMES = "SELECT application_name, state FROM pg_stat_activity"
 
 
-def _holey(found: dict[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = next(row for row in found["tables"] if row["table"] == "holey")
+def _holey(output: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = next(row for row in output["tables"] if row["table"] == "holey")
     return row
