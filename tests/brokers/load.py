@@ -35,7 +35,7 @@ class Load(threading.Thread):
         self.failure: BaseException | None = None
 
     def run(self) -> None:
-        """Send until :meth:`stop` is called."""
+        """Send until ``over`` is set."""
         message = {"template_id": self.template}
         try:
             while not self.over.is_set():

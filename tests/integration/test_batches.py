@@ -749,7 +749,7 @@ class TestLimits:
         """Then it is refused with the limit, by the render process as by the worker."""
         items = [{"key": number, "variables": SOUND} for number in range(GROUP + 1)]
         message = "the batch took more than 12 s"
-        with worker() as work:
+        with worker(batch_seconds=12) as work:
             rendered = limited(work, template, items)
             rendered._deadline = time.monotonic() - 1
             answer = results(rendered)
