@@ -20,7 +20,7 @@ from tests.support.stacks import small_stack
 from worker.local import LocalStack
 from worker.local.stack import checkout
 
-PATIENCE = 30
+TIMEOUT = 30
 NONE = {"template_id": "no-such"}
 AHEAD = 4
 """Messages that each process may reserve."""
@@ -46,7 +46,7 @@ def valkey(own: LocalStack) -> Iterator[redis.Redis]:
     """Give the broker of that stack; nothing is held in the end."""
     with redis.Redis.from_url(own.valkey.url) as client:
         yield client
-        assert wait_until(lambda: not held(client), PATIENCE)
+        assert wait_until(lambda: not held(client), TIMEOUT)
 
 
 def prefetch(sender: Producer) -> int:
@@ -65,7 +65,7 @@ def require_ok(answers: list[dict[str, Any]]) -> None:
     assert is_ok(answers), answers
 
 
-ASK: dict[str, Any] = {"reply": True, "timeout": PATIENCE, "limit": 1}
+ASK: dict[str, Any] = {"reply": True, "timeout": TIMEOUT, "limit": 1}
 """How the answer to a command is waited for."""
 
 
@@ -75,11 +75,11 @@ def test_the_prefetch_count_follows_the_size_of_the_pool(sender: Producer) -> No
     control = sender.app.control
     assert prefetch(sender) == 2 * AHEAD
     require_ok(control.pool_grow(2, **ASK))
-    assert wait_until(lambda: prefetch(sender) == 4 * AHEAD, PATIENCE)
+    assert wait_until(lambda: prefetch(sender) == 4 * AHEAD, TIMEOUT)
     for size in (3, 2, 1):
         # Celery does not stop a process that has not reported yet that it is up.
-        assert wait_until(lambda: is_ok(control.pool_shrink(1, **ASK)), PATIENCE)
-        assert wait_until(lambda size=size: prefetch(sender) == size * AHEAD, PATIENCE)  # type: ignore[misc]
+        assert wait_until(lambda: is_ok(control.pool_shrink(1, **ASK)), TIMEOUT)
+        assert wait_until(lambda size=size: prefetch(sender) == size * AHEAD, TIMEOUT)  # type: ignore[misc]
     answers = [sender.send("render.one", NONE) for _ in range(20)]
     assert {sender.stored(each)["status"] for each in answers} == {"FAILURE"}
     require_ok(control.pool_grow(1, **ASK))
@@ -119,7 +119,7 @@ def test_a_revoked_message_is_not_run(sender: Producer, delay: dict[str, Any]) -
     task_id = str(uuid.uuid4())
     require_ok(sender.app.control.revoke(task_id, **ASK))
     sender.send("render.one", NONE, task_id=task_id, **delay)
-    assert wait_until(lambda: status(sender, task_id) == "REVOKED", PATIENCE)
+    assert wait_until(lambda: status(sender, task_id) == "REVOKED", TIMEOUT)
 
 
 @pytest.mark.parametrize("delay", [{"expires": -1}, {"expires": 0.2, "countdown": 1}])
@@ -127,7 +127,7 @@ def test_a_revoked_message_is_not_run(sender: Producer, delay: dict[str, Any]) -
 def test_an_expired_message_is_not_run(sender: Producer, delay: dict[str, Any]) -> None:
     """Nor one that expires while it is delayed."""
     task_id = sender.send("render.one", NONE, **delay)
-    assert wait_until(lambda: status(sender, task_id) == "REVOKED", PATIENCE)
+    assert wait_until(lambda: status(sender, task_id) == "REVOKED", TIMEOUT)
 
 
 def status(sender: Producer, task_id: str) -> str | None:
@@ -216,5 +216,5 @@ def test_callbacks_go_to_the_queues_of_other_workers(
     )
     chained = (first | note.clone()).apply_async()
     for task_id in (noted["link"].id, noted["errback"].id, chained.id):
-        assert sender.stored(task_id, PATIENCE)["status"] == "SUCCESS", plain.tail()
+        assert sender.stored(task_id, TIMEOUT)["status"] == "SUCCESS", plain.tail()
     assert valkey.llen("other") == 0

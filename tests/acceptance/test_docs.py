@@ -34,13 +34,13 @@ def test_the_examples_of_the_messages_document_work(
     """Every message of docs/messages.md gets the answer that stands below it."""
     names = {name: f"{name}-{uuid.uuid4().hex[:8]}" for name in ("welcome_email", "order_shipped")}
     # The blocks of RabbitMQ are run by tests/brokers.
-    story = [
+    document = [
         renamed(block, names)
         for block in blocks(checkout / "docs" / "messages.md")
         if block.role != "rabbitmq"
     ]
     ran = 0
-    for example in examples(story):
+    for example in examples(document):
         if example.block.language == "python":
             _check_output(_run_python(example.block, stack, tmp_path), example)
         else:
@@ -51,15 +51,15 @@ def test_the_examples_of_the_messages_document_work(
 
 def test_the_examples_of_the_templates_document_work(producer: Producer, checkout: Path) -> None:
     """Every source of docs/templates.md gives what stands below it."""
-    story = list(blocks(checkout / "docs" / "templates.md"))
-    published = [block.role.split() for block in story if block.role.startswith("publish ")]
+    document = list(blocks(checkout / "docs" / "templates.md"))
+    published = [block.role.split() for block in document if block.role.startswith("publish ")]
     types = {template_id: kind for _, kind, template_id in published}
     names = {name: f"{name}-{uuid.uuid4().hex[:8]}" for name in types}
     for name, kind in types.items():
         new = {"template_id": names[name], "name": name, "type": kind}
         producer.call("template.create", new)
     ran = 0
-    for example in examples(renamed(block, names) for block in story):
+    for example in examples(renamed(block, names) for block in document):
         _check_answers(example, producer)
         ran += 1
     assert ran > 60
@@ -71,8 +71,8 @@ def test_the_examples_of_the_readme_work(stack: LocalStack, checkout: Path, tmp_
         "greeting": f"greeting-{uuid.uuid4().hex[:8]}",
         ". .local/env": f". {stack.environment_file}",
     }
-    story = [renamed(block, names) for block in blocks(checkout / "README.md") if block.role]
-    runs = [example for example in examples(story) if example.block.role == "run"]
+    document = [renamed(block, names) for block in blocks(checkout / "README.md") if block.role]
+    runs = [example for example in examples(document) if example.block.role == "run"]
     assert [example.block.language for example in runs] == ["python", "sh"]
     python, shell = runs
     _check_output(_run_python(python.block, stack, tmp_path), python)

@@ -30,7 +30,7 @@ from worker.settings import load
 STOCK: Final = "kombu.transport.pyamqp:Transport"
 """kombu's own transport, which producers use."""
 # As long as a busy machine needs.
-PATIENCE: Final = 60.0
+TIMEOUT: Final = 60.0
 
 
 class Broker:
@@ -134,7 +134,7 @@ class Broker:
 
 def wait_for(worker: Process) -> None:
     """Wait until a worker that was started takes messages."""
-    ready = wait_until(lambda: "ready." in worker.output() or not worker.running, PATIENCE)
+    ready = wait_until(lambda: "ready." in worker.output() or not worker.running, TIMEOUT)
     assert ready, worker.tail()
     assert worker.running, worker.tail()
 
@@ -260,6 +260,6 @@ def run_producer(source: str, broker: Broker) -> subprocess.CompletedProcess[str
         env=broker.environment,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )

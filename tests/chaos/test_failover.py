@@ -19,7 +19,7 @@ from worker.cli import main
 from worker.local import LocalStack
 from worker.local.server import HOST, free_port
 
-PATIENCE = {
+LONG_LIMITS = {
     "TEMPLATE_SERVICE_MAX_RETRIES": "20",
     "TEMPLATE_SERVICE_RETRY_BACKOFF_MAX": "2",
     "TEMPLATE_SERVICE_DB_CONNECT_TIMEOUT": "2",
@@ -41,7 +41,7 @@ class StackOfTwo(LocalStack):
             directory,
             beat=False,
             flower=False,
-            environment=PATIENCE,
+            environment=LONG_LIMITS,
             die_with_parent=True,
         )
         without_fsync(self.postgres)

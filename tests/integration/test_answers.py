@@ -52,7 +52,7 @@ def broker(servers: LocalStack) -> Iterator[redis.Redis]:
 def service(
     tasks: Tasks, results: LocalValkey, broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Tasks]:
-    """Give the tasks with that result backend, and with little patience."""
+    """Give the tasks with that result backend, and with short timeouts."""
     broker.ping()
     backend = RedisBackend(app=tasks.app, url=results.url)
     for name in ("template.create", "template.get", "render.one"):

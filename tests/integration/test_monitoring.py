@@ -44,10 +44,10 @@ def operator(url: str) -> Operator:
 
 
 @pytest.fixture(scope="module")
-def stranger(url: str) -> Operator:
+def unprivileged(url: str) -> Operator:
     """Give an operator whose role may do no more than connect."""
-    run(url, "CREATE ROLE stranger LOGIN")
-    return Operator(url.replace("scratch@", "stranger@"))
+    run(url, "CREATE ROLE unprivileged LOGIN")
+    return Operator(url.replace("scratch@", "unprivileged@"))
 
 
 @contextmanager
@@ -89,9 +89,9 @@ def test_every_command_prints_a_table_or_json(operator: Operator, view: str) -> 
 
 
 @pytest.mark.parametrize("view", PLAIN)
-def test_a_role_without_privileges_sees_what_it_may(stranger: Operator, view: str) -> None:
+def test_a_role_without_privileges_sees_what_it_may(unprivileged: Operator, view: str) -> None:
     """No view needs a superuser; what is hidden from the role is left out."""
-    assert isinstance(stranger.json(view), dict)
+    assert isinstance(unprivileged.json(view), dict)
 
 
 def test_a_wrong_database_url_is_an_error_without_a_password() -> None:
@@ -220,16 +220,18 @@ class TestSessions:
             assert operator.json("kill-idle", "--older-than", "0s", "--yes")["sessions"] == []
             assert not gone(url, connection.info.backend_pid)
 
-    def test_a_role_without_permission_gets_a_remedy(self, stranger: Operator, url: str) -> None:
+    def test_a_role_without_permission_gets_a_remedy(
+        self, unprivileged: Operator, url: str
+    ) -> None:
         """To see who is idle takes pg_read_all_stats, to end a session pg_signal_backend."""
-        run(url, "GRANT pg_read_all_stats TO stranger")
+        run(url, "GRANT pg_read_all_stats TO unprivileged")
         try:
             with guest(url) as connection:
-                output = stranger.refused("kill-idle", "--older-than", "0s", "--yes")
+                output = unprivileged.refused("kill-idle", "--older-than", "0s", "--yes")
                 assert "pg_signal_backend" in output
                 assert not gone(url, connection.info.backend_pid)
         finally:
-            run(url, "REVOKE pg_read_all_stats FROM stranger")
+            run(url, "REVOKE pg_read_all_stats FROM unprivileged")
 
     def test_a_session_that_became_active_is_not_terminated(self, url: str) -> None:
         """Between the question and the answer it may have ended, or begun to work."""
@@ -479,9 +481,9 @@ class TestUpkeep:
         assert rows["counted"]["threshold"] == 50 + 100
         assert rows["counted"]["analyze_threshold"] == 50 + 100
 
-    def test_only_the_owner_may_change_autovacuum_settings(self, stranger: Operator) -> None:
+    def test_only_the_owner_may_change_autovacuum_settings(self, unprivileged: Operator) -> None:
         """Other roles get an error that says which role to use."""
-        assert "owner" in stranger.refused("autovacuum", "--apply")
+        assert "owner" in unprivileged.refused("autovacuum", "--apply")
 
     def test_bloat_is_reported_with_advice(self, operator: Operator, url: str) -> None:
         """By the statistics without pgstattuple, on disk with it; each with what gives it back."""
@@ -573,10 +575,10 @@ class TestSlowLog:
             run(url, "SELECT pg_reload_conf()")
 
     def test_only_a_superuser_may_change_the_slow_log(
-        self, stranger: Operator, operator: Operator
+        self, unprivileged: Operator, operator: Operator
     ) -> None:
         """Nothing has changed, and the way out is named."""
-        assert "GRANT SET ON PARAMETER" in stranger.refused("slow-log", "on")
+        assert "GRANT SET ON PARAMETER" in unprivileged.refused("slow-log", "on")
         assert operator.json("slow-log", "status")["here"] is False
 
 
@@ -584,11 +586,11 @@ class TestSlowQueries:
     """``slow-queries``."""
 
     def test_slow_queries_are_set_up_shown_and_reset(
-        self, operator: Operator, stranger: Operator, url: str
+        self, operator: Operator, unprivileged: Operator, url: str
     ) -> None:
         """Told how to set it up, set up, shown without values, and forgotten."""
         assert "slow-queries --setup" in operator.refused("slow-queries")
-        assert "superuser" in stranger.refused("slow-queries", "--setup")
+        assert "superuser" in unprivileged.refused("slow-queries", "--setup")
         try:
             operator.output("slow-queries", "--setup", "--reset")
             run(url, f"SELECT pg_sleep(0.05), '{SECRET}' AS slowest, 12 AS number")

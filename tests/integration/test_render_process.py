@@ -124,9 +124,9 @@ def test_memory_is_limited_in_the_render_process_only() -> None:
     """The error has the limit, and the worker process does not grow."""
     before = psutil.Process().memory_info().rss
     # As much time as a busy machine needs to get there.
-    patient = Renderer(replace(LIMITS, render_seconds=30))
-    with patient, pytest.raises(ServiceError) as caught:
-        body(patient, BOMBS["doubling"])
+    slow_renderer = Renderer(replace(LIMITS, render_seconds=30))
+    with slow_renderer, pytest.raises(ServiceError) as caught:
+        body(slow_renderer, BOMBS["doubling"])
     assert caught.value.code == Code.RENDER_LIMIT_EXCEEDED
     assert str(LIMITS.render_memory_bytes) in caught.value.message
     assert psutil.Process().memory_info().rss - before < 64 * 1024 * 1024
