@@ -64,13 +64,13 @@ class Stack:
                 for name in ("worker", "beat", "flower")
             },
         }
-        found = {
+        state = {
             name: identity
             for name, record in records.items()
             if (identity := Identity.read(record)) is not None
         }
-        self._seen |= set(found.values()) | _children(found.values())
-        return found
+        self._seen |= set(state.values()) | _children(state.values())
+        return state
 
     def left(self) -> list[Identity]:
         """Return every process ever seen, with its children, that still runs."""
@@ -102,10 +102,10 @@ class Stack:
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """Give a directory for the stack; in the end nothing may run there."""
-    found = Stack(tmp_path / "it's local")
-    yield found
-    done = found.call("down")
-    for identity in found.left():
+    new_stack = Stack(tmp_path / "it's local")
+    yield new_stack
+    done = new_stack.call("down")
+    for identity in new_stack.left():
         identity.stop(signal.SIGKILL)
     assert done.returncode == 0, done.stderr
 
@@ -242,7 +242,7 @@ def test_a_local_stack_takes_several_workers_and_an_environment(tmp_path: Path) 
 
 def _children(parents: Iterable[Identity]) -> set[Identity]:
     numbers = {parent.pid for parent in parents}
-    found = set()
+    children = set()
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(file.read_text().rpartition(")")[2].split()[1])
@@ -250,8 +250,8 @@ def _children(parents: Iterable[Identity]) -> set[Identity]:
             continue
         identity = Identity.of(int(file.parent.name)) if parent in numbers else None
         if identity is not None:
-            found.add(identity)
-    return found
+            children.add(identity)
+    return children
 
 
 def _check_silent(stack: Stack) -> None:
@@ -298,9 +298,9 @@ def _check_environment(stack: Stack) -> None:
 
 
 def _check_flower(shown: str) -> None:
-    found = re.search(r"http://127\.0\.0\.1:\d+/", shown)
-    assert found is not None
-    with urllib.request.urlopen(found[0], timeout=10) as page:  # noqa: S310 - http, as matched
+    match = re.search(r"http://127\.0\.0\.1:\d+/", shown)
+    assert match is not None
+    with urllib.request.urlopen(match[0], timeout=10) as page:  # noqa: S310 - http, as matched
         assert page.status == 200
 
 

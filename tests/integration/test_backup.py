@@ -320,7 +320,7 @@ class TestTask:
         assert fresh.files() == {}
 
     def test_an_unreachable_server_is_a_transient_error(self, tasks: Tasks, fresh: Backups) -> None:
-        """The message is tried again, and then told ``unavailable``."""
+        """The message is retried, and finally refused with ``unavailable``."""
         url = "postgresql://template_service:x@127.0.0.1:1/template_service"
         away = replace(fresh, client=replace(fresh.client, url=url))
         with away.as_settings(), pytest.raises(RefusedError) as caught:

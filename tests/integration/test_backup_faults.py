@@ -1,4 +1,4 @@
-"""Backups that fail, and backups that are damaged: told clearly, with all others untouched."""
+"""Failing and damaged backups are reported, and all other backups stay untouched."""
 
 import resource
 import sys

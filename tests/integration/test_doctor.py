@@ -304,7 +304,7 @@ CASES = [
         Limits(transaction_seconds=0),
     ),
     Case("blocked", "warning", waiting, Limits(blocked_seconds=0)),
-    # Sizes cannot be told, and nothing waits for them for long.
+    # Sizes are unknown, and no check waits for them for long.
     Case("not_checked", "notice", sessions(1, "BEGIN", "LOCK TABLE templates")),
     Case(
         "prepared_transaction",
@@ -429,7 +429,7 @@ def test_unsafe_settings_of_the_server_are_findings(tmp_path: Path) -> None:
 
 
 def test_a_check_without_permission_is_a_notice(url: str) -> None:
-    """It is told what stays hidden, and the other checks go on."""
+    """The skipped check is reported, and the other checks continue."""
     engine = make_engine(Database(url=url.replace("scratch@", f"{APPLICATION}@")))
     try:
         with setting("fsync", "off")(url):

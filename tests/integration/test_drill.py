@@ -201,8 +201,8 @@ class TestBackups:
             create(old.client, policy)
 
         def render(connection: psycopg.Connection) -> list[str]:
-            found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-            assert found == [(migrations.head(),)]
+            revisions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+            assert revisions == [(migrations.head(),)]
             return render_newest(connection, process)
 
         done = drill(Programs.chosen(), policy, render=render, clusters=clusters)
@@ -253,7 +253,7 @@ class TestBackups:
         """Two workers, or a worker and an operator, each with a server of their own."""
         create(source.client, policy)
         meeting = threading.Barrier(2, timeout=60)
-        found: list[object] = []
+        outcomes: list[object] = []
 
         def render(_: psycopg.Connection) -> list[str]:
             meeting.wait()
@@ -262,16 +262,16 @@ class TestBackups:
         def hold() -> None:
             try:
                 done = drill(Programs.chosen(), policy, render=render)
-                found.append(done.rows["templates"])
+                outcomes.append(done.rows["templates"])
             except OperationError as error:
-                found.append(error)
+                outcomes.append(error)
 
         threads = [threading.Thread(target=hold) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert found == [ROWS["templates"]] * 2
+        assert outcomes == [ROWS["templates"]] * 2
         assert left(policy) == []
 
 
@@ -311,10 +311,10 @@ class TestRendered:
             own.run("UPDATE template_versions SET body = '{% include \"gone\" %}' WHERE is_current")
             with (
                 psycopg.connect(own.url) as connection,
-                pytest.raises(OperationError, match=r"welcome-\d .*template_") as found,
+                pytest.raises(OperationError, match=r"welcome-\d .*template_") as caught,
             ):
                 render_newest(connection, process)
-        assert found.value.kind == "render_failed"
+        assert caught.value.kind == "render_failed"
 
 
 class TestLeftovers:

@@ -386,14 +386,14 @@ ARCHIVES: Final[dict[str, tuple[Form, Callable[[bytes], bytes], set[str]]]] = {
 
 def require_found(store: Store, hold: Callable[[Store], object], kinds: set[str]) -> None:
     """Hold a drill that must fail, and look at what it leaves."""
-    with pytest.raises(OperationError) as found:
+    with pytest.raises(OperationError) as caught:
         hold(store)
-    assert found.value.kind in kinds, found.value
+    assert caught.value.kind in kinds, caught.value
     noted = store.catalogue.get(store.entry.name)
     assert noted.verified_at is None
-    assert noted.problem == f"{found.value.kind}: {found.value.message}"
-    # Neither rows nor values of them are told.
-    assert "Wünsche" not in str(found.value)
+    assert noted.problem == f"{caught.value.kind}: {caught.value.message}"
+    # The error contains neither rows nor values.
+    assert "Wünsche" not in str(caught.value)
     require_kept(store)
 
 
@@ -494,8 +494,8 @@ def test_an_unreadable_entry_fails_the_drill(
 ) -> None:
     """The older backup is not taken for the newest."""
     store.path("entry").write_bytes(content)
-    with pytest.raises(OperationError) as found:
+    with pytest.raises(OperationError) as caught:
         hold(store)
-    assert found.value.kind == "entry_unreadable"
-    assert store.entry.name in found.value.message
+    assert caught.value.kind == "entry_unreadable"
+    assert store.entry.name in caught.value.message
     require_kept(store)

@@ -142,7 +142,7 @@ def test_a_failed_dump_leaves_no_objects(stored: Backups, tmp_path: Path) -> Non
 
 
 def test_a_missing_bucket_is_reported(tasks: Tasks, stored: Backups) -> None:
-    """The server's words are told, and what to check."""
+    """With the server's message, and what to check."""
     broken = stored.using(target="s3://nobody-has-this/daily")
     with pytest.raises(OperationError, match="NoSuchBucket") as caught:
         broken.make()

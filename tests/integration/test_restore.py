@@ -159,14 +159,14 @@ class TestBeside:
             )
         )
         assert done["rows"] == {table: ROWS[table]}
-        found = structure(source.at(done["database"]).url)
+        restored = structure(source.at(done["database"]).url)
         wanted = {
             name: definition
             for name, definition in structure(source.url).items()
             if "template_versions" in name and "FOREIGN KEY" not in definition
         }
-        assert found == wanted
-        assert len([name for name in found if name.startswith("index ")]) >= 7
+        assert restored == wanted
+        assert len([name for name in restored if name.startswith("index ")]) >= 7
 
     @pytest.mark.parametrize("form", FORMS)
     def test_a_schema_dump_restores_no_rows(
@@ -394,8 +394,8 @@ class TestPutBack:
             "unchanged": 0,
             "kept": 1,
         }
-        found = dict(live.run("SELECT key, result::text FROM idempotency_records"))
-        assert found == {"a": '{"b": 1, "a": [null, 1.5]}', "b": None, "c": None}
+        results = dict(live.run("SELECT key, result::text FROM idempotency_records"))
+        assert results == {"a": '{"b": 1, "a": [null, 1.5]}', "b": None, "c": None}
         assert catalogue(own).get(done["safety"]).tables["idempotency_records"].rows == 2
         again = answer(command(live, own, *arguments, "--json"))
         assert (again["inserted"], again["updated"], again["unchanged"]) == (0, 0, 2)

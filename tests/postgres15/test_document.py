@@ -55,11 +55,11 @@ def test_the_documented_tls_setup_works(
         "/path/to/server.key": str(key),
         "/path/to/root.crt": str(authority.root),
     }
-    story = [
+    document = [
         block for block in blocks(checkout / "docs" / "operations.md") if block.role == "postgres15"
     ]
-    assert [block.language for block in story] == ["sql", "text", "sh"]
-    settings, rules, question = (_placed(block, places) for block in story)
+    assert [block.language for block in document] == ["sql", "text", "sh"]
+    settings, rules, question = (_placed(block, places) for block in document)
 
     # "peer" would want the system's user of that name; and the lines count with the next reload.
     (cluster.data / "pg_hba.conf").write_text(rules.replace("peer", "trust"))

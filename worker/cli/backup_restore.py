@@ -133,7 +133,7 @@ def drill(*, name: str | None, json_: bool) -> None:
 def _confirmed(
     configuration: Configuration, name: str | None, table: str | None, *, yes: bool
 ) -> Entry:
-    """Return the backup to restore over live data, once somebody has agreed."""
+    """Return the backup to restore over live data, after confirmation."""
     from db.backup.catalogue import open_catalogue
     from db.backup.databases import named
     from db.backup.restore.restore import choose_backup
