@@ -21,7 +21,10 @@ from db.models.base import Base
 
 
 class TemplateTranslation(Base):
-    """One language of a version; a null subject means that the version's subject is used."""
+    """One language of a version; the version's subject is used where it is null.
+
+    A null text is derived from the body.
+    """
 
     __tablename__ = "template_translations"
     __table_args__ = (
@@ -39,6 +42,9 @@ class TemplateTranslation(Base):
     language_code: Mapped[str] = mapped_column(String(10))
     subject: Mapped[str | None] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
+    text: Mapped[str | None] = mapped_column(Text)
+    preheader: Mapped[str | None] = mapped_column(Text)
+    inlined_body: Mapped[str | None] = mapped_column(Text)
     is_stale: Mapped[bool] = mapped_column(Boolean, server_default=false())
     created_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.clock_timestamp()

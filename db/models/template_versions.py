@@ -14,8 +14,8 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     func,
-    text,
 )
+from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import UUID as PGUUID
 from sqlalchemy.orm import Mapped, mapped_column
@@ -24,7 +24,11 @@ from db.models.base import Base
 
 
 class TemplateVersion(Base):
-    """A version: the source of subject and body, and the variables they use."""
+    """A version: the sources of its texts, and the variables they use.
+
+    A null ``text`` is derived from the body; ``inlined_body`` is the body that is rendered where
+    ``inline_css`` had its styles inlined.
+    """
 
     __tablename__ = "template_versions"
     __table_args__ = (
@@ -36,7 +40,7 @@ class TemplateVersion(Base):
             "uq_template_versions_one_current",
             "template_id",
             unique=True,
-            postgresql_where=text("is_current"),
+            postgresql_where=sql("is_current"),
         ),
         # For prune_versions, which finds the newest versions of each template.
         Index("idx_template_versions_template_created", "template_id", "created_at"),
@@ -49,13 +53,17 @@ class TemplateVersion(Base):
     version: Mapped[str] = mapped_column(String(50))
     subject: Mapped[str | None] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
+    text: Mapped[str | None] = mapped_column(Text)
+    preheader: Mapped[str | None] = mapped_column(Text)
+    inline_css: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    inlined_body: Mapped[str | None] = mapped_column(Text)
     variables: Mapped[list[dict[str, Any]]] = mapped_column(
-        JSONB, server_default=text("'[]'::jsonb")
+        JSONB, server_default=sql("'[]'::jsonb")
     )
     is_current: Mapped[bool] = mapped_column(Boolean, server_default=false())
     # "metadata" is taken by SQLAlchemy's declarative base.
     info: Mapped[dict[str, Any]] = mapped_column(
-        "metadata", JSONB, server_default=text("'{}'::jsonb")
+        "metadata", JSONB, server_default=sql("'{}'::jsonb")
     )
     # Not now(), which is the start of the transaction: under the template's row lock,
     # clock_timestamp() increases in the order of the publishes.

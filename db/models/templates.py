@@ -17,7 +17,9 @@ class Template(Base):
 
     __tablename__ = "templates"
     __table_args__ = (
-        CheckConstraint("type IN ('email', 'in_app', 'sms', 'push', 'partial')", name="type"),
+        CheckConstraint(
+            "type IN ('email', 'in_app', 'sms', 'push', 'partial', 'json')", name="type"
+        ),
         # This index also makes template_id unique; a constraint would create a second one.
         Index("idx_templates_template_id", "template_id", unique=True),
         Index("idx_templates_type", "type"),

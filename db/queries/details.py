@@ -28,12 +28,18 @@ SELECT c.version,
        v.version,
        v.subject,
        v.body,
+       v.text,
+       v.preheader,
+       v.inline_css,
+       v.inlined_body,
        v.variables,
        v.metadata,
        v.is_current,
        v.created_at,
        x.subject,
        x.body,
+       x.text,
+       x.preheader,
        x.is_stale,
        ARRAY(
            SELECT language_code
@@ -78,6 +84,8 @@ class TextRow(NamedTuple):
 
     subject: str | None
     body: str
+    text: str | None
+    preheader: str | None
     is_stale: bool
 
 
@@ -102,11 +110,11 @@ def find(
     row = connection.execute(_CURRENT if version is None else _NAMED, parameters).fetchone()
     if row is None:
         return None
-    current_version, template, stored, text = row[0], row[1:11], row[11:19], row[19:22]
+    current_version, template, stored, text = row[0], row[1:11], row[11:23], row[23:28]
     return Details(
         TemplateRow(*template),
         current_version,
         VersionRow(*stored) if stored[0] is not None else None,
         TextRow(*text) if text[1] is not None else None,
-        list(zip(row[22], row[23], strict=True)),
+        list(zip(row[28], row[29], strict=True)),
     )

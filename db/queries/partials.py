@@ -32,7 +32,7 @@ SELECT t.template_id,
        t.deleted_at IS NOT NULL AS is_deleted,
        v.id AS version_id,
        v.version,
-       v.body,
+       COALESCE(v.inlined_body, v.body) AS body,
        v.variables,
        v.metadata ->> 'language' AS language,
        ARRAY(
@@ -54,7 +54,7 @@ LEFT JOIN LATERAL (
     SELECT * FROM template_versions WHERE template_id = u.partial_id AND is_current LIMIT 1
 ) AS v ON TRUE
 LEFT JOIN LATERAL (
-    SELECT body
+    SELECT COALESCE(inlined_body, body) AS body
     FROM template_translations
     WHERE template_version_id = v.id AND language_code = %(language)s
     LIMIT 1
@@ -66,14 +66,14 @@ _OF_VERSION: Final = _CLOSURE.format(
 )
 _NAMED: Final = _CLOSURE.format(start="SELECT id FROM templates WHERE template_id = ANY(%(names)s)")
 _BODIES: Final = """
-SELECT x.template_version_id, x.language_code, x.body
+SELECT x.template_version_id, x.language_code, COALESCE(x.inlined_body, x.body)
 FROM template_translations AS x
 JOIN unnest(%(versions)s::uuid[], %(languages)s::text[]) AS w (version_id, language)
     ON x.template_version_id = w.version_id AND x.language_code = w.language
 """
 _USERS: Final = """
 WITH RECURSIVE users (template_id, height) AS (
-    SELECT %(partial_id)s::uuid, 0
+    SELECT id, 0 FROM templates WHERE template_id = %(template_id)s
     UNION
     SELECT v.template_id, u.height + 1
     FROM users AS u
@@ -88,20 +88,20 @@ WITH RECURSIVE users (template_id, height) AS (
         SELECT FROM templates WHERE id = v.template_id AND deleted_at IS NULL LIMIT 1
     ) AS t
 )
-SELECT t.template_id, min(u.height), max(u.height)
+SELECT t.template_id, t.type, min(u.height), max(u.height)
 FROM users AS u
-CROSS JOIN LATERAL (SELECT template_id FROM templates WHERE id = u.template_id LIMIT 1) AS t
+CROSS JOIN LATERAL (SELECT template_id, type FROM templates WHERE id = u.template_id LIMIT 1) AS t
 WHERE u.height > 0
-GROUP BY t.template_id
+GROUP BY t.template_id, t.type
 ORDER BY t.template_id
 """
 
 # Only tags with one of these words use a partial; most texts have none and are not returned.
 _TEXTS_WITH_PARTIALS: Final = """
-SELECT subject, body
+SELECT subject, body, text, preheader
 FROM template_translations
 WHERE template_version_id = %(version_id)s
-  AND (body ~ 'include|extends' OR subject ~ 'include|extends')
+  AND concat_ws(' ', subject, body, text, preheader) ~ 'include|extends'
 """
 _LOCK_GRAPH: Final = """
 SELECT CASE WHEN type = 'partial' THEN pg_advisory_xact_lock(%(lock)s)
@@ -137,6 +137,7 @@ class User(NamedTuple):
     """A template that uses a partial, and the length of the path to it: 1 for a direct use."""
 
     template_id: str
+    type: str
     fewest_steps: int
     most_steps: int
 
@@ -166,13 +167,13 @@ def bodies(
     return {(row[0], row[1]): row[2] for row in connection.execute(_BODIES, parameters)}
 
 
-def users(connection: psycopg.Connection, partial_id: UUID) -> list[User]:
+def users(connection: psycopg.Connection, template_id: str) -> list[User]:
     """Return the templates whose current versions use a partial, by template_id."""
-    return [User(*row) for row in connection.execute(_USERS, {"partial_id": partial_id})]
+    return [User(*row) for row in connection.execute(_USERS, {"template_id": template_id})]
 
 
 def texts_with_partials(connection: psycopg.Connection, version_id: UUID) -> list[str]:
-    """Return subjects and bodies of a version's translations that may use partials."""
+    """Return the sources of a version's translations that may use partials."""
     rows = connection.execute(_TEXTS_WITH_PARTIALS, {"version_id": version_id})
     return [text for row in rows for text in row if text is not None]
 

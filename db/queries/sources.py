@@ -16,7 +16,9 @@ SELECT t.type,
        v.id AS version_id,
        v.version,
        v.subject,
-       v.body,
+       COALESCE(v.inlined_body, v.body) AS body,
+       v.text,
+       v.preheader,
        v.variables,
        v.metadata ->> 'language' AS language,
        ARRAY(
@@ -26,7 +28,10 @@ SELECT t.type,
            ORDER BY l.language_code
        ) AS languages,
        x.subject AS translated_subject,
-       x.body AS translated_body,
+       COALESCE(x.inlined_body, x.body) AS translated_body,
+       x.text AS translated_text,
+       x.preheader AS translated_preheader,
+       x.is_stale,
        EXISTS (
            SELECT FROM template_partials AS p WHERE p.template_version_id = v.id
        ) AS has_partials
@@ -39,10 +44,20 @@ WHERE t.template_id = %(template_id)s AND t.deleted_at IS NULL
 CURRENT: Final = _STATEMENT.format(version="v.is_current")
 _NAMED: Final = _STATEMENT.format(version="v.version = %(version)s")
 _TRANSLATION: Final = """
-SELECT subject, body
+SELECT subject, COALESCE(inlined_body, body), text, preheader, is_stale
 FROM template_translations
 WHERE template_version_id = %(version_id)s AND language_code = %(language)s
 """
+
+
+class Translated(NamedTuple):
+    """The sources of a translation; a null subject is the version's."""
+
+    subject: str | None
+    body: str
+    text: str | None
+    preheader: str | None
+    is_stale: bool
 
 
 class Source(NamedTuple):
@@ -57,11 +72,16 @@ class Source(NamedTuple):
     version: str
     subject: str | None
     body: str
+    text: str | None
+    preheader: str | None
     variables: Sequence[dict[str, Any]]
     language: str | None
     languages: Sequence[str]
     translated_subject: str | None
     translated_body: str | None
+    translated_text: str | None
+    translated_preheader: str | None
+    is_stale: bool | None
     has_partials: bool
 
 
@@ -79,9 +99,9 @@ def find(
 
 def translation(
     connection: psycopg.Connection, version_id: UUID, language: str
-) -> tuple[str | None, str] | None:
-    """Return subject and body of one language of a version, or None if there is none."""
+) -> Translated | None:
+    """Return the sources of one language of a version, or None if there is none."""
     row = connection.execute(
         _TRANSLATION, {"version_id": version_id, "language": language}
     ).fetchone()
-    return None if row is None else (row[0], row[1])
+    return None if row is None else Translated(*row)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from db.models import Template, TemplateVersion
+from db.models import Template, TemplateTranslation, TemplateVersion
 
 _FIND = select(Template).where(Template.template_id == bindparam("template_id"))
 # NO KEY: other transactions may insert rows that refer to the template. populate_existing: rows
@@ -38,16 +38,33 @@ def find(
     return None if row is None or (row.deleted_at is not None and not deleted) else row
 
 
-def page(
+def page(  # noqa: PLR0913 - a filter for each
     session: Session,
     *,
     limit: int,
     after: str | None = None,
+    prefix: str | None = None,
+    tag: str | None = None,
+    text: str | None = None,
     **equal: Any,  # noqa: ANN401 - column values
 ) -> Sequence[tuple[Template, str | None]]:
     """Return up to ``limit`` templates after ``after``, by template_id, with current versions.
 
-    ``equal`` holds the columns that must have a value; None stands for any value.
+    Parameters
+    ----------
+    session
+        The session.
+    limit, after
+        How many, and after which template_id.
+    prefix
+        That of the template_id.
+    tag
+        One of the texts in the metadata's ``tags``.
+    text
+        Stands in the template_id, the name, the description or a source of the current version,
+        in any case.
+    equal
+        The columns that must have a value; None stands for any value.
     """
     statement = (
         select(Template, TemplateVersion.version)
@@ -61,10 +78,38 @@ def page(
     )
     if after is not None:
         statement = statement.where(Template.template_id > after)
+    if prefix is not None:
+        statement = statement.where(Template.template_id.startswith(prefix, autoescape=True))
+    if tag is not None:
+        statement = statement.where(Template.info["tags"].contains([tag]))
+    if text is not None:
+        statement = statement.where(_mentions(text))
     for column, value in equal.items():
         if value is not None:
             statement = statement.where(getattr(Template, column) == value)
     return [(template, version) for template, version in session.execute(statement)]
+
+
+def _mentions(text: str) -> ColumnElement[bool]:
+    """Return the condition that a template or its current version has a text somewhere."""
+
+    def has(table: type[Template | TemplateVersion | TemplateTranslation], *columns: str) -> Any:  # noqa: ANN401 - a condition
+        return or_(*(getattr(table, column).icontains(text, autoescape=True) for column in columns))
+
+    parts = ("subject", "body", "text", "preheader")
+    translated = (
+        select(TemplateTranslation.id)
+        .where(
+            TemplateTranslation.template_version_id == TemplateVersion.id,
+            has(TemplateTranslation, *parts),
+        )
+        .exists()
+    )
+    return or_(
+        has(Template, "template_id", "name", "description"),
+        has(TemplateVersion, *parts),
+        translated,
+    )
 
 
 def mark_deleted(session: Session, template: Template) -> None:

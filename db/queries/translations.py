@@ -1,12 +1,12 @@
 """Queries of the translations. They take a session and never commit."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from db.models import Base, TemplateTranslation
@@ -18,11 +18,14 @@ _TEXTS = (
         _translations.language_code,
         _translations.subject,
         _translations.body,
+        _translations.text,
+        _translations.preheader,
         _translations.is_stale,
     )
     .where(_translations.template_version_id == bindparam("version"))
     .order_by(_translations.language_code)
 )
+_PARTS = ("subject", "body", "text", "preheader")
 _COUNT = select(func.count()).where(_translations.template_version_id == bindparam("version"))
 _STATES = (
     select(
@@ -36,21 +39,34 @@ _STATES = (
 # xmax is 0 in a row version that an INSERT made, and the locking transaction's after an
 # ON CONFLICT UPDATE.
 _UPSERT = """
-INSERT INTO template_translations (template_version_id, language_code, subject, body)
-VALUES (%(version)s, %(language)s, %(subject)s, %(body)s)
+INSERT INTO template_translations
+    (template_version_id, language_code, subject, body, text, preheader, inlined_body)
+VALUES (%(version)s, %(language)s, %(subject)s, %(body)s, %(text)s, %(preheader)s, %(inlined)s)
 ON CONFLICT (template_version_id, language_code) DO UPDATE
 SET subject = excluded.subject,
     body = excluded.body,
+    text = excluded.text,
+    preheader = excluded.preheader,
+    inlined_body = excluded.inlined_body,
     is_stale = FALSE,
     updated_at = clock_timestamp()
 RETURNING created_at, updated_at, xmax = 0
 """
 _CARRY = """
 INSERT INTO template_translations
-    (template_version_id, language_code, subject, body, is_stale)
-SELECT %(version)s, language_code, subject, body, is_stale OR %(changed)s
-FROM template_translations
-WHERE template_version_id = %(previous)s AND language_code = ANY(%(languages)s)
+    (template_version_id, language_code, subject, body, text, preheader, inlined_body, is_stale)
+SELECT %(version)s,
+       t.language_code,
+       t.subject,
+       t.body,
+       t.text,
+       t.preheader,
+       c.inlined_body,
+       t.is_stale OR %(changed)s
+FROM template_translations AS t
+JOIN unnest(%(languages)s::text[], %(inlined)s::text[]) AS c (language_code, inlined_body)
+    ON c.language_code = t.language_code
+WHERE t.template_version_id = %(previous)s
 """
 
 
@@ -60,7 +76,19 @@ class StoredText(NamedTuple):
     language_code: str
     subject: str | None
     body: str
+    text: str | None
+    preheader: str | None
     is_stale: bool
+
+
+class Written(NamedTuple):
+    """The sources of a translation, as they are stored; ``inlined`` is the body to render."""
+
+    subject: str | None
+    body: str
+    text: str | None = None
+    preheader: str | None = None
+    inlined: str | None = None
 
 
 class Upserted(NamedTuple):
@@ -71,11 +99,9 @@ class Upserted(NamedTuple):
     is_new: bool
 
 
-def upsert(
-    connection: psycopg.Connection, version: UUID, language: str, subject: str | None, body: str
-) -> Upserted:
+def upsert(connection: psycopg.Connection, version: UUID, language: str, text: Written) -> Upserted:
     """Write one language of a version, no longer stale."""
-    values = {"version": version, "language": language, "subject": subject, "body": body}
+    values = {"version": version, "language": language, **text._asdict()}
     row = connection.execute(_UPSERT, values).fetchone()
     assert row is not None  # noqa: S101 - for the type checker: it has RETURNING
     return Upserted(*row)
@@ -103,17 +129,21 @@ def carry(
     connection: psycopg.Connection,
     previous: UUID,
     version: UUID,
-    languages: Collection[str],
+    inlined: Mapping[str, str | None],
     *,
     source_changed: bool,
 ) -> None:
-    """Copy translations of a version to the next one; stale if they were or the source changed."""
+    """Copy translations of a version to the next one; stale if they were or the source changed.
+
+    ``inlined`` has each language, with the body to render where its styles are inlined.
+    """
     connection.execute(
         _CARRY,
         {
             "previous": previous,
             "version": version,
-            "languages": list(languages),
+            "languages": list(inlined),
+            "inlined": list(inlined.values()),
             "changed": source_changed,
         },
     )
@@ -138,20 +168,27 @@ class TextPair(NamedTuple):
     language: str
     from_subject: str | None
     from_body: str
+    from_text: str | None
+    from_preheader: str | None
     to_subject: str | None
     to_body: str
+    to_text: str | None
+    to_preheader: str | None
 
 
 def differing(session: Session, version: UUID, other: UUID) -> Iterable[TextPair]:
     """Yield the texts of each language that both versions have and that differ, by language."""
     one, two = aliased(TemplateTranslation), aliased(TemplateTranslation)
     statement = (
-        select(one.language_code, one.subject, one.body, two.subject, two.body)
+        select(
+            one.language_code,
+            *(getattr(each, part) for each in (one, two) for part in _PARTS),
+        )
         .join(two, one.language_code == two.language_code)
         .where(
             one.template_version_id == version,
             two.template_version_id == other,
-            one.subject.is_distinct_from(two.subject) | (one.body != two.body),
+            or_(*(getattr(one, part).is_distinct_from(getattr(two, part)) for part in _PARTS)),
         )
         .order_by(one.language_code)
     )

@@ -22,6 +22,10 @@ _OF_TEMPLATE = select(
     _versions.version,
     _versions.subject,
     _versions.body,
+    _versions.text,
+    _versions.preheader,
+    _versions.inline_css,
+    _versions.inlined_body,
     _versions.variables,
     _versions.metadata,
     _versions.is_current,
@@ -43,6 +47,10 @@ _ADD = (
         version=func.coalesce(bindparam("name"), cast(_NEXT_NUMBER, _versions.version.type)),
         subject=bindparam("subject"),
         body=bindparam("body"),
+        text=bindparam("text"),
+        preheader=bindparam("preheader"),
+        inline_css=bindparam("inline_css"),
+        inlined_body=bindparam("inlined_body"),
         variables=bindparam("variables"),
         metadata=bindparam("info"),
         is_current=bindparam("is_current"),
@@ -65,6 +73,10 @@ class VersionRow(NamedTuple):
     version: str
     subject: str | None
     body: str
+    text: str | None
+    preheader: str | None
+    inline_css: bool
+    inlined_body: str | None
     variables: list[dict[str, Any]]
     info: dict[str, Any]
     is_current: bool
@@ -82,7 +94,7 @@ def find(session: Session, template: UUID, version: str | None) -> VersionRow | 
     """Return the version of that name, or with None the current one."""
     statement = _CURRENT if version is None else _NAMED
     row = session.execute(statement, {"template": template, "name": version}).one_or_none()
-    return None if row is None else VersionRow(*row)
+    return None if row is None else VersionRow._make(row)
 
 
 def add(

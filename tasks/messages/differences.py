@@ -87,6 +87,8 @@ class ChangedTranslation(SameTranslation):
 
     subject: TextChange
     body: TextChange
+    text: TextChange
+    preheader: TextChange
 
 
 class TranslationChanges(Result):
@@ -115,6 +117,8 @@ class VersionDifference(Result):
     language: OwnLanguage
     subject: TextChange
     body: TextChange
+    text: TextChange
+    preheader: TextChange
     variables: VariableChanges
     metadata: KeyChanges
     languages: TranslationChanges

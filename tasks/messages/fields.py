@@ -21,7 +21,7 @@ REQUESTED_LANGUAGE_LENGTH = 255
 
 _UNPRINTABLE = re.compile(f"[\x00-\x1f\x7f\x85\u2028\u2029{BIDI_CONTROLS}]")
 
-TemplateType = Literal["email", "in_app", "sms", "push", "partial"]
+TemplateType = Literal["email", "in_app", "sms", "push", "partial", "json"]
 VariableType = Literal[
     "string",
     "integer",
@@ -35,6 +35,7 @@ VariableType = Literal[
     "array",
     "object",
     "any",
+    "markdown",
 ]
 Fallback = Literal["closest", "strict", "default"]
 
@@ -168,6 +169,16 @@ def _subject(text: str, info: ValidationInfo) -> str:
     return without_nul(text)
 
 
+def _own_text(text: str, info: ValidationInfo) -> str:
+    within(len(text.encode()), limits_of(info).body_bytes, "the source of a text part")
+    return without_nul(text)
+
+
+def _preheader(text: str, info: ValidationInfo) -> str:
+    within(len(text.encode()), limits_of(info).subject_bytes, "the source of a preheader")
+    return without_nul(text)
+
+
 TemplateId = Annotated[str, AfterValidator(_template_id)]
 VersionName = Annotated[str, AfterValidator(_version)]
 LanguageCode = Annotated[str, AfterValidator(_stored_language)]
@@ -177,3 +188,5 @@ Category = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_o
 Description = Annotated[str, Field(max_length=10_000), AfterValidator(without_nul)]
 Body = Annotated[str, Field(min_length=1), AfterValidator(_body)]
 Subject = Annotated[str, AfterValidator(_subject)]
+OwnText = Annotated[str, Field(min_length=1), AfterValidator(_own_text)]
+Preheader = Annotated[str, Field(min_length=1), AfterValidator(_preheader)]

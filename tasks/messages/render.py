@@ -10,6 +10,8 @@ from tasks.messages.base import KEY_LENGTH, JsonObject, Message, Result
 from tasks.messages.fields import (
     Body,
     Fallback,
+    OwnText,
+    Preheader,
     RequestedLanguage,
     Subject,
     TemplateId,
@@ -93,6 +95,9 @@ class Preview(Message):
     type: TemplateType
     body: Body
     subject: Subject | None = None
+    text: OwnText | None = None
+    preheader: Preheader | None = None
+    inline_css: bool = False
     variables_schema: Variables | None = None
     variables: Values | None = None
     language: RequestedLanguage | None = None
@@ -101,9 +106,10 @@ class Preview(Message):
 class Finished(Result):
     """The finished parts of a notification.
 
-    ``text`` is there for ``email``: the plain-text alternative of the body. ``encoding``,
-    ``length``, ``segments`` and ``ucs2_characters`` are there for ``sms``, and ``title``, the
-    subject, for ``push``.
+    ``text`` is there for ``email``: the author's own text part, or one derived from the body;
+    ``preheader`` is there where the version has one. ``encoding``, ``length``, ``segments`` and
+    ``ucs2_characters`` are there for ``sms``, ``title``, the subject, for ``push``, and
+    ``document`` for ``json``: the body, parsed.
     ``content_sha256`` is the hex SHA-256 of the subject (empty if null), one NUL byte and the body,
     in UTF-8.
     """
@@ -111,6 +117,8 @@ class Finished(Result):
     subject: str | None
     body: str
     text: str | None = None
+    preheader: str | None = None
+    document: Any = None
     encoding: Literal["GSM-7", "UCS-2"] | None = None
     length: int | None = None
     segments: int | None = None
@@ -126,7 +134,8 @@ class Rendered(Finished):
     used, and ``language_reason`` why that one: ``exact``, ``closest``, ``default`` (none is near)
     or ``own`` (none was asked for). ``defaulted`` names the variables that took their default,
     ``unused`` those given that the version does not declare. ``partials`` has the template_id,
-    version and language of each partial that went into the text.
+    version and language of each partial that went into the text. ``stale`` tells whether the source
+    text has changed since its translation, which was rendered, was written.
     """
 
     template_id: str
@@ -138,6 +147,7 @@ class Rendered(Finished):
     language_reason: Reason
     fallback_chain: list[str]
     partials: list[dict[str, str]]
+    stale: bool
     defaulted: list[str]
     unused: list[str]
 

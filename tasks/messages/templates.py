@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tasks.messages.base import JsonObject, Message, Result, WriteMessage
@@ -15,11 +15,17 @@ from tasks.messages.fields import (
     TemplateId,
     TemplateType,
     VersionName,
+    without_nul,
 )
 from tasks.messages.metadata import Metadata
 from tasks.messages.versions import VersionText
 
-CHANGEABLE = ("name", "description", "category", "is_active")
+CHANGEABLE = ("name", "description", "category", "is_active", "metadata")
+
+
+Prefix = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+Tag = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(without_nul)]
+SearchText = Annotated[str, Field(min_length=2, max_length=255), AfterValidator(without_nul)]
 
 
 class CreateTemplate(WriteMessage):
@@ -35,13 +41,17 @@ class CreateTemplate(WriteMessage):
 
 
 class UpdateTemplate(WriteMessage):
-    """``template.update``: only what is given changes; null empties description and category."""
+    """``template.update``: only what is given changes; null empties description and category.
+
+    ``metadata`` takes the place of the whole object.
+    """
 
     template_id: TemplateId
     name: Name | None = None
     description: Description | None = None
     category: Category | None = None
     is_active: bool | None = None
+    metadata: Metadata | None = None
 
     def content(self) -> dict[str, Any]:
         """Return what the message names: a null that empties a field is not one left out."""
@@ -53,9 +63,9 @@ class UpdateTemplate(WriteMessage):
         if not given:
             raise PydanticCustomError(
                 "nothing_to_change",
-                "expected at least one of name, description, category, is_active",
+                f"expected at least one of {', '.join(CHANGEABLE)}",
             )
-        for field in ("name", "is_active"):
+        for field in ("name", "is_active", "metadata"):
             if field in given and getattr(self, field) is None:
                 raise PydanticCustomError(
                     "not_null", "{field} cannot be null; leave it out to keep it", {"field": field}
@@ -84,11 +94,19 @@ class GetTemplate(Message):
 
 
 class ListTemplates(Message):
-    """``template.list``: a page in the order of template_id, deleted templates left out."""
+    """``template.list``: a page in the order of template_id, deleted templates left out.
+
+    ``prefix`` is that of the template_id, ``tag`` one of the texts in ``metadata.tags``. ``text``
+    stands, in any case, in the template_id, the name, the description or a source of the current
+    version in any language.
+    """
 
     type: TemplateType | None = None
     category: Category | None = None
     is_active: bool | None = None
+    prefix: Prefix | None = None
+    tag: Tag | None = None
+    text: SearchText | None = None
     after: TemplateId | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
 
@@ -125,15 +143,33 @@ class LanguageText(LanguageState):
 
     subject: str | None
     body: str
+    text: str | None
+    preheader: str | None
+
+
+class PartialUser(Result):
+    """A template whose current version uses a partial.
+
+    ``steps`` is 1 where it includes or extends the partial itself, else over how many partials.
+    """
+
+    template_id: str
+    type: TemplateType
+    steps: int
 
 
 class TemplateDetails(Result):
-    """Answer of ``template.get``; ``version`` is null before the first publish."""
+    """Answer of ``template.get``; ``version`` is null before the first publish.
+
+    ``used_by`` has the templates that use a partial, in the order of template_id; it is empty for
+    other types.
+    """
 
     template: Template
     version: VersionText | None
     languages: list[LanguageState]
     text: LanguageText | None
+    used_by: list[PartialUser]
 
 
 class TemplatePage(Result):

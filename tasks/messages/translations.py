@@ -6,7 +6,15 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tasks.messages.base import Result, WriteMessage
-from tasks.messages.fields import Body, LanguageCode, Subject, TemplateId, VersionName
+from tasks.messages.fields import (
+    Body,
+    LanguageCode,
+    OwnText,
+    Preheader,
+    Subject,
+    TemplateId,
+    VersionName,
+)
 
 
 class UpsertTranslation(WriteMessage):
@@ -16,6 +24,8 @@ class UpsertTranslation(WriteMessage):
     language_code: LanguageCode
     body: Body
     subject: Subject | None = None
+    text: OwnText | None = None
+    preheader: Preheader | None = None
     version: VersionName | None = None
 
 
@@ -36,6 +46,8 @@ class Translation(Result):
     language_code: str
     subject: str | None
     body: str
+    text: str | None
+    preheader: str | None
     state: Literal["current", "stale"]
     created_at: datetime
     updated_at: datetime

@@ -13,6 +13,8 @@ from tasks.messages.fields import (
     Body,
     Description,
     LanguageCode,
+    OwnText,
+    Preheader,
     Subject,
     TemplateId,
     VariableType,
@@ -117,12 +119,18 @@ def _unique_languages(value: object) -> object:
 
 
 class Text(BaseModel):
-    """The source of one language; a missing subject is the version's."""
+    """The sources of one language; a missing subject is the version's.
+
+    A missing ``text`` is derived from the body, and without ``preheader`` there is none: neither is
+    taken from another language.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     subject: Subject | None = None
     body: Body
+    text: OwnText | None = None
+    preheader: Preheader | None = None
 
 
 def _few_enough(value: dict[str, Text], info: ValidationInfo) -> dict[str, Text]:
@@ -146,12 +154,18 @@ class PublishVersion(WriteMessage):
     ``variables`` left out are inferred from the sources. ``expected_version`` makes the publish
     conditional on the current version. ``carry_translations`` takes over those of the previous
     version that the message does not bring, ``allow_breaking`` lets changes pass that producers
-    must follow.
+    must follow, and ``allow_dropped_translations`` drops the translations that no longer
+    fit. ``text`` is the text part of an e-mail (left out, it is derived from the body),
+    ``preheader`` the line that inboxes show after the subject. ``inline_css`` writes the rules of
+    ``<style>`` into the elements that they select.
     """
 
     template_id: TemplateId
     body: Body
     subject: Subject | None = None
+    text: OwnText | None = None
+    preheader: Preheader | None = None
+    inline_css: bool = False
     variables: Variables | None = None
     metadata: VersionMetadata = Field(default_factory=dict)
     version: VersionName | None = None
@@ -160,6 +174,7 @@ class PublishVersion(WriteMessage):
     carry_translations: bool = True
     activate: bool = True
     allow_breaking: bool = False
+    allow_dropped_translations: bool = False
 
 
 class ActivateVersion(WriteMessage):
@@ -230,6 +245,9 @@ class VersionText(Result):
     version_id: str
     subject: str | None
     body: str
+    text: str | None
+    preheader: str | None
+    inline_css: bool
     variables: list[dict[str, Any]]
     metadata: dict[str, Any]
     is_current: bool

@@ -103,6 +103,18 @@ class Renderer:
         answer = self._single(request, len(sources), deadline)
         return answer["placeholders"], answer["problems"]
 
+    def inline(
+        self, sources: Sequence[Mapping[str, Any]], deadline: float | None = None
+    ) -> tuple[list[str], list[Problem]]:
+        """Return bodies with their styles inlined, and what is wrong with them.
+
+        See :func:`tasks.rendering.inline_css.inlined`; ``sources`` each have ``path`` and
+        ``source``.
+        """
+        request = {"operation": "inline", "sources": sources}
+        answer = self._single(request, len(sources), deadline)
+        return answer["bodies"], answer["problems"]
+
     def try_out(
         self, text: Text, declared: Sequence[Mapping[str, Any]], deadline: float | None = None
     ) -> list[Problem]:

@@ -6,13 +6,14 @@ process's limits bound time and memory.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from minijinja import Environment, TemplateError, pass_state
 from minijinja._lowlevel import State
 
 from tasks.rendering import samples
 from tasks.rendering.comparisons import holds
+from tasks.rendering.failures import FilterFailedError, Kind, NullPrintedError
 from tasks.rendering.guards import (
     MissingError,
     engine,
@@ -45,36 +46,6 @@ _PROBE: Final = "probe"
 _MOST_PROBED: Final = 100
 
 
-class NullPrintedError(Exception):
-    """A null was about to be printed, which would read as a blank."""
-
-
-Kind = Literal["filter", "invalid_operation", "test"]
-
-
-class FilterFailedError(Exception):
-    """A filter, test or operator refused what it was given.
-
-    ``use`` is the name it was used by, ``template`` the compiled name of where it stands, and
-    ``place`` its offset there, if known.
-    """
-
-    def __init__(
-        self,
-        kind: Kind,
-        use: str,
-        template: str,
-        error: FilterError,
-        place: int | None = None,
-    ) -> None:
-        super().__init__(str(error))
-        self.place = place
-        self.kind: Kind = kind
-        self.use = use
-        self.template = template
-        self.error = error
-
-
 class Compiler:
     """Compiles sources of one kind of output, and renders them by the names it gives them.
 
@@ -86,9 +57,8 @@ class Compiler:
 
     def __init__(self, *, escapes: bool) -> None:
         self._escapes = escapes
-        filters, tests = guarded_filters(escapes=escapes), guarded_tests()
-        evaluate = engine(escapes=False).eval_expr
-        self._filters = filters | filters_of_numbers(evaluate, filters["sum"])
+        tests = guarded_tests()
+        self._filters = self._own_filters()
         self._tests = tests | tests_of_numbers(tests)
         self.environment = self._environment()
         self._watcher: Environment | None = None
@@ -260,14 +230,20 @@ class Compiler:
                     self.environment.remove_test(alias)
         return None
 
+    def _own_filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by their names, but those that follow the language."""
+        filters = guarded_filters(escapes=self._escapes)
+        evaluate = engine(escapes=False).eval_expr
+        return filters | filters_of_numbers(evaluate, filters["sum"])
+
     def _environment(self, **options: Any) -> Environment:  # noqa: ANN401 - the engine's options
         escapes = self._escapes
+        options = {"auto_escape_callback": lambda _name: escapes} | options
         environment = Environment(
             debug=False,  # else values stand in error messages
             fuel=FUEL,
             # A condition may ask for what is missing; prints and operators may not.
             undefined_behavior=_SEMI_STRICT,
-            auto_escape_callback=lambda _name: escapes,
             path_join_callback=lambda name, _parent: self._partials.get(name, name),
             comment_start_string=COMMENT_START,
             keep_trailing_newline=True,

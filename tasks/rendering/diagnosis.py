@@ -10,7 +10,6 @@ from minijinja import TemplateError
 
 from tasks.rendering import inspection
 from tasks.rendering.compiled import CompiledSource
-from tasks.rendering.compiler import FilterFailedError, NullPrintedError
 from tasks.rendering.explain import (
     ErrorContext,
     SourceError,
@@ -19,6 +18,7 @@ from tasks.rendering.explain import (
     null_printed,
     unfit_operation,
 )
+from tasks.rendering.failures import FilterFailedError, NullPrintedError
 from tasks.rendering.texts import Part
 from tasks.rendering.values import without_missing
 

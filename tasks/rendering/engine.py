@@ -4,56 +4,33 @@ It runs in the render process (:mod:`tasks.rendering.process`).
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
 from minijinja import TemplateError
 
 from tasks.errors import MOST_PROBLEMS, Problem
-from tasks.rendering import diagnosis, inspection
+from tasks.rendering import diagnosis, inspection, markdown
 from tasks.rendering.compiled import CompiledSource
-from tasks.rendering.compiler import (
-    Compiler,
-    FilterFailedError,
-    NullPrintedError,
-)
 from tasks.rendering.explain import ErrorContext, SourceError, explained
+from tasks.rendering.failures import FilterFailedError, NullPrintedError
 from tasks.rendering.html_contexts import has_dangerous_address
+from tasks.rendering.json_documents import Document, document
 from tasks.rendering.kinds import Kind
 from tasks.rendering.limits import Limits
-from tasks.rendering.locale_filters.gsm import for_sms
 from tasks.rendering.numbers import made_exact
 from tasks.rendering.outputs import SUBJECT_CHARACTERS, is_html, one_line, sha256, without_nul
-from tasks.rendering.paths import Path, steps_of
-from tasks.rendering.plain_text import finished, text_of, text_source
+from tasks.rendering.paths import Path
+from tasks.rendering.plain_text import finished, text_of
+from tasks.rendering.preheaders import with_preheader
+from tasks.rendering.preparation import Preparation, Prepared, refuse_autoescape
 from tasks.rendering.sms import beyond_gsm, count
-from tasks.rendering.texts import Part, Text
+from tasks.rendering.texts import PARTS, Part, Text
 from tasks.rendering.usage import Use, mixed_comparisons, uses_of
 from tasks.rendering.values import decode, left_out
 
-# Wherever it stands, a comment or raw block too: telling those apart from strings that look like
-# them would take the engine's own lexer, and a mistake in it would switch escaping off.
-_AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A text that is compiled.
-
-    ``plain`` is its plain-text alternative, where it has one. ``reaches_methods`` tells whether its
-    sources may come to the methods of their values. ``optional`` are the paths of values that may
-    be left out, ``decimals`` those of decimal numbers.
-    """
-
-    text: Text
-    subject: CompiledSource | None
-    body: CompiledSource
-    plain: CompiledSource | None
-    reaches_methods: bool
-    optional: tuple[Path, ...]
-    decimals: tuple[Path, ...]
+_RULE: Final = re.compile(r"^---$", re.MULTILINE)
 
 
 class Engine:
@@ -61,13 +38,11 @@ class Engine:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._html = Compiler(escapes=True)
-        self._text = Compiler(escapes=False)
+        self._compilers = Preparation()
 
     def forget(self) -> None:
         """Bound what is kept of earlier texts; nothing prepared before may be used after."""
-        self._html.forget()
-        self._text.forget()
+        self._compilers.forget()
 
     def prepare(self, text: Text) -> Prepared:
         """Return a compiled text.
@@ -77,21 +52,7 @@ class Engine:
         SourceError
             ``template_syntax``, with line and column.
         """
-        compiler = self._html if is_html(text["type"]) else self._text
-        body = self._compile_part(compiler, text, "body")
-        subject = (
-            None if text["subject"] is None else self._compile_part(self._text, text, "subject")
-        )
-        return Prepared(
-            text=text,
-            subject=subject,
-            body=body,
-            plain=self._plain(text) if text["type"] == "email" else None,
-            reaches_methods=body.reaches_methods()
-            or (subject is not None and subject.reaches_methods()),
-            decimals=tuple(map(steps_of, text.get("decimals", ()))),
-            optional=tuple(map(steps_of, text.get("optional", ()))),
-        )
+        return self._compilers.prepare(text)
 
     def values(self, ready: Prepared, payload: bytes) -> dict[str, Any]:
         """Return the values in a JSON object, as a text needs them."""
@@ -115,11 +76,25 @@ class Engine:
         SourceError
             ``variables_invalid``, ``template_syntax`` or ``render_limit_exceeded``.
         """
-        subject, body = self.subject(ready, values), self.body(ready, values)
+        subject = self.subject(ready, values)
+        if ready.text["type"] == "json":
+            body, parsed = self._document(ready, values, is_trial=False)
+            return {
+                "subject": subject,
+                "body": body,
+                "document": parsed,
+                "content_sha256": sha256(subject, body),
+            }
+        body = self.body(ready, values)
         parts: dict[str, Any] = {"subject": subject, "body": body}
         match ready.text["type"]:
             case "email":
-                parts["text"] = self._alternative(ready, values, body)
+                own = self.own_text(ready, values)
+                parts["text"] = self._alternative(ready, values, body) if own is None else own
+                preheader = self.preheader(ready, values)
+                if preheader is not None:
+                    parts["preheader"] = preheader
+                    parts["body"] = body = with_preheader(body, preheader)
             case "sms":
                 counted = count(body)
                 parts["encoding"] = counted.encoding
@@ -143,7 +118,7 @@ class Engine:
         """
         if ready.subject is None:
             return None
-        line = one_line(self._run(ready.subject, "subject", values, is_trial=is_trial))
+        line = one_line(self._run_text(ready, ready.subject, "subject", values, is_trial=is_trial))
         if len(line) > SUBJECT_CHARACTERS:
             raise SourceError.limit(
                 "subject",
@@ -159,16 +134,50 @@ class Engine:
         SourceError
             As for :meth:`render`.
         """
+        if ready.text["type"] == "json":
+            return self._document(ready, values, is_trial=is_trial).text
+        if not is_html(ready.text["type"]):
+            return self._text_part(ready, ready.body, "body", values, is_trial=is_trial)
+        html: Sequence[str] = ()
+        if ready.markdown:
+            values, html = markdown.as_marks(values, ready.markdown)
         body = without_nul(self._run(ready.body, "body", values, is_trial=is_trial))
-        size = len(body.encode())
-        if size > self._limits.output_bytes:
-            raise SourceError.limit(
-                "body", f"the output is {size} bytes, the limit is {self._limits.output_bytes}"
-            )
-        if ready.body.compiler is self._html and has_dangerous_address(body, _bodies(ready.text)):
+        if html:
+            body = markdown.filled(body, html, ready.text["body"])
+        self._require_size(body, "body")
+        if has_dangerous_address(body, _bodies(ready.text)):
             message = "a value would become an address that runs a script"
             raise SourceError.values("body", "dangerous_address", message)
         return body
+
+    def own_text(
+        self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False
+    ) -> str | None:
+        """Return the finished text part that the author wrote, if there is one.
+
+        Raises
+        ------
+        SourceError
+            As for :meth:`render`.
+        """
+        if ready.own_text is None:
+            return None
+        return self._text_part(ready, ready.own_text, "text", values, is_trial=is_trial)
+
+    def preheader(
+        self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False
+    ) -> str | None:
+        """Return a finished preheader, which is one line, if there is one.
+
+        Raises
+        ------
+        SourceError
+            As for :meth:`render`.
+        """
+        if ready.preheader is None:
+            return None
+        line = self._run_text(ready, ready.preheader, "preheader", values, is_trial=is_trial)
+        return one_line(line)
 
     def inspect(
         self, source: str, path: str, *, html: bool, needs: Mapping[str, list[str]]
@@ -178,9 +187,9 @@ class Engine:
         ``needs`` holds the placeholders of the partials that it uses, by their ids. A source that
         does not compile has None for placeholders.
         """
-        compiler = self._html if html else self._text
+        compiler = self._compilers.html if html else self._compilers.text
         try:
-            _refuse_autoescape(source, path)
+            refuse_autoescape(source, path)
             names = inspection.placeholders(compiler.environment, source, needs)
         except SourceError as error:
             return None, [error.problem]
@@ -195,10 +204,11 @@ class Engine:
 
         None where the syntax of one cannot be read.
         """
-        own_names = inspection.names_of_the_engine(self._text.environment)
+        own_names = inspection.names_of_the_engine(self._compilers.text.environment)
         found: list[Use] = []
         for text in texts:
-            sources = [source for source in (text["subject"], text["body"]) if source is not None]
+            every = [text.get(part) for part in PARTS]
+            sources = [source for source in every if isinstance(source, str)]
             partials = {name: used["body"] for name, used in text["partials"].items()}
             uses = uses_of(sources, partials, own_names)
             if uses is None:
@@ -208,50 +218,68 @@ class Engine:
 
     def mixed_comparisons(self, source: str, kinds: Mapping[Path, Kind]) -> list[int]:
         """Return the places at which a source compares a text with a number, by their types."""
-        own_names = inspection.names_of_the_engine(self._text.environment)
+        own_names = inspection.names_of_the_engine(self._compilers.text.environment)
         return mixed_comparisons(source, own_names, kinds)
-
-    def _compile_part(self, compiler: Compiler, text: Text, part: Part) -> CompiledSource:
-        spoken = for_sms if text["type"] == "sms" else str
-        partials = {
-            name: self._compile(compiler, spoken(used["language"]), used["body"], part)
-            for name, used in text["partials"].items()
-        }
-        name = self._compile(compiler, spoken(text["language"]), text[part] or "", part)
-        return CompiledSource(compiler, name, partials)
-
-    def _compile(self, compiler: Compiler, language: str, source: str, path: Part) -> str:
-        _refuse_autoescape(source, path)
-        try:
-            return compiler.compile(language, source)
-        except TemplateError as error:
-            raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None
-
-    def _plain(self, text: Text) -> CompiledSource | None:
-        """Return the compiled source of the plain-text alternative.
-
-        None where no source can be made of the HTML; then the alternative is made of each finished
-        body, which takes longer.
-        """
-        try:
-            partials = {
-                name: self._text.compile_derived(used["language"], used["body"], text_source)
-                for name, used in text["partials"].items()
-            }
-            name = self._text.compile_derived(text["language"], text["body"], text_source)
-        except TemplateError:
-            return None
-        return CompiledSource(self._text, name, partials)
 
     def _alternative(self, ready: Prepared, values: Mapping[str, Any], body: str) -> str:
         plain = ready.plain
         if plain is not None:
+            if ready.markdown:
+                values = markdown.as_marked_text(values, ready.markdown)
             try:
                 rendered = plain.compiler.render(plain.name, plain.partials, values)
             except (TemplateError, FilterFailedError, NullPrintedError):
                 return text_of(body)
             return finished(without_nul(rendered))
         return text_of(body)
+
+    def _document(self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool) -> Document:
+        values = markdown.as_text(values, ready.markdown)
+        output = self._run(ready.body, "body", values, is_trial=is_trial)
+        try:
+            result = document(output, ready.text["body"])
+        except NullPrintedError as error:
+            raise diagnosis.of(error, ready.body, "body", values, is_trial=is_trial) from None
+        self._require_size(result.text, "body")
+        return result
+
+    def _text_part(
+        self,
+        ready: Prepared,
+        compiled: CompiledSource,
+        path: Part,
+        values: Mapping[str, Any],
+        *,
+        is_trial: bool,
+    ) -> str:
+        text = without_nul(self._run_text(ready, compiled, path, values, is_trial=is_trial))
+        self._require_size(text, path)
+        return text
+
+    def _run_text(
+        self,
+        ready: Prepared,
+        compiled: CompiledSource,
+        path: Part,
+        values: Mapping[str, Any],
+        *,
+        is_trial: bool,
+    ) -> str:
+        if ready.markdown:
+            values = markdown.as_text(values, ready.markdown)
+        text = self._run(compiled, path, values, is_trial=is_trial)
+        if not compiled.has_marks:
+            return text
+        text = finished(text, keeps_space=True)
+        # A line across the page is no part of a text of one line.
+        return text if path in {"body", "text"} else _RULE.sub(" ", text)
+
+    def _require_size(self, text: str, path: Part) -> None:
+        size = len(text.encode())
+        if size > self._limits.output_bytes:
+            raise SourceError.limit(
+                path, f"the output is {size} bytes, the limit is {self._limits.output_bytes}"
+            )
 
     def _run(
         self, compiled: CompiledSource, path: Part, values: Mapping[str, Any], *, is_trial: bool
@@ -272,9 +300,3 @@ class Engine:
 
 def _bodies(text: Text) -> list[str]:
     return [text["body"], *(used["body"] for used in text["partials"].values())]
-
-
-def _refuse_autoescape(source: str, path: str) -> None:
-    if match := _AUTOESCAPE.search(source):
-        message = "autoescape is not available: escaping follows the type of the template"
-        raise SourceError.syntax(path, "autoescape", message, source, match.start(1))

@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple, Self
 from minijinja import TemplateError
 
 from tasks.errors import Code, Problem, problem
-from tasks.rendering.compiler import FUEL, FilterFailedError
+from tasks.rendering.compiler import FUEL
+from tasks.rendering.failures import FilterFailedError
 from tasks.rendering.guards import MissingError
 from tasks.rendering.locale_filters import ArgumentError
 from tasks.rendering.paths import steps_of

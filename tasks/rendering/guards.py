@@ -13,7 +13,7 @@ from minijinja import Environment, TemplateError, safe
 
 from tasks.rendering.locale_filters import ArgumentError, FilterError, InputError
 from tasks.rendering.numbers import Exact
-from tasks.rendering.values import MISSING, Array, Null, wrapped
+from tasks.rendering.values import MISSING, Array, Null, without_missing, wrapped
 
 _FILTERS: Final = (
     *("bool", "chain", "e", "escape", "groupby", "join", "pprint", "sum", "truncate", "urlencode"),
@@ -58,7 +58,7 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     filters["groupby"] = _groups(filters["groupby"])
     filters["sum"] = _summing(filters["sum"], guarded(own.eval_expr, "sum", "value|map"))
     # The engine's own marks its output, quotes included, as safe to stand in attributes.
-    filters["tojson"] = _to_json
+    filters["tojson"] = to_json
     filters["default"] = filters["d"] = _default
     if escapes:
         filters["join"] = guarded(_printing(own), "join", "value|join")
@@ -170,9 +170,13 @@ def _default(
     return _unchangeable(value if is_there else default_value)
 
 
-def _to_json(value: Any = None) -> str:  # noqa: ANN401 - any value of a template
+def to_json(value: Any = None) -> str:  # noqa: ANN401 - any value of a template
+    """Return a value as JSON."""
     if value is None or value is MISSING:
         raise MissingError("tojson: a value is missing")
+    # A member that a producer left out is not in its JSON, where null would be something else.
+    bare = without_missing({"value": value})
+    value = value if bare is None else bare["value"]
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_json_default)
 
 

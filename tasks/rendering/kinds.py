@@ -19,7 +19,7 @@ _NUMBERS_OF_A_LOOP: Final = frozenset(
     {"depth", "depth0", "index", "index0", "length", "revindex", "revindex0"}
 )
 _BY_TYPE: Final[dict[str, Kind]] = {
-    **dict.fromkeys(("date", "datetime", "email", "string", "url"), "text"),
+    **dict.fromkeys(("date", "datetime", "email", "markdown", "string", "url"), "text"),
     **dict.fromkeys(("decimal", "integer", "number"), "number"),
 }
 

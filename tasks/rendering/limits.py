@@ -21,8 +21,9 @@ translations that it takes over."""
 SECONDS_OF_EACH: Final = 0.04
 """Additional time of the trial renders for each translation that is carried over."""
 
-TRIAL_RENDERS: Final = 16
-"""Trial renders of one text: two parts, four stand-ins, optional values given and left out."""
+TRIAL_RENDERS: Final = 96
+"""Trial renders of one text: four parts, four stand-ins, optional values given and left out; and
+of JSON documents, in which each value has more shapes."""
 
 
 @dataclass(frozen=True, slots=True)

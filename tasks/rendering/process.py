@@ -15,13 +15,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from tasks.rendering.engine import Engine, Prepared
+from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.frames import decode, encode, receive, send
 from tasks.rendering.limits import Limits, memory_error
 from tasks.rendering.trial import inferred, try_out
+
+if TYPE_CHECKING:
+    from tasks.rendering.preparation import Prepared
 
 
 def main() -> None:
@@ -132,6 +135,25 @@ def _inspect(
     return {"placeholders": placeholders, "problems": problems}
 
 
+def _inline(
+    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
+) -> dict[str, Any]:
+    # Few publishes need it, and no render does: the library is not loaded before.
+    from tasks.rendering.inline_css import inlined  # noqa: PLC0415
+
+    bodies, problems = [], []
+    for source in request["sources"]:
+        begin()
+        try:
+            body = inlined(source["source"], source["path"])
+        except SourceError as error:
+            problems.append(error.problem)
+            continue
+        bodies.append(body)
+        problems += engine.inspect(body, source["path"], html=True, needs={})[1]
+    return {"bodies": bodies, "problems": problems}
+
+
 def _try_out(
     engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
 ) -> dict[str, Any]:
@@ -142,7 +164,12 @@ def _infer(engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
     return inferred(engine, request["texts"], request["names"], begin)._asdict()
 
 
-_OPERATIONS: Final = {"inspect": _inspect, "try_out": _try_out, "infer": _infer}
+_OPERATIONS: Final = {
+    "inspect": _inspect,
+    "inline": _inline,
+    "try_out": _try_out,
+    "infer": _infer,
+}
 
 if __name__ == "__main__":
     main()

@@ -14,6 +14,7 @@ BY_TYPE: Final[Mapping[str, Any]] = {
     "datetime": "2026-01-31T12:00:00+00:00",
     "url": "https://example.org/",
     "email": "user@example.org",
+    "markdown": TEXT,
 }
 BY_FILTER: Final[Mapping[str, Any]] = {
     "currency": 1,
@@ -35,10 +36,11 @@ class Anything:
     on, but comes to an end, as it does in a tree.
     """
 
-    __slots__ = ("_levels",)
+    __slots__ = ("_length", "_levels")
 
-    def __init__(self, levels: int = 8) -> None:
+    def __init__(self, levels: int = 8, length: int = 1) -> None:
         self._levels = levels
+        self._length = length
 
     def __getattr__(self, name: str) -> Self:
         """Return itself for every member."""
@@ -50,15 +52,16 @@ class Anything:
         """Return one with a level less for every index."""
         if not self._levels:
             raise KeyError(key)
-        return Anything(self._levels - 1)
+        return Anything(self._levels - 1, self._length)
 
     def __iter__(self) -> "Iterator[Anything]":
         """Yield one more, with a level less below it."""
-        return iter([Anything(self._levels - 1)] if self._levels else [])
+        items = self._length if self._levels else 0
+        return iter([Anything(self._levels - 1, self._length) for _ in range(items)])
 
     def __len__(self) -> int:
-        """Be one long, or empty at the end."""
-        return min(1, self._levels)
+        """Be as long as said, or empty at the end."""
+        return self._length if self._levels else 0
 
     def __str__(self) -> str:
         """Be printed as a word."""

@@ -1,10 +1,28 @@
 """Texts as the render process gets them: plain JSON."""
 
-from typing import Literal, NotRequired, TypedDict
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, NotRequired, TypedDict
 
 from tasks.rendering.variables import Schema
 
-Part = Literal["subject", "body"]
+Part = Literal["subject", "body", "text", "preheader"]
+PARTS: tuple[Part, ...] = ("subject", "body", "text", "preheader")
+
+
+class Sources(NamedTuple):
+    """The sources of one language, by part.
+
+    A translation without a ``subject`` has the version's; a null ``text`` is derived from the body.
+    """
+
+    subject: str | None
+    body: str
+    text: str | None = None
+    preheader: str | None = None
+
+    def given(self) -> list[str]:
+        """Return the sources that there are."""
+        return [source for source in self if source is not None]
 
 
 class PartialText(TypedDict):
@@ -18,9 +36,9 @@ class Text(TypedDict):
     """The sources of one language.
 
     ``type`` is the template's, ``language`` that of the sources, and ``partials`` holds every
-    partial that they and the partials themselves use, by template_id.
-    ``optional`` names the variables that may be left out and have no default,
-    ``decimals`` those of type ``decimal``.
+    partial that they and the partials themselves use, by template_id. ``text`` is the author's own
+    text part. ``optional`` names the variables that may be left out and have no default,
+    ``decimals`` those of type ``decimal`` and ``markdown`` those of type ``markdown``.
     """
 
     type: str
@@ -28,14 +46,36 @@ class Text(TypedDict):
     subject: str | None
     body: str
     partials: dict[str, PartialText]
-    optional: NotRequired[list[str]]
-    decimals: NotRequired[list[str]]
+    text: NotRequired[str | None]
+    preheader: NotRequired[str | None]
+    optional: NotRequired[Sequence[str]]
+    decimals: NotRequired[Sequence[str]]
+    markdown: NotRequired[Sequence[str]]
+
+
+def text_of(kind: str, language: str, sources: Sources, partials: dict[str, PartialText]) -> Text:
+    """Return a text, without the members that it does not need."""
+    text = Text(
+        type=kind,
+        language=language,
+        subject=sources.subject,
+        body=sources.body,
+        partials=partials,
+    )
+    if sources.text is not None:
+        text["text"] = sources.text
+    if sources.preheader is not None:
+        text["preheader"] = sources.preheader
+    return text
 
 
 def declaring(text: Text, schema: Schema) -> Text:
     """Return a text with what the render process must know of its variables."""
+    text = text.copy()
     if schema.decimals:
         text["decimals"] = schema.decimals
     if schema.optional:
         text["optional"] = schema.optional
+    if schema.markdown:
+        text["markdown"] = schema.markdown
     return text

@@ -5,15 +5,17 @@ from typing import Any
 
 from tasks.errors import Code, Problem
 from tasks.rendering.comparisons import MIXED
-from tasks.rendering.engine import Engine, Prepared
+from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.inference import Inferred, item_names, optional_names
+from tasks.rendering.json_shapes import json_problems
 from tasks.rendering.kinds import kind_of_type
 from tasks.rendering.numbers import made_exact
 from tasks.rendering.paths import ITEM, Path, holders, steps_of
 from tasks.rendering.places import placed
+from tasks.rendering.preparation import Prepared
 from tasks.rendering.samples import BY_TYPE, TEXT, Anything, OpenObject
-from tasks.rendering.texts import Part, Text, declaring
+from tasks.rendering.texts import PARTS, Part, Text, declaring
 from tasks.rendering.values import left_out, wrapped
 from tasks.rendering.variables import Declared, Schema, nested
 
@@ -24,7 +26,7 @@ def try_out(
     declared: Sequence[Declared],
     before_each: Callable[[], None],
 ) -> list[Problem]:
-    """Return the problems of rendering subject and body with sample values.
+    """Return the problems of rendering the parts of a text with sample values.
 
     Parameters
     ----------
@@ -46,8 +48,9 @@ def try_out(
     except SourceError as error:
         return [error.problem]
     problems = []
-    parts: tuple[Part, ...] = ("subject", "body")
-    for part in parts:
+    for part in PARTS:
+        if part != "body" and text.get(part) is None:
+            continue
         if compared := _mixed(engine, text, part, declared):
             problems += compared
             continue
@@ -63,12 +66,14 @@ def try_out(
             if problem is not None:
                 problems.append(problem)
                 break
+        if text["type"] == "json" and part == "body" and not problems:
+            problems += json_problems(render, declared, _values)
     return problems
 
 
 def _mixed(engine: Engine, text: Text, part: Part, declared: Sequence[Declared]) -> list[Problem]:
     """Return a problem for each comparison of a text with a number, as far as types tell."""
-    source = text[part] or ""
+    source = text.get(part) or ""
     kinds = {
         steps_of(variable["name"]): kind
         for variable in declared
@@ -137,8 +142,8 @@ def _renders(
 ) -> bool:
     before_each()
     try:
-        _render(engine, ready, "subject", values, left_out)
-        _render(engine, ready, "body", values, left_out)
+        for part in PARTS:
+            _render(engine, ready, part, values, left_out)
     except SourceError:
         return False
     return True
@@ -174,8 +179,13 @@ def _render(
 ) -> None:
     given = {name: wrapped(value) for name, value in values.items()}
     given = left_out(made_exact(given, ready.decimals), optional_paths)
-    render = engine.subject if part == "subject" else engine.body
-    render(ready, given, is_trial=True)
+    render: Mapping[Part, Callable[..., str | None]] = {
+        "subject": engine.subject,
+        "body": engine.body,
+        "text": engine.own_text,
+        "preheader": engine.preheader,
+    }
+    render[part](ready, given, is_trial=True)
 
 
 def _values(

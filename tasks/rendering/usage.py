@@ -66,7 +66,7 @@ def uses_of(
     Parameters
     ----------
     sources
-        Subject and body.
+        The parts of a text.
     partials
         The sources of the partials that they use, by template_id.
     own_names

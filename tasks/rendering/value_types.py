@@ -104,5 +104,6 @@ TYPES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "email": (_is_email, "expected an e-mail address"),
     "array": (_is_array, "expected an array"),
     "object": (_is_object, "expected an object"),
+    "markdown": (_is_text, "expected text, in Markdown"),
     "any": (_is_anything, "expected a value"),
 }

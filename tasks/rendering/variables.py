@@ -42,6 +42,8 @@ class Schema:
         self._has_paths = any(len(steps) > 1 for _, steps in every)
         self.decimals = [each["name"] for each in declared if each["type"] == "decimal"]
         """The names of the variables of type ``decimal``."""
+        self.markdown = [each["name"] for each in declared if each["type"] == "markdown"]
+        """The names of the variables of type ``markdown``."""
         self.optional = omissible(declared)
         """The names of the variables that may be left out and have no default."""
 

@@ -1,15 +1,13 @@
 """Texts of a version in the publish gate, before and after compilation."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tasks.errors import Problem
 from tasks.rendering.outputs import is_html
-from tasks.rendering.texts import Part, Text
+from tasks.rendering.texts import PARTS, Sources, Text, text_of
 from tasks.services.partials import Library
-
-PARTS: tuple[Part, ...] = ("subject", "body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +27,13 @@ class Candidate:
     def sources(self) -> Iterator[tuple[str, str, bool]]:
         """Yield path, source and whether it is HTML, of each source but an inherited subject."""
         for part in PARTS:
-            source = self.text[part]
-            if source is not None and (part == "body" or self.has_subject):
+            source = self.text.get(part)
+            if isinstance(source, str) and (part != "subject" or self.has_subject):
                 yield f"{self.prefix}{part}", source, part == "body" and is_html(self.text["type"])
+
+    def with_body(self, body: str) -> "Candidate":
+        """Return the candidate with another body, which is the one to render."""
+        return replace(self, text=Text(**{**self.text, "body": body}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Compiled:
         return None not in self.placeholders.values()
 
     def names(self, own: "Compiled") -> set[str]:
-        """Return the placeholders of subject and body together.
+        """Return the placeholders of all parts together.
 
         ``own`` is the version's own text, whose subject a translation without one has.
         """
@@ -68,32 +70,28 @@ class Candidates:
         self._default_language = default_language
         self._library = library
 
-    def own(self, subject: str | None, body: str, metadata: Mapping[str, Any]) -> Candidate:
+    def own(self, sources: Sources, metadata: Mapping[str, Any]) -> Candidate:
         """Return the version's own text; ``metadata`` is the version's."""
-        return Candidate("", self._text(self._language(metadata), subject, body))
+        return Candidate("", self._text(self.language(metadata), sources))
 
-    def stored(self, subject: str | None, body: str, metadata: Mapping[str, Any]) -> Candidate:
+    def stored(self, sources: Sources, metadata: Mapping[str, Any]) -> Candidate:
         """Return the own text of a stored version, which a new translation is compared with."""
-        text = self._text(self._language(metadata), subject, body)
+        text = self._text(self.language(metadata), sources)
         return Candidate("version.", text, is_stored=True)
 
     def translation(
-        self, own: Candidate, language: str, subject: str | None, body: str, prefix: str
+        self, own: Candidate, language: str, sources: Sources, prefix: str
     ) -> Candidate:
         """Return a translation, which has the version's subject where it has none."""
-        has_subject = subject is not None or own.text["subject"] is None
-        effective = subject if subject is not None else own.text["subject"]
-        return Candidate(prefix, self._text(language, effective, body), has_subject)
+        inherited = own.text["subject"]
+        has_subject = sources.subject is not None or inherited is None
+        effective = sources if has_subject else sources._replace(subject=inherited)
+        return Candidate(prefix, self._text(language, effective), has_subject)
 
-    def _language(self, metadata: Mapping[str, Any]) -> str:
+    def language(self, metadata: Mapping[str, Any]) -> str:
+        """Return the language of a version's own text; ``metadata`` is the version's."""
         language: str = metadata.get("language", self._default_language)
         return language
 
-    def _text(self, language: str, subject: str | None, body: str) -> Text:
-        return Text(
-            type=self._type,
-            language=language,
-            subject=subject,
-            body=body,
-            partials=self._library.in_language(language),
-        )
+    def _text(self, language: str, sources: Sources) -> Text:
+        return text_of(self._type, language, sources, self._library.in_language(language))

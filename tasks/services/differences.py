@@ -61,6 +61,8 @@ def difference(message: DiffVersions, work: Work) -> VersionDifference:
         ),
         subject=comparison.text(one.subject, other.subject),
         body=comparison.text(one.body, other.body),
+        text=comparison.text(one.text, other.text),
+        preheader=comparison.text(one.preheader, other.preheader),
         variables=variables(one.variables, other.variables),
         metadata=keys(one.info, other.info),
         languages=languages(
@@ -165,6 +167,8 @@ def languages(
             state=states.pop(pair.language),
             subject=comparison.text(pair.from_subject, pair.to_subject),
             body=comparison.text(pair.from_body, pair.to_body),
+            text=comparison.text(pair.from_text, pair.to_text),
+            preheader=comparison.text(pair.from_preheader, pair.to_preheader),
         )
         for pair in differing
     ]

@@ -5,6 +5,7 @@ Its steps are those of a publish: compile, compare, try out.
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Self
 
@@ -175,23 +176,47 @@ class Gate:
         """Return what finds warnings in texts that have passed."""
         return Adviser(self._renderer, self._library, self._deadline)
 
-    def fits(self, own: Compiled, candidate: Candidate, variables: Stored) -> bool:
-        """Tell whether a translation of an earlier version passes all steps with a new one."""
+    def fitting(
+        self, own: Compiled, candidate: Candidate, variables: Stored, *, inline_css: bool
+    ) -> tuple[Candidate | None, list[Problem]]:
+        """Return a translation of an earlier version as a new one renders it, or what is wrong."""
         (other,) = self.compile([candidate])
-        if other.problems or any(_differences(own, other)):
-            return False
+        problems = [*other.problems, *_first(_differences(own, other))]
+        if problems:
+            return None, problems
         try:
-            problems = self._renderer.try_out(
-                candidate.text, self._with_partials(variables), self._deadline
-            )
-        except RenderLimitExceeded:
-            fits = False
-        else:
-            fits = not problems
+            if inline_css:
+                (other,) = self.inline([other])
+            text = other.candidate.text
+            tried = self._renderer.try_out(text, self._with_partials(variables), self._deadline)
+        except (RenderLimitExceeded, TemplateSyntax) as error:
+            tried = error.details
         if time.monotonic() > self._deadline:
             # Perhaps it would fit: it must not be dropped for want of time.
             raise RenderLimitExceeded.at("", "limit", "the trial renders exceeded their time limit")
-        return fits
+        prefix = candidate.prefix
+        problems = [each | {"path": f"{prefix}{each['path']}".rstrip(".")} for each in tried]
+        return (None if problems else other.candidate), problems
+
+    def inline(self, texts: Sequence[Compiled]) -> list[Compiled]:
+        """Return compiled texts with the rules of their styles in the elements of their bodies.
+
+        Raises
+        ------
+        TemplateSyntax
+            The rules cannot be inlined, or a placeholder would stand where it must not.
+        """
+        sources = [
+            {"path": f"{text.candidate.prefix}body", "source": text.candidate.text["body"]}
+            for text in texts
+        ]
+        bodies, problems = self._renderer.inline(sources, self._deadline)
+        if problems:
+            raise TemplateSyntax.of("styles cannot be inlined", problems)
+        return [
+            replace(text, candidate=text.candidate.with_body(body))
+            for text, body in zip(texts, bodies, strict=True)
+        ]
 
     def _problems(self, candidate: Candidate, inspected: Sequence[Problem]) -> list[Problem]:
         if candidate.is_stored:

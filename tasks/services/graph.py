@@ -114,6 +114,8 @@ def _sources(work: Work, version: VersionRow) -> list[str | None]:
     return [
         version.subject,
         version.body,
+        version.text,
+        version.preheader,
         *partials.texts_with_partials(connection, version.id),
     ]
 
@@ -121,4 +123,4 @@ def _sources(work: Work, version: VersionRow) -> list[str | None]:
 def _users(work: Work, template: models.Template) -> list[User]:
     if template.type != "partial":
         return []
-    return partials.users(driver_connection(work.session), template.id)
+    return partials.users(driver_connection(work.session), template.template_id)

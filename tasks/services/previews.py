@@ -7,18 +7,20 @@ from tasks.errors import ServiceError, VariablesInvalid
 from tasks.messages.render import Preview, Previewed
 from tasks.rendering.frames import encode
 from tasks.rendering.partials import partials_of
-from tasks.rendering.texts import Text, declaring
+from tasks.rendering.texts import Sources, declaring, text_of
 from tasks.rendering.variables import Schema, nested
 from tasks.services.candidates import Candidate
 from tasks.services.gate import Gate, Stored
 from tasks.services.graph import Place
+from tasks.services.outputs import require_parts
 from tasks.services.partials import Library
 from tasks.work import Lookup
 
 
 def preview(message: Preview, work: Lookup) -> Previewed:
     """Render a text that is not stored, with the partials that are."""
-    sources = [source for source in (message.subject, message.body) if source is not None]
+    sources = Sources(message.subject, message.body, message.text, message.preheader)
+    require_parts(message.type, [("", sources)], inline_css=message.inline_css)
     names = partials_of(sources)
     library = Library(
         work.connection,
@@ -26,21 +28,18 @@ def preview(message: Preview, work: Lookup) -> Previewed:
         work.configuration.default_language,
     )
     language = message.language or work.configuration.default_language
-    text = Text(
-        type=message.type,
-        language=language,
-        subject=message.subject,
-        body=message.body,
-        partials=library.in_language(language, sources=sources),
-    )
+    partials_in_language = library.in_language(language, sources=sources.given())
+    text = text_of(message.type, language, sources, partials_in_language)
     place = Place(None, height=0, limit=work.configuration.limits.partial_depth)
     deadline = time.monotonic() + work.configuration.limits.trial_seconds
     given = message.variables_schema
     declared = None if given is None else [variable.stored() for variable in given]
     gate = Gate(work.runtime.renderer, library, place, deadline)
     try:
-        (own,) = gate.compile([Candidate("", text)])
+        (as_sent,) = (own,) = gate.compile([Candidate("", text)])
         variables = gate.compare(own, [], declared)
+        if message.inline_css:
+            (own,) = gate.inline([own])
         gate.try_out([own], variables)
     except ServiceError as error:
         raise _of_the_schema(error) from None
@@ -49,12 +48,13 @@ def preview(message: Preview, work: Lookup) -> Previewed:
     bound, problems = schema.bind(values)
     if problems:
         raise VariablesInvalid.of("the variables do not match the schema", problems)
-    parts = work.runtime.renderer.render(declaring(text, schema), encode(bound.values))
+    to_render = declaring(own.candidate.text, schema)
+    parts = work.runtime.renderer.render(to_render, encode(bound.values))
     adviser = gate.adviser()
     own_names = [variable["name"] for variable in declared or ()]
     warned = [
-        *adviser.unused([own], own_names, "variables_schema"),
-        *adviser.sources([own]),
+        *adviser.unused([as_sent], own_names, "variables_schema"),
+        *adviser.sources([as_sent]),
         *adviser.output(own.candidate, parts),
     ]
     return Previewed.model_construct(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from db.queries import partials, sources
-from db.queries.sources import Source
+from db.queries.sources import Source, Translated
 from tasks.errors import (
     LanguageNotFound,
     TemplateInactive,
@@ -16,7 +16,7 @@ from tasks.errors import (
 from tasks.messages.render import RenderBatch, RenderOne
 from tasks.rendering.frames import encode
 from tasks.rendering.languages import Choice, choose
-from tasks.rendering.texts import Text, declaring
+from tasks.rendering.texts import Sources, Text, declaring, text_of
 from tasks.rendering.variables import Bound, Schema
 from tasks.services.partials import Library
 from tasks.work import Lookup
@@ -28,6 +28,7 @@ class Localized:
 
     choice: Choice
     text: Text
+    is_stale: bool
 
 
 class VersionTexts:
@@ -53,7 +54,8 @@ class VersionTexts:
                 raise problem
             self._library = self._read_library()
         own = self._source.variables
-        self._schema = Schema([*own, *self._library.beyond(own)])
+        declared = [*own, *self._library.beyond(own)]
+        self._schema = Schema(declared)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -103,6 +105,7 @@ class VersionTexts:
             "language_reason": localized.choice.reason,
             "fallback_chain": list(localized.choice.chain),
             "partials": self._library.used(localized.text["partials"]),
+            "stale": localized.is_stale,
             "defaulted": bound.defaulted,
             "unused": bound.unused,
         }
@@ -136,41 +139,42 @@ class VersionTexts:
             choice = choose(requested, languages, own, self._message.fallback)
             if choice is None:
                 raise LanguageNotFound.named("language", str(requested), [own, *languages])
-            texts = self._text(choice)
-            if texts is not None:
+            stored = self._text(choice)
+            if stored is not None:
                 break
             # The translation was deleted between the two queries: read again.
             self._source = self._find(source.version)
-        subject, body = texts
+        texts, is_stale = stored
         strict = self._message.fallback == "strict"
-        text = Text(
-            type=source.type,
-            language=choice.language,
-            subject=subject,
-            body=body,
-            partials=self._library.in_language(
-                choice.language,
-                sources=[source for source in texts if source is not None],
-                strict=strict,
-            ),
-        )
-        return Localized(choice, declaring(text, self._schema))
+        partials = self._library.in_language(choice.language, sources=texts.given(), strict=strict)
+        text = text_of(source.type, choice.language, texts, partials)
+        return Localized(choice, declaring(text, self._schema), is_stale)
 
-    def _text(self, choice: Choice) -> tuple[str | None, str] | None:
-        """Return subject and body; a translation without a subject has the version's."""
+    def _text(self, choice: Choice) -> tuple[Sources, bool] | None:
+        """Return the sources, and whether they are stale.
+
+        A translation without a subject has the version's.
+        """
         source = self._source
         if choice.is_source:
-            return source.subject, source.body
+            own = Sources(source.subject, source.body, source.text, source.preheader)
+            return own, False
+        stored: Translated | None
         if choice.language == self._message.language and source.translated_body is not None:
-            subject: str | None = source.translated_subject
-            body = source.translated_body
+            stored = Translated(
+                source.translated_subject,
+                source.translated_body,
+                source.translated_text,
+                source.translated_preheader,
+                is_stale=bool(source.is_stale),
+            )
         else:
             assert source.version_id is not None  # noqa: S101 - for the type checker: _find saw to it
             stored = sources.translation(self._connection, source.version_id, choice.language)
             if stored is None:
                 return None
-            subject, body = stored
-        return subject if subject is not None else source.subject, body
+        subject = stored.subject if stored.subject is not None else source.subject
+        return Sources(subject, stored.body, stored.text, stored.preheader), stored.is_stale
 
 
 def render(message: RenderOne, work: Lookup) -> dict[str, Any]:

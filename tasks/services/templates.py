@@ -1,5 +1,7 @@
 """``template.*``: create, change, delete, restore, read."""
 
+from typing import TYPE_CHECKING, cast
+
 from db import models
 from db.queries import details as queries
 from db.queries import partials, templates, versions
@@ -13,6 +15,7 @@ from tasks.messages.templates import (
     GetTemplate,
     LanguageText,
     ListTemplates,
+    PartialUser,
     Template,
     TemplateDetails,
     TemplatePage,
@@ -20,6 +23,13 @@ from tasks.messages.templates import (
 )
 from tasks.services import graph, views
 from tasks.work import Lookup, Work
+
+if TYPE_CHECKING:
+    from tasks.messages.fields import TemplateType
+
+
+_COLUMNS = {"metadata": "info"}
+"""The attributes of a model whose names differ from the message's."""
 
 
 def existing(
@@ -85,7 +95,8 @@ def update(message: UpdateTemplate, work: Work) -> Template:
         # Nothing that users of a partial depend on changes, so no publish has to wait.
         row = existing(work, message.template_id, lock=True)
     given = message.model_fields_set & set(CHANGEABLE)
-    templates.change(work.session, row, **{field: getattr(message, field) for field in given})
+    columns = {_COLUMNS.get(field, field): getattr(message, field) for field in given}
+    templates.change(work.session, row, **columns)
     return view(work, row)
 
 
@@ -118,13 +129,14 @@ def details(message: GetTemplate, work: Lookup) -> TemplateDetails:
         raise VersionNotFound.named(message.template_id, message.version)
     template = views.template(stored.template, stored.current_version)
     if version is None:
-        return TemplateDetails(template=template, version=None, languages=[], text=None)
+        return TemplateDetails(template=template, version=None, languages=[], text=None, used_by=[])
     source = version.info.get("language", work.configuration.default_language)
     return TemplateDetails(
         template=template,
         version=views.version(version),
         languages=views.languages(source, stored.languages),
         text=_text(message.language, source, version, stored),
+        used_by=_users(stored, work),
     )
 
 
@@ -138,12 +150,28 @@ def page(message: ListTemplates, work: Work) -> TemplatePage:
         type=message.type,
         category=message.category,
         is_active=message.is_active,
+        prefix=message.prefix,
+        tag=message.tag,
+        text=message.text,
     )
     shown = stored[: message.limit]
     return TemplatePage(
         templates=[views.template(row, version) for row, version in shown],
         next=shown[-1][0].template_id if len(stored) > len(shown) else None,
     )
+
+
+def _users(stored: Details, work: Lookup) -> list[PartialUser]:
+    if stored.template.type != "partial":
+        return []
+    return [
+        PartialUser(
+            template_id=user.template_id,
+            type=cast("TemplateType", user.type),
+            steps=user.fewest_steps,
+        )
+        for user in partials.users(work.connection, stored.template.template_id)
+    ]
 
 
 def _text(
@@ -153,10 +181,22 @@ def _text(
         return None
     if (text := stored.text) is not None:
         state = views.state(is_stale=text.is_stale)
-        return LanguageText(language=language, state=state, subject=text.subject, body=text.body)
+        return LanguageText(
+            language=language,
+            state=state,
+            subject=text.subject,
+            body=text.body,
+            text=text.text,
+            preheader=text.preheader,
+        )
     if language == source:
         return LanguageText(
-            language=source, state="source", subject=version.subject, body=version.body
+            language=source,
+            state="source",
+            subject=version.subject,
+            body=version.body,
+            text=version.text,
+            preheader=version.preheader,
         )
     available = [source, *(each for each, _ in stored.languages)]
     raise LanguageNotFound.named("language", language, available)

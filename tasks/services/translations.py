@@ -1,6 +1,7 @@
 """``translation.upsert`` and ``translation.delete``."""
 
 from db.queries import translations
+from db.queries.translations import Written
 from db.session import driver_connection
 from tasks.errors import LanguageNotFound, TooLarge
 from tasks.messages.translations import (
@@ -10,8 +11,10 @@ from tasks.messages.translations import (
     UpsertedTranslation,
     UpsertTranslation,
 )
+from tasks.rendering.texts import Sources
 from tasks.services import graph
 from tasks.services.gate import Gate
+from tasks.services.outputs import own_language, require_parts
 from tasks.services.templates import locked_template
 from tasks.services.versions import existing_version
 from tasks.work import Work
@@ -21,27 +24,27 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
     """Write one language of a version, once its text has passed the gate."""
     template = locked_template(work, message.template_id)
     version = existing_version(work, template, message.version)
-    sources = [version.subject, version.body, message.subject, message.body]
-    gate, candidates = Gate.of(work, template, sources)
-    stored = candidates.stored(version.subject, version.body, version.info)
-    own, other = gate.compile(
-        [
-            stored,
-            candidates.translation(
-                stored, message.language_code, message.subject, message.body, ""
-            ),
-        ]
-    )
+    mine = Sources(version.subject, version.body, version.text, version.preheader)
+    its = Sources(message.subject, message.body, message.text, message.preheader)
+    require_parts(template.type, [("", its)])
+    language = message.language_code
+    gate, candidates = Gate.of(work, template, [*mine.given(), *its.given()])
+    if language == candidates.language(version.info):
+        raise own_language(language)
+    stored = candidates.stored(mine, version.info)
+    own, other = gate.compile([stored, candidates.translation(stored, language, its, "")])
     gate.compare(own, [other], version.variables)
+    as_sent = other
+    if version.inline_css:
+        (other,) = gate.inline([other])
     gate.try_out([other], version.variables)
     adviser = gate.adviser()
-    warned = [*adviser.sources([other]), *adviser.outputs([other], version.variables)]
+    warned = [*adviser.sources([as_sent]), *adviser.outputs([other], version.variables)]
     written = translations.upsert(
         driver_connection(work.session),
         version.id,
-        message.language_code,
-        message.subject,
-        message.body,
+        language,
+        Written(*its, inlined=other.candidate.text["body"] if version.inline_css else None),
     )
     limit = work.configuration.limits.translations
     if written.is_new and translations.count(work.session, version.id) > limit:
@@ -53,9 +56,8 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
             template_id=message.template_id,
             version=version.version,
             version_id=str(version.id),
-            language_code=message.language_code,
-            subject=message.subject,
-            body=message.body,
+            language_code=language,
+            **its._asdict(),
             state="current",
             created_at=written.created_at,
             updated_at=written.updated_at,

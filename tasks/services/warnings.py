@@ -10,7 +10,8 @@ from tasks.errors import ServiceError
 from tasks.rendering.client import Renderer
 from tasks.rendering.frames import encode
 from tasks.rendering.samples import BY_TYPE, TEXT
-from tasks.rendering.variables import Declared, nested
+from tasks.rendering.texts import declaring
+from tasks.rendering.variables import Declared, Schema, nested
 from tasks.rendering.warnings import output_warnings, source_warnings, unused_variables
 from tasks.services.candidates import Candidate, Compiled
 from tasks.services.partials import Library
@@ -54,13 +55,15 @@ class Adviser:
     def outputs(self, texts: Sequence[Compiled], variables: Sequence[Declared]) -> Warned:
         """Return warnings of texts rendered with examples, or values made from the types."""
         names = [variable["name"] for variable in variables]
-        values = sample_values([*variables, *self._library.undeclared(names)])
+        declared = [*variables, *self._library.undeclared(names)]
+        schema, values = Schema(declared), sample_values(declared)
         found: Warned = []
         for candidate in (text.candidate for text in texts):
             if candidate.text["type"] != "partial" and time.monotonic() < self._deadline:
                 # Only its author knows what values of type any are like.
                 with suppress(ServiceError):
-                    parts = self._renderer.render(candidate.text, encode(values))
+                    text = declaring(candidate.text, schema)
+                    parts = self._renderer.render(text, encode(values))
                     found += self.output(candidate, parts)
         return found[:MOST_WARNINGS]
 

@@ -157,6 +157,7 @@ class TestResults:
                     "language_reason": "default",
                     "fallback_chain": ["de-AT", "en"],
                     "partials": [],
+                    "stale": False,
                     "defaulted": [],
                     "unused": ["z"],
                     "subject": None,

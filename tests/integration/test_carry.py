@@ -30,6 +30,29 @@ def publish(tasks: Tasks, template: str, **keywords: Any) -> dict[str, list[str]
     return answer
 
 
+def drops(tasks: Tasks, template: str, **keywords: Any) -> dict[str, list[str]]:  # noqa: ANN401 - a message's keywords
+    """Publish as :func:`publish` does, which is refused unless translations may be dropped."""
+    before = versions_of(tasks, template)
+    with pytest.raises(RefusedError) as caught:
+        publish(tasks, template, **keywords)
+    assert caught.value.code == "breaking_change"
+    assert "allow_dropped_translations" in caught.value.message
+    assert versions_of(tasks, template) == before
+    answer = publish(tasks, template, allow_dropped_translations=True, **keywords)
+    for language in answer["dropped"]:
+        assert language in caught.value.message
+        assert any(
+            problem["path"].startswith(f"translations.{language}")
+            for problem in caught.value.details
+        )
+    return answer
+
+
+def versions_of(tasks: Tasks, template: str) -> list[str]:
+    """Return the names of a template's versions."""
+    return [version["version"] for version in templates.versions(tasks, template)]
+
+
 def upsert(tasks: Tasks, template: str, **keywords: Any) -> None:  # noqa: ANN401 - a message's keywords
     """Write German."""
     message = {"template_id": template, "language_code": "de", "body": "Hallo {{ name }}"}
@@ -213,7 +236,7 @@ class TestGiven:
 
 
 class TestDropped:
-    """Mismatching translations are reported and are not stored."""
+    """Mismatching translations are refused with the languages and why, unless allowed."""
 
     @pytest.mark.parametrize(
         "changed",
@@ -230,7 +253,7 @@ class TestDropped:
         """Neither more nor fewer, those of a subject of its own among them."""
         texts = {"de": {"body": "Hallo {{ name }}", "subject": "Hallo"}}
         template = translated(tasks, translations=texts)
-        assert publish(tasks, template, **changed) == NOTHING | {"dropped": ["de"]}
+        assert drops(tasks, template, **changed) == NOTHING | {"dropped": ["de"]}
         assert state(tasks, template) is None
         variables = {"name": {"first": "Ann"}}
         assert render(tasks, template, variables=variables)["language"] == "en"
@@ -254,18 +277,18 @@ class TestDropped:
     def test_a_translation_that_fails_its_trial_render_is_dropped(
         self, tasks: Tasks, body: str, german: str, example: object
     ) -> None:
-        """With the examples of the new version; the publish does not fail with it."""
+        """With the examples of the new version."""
         texts = {"de": {"body": german}, "fr": {"body": body}}
         template = templates.published(tasks, body, variables=["x"], translations=texts)
         declared = [{"name": "x", "example": example}]
-        answer = publish(tasks, template, body=body, subject=None, variables=declared)
+        answer = drops(tasks, template, body=body, subject=None, variables=declared)
         assert answer == {"carried": ["fr"], "stale": [], "dropped": ["de"]}
 
     def test_trial_renders_of_carried_translations_use_the_new_types(self, tasks: Tasks) -> None:
         """A change of type that producers are to follow may not suit it."""
         texts = {"de": {"body": "{{ x + 1 }}"}}
         template = templates.published(tasks, "{{ x }}", variables=["x"], translations=texts)
-        answer = publish(
+        answer = drops(
             tasks,
             template,
             body="{{ x }}",
@@ -275,12 +298,66 @@ class TestDropped:
         )
         assert answer == NOTHING | {"dropped": ["de"]}
 
-    def test_a_translation_in_the_versions_own_language_is_dropped(self, tasks: Tasks) -> None:
-        """The version's text is the only one of its language."""
+    @pytest.mark.parametrize("own", ["de", "DE"])
+    def test_a_version_in_the_language_of_a_translation_is_refused(
+        self, tasks: Tasks, own: str
+    ) -> None:
+        """There would be two texts for one language; with leave, the new one is the only one."""
         template = translated(tasks)
-        answer = publish(tasks, template, body="Hallo {{ name }}!", metadata={"language": "de"})
+        changed: dict[str, Any] = {"body": "Hallo {{ name }}!", "metadata": {"language": own}}
+        with pytest.raises(RefusedError) as caught:
+            publish(tasks, template, **changed)
+        (problem,) = caught.value.details
+        assert (problem["path"], problem["type"]) == ("metadata.language", "own_language")
+        assert "translation.delete" in problem["message"]
+        answer = publish(tasks, template, allow_dropped_translations=True, **changed)
         assert answer == NOTHING | {"dropped": ["de"]}
         assert render(tasks, template)["body"] == "Hallo Ann!"
+
+    def test_a_deleted_translation_stands_in_nobodys_way(self, tasks: Tasks) -> None:
+        """As the refusal says."""
+        template = translated(tasks)
+        tasks.call("translation.delete", {"template_id": template, "language_code": "de"})
+        publish(tasks, template, metadata={"language": "de"})
+        assert publish(tasks, template, metadata={"language": "de"}) == NOTHING
+
+    def test_a_stale_text_is_reported_by_each_render(self, tasks: Tasks) -> None:
+        """Whether it was asked for by name or is the closest; the version's own is never stale."""
+        template = translated(tasks)
+        assert render(tasks, template)["stale"] is False
+        publish(tasks, template, body="Good day {{ name }}")
+        assert render(tasks, template)["stale"] is True
+        assert render(tasks, template, language="de-AT")["stale"] is True
+        assert render(tasks, template, language="en")["stale"] is False
+        assert render(tasks, template, version="1")["stale"] is False
+        message = {
+            "template_id": template,
+            "variables": {"name": "Ann"},
+            "items": [{"key": 1, "language": "de"}, {"key": 2, "language": "en"}],
+        }
+        items = tasks.call("render.batch", message)["items"]
+        assert [item["stale"] for item in items] == [True, False]
+        upsert(tasks, template)
+        assert render(tasks, template)["stale"] is False
+
+    def test_only_what_does_not_fit_is_named(self, tasks: Tasks) -> None:
+        """Each with its language and what is lost or added."""
+        texts = {
+            "de": {"body": "Hallo {{ name }}"},
+            "fr": {"body": "Cher {{ name }}"},
+        }
+        template = translated(tasks, translations=texts)
+        with pytest.raises(RefusedError) as caught:
+            publish(
+                tasks,
+                template,
+                body="Dear {{ name }} of {{ team|default('') }}",
+                translations={"fr": {"body": "Cher {{ name }} {{ team|default('') }}"}},
+            )
+        (problem,) = caught.value.details
+        assert problem["path"] == "translations.de.body"
+        assert problem["type"] == "lost"
+        assert "'team'" in problem["message"]
 
     def test_carried_translations_are_limited_in_number(self, tasks: Tasks) -> None:
         """Those of the message come first, then the others in order."""
@@ -289,10 +366,9 @@ class TestDropped:
         template = templates.published(
             tasks, "x", translations={tag: {"body": "x"} for tag in tags[:limit]}
         )
-        answer = tasks.call(
-            "version.publish",
-            {"template_id": template, "body": "x", "translations": {tags[-1]: {"body": "x"}}},
-        )["translations"]
+        answer = drops(
+            tasks, template, body="x", subject=None, translations={tags[-1]: {"body": "x"}}
+        )
         assert answer == {"carried": tags[: limit - 1], "stale": [], "dropped": [tags[limit - 1]]}
 
     def test_a_refused_publish_carries_nothing(self, tasks: Tasks) -> None:

@@ -99,7 +99,11 @@ class TestTexts:
         template = two(
             tasks,
             {"body": "a{{ x }}", "translations": {"de": {"body": "d{{ x }}"}}},
-            {"body": "b{{ y }}", "translations": {"fr": {"body": "f{{ y }}"}}},
+            {
+                "body": "b{{ y }}",
+                "translations": {"fr": {"body": "f{{ y }}"}},
+                "carry_translations": False,
+            },
         )
         forth, back = diff(tasks, template), diff(tasks, template, "2", "1")
         assert (back["from_version"], back["to_version"]) == ("2", "1")
@@ -216,12 +220,16 @@ class TestLanguages:
                     "state": state,
                     "subject": SAME,
                     "body": {"changed": True, "diff": ["@@ -1,2 +1,2 @@", " d1", "-d2", "+d3"]},
+                    "text": SAME,
+                    "preheader": SAME,
                 },
                 {
                     "language": "es",
                     "state": state,
                     "subject": {"changed": True, "diff": ["@@ -1 +0,0 @@", "-s"]},
                     "body": SAME,
+                    "text": SAME,
+                    "preheader": SAME,
                 },
             ],
             "unchanged": [{"language": "it", "state": state}],
@@ -298,6 +306,8 @@ class TestWhichVersions:
             "language": {"from": "en", "to": "en"},
             "subject": SAME,
             "body": SAME,
+            "text": SAME,
+            "preheader": SAME,
             "variables": nothing,
             "metadata": nothing,
             "languages": nothing | {"unchanged": [{"language": "de", "state": state}]},

@@ -257,7 +257,7 @@ class Words(HTMLParser):
             self.parts.append(" ")
         elif tag == "a" and not self.href.startswith("#"):
             shown = re.sub("^(mailto|tel):", "", self.href)
-            self.parts.append(f" ({shown})")
+            self.parts.append(f" <{shown}>")
 
     def handle_data(self, data: str) -> None:
         """Take text."""
@@ -335,7 +335,7 @@ class TestTextAlternative:
         values = {"name": "A & B", "a": "<1>", "mail": "ada@example.org"}
         assert render(tasks, template, **values)["text"] == (
             "Hello A & B\n\nTwo\nlines\n\n- <1>\n- b\n\n"
-            "See your order (https://example.org/?a=1&b=<1>), ada@example.org."
+            "See your order <https://example.org/?a=1&b=<1>>, ada@example.org."
         )
 
 

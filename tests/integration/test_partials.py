@@ -169,20 +169,36 @@ class TestRender:
     @pytest.mark.parametrize(
         ("kind", "expected"),
         [
-            ("email", "&lt;b&gt; <i>"),
-            ("in_app", "&lt;b&gt; <i>"),
-            ("sms", "<b> <i>"),
-            ("push", "<b> <i>"),
+            ("email", "<hr><i>&lt;b&gt;</i> &amp; c"),
+            ("in_app", "<hr><i>&lt;b&gt;</i> &amp; c"),
+            ("sms", "<b> & c"),
+            ("push", "<b> & c"),
         ],
     )
     def test_escaping_follows_what_is_rendered(
         self, library: Library, kind: str, expected: str
     ) -> None:
-        """A partial is HTML in HTML, and text in text; a subject is text always."""
-        library.publish("p", "{{ x }} <i>")
+        """A partial is HTML in HTML; a text has what a reader would see, a subject in one line."""
+        library.publish("p", "<hr><i>{{ x }}</i> &amp; c")
         library.user("{% include '@p' %}", subject="{% include '@p' %}", kind=kind)
         answer = library.render({"x": "<b>"})
-        assert (answer["subject"], answer["body"]) == ("<b> <i>", expected)
+        assert answer["subject"] == "<b> & c"
+        assert answer["body"].removeprefix("---\n\n") == expected
+
+    def test_a_text_keeps_its_lines_around_a_partial(self, library: Library) -> None:
+        """Only the partial's own HTML is read; plain text in a partial stays as it is."""
+        library.publish("p", "<p>Reply <b>STOP</b></p><p>&copy; {{ x }}</p>")
+        library.publish("q", "1 < 2 &  3\n  <3")
+        library.user("Hi  you\n\n{% include '@p' %}\n  end", kind="sms")
+        assert library.render({"x": "A"})["body"] == "Hi  you\n\nReply STOP\n\n© A\n\nend"
+        library.user("a\n{% include '@q' %}\n", kind="sms")
+        assert library.render()["body"] == "a\n1 < 2 &  3\n  <3\n"
+
+    def test_a_layout_in_a_text_gives_its_text(self, library: Library) -> None:
+        """Its blocks too."""
+        library.publish("l", "<h1>{% block title %}T{% endblock %}</h1><p>{{ x }}</p>")
+        library.user("{% extends '@l' %}{% block title %}A & <b>{% endblock %}", kind="sms")
+        assert library.render({"x": "1"})["body"] == "A & <b>\n\n1"
 
     def test_a_subject_stays_one_line(self, library: Library) -> None:
         """Whatever the partial holds."""

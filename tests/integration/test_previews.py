@@ -427,6 +427,5 @@ def test_a_preview_equals_a_render_after_a_publish(  # noqa: PLR0913 - two fixtu
     assert outcome == {key: rendered[key] for key in outcome}
     of_stored_ones = {"template_id", "version", "version_id", "requested_language"}
     assert rendered.keys() - outcome.keys() == of_stored_ones | {
-        "language_reason",
-        "fallback_chain",
+        *("language_reason", "fallback_chain", "stale")
     }

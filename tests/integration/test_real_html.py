@@ -177,11 +177,11 @@ def test_the_text_alternative_of_a_real_page_is_readable(tasks: Tasks, end: str)
     text = tasks.call("render.one", {"template_id": template, "variables": values})["text"]
     for part in (
         "Thank you, Ada Lovelace! \U0001f389",
-        f"Follow your parcel ({LINK})",
+        f"Follow your parcel <{LINK}>",
         "Order A-1815 left our shop on 31 January 2026 • 2 parcels • 7.4 kg",
         "- Total: € 349.85",
         "Delivered to\nAda Lovelace\n12 St James\u2019s Square\nLondon SW1Y 4JH",
-        "Return it within 30 days (https://shop.example.org/help#returns)",
+        "Return it within 30 days <https://shop.example.org/help#returns>",
         "130\xd7180 cm — \u05e9\u05dc\u05d5\u05dd, \u0645\u0631\u062d\u0628\u0627",
         "5 < 6 && 7 > 6, AT&T is another firm.",
     ):

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -96,6 +97,114 @@ def test_an_update_changes_only_what_it_names(tasks: Tasks) -> None:
     )
     assert (answer["description"], answer["category"], answer["is_active"]) == (None, None, False)
     assert answer["name"] == "New"
+
+
+REFUSED_METADATA: list[Any] = [None, [], {"a": "\0"}]
+
+
+def test_an_update_replaces_the_metadata(tasks: Tasks) -> None:
+    """As a whole, and never by null."""
+    template = templates.created(tasks, metadata={"a": 1, "tags": ["x"]})
+    answer = tasks.call("template.update", {"template_id": template, "metadata": {"b": [2]}})
+    assert answer["metadata"] == {"b": [2]}
+    assert tasks.call("template.get", {"template_id": template})["template"] == answer
+    assert tasks.call("template.update", {"template_id": template, "name": "B"})["metadata"] == {
+        "b": [2]
+    }
+    for wrong in REFUSED_METADATA:
+        error = refused(tasks, "template.update", template_id=template, metadata=wrong)
+        assert error.code == "invalid_message"
+
+
+class TestUsedBy:
+    """``template.get`` of a partial names the templates that use it."""
+
+    def test_users_are_named_with_the_steps_between(self, tasks: Tasks) -> None:
+        """Those whose current versions use it, also through another partial."""
+        footer = templates.published(tasks, "<p>Bye</p>", type="partial")
+        include = f'{{% include "{footer}" %}}'
+        layout = templates.published(tasks, f"<div>{include}</div>", type="partial")
+        mail = templates.published(tasks, f'<p>Hi</p>{{% include "{layout}" %}}')
+        note = templates.published(
+            tasks, "x", type="sms", translations={"de": {"body": f"y {include}"}}
+        )
+        old = templates.published(tasks, include)
+        tasks.call("version.publish", {"template_id": old, "body": "no more"})
+        answer = tasks.call("template.get", {"template_id": footer})
+        assert answer["used_by"] == sorted(
+            [
+                {"template_id": layout, "type": "partial", "steps": 1},
+                {"template_id": note, "type": "sms", "steps": 1},
+                {"template_id": mail, "type": "email", "steps": 2},
+            ],
+            key=itemgetter("template_id"),
+        )
+        assert tasks.call("template.get", {"template_id": mail})["used_by"] == []
+        tasks.call("template.delete", {"template_id": note})
+        names = [user["template_id"] for user in _details(tasks, footer)["used_by"]]
+        assert sorted(names) == sorted([layout, mail])
+
+    def test_own_texts_and_preheaders_use_partials_too(self, tasks: Tasks) -> None:
+        """In each language."""
+        footer = templates.published(tasks, "<p>Bye</p>", type="partial")
+        include = f'{{% include "{footer}" %}}'
+        one = templates.published(tasks, "x", text=include)
+        two = templates.published(
+            tasks, "x", translations={"de": {"body": "y", "preheader": include}}
+        )
+        names = [user["template_id"] for user in _details(tasks, footer)["used_by"]]
+        assert sorted(names) == sorted([one, two])
+        assert refused(tasks, "template.delete", template_id=footer).code == "template_in_use"
+
+
+def _details(tasks: Tasks, template: str) -> dict[str, Any]:
+    return tasks.call("template.get", {"template_id": template})
+
+
+class TestListFilters:
+    """``template.list`` by prefix, tag and text."""
+
+    @staticmethod
+    def ids(tasks: Tasks, **keywords: Any) -> list[str]:  # noqa: ANN401 - a message's keywords
+        """Return the ids of a page."""
+        page = tasks.call("template.list", keywords)
+        return [template["template_id"] for template in page["templates"]]
+
+    def test_by_prefix(self, tasks: Tasks) -> None:
+        """An underscore is a character like any other."""
+        name = templates.template_id("list_a")
+        for template in (f"{name}.one", f"{name}.two", name.replace("_", "x")):
+            templates.created(tasks, template_id=template)
+        assert self.ids(tasks, prefix=name) == [f"{name}.one", f"{name}.two"]
+        assert self.ids(tasks, prefix=name, after=f"{name}.one") == [f"{name}.two"]
+        assert self.ids(tasks, prefix=f"{name}.three") == []
+        for wrong in ("", "A", "a%", 7):
+            assert refused(tasks, "template.list", prefix=wrong).code == "invalid_message"
+
+    def test_by_tag(self, tasks: Tasks) -> None:
+        """One of the texts in the metadata's tags, which need not be there."""
+        tag = templates.template_id("tag")
+        one = templates.created(tasks, metadata={"tags": ["x", tag]})
+        for metadata in ({"tags": tag}, {"tags": [f"{tag}!"]}, {"tags": {tag: 1}}, {"a": [tag]}):
+            templates.created(tasks, metadata=metadata)
+        assert self.ids(tasks, tag=tag) == [one]
+        tasks.call("template.update", {"template_id": one, "metadata": {"tags": []}})
+        assert self.ids(tasks, tag=tag) == []
+
+    def test_by_text(self, tasks: Tasks) -> None:
+        """In ids, names, descriptions and the current version's sources, in any case."""
+        word = f"Wörd%{templates.template_id('t')[-8:]}"
+        named = templates.created(tasks, name=f"The {word}")
+        described = templates.created(tasks, description=word.lower())
+        written = templates.published(tasks, f"<p>{word.upper()}</p>")
+        translated = templates.published(tasks, "x", translations={"de": {"body": word}})
+        own = templates.published(tasks, "x", text=f"a {word}", preheader="p")
+        old = templates.published(tasks, word)
+        tasks.call("version.publish", {"template_id": old, "body": "new"})
+        found = self.ids(tasks, text=word)
+        assert sorted(found) == sorted([named, described, written, translated, own])
+        assert self.ids(tasks, text=word.replace("%", "_")) == []
+        assert self.ids(tasks, text=word, type="sms") == []
 
 
 def test_an_update_returns_the_current_version(tasks: Tasks) -> None:
@@ -213,6 +322,8 @@ class TestGet:
             "state": "current",
             "subject": None,
             "body": "D {{ name }}",
+            "text": None,
+            "preheader": None,
         }
         own = tasks.call("template.get", {"template_id": template, "language": "en"})["text"]
         assert (own["state"], own["subject"]) == ("source", "Hi")

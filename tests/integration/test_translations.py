@@ -89,11 +89,35 @@ def test_a_translation_of_an_older_version_can_be_written(tasks: Tasks, template
     assert upsert(tasks, template)["translation"]["version"] == "2"
 
 
-def test_the_source_language_may_be_written_as_a_translation(tasks: Tasks, template: str) -> None:
-    """Versions are immutable: a typing error in the own text is mended so."""
-    upsert(tasks, template, language_code="en", body="Dear Sir {{ name }}")
-    assert render(tasks, template, language="en")["body"] == "Dear Sir Ann"
-    assert render(tasks, template, language=None)["body"] == "Dear Ann"
+@pytest.mark.parametrize(
+    ("own", "written"),
+    [(None, "en"), (None, "EN"), ("de", "de"), ("en_us", "en-US"), ("en-US", "en_us")],
+)
+def test_the_versions_own_language_is_no_translation(
+    tasks: Tasks, own: str | None, written: str
+) -> None:
+    """There would be two texts for one language; the refusal says what to do instead."""
+    metadata = {} if own is None else {"language": own}
+    template = templates.published(tasks, metadata=metadata)
+    with pytest.raises(RefusedError) as caught:
+        upsert(tasks, template, language_code=written)
+    assert caught.value.code == "invalid_message"
+    (problem,) = caught.value.details
+    assert (problem["path"], problem["type"]) == ("language_code", "own_language")
+    assert "version.publish" in problem["message"]
+    texts = {written: {"body": "Dear {{ name }}"}}
+    message = {"template_id": template, "body": "Dear {{ name }}", "metadata": metadata}
+    with pytest.raises(RefusedError) as caught:
+        tasks.call("version.publish", message | {"translations": texts})
+    (problem,) = caught.value.details
+    assert problem["path"].startswith("translations.")
+    assert problem["type"] == "own_language"
+    assert "metadata.language" in problem["message"]
+
+
+def test_another_region_of_the_own_language_is_a_translation(tasks: Tasks, template: str) -> None:
+    """British English may have words of its own."""
+    upsert(tasks, template, language_code="en-GB", body="Dear {{ name }}, cheers")
 
 
 @pytest.mark.parametrize(

@@ -525,9 +525,12 @@ class TestTranslations:
             },
         )
         texts = [{"name": "a", "type": "string"}, {"name": "b", "type": "string"}]
-        answer = publish(tasks, template, "a: {{ a }}", variables=texts, allow_breaking=True)
+        drop = {"allow_dropped_translations": True}
+        answer = publish(
+            tasks, template, "a: {{ a }}", variables=texts, allow_breaking=True, **drop
+        )
         assert answer["translations"] == {"carried": ["de"], "stale": ["de"], "dropped": ["fr"]}
-        answer = publish(tasks, template, "{{ a }}{{ b }}", variables=texts)
+        answer = publish(tasks, template, "{{ a }}{{ b }}", variables=texts, **drop)
         assert answer["translations"] == {"carried": [], "stale": [], "dropped": ["de"]}
         assert rows.counts(template)[2] == 3
 

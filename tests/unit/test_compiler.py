@@ -5,13 +5,8 @@ from typing import Any
 import pytest
 from minijinja import TemplateError
 
-from tasks.rendering.compiler import (
-    MOST_CHARACTERS,
-    MOST_COMPILED,
-    Compiler,
-    FilterFailedError,
-    NullPrintedError,
-)
+from tasks.rendering.compiler import MOST_CHARACTERS, MOST_COMPILED, Compiler
+from tasks.rendering.failures import FilterFailedError, NullPrintedError
 from tests.support.cases import each
 from tests.support.sources import given
 

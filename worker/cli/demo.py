@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 import textwrap
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 WAIT_SECONDS: Final = 30
 WIDTH: Final = 100
 LONGEST_SHOWN: Final = 60
+_PADDING: Final = re.compile(r"(?:&#847;&zwnj;&nbsp;)+")
+"""Of a preheader: it would fill the screen."""
 
 
 @click.command(cls=Command, example="demo")
@@ -80,7 +83,7 @@ class Walkthrough:
         """Print a field, wrapped to the screen."""
         if self._is_quiet:
             return
-        text = value if isinstance(value, str) else _json(value)
+        text = _PADDING.sub("…", value) if isinstance(value, str) else _json(value)
         first, *rest = [
             part
             for line in text.splitlines()
@@ -115,14 +118,15 @@ def _run(walkthrough: Walkthrough) -> list[dict[str, Any]]:
         ("A layout that includes it", messages.LAYOUT_TEXT),
         ("An e-mail that extends it, in English and Polish", messages.EMAIL_TEXT),
         ("An SMS", messages.SMS_TEXT),
+        ("A chat message, in JSON", messages.CHAT_TEXT),
     ):
         walkthrough.accepted(title, "version.publish", message, ("version",))
     walkthrough.accepted(
         "German, written later", "translation.upsert", messages.GERMAN, ("created",)
     )
-    shown = ("language", "language_reason", "fallback_chain", "subject", "body", "text")
+    shown = ("language", "language_reason", "fallback_chain", "subject", "body", "text", "stale")
     for title, language in (
-        ("English", "en"),
+        ("English, with a preheader, hidden and padded, at the beginning of the body", "en"),
         ("Polish, whose plurals have three forms", "pl"),
         ("Austrian German, which falls back to German", "de-AT"),
     ):
@@ -142,6 +146,12 @@ def _run(walkthrough: Walkthrough) -> list[dict[str, Any]]:
         "render.one",
         {"template_id": messages.SMS, "variables": messages.VALUES},
         ("body", "encoding", "length", "segments"),
+    )
+    walkthrough.accepted(
+        "A JSON notification, whose values are encoded by their position",
+        "render.one",
+        {"template_id": messages.CHAT, "variables": {**messages.VALUES, "name": 'Zoë "Z" & Co'}},
+        ("document",),
     )
     start = time.perf_counter()
     walkthrough.accepted(

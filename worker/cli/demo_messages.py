@@ -6,6 +6,7 @@ LAYOUT: Final = "demo_layout"
 FOOTER: Final = "demo_footer"
 EMAIL: Final = "order_email"
 SMS: Final = "order_sms"
+CHAT: Final = "order_chat"
 BATCH: Final = 1000
 
 TEMPLATES: Final[list[dict[str, Any]]] = [
@@ -13,6 +14,7 @@ TEMPLATES: Final[list[dict[str, Any]]] = [
     {"template_id": LAYOUT, "name": "Layout", "type": "partial"},
     {"template_id": EMAIL, "name": "Order", "type": "email"},
     {"template_id": SMS, "name": "Order", "type": "sms"},
+    {"template_id": CHAT, "name": "Order", "type": "json"},
 ]
 FOOTER_TEXT: Final[dict[str, Any]] = {
     "template_id": FOOTER,
@@ -30,6 +32,7 @@ LAYOUT_TEXT: Final[dict[str, Any]] = {
 EMAIL_TEXT: Final[dict[str, Any]] = {
     "template_id": EMAIL,
     "subject": "{{ name }}, your order is on its way",
+    "preheader": "It left us on {{ sent|date }}",
     "body": '{% extends "demo_layout" %}{% block content %}<h1>Dear {{ name }},</h1>\n'
     '<p>{{ articles|plural(one="# article", other="# articles") }} for '
     '{{ total|currency("EUR") }}. <a href="{{ link }}">Follow the parcel</a></p>{% endblock %}',
@@ -44,6 +47,7 @@ EMAIL_TEXT: Final[dict[str, Any]] = {
     "translations": {
         "pl": {
             "subject": "{{ name }}, zamówienie jest w drodze",
+            "preheader": "Wysłano {{ sent|date }}",
             "body": '{% extends "demo_layout" %}{% block content %}<h1>{{ name }},</h1>\n'
             '<p>{{ articles|plural(one="# artykuł", few="# artykuły", many="# artykułów") }} za '
             '{{ total|currency("EUR") }}. <a href="{{ link }}">Śledź paczkę</a></p>{% endblock %}',
@@ -63,6 +67,14 @@ SMS_TEXT: Final[dict[str, Any]] = {
     "body": '{{ name }}: your order of {{ articles|plural(one="# article", other="# articles") }} '
     'for {{ total|currency("EUR") }} left us on {{ sent|date("d MMMM") }}. Follow it: {{ link }} '
     "Answer STOP if you want no more of these messages.",
+}
+CHAT_TEXT: Final[dict[str, Any]] = {
+    "template_id": CHAT,
+    "body": '{"text": "Order of {{ name }}", "blocks": [\n'
+    '{"type": "header", "text": {"type": "plain_text", "text": "{{ name }}"}},\n'
+    '{"type": "section", "text": {"type": "mrkdwn", "text": '
+    '"{{ articles|plural(one="# article", other="# articles") }}, {{ total|currency("EUR") }}"}}\n'
+    '], "articles": {{ articles }}}',
 }
 VALUES: Final[dict[str, Any]] = {
     "name": "Zoë & Co",

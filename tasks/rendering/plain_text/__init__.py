@@ -8,15 +8,16 @@ which :func:`finished` reads: only then is it known whether a label is empty and
 import re
 
 from tasks.rendering.markup import Markup, markup, pieces
-from tasks.rendering.plain_text.marks import finished
+from tasks.rendering.plain_text.finish import finished
 from tasks.rendering.plain_text.walker import Walker, written
 from tasks.rendering.tags import COMMENT_START, Tag
 
-__all__ = ["finished", "text_of", "text_source"]
+__all__ = ["finished", "has_markup", "marked_text", "text_of", "text_source"]
 
 # With the comment start that the engine is given, and at the end, where a tag may follow.
 _TAG_START = re.compile(rf"\{{(?=[{{%#{COMMENT_START[-1]}]|\Z)")
 
+_HTML = re.compile(r"<[a-zA-Z!/]|&(?:#|[a-zA-Z][a-zA-Z0-9]*;)")
 _CAPTURE = re.compile(r"set\s+[\w.]+\s*(?:\||\Z)")
 
 
@@ -40,7 +41,17 @@ def text_source(source: str) -> str:
 
 def text_of(html: str) -> str:
     """Return the text alternative of a finished page: what its template would have given."""
-    return finished(Walker(Markup(html, (), ()), str, {}).text())
+    return finished(marked_text(html))
+
+
+def marked_text(html: str) -> str:
+    """Return the text alternative of finished HTML, which is for :func:`finished`."""
+    return Walker(Markup(html, (), ()), str, {}).text()
+
+
+def has_markup(source: str) -> bool:
+    """Tell whether a source has HTML in it: a tag, a comment or a character reference."""
+    return _HTML.search(source) is not None
 
 
 def _definitions(template_tags: list[Tag]) -> list[tuple[int, int]]:

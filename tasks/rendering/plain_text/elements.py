@@ -14,9 +14,16 @@ from tasks.rendering.plain_text.marks import (
     LIST,
     LIST_END,
     PARAGRAPH,
+    PARAMETERS_END,
+    PRE_END,
+    QUOTE,
+    QUOTE_END,
+    STRIKE,
+    STRIKE_END,
+    VALUE,
 )
 
-_PARAGRAPHS = "blockquote dl figure h1 h2 h3 h4 h5 h6 p pre table"
+_PARAGRAPHS = "dl figure h1 h2 h3 h4 h5 h6 p pre table"
 _LINES = (
     "address article aside body caption center dd details dir div dt fieldset figcaption footer "
     "form header html legend main menu nav option section summary tbody tfoot thead tr"
@@ -24,24 +31,37 @@ _LINES = (
 START_MARKS: Mapping[str, str] = {
     **dict.fromkeys(_PARAGRAPHS.split(), PARAGRAPH),
     **dict.fromkeys(_LINES.split(), LINE),
-    "li": f"{LINE}{ITEM}",
     "td": " ",
     "th": " ",
 }
 END_MARKS: Mapping[str, str] = {**START_MARKS, "li": ITEM_END}
+_STRUCK = ("del", "s", "strike")
 # Of these, unlike of the others, two are not one.
 COUNTED_START: Mapping[str, str] = {
     "br": BREAK,
     "hr": f"{PARAGRAPH}---{PARAGRAPH}",
-    "ol": LIST,
-    "ul": LIST,
+    "blockquote": f"{PARAGRAPH}{QUOTE}",
+    "q": '"',
+    **dict.fromkeys(_STRUCK, STRIKE),
 }
-COUNTED_END: Mapping[str, str] = {"a": LINK_END, "ol": LIST_END, "ul": LIST_END}
-ABOVE_A_SPACE = (" ", LIST, LIST_END, *BREAKS)
-SHOWN_ATTRIBUTES: Mapping[str, tuple[str, str, str]] = {
-    "a": ("href", LINK, LABEL),
-    "img": ("alt", " ", " "),
+COUNTED_END: Mapping[str, str] = {
+    "a": LINK_END,
+    "blockquote": f"{QUOTE_END}{PARAGRAPH}",
+    "ol": LIST_END,
+    "q": '"',
+    "ul": LIST_END,
+    **dict.fromkeys(_STRUCK, STRIKE_END),
 }
+ABOVE_A_SPACE = (" ", LIST_END, PARAMETERS_END, QUOTE, QUOTE_END, PRE_END, *BREAKS)
+SHOWN_ATTRIBUTES: Mapping[str, tuple[str, Mapping[str, tuple[str, str]], str]] = {
+    "a": ("", {"href": (LINK, LABEL)}, ""),
+    "img": ("", {"alt": (" ", " ")}, ""),
+    "li": (f"{LINE}{ITEM}", {"value": (VALUE, PARAMETERS_END)}, ""),
+    "ol": (LIST, {"type": ("t", ";"), "start": ("s", ";"), "reversed": ("r", ";")}, PARAMETERS_END),
+    "ul": (f"{LIST}u;", {}, PARAMETERS_END),
+}
+"""Of an element: the mark before, and the attributes that are shown, each between two marks."""
+
 SHOWN_RAW = frozenset({"textarea", "xmp"})
 HIDDEN = frozenset({"head", "svg", "template"})
 # HTML standard, section 13.2.6.4.4: any other element ends a head that was left open.

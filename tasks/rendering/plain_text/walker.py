@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from tasks.rendering.markup import (
     BLOCK,
-    Attribute,
     Markup,
     Token,
     attributes,
@@ -28,11 +27,21 @@ from tasks.rendering.plain_text.elements import (
     START_MARKS,
     VOID,
 )
+from tasks.rendering.plain_text.styles import (
+    MAY_STYLE,
+    PLAIN,
+    Scope,
+    Style,
+    StyleSheet,
+    after_end,
+    deeper,
+    scope_of,
+    shows_text,
+    style_of,
+)
 from tasks.rendering.tags import Kind, Tag
 
 _SPACES = re.compile(r"\s+")
-_MAY_HIDE = re.compile(r"[dDhH](?i:isplay|idden)")
-_DISPLAY_NONE = re.compile(r"(?:\A|;)\s*display\s*:\s*none\b", re.IGNORECASE)
 
 _OPENING = frozenset({"block", "call", "filter", "for", "if", "with"})
 _WITHOUT_OUTPUT = frozenset({"for", "if", "with"})
@@ -48,16 +57,30 @@ def _reading(text: str) -> str:
 
 
 class _State(NamedTuple):
-    """The element that hides the current position, if any, and its nesting depth."""
+    """Which elements the current position stands in, of those that change what is shown.
+
+    ``hidden`` is the element that hides all in it, ``depth`` its nesting depth. ``scopes`` are
+    elements that hide their text, show it again, or keep its lines.
+    """
 
     hidden: str
     depth: int
+    scopes: tuple[Scope, ...] = ()
 
     def merged(self, other: "_State") -> "_State":
         """Return the state after alternatives; text is rather shown than lost."""
+        scopes = self.scopes if self.scopes == other.scopes else ()
         if self.hidden != other.hidden:
-            return _State("", 0)
-        return _State(self.hidden, min(self.depth, other.depth))
+            return _State("", 0, scopes)
+        return _State(self.hidden, min(self.depth, other.depth), scopes)
+
+    def shows_text(self) -> bool:
+        """Tell whether text is shown."""
+        return not self.hidden and (not self.scopes or shows_text(self.scopes))
+
+    def keeps_lines(self) -> bool:
+        """Tell whether text is preformatted."""
+        return any(scope.sort == "pre" for scope in self.scopes)
 
 
 @dataclass(slots=True)
@@ -95,6 +118,7 @@ class Walker:
         self._last_kept = -1
         self._open: list[_Open] = []
         self._state = _State("", 0)
+        self._sheet = StyleSheet()
 
     def text(self) -> str:
         """Return the text; a walker reads its markup once."""
@@ -108,80 +132,111 @@ class Walker:
                 self._end(token)
             elif token.sort == "raw" and token.name in SHOWN_RAW:
                 self._pass(token.end, _reading)
+            elif token.sort == "raw" and token.name == "style":
+                self._sheet.read(mask[token.start : token.end])
             self._pass(token.end)
         self._pass(len(mask), _reading)
         return "".join(self._parts)
 
     def _start(self, token: Token) -> None:
         name = token.name
-        hidden, depth = self._state
+        hidden, depth, scopes = self._state
         if hidden == "head" and name not in IN_HEAD:
-            self._state = _State("", 0)
+            self._state = _State("", 0, scopes)
         elif hidden:
             # A paragraph ends where the next one begins.
             if name == hidden and name != "p":
-                self._state = _State(hidden, depth + 1)
+                self._state = _State(hidden, depth + 1, scopes)
             return
-        if self._hides(token):
+        style = self._style(token)
+        if self._hides(token, style):
             self._pass(token.end)
             if name not in VOID:
-                self._state = _State(name, 1)
+                self._state = _State(name, 1, scopes)
             return
         if name in COUNTED_START:
             self._show(COUNTED_START[name])
         elif mark := START_MARKS.get(name):
             self._mark(mark)
         elif name in SHOWN_ATTRIBUTES:
-            self._attribute(token, *SHOWN_ATTRIBUTES[name])
+            self._attributes(token, style)
+        self._scope(name, style)
+
+    def _scope(self, name: str, style: Style) -> None:
+        """Note an element that begins, where it changes what is shown in it."""
+        scopes = deeper(self._state.scopes, name)
+        if name not in VOID and (scope := scope_of(name, style, scopes)):
+            scopes = (*scopes, scope)
+            self._show(scope.opening)
+        if scopes is not self._state.scopes:
+            self._state = _State("", 0, scopes)
 
     def _end(self, token: Token) -> None:
         name = token.name
-        hidden, depth = self._state
+        hidden, depth, scopes = self._state
         if hidden:
             if name == hidden:
-                self._state = _State(hidden if depth > 1 else "", depth - 1)
-        elif name in COUNTED_END:
+                self._state = _State(hidden if depth > 1 else "", depth - 1, scopes)
+            return
+        if scopes:
+            left, closing = after_end(scopes, name)
+            self._state = _State("", 0, left)
+            self._show(closing)
+        if name in COUNTED_END:
             self._show(COUNTED_END[name])
         elif mark := END_MARKS.get(name):
             self._mark(mark)
 
-    def _hides(self, token: Token) -> bool:
-        source = self._source
+    def _hides(self, token: Token, style: Style) -> bool:
         if token.name in HIDDEN:
-            return source.mask[token.end - 2] != "/"
-        if _MAY_HIDE.search(source.mask, token.inside, token.inside_end) is None:
-            return False
+            return self._source.mask[token.end - 2] != "/"
+        return style.hides
+
+    def _style(self, token: Token) -> Style:
+        """Return what the attributes of an element say of whether and how it is shown."""
+        source = self._source
+        if (
+            not self._sheet
+            and MAY_STYLE.search(source.mask, token.inside, token.inside_end) is None
+        ):
+            return PLAIN
         # An attribute within a block stands there in some renders only.
         index = self._tag
         blocks = 0
+        given: dict[str, str] = {}
         for attribute in attributes(source.mask, token):
             while self._places[index] < attribute.start:
                 word = source.tags[index].word
                 blocks += (word in _OPENING) - (word[3:] in _OPENING)
                 index += 1
-            if not blocks and self._is_hiding(attribute):
-                return True
-        return False
+            value = source.mask[attribute.value : attribute.value_end]
+            if not blocks and BLOCK not in value:
+                given.setdefault(attribute.name, value)
+        return style_of(token.name, given, self._sheet)
 
-    def _is_hiding(self, attribute: Attribute) -> bool:
-        if attribute.name == "style":
-            value = self._source.mask[attribute.value : attribute.value_end]
-            return BLOCK not in value and _DISPLAY_NONE.search(value) is not None
-        return attribute.name == "hidden"
-
-    def _attribute(self, token: Token, name: str, before: str, after: str) -> None:
+    def _attributes(self, token: Token, style: Style) -> None:
+        """Show the attributes of an element that a text needs."""
+        before, shown, after = SHOWN_ATTRIBUTES[token.name]
+        if not self._state.shows_text() and token.name not in {"ol", "ul", "li"}:
+            return
+        self._show(before + style.list_parameters(token.name))
         mask = self._source.mask
-        last = None
+        last: dict[str, int] = {}
         for attribute in attributes(mask, token):
+            name = attribute.name
             # Of two of a name the second does not count, unless it is an alternative.
-            if attribute.name == name and (
-                last is None or mask.find(BLOCK, last, attribute.start) >= 0
+            if name in shown and (
+                name not in last or mask.find(BLOCK, last[name], attribute.start) >= 0
             ):
-                last = attribute.end
+                last[name] = attribute.end
+                opening, closing = shown[name]
                 self._pass(attribute.value)
-                self._show(before)
+                self._show(opening)
                 self._pass(attribute.value_end, decoded)
-                self._show(after)
+                self._show(closing)
+        if after:
+            self._pass(token.end)
+            self._show(after)
 
     def _pass(self, end: int, reading: Callable[[str], str] | None = None) -> None:
         """Advance to ``end``; with ``reading`` the text before it is written, else dropped."""
@@ -191,7 +246,7 @@ class Walker:
                 self._text(place, reading)
             self._position = place + 1
             self._tag += 1
-            shown = reading is not None and not self._state.hidden
+            shown = reading is not None and self._state.shows_text()
             if not prints(tag):
                 self._block(tag, shown=shown)
             elif shown:
@@ -201,9 +256,11 @@ class Walker:
         self._position = end
 
     def _text(self, end: int, reading: Callable[[str], str]) -> None:
-        if self._position < end and not self._state.hidden:
+        if self._position < end and self._state.shows_text():
             text = self._source.mask[self._position : end]
-            if text.isspace():
+            if self._state.keeps_lines():
+                self._show(self._literal(reading(text)))
+            elif text.isspace():
                 self._mark(" ")
             else:
                 self._show(self._literal(_SPACES.sub(" ", reading(text))))
@@ -215,8 +272,9 @@ class Walker:
             self._show(mark)
 
     def _show(self, part: str) -> None:
-        self._last_shown = self._last_kept = len(self._parts)
-        self._parts.append(part)
+        if part:
+            self._last_shown = self._last_kept = len(self._parts)
+            self._parts.append(part)
 
     def _block(self, tag: Tag, *, shown: bool) -> None:
         part = len(self._parts)

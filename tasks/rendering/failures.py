@@ -1,0 +1,35 @@
+"""What a render raises that is no error of the engine's own."""
+
+from typing import Literal
+
+from tasks.rendering.locale_filters import FilterError
+
+
+class NullPrintedError(Exception):
+    """A null was about to be printed, which would read as a blank."""
+
+
+Kind = Literal["filter", "invalid_operation", "test"]
+
+
+class FilterFailedError(Exception):
+    """A filter, test or operator refused what it was given.
+
+    ``use`` is the name it was used by, ``template`` the compiled name of where it stands, and
+    ``place`` its offset there, if known.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        use: str,
+        template: str,
+        error: FilterError,
+        place: int | None = None,
+    ) -> None:
+        super().__init__(str(error))
+        self.place = place
+        self.kind: Kind = kind
+        self.use = use
+        self.template = template
+        self.error = error

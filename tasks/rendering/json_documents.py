@@ -1,0 +1,218 @@
+"""JSON bodies: values are encoded by their position, and the output is parsed.
+
+The engine cannot tell where in a JSON document a print stands: inside a string a value must be
+escaped, elsewhere it must become a JSON value. So each print leaves a mark that holds the value as
+JSON, and :meth:`JsonCompiler.document` reads the output from left to right: what the author wrote
+says whether a mark is inside a string. Macros, captures, loops and partials need no analysis.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+from minijinja import Environment, safe
+
+from tasks.rendering.compiler import Compiler
+from tasks.rendering.explain import SourceError
+from tasks.rendering.failures import NullPrintedError
+from tasks.rendering.guards import lacks, to_json
+from tasks.rendering.samples import TEXT, Anything
+from tasks.rendering.values import Unprintable
+
+# No value can hold it, for it is drawn at the start of the process; a filter that changes case
+# damages it, and damage is found.
+_NONCE: Final = f"jM{secrets.token_hex(8)}"
+_MARK: Final = re.compile(rf"\x02{_NONCE}([tv])([^\x03]*)\x03")
+_STEP: Final = re.compile(r'\\(?:u[0-9a-fA-F]{4}|[^u])|\\|"')
+_OPEN_ESCAPE: Final = re.compile(r"\\u?[0-9a-fA-F]{0,3}")
+_CONTEXT: Final = 40
+_HINT: Final = re.compile(r"[,\[{:]\s*\Z")
+
+
+class JsonCompiler(Compiler):
+    """Compiles JSON bodies; what is printed is encoded by its position."""
+
+    def __init__(self) -> None:
+        super().__init__(escapes=False)
+
+    def _environment(self, **options: Any) -> Environment:  # noqa: ANN401 - the engine's options
+        # So the engine marks what macros and captures give as text that is not to be encoded again.
+        mode = {"auto_escape_callback": lambda _name: "json", "finalizer": _marked}
+        return super()._environment(**mode, **options)
+
+    def _own_filters(self) -> dict[str, Callable[..., Any]]:
+        return super()._own_filters() | {"tojson": _as_json_text}
+
+    def _watched(self) -> Environment:
+        """Return the environment itself, whose finalizer sees each print."""
+        return self.environment
+
+
+class Document(NamedTuple):
+    """A JSON body: its text, and what it holds."""
+
+    text: str
+    value: Any
+
+
+def document(output: str, source: str) -> Document:
+    """Return the document that a rendered JSON body is.
+
+    Parameters
+    ----------
+    output
+        As a :class:`JsonCompiler` renders it.
+    source
+        The source of the body, for the places of errors.
+
+    Raises
+    ------
+    SourceError
+        ``variables_invalid`` for a value that cannot stand in a string, ``template_syntax`` where
+        the output is not JSON.
+    """
+    parts = list(_parts(output, source))
+    text = "".join(part for part, _ in parts)
+    if _NONCE.lower() in text.lower():
+        raise _syntax(
+            "json_filter",
+            "a filter or an operator changed text with placeholders in it: apply it to the value "
+            "before the text is put together",
+            source,
+            None,
+        )
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        text.encode()
+        json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise _not_json(error, parts, source) from None
+    except UnicodeEncodeError:
+        raise _syntax(
+            "lone_surrogate", "a \\u escape gives half a surrogate pair", source, None
+        ) from None
+    except RecursionError:
+        raise SourceError.limit("body", "the document is nested too deeply") from None
+    except ValueError as error:
+        raise _syntax("json", str(error), source, None) from None
+    return Document(text, value)
+
+
+def _parts(output: str, source: str) -> Iterator[tuple[str, bool]]:
+    """Yield the pieces of the document, each with whether the author wrote it."""
+    in_string = False
+    position = 0
+    for match in _MARK.finditer(output):
+        written = output[position : match.start()]
+        in_string, is_open = _state(written, in_string=in_string)
+        if is_open:
+            message = "a placeholder stands in an escape of a JSON string: remove the backslash"
+            raise _syntax("json_escape", message, source, None)
+        yield written, True
+        # The spaces keep two numbers in a row from becoming one.
+        value = _in_string(match[2], is_text=match[1] == "t") if in_string else f" {match[2]} "
+        yield value, False
+        position = match.end()
+    yield output[position:], True
+
+
+def _state(written: str, *, in_string: bool) -> tuple[bool, bool]:
+    """Return whether what follows is inside a string, and whether it is inside an escape."""
+    is_open = False
+    for match in _STEP.finditer(written):
+        is_open = False
+        if match[0] == '"':
+            in_string = not in_string
+        elif match[0] == "\\":
+            is_open = in_string and _OPEN_ESCAPE.fullmatch(written, match.start()) is not None
+    return in_string, is_open
+
+
+def _in_string(encoded: str, *, is_text: bool) -> str:
+    if is_text:
+        return json.dumps(encoded, ensure_ascii=False)[1:-1]
+    value = json.loads(encoded)
+    if isinstance(value, str):
+        return encoded[1:-1]
+    if value is None:
+        raise NullPrintedError
+    if isinstance(value, bool | list | dict):
+        kinds = {bool: "true or false", list: "an array", dict: "an object"}
+        kind = kinds[type(value)]
+        message = (
+            f"{kind} would be printed in a JSON string: use tojson for its JSON text, join, or if"
+        )
+        raise SourceError.values("body", "json_string", message)
+    return encoded
+
+
+def _marked(value: Any) -> Any:  # noqa: ANN401 - any value of a template
+    """Return what is printed in the place of a value: the finalizer of the engine."""
+    if hasattr(type(value), "__html__"):
+        return value
+    if isinstance(value, Anything):
+        value = TEXT
+    if lacks(value):
+        Unprintable.printed = True
+        return ""
+    return safe(_mark(value, "v"))
+
+
+def _as_json_text(value: Any = None) -> Any:  # noqa: ANN401 - any value of a template
+    if isinstance(value, Anything):
+        value = TEXT
+    return safe(_mark(value, "t"))
+
+
+def _mark(value: Any, kind: str) -> str:  # noqa: ANN401 - any value of a template
+    # Controls are escaped in JSON, so that no value ends the mark.
+    return f"\x02{_NONCE}{kind}{to_json(value)}\x03"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        raise ValueError("an object of the body has a member twice: each name once")
+    return result
+
+
+def _constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _not_json(
+    error: json.JSONDecodeError, parts: list[tuple[str, bool]], source: str
+) -> SourceError:
+    """Return the error of an output that is not JSON, at the place in the source if it is known."""
+    before = ""
+    is_first = True
+    position = 0
+    for index, (part, is_written) in enumerate(parts):
+        if is_written and position <= error.pos:
+            before, is_first = part[: error.pos - position] or before, not index
+        position += len(part)
+    place = _place(before[:_CONTEXT], source, is_first=is_first)
+    what = error.msg[:1].lower() + error.msg[1:]
+    message = f"the body is not valid JSON: {what}"
+    if _HINT.search(before):
+        message += "; between items of a loop write {% if not loop.last %},{% endif %}"
+    return _syntax("json", message, source, place)
+
+
+def _place(before: str, source: str, *, is_first: bool) -> int | None:
+    """Return where in the source text stands that the author wrote after a placeholder."""
+    if is_first:
+        return next((n for n in range(len(before), -1, -1) if source.startswith(before[:n])), None)
+    for length in range(len(before), 0, -1):
+        context = "}}" + before[:length]
+        if source.count(context) == 1:
+            return source.index(context) + len(context)
+    return None
+
+
+def _syntax(kind: str, message: str, source: str, place: int | None) -> SourceError:
+    if place is not None and not 0 <= place <= len(source):
+        place = None
+    return SourceError.syntax("body", kind, message, source, place)

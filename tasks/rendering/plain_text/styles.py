@@ -1,0 +1,215 @@
+"""What styles say of whether text is shown, and how: pure, no I/O.
+
+Only what hides text in every mail client counts, and what keeps lines. Media queries do not: they
+are for some screens.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+from tasks.rendering.markup import BLOCK, PRINT
+from tasks.rendering.plain_text.marks import PRE, PRE_END
+
+MAY_STYLE: Final = re.compile(
+    r"display|hidden|visibility|opacity|mso-hide|font|(?:max-)?(?:height|width)|white-space|list-",
+    re.IGNORECASE,
+)
+_ZERO: Final = re.compile(r"[-+]?0*\.?0*(?:px|em|rem|pt|ex|ch|in|cm|mm|pc|vh|vw|%)?\s*")
+_SMALL_FONT: Final = re.compile(r"(?:^|\s)0*\.?0+(?:px|em|pt|%)?(?:\s|/)")
+_COMMENT: Final = re.compile(r"/\*.*?(?:\*/|\Z)|<!--|-->", re.DOTALL)
+_RULE: Final = re.compile(r"([^{}]*)\{([^{}]*)\}")
+_NESTED: Final = re.compile(r"@[^{};]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
+_SELECTOR: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)?([.#][\w-]+)")
+_LINES: Final = frozenset({"pre", "pre-wrap", "pre-line", "break-spaces"})
+_NUMBERING: Final = {
+    "lower-alpha": "a",
+    "lower-latin": "a",
+    "upper-alpha": "A",
+    "upper-latin": "A",
+    "lower-roman": "i",
+    "upper-roman": "I",
+}
+
+
+class Scope(NamedTuple):
+    """An element that hides its text (``size``, ``visibility``), shows it, or keeps its lines.
+
+    ``depth`` counts the elements of its name that are open, itself among them.
+    """
+
+    name: str
+    depth: int
+    sort: Literal["size", "visibility", "shown", "pre"]
+
+    @property
+    def opening(self) -> str:
+        """The mark at its beginning."""
+        return PRE if self.sort == "pre" else ""
+
+    @property
+    def closing(self) -> str:
+        """The mark at its end."""
+        return PRE_END if self.sort == "pre" else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What an element's attributes and class say, by the names of CSS properties."""
+
+    properties: Mapping[str, str] = field(default_factory=dict)
+    hides: bool = False
+
+    def list_parameters(self, element: str) -> str:
+        """Return the parameters of a list's mark that its style gives."""
+        if element not in {"ol", "ul"}:
+            return ""
+        kind = self.properties.get("list-style-type") or self.properties.get("list-style", "")
+        words = kind.split()
+        if "none" in words:
+            return "n;"
+        return next((f"t{_NUMBERING[word]};" for word in words if word in _NUMBERING), "")
+
+
+PLAIN: Final = Style()
+
+
+class StyleSheet:
+    """The simple rules (of one class or id) of the style sheets that were read so far."""
+
+    def __init__(self) -> None:
+        self._rules: dict[str, dict[str, str]] = {}
+
+    def __bool__(self) -> bool:
+        """Tell whether there is a rule."""
+        return bool(self._rules)
+
+    def read(self, css: str) -> None:
+        """Read the rules of a style sheet that concern what is shown."""
+        if MAY_STYLE.search(css) is None:
+            return
+        text = _NESTED.sub("", _COMMENT.sub("", css))
+        for match in _RULE.finditer(text):
+            if BLOCK in match[0] or PRINT in match[0] or MAY_STYLE.search(match[2]) is None:
+                continue
+            for selector in match[1].split(","):
+                if _SELECTOR.fullmatch(selector.strip()):
+                    rule = self._rules.setdefault(selector.strip(), {})
+                    rule.update(_declared(match[2]))
+
+    def of(self, element: str, classes: str, identifier: str) -> dict[str, str]:
+        """Return the properties that an element has by its classes and its id."""
+        result: dict[str, str] = {}
+        names = [f".{name}" for name in classes.split()] + (
+            [f"#{identifier}"] if identifier else []
+        )
+        for name in names:
+            for selector in (name, f"{element}{name}"):
+                result.update(self._rules.get(selector, {}))
+        return result
+
+
+def style_of(element: str, attributes: Mapping[str, str], sheet: StyleSheet) -> Style:
+    """Return the style of an element.
+
+    ``attributes`` are those that it has in every render.
+    """
+    properties = (
+        sheet.of(element, attributes.get("class", ""), attributes.get("id", "")) if sheet else {}
+    )
+    if "style" in attributes:
+        properties |= _declared(attributes["style"])
+    hidden = attributes.get("hidden")
+    hides = hidden is not None or _hides(properties)
+    return Style(properties, hides) if properties or hides else PLAIN
+
+
+def scope_of(element: str, style: Style, scopes: tuple[Scope, ...]) -> Scope | None:
+    """Return the scope that an element begins, if it does."""
+    properties = style.properties
+    if element in {"pre", "listing"} or properties.get("white-space") in _LINES:
+        return Scope(element, 1, "pre")
+    if not properties:
+        return None
+    sort = _sort(properties)
+    if sort == "shown" and shows_text(scopes):
+        return None
+    return None if sort is None else Scope(element, 1, sort)
+
+
+def _sort(properties: Mapping[str, str]) -> Literal["size", "visibility", "shown"] | None:
+    visibility = properties.get("visibility")
+    if visibility is not None:
+        return "visibility" if visibility in {"hidden", "collapse"} else "shown"
+    size = properties.get("font-size")
+    if size is not None:
+        return "size" if _is_zero(size) else "shown"
+    font = properties.get("font")
+    if font is not None:
+        return "size" if _SMALL_FONT.search(font) else "shown"
+    return None
+
+
+def shows_text(scopes: tuple[Scope, ...]) -> bool:
+    """Tell whether text is shown within scopes; the innermost that says something counts."""
+    for scope in reversed(scopes):
+        if scope.sort != "pre":
+            return scope.sort == "shown"
+    return True
+
+
+def deeper(scopes: tuple[Scope, ...], element: str) -> tuple[Scope, ...]:
+    """Return scopes after the beginning of an element in them."""
+    if not any(scope.name == element for scope in scopes):
+        return scopes
+    return tuple(
+        scope._replace(depth=scope.depth + (scope.name == element and element != "p"))
+        for scope in scopes
+    )
+
+
+def after_end(scopes: tuple[Scope, ...], element: str) -> tuple[tuple[Scope, ...], str]:
+    """Return scopes after the end of an element, and the marks of those that end with it."""
+    left: list[Scope] = []
+    for index, scope in enumerate(scopes):
+        if scope.name == element:
+            if scope.depth == 1:
+                ended = scopes[index:]
+                return tuple(left), "".join(each.closing for each in reversed(ended))
+            left.append(scope._replace(depth=scope.depth - 1))
+        else:
+            left.append(scope)
+    return tuple(left), ""
+
+
+def _declared(css: str) -> dict[str, str]:
+    """Return the properties of a declaration block; the last of a name counts."""
+    result: dict[str, str] = {}
+    important: set[str] = set()
+    for declaration in css.split(";"):
+        name, colon, value = declaration.partition(":")
+        name, value = name.strip().lower(), value.strip().lower()
+        is_important = value.endswith("important") and "!" in value
+        if not colon or PRINT in name or (name in important and not is_important):
+            continue
+        if is_important:
+            important.add(name)
+            value = value.rpartition("!")[0].strip()
+        result[name] = value
+    return result
+
+
+def _hides(properties: Mapping[str, str]) -> bool:
+    if properties.get("display") == "none" or properties.get("mso-hide") == "all":
+        return True
+    if _is_zero(properties.get("opacity", "1")) or _is_zero(properties.get("max-height", "1")):
+        return True
+    clipped = properties.get("overflow") in {"hidden", "clip"}
+    return clipped and any(
+        _is_zero(properties.get(name, "1")) for name in ("height", "width", "max-width")
+    )
+
+
+def _is_zero(value: str) -> bool:
+    return any(map(str.isdigit, value)) and _ZERO.fullmatch(value) is not None

@@ -1,0 +1,157 @@
+"""Texts before they are rendered: each part and the partials that it may use, compiled.
+
+It runs in the render process (:mod:`tasks.rendering.process`).
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from minijinja import TemplateError
+
+from tasks.rendering.compiled import CompiledSource
+from tasks.rendering.compiler import Compiler
+from tasks.rendering.explain import ErrorContext, SourceError, explained
+from tasks.rendering.json_documents import JsonCompiler
+from tasks.rendering.locale_filters.gsm import for_sms
+from tasks.rendering.outputs import is_html
+from tasks.rendering.paths import Path, steps_of
+from tasks.rendering.plain_text import has_markup, text_source
+from tasks.rendering.texts import Part, Text
+
+# Wherever it stands, a comment or raw block too: telling those apart from strings that look like
+# them would take the engine's own lexer, and a mistake in it would switch escaping off.
+_AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A text that is compiled.
+
+    ``plain`` is its plain-text alternative, where it has one: derived from the body, unless
+    ``own_text`` is there. ``reaches_methods`` tells whether its sources may come to the methods of
+    their values. ``optional`` are the paths of values that may be left out, ``decimals`` those of
+    decimal numbers, ``markdown`` those of Markdown.
+    """
+
+    text: Text
+    subject: CompiledSource | None
+    body: CompiledSource
+    plain: CompiledSource | None
+    own_text: CompiledSource | None
+    preheader: CompiledSource | None
+    reaches_methods: bool
+    optional: tuple[Path, ...]
+    decimals: tuple[Path, ...]
+    markdown: tuple[Path, ...]
+
+
+class Preparation:
+    """The compilers of each kind of output; compiles texts with them."""
+
+    def __init__(self) -> None:
+        self.html = Compiler(escapes=True)
+        self.text = Compiler(escapes=False)
+        self._json = JsonCompiler()
+
+    def forget(self) -> None:
+        """Bound what is kept of earlier texts; nothing prepared before may be used after."""
+        self.html.forget()
+        self.text.forget()
+        self._json.forget()
+
+    def prepare(self, text: Text) -> Prepared:
+        """Return a compiled text.
+
+        Raises
+        ------
+        SourceError
+            ``template_syntax``, with line and column.
+        """
+        body = self._part(self._compiler_of(text["type"]), text, "body")
+        subject = None if text["subject"] is None else self._part(self.text, text, "subject")
+        own_text = self._part(self.text, text, "text") if "text" in text else None
+        preheader = self._part(self.text, text, "preheader") if "preheader" in text else None
+        is_derived = text["type"] == "email" and own_text is None
+        return Prepared(
+            text=text,
+            subject=subject,
+            body=body,
+            plain=self._plain(text) if is_derived else None,
+            own_text=own_text,
+            preheader=preheader,
+            # What an object of a producer lacks is not in its JSON; of one that the template makes,
+            # which is of another class then, it is an error.
+            reaches_methods=text["type"] == "json"
+            or body.reaches_methods()
+            or (subject is not None and subject.reaches_methods())
+            or (own_text is not None and own_text.reaches_methods())
+            or (preheader is not None and preheader.reaches_methods()),
+            optional=tuple(map(steps_of, text.get("optional", ()))),
+            decimals=tuple(map(steps_of, text.get("decimals", ()))),
+            markdown=tuple(map(steps_of, text.get("markdown", ()))),
+        )
+
+    def _compiler_of(self, kind: str) -> Compiler:
+        if kind == "json":
+            return self._json
+        return self.html if is_html(kind) else self.text
+
+    def _part(self, compiler: Compiler, text: Text, part: Part) -> CompiledSource:
+        spoken = for_sms if text["type"] == "sms" else str
+        partials = {}
+        has_marks = False
+        for key, used in text["partials"].items():
+            # Partials are HTML: in a text they give what a reader would see of it.
+            derive = text_source if compiler is self.text and has_markup(used["body"]) else None
+            has_marks = has_marks or derive is not None
+            language = spoken(used["language"])
+            partials[key] = _compile(compiler, language, used["body"], part, derive)
+        name = _compile(compiler, spoken(text["language"]), text.get(part) or "", part)
+        return CompiledSource(compiler, name, partials, has_marks)
+
+    def _plain(self, text: Text) -> CompiledSource | None:
+        """Return the compiled source of the plain-text alternative.
+
+        None where no source can be made of the HTML; then the alternative is made of each finished
+        body, which takes longer.
+        """
+        try:
+            partials = {
+                name: self.text.compile_derived(used["language"], used["body"], text_source)
+                for name, used in text["partials"].items()
+            }
+            name = self.text.compile_derived(text["language"], text["body"], text_source)
+        except TemplateError:
+            return None
+        return CompiledSource(self.text, name, partials)
+
+
+def refuse_autoescape(source: str, path: str) -> None:
+    """Make sure that a source does not switch escaping.
+
+    Raises
+    ------
+    SourceError
+        It would.
+    """
+    if match := _AUTOESCAPE.search(source):
+        message = "autoescape is not available: escaping follows the type of the template"
+        raise SourceError.syntax(path, "autoescape", message, source, match.start(1))
+
+
+def _compile(
+    compiler: Compiler,
+    language: str,
+    source: str,
+    path: Part,
+    derive: Callable[[str], str] | None = None,
+) -> str:
+    refuse_autoescape(source, path)
+    try:
+        if derive is not None:
+            return compiler.compile_derived(language, source, derive)
+        return compiler.compile(language, source)
+    except TemplateError as error:
+        raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None

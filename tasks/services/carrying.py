@@ -1,0 +1,107 @@
+"""Translations of the previous version that a publish takes over, or would drop."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from db import models
+from db.queries import translations
+from db.queries.translations import StoredText
+from db.queries.versions import VersionRow
+from tasks.errors import Problem, problem
+from tasks.messages.versions import CarriedTranslations, PublishVersion
+from tasks.rendering.partials import partials_of
+from tasks.rendering.texts import Sources
+from tasks.services.candidates import Compiled
+from tasks.services.gate import Gate, Stored
+from tasks.services.outputs import translated_already
+from tasks.work import Work
+
+MOST_OF_EACH: Final = 10
+"""Problems of one translation that an error lists: others have some too."""
+
+
+@dataclass(slots=True)
+class Carried:
+    """The translations that the new version takes over.
+
+    ``inlined`` has the languages, each with the body to render where styles are inlined;
+    ``problems`` what does not fit of those that are dropped against the message's will.
+    """
+
+    result: CarriedTranslations = field(
+        default_factory=lambda: CarriedTranslations(carried=[], stale=[], dropped=[])
+    )
+    inlined: dict[str, str | None] = field(default_factory=dict)
+    partials: set[str] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+    source_changed: bool = False
+
+
+def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
+    message: PublishVersion,
+    template: models.Template,
+    previous: VersionRow | None,
+    own: Compiled,
+    variables: Stored,
+    work: Work,
+) -> Carried:
+    """Return which translations of the previous version pass the gate with the new one.
+
+    Raises
+    ------
+    InvalidMessage
+        The new version is in the language of one of them.
+    """
+    carried = Carried()
+    rows = translations.texts(work.session, previous.id) if previous is not None else []
+    rows = [row for row in rows if row.language_code not in message.translations]
+    if previous is None or not rows:
+        return carried
+    before = _sources(previous)
+    now = Sources(message.subject, message.body, message.text, message.preheader)
+    carried.source_changed = before != now
+    given = [source for row in (now, *map(_sources, rows)) for source in row.given()]
+    gate, candidates = Gate.of(work, template, given, carried=len(rows))
+    room = work.configuration.limits.translations - len(message.translations)
+    own_language = own.candidate.text["language"]
+    for row in rows:
+        language = row.language_code
+        if language == own_language:
+            is_new = candidates.language(previous.info) != own_language
+            if is_new and message.carry_translations and not message.allow_dropped_translations:
+                raise translated_already(language, previous.version)
+            carried.result.dropped.append(language)
+            continue
+        if not message.carry_translations:
+            carried.result.dropped.append(language)
+            continue
+        path = f"translations.{language}."
+        other = candidates.translation(own.candidate, language, _sources(row), path)
+        if len(carried.result.carried) >= room:
+            limit = work.configuration.limits.translations
+            text = f"a version has at most {limit} translations"
+            problems: list[Problem] = [problem(path[:-1], "too_large", text)]
+            passed = None
+        else:
+            passed, problems = gate.fitting(own, other, variables, inline_css=message.inline_css)
+        if passed is None:
+            carried.result.dropped.append(language)
+            carried.problems += problems[:MOST_OF_EACH]
+            continue
+        carried.result.carried.append(language)
+        body = passed.text["body"]
+        carried.inlined[language] = body if message.inline_css else None
+        carried.partials |= partials_of(source for _, source, _ in other.sources())
+        if row.is_stale or carried.source_changed:
+            carried.result.stale.append(language)
+    return carried
+
+
+def dropped_languages(problems: Iterable[Problem]) -> list[str]:
+    """Return the languages that problems of dropped translations are about, in order."""
+    return list(dict.fromkeys(each["path"].split(".")[1] for each in problems))
+
+
+def _sources(row: VersionRow | StoredText) -> Sources:
+    return Sources(row.subject, row.body, row.text, row.preheader)
