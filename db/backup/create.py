@@ -19,14 +19,17 @@ from db.backup.catalogue import (
     TableFacts,
     open_catalogue,
 )
+from db.backup.encryption import SUFFIX as ENCRYPTED
 from db.backup.encryption import recipients
 from db.backup.policy import BackupPolicy
+from db.backup.roles import SUFFIX as ROLES_SUFFIX
+from db.backup.roles import read_roles
 from db.backup.snapshot import EMPTY, Snapshot, exported, revision, table_facts, table_names
 from db.backup.store import PARTIAL, Store
 from db.backup.streams import Progress, suffix, write
 from db.backup.verify import checked, completeness
 from db.commands.core import Client
-from db.commands.dump import dump, dump_roles
+from db.commands.dump import dump
 from db.errors import Kind, OperationError
 from db.locks import alone
 from db.postgres_errors import permanent_errors_explained
@@ -102,8 +105,10 @@ def create(  # noqa: PLR0913 - options by name
                 file = name + suffix(form, encrypted=bool(keys))
                 files.write(file, "dump", checked(output, check), progress)
                 facts = counted()
-        if contents == "full":
-            _write_roles(files, name + ".roles" + suffix("plain", encrypted=bool(keys)), snapshot)
+            if contents == "full":
+                roles = read_roles(snapshot.connection, passwords=snapshot.is_superuser)
+                file = name + ROLES_SUFFIX + (ENCRYPTED if keys else "")
+                files.write(file, "roles", roles.chunks())
         files.put()
         entry = Entry(
             name=name,
@@ -219,16 +224,6 @@ def _counting(
             with suppress(psycopg.Error):
                 snapshot.connection.cancel_safe()
             raise
-
-
-def _write_roles(files: "_NewFiles", name: str, snapshot: Snapshot) -> None:
-    with (
-        completeness("plain", snapshot.client.programs) as check,
-        closing(
-            dump_roles(snapshot.client, database=snapshot.database, passwords=snapshot.is_superuser)
-        ) as output,
-    ):
-        files.write(name, "roles", checked(output, check))
 
 
 class _NewFiles:

@@ -27,11 +27,11 @@ from db.backup.restore.restore import choose_backup, require_full, require_new_e
 from db.backup.restore.roles import create_roles
 from db.backup.snapshot import revision
 from db.backup.store import unwritable
-from db.backup.verify import fetch
+from db.backup.verify import fetch, fetch_roles
 from db.cluster.private import PrivateCluster
 from db.cluster.processes import Rights
 from db.cluster.programs import Programs
-from db.cluster.unprivileged import give, user_for
+from db.cluster.unprivileged import give, sandbox_programs, user_for
 from db.commands.core import Client
 from db.commands.restore import FAST
 from db.errors import Kind, OperationError
@@ -118,7 +118,7 @@ class Drilled:
 @contextmanager
 def new_cluster(programs: Programs, folder: Path) -> Iterator[PrivateCluster]:
     """Yield a new running server with its data in ``folder``."""
-    cluster = PrivateCluster(programs, folder / "data", settings=_SETTINGS)
+    cluster = PrivateCluster(programs, folder / "data", settings=_SETTINGS, is_sandbox=True)
     cluster.initialise()
     with cluster:
         yield cluster
@@ -239,23 +239,17 @@ def _check(  # noqa: PLR0913, PLR0917 - the body of a drill
     clusters: Clusters,
 ) -> dict[str, Any]:
     """Restore a backup and check it; return fields of :class:`Drilled`."""
-    if entry.roles is None:
-        raise OperationError(
-            Kind.MISSING_FILE,
-            f"{entry.name} has no file of roles, which own its tables",
-            "create another backup",
-        )
     # Checksums are verified before a server is started.
-    files = Client(programs, "", rights)
-    dump = fetch(files, entry, entry.dump, policy, folder)
-    roles = fetch(files, entry, entry.roles, policy, folder)
+    roles = fetch_roles(entry, policy)
     with (
-        clusters(programs, folder) as cluster,
+        fetch(Client(programs, "", rights), entry, policy, folder) as dump,
+        sandbox_programs(programs.folder, rights) as reached,
+        clusters(Programs(reached), folder) as cluster,
         _database(cluster, "restored") as database,
         _database(cluster, "expected") as expected,
     ):
-        client = Client(programs, cluster.url(database), cluster.rights, FAST)
-        created = create_roles(client, roles)
+        client = Client(Programs(reached), cluster.url(database), cluster.rights, FAST)
+        created = create_roles(client.url, roles)
         jobs = jobs_for(dump)
         load(client, entry, dump, jobs=jobs)
         rows = compare_rows(client.url, entry, jobs=jobs)
@@ -269,7 +263,7 @@ def _check(  # noqa: PLR0913, PLR0917 - the body of a drill
             rendered = render(connection)
     return {
         "rows": rows,
-        "roles": len(created),
+        "roles": len(created.names),
         "objects": objects,
         "is_amchecked": is_amchecked,
         "rendered": rendered,

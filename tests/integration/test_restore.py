@@ -16,7 +16,6 @@ from db.backup.create import create
 from db.backup.databases import NAME_BYTES, administering, unused_name
 from db.backup.policy import BackupPolicy
 from db.backup.restore.compare import structure
-from db.backup.restore.roles import missing_roles
 from db.cluster.programs import wheel
 from tests.support.archives import resealed
 from tests.support.shops import ROWS, Shop, copy_of, shop
@@ -614,30 +613,6 @@ class TestRoles:
             finally:
                 admin.execute(f"DROP DATABASE {done['database']}".encode())
                 admin.execute(f"DROP ROLE {owner}, {other}".encode())
-
-    def test_statements_are_chosen_by_the_role_they_are_about(self) -> None:
-        """Quoted names, comments over several lines, memberships, and psql's own commands."""
-        text = (
-            "\\restrict abc\n\n--\n-- Roles\n--\n\n"
-            'CREATE ROLE "A ""b""";\n'
-            'ALTER ROLE "A ""b""" WITH LOGIN PASSWORD \'SCRAM-SHA-256$4096:x\';\n'
-            "CREATE ROLE there;\nALTER ROLE there WITH SUPERUSER;\n"
-            "COMMENT ON ROLE there IS 'a\nb';\nCOMMENT ON ROLE new IS 'c\nd';\n"
-            'GRANT there TO "A ""b""" WITH INHERIT TRUE GRANTED BY boss;\n'
-            "GRANT new TO there GRANTED BY boss;\n"
-            "\\unrestrict abc\n"
-        )
-        kept = [
-            line for line in missing_roles(text, {"there"}) if line and not line.startswith("--")
-        ]
-        assert kept == [
-            "\\restrict abc",
-            'CREATE ROLE "A ""b""";',
-            'ALTER ROLE "A ""b""" WITH LOGIN PASSWORD \'SCRAM-SHA-256$4096:x\';',
-            "COMMENT ON ROLE new IS 'c\nd';",
-            'GRANT there TO "A ""b""" WITH INHERIT TRUE;',
-            "\\unrestrict abc",
-        ]
 
 
 def test_generated_names_are_truncated_and_unused(source: Shop) -> None:

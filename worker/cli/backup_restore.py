@@ -201,6 +201,8 @@ def _print_restored(restored: Restored) -> None:
     )
     if restored.roles:
         print(f"Roles created: {', '.join(restored.roles)}")
+    if restored.withheld:
+        print(f"Not restored: {', '.join(restored.withheld)}")
     if restored.is_behind:
         print(f"It is at migration {restored.revision}: run 'alembic upgrade head' on it")
 

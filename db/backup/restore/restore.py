@@ -1,10 +1,8 @@
 """Restore a backup into another database of the server."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import monotonic
 from typing import Final
 from uuid import uuid4
@@ -31,10 +29,9 @@ from db.backup.databases import (
 from db.backup.policy import BackupPolicy
 from db.backup.restore.compare import compare_rows
 from db.backup.restore.load import jobs_for, load, load_data
-from db.backup.restore.roles import create_roles
+from db.backup.restore.roles import CreatedRoles, create_roles
 from db.backup.snapshot import SCHEMA, revision
-from db.backup.store import unwritable
-from db.backup.verify import fetch
+from db.backup.verify import fetch, fetch_roles
 from db.cluster.programs import Programs
 from db.commands.core import Client
 from db.commands.restore import FAST
@@ -61,6 +58,8 @@ class Restored:
         Whether this checkout has newer migrations: ``alembic upgrade head`` is due.
     roles
         Roles that were created for it.
+    withheld
+        Attributes and memberships that they do not have, unlike those of the backup.
     seconds
         Duration of the restore.
     """
@@ -71,6 +70,7 @@ class Restored:
     revision: str | None
     is_behind: bool
     roles: list[str]
+    withheld: list[str]
     seconds: float
 
 
@@ -148,34 +148,21 @@ def restored_draft(  # noqa: PLR0913 - options by name
     # Random, because two restores may start in the same second.
     database = f"{live[:32]}_restoring_{uuid4().hex[:12]}"
     target = replace(client, url=at(client.url, database), options=FAST)
-    roles: list[str] = []
-    with temporary_directory(policy) as folder:
-        dump = fetch(client, entry, entry.dump, policy, folder)
+    created = CreatedRoles()
+    with fetch(client, entry, policy) as dump:
         if with_roles and entry.roles is not None:
-            roles = create_roles(client, fetch(client, entry, entry.roles, policy, folder))
+            created = create_roles(client.url, fetch_roles(entry, policy))
         jobs = jobs or jobs_for(dump)
         try:
             with administering(client.url) as admin:
                 create(admin, database, live)
             load(target, entry, dump, jobs=jobs, table=table)
             rows = compare_rows(target.url, entry, jobs=jobs, table=table)
-            yield replace(_restored(entry, database, rows, started), roles=roles)
+            restored = _restored(entry, database, rows, started)
+            yield replace(restored, roles=created.names, withheld=created.withheld)
         finally:
             with administering(client.url) as admin:
                 drop(admin, database)
-
-
-@contextmanager
-def temporary_directory(policy: BackupPolicy) -> Iterator[Path]:
-    """Yield a private temporary directory, which is removed with its files at the end."""
-    try:
-        folder = tempfile.TemporaryDirectory(
-            prefix="template-service-restore-", dir=policy.scratch or None
-        )
-    except OSError as error:
-        raise unwritable(policy.scratch or tempfile.gettempdir(), error) from None
-    with folder as path:
-        yield Path(path)
 
 
 def choose_backup(catalogue: Catalogue, name: str | None, table: str | None) -> Entry:
@@ -270,8 +257,7 @@ def _restore_data(
             f"tables of database {into} are not empty: {', '.join(filled)}",
             "name a database with empty tables",
         )
-    with temporary_directory(policy) as folder:
-        dump = fetch(client, entry, entry.dump, policy, folder)
+    with fetch(client, entry, policy) as dump:
         load_data(target, entry, dump)
         return compare_rows(target.url, entry, jobs=jobs_for(dump))
 
@@ -286,4 +272,4 @@ def _has_rows(connection: psycopg.Connection, table: str) -> bool:
 def _restored(entry: Entry, database: str, rows: dict[str, int], started: float) -> Restored:
     is_behind = entry.revision is not None and entry.revision != migrations.head()
     seconds = round(monotonic() - started, 3)
-    return Restored(entry.name, database, rows, entry.revision, is_behind, [], seconds)
+    return Restored(entry.name, database, rows, entry.revision, is_behind, [], [], seconds)
