@@ -1,12 +1,8 @@
 """The restore drill: restore a backup into a private server, and check everything in it."""
 
-import fcntl
-import os
-import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,10 +24,12 @@ from db.backup.restore.roles import create_roles
 from db.backup.snapshot import revision
 from db.backup.store import unwritable
 from db.backup.verify import fetch, fetch_roles
+from db.cluster.owned import OwnedDirectory
 from db.cluster.private import PrivateCluster
 from db.cluster.processes import Rights
 from db.cluster.programs import Programs
-from db.cluster.unprivileged import give, sandbox_programs, user_for
+from db.cluster.sandbox import sandbox_programs
+from db.cluster.unprivileged import give, user_for
 from db.commands.core import Client
 from db.commands.restore import FAST
 from db.errors import Kind, OperationError
@@ -42,9 +40,6 @@ Render = Callable[[psycopg.Connection], list[str]]
 Clusters = Callable[[Programs, Path], AbstractContextManager[PrivateCluster]]
 """Yields a running server with its data in a directory."""
 
-PREFIX: Final = "template-service-drill-"
-# A new directory is unlocked for an instant; younger ones are never leftovers.
-_LOCKED_AFTER: Final = 60.0
 # A crash may lose all data: the server is created anew for each drill.
 _SETTINGS: Final = {
     "fsync": "off",
@@ -193,40 +188,18 @@ def to_drill(catalogue: Catalogue, name: str | None) -> Entry:
 def drill_directory(policy: BackupPolicy) -> Iterator[tuple[Path, Rights]]:
     """Yield a new directory that only the user of the server may enter, and that user's rights.
 
-    This process holds a lock on it, so that the next drill can recognize and remove the directories
-    of killed ones.
-
     Raises OperationError: ``disk_full``, ``target_unwritable``; ``not_reachable``: this root may
     not give files away.
     """
     base = Path(policy.scratch or tempfile.gettempdir())
-    _remove_leftovers(base)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+        owned = OwnedDirectory("drill", base)
     except OSError as error:
         raise unwritable(str(base), error) from None
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        rights = user_for(folder)
-        give(folder, rights)
-        yield folder, rights
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
-
-
-def _remove_leftovers(base: Path) -> None:
-    for folder in base.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # another user's, or another drill removes it too
-            if time.time() - folder.stat().st_mtime < _LOCKED_AFTER:
-                continue
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(descriptor)
+    with owned:
+        rights = user_for(owned.path)
+        give(owned.path, rights)
+        yield owned.path, rights
 
 
 def _check(  # noqa: PLR0913, PLR0917 - the body of a drill

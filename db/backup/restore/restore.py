@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final
-from uuid import uuid4
 
 import psycopg
 from psycopg import sql
@@ -17,7 +16,6 @@ from db.backup.databases import (
     at,
     connected,
     copy_properties,
-    create,
     drop,
     exists,
     is_empty,
@@ -30,6 +28,7 @@ from db.backup.policy import BackupPolicy
 from db.backup.restore.compare import compare_rows
 from db.backup.restore.load import jobs_for, load, load_data
 from db.backup.restore.roles import CreatedRoles, create_roles
+from db.backup.scratch import release, scratch_database
 from db.backup.snapshot import SCHEMA, revision
 from db.backup.verify import fetch, fetch_roles
 from db.cluster.programs import Programs
@@ -121,10 +120,12 @@ def restore(  # noqa: PLR0913 - options by name
         target = into or unused_name(admin, named(client.url), "restored")
         if exists(admin, target):
             empty = unused_name(admin, target, "empty")
+            release(admin, draft.database)
             copy_properties(admin, draft.database, target)
             swap(client.url, target, draft.database, empty)
             drop(admin, empty)
         else:
+            release(admin, draft.database)
             rename(admin, draft.database, target)
     return replace(draft, database=target, seconds=round(monotonic() - started, 3))
 
@@ -144,25 +145,17 @@ def restored_draft(  # noqa: PLR0913 - options by name
     See :func:`restore` for the parameters.
     """
     started = monotonic()
-    live = named(client.url)
-    # Random, because two restores may start in the same second.
-    database = f"{live[:32]}_restoring_{uuid4().hex[:12]}"
-    target = replace(client, url=at(client.url, database), options=FAST)
     created = CreatedRoles()
     with fetch(client, entry, policy) as dump:
         if with_roles and entry.roles is not None:
             created = create_roles(client.url, fetch_roles(entry, policy))
         jobs = jobs or jobs_for(dump)
-        try:
-            with administering(client.url) as admin:
-                create(admin, database, live)
+        with scratch_database(client.url) as database:
+            target = replace(client, url=at(client.url, database), options=FAST)
             load(target, entry, dump, jobs=jobs, table=table)
             rows = compare_rows(target.url, entry, jobs=jobs, table=table)
             restored = _restored(entry, database, rows, started)
             yield replace(restored, roles=created.names, withheld=created.withheld)
-        finally:
-            with administering(client.url) as admin:
-                drop(admin, database)
 
 
 def choose_backup(catalogue: Catalogue, name: str | None, table: str | None) -> Entry:
