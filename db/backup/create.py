@@ -1,6 +1,5 @@
 """Create a backup: dump a snapshot, verify that it is complete, and add it to the catalog."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 import psycopg
 
 from db.backup.catalogue import (
-    Catalogue,
     Contents,
     Entry,
     Form,
+    Purpose,
     StoredFile,
     TableFacts,
     open_catalogue,
@@ -25,7 +24,8 @@ from db.backup.policy import BackupPolicy
 from db.backup.roles import SUFFIX as ROLES_SUFFIX
 from db.backup.roles import read_roles
 from db.backup.snapshot import EMPTY, Snapshot, exported, revision, table_facts, table_names
-from db.backup.store import PARTIAL, Store
+from db.backup.source import Source
+from db.backup.store import PARTIAL, Store, create_file, file_exists, unwritable
 from db.backup.streams import Progress, suffix, write
 from db.backup.verify import checked, completeness
 from db.commands.core import Client
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK: Final = "maintenance.backup"
-_UNSAFE: Final = re.compile(r"[^0-9A-Za-z_-]")
 
 
 class BackupRunningError(OperationError):
@@ -53,6 +52,7 @@ def create(  # noqa: PLR0913 - options by name
     contents: Contents = "full",
     table: str | None = None,
     form: Form = "custom",
+    purpose: Purpose = "regular",
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Entry:
@@ -75,6 +75,8 @@ def create(  # noqa: PLR0913 - options by name
         The whole database, its schema or its data alone, or the one ``table`` of schema ``public``.
     form
         ``custom`` for pg_restore, or ``plain`` SQL for psql.
+    purpose
+        ``safety`` for the state before a change of live data.
     now
         Time of the backup; by default the current time.
     progress
@@ -88,7 +90,9 @@ def create(  # noqa: PLR0913 - options by name
             tables = _tables(snapshot, table)
             at_revision = revision(snapshot.connection)
             started_at = now or datetime.now(UTC)
-            name = _unused(catalogue, _name(snapshot.database, started_at, contents, table))
+            source = Source.of(snapshot.connection)
+            name = source.new_name(started_at, *_contents(contents, table))
+            output_size = _Size()
             with (
                 _counting(snapshot, [] if contents == "schema" else tables) as counted,
                 completeness(form, client.programs) as check,
@@ -103,7 +107,7 @@ def create(  # noqa: PLR0913 - options by name
                 ) as output,
             ):
                 file = name + suffix(form, encrypted=bool(keys))
-                files.write(file, "dump", checked(output, check), progress)
+                files.write(file, "dump", output_size.of(checked(output, check)), progress)
                 facts = counted()
             if contents == "full":
                 roles = read_roles(snapshot.connection, passwords=snapshot.is_superuser)
@@ -117,7 +121,10 @@ def create(  # noqa: PLR0913 - options by name
             form=form,
             started_at=started_at,
             finished_at=started_at + timedelta(seconds=monotonic() - start),
-            database=snapshot.database,
+            database=source.database,
+            system=source.system,
+            purpose=purpose,
+            uncompressed=output_size.total,
             server_version=snapshot.server_version,
             client_version="{}.{}".format(*client.programs.version("pg_dump")),
             revision=at_revision,
@@ -125,12 +132,14 @@ def create(  # noqa: PLR0913 - options by name
             files=tuple(files.stored),
             tables=dict.fromkeys(tables, EMPTY) | facts,
         )
-        catalogue.add(entry)
+        catalogue.add(entry, is_new=True)
     return entry
 
 
-def check_ready(client: Client, policy: BackupPolicy) -> None:
+def check_ready(client: Client, policy: BackupPolicy) -> Source:
     """Check whether a backup can be created: settings, server, programs and store.
+
+    Returns the source of the backup.
 
     Raises OperationError: those of :func:`create` that can be known before.
     """
@@ -138,6 +147,7 @@ def check_ready(client: Client, policy: BackupPolicy) -> None:
     open_catalogue(policy).store.names()
     with exported(client) as snapshot:
         _refuse_old(snapshot)
+        return Source.of(snapshot.connection)
 
 
 def _recipients(policy: BackupPolicy) -> list[object]:
@@ -186,24 +196,6 @@ def _tables(snapshot: Snapshot, table: str | None) -> list[str]:
     return [table]
 
 
-def _name(database: str, now: datetime, contents: Contents, table: str | None) -> str:
-    parts = [database, f"{now.astimezone(UTC):%Y%m%d_%H%M%S}"]
-    if table is not None:
-        parts += ["table", table]
-    elif contents != "full":
-        parts.append(contents)
-    return _UNSAFE.sub("_", "_".join(parts))
-
-
-def _unused(catalogue: Catalogue, name: str) -> str:
-    taken = {file.partition(".")[0] for file in catalogue.store.names()}
-    number, unused = 1, name
-    while unused in taken:
-        number += 1
-        unused = f"{name}_{number}"
-    return unused
-
-
 @contextmanager
 def _counting(
     snapshot: Snapshot, tables: Sequence[str]
@@ -226,8 +218,29 @@ def _counting(
             raise
 
 
+def _contents(contents: Contents, table: str | None) -> list[str]:
+    if table is not None:
+        return ["table", table]
+    return [] if contents == "full" else [contents]
+
+
+class _Size:
+    """Counts bytes on their way."""
+
+    total = 0
+
+    def of(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield all chunks."""
+        for chunk in chunks:
+            self.total += len(chunk)
+            yield chunk
+
+
 class _NewFiles:
-    """The files of a new backup, which are deleted again if the ``with`` block fails."""
+    """The files of a new backup, which are deleted again if the ``with`` block fails.
+
+    Files that another process created are not touched.
+    """
 
     def __init__(self, store: Store, keys: Sequence[object]) -> None:
         self._store = store
@@ -257,6 +270,12 @@ class _NewFiles:
     ) -> None:
         """Write the output of a program to an unfinished file."""
         draft = self._store.workspace() / f"{name}{PARTIAL}"
+        try:
+            create_file(draft).close()
+        except FileExistsError:
+            raise file_exists(draft.name, self._store.target) from None
+        except OSError as error:
+            raise unwritable(self._store.target, error) from None
         self._drafts.append(draft)
         done = write(output, draft, self._keys, progress)
         self.stored.append(StoredFile(name=name, part=part, size=done.size, sha256=done.sha256))
@@ -264,5 +283,5 @@ class _NewFiles:
     def put(self) -> None:
         """Move all files into the store."""
         for draft, file in zip(self._drafts, self.stored, strict=True):
-            self._placed.append(file.name)
             self._store.put(draft, file.name)
+            self._placed.append(file.name)

@@ -22,6 +22,7 @@ from db.backup.restore.load import jobs_for, load
 from db.backup.restore.restore import choose_backup, require_full, require_new_enough
 from db.backup.restore.roles import create_roles
 from db.backup.snapshot import revision
+from db.backup.source import Source
 from db.backup.store import unwritable
 from db.backup.verify import fetch, fetch_roles
 from db.cluster.owned import OwnedDirectory
@@ -119,12 +120,13 @@ def new_cluster(programs: Programs, folder: Path) -> Iterator[PrivateCluster]:
         yield cluster
 
 
-def drill(
+def drill(  # noqa: PLR0913 - options by name
     programs: Programs,
     policy: BackupPolicy,
     *,
     render: Render,
     name: str | None = None,
+    source: Source | None = None,
     clusters: Clusters = new_cluster,
 ) -> Drilled:
     """Restore a backup into a private server, check everything, and record the result.
@@ -144,11 +146,13 @@ def drill(
         The main job, run on the restored database.
     name
         Of a full backup; ``None`` for the newest.
+    source
+        The database whose backups are drilled; ``None`` for those of any.
     clusters
         Starts the server.
     """
     started = monotonic()
-    catalogue = open_catalogue(policy)
+    catalogue = open_catalogue(policy, source)
     entry = to_drill(catalogue, name)
     require_new_enough(programs, entry)
     try:
@@ -173,7 +177,7 @@ def drill(
 def to_drill(catalogue: Catalogue, name: str | None) -> Entry:
     """Return the backup that :func:`drill` restores.
 
-    Raises OperationError: ``backup_not_found``; ``not_full``; ``newer_schema``;
+    Raises OperationError: ``backup_not_found``; ``foreign_backup``; ``not_full``; ``newer_schema``;
     ``entry_unreadable``: the newest backup is unknown, because an entry cannot be read.
     """
     if name is None:

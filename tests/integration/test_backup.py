@@ -335,7 +335,7 @@ class TestPrune:
         entries = [fresh.make(now=NOW - timedelta(days=days)) for days in (60, 50, 40, 30, 20, 0)]
         for entry in entries[:4]:
             fresh.catalogue.add(entry.model_copy(update={"verified_at": NOW}))
-        done = prune(fresh.policy, fresh.client.programs, now=NOW)
+        done = prune(fresh.policy, fresh.client.programs, source=fresh.source, now=NOW)
         assert done.deleted == [entries[4].name, entries[0].name]
         assert done.size == entries[4].size + entries[0].size
         assert [entry.name for entry in fresh.catalogue.entries()] == [
@@ -350,7 +350,7 @@ class TestPrune:
         for entry in entries[:4]:
             fresh.catalogue.add(entry.model_copy(update={"verified_at": NOW}))
         (fresh.folder / entries[3].dump.name).unlink()
-        done = prune(fresh.policy, fresh.client.programs, now=NOW)
+        done = prune(fresh.policy, fresh.client.programs, source=fresh.source, now=NOW)
         assert done.deleted == [entries[3].name]
 
 

@@ -293,7 +293,7 @@ def test_damage_is_found_and_stops_retention(
         verify(kept.catalogue.store, entry, kept.policy, kept.client.programs)
     assert caught.value.kind == kind
     with pytest.raises(OperationError, match="no backup was deleted") as caught:
-        prune(kept.policy, kept.client.programs, now=NOW)
+        prune(kept.policy, kept.client.programs, source=kept.source, now=NOW)
     assert caught.value.kind == kind
     assert kept.files() == before
     for arguments in (("verify", entry.name), ("verify", "--all"), ("prune",)):
@@ -305,7 +305,9 @@ def test_damage_is_found_and_stops_retention(
 def test_without_damage_the_oldest_expires(kept: Backups) -> None:
     """So that the tests above could fail."""
     old = kept.catalogue.entries()[-1]
-    assert prune(kept.policy, kept.client.programs, now=NOW).deleted == [old.name]
+    assert prune(kept.policy, kept.client.programs, source=kept.source, now=NOW).deleted == [
+        old.name
+    ]
 
 
 def test_cat_of_a_damaged_backup_fails(kept: Backups) -> None:

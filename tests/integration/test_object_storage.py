@@ -117,11 +117,11 @@ def test_damage_is_found_and_stops_retention(stored: Backups) -> None:
     content[len(content) // 2] ^= 1
     stored.catalogue.store.write(entry.dump.name, bytes(content))
     with pytest.raises(OperationError) as caught:
-        prune(stored.policy, stored.client.programs, now=NOW)
+        prune(stored.policy, stored.client.programs, source=stored.source, now=NOW)
     assert caught.value.kind == "checksum_mismatch"
     stored.catalogue.store.delete(entry.dump.name)
     with pytest.raises(OperationError) as caught:
-        prune(stored.policy, stored.client.programs, now=NOW)
+        prune(stored.policy, stored.client.programs, source=stored.source, now=NOW)
     assert caught.value.kind == "missing_file"
     assert [problem.kind for problem in stored.catalogue.problems()] == ["missing_file"]
     assert stored.catalogue.get(old.name) == old

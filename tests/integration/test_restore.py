@@ -230,7 +230,9 @@ class TestInto:
         """Also when the live database itself is lost: that is the day it is needed."""
         lost = source.at(f"{source.name}_lost")
         name = backups["full", "custom"].name
-        done = answer(command(lost, policy, "restore", name, "--into", lost.name, "--json"))
+        done = answer(
+            command(lost, policy, "restore", name, "--foreign", "--into", lost.name, "--json")
+        )
         assert done["database"] == lost.name
         assert counted(lost) == ROWS
 
@@ -346,12 +348,12 @@ class TestOverLive:
         """Workers of this release would not know the tables."""
         with shop(servers, revision="0003") as old:
             entry = create(old.client, own)
-        result = command(live, own, "restore", entry.name, "--over-live", "--yes")
+        result = command(live, own, "restore", entry.name, "--foreign", "--over-live", "--yes")
         assert result.exit_code == 1
         assert "alembic upgrade head" in result.output
         assert (live.databases(), counted(live)) == ({live.name}, ROWS)
         assert len(catalogue(own).entries()) == 1
-        beside = answer(command(live, own, "restore", entry.name, "--json"))
+        beside = answer(command(live, own, "restore", entry.name, "--foreign", "--json"))
         assert (beside["revision"], beside["is_behind"]) == ("0003", True)
 
     @pytest.mark.parametrize("contents", ["schema", "data"])
@@ -360,7 +362,7 @@ class TestOverLive:
     ) -> None:
         """The error says to choose a full one."""
         name = backups[contents, "custom"].name
-        result = command(live, policy, "restore", name, "--over-live", "--yes")
+        result = command(live, policy, "restore", name, "--foreign", "--over-live", "--yes")
         assert (result.exit_code, counted(live)) == (1, ROWS)
         assert "full backup" in result.output
 

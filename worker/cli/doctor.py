@@ -71,6 +71,7 @@ def report(*, json_: bool) -> None:
 def _findings(settings: Settings) -> list[Finding]:
     from db.backup import scratch
     from db.backup.catalogue import open_catalogue
+    from db.backup.source import Source
     from db.monitoring import doctor as checks
     from db.monitoring.checks import copies
     from db.monitoring.checks.finding import Limits
@@ -85,11 +86,12 @@ def _findings(settings: Settings) -> list[Finding]:
         findings = checks.examine(engine, _expected(configuration, limits), now)
         with autocommitting(engine) as session:
             databases = scratch.orphans(session)
+            source = Source.of(session)
     policy = configuration.operations.backup
     directories = {Path(tempfile.gettempdir()), Path(policy.scratch or tempfile.gettempdir())}
     findings += copies.leftovers(sorted(directories), databases)
     try:
-        catalogue = open_catalogue(policy)
+        catalogue = open_catalogue(policy, source)
     except OperationError as error:
         findings.append(copies.unreachable(error))
     else:

@@ -30,6 +30,7 @@ from db.backup.restore.load import jobs_for, load, load_data
 from db.backup.restore.roles import CreatedRoles, create_roles
 from db.backup.scratch import release, scratch_database
 from db.backup.snapshot import SCHEMA, revision
+from db.backup.source import Source
 from db.backup.verify import fetch, fetch_roles
 from db.cluster.programs import Programs
 from db.commands.core import Client
@@ -82,6 +83,7 @@ def restore(  # noqa: PLR0913 - options by name
     into: str | None = None,
     jobs: int | None = None,
     with_roles: bool = False,
+    foreign: bool = False,
 ) -> Restored:
     """Restore a backup, or one table of it, into another database of the client's server.
 
@@ -102,9 +104,11 @@ def restore(  # noqa: PLR0913 - options by name
         Parallel jobs; ``None`` for a number based on the dump's size.
     with_roles
         First create the roles of the backup that the server lacks.
+    foreign
+        Whether the named backup may be of another database or server.
     """
     started = monotonic()
-    entry = choose_backup(open_catalogue(policy), name, table)
+    entry = choose_backup(own_catalogue(client, policy), name, table, foreign=foreign)
     require_new_enough(client.programs, entry)
     if entry.contents == "data":
         rows = _restore_data(client, policy, entry, into)
@@ -158,13 +162,31 @@ def restored_draft(  # noqa: PLR0913 - options by name
             yield replace(restored, roles=created.names, withheld=created.withheld)
 
 
-def choose_backup(catalogue: Catalogue, name: str | None, table: str | None) -> Entry:
+def own_catalogue(client: Client, policy: BackupPolicy) -> Catalogue:
+    """Return the catalog, which knows the backups of the client's database from others.
+
+    Raises OperationError: the server cannot be reached.
+    """
+    return open_catalogue(policy, Source.read(client.url))
+
+
+def choose_backup(
+    catalogue: Catalogue, name: str | None, table: str | None, *, foreign: bool = False
+) -> Entry:
     """Return the backup to restore, the newest full one if ``name`` is ``None``.
 
-    Raises OperationError: ``backup_not_found``; ``newer_schema``: this checkout does not have its
+    Raises OperationError: ``backup_not_found``; ``foreign_backup``: it is of another database or
+    server, and ``foreign`` is not set; ``newer_schema``: this checkout does not have its
     migration; ``not_full``, ``table_missing``: the table is not in it.
     """
     entry = catalogue.newest() if name is None else catalogue.get(name)
+    if catalogue.is_foreign(entry) and not foreign:
+        server = "" if entry.system is None else f" of server {entry.system}"
+        raise OperationError(
+            "foreign_backup",
+            f"{entry.name} is a backup of database {entry.database}{server}, not of this one",
+            "choose one of this database (template-service backup list), or pass --foreign",
+        )
     if entry.revision is not None and not migrations.is_known(entry.revision):
         raise OperationError(
             Kind.NEWER_SCHEMA,

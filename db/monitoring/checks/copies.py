@@ -94,7 +94,7 @@ def standbys(context: CheckContext) -> Iterator[Finding]:
 def dumps(catalogue: Catalogue, limits: Limits, now: datetime) -> Iterator[Finding]:
     """Check that a recent dump exists, that a drill verified one, and that none is incomplete."""
     try:
-        entries = catalogue.entries()
+        entries = catalogue.regular()
         problems = catalogue.problems()
     except OperationError as error:
         yield unreachable(error)
