@@ -132,8 +132,9 @@ class PrivateCluster:
         if self._run is None:
             raise OperationError(Kind.SERVER_FAILED, "the private server does not run", "start it")
         # All that a connection needs: libpq takes the rest from the caller's PG* variables.
+        port = self._settings.get("port", PORT)
         host = quote(str(self._run.path), safe="")
-        return f"postgresql://{quote(user)}@/{quote(database)}?host={host}&port={PORT}"
+        return f"postgresql://{quote(user)}@/{quote(database)}?host={host}&port={port}"
 
     def log(self) -> str:
         """Return its log since its start."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
@@ -94,7 +95,7 @@ def restore(  # noqa: PLR0913 - its options
         print_json(asdict(restored))
         return
     _print_restored(restored)
-    print(f"Check it with: psql -d {restored.database}")
+    print(f"Check it with: psql -d {shlex.quote(restored.database)}")
 
 
 @click.command(cls=Command, example="backup drill")
@@ -176,6 +177,8 @@ def _confirmed(
 def _replace(
     configuration: Configuration, entry: Entry, jobs: int | None, *, roles: bool, json_: bool
 ) -> None:
+    from psycopg import sql
+
     from db.backup.restore.replace_live import replace_live
 
     replaced = replace_live(
@@ -192,7 +195,8 @@ def _replace(
     _print_restored(replaced.restored)
     print(f"Previous data: database {replaced.aside}, and backup {replaced.safety}")
     print("When you no longer need it, drop it with:")
-    print(f"""  psql "$DATABASE_URL" -c 'DROP DATABASE "{replaced.aside}"'""")
+    statement = sql.SQL("DROP DATABASE {}").format(sql.Identifier(replaced.aside)).as_string()
+    print(f"  psql -d postgres -c {shlex.quote(statement)}")
 
 
 def _merge_table(
