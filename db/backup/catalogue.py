@@ -76,6 +76,9 @@ class Entry(_Frozen):
         ``safety`` for the state before a restore over live data, which is restored only by name.
     uncompressed
         Size of the output of pg_dump in bytes; earlier versions did not record it.
+    encoding
+        Of the database. Earlier versions did not record it, and their digests are of the bytes in
+        that encoding instead of UTF-8.
     server_version, client_version
         Of PostgreSQL and of pg_dump, such as ``18.6``.
     revision
@@ -99,6 +102,7 @@ class Entry(_Frozen):
     system: str | None = None
     purpose: Purpose = "regular"
     uncompressed: int | None = None
+    encoding: str | None = None
     server_version: str
     client_version: str
     revision: str | None = None

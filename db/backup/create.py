@@ -23,7 +23,15 @@ from db.backup.encryption import recipients
 from db.backup.policy import BackupPolicy
 from db.backup.roles import SUFFIX as ROLES_SUFFIX
 from db.backup.roles import read_roles
-from db.backup.snapshot import EMPTY, Snapshot, exported, revision, table_facts, table_names
+from db.backup.snapshot import (
+    EMPTY,
+    Snapshot,
+    encoding,
+    exported,
+    revision,
+    table_facts,
+    table_names,
+)
 from db.backup.source import Source
 from db.backup.store import PARTIAL, Store, create_file, file_exists, unwritable
 from db.backup.streams import Progress, suffix, write
@@ -88,6 +96,7 @@ def create(  # noqa: PLR0913 - options by name
         with exported(client) as snapshot:
             _refuse_old(snapshot)
             tables = _tables(snapshot, table)
+            stored_in = encoding(snapshot.connection)
             at_revision = revision(snapshot.connection)
             started_at = now or datetime.now(UTC)
             source = Source.of(snapshot.connection)
@@ -125,6 +134,7 @@ def create(  # noqa: PLR0913 - options by name
             system=source.system,
             purpose=purpose,
             uncompressed=output_size.total,
+            encoding=stored_in,
             server_version=snapshot.server_version,
             client_version="{}.{}".format(*client.programs.version("pg_dump")),
             revision=at_revision,

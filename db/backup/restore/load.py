@@ -10,6 +10,7 @@ from psycopg import sql
 
 from db.backup.catalogue import Entry
 from db.backup.databases import connected
+from db.backup.snapshot import SCHEMA
 from db.cluster.unnamed import UnnamedFile
 from db.commands.core import Client
 from db.commands.restore import as_script, contents, restore_archive, run_script
@@ -22,6 +23,8 @@ _LISTED: Final = re.compile(
     r"\d+; \d+ \d+ (?P<kind>FK CONSTRAINT|TABLE DATA|COMMENT|EXTENSION) (?P<schema>\S+)"
     r"(?: EXTENSION)? (?P<name>\S+)"
 )
+# The name and the owner behind it are not quoted, and either may have spaces.
+_DATA: Final = re.compile(r"\d+; \d+ \d+ TABLE DATA public (?P<names>.+)")
 _EXTENSION: Final = re.compile(
     rb'(?:CREATE EXTENSION IF NOT EXISTS|COMMENT ON EXTENSION) "?(?P<name>[^" ]+)"? '
 )
@@ -32,9 +35,15 @@ WHERE NOT superuser OR trusted
     OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
 """
 _OTHERS: Final = """
-SELECT c.oid::regclass::text AS name
-FROM pg_class AS c
-WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> %s
+SELECT c.relname FROM pg_class AS c
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'f') AND c.relname <> %s
+"""
+_PARENTS: Final = """
+SELECT n.nspname, p.relname, p.relkind = 'p'
+FROM pg_inherits AS i
+JOIN pg_class AS p ON p.oid = i.inhparent
+JOIN pg_namespace AS n ON n.oid = p.relnamespace
+WHERE i.inhrelid = %s::regclass
 """
 
 
@@ -139,11 +148,21 @@ def _is_restored(line: str, missing: set[str], single: str | None) -> bool:
         case "FK CONSTRAINT":
             return single is None
         case "TABLE DATA":
-            return single is None or match["name"] == single
+            return single is None or _is_data_of(line, single)
         case "EXTENSION":
             return match["name"] not in missing
         case _:
             return match["schema"] != "-" or match["name"] not in missing
+
+
+def _is_data_of(line: str, table: str) -> bool:
+    """Tell whether a line may be of the rows of a table.
+
+    Those of a table whose name begins with this one and a space are restored, and then dropped.
+    """
+    match = _DATA.match(line)
+    shown = table.replace("\n", " ").replace("\r", " ")  # as pg_restore --list shows it
+    return match is not None and match["names"].startswith(f"{shown} ")
 
 
 def _archive_extensions(listed: Iterable[str]) -> set[str]:
@@ -204,7 +223,18 @@ def filter_script(
 
 
 def _drop_others(client: Client, table: str) -> None:
+    kept = sql.Identifier(SCHEMA, table)
     with connected(client.url) as connection:
+        # A partition would go with its parent.
+        for schema, name, is_partition in connection.execute(
+            _PARENTS, [kept.as_string()]
+        ).fetchall():
+            parent = sql.Identifier(schema, name)
+            names = (parent, kept) if is_partition else (kept, parent)
+            verb = "DETACH PARTITION" if is_partition else "NO INHERIT"
+            connection.execute(sql.SQL(f"ALTER TABLE {{}} {verb} {{}}").format(*names))
         for (name,) in connection.execute(_OTHERS, [table]).fetchall():
-            # regclass has quoted it where necessary.
-            connection.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.SQL(name)))
+            # IF EXISTS: partitions went with the table that they are of.
+            connection.execute(
+                sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier(SCHEMA, name))
+            )

@@ -115,7 +115,7 @@ def _merge(
     source: psycopg.Connection, live: psycopg.Connection, table: str
 ) -> tuple[int, int, int, int]:
     """Return the numbers of rows in the backup, inserted, updated, and in the live table now."""
-    whole = f"{SCHEMA}.{table}"
+    whole = sql.Identifier(SCHEMA, table).as_string()
     columns = _names(live, _COLUMNS, whole)
     key = _names(live, _KEY, whole)
     if not key or columns != _names(source, _COLUMNS, whole):
