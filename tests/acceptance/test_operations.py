@@ -85,7 +85,7 @@ class Operator:
     def follow(self, block: Block) -> None:
         """Do what a block says; it must succeed."""
         if block.language == "sql":
-            psql = '. .local/env\nexec psql -X -q -v ON_ERROR_STOP=1 "$DATABASE_URL" <<"END"\n'
+            psql = '. .local/env\nexec psql -X -q -v ON_ERROR_STOP=1 <<"END"\n'
             self.shell(f"{psql}{block.text}END\n", block.place)
         else:
             first = "" if self.ran == 0 else ". .local/env\n"

@@ -126,7 +126,7 @@ def test_up_status_and_down_work_as_documented(stack: Stack) -> None:
     _check_secrets(stack, up.stdout)
     _check_environment(stack)
     _check_flower(up.stdout)
-    stack.sourced('psql "$DATABASE_URL" -c "CREATE TABLE kept ()"')
+    stack.sourced('psql -c "CREATE TABLE kept ()"')
 
     again = stack.call("up", "--detach")
     assert again.returncode == 0
@@ -143,7 +143,7 @@ def test_up_status_and_down_work_as_documented(stack: Stack) -> None:
 
     up = stack.call("up", "--detach")
     assert up.stdout.splitlines()[:2] == addresses[:2]
-    kept = stack.sourced("""psql "$DATABASE_URL" -Atc "SELECT to_regclass('kept')" """)
+    kept = stack.sourced("""psql -Atc "SELECT to_regclass('kept')" """)
     assert kept == "kept"
 
 
@@ -289,7 +289,7 @@ def _check_secrets(stack: Stack, shown: str) -> None:
 
 
 def _check_environment(stack: Stack) -> None:
-    assert stack.sourced('psql "$DATABASE_URL" -Atc "SELECT 1"') == "1"
+    assert stack.sourced('psql -Atc "SELECT 1"') == "1"
     assert stack.sourced("command -v psql").endswith("pginstall/bin/psql")
     assert stack.sourced("command -v celery") == str(Path(sys.executable).with_name("celery"))
     pong = stack.sourced('celery --broker "$CELERY_BROKER_URL" inspect ping')

@@ -84,10 +84,15 @@ class TestApply:
         """Neither the output nor a statement holds one, and no other user may read one."""
         done = command(url, "apply", "--json", "--output", str(tmp_path / "a" / "b"))
         files = sorted((tmp_path / "a" / "b").iterdir())
-        assert [file.name for file in files] == ["env", APP, MAINTENANCE, READONLY]
+        assert [file.name for file in files] == [
+            "env", "pg_service.conf", APP, MAINTENANCE, READONLY,
+        ]  # fmt: skip
         for file in files:
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
-            assert file.name == "env" or file.read_text().strip() not in done.output
+            assert (
+                file.name in {"env", "pg_service.conf"}
+                or file.read_text().strip() not in done.output
+            )
         assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
         assert {role["password"] for role in json.loads(done.output)["roles"]} == {"generated"}
 
