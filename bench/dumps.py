@@ -123,9 +123,9 @@ def _command(local: LocalStack, *arguments: str) -> tuple[float, Any]:
 
 
 def _shell(local: LocalStack, line: str) -> float:
-    with connection_environment(local.postgres.url) as environment:
+    with connection_environment(local.postgres.url) as (environment, passfile):
         start = time.monotonic()
-        subprocess.run(["/bin/sh", "-c", line], env=environment, check=True)
+        subprocess.run(["/bin/sh", "-c", line], env=environment, pass_fds=passfile, check=True)
         return time.monotonic() - start
 
 

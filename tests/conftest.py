@@ -58,11 +58,11 @@ def tasks(servers: LocalStack) -> Iterator[Tasks]:
     """All tasks in this process, on the database of ``servers``."""
     with pytest.MonkeyPatch.context() as patch:
         # All threads of a test share one render process, where a worker's process has its own.
-        patient = {
+        long_limits = {
             "TEMPLATE_SERVICE_TASK_SOFT_TIME_LIMIT": "40",
             "TEMPLATE_SERVICE_TASK_TIME_LIMIT": "60",
         }
-        for name, value in (servers.addresses() | QUICK | patient).items():
+        for name, value in (servers.addresses() | QUICK | long_limits).items():
             patch.setenv(name, value)
         from worker.app import app  # noqa: PLC0415 - its settings come from the environment
 

@@ -20,13 +20,18 @@ from pydantic import (
 )
 
 from db.backup.policy import BackupPolicy
-from db.backup.store import DirectoryStore, Store, missing_file
+from db.backup.source import Source
+from db.backup.store import PARTIAL, DirectoryStore, Store, missing_file
 from db.errors import Kind, OperationError
 
 SIDECAR: Final = ".json"
 LEFTOVER_AGE: Final = timedelta(days=1)
 """Age after which an unfinished file is no longer being written."""
 
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+"""Difference of two machines' clocks, up to which a backup is not one of the future."""
+
+Purpose = Literal["regular", "safety"]
 Contents = Literal["full", "schema", "data", "table"]
 Form = Literal["custom", "plain"]
 # Without slashes: a name cannot lead out of the store.
@@ -64,6 +69,16 @@ class Entry(_Frozen):
         ``custom`` for pg_restore, ``plain`` for psql.
     started_at, finished_at
         The dump is the database as of ``started_at``.
+    database, system
+        Its source: the database, and the system identifier of the server; earlier versions did not
+        record the latter.
+    purpose
+        ``safety`` for the state before a restore over live data, which is restored only by name.
+    uncompressed
+        Size of the output of pg_dump in bytes; earlier versions did not record it.
+    encoding
+        Of the database. Earlier versions did not record it, and their digests are of the bytes in
+        that encoding instead of UTF-8.
     server_version, client_version
         Of PostgreSQL and of pg_dump, such as ``18.6``.
     revision
@@ -84,6 +99,10 @@ class Entry(_Frozen):
     started_at: AwareDatetime
     finished_at: AwareDatetime
     database: str
+    system: str | None = None
+    purpose: Purpose = "regular"
+    uncompressed: int | None = None
+    encoding: str | None = None
     server_version: str
     client_version: str
     revision: str | None = None
@@ -116,25 +135,62 @@ class Entry(_Frozen):
 
 
 class Catalogue:
-    """The catalog entries of one store."""
+    """The catalog entries of one store.
 
-    def __init__(self, store: Store) -> None:
+    Several services may share a store. Backups of another source are foreign: they are listed, and
+    restored by name only, but neither counted nor deleted.
+
+    Parameters
+    ----------
+    source
+        The database of this service; ``None`` if it is not known: no backup is foreign then.
+    """
+
+    def __init__(self, store: Store, source: Source | None = None) -> None:
         self.store = store
+        self.source = source
 
     def entries(self) -> list[Entry]:
         """Return all readable entries, the newest first."""
         found = [entry for _, entry in self._read() if isinstance(entry, Entry)]
         return sorted(found, key=lambda entry: (entry.started_at, entry.name), reverse=True)
 
+    def is_foreign(self, entry: Entry) -> bool:
+        """Tell whether a backup is of another database or server."""
+        source = self.source
+        return source is not None and not source.includes(entry.database, entry.system)
+
+    def own(self) -> list[Entry]:
+        """Return the backups that are not foreign, the newest first."""
+        return [entry for entry in self.entries() if not self.is_foreign(entry)]
+
+    def regular(self) -> list[Entry]:
+        """Return the backups that count, the newest first: own ones, for no other purpose.
+
+        One that is dated in the future is left out: the clock of its machine was wrong, and until
+        that time it would be the newest.
+        """
+        now = datetime.now(UTC)
+        return [
+            entry
+            for entry in self.own()
+            if entry.purpose == "regular" and not is_future(entry.started_at, now)
+        ]
+
     def newest(self, contents: Contents = "full") -> Entry:
-        """Return the newest backup with these contents (raises ``backup_not_found``)."""
-        for entry in self.entries():
+        """Return the newest regular backup with these contents (raises ``backup_not_found``)."""
+        for entry in self.regular():
             if entry.contents == contents:
                 return entry
+        others = sum(entry.contents == contents for entry in self.entries())
+        message = f"no {contents} backup in {self.store.target}"
+        if others:
+            message += f" that is restored without its name ({others} others)"
         raise OperationError(
             Kind.BACKUP_NOT_FOUND,
-            f"no {contents} backup in {self.store.target}",
-            "create one with template-service backup create, or set TEMPLATE_SERVICE_BACKUP_TARGET",
+            message,
+            "create one with template-service backup create, or set TEMPLATE_SERVICE_BACKUP_TARGET"
+            + ("; template-service backup list shows the others" if others else ""),
         )
 
     def get(self, name: str) -> Entry:
@@ -155,10 +211,13 @@ class Catalogue:
             f"choose one of: {existing}" if existing else "it is empty: create a backup first",
         )
 
-    def add(self, entry: Entry) -> None:
-        """Write or replace the entry of a backup whose files are in place."""
+    def add(self, entry: Entry, *, is_new: bool = False) -> None:
+        """Write or replace the entry of a backup whose files are in place.
+
+        Raises OperationError: ``file_exists``: it is new, and another one has its name.
+        """
         content = entry.model_dump_json(indent=2, exclude_none=True)
-        self.store.write(entry.name + SIDECAR, f"{content}\n".encode())
+        self.store.write(entry.name + SIDECAR, f"{content}\n".encode(), is_new=is_new)
 
     def remove(self, entry: Entry) -> None:
         """Delete a backup.
@@ -171,7 +230,7 @@ class Catalogue:
         self.store.delete(entry.name + SIDECAR)
 
     def strays(self) -> list[str]:
-        """Return the files without an entry, and old unfinished files."""
+        """Return the files without an entry, and old unfinished files, but no foreign ones."""
         names = self.store.names()
         known = set()
         for name, entry in self._read():
@@ -182,27 +241,48 @@ class Catalogue:
                 # Files with the name of an unreadable entry are probably its own.
                 stem = name.removesuffix(SIDECAR)
                 known |= {other for other in names if other.startswith(f"{stem}.")}
-        leftovers = self.store.leftovers(datetime.now(UTC) - LEFTOVER_AGE)
-        return sorted(names.keys() - known) + leftovers
+        found = [*sorted(names.keys() - known), *self._leftovers(datetime.now(UTC))]
+        return [name for name in found if not self._is_foreign_name(name)]
+
+    def own_leftovers(self, now: datetime) -> list[str]:
+        """Return old unfinished files of this source."""
+        source = self.source
+        return [
+            name
+            for name in self._leftovers(now)
+            if source is None or source.owns_name(name.removesuffix(PARTIAL))
+        ]
+
+    def _leftovers(self, now: datetime) -> list[str]:
+        return self.store.leftovers(now - LEFTOVER_AGE)
+
+    def _is_foreign_name(self, name: str) -> bool:
+        return self.source is not None and self.source.is_foreign_name(name.removesuffix(PARTIAL))
 
     def missing(self) -> list[Entry]:
-        """Return the entries with a file that is missing or has a wrong size."""
+        """Return the own entries with a file that is missing or has a wrong size."""
         names = self.store.names()
         return [
             entry
-            for entry in self.entries()
+            for entry in self.own()
             if any(names.get(file.name) != file.size for file in entry.files)
         ]
 
     def unreadable(self) -> list[OperationError]:
-        """Return an error ``entry_unreadable`` for each entry that cannot be parsed."""
-        return [entry for _, entry in self._read() if isinstance(entry, OperationError)]
+        """Return an error ``entry_unreadable`` for each own entry that cannot be parsed."""
+        return [
+            entry
+            for name, entry in self._read()
+            if isinstance(entry, OperationError) and not self._is_foreign_name(name)
+        ]
 
     def problems(self) -> list[OperationError]:
-        """Return an error for each problem that names and sizes show."""
-        names = self.store.names()
+        """Return an error for each problem that names, sizes and dates show."""
+        names, now = self.store.names(), datetime.now(UTC)
         found = self.unreadable()
-        for entry in self.entries():
+        for entry in self.own():
+            if is_future(entry.started_at, now):
+                found.append(_future_date(entry))
             for file in entry.files:
                 if file.name not in names:
                     found.append(missing_file(file.name, self.store.target))
@@ -252,9 +332,14 @@ def open_store(target: str, scratch: str = "") -> Store:
     return ObjectStore(target, scratch)
 
 
-def open_catalogue(policy: BackupPolicy) -> Catalogue:
+def open_catalogue(policy: BackupPolicy, source: Source | None = None) -> Catalogue:
     """Return the catalog of the policy's target; see :func:`open_store`."""
-    return Catalogue(open_store(policy.target, policy.scratch))
+    return Catalogue(open_store(policy.target, policy.scratch), source)
+
+
+def is_future(time: datetime, now: datetime) -> bool:
+    """Tell whether a time is later than the clocks of two machines explain."""
+    return time > now + CLOCK_TOLERANCE
 
 
 def wrong_size(file: StoredFile, size: int) -> OperationError:
@@ -274,6 +359,15 @@ def unlisted_file(name: str, target: str) -> OperationError:
         f"{name} in {target} has no entry in the catalog",
         "an interrupted backup may have left it, or its entry was lost: copy the .json file back, "
         "or delete this file with template-service backup prune --unlisted",
+    )
+
+
+def _future_date(entry: Entry) -> OperationError:
+    return OperationError(
+        "future_date",
+        f"{entry.name} is dated {entry.started_at:%Y-%m-%d %H:%M:%S} UTC, which is in the future",
+        "correct the clock of the machine that created it, then run template-service backup "
+        "create; until that time it is restored only by its name",
     )
 
 

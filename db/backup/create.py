@@ -1,6 +1,5 @@
 """Create a backup: dump a snapshot, verify that it is complete, and add it to the catalog."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -11,22 +10,34 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 import psycopg
 
 from db.backup.catalogue import (
-    Catalogue,
     Contents,
     Entry,
     Form,
+    Purpose,
     StoredFile,
     TableFacts,
     open_catalogue,
 )
+from db.backup.encryption import SUFFIX as ENCRYPTED
 from db.backup.encryption import recipients
 from db.backup.policy import BackupPolicy
-from db.backup.snapshot import EMPTY, Snapshot, exported, revision, table_facts, table_names
-from db.backup.store import PARTIAL, Store
+from db.backup.roles import SUFFIX as ROLES_SUFFIX
+from db.backup.roles import read_roles
+from db.backup.snapshot import (
+    EMPTY,
+    Snapshot,
+    encoding,
+    exported,
+    revision,
+    table_facts,
+    table_names,
+)
+from db.backup.source import Source
+from db.backup.store import PARTIAL, Store, create_file, file_exists, unwritable
 from db.backup.streams import Progress, suffix, write
 from db.backup.verify import checked, completeness
 from db.commands.core import Client
-from db.commands.dump import dump, dump_roles
+from db.commands.dump import dump
 from db.errors import Kind, OperationError
 from db.locks import alone
 from db.postgres_errors import permanent_errors_explained
@@ -36,7 +47,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOCK: Final = "maintenance.backup"
-_UNSAFE: Final = re.compile(r"[^0-9A-Za-z_-]")
 
 
 class BackupRunningError(OperationError):
@@ -50,6 +60,7 @@ def create(  # noqa: PLR0913 - options by name
     contents: Contents = "full",
     table: str | None = None,
     form: Form = "custom",
+    purpose: Purpose = "regular",
     now: datetime | None = None,
     progress: Progress | None = None,
 ) -> Entry:
@@ -72,6 +83,8 @@ def create(  # noqa: PLR0913 - options by name
         The whole database, its schema or its data alone, or the one ``table`` of schema ``public``.
     form
         ``custom`` for pg_restore, or ``plain`` SQL for psql.
+    purpose
+        ``safety`` for the state before a change of live data.
     now
         Time of the backup; by default the current time.
     progress
@@ -83,9 +96,12 @@ def create(  # noqa: PLR0913 - options by name
         with exported(client) as snapshot:
             _refuse_old(snapshot)
             tables = _tables(snapshot, table)
+            stored_in = encoding(snapshot.connection)
             at_revision = revision(snapshot.connection)
             started_at = now or datetime.now(UTC)
-            name = _unused(catalogue, _name(snapshot.database, started_at, contents, table))
+            source = Source.of(snapshot.connection)
+            name = source.new_name(started_at, *_contents(contents, table))
+            output_size = _Size()
             with (
                 _counting(snapshot, [] if contents == "schema" else tables) as counted,
                 completeness(form, client.programs) as check,
@@ -100,10 +116,12 @@ def create(  # noqa: PLR0913 - options by name
                 ) as output,
             ):
                 file = name + suffix(form, encrypted=bool(keys))
-                files.write(file, "dump", checked(output, check), progress)
+                files.write(file, "dump", output_size.of(checked(output, check)), progress)
                 facts = counted()
-        if contents == "full":
-            _write_roles(files, name + ".roles" + suffix("plain", encrypted=bool(keys)), snapshot)
+            if contents == "full":
+                roles = read_roles(snapshot.connection, passwords=snapshot.is_superuser)
+                file = name + ROLES_SUFFIX + (ENCRYPTED if keys else "")
+                files.write(file, "roles", roles.chunks())
         files.put()
         entry = Entry(
             name=name,
@@ -112,7 +130,11 @@ def create(  # noqa: PLR0913 - options by name
             form=form,
             started_at=started_at,
             finished_at=started_at + timedelta(seconds=monotonic() - start),
-            database=snapshot.database,
+            database=source.database,
+            system=source.system,
+            purpose=purpose,
+            uncompressed=output_size.total,
+            encoding=stored_in,
             server_version=snapshot.server_version,
             client_version="{}.{}".format(*client.programs.version("pg_dump")),
             revision=at_revision,
@@ -120,12 +142,14 @@ def create(  # noqa: PLR0913 - options by name
             files=tuple(files.stored),
             tables=dict.fromkeys(tables, EMPTY) | facts,
         )
-        catalogue.add(entry)
+        catalogue.add(entry, is_new=True)
     return entry
 
 
-def check_ready(client: Client, policy: BackupPolicy) -> None:
+def check_ready(client: Client, policy: BackupPolicy) -> Source:
     """Check whether a backup can be created: settings, server, programs and store.
+
+    Returns the source of the backup.
 
     Raises OperationError: those of :func:`create` that can be known before.
     """
@@ -133,6 +157,7 @@ def check_ready(client: Client, policy: BackupPolicy) -> None:
     open_catalogue(policy).store.names()
     with exported(client) as snapshot:
         _refuse_old(snapshot)
+        return Source.of(snapshot.connection)
 
 
 def _recipients(policy: BackupPolicy) -> list[object]:
@@ -181,24 +206,6 @@ def _tables(snapshot: Snapshot, table: str | None) -> list[str]:
     return [table]
 
 
-def _name(database: str, now: datetime, contents: Contents, table: str | None) -> str:
-    parts = [database, f"{now.astimezone(UTC):%Y%m%d_%H%M%S}"]
-    if table is not None:
-        parts += ["table", table]
-    elif contents != "full":
-        parts.append(contents)
-    return _UNSAFE.sub("_", "_".join(parts))
-
-
-def _unused(catalogue: Catalogue, name: str) -> str:
-    taken = {file.partition(".")[0] for file in catalogue.store.names()}
-    number, unused = 1, name
-    while unused in taken:
-        number += 1
-        unused = f"{name}_{number}"
-    return unused
-
-
 @contextmanager
 def _counting(
     snapshot: Snapshot, tables: Sequence[str]
@@ -221,18 +228,29 @@ def _counting(
             raise
 
 
-def _write_roles(files: "_NewFiles", name: str, snapshot: Snapshot) -> None:
-    with (
-        completeness("plain", snapshot.client.programs) as check,
-        closing(
-            dump_roles(snapshot.client, database=snapshot.database, passwords=snapshot.is_superuser)
-        ) as output,
-    ):
-        files.write(name, "roles", checked(output, check))
+def _contents(contents: Contents, table: str | None) -> list[str]:
+    if table is not None:
+        return ["table", table]
+    return [] if contents == "full" else [contents]
+
+
+class _Size:
+    """Counts bytes on their way."""
+
+    total = 0
+
+    def of(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield all chunks."""
+        for chunk in chunks:
+            self.total += len(chunk)
+            yield chunk
 
 
 class _NewFiles:
-    """The files of a new backup, which are deleted again if the ``with`` block fails."""
+    """The files of a new backup, which are deleted again if the ``with`` block fails.
+
+    Files that another process created are not touched.
+    """
 
     def __init__(self, store: Store, keys: Sequence[object]) -> None:
         self._store = store
@@ -262,6 +280,12 @@ class _NewFiles:
     ) -> None:
         """Write the output of a program to an unfinished file."""
         draft = self._store.workspace() / f"{name}{PARTIAL}"
+        try:
+            create_file(draft).close()
+        except FileExistsError:
+            raise file_exists(draft.name, self._store.target) from None
+        except OSError as error:
+            raise unwritable(self._store.target, error) from None
         self._drafts.append(draft)
         done = write(output, draft, self._keys, progress)
         self.stored.append(StoredFile(name=name, part=part, size=done.size, sha256=done.sha256))
@@ -269,5 +293,5 @@ class _NewFiles:
     def put(self) -> None:
         """Move all files into the store."""
         for draft, file in zip(self._drafts, self.stored, strict=True):
-            self._placed.append(file.name)
             self._store.put(draft, file.name)
+            self._placed.append(file.name)

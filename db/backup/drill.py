@@ -1,12 +1,8 @@
 """The restore drill: restore a backup into a private server, and check everything in it."""
 
-import fcntl
-import os
-import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,11 +22,14 @@ from db.backup.restore.load import jobs_for, load
 from db.backup.restore.restore import choose_backup, require_full, require_new_enough
 from db.backup.restore.roles import create_roles
 from db.backup.snapshot import revision
+from db.backup.source import Source
 from db.backup.store import unwritable
-from db.backup.verify import fetch
+from db.backup.verify import fetch, fetch_roles
+from db.cluster.owned import OwnedDirectory
 from db.cluster.private import PrivateCluster
 from db.cluster.processes import Rights
 from db.cluster.programs import Programs
+from db.cluster.sandbox import sandbox_programs
 from db.cluster.unprivileged import give, user_for
 from db.commands.core import Client
 from db.commands.restore import FAST
@@ -42,9 +41,6 @@ Render = Callable[[psycopg.Connection], list[str]]
 Clusters = Callable[[Programs, Path], AbstractContextManager[PrivateCluster]]
 """Yields a running server with its data in a directory."""
 
-PREFIX: Final = "template-service-drill-"
-# A new directory is unlocked for an instant; younger ones are never leftovers.
-_LOCKED_AFTER: Final = 60.0
 # A crash may lose all data: the server is created anew for each drill.
 _SETTINGS: Final = {
     "fsync": "off",
@@ -118,18 +114,19 @@ class Drilled:
 @contextmanager
 def new_cluster(programs: Programs, folder: Path) -> Iterator[PrivateCluster]:
     """Yield a new running server with its data in ``folder``."""
-    cluster = PrivateCluster(programs, folder / "data", settings=_SETTINGS)
+    cluster = PrivateCluster(programs, folder / "data", settings=_SETTINGS, is_sandbox=True)
     cluster.initialise()
     with cluster:
         yield cluster
 
 
-def drill(
+def drill(  # noqa: PLR0913 - options by name
     programs: Programs,
     policy: BackupPolicy,
     *,
     render: Render,
     name: str | None = None,
+    source: Source | None = None,
     clusters: Clusters = new_cluster,
 ) -> Drilled:
     """Restore a backup into a private server, check everything, and record the result.
@@ -149,11 +146,13 @@ def drill(
         The main job, run on the restored database.
     name
         Of a full backup; ``None`` for the newest.
+    source
+        The database whose backups are drilled; ``None`` for those of any.
     clusters
         Starts the server.
     """
     started = monotonic()
-    catalogue = open_catalogue(policy)
+    catalogue = open_catalogue(policy, source)
     entry = to_drill(catalogue, name)
     require_new_enough(programs, entry)
     try:
@@ -178,7 +177,7 @@ def drill(
 def to_drill(catalogue: Catalogue, name: str | None) -> Entry:
     """Return the backup that :func:`drill` restores.
 
-    Raises OperationError: ``backup_not_found``; ``not_full``; ``newer_schema``;
+    Raises OperationError: ``backup_not_found``; ``foreign_backup``; ``not_full``; ``newer_schema``;
     ``entry_unreadable``: the newest backup is unknown, because an entry cannot be read.
     """
     if name is None:
@@ -193,40 +192,18 @@ def to_drill(catalogue: Catalogue, name: str | None) -> Entry:
 def drill_directory(policy: BackupPolicy) -> Iterator[tuple[Path, Rights]]:
     """Yield a new directory that only the user of the server may enter, and that user's rights.
 
-    This process holds a lock on it, so that the next drill can recognize and remove the directories
-    of killed ones.
-
     Raises OperationError: ``disk_full``, ``target_unwritable``; ``not_reachable``: this root may
     not give files away.
     """
     base = Path(policy.scratch or tempfile.gettempdir())
-    _remove_leftovers(base)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+        owned = OwnedDirectory("drill", base)
     except OSError as error:
         raise unwritable(str(base), error) from None
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        rights = user_for(folder)
-        give(folder, rights)
-        yield folder, rights
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
-
-
-def _remove_leftovers(base: Path) -> None:
-    for folder in base.glob(f"{PREFIX}*"):
-        with suppress(OSError):  # another user's, or another drill removes it too
-            if time.time() - folder.stat().st_mtime < _LOCKED_AFTER:
-                continue
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(descriptor)
+    with owned:
+        rights = user_for(owned.path)
+        give(owned.path, rights)
+        yield owned.path, rights
 
 
 def _check(  # noqa: PLR0913, PLR0917 - the body of a drill
@@ -239,23 +216,17 @@ def _check(  # noqa: PLR0913, PLR0917 - the body of a drill
     clusters: Clusters,
 ) -> dict[str, Any]:
     """Restore a backup and check it; return fields of :class:`Drilled`."""
-    if entry.roles is None:
-        raise OperationError(
-            Kind.MISSING_FILE,
-            f"{entry.name} has no file of roles, which own its tables",
-            "create another backup",
-        )
     # Checksums are verified before a server is started.
-    files = Client(programs, "", rights)
-    dump = fetch(files, entry, entry.dump, policy, folder)
-    roles = fetch(files, entry, entry.roles, policy, folder)
+    roles = fetch_roles(entry, policy)
     with (
-        clusters(programs, folder) as cluster,
+        fetch(Client(programs, "", rights), entry, policy, folder) as dump,
+        sandbox_programs(programs.folder, rights) as reached,
+        clusters(Programs(reached), folder) as cluster,
         _database(cluster, "restored") as database,
         _database(cluster, "expected") as expected,
     ):
-        client = Client(programs, cluster.url(database), cluster.rights, FAST)
-        created = create_roles(client, roles)
+        client = Client(Programs(reached), cluster.url(database), cluster.rights, FAST)
+        created = create_roles(client.url, roles)
         jobs = jobs_for(dump)
         load(client, entry, dump, jobs=jobs)
         rows = compare_rows(client.url, entry, jobs=jobs)
@@ -269,7 +240,7 @@ def _check(  # noqa: PLR0913, PLR0917 - the body of a drill
             rendered = render(connection)
     return {
         "rows": rows,
-        "roles": len(created),
+        "roles": len(created.names),
         "objects": objects,
         "is_amchecked": is_amchecked,
         "rendered": rendered,

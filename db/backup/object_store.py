@@ -8,16 +8,15 @@ Endpoint, region and credentials come from the environment variables that every 
 
 import os
 import re
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from db.backup.store import CHUNK, Chunks, missing_file, unreadable
+from db.backup.store import CHUNK, Chunks, file_exists, missing_file, unreadable
+from db.cluster.owned import OwnedDirectory
 from db.errors import Kind, OperationError
 
 try:
@@ -101,13 +100,16 @@ class ObjectStore:
 
     def put(self, path: Path, name: str) -> None:
         """Upload it; an upload is atomic."""
+        self._require_new(name)
         part = max(_PART, -(-path.stat().st_size // _PARTS))
         with self._explained():
             obstore.put(self._store, name, path, chunk_size=part)
         path.unlink()
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes, *, is_new: bool = False) -> None:
         """Put a small object."""
+        if is_new:
+            self._require_new(name)
         with self._explained():
             obstore.put(self._store, name, content)
 
@@ -120,7 +122,7 @@ class ObjectStore:
         """Return a private temporary directory, which is removed with this object."""
         if self._workspace is None:
             try:
-                path = tempfile.mkdtemp(prefix="template-service-", dir=self._scratch or None)
+                owned = OwnedDirectory("upload", Path(self._scratch) if self._scratch else None)
             except OSError as error:
                 raise OperationError(
                     "scratch_unwritable",
@@ -128,13 +130,23 @@ class ObjectStore:
                     "set TEMPLATE_SERVICE_SCRATCH_DIRECTORY to a directory with space for the "
                     "database",
                 ) from None
-            self._workspace = Path(path)
-            weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+            self._workspace = owned.path
+            weakref.finalize(self, owned.remove)
         return self._workspace
+
+    def free(self) -> int | None:
+        """Return ``None``: it is not limited."""
+        return None
 
     def leftovers(self, before: datetime) -> list[str]:  # noqa: ARG002 - of the protocol
         """Return nothing: an interrupted upload leaves no object."""
         return []
+
+    def _require_new(self, name: str) -> None:
+        # Not every server has conditional writes. Names are random: this finds a copied backup.
+        with suppress(FileNotFoundError), self._explained(reading=True):
+            obstore.head(self._store, name)
+            raise file_exists(name, self.target)
 
     def _chunks(self, stream: Iterator[bytes]) -> Iterator[bytes]:
         with self._explained(reading=True):

@@ -23,6 +23,10 @@ class BackupPolicy:
     keep_days: Annotated[int, Gt(0), "Days after which a dump expires."] = 7
     # Three weekly drills: a fault that one drill misses has two older proofs behind it.
     keep_verified: Annotated[int, Gt(0), "Number of verified dumps to keep regardless of age."] = 3
+    # Longer than a dump: it may be the only copy of what somebody misses a week later.
+    keep_safety_days: Annotated[
+        int, Gt(0), "Days after which a safety dump, taken before a restore, expires."
+    ] = 14
     scratch: Annotated[
         str,
         "Directory for restore drills and temporary files, with room for the database. Empty: "

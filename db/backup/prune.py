@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from db.backup.catalogue import LEFTOVER_AGE, Catalogue, Entry, open_catalogue
+from db.backup.catalogue import Catalogue, Entry, open_catalogue
 from db.backup.policy import BackupPolicy
 from db.backup.retention import Dump, expired, reasons
+from db.backup.source import Source
 from db.backup.verify import verify
 from db.cluster.programs import Programs
 from db.errors import OperationError
@@ -33,10 +34,11 @@ class Pruned:
     leftovers: list[str] = field(default_factory=list)
 
 
-def prune(
+def prune(  # noqa: PLR0913 - options by name
     policy: BackupPolicy,
     programs: Programs,
     *,
+    source: Source,
     now: datetime,
     dry_run: bool = False,
     unlisted: bool = False,
@@ -50,23 +52,26 @@ def prune(
 
     Parameters
     ----------
+    source
+        The database whose backups expire; those of others are not touched.
     unlisted
-        Delete all files without an entry too.
+        Delete all files without an entry too, but no files of other sources.
     """
-    catalogue = open_catalogue(policy)
-    entries = catalogue.entries()
+    catalogue = open_catalogue(policy, source)
+    entries = catalogue.own()
     try:
         for problem in catalogue.unreadable():
             raise problem
-        _verify_newest(catalogue, entries, policy, programs)
+        _verify_newest(catalogue, policy, programs)
     except OperationError as error:
         raise OperationError(
             error.kind, f"no backup was deleted: {error.message}", error.remedy
         ) from error
     incomplete = {entry.name for entry in catalogue.missing()}
     dumps = [_dump(entry, complete=entry.name not in incomplete) for entry in entries]
-    going = {dump.name for dump in expired(dumps, now, policy.keep_days, policy.keep_verified)}
-    leftovers = catalogue.strays() if unlisted else catalogue.store.leftovers(now - LEFTOVER_AGE)
+    rule = now, policy.keep_days, policy.keep_verified, policy.keep_safety_days
+    going = {dump.name for dump in expired(dumps, *rule)}
+    leftovers = catalogue.strays() if unlisted else catalogue.own_leftovers(now)
     if not dry_run:
         for entry in entries:
             if entry.name in going:
@@ -76,15 +81,13 @@ def prune(
     return Pruned(
         deleted=[entry.name for entry in entries if entry.name in going],
         size=sum(entry.size for entry in entries if entry.name in going),
-        kept=reasons(dumps, now, policy.keep_days, policy.keep_verified),
+        kept=reasons(dumps, *rule),
         leftovers=leftovers,
     )
 
 
-def _verify_newest(
-    catalogue: Catalogue, entries: list[Entry], policy: BackupPolicy, programs: Programs
-) -> None:
-    newest = next((entry for entry in entries if entry.contents == "full"), None)
+def _verify_newest(catalogue: Catalogue, policy: BackupPolicy, programs: Programs) -> None:
+    newest = next((entry for entry in catalogue.regular() if entry.contents == "full"), None)
     if newest is None:
         return
     if newest.problem is not None:
@@ -104,4 +107,5 @@ def _dump(entry: Entry, *, complete: bool) -> Dump:
         # Only the newest one matters, which was verified before.
         sound=complete and entry.problem is None,
         whole=entry.contents == "full",
+        safety=entry.purpose == "safety",
     )

@@ -32,9 +32,13 @@ ORDER BY c.relname
 """
 # The sum does not depend on the order of rows, and counts duplicates, which XOR would cancel out.
 _FACTS: Final = sql.SQL("""
-SELECT count(*), coalesce(sum(('x' || left(md5("the row"::text), 16))::bit(64)::bigint), 0)::text
-FROM ONLY {} AS "the row"
+SELECT count(*), coalesce(sum(('x' || left(md5({text}), 16))::bit(64)::bigint), 0)::text
+FROM ONLY {table} AS "the row"
 """)
+_AS_STORED: Final = sql.SQL('"the row"::text')
+_AS_UTF8: Final = sql.SQL("""convert_to("the row"::text, 'UTF8')""")
+# Nothing is converted from these: the bytes of SQL_ASCII have no meaning.
+_UNCONVERTED: Final = {"UTF8", "SQL_ASCII"}
 CONNECT_TIMEOUT: Final = 10
 # As pg_dump does: the transaction is as long as the dump, and idle most of the time.
 _NO_TIMEOUTS: Final = """
@@ -120,17 +124,33 @@ def table_names(connection: psycopg.Connection[Any]) -> list[str]:
         return [name for (name,) in cursor.execute(_TABLES, [SCHEMA])]
 
 
-def table_facts(connection: psycopg.Connection[Any], table: str) -> TableFacts:
+def table_facts(
+    connection: psycopg.Connection[Any], table: str, *, as_stored: bool = False
+) -> TableFacts:
     """Return the number of rows of a table of schema ``public``, and their digest.
 
-    The digest is the sum, over all rows, of 64 bits of the MD5 of the row as text: the same for the
-    same rows in any order. One statement reads the table once. The formats and the search path of
-    the connection are changed for the session.
+    The digest is the sum, over all rows, of 64 bits of the MD5 of the row as text in UTF-8: the
+    same for the same rows in any order, in a database of any encoding. One statement reads the
+    table once. The formats and the search path of the connection are changed for the session.
+
+    Parameters
+    ----------
+    as_stored
+        Whether the text is in the database's own encoding, as for entries of earlier versions.
     """
+    is_converted = not as_stored and encoding(connection) not in _UNCONVERTED
+    statement = _FACTS.format(
+        text=_AS_UTF8 if is_converted else _AS_STORED, table=sql.Identifier(SCHEMA, table)
+    )
     with connection.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(_TEXT_FORMAT)
-        ((rows, digest),) = cursor.execute(_FACTS.format(sql.Identifier(SCHEMA, table)))
+        ((rows, digest),) = cursor.execute(statement)
     return TableFacts(rows=rows, digest=digest)
+
+
+def encoding(connection: psycopg.Connection[Any]) -> str:
+    """Return the encoding of the database, such as ``UTF8``."""
+    return connection.info.parameter_status("server_encoding") or "UTF8"
 
 
 def revision(connection: psycopg.Connection[Any]) -> str | None:

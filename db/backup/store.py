@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 1024 * 1024
 PARTIAL: Final = ".partial"
+_NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -39,16 +41,28 @@ class Store(Protocol):
         """Return a file to read from its start to its end."""
 
     def put(self, path: Path, name: str) -> None:
-        """Move a finished file of :meth:`workspace` into the store, atomically and durably."""
+        """Move a finished file of :meth:`workspace` into the store, atomically and durably.
 
-    def write(self, name: str, content: bytes) -> None:
-        """Write a small file atomically, replacing the one of that name."""
+        Raises OperationError: ``file_exists``: there is one of that name, which is unchanged.
+        """
+
+    def write(self, name: str, content: bytes, *, is_new: bool = False) -> None:
+        """Write a small file atomically.
+
+        Parameters
+        ----------
+        is_new
+            Whether to raise ``file_exists`` instead of replacing the one of that name.
+        """
 
     def delete(self, name: str) -> None:
         """Delete a file if it exists."""
 
     def workspace(self) -> Path:
         """Return the directory for unfinished files, whose names end in :data:`PARTIAL`."""
+
+    def free(self) -> int | None:
+        """Return the free space in bytes; ``None`` if it is not limited, or not known."""
 
     def leftovers(self, before: datetime) -> list[str]:
         """Return the unfinished files that were last written to before a time."""
@@ -89,22 +103,29 @@ class DirectoryStore:
             raise unreadable(self.target, _reason(error)) from None
 
     def put(self, path: Path, name: str) -> None:
-        """Sync and rename the file, then sync the directory."""
+        """Sync the file and give it its name, then sync the directory."""
         try:
             sync(path)
-            path.replace(self._directory / name)
+            self._rename_to_new(path, self._directory / name)
             sync(self._directory)
+        except FileExistsError:
+            raise file_exists(name, self.target) from None
         except OSError as error:
             raise unwritable(self.target, error) from None
 
-    def write(self, name: str, content: bytes) -> None:
-        """Write it to an unfinished file, then :meth:`put` it."""
+    def write(self, name: str, content: bytes, *, is_new: bool = False) -> None:
+        """Write it to an unfinished file, then rename that."""
         # Two drills may update one entry at the same time.
         draft = self.workspace() / f"{name}.{secrets.token_hex(4)}{PARTIAL}"
         try:
             with create_file(draft) as file:
                 file.write(content)
-            self.put(draft, name)
+            if is_new:
+                self.put(draft, name)
+            else:
+                sync(draft)
+                draft.replace(self._directory / name)
+                sync(self._directory)
         except OSError as error:
             raise unwritable(self.target, error) from None
         finally:
@@ -125,6 +146,11 @@ class DirectoryStore:
             raise unwritable(self.target, error) from None
         return self._directory
 
+    def free(self) -> int | None:
+        """Return the free space of its file system."""
+        places = (self._directory, *self._directory.parents)
+        return shutil.disk_usage(next(path for path in places if path.is_dir())).free
+
     def leftovers(self, before: datetime) -> list[str]:
         """Return the files of interrupted dumps."""
         return sorted(
@@ -133,6 +159,20 @@ class DirectoryStore:
             if entry.name.endswith(PARTIAL)
             and datetime.fromtimestamp(entry.stat().st_mtime, UTC) < before
         )
+
+    @staticmethod
+    def _rename_to_new(path: Path, target: Path) -> None:
+        """Rename a file (raises FileExistsError), where ``rename`` would replace another one."""
+        try:
+            target.hardlink_to(path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            # Some network file systems have no hard links: the empty file reserves the name.
+            os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            path.replace(target)
+        else:
+            path.unlink()
 
     def _entries(self) -> list[Path]:
         found = []
@@ -189,8 +229,7 @@ def read_chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def create_file(path: Path) -> BinaryIO:
-    """Open a new file that only this user may read, replacing an existing one."""
-    path.unlink(missing_ok=True)
+    """Open a new file that only this user may read (raises FileExistsError)."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
@@ -225,6 +264,15 @@ def missing_file(name: str, target: str) -> OperationError:
         f"{name} is not in {target}",
         "copy it back if you have a copy; else template-service backup prune removes its entry "
         "when it expires",
+    )
+
+
+def file_exists(name: str, target: str) -> OperationError:
+    """Return the error for a new file whose name is taken."""
+    return OperationError(
+        "file_exists",
+        f"{name} is already in {target}",
+        "retry: another backup gets another name",
     )
 
 

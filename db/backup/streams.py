@@ -18,7 +18,7 @@ from typing import BinaryIO, Final, Protocol, cast
 from db.backup.catalogue import Form, StoredFile, wrong_size
 from db.backup.encryption import SUFFIX, decrypted, encrypt, identities
 from db.backup.policy import BackupPolicy
-from db.backup.store import CHUNK, Chunks, Store, create_file, unwritable
+from db.backup.store import CHUNK, Chunks, Store, unwritable
 from db.errors import Kind, OperationError
 
 if sys.version_info >= (3, 14):
@@ -66,7 +66,7 @@ def write(
     recipients: Sequence[object] = (),
     progress: Progress | None = None,
 ) -> Written:
-    """Compress ``plain``, encrypt it and write it to the new file ``path``.
+    """Compress ``plain``, encrypt it and write it to the empty file ``path``.
 
     Raises OperationError: ``disk_full``, ``target_unwritable``; the caller removes the file.
 
@@ -84,7 +84,7 @@ def write(
     names = path.suffixes
     compressed = _compressed(plain, _zstd() if ZSTD in names else _gzip())
     try:
-        with create_file(path) as file:
+        with path.open("wb") as file:
             counted = _HashingWriter(file, progress)
             if recipients:
                 encrypt(Chunks(compressed), counted, recipients)

@@ -1,5 +1,6 @@
 """Verify the files of a backup, in the store and while they are fetched for a restore."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,10 +9,12 @@ from typing import Final
 
 from db.backup.catalogue import Entry, Form, StoredFile, open_catalogue
 from db.backup.policy import BackupPolicy
-from db.backup.store import Store, create_file, read_chunks, unwritable
+from db.backup.roles import ServerRoles, is_role_facts
+from db.backup.roles_sql import parse_roles_sql
+from db.backup.store import Store, read_chunks, unwritable
 from db.backup.streams import reader, verify_checksum
 from db.cluster.programs import Programs
-from db.cluster.unprivileged import give
+from db.cluster.unnamed import UnnamedFile
 from db.commands.core import Client
 from db.commands.dump import Listing
 from db.errors import Kind, OperationError
@@ -59,7 +62,21 @@ class _LastLine:
             )
 
 
-Completeness = Listing | _LastLine
+class _Roles:
+    """A check that the roles can be restored."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._content = bytearray()
+
+    def write(self, chunk: bytes) -> None:
+        self._content += chunk
+
+    def finish(self) -> None:
+        _parsed_roles(bytes(self._content), self._name)
+
+
+Completeness = Listing | _LastLine | _Roles
 """A check that is fed with all bytes of a dump; ``finish`` raises ``archive_unreadable``."""
 
 
@@ -76,21 +93,23 @@ def verify(store: Store, entry: Entry, policy: BackupPolicy, programs: Programs)
             continue
         with (
             reader(store, file, policy) as plain,
-            completeness(entry.form if file.part == "dump" else "plain", programs) as check,
+            _completeness_of(entry, file, programs) as check,
         ):
             for _ in checked(read_chunks(plain), check):
                 pass
     return Verified(files=len(entry.files), size=entry.size, opened=opened)
 
 
+@contextmanager
 def fetch(
-    client: Client, entry: Entry, stored: StoredFile, policy: BackupPolicy, folder: Path
-) -> Path:
-    """Write the plain contents of a stored file to a local one; return its path once verified.
+    client: Client, entry: Entry, policy: BackupPolicy, directory: Path | None = None
+) -> Iterator[UnnamedFile]:
+    """Yield a local file with the plain contents of a dump, once its checksum is verified.
 
     A dump is code that a restore executes (CVE-2025-8714, CVE-2026-18408, CVE-2026-116314), so its
     checksum is verified before any of it is used. A local file can also be read at several
-    positions at once, which parallel jobs need.
+    positions at once, which parallel jobs need. It has no name, so that a killed process leaves no
+    decrypted dump behind.
 
     Raises OperationError: those of :func:`db.backup.streams.reader`; ``archive_unreadable``: SQL
     that lacks its end; ``disk_full``.
@@ -98,31 +117,60 @@ def fetch(
     Parameters
     ----------
     client
-        Its rights will own the file.
-    stored
-        One of the files of ``entry``.
+        Its user will own the file.
     policy
-        With the store, and the identity that decrypts the file.
-    folder
-        Only this process and those rights may enter it. The file is named after the part.
+        With the store, and the identity that decrypts the dump.
+    directory
+        With room for the file; by default the policy's temporary directory.
     """
-    path = folder / stored.part
+    directory = directory or (Path(policy.scratch) if policy.scratch else None)
+    place = str(directory or tempfile.gettempdir())
     try:
-        file = create_file(path)
+        file = UnnamedFile.in_directory(directory, client.rights)
     except OSError as error:
-        raise unwritable(str(folder), error) from None
-    with file, reader(open_catalogue(policy).store, stored, policy) as plain:
-        chunks = read_chunks(plain)
-        if stored.part == "roles" or entry.form == "plain":
-            chunks = checked(chunks, _LastLine())
-        for chunk in chunks:
-            try:
-                file.write(chunk)
-                file.flush()
-            except OSError as error:
-                raise unwritable(str(folder), error) from None
-    give(path, client.rights)
-    return path
+        raise unwritable(place, error) from None
+    with file:
+        with reader(open_catalogue(policy).store, entry.dump, policy) as plain:
+            chunks = read_chunks(plain)
+            if entry.form == "plain":
+                chunks = checked(chunks, _LastLine())
+            for chunk in chunks:
+                try:
+                    file.write(chunk)
+                except OSError as error:
+                    raise unwritable(place, error) from None
+        yield file
+
+
+def fetch_roles(entry: Entry, policy: BackupPolicy) -> ServerRoles:
+    """Return the roles of a backup, of which nothing is executed.
+
+    Raises OperationError: those of :func:`db.backup.streams.reader`; ``missing_file``: it has no
+    roles; ``archive_unreadable``.
+    """
+    if entry.roles is None:
+        raise OperationError(
+            Kind.MISSING_FILE,
+            f"{entry.name} has no file of roles, which own its tables",
+            "create another backup",
+        )
+    with reader(open_catalogue(policy).store, entry.roles, policy) as plain:
+        content = b"".join(read_chunks(plain))
+    return _parsed_roles(content, entry.roles.name)
+
+
+def _parsed_roles(content: bytes, name: str) -> ServerRoles:
+    if is_role_facts(name):
+        return ServerRoles.parse(content, name)
+    end = _LastLine()
+    end.write(content)
+    end.finish()
+    try:
+        return parse_roles_sql(content.decode())
+    except UnicodeDecodeError:
+        raise OperationError(
+            Kind.ARCHIVE_UNREADABLE, f"{name} is not UTF-8", "use another backup"
+        ) from None
 
 
 @contextmanager
@@ -133,6 +181,15 @@ def completeness(form: Form, programs: Programs) -> Iterator[Completeness]:
             yield listing
     else:
         yield _LastLine()
+
+
+@contextmanager
+def _completeness_of(entry: Entry, file: StoredFile, programs: Programs) -> Iterator[Completeness]:
+    if file.part == "roles":
+        yield _Roles(file.name)
+        return
+    with completeness(entry.form, programs) as check:
+        yield check
 
 
 def checked(chunks: Iterator[bytes], check: Completeness) -> Iterator[bytes]:

@@ -1,6 +1,6 @@
 """A PostgreSQL server on a data directory: initdb, command line, readiness, lock file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -36,7 +36,9 @@ class Postmaster(NamedTuple):
             return None
 
 
-def initdb(programs: Programs, data: Path, rights: Rights, *options: str) -> None:
+def initdb(
+    programs: Programs, data: Path, rights: Rights, *options: str, files: Sequence[int] = ()
+) -> None:
     """Create a data directory in a directory that ``rights`` owns and that is empty.
 
     Raises OperationError: ``initdb_failed``, or one of the kinds of
@@ -46,6 +48,7 @@ def initdb(programs: Programs, data: Path, rights: Rights, *options: str) -> Non
         "initdb",
         ["--encoding=UTF8", "--locale=C", "--no-instructions", *options, f"--pgdata={data}"],
         rights=rights,
+        files=files,
     )
 
 

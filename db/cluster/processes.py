@@ -1,4 +1,9 @@
-"""Local processes: started in a session of their own, recorded, and found again by others."""
+"""Child processes: one way to start them, and records by which others find them again.
+
+No child inherits the environment of this process, which has passwords in ``DATABASE_URL``,
+``CELERY_BROKER_URL`` and the ``AWS_*`` variables: another process of the same user reads them from
+``/proc/PID/environ``.
+"""
 
 import contextlib
 import json
@@ -7,10 +12,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from types import MappingProxyType
+from typing import IO, Final, Self
 
 import psutil
 
@@ -18,6 +24,21 @@ from db.errors import Kind, OperationError
 from db.postgres_errors import RETRY, find_cause
 
 LAUNCHER: Final = Path(__file__).with_name("launch.py")
+# Messages are matched in English. pg_waldump shows times in the zone of its process.
+ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
+    {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+)
+"""Environment of programs that connect to no server."""
+_INHERITED: Final = (
+    "PATH",
+    # libpq's certificates and passfile (https://www.postgresql.org/docs/current/libpq-ssl.html).
+    "HOME",
+    # The paths of TLS's and Kerberos' configuration, as this process uses them.
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "KRB5_CONFIG",
+    "KRB5CCNAME",
+)
 LOG_BYTES: Final = 5 * 1024 * 1024
 KILL_TIMEOUT: Final = 10.0
 # Both times that psutil reports are based on the boot time in whole seconds, which may move in
@@ -123,7 +144,9 @@ class Process:
     record
         File with its :class:`Identity`, for a later process that has to stop it.
     environment
-        Its whole environment; ``None`` means that of this process.
+        Its whole environment; :data:`ENVIRONMENT` by default.
+    files
+        Descriptors that it inherits.
     stop_signal, stop_timeout
         The signal of :meth:`stop`, and the seconds until it kills.
     death_signal
@@ -135,9 +158,10 @@ class Process:
     command: list[str]
     log: Path
     record: Path
-    environment: Mapping[str, str] | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: ENVIRONMENT)
     directory: Path = Path("/")
     rights: Rights = field(default_factory=Rights)
+    files: Sequence[int] = ()
     stop_signal: int = signal.SIGTERM
     stop_timeout: float = 30.0
     death_signal: int | None = None
@@ -156,15 +180,16 @@ class Process:
         with os.fdopen(descriptor, "ab") as log:
             self._log_start = log.seek(0, os.SEEK_END)
             try:
-                self._child = subprocess.Popen(  # noqa: S603 - programs of this checkout
-                    launched(self.command, self.rights, death_signal=self.death_signal),
-                    stdin=subprocess.DEVNULL,
+                self._child = start_program(
+                    self.command,
+                    self.rights,
+                    self.environment,
+                    death_signal=self.death_signal,
                     stdout=log,
                     stderr=log,
-                    env=self.environment,
-                    cwd=self.directory,
-                    start_new_session=True,
-                    umask=0o077,
+                    files=self.files,
+                    directory=self.directory,
+                    is_leader=True,
                 )
             except OSError as error:
                 raise OperationError(
@@ -243,12 +268,102 @@ class Process:
         return OperationError(kind, f"{self.name} {what}{shown}", remedy)
 
 
-def launched(
-    command: list[str],
-    rights: Rights,
+def start_program(  # noqa: PLR0913 - options by name
+    command: Sequence[str],
+    rights: Rights | None = None,
+    environment: Mapping[str, str] = ENVIRONMENT,
     *,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    stdout: IO[bytes] | int = subprocess.PIPE,
+    stderr: IO[bytes] | int = subprocess.PIPE,
+    files: Sequence[int] = (),
+    directory: Path = Path("/"),
+    is_leader: bool = False,
     death_signal: int | None = None,
     reach: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program: the only function of ``db`` and ``worker`` that does.
+
+    Parameters
+    ----------
+    command
+        Absolute path of the program, then its arguments.
+    environment
+        Its whole environment: :data:`ENVIRONMENT`, :func:`client_environment`, or that of the
+        service's own processes.
+    files
+        Descriptors that it inherits under the same numbers.
+    is_leader
+        Whether it leads a session and a process group, and creates files for its user only.
+    death_signal, reach
+        See launch.py.
+    """
+    return subprocess.Popen(  # noqa: S603 - PostgreSQL's, Valkey's and this checkout's programs
+        _launched(command, rights or Rights(), death_signal, reach),
+        env=dict(environment),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        pass_fds=files,
+        cwd=directory,
+        # Pipes are read and written in large chunks.
+        bufsize=0 if stdin == subprocess.PIPE else -1,
+        start_new_session=is_leader,
+        umask=0o077 if is_leader else -1,
+    )
+
+
+def run_program(  # noqa: PLR0913 - options by name
+    command: Sequence[str],
+    rights: Rights | None = None,
+    *,
+    output: int = subprocess.PIPE,
+    files: Sequence[int] = (),
+    timeout: float | None = None,
+    reach: Path | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program that connects to no server to its end; the caller checks its status.
+
+    Raises subprocess.TimeoutExpired: it was killed after ``timeout`` seconds.
+    """
+    with start_program(
+        command,
+        rights,
+        stdout=output,
+        stderr=output,
+        files=files,
+        is_leader=True,
+        reach=reach,
+    ) as child:
+        try:
+            printed, errors = child.communicate(timeout=timeout)
+        except BaseException:
+            child.kill()
+            raise
+    return subprocess.CompletedProcess(command, child.returncode, printed, errors)
+
+
+def client_environment(rights: Rights, **variables: str) -> dict[str, str]:
+    """Return the environment of a program that connects to a server.
+
+    Parameters
+    ----------
+    rights
+        Of the program. The home directory of this user is not that of another.
+    variables
+        libpq's, of the connection.
+    """
+    inherited = {
+        name: value
+        for name in _INHERITED
+        if (value := os.environ.get(name)) is not None
+        and (rights.user is None or name not in {"HOME", "KRB5CCNAME"})
+    }
+    return {**ENVIRONMENT, **inherited, **variables}
+
+
+def _launched(
+    command: Sequence[str], rights: Rights, death_signal: int | None, reach: Path | None
 ) -> list[str]:
     """Return the command line that runs ``command`` with ``rights``; see launch.py."""
     options = rights.options()
@@ -257,7 +372,7 @@ def launched(
     if death_signal is not None:
         options += ["--die-with", str(os.getpid()), str(int(death_signal))]
     if not options:
-        return command
+        return list(command)
     return [sys.executable, "-I", "-S", str(LAUNCHER), *options, "--", *command]
 
 

@@ -1,6 +1,5 @@
 """PostgreSQL's programs: their directory, their version, and calls without a connection."""
 
-import os
 import re
 import subprocess
 from collections.abc import Sequence
@@ -10,13 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Self
 
-from db.cluster.processes import Rights, launched
+from db.cluster.processes import Rights, run_program
 from db.errors import Kind, OperationError
 from db.postgres_errors import program_error
 
-# Not the caller's PG* variables and locale: those are for other servers, and messages are matched
-# in English. pg_waldump shows times in the zone of its process.
-ENVIRONMENT: Final = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 _VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 _VERSION_TIMEOUT: Final = 20.0
 
@@ -76,6 +72,7 @@ class Programs:
         *,
         rights: Rights | None = None,
         output: int = subprocess.PIPE,
+        files: Sequence[int] = (),
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a program that connects to no server to its end; the caller checks its status.
 
@@ -83,27 +80,24 @@ class Programs:
         ----------
         output
             ``subprocess.DEVNULL`` for ``pg_ctl``: the server that it starts keeps a pipe open.
+        files
+            Descriptors that it inherits.
         """
-        return subprocess.run(  # noqa: S603 - a program of PostgreSQL
-            launched([self.path(name), *arguments], rights or Rights()),
-            env=ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            check=False,
-            cwd="/",
-            start_new_session=True,
-            umask=0o077,
-        )
+        return run_program([self.path(name), *arguments], rights, output=output, files=files)
 
     def check_output(
-        self, name: str, arguments: Sequence[str], *, rights: Rights | None = None
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        rights: Rights | None = None,
+        files: Sequence[int] = (),
     ) -> bytes:
         """Run a program as :meth:`run` does; return its output.
 
         Raises OperationError: see :func:`db.postgres_errors.program_error`.
         """
-        done = self.run(name, arguments, rights=rights)
+        done = self.run(name, arguments, rights=rights, files=files)
         if done.returncode != 0:
             raise program_error(name, done.returncode, done.stderr)
         return done.stdout
@@ -126,13 +120,8 @@ def wheel() -> Path | None:
 @lru_cache(maxsize=32)
 def _version(path: str) -> tuple[int, int]:
     try:
-        output = subprocess.run(  # noqa: S603 - a program of PostgreSQL, named by the operator
-            [path, "--version"],
-            capture_output=True,
-            text=True,
-            timeout=_VERSION_TIMEOUT,
-            check=False,
-        ).stdout
+        printed = run_program([path, "--version"], timeout=_VERSION_TIMEOUT).stdout
+        output = printed.decode(errors="replace")
     except OSError as error:
         output = str(error)
     if (match := _VERSION.search(output)) is None:

@@ -11,13 +11,12 @@ import os
 import pwd
 import shutil
 import stat
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from db.cluster.processes import Rights, launched
+from db.cluster.processes import Rights, run_program
 from db.errors import Kind, OperationError
 
 # In the order they are tried. Docker's default set lacks the first and has the second, which
@@ -39,7 +38,7 @@ def user_for(data: Path) -> Rights:
     if os.geteuid() != 0:
         return Rights()
     if not any(map(_permitted, CAPABILITIES)):
-        raise _not_reachable("this root may not read another user's files")
+        raise not_reachable("this root may not read another user's files")
     if data.exists() and (owner := data.stat()).st_uid != 0:
         return Rights(owner.st_uid, owner.st_gid)
     try:
@@ -61,7 +60,7 @@ def with_reach(rights: Rights, program: Path, files: Sequence[Path]) -> Rights |
     files
         What it must be able to read besides.
     """
-    if rights.user is None or all(_reaches(rights, path) for path in (program, *files)):
+    if rights.user is None or all(reaches(rights, path) for path in (program, *files)):
         return rights
     for capability in CAPABILITIES:
         wider = Rights(rights.user, rights.group, capability)
@@ -80,21 +79,21 @@ def server_rights(program: Path, data: Path, *files: Path) -> Rights:
     reached = with_reach(rights, program, needed)
     if reached is None:
         paths = ", ".join(map(str, needed))
-        raise _not_reachable(f"user {rights.user} cannot reach {paths} or PostgreSQL's programs")
+        raise not_reachable(f"user {rights.user} cannot reach {paths} or PostgreSQL's programs")
     return reached
 
 
-def private_copy(rights: Rights, folders: Sequence[Path]) -> Path:
-    """Copy directories to a new temporary directory, where ``rights`` can read them.
+def private_copy(rights: Rights, folders: Sequence[Path], into: Path | None = None) -> Path:
+    """Copy directories to a temporary directory, by default a new one, where ``rights`` read them.
 
     Raises OperationError: ``not_reachable``: those rights cannot reach the temporary directory
     either.
     """
-    if not _reaches(rights, Path(tempfile.gettempdir())):
-        raise _not_reachable(
+    if not reaches(rights, Path(tempfile.gettempdir())):
+        raise not_reachable(
             f"user {rights.user} can reach neither this checkout nor {tempfile.gettempdir()}"
         )
-    target = Path(tempfile.mkdtemp(prefix="template-service-"))
+    target = into or Path(tempfile.mkdtemp(prefix="template-service-"))
     target.chmod(0o711)
     for folder in folders:
         shutil.copytree(folder, target / folder.name, ignore=shutil.ignore_patterns("include"))
@@ -104,8 +103,8 @@ def private_copy(rights: Rights, folders: Sequence[Path]) -> Path:
     return target
 
 
-def give(path: Path, rights: Rights) -> None:
-    """Make the user of ``rights`` the owner of a file or directory.
+def give(path: Path | int, rights: Rights) -> None:
+    """Make the user of ``rights`` the owner of a file or directory, or of an open file.
 
     Raises OperationError: ``not_reachable``: this process may not give files away.
     """
@@ -114,12 +113,14 @@ def give(path: Path, rights: Rights) -> None:
     try:
         os.chown(path, rights.user, rights.group)
     except OSError as error:
-        raise _not_reachable(
-            f"{path} cannot be given to user {rights.user} ({error.strerror})"
+        raise not_reachable(
+            f"{path if isinstance(path, Path) else 'a temporary file'} cannot be given to user "
+            f"{rights.user} ({error.strerror})"
         ) from error
 
 
-def _not_reachable(reason: str) -> OperationError:
+def not_reachable(reason: str) -> OperationError:
+    """Return the error for files that the unprivileged user cannot be given, or cannot reach."""
     return OperationError(
         Kind.NOT_REACHABLE,
         f"PostgreSQL does not run as root, and {reason}",
@@ -128,7 +129,7 @@ def _not_reachable(reason: str) -> OperationError:
     )
 
 
-def _reaches(rights: Rights, path: Path) -> bool:
+def reaches(rights: Rights, path: Path) -> bool:
     """Tell from the permission bits whether a path can be read and its parents be searched."""
     real = path.resolve()
     needed = stat.S_IROTH | stat.S_IXOTH if os.access(real, os.X_OK) else stat.S_IROTH
@@ -155,11 +156,5 @@ def _permitted(capability: int) -> bool:
 
 
 def _works(rights: Rights, program: Path, path: Path) -> bool:
-    probe = subprocess.run(  # noqa: S603 - the program of the wheel
-        launched([str(program), "--version"], rights, reach=path),
-        capture_output=True,
-        timeout=PROBE_TIMEOUT,
-        check=False,
-        cwd="/",
-    )
-    return probe.returncode == 0
+    command = [str(program), "--version"]
+    return run_program(command, rights, timeout=PROBE_TIMEOUT, reach=path).returncode == 0

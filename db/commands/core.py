@@ -1,26 +1,24 @@
 """Calls of PostgreSQL's client programs: connection, password and errors.
 
-The connection goes through libpq's environment variables, the password through a passfile that
-only this user may read (https://www.postgresql.org/docs/current/libpq-pgpass.html): everyone on
-the machine can read a command line.
+The connection goes through libpq's environment variables, the password through a passfile without
+a name (https://www.postgresql.org/docs/current/libpq-pgpass.html): everyone on the machine can read
+a command line.
 """
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO
 
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from db.addresses import connection_options
-from db.cluster.processes import Rights, launched
+from db.cluster.processes import Rights, client_environment, start_program
 from db.cluster.programs import Programs
-from db.cluster.unprivileged import give
+from db.cluster.unnamed import UnnamedFile
 from db.postgres_errors import program_error
 
 
@@ -64,7 +62,7 @@ class Client:
         return output or b""
 
     @contextmanager
-    def start(
+    def start(  # noqa: PLR0913 - options by name
         self,
         program: str,
         arguments: Sequence[str],
@@ -72,15 +70,27 @@ class Client:
         stdin: IO[bytes] | int = subprocess.DEVNULL,
         stdout: IO[bytes] | int = subprocess.PIPE,
         stderr: IO[bytes] | int = subprocess.PIPE,
+        files: Sequence[int] = (),
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Start a program and yield its process, which does not outlive the block.
 
         The caller checks its exit status; see :func:`db.postgres_errors.program_error`.
+
+        Parameters
+        ----------
+        files
+            Descriptors that it inherits: see :class:`db.cluster.unnamed.UnnamedFile`.
         """
-        command = launched([self.programs.path(program), *arguments], self.rights)
-        with connection_environment(self.url, self.rights, self.options) as environment:
-            child = subprocess.Popen(  # noqa: S603 - a program of PostgreSQL with arguments of ours
-                command, env=environment, stdin=stdin, stdout=stdout, stderr=stderr, cwd="/"
+        command = [self.programs.path(program), *arguments]
+        with connection_environment(self.url, self.rights, self.options) as (variables, passfile):
+            child = start_program(
+                command,
+                self.rights,
+                variables,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                files=[*passfile, *files],
             )
             try:
                 yield child
@@ -96,45 +106,38 @@ class Client:
 @contextmanager
 def connection_environment(
     url: str, rights: Rights | None = None, options: Mapping[str, str] | None = None
-) -> Iterator[dict[str, str]]:
+) -> Iterator[tuple[dict[str, str], list[int]]]:
     """Yield the environment in which a program of PostgreSQL connects to ``url``.
 
-    libpq's variables in the caller's shell are for other servers and are removed, except for the
-    caller's own passfile when the URL has no password. The passfile lives as long as the block.
+    The second value has the descriptor of the passfile, which the program must inherit. libpq's
+    variables in the caller's shell are for other servers and are not used, except for the caller's
+    own passfile when the URL has no password.
     """
+    rights = rights or Rights()
     given = {
         option.keyword.decode(): (option.envvar, option.val.decode())
         for option in pq.Conninfo.parse(make_conninfo("", **connection_options(url)).encode())
         if option.val is not None
     }
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("PG") or (name == "PGPASSFILE" and "password" not in given)
-    }
-    environment |= {
+    variables = {"PGAPPNAME": "template-service", "PGCONNECT_TIMEOUT": "10"}
+    variables |= {
         envvar.decode(): value
         for keyword, (envvar, value) in given.items()
         if envvar is not None and keyword not in {"password", "options"}
     }
     settings = [given["options"][1]] if "options" in given else []
     settings += [f"-c {name}={_escaped(value)}" for name, value in (options or {}).items()]
-    environment |= {
-        "LC_ALL": "C",
-        "PGAPPNAME": environment.get("PGAPPNAME", "template-service"),
-        "PGCONNECT_TIMEOUT": environment.get("PGCONNECT_TIMEOUT", "10"),
-        **({"PGOPTIONS": " ".join(settings)} if settings else {}),
-    }
+    if settings:
+        variables["PGOPTIONS"] = " ".join(settings)
     if "password" not in given:
-        yield environment
+        if (passfile := os.environ.get("PGPASSFILE")) is not None:
+            variables.setdefault("PGPASSFILE", passfile)
+        yield client_environment(rights, **variables), []
         return
-    with tempfile.TemporaryDirectory(prefix="template-service-") as folder:
-        passfile = Path(folder) / "passfile"
-        passfile.touch(0o600)
-        passfile.write_text(passfile_line(given["password"][1]))
-        for path in (Path(folder), passfile):
-            give(path, rights or Rights())
-        yield environment | {"PGPASSFILE": str(passfile)}
+    with UnnamedFile.in_memory(rights) as file:
+        file.write(passfile_line(given["password"][1]).encode())
+        variables["PGPASSFILE"] = str(file.path)
+        yield client_environment(rights, **variables), [file.descriptor]
 
 
 def passfile_line(password: str) -> str:

@@ -1,4 +1,4 @@
-"""``pg_dump``, ``pg_dumpall`` and ``pg_restore --list`` as typed calls.
+"""``pg_dump`` and ``pg_restore --list`` as typed calls.
 
 https://www.postgresql.org/docs/current/app-pgdump.html
 """
@@ -10,7 +10,8 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import IO, Final, Self
 
-from db.cluster.programs import ENVIRONMENT, Programs
+from db.cluster.processes import start_program
+from db.cluster.programs import Programs
 from db.commands.core import Client
 from db.errors import Kind, OperationError
 from db.postgres_errors import program_error
@@ -61,30 +62,6 @@ def dump(
     )
 
 
-def dump_roles(client: Client, *, database: str, passwords: bool) -> Generator[bytes, None, None]:
-    """Yield the SQL that creates the server's roles, of which ``pg_dump`` has the names only.
-
-    Parameters
-    ----------
-    database
-        To connect to.
-    passwords
-        Whether to read their hashed passwords, which needs a superuser.
-    """
-    return _output(
-        client,
-        "pg_dumpall",
-        [
-            "--globals-only",
-            # Their directories exist on one machine.
-            "--no-tablespaces",
-            "--no-password",
-            f"--database={database}",
-            *(() if passwords else ("--no-role-passwords",)),
-        ],
-    )
-
-
 class Listing:
     """``pg_restore --list`` of an archive that is written in chunks.
 
@@ -93,14 +70,11 @@ class Listing:
 
     def __init__(self, programs: Programs) -> None:
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
-        self._child = subprocess.Popen(  # noqa: S603 - a program of PostgreSQL
+        self._child = start_program(
             [programs.path("pg_restore"), "--list"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
-            env=ENVIRONMENT,
-            cwd="/",
-            bufsize=0,
         )
         self._reads = True
 

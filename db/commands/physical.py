@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from db.cluster.programs import ENVIRONMENT, Programs
+from db.cluster.processes import start_program
+from db.cluster.programs import Programs
 from db.commands.core import Client
 from db.errors import Kind, OperationError
 from db.postgres_errors import program_error
@@ -152,27 +153,19 @@ def wal_records(  # noqa: PLR0913 - what to read, and filters by name
     arguments = [f"--path={archive}", *(f"--rmgr={manager}" for manager in managers)]
     if transaction is not None:
         arguments.append(f"--xid={transaction}")
-    with subprocess.Popen(  # noqa: S603 - a program of PostgreSQL
-        [programs.path("pg_waldump"), *arguments, first, last],
-        env=ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd="/",
-        text=True,
-        errors="replace",
-    ) as child:
+    with start_program([programs.path("pg_waldump"), *arguments, first, last]) as child:
         try:
             for line in child.stdout or ():
-                if (match := _RECORD.match(line)) is not None:
+                if (match := _RECORD.match(line.decode(errors="replace"))) is not None:
                     yield WalRecord(match[1], int(match[2]), match[3], match[4])
-            errors = child.stderr.read() if child.stderr is not None else ""
+            errors = child.stderr.read() if child.stderr is not None else b""
         finally:
             child.kill()  # the caller may stop iterating
     if child.returncode > 0:
         raise OperationError(
             Kind.WAL_DAMAGED,
-            f"the WAL from {first} to {last} in {archive} cannot be read: {errors.strip()}",
+            f"the WAL from {first} to {last} in {archive} cannot be read: "
+            f"{errors.decode(errors='replace').strip()}",
             "restore to a time before it, or from a base backup after it: "
             "template-service pitr status",
         )

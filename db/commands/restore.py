@@ -6,13 +6,10 @@ statements of the dump as the user who restores, so its checksum is verified bef
 
 import re
 import subprocess
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import IO, Final
 
-from db.cluster.unprivileged import give
+from db.cluster.unnamed import UnnamedFile
 from db.commands.core import Client
 from db.errors import Kind, OperationError
 from db.postgres_errors import program_error
@@ -30,17 +27,25 @@ _QUOTED: Final = re.compile(r'(ERROR:.*?): ".*')
 _SHOWN_LINES: Final = 3
 
 
-def contents(client: Client, archive: Path) -> list[str]:
+def contents(client: Client, archive: UnnamedFile) -> list[str]:
     """Return the table of contents of a dump in custom format, a line for each object.
 
     Raises OperationError: ``archive_unreadable``.
     """
-    listed = _run(client, "pg_restore", ["--list", str(archive)], stdout=subprocess.PIPE)
+    listed = _run(
+        client,
+        "pg_restore",
+        ["--list", str(archive.path)],
+        stdout=subprocess.PIPE,
+        files=[archive.descriptor],
+    )
     lines = listed.decode(errors="replace").splitlines()
     return [line for line in lines if line and not line.startswith(";")]
 
 
-def restore_archive(client: Client, archive: Path, *, jobs: int, entries: Sequence[str]) -> None:
+def restore_archive(
+    client: Client, archive: UnnamedFile, *, jobs: int, entries: Sequence[str]
+) -> None:
     """Restore a dump in custom format into the client's empty database.
 
     After an OperationError the database is incomplete.
@@ -48,29 +53,33 @@ def restore_archive(client: Client, archive: Path, *, jobs: int, entries: Sequen
     Parameters
     ----------
     archive
-        Not compressed as a whole: parallel jobs read it at several positions at once. The rights
-        of ``client`` must let it read the file.
+        Not compressed as a whole: parallel jobs read it at several positions at once. The user of
+        ``client`` owns it.
     jobs
         Parallel jobs.
     entries
         The lines of :func:`contents` to restore.
     """
-    with _list(client, archive.parent, entries) as listed:
+    with _listed(client, entries) as listed:
         arguments = [
             "--exit-on-error",
             "--no-password",
             f"--jobs={jobs}",
-            f"--use-list={listed}",
+            f"--use-list={listed.path}",
             "--dbname=",  # that of the environment
+            str(archive.path),
         ]
-        _run(client, "pg_restore", [*arguments, str(archive)])
+        _run(client, "pg_restore", arguments, files=[listed.descriptor, archive.descriptor])
 
 
-def as_script(client: Client, archive: Path, script: Path, *, entries: Sequence[str]) -> None:
+def as_script(
+    client: Client, archive: UnnamedFile, script: UnnamedFile, *, entries: Sequence[str]
+) -> None:
     """Write entries of :func:`contents` as SQL for :func:`run_script`."""
-    with _list(client, archive.parent, entries) as listed:
-        arguments = [f"--use-list={listed}", f"--file={script}"]
-        _run(client, "pg_restore", [*arguments, str(archive)])
+    with _listed(client, entries) as listed:
+        arguments = [f"--use-list={listed.path}", f"--file={script.path}", str(archive.path)]
+        files = [listed.descriptor, script.descriptor, archive.descriptor]
+        _run(client, "pg_restore", arguments, files=files)
 
 
 def run_script(client: Client, script: IO[bytes], *, before: str | None = None) -> None:
@@ -100,25 +109,22 @@ def run_script(client: Client, script: IO[bytes], *, before: str | None = None) 
     _run(client, "psql", arguments, stdin=script)
 
 
-@contextmanager
-def _list(client: Client, folder: Path, entries: Sequence[str]) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="template-service-", dir=folder) as inner:
-        listed = Path(inner) / "list"
-        listed.write_text("\n".join(entries) + "\n", encoding="utf-8")
-        give(Path(inner), client.rights)
-        give(listed, client.rights)
-        yield listed
+def _listed(client: Client, entries: Sequence[str]) -> UnnamedFile:
+    listed = UnnamedFile.in_memory(client.rights)
+    listed.write(("\n".join(entries) + "\n").encode())
+    return listed
 
 
-def _run(
+def _run(  # noqa: PLR0913 - options by name
     client: Client,
     program: str,
     arguments: Sequence[str],
     *,
     stdin: IO[bytes] | int = subprocess.DEVNULL,
     stdout: int = subprocess.DEVNULL,
+    files: Sequence[int] = (),
 ) -> bytes:
-    with client.start(program, arguments, stdin=stdin, stdout=stdout) as child:
+    with client.start(program, arguments, stdin=stdin, stdout=stdout, files=files) as child:
         output, errors = child.communicate()
     if child.returncode != 0:
         raise _error(program, child.returncode, errors)

@@ -7,9 +7,11 @@ from sqlalchemy import Engine
 
 from db.backup.catalogue import open_catalogue
 from db.backup.policy import BackupPolicy
+from db.backup.source import Source
 from db.errors import OperationError
 from db.monitoring import ages
 from db.monitoring.figures import Figures, figures
+from db.session import autocommitting
 from tasks.broker import Backlog
 from tasks.messages.maintenance import Maintain
 from tasks.messages.report import ReplicaFigures, Report
@@ -40,7 +42,7 @@ def report(engine: Engine, policy: BackupPolicy, backlog: Backlog | None) -> Rep
     """
     database = figures(engine)
     now = datetime.now(UTC)
-    dumps = _dumps(policy, now)
+    dumps = _dumps(engine, policy, now)
     unknown = [] if database.tables is not None else ["tables: locked"]
     unknown += [] if dumps.problem is None else [f"backups: {dumps.problem}"]
     unknown += [] if backlog is not None else ["queues: no answer"]
@@ -62,9 +64,11 @@ class _Dumps(NamedTuple):
     problem: str | None = None
 
 
-def _dumps(policy: BackupPolicy, now: datetime) -> _Dumps:
+def _dumps(engine: Engine, policy: BackupPolicy, now: datetime) -> _Dumps:
+    with autocommitting(engine) as connection:
+        source = Source.of(connection)
     try:
-        entries = open_catalogue(policy).entries()
+        entries = open_catalogue(policy, source).regular()
     except OperationError as error:
         return _Dumps(problem=error.kind)
     return _Dumps(_seconds(ages.newest(entries), now), _seconds(ages.last_verified(entries), now))

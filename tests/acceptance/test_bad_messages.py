@@ -57,7 +57,7 @@ UNDECODABLE: list[Any] = [
 def test_an_undecodable_message_is_a_dead_letter_and_a_failure(
     producer: Producer, stack: LocalStack, body: bytes, content_type: str, headers: dict[str, Any]
 ) -> None:
-    """It is kept byte for byte with the reason, and its producer is told."""
+    """The dead letter has the same bytes and the reason; the producer gets a failure."""
     before = worker_processes(stack)
     task_id, message = envelope("render.one", body, headers=headers, content_type=content_type)
     push(stack.valkey.url, "render", message)
@@ -80,7 +80,7 @@ def test_an_undecodable_message_is_a_dead_letter_and_a_failure(
 def test_a_message_without_an_id_or_a_task_is_a_dead_letter(
     producer: Producer, stack: LocalStack, without: str
 ) -> None:
-    """Nobody can be told of it, so it is kept."""
+    """Its producer cannot be answered."""
     mark = uuid.uuid4().hex
     _, message = envelope("render.one", body_of({"template_id": mark}), without=(without,))
     push(stack.valkey.url, "render", message)

@@ -142,10 +142,10 @@ def test_a_linked_task_gets_the_batch_result_as_json(producer: Producer, way: st
         (render.set(task_id=task_id) | deliver).apply_async()
         answer = producer.answer(task_id)
     with producer.app.connection_for_read() as connection:
-        found = connection.SimpleQueue(queue).get(timeout=10)
-        found.ack()
-    (argument,), _, _ = found.payload
-    assert found.headers["task"] == "delivery.send"
+        received = connection.SimpleQueue(queue).get(timeout=10)
+        received.ack()
+    (argument,), _, _ = received.payload
+    assert received.headers["task"] == "delivery.send"
     assert argument == answer
     assert [item.get("body") for item in argument["items"]] == ["Hello Ada", "Hello Zoë", None]
 
@@ -164,7 +164,7 @@ class TestSizeOfAMessage:
         assert sum(lengths) < BATCH_BYTES < sum(lengths) + 2_000
 
     def test_a_batch_over_4_mib_is_refused(self, producer: Producer, stack: LocalStack) -> None:
-        """Limit and size are told."""
+        """The error has limit and size."""
         template = templates.published(producer, "{{ x|length }}", type="sms", variables=["x"])
         with pytest.raises(RefusedError) as refused:
             sent(producer, stack, "render.batch", padded_batch(BATCH_BYTES + 1, template))

@@ -20,7 +20,7 @@ from tests.support.stacks import small_stack
 from worker.local import LocalStack
 from worker.local.stack import checkout
 
-PATIENCE = 30
+TIMEOUT = 30
 NONE = {"template_id": "no-such"}
 AHEAD = 4
 """Messages that each process may reserve."""
@@ -46,68 +46,68 @@ def valkey(own: LocalStack) -> Iterator[redis.Redis]:
     """Give the broker of that stack; nothing is held in the end."""
     with redis.Redis.from_url(own.valkey.url) as client:
         yield client
-        assert wait_until(lambda: not held(client), PATIENCE)
+        assert wait_until(lambda: not held(client), TIMEOUT)
 
 
 def prefetch(sender: Producer) -> int:
-    """Return the prefetch count that the worker tells."""
+    """Return the prefetch count that the worker reports."""
     ((_, stats),) = sender.app.control.inspect(timeout=2, limit=1).stats().items()
     return int(stats["prefetch_count"])
 
 
-def is_told(answers: list[dict[str, Any]]) -> bool:
+def is_ok(answers: list[dict[str, Any]]) -> bool:
     """Return whether the worker obeyed."""
     return [list(answer) for each in answers for answer in each.values()] == [["ok"]]
 
 
-def told(answers: list[dict[str, Any]]) -> None:
-    """Check that it did."""
-    assert is_told(answers), answers
+def require_ok(answers: list[dict[str, Any]]) -> None:
+    """Check that the worker obeyed."""
+    assert is_ok(answers), answers
 
 
-ASK: dict[str, Any] = {"reply": True, "timeout": PATIENCE, "limit": 1}
+ASK: dict[str, Any] = {"reply": True, "timeout": TIMEOUT, "limit": 1}
 """How the answer to a command is waited for."""
 
 
 @pytest.mark.usefixtures("valkey")
 def test_the_prefetch_count_follows_the_size_of_the_pool(sender: Producer) -> None:
-    """After it was told to grow, and to shrink again."""
+    """After pool_grow, and after pool_shrink."""
     control = sender.app.control
     assert prefetch(sender) == 2 * AHEAD
-    told(control.pool_grow(2, **ASK))
-    assert wait_until(lambda: prefetch(sender) == 4 * AHEAD, PATIENCE)
+    require_ok(control.pool_grow(2, **ASK))
+    assert wait_until(lambda: prefetch(sender) == 4 * AHEAD, TIMEOUT)
     for size in (3, 2, 1):
-        # Celery ends no process that has not told yet that it is up.
-        assert wait_until(lambda: is_told(control.pool_shrink(1, **ASK)), PATIENCE)
-        assert wait_until(lambda size=size: prefetch(sender) == size * AHEAD, PATIENCE)  # type: ignore[misc]
+        # Celery does not stop a process that has not reported yet that it is up.
+        assert wait_until(lambda: is_ok(control.pool_shrink(1, **ASK)), TIMEOUT)
+        assert wait_until(lambda size=size: prefetch(sender) == size * AHEAD, TIMEOUT)  # type: ignore[misc]
     answers = [sender.send("render.one", NONE) for _ in range(20)]
     assert {sender.stored(each)["status"] for each in answers} == {"FAILURE"}
-    told(control.pool_grow(1, **ASK))
+    require_ok(control.pool_grow(1, **ASK))
 
 
 def test_a_queue_can_be_cancelled_and_added(sender: Producer, valkey: Any) -> None:  # noqa: ANN401 - redis-py's replies have no types
     """Its messages stay on it meanwhile; other queues, which the worker was not given, as well."""
     control = sender.app.control
     bulk = sender.send("render.one", NONE, queue="render-bulk")
-    told(control.cancel_consumer("templates", **ASK))
+    require_ok(control.cancel_consumer("templates", **ASK))
     cancelled = sender.send("template.get", NONE)
     assert sender.stored(sender.send("render.one", NONE))["status"] == "FAILURE"
     assert [valkey.llen(queue) for queue in ("templates", "render-bulk")] == [1, 1]
-    told(control.add_consumer("templates", **ASK))
+    require_ok(control.add_consumer("templates", **ASK))
     assert sender.stored(cancelled)["status"] == "FAILURE"
-    told(control.add_consumer("render-bulk", **ASK))
+    require_ok(control.add_consumer("render-bulk", **ASK))
     assert sender.stored(bulk)["status"] == "FAILURE"
-    told(control.cancel_consumer("render-bulk", **ASK))
+    require_ok(control.cancel_consumer("render-bulk", **ASK))
 
 
 def test_a_rate_limit_delays_only_its_task(sender: Producer, valkey: redis.Redis) -> None:
     """What waits for it is held by the worker, within the prefetch count."""
     control = sender.app.control
-    told(control.rate_limit("render.one", "1/s", **ASK))
+    require_ok(control.rate_limit("render.one", "1/s", **ASK))
     limited = [sender.send("render.one", NONE) for _ in range(4)]
     assert sender.stored(sender.send("template.get", NONE))["status"] == "FAILURE"
     assert len(held(valkey)) <= 2 * AHEAD
-    told(control.rate_limit("render.one", 0, **ASK))
+    require_ok(control.rate_limit("render.one", 0, **ASK))
     for task_id in limited:
         assert sender.stored(task_id)["status"] == "FAILURE"
 
@@ -117,9 +117,9 @@ def test_a_rate_limit_delays_only_its_task(sender: Producer, valkey: redis.Redis
 def test_a_revoked_message_is_not_run(sender: Producer, delay: dict[str, Any]) -> None:
     """Whether its time has come or not; its producer learns of it."""
     task_id = str(uuid.uuid4())
-    told(sender.app.control.revoke(task_id, **ASK))
+    require_ok(sender.app.control.revoke(task_id, **ASK))
     sender.send("render.one", NONE, task_id=task_id, **delay)
-    assert wait_until(lambda: status(sender, task_id) == "REVOKED", PATIENCE)
+    assert wait_until(lambda: status(sender, task_id) == "REVOKED", TIMEOUT)
 
 
 @pytest.mark.parametrize("delay", [{"expires": -1}, {"expires": 0.2, "countdown": 1}])
@@ -127,13 +127,13 @@ def test_a_revoked_message_is_not_run(sender: Producer, delay: dict[str, Any]) -
 def test_an_expired_message_is_not_run(sender: Producer, delay: dict[str, Any]) -> None:
     """Nor one that expires while it is delayed."""
     task_id = sender.send("render.one", NONE, **delay)
-    assert wait_until(lambda: status(sender, task_id) == "REVOKED", PATIENCE)
+    assert wait_until(lambda: status(sender, task_id) == "REVOKED", TIMEOUT)
 
 
 def status(sender: Producer, task_id: str) -> str | None:
     """Return what the result backend says of a message, whatever that is."""
-    found: Any = sender.backend.get(f"celery-task-meta-{task_id}")
-    return None if found is None else str(json.loads(found)["status"])
+    stored: Any = sender.backend.get(f"celery-task-meta-{task_id}")
+    return None if stored is None else str(json.loads(stored)["status"])
 
 
 def test_celery_purge_empties_the_queues(
@@ -216,5 +216,5 @@ def test_callbacks_go_to_the_queues_of_other_workers(
     )
     chained = (first | note.clone()).apply_async()
     for task_id in (noted["link"].id, noted["errback"].id, chained.id):
-        assert sender.stored(task_id, PATIENCE)["status"] == "SUCCESS", plain.tail()
+        assert sender.stored(task_id, TIMEOUT)["status"] == "SUCCESS", plain.tail()
     assert valkey.llen("other") == 0

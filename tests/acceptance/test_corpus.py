@@ -38,7 +38,7 @@ Send = Callable[[str, dict[str, Any], str], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Lab:
+class CorpusStack:
     """A stack with one worker of two processes, and what must not change in it.
 
     Attributes
@@ -106,11 +106,11 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def corpus_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CorpusStack]:
     """Give a stack of this file's own: what happens to its processes is the corpus's doing."""
     with small_stack(tmp_path_factory.mktemp("corpus")) as stack, Producer.of(stack) as producer:
         neighbour = templates.published(producer, "Hello {{ name }}", type="sms")
-        yield Lab(stack, producer, neighbour, pool_processes(stack))
+        yield CorpusStack(stack, producer, neighbour, pool_processes(stack))
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_each_entry_of_the_corpus_gets_its_documented_answer(
     check()
 
 
-def test_workers_survive_the_whole_corpus(lab: Lab) -> None:
+def test_workers_survive_the_whole_corpus(corpus_stack: CorpusStack) -> None:
     """Every kind of code, each limit, each way in which a render process ends.
 
     Other messages are answered meanwhile, no pool process is lost, and the kernel holds each render
@@ -162,15 +162,17 @@ def test_workers_survive_the_whole_corpus(lab: Lab) -> None:
 
     @each("entry", END_TO_END)
     def check(entry: Entry) -> None:
-        assert_answers(lab.producer, lab.send, entry)
+        assert_answers(corpus_stack.producer, corpus_stack.send, entry)
 
     check()
-    lab.send("version.publish", {"template_id": "no-such-template", "body": "a"}, "")
+    corpus_stack.send("version.publish", {"template_id": "no-such-template", "body": "a"}, "")
     limit = Limits().render_memory_bytes
 
     def limited() -> bool:
-        limits = [process.rlimit(psutil.RLIMIT_AS) for process in render_processes(lab.stack)]
-        # A process sets its limit just after it has told that it is ready.
+        limits = [
+            process.rlimit(psutil.RLIMIT_AS) for process in render_processes(corpus_stack.stack)
+        ]
+        # A process sets its limit just after it has reported that it is ready.
         return bool(limits) and set(limits) == {(limit, limit)}
 
     assert wait_until(limited, 10)
@@ -224,8 +226,8 @@ def told_code(stored: dict[str, Any]) -> str:
     """Return the code of a refused message, OK for another; what is no error of ours is named."""
     if stored["status"] == "SUCCESS":
         return OK
-    found = [*stored["result"]["exc_message"], ""][0]
-    return found if found in set(Code) else str(stored["result"]["exc_type"])
+    code = [*stored["result"]["exc_message"], ""][0]
+    return code if code in set(Code) else str(stored["result"]["exc_type"])
 
 
 def pool_processes(stack: LocalStack) -> set[int]:

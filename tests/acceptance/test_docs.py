@@ -15,7 +15,7 @@ from tasks.rendering.engine import Engine
 from tasks.rendering.limits import Limits
 from tasks.rendering.locale_filters import FILTERS
 from tests.support import compose
-from tests.support.documents import Block, Example, blocks, examples, renamed, told
+from tests.support.documents import Block, Example, blocks, examples, refusal_text, renamed
 from tests.support.producer import Producer
 from tests.support.tasks import Tasks
 from worker.cli import COMMANDS
@@ -34,13 +34,13 @@ def test_the_examples_of_the_messages_document_work(
     """Every message of docs/messages.md gets the answer that stands below it."""
     names = {name: f"{name}-{uuid.uuid4().hex[:8]}" for name in ("welcome_email", "order_shipped")}
     # The blocks of RabbitMQ are run by tests/brokers.
-    story = [
+    document = [
         renamed(block, names)
         for block in blocks(checkout / "docs" / "messages.md")
         if block.role != "rabbitmq"
     ]
     ran = 0
-    for example in examples(story):
+    for example in examples(document):
         if example.block.language == "python":
             _check_output(_run_python(example.block, stack, tmp_path), example)
         else:
@@ -51,15 +51,15 @@ def test_the_examples_of_the_messages_document_work(
 
 def test_the_examples_of_the_templates_document_work(producer: Producer, checkout: Path) -> None:
     """Every source of docs/templates.md gives what stands below it."""
-    story = list(blocks(checkout / "docs" / "templates.md"))
-    published = [block.role.split() for block in story if block.role.startswith("publish ")]
+    document = list(blocks(checkout / "docs" / "templates.md"))
+    published = [block.role.split() for block in document if block.role.startswith("publish ")]
     types = {template_id: kind for _, kind, template_id in published}
     names = {name: f"{name}-{uuid.uuid4().hex[:8]}" for name in types}
     for name, kind in types.items():
         new = {"template_id": names[name], "name": name, "type": kind}
         producer.call("template.create", new)
     ran = 0
-    for example in examples(renamed(block, names) for block in story):
+    for example in examples(renamed(block, names) for block in document):
         _check_answers(example, producer)
         ran += 1
     assert ran > 60
@@ -71,8 +71,8 @@ def test_the_examples_of_the_readme_work(stack: LocalStack, checkout: Path, tmp_
         "greeting": f"greeting-{uuid.uuid4().hex[:8]}",
         ". .local/env": f". {stack.environment_file}",
     }
-    story = [renamed(block, names) for block in blocks(checkout / "README.md") if block.role]
-    runs = [example for example in examples(story) if example.block.role == "run"]
+    document = [renamed(block, names) for block in blocks(checkout / "README.md") if block.role]
+    runs = [example for example in examples(document) if example.block.role == "run"]
     assert [example.block.language for example in runs] == ["python", "sh"]
     python, shell = runs
     _check_output(_run_python(python.block, stack, tmp_path), python)
@@ -175,10 +175,10 @@ def test_all_links_in_documents_lead_to_files_and_headings(checkout: Path) -> No
             if "://" in target:
                 continue
             path, _, anchor = target.partition("#")
-            found = (file.parent / path) if path else file
-            assert found.exists(), f"{file.name}: {target}"
+            linked_file = (file.parent / path) if path else file
+            assert linked_file.exists(), f"{file.name}: {target}"
             if anchor:
-                assert anchor in _anchors(found), f"{file.name}: {target}"
+                assert anchor in _anchors(linked_file), f"{file.name}: {target}"
 
 
 def _unknown(use: str, names: list[str]) -> list[str]:
@@ -221,27 +221,27 @@ def _check_answers(example: Example, producer: Producer) -> None:
             _check_answer(answer["result"], block)
 
 
-def _check_answer(found: dict[str, Any], block: Block) -> None:
+def _check_answer(answer: dict[str, Any], block: Block) -> None:
     match block.language, block.role:
         case "text", "refused":
-            _compare(told(found["exc_message"]), block)
+            _compare(refusal_text(answer["exc_message"]), block)
         case "text" | "html", "subject" | "body" | "text" | "title":
-            _compare(found[block.role], block)
+            _compare(answer[block.role], block)
         case "json", "answer" | "part" | "refused":
             expected = json.loads(block.text)
             if block.role == "part":
-                found = {key: found[key] for key in expected}
+                answer = {key: answer[key] for key in expected}
             if block.role == "refused":
-                for refusal in (expected, found):  # the order of the problems is nobody's business
+                for refusal in (expected, answer):  # the order of the problems is nobody's business
                     refusal["exc_message"][2].sort(key=itemgetter("path"))
-            assert _plain(found) == _plain(expected), block.place
+            assert _plain(answer) == _plain(expected), block.place
         case language, role:
             raise AssertionError(f"{block.place}: {language} {role}?")
 
 
-def _compare(found: str, block: Block) -> None:
+def _compare(output: str, block: Block) -> None:
     # Spaces that do not break and marks of direction are to be seen where they differ.
-    assert ascii(found) == ascii(block.text.removesuffix("\n")), block.place
+    assert ascii(output) == ascii(block.text.removesuffix("\n")), block.place
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value

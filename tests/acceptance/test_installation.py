@@ -75,8 +75,8 @@ class Newcomer:
 
     def installed(self) -> dict[str, str]:
         """Return the packages that are there, but for pip and the project."""
-        found = installed(self.folder / ".venv")
-        return {name: version for name, version in found.items() if name not in NOT_LOCKED}
+        packages = installed(self.folder / ".venv")
+        return {name: version for name, version in packages.items() if name not in NOT_LOCKED}
 
 
 @pytest.fixture

@@ -178,10 +178,10 @@ def test_a_result_can_be_chained_to_another_services_task(
     message = {"template_id": template, "variables": {"name": "Ada"}}
     producer.call("render.one", message, link=link)
     with producer.app.connection_for_read() as connection:
-        found = connection.SimpleQueue(queue).get(timeout=10)
-        found.ack()
-    arguments, _, _ = found.payload
-    assert found.headers["task"] == "delivery.send"
+        received = connection.SimpleQueue(queue).get(timeout=10)
+        received.ack()
+    arguments, _, _ = received.payload
+    assert received.headers["task"] == "delivery.send"
     assert arguments[0]["body"] == "Hello Ada"
 
 

@@ -32,7 +32,7 @@ _TABLE = re.compile(r"^\| ([^|]+) \| `([^`]+)` \|([^|]*)\| `([^`]+)` \|$", re.MU
 
 @dataclass
 class Writes:
-    """What a producer was told, while the operator follows the document.
+    """Writes that were acknowledged to a producer, while the operator follows the document.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Operator:
     def follow(self, block: Block) -> None:
         """Do what a block says; it must succeed."""
         if block.language == "sql":
-            psql = '. .local/env\nexec psql -X -q -v ON_ERROR_STOP=1 "$DATABASE_URL" <<"END"\n'
+            psql = '. .local/env\nexec psql -X -q -v ON_ERROR_STOP=1 <<"END"\n'
             self.shell(f"{psql}{block.text}END\n", block.place)
         else:
             first = "" if self.ran == 0 else ". .local/env\n"
@@ -178,12 +178,12 @@ def test_every_subject_has_its_command_task_and_test(checkout: Path) -> None:
     for _, command, tasks, test in rows:
         words = command.split()
         if words[0] == "template-service":
-            found: click.Command | None = main
+            node: click.Command | None = main
             for word in words[1:]:
-                assert isinstance(found, click.Group), command
-                found = found.get_command(click.Context(found), word)
-            assert found is not None, command
-            assert found.help, command
+                assert isinstance(node, click.Group), command
+                node = node.get_command(click.Context(node), word)
+            assert node is not None, command
+            assert node.help, command
         for task in re.findall(r"`([^`*]+)`", tasks):
             name = task.removeprefix("maintenance.")
             source = "\n".join(path.read_text() for path in (checkout / "tasks").glob("*.py"))
@@ -231,13 +231,13 @@ def _lose(operator: Operator, writes: Writes, block: Block) -> None:
 
 def _check(operator: Operator, writes: Writes) -> None:
     lost = operator.lost_at
-    found = {name for (name,) in operator.query("SELECT template_id FROM templates")}
+    template_ids = {name for (name,) in operator.query("SELECT template_id FROM templates")}
     before = {name for name, (_, known) in writes.acknowledged.items() if known <= lost}
     after = {name for name, (sent, _) in writes.acknowledged.items() if sent > lost}
     assert before
     assert after
-    assert before <= found
-    assert not after & found
+    assert before <= template_ids
+    assert not after & template_ids
     message = {"template_id": "welcome_email", "variables": {"name": "Ada"}, "language": "de-AT"}
     answer = writes.app.send_task("render.one", kwargs=message, queue="render").get(timeout=30)
     assert answer["body"] == "<p>Willkommen Ada</p>"

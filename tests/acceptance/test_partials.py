@@ -79,7 +79,7 @@ def test_a_render_sent_after_a_partials_publish_shows_it(producer: Producer) -> 
 
 
 def test_concurrent_partials_cannot_include_each_other(producer: Producer) -> None:
-    """10 rounds, both published at the same time: the other is told the cycle."""
+    """10 rounds, both published at the same time: one is refused with the cycle."""
     for _ in range(RACES):
         one, other = partial(producer), partial(producer)
         messages: list[Message] = [
@@ -88,7 +88,7 @@ def test_concurrent_partials_cannot_include_each_other(producer: Producer) -> No
         ]
         outcomes = at_once(producer, messages)
         assert sorted(codes(outcomes)) == ["ok", "template_syntax"]
-        (refusal,) = (found for found in outcomes if isinstance(found, RefusedError))
+        (refusal,) = (outcome for outcome in outcomes if isinstance(outcome, RefusedError))
         assert refusal.details[0]["type"] == "partial_cycle"
         bodies = {
             producer.call("render.one", {"template_id": name})["body"] for name in (one, other)
@@ -184,8 +184,8 @@ def test_concurrent_writers_of_related_templates_never_deadlock(
         return {code for message in messages(seed) for code in codes(at_once(producer, [message]))}
 
     with ThreadPoolExecutor(8) as pool:
-        found = set().union(*pool.map(work, range(8)))
-    assert found <= {
+        all_codes = set().union(*pool.map(work, range(8)))
+    assert all_codes <= {
         "ok",
         "template_in_use",
         "template_inactive",

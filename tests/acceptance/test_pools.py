@@ -70,7 +70,7 @@ def test_the_render_process_is_started_once_and_replaced_when_it_fails(
 
 
 def test_no_render_process_outlives_its_worker(pool_stack: LocalStack) -> None:
-    """A worker that is killed takes its render processes with it, though nobody told them."""
+    """The render processes of a killed worker exit, although it cannot stop them."""
     worker = pool_stack.processes["worker"]
     renderers = render_processes(pool_stack)
     main = psutil.Process(worker.pid)

@@ -21,12 +21,12 @@ from worker.local import LocalStack
 @contextmanager
 def events_of(app: Celery) -> Iterator[list[dict[str, Any]]]:
     """Collect every event that is sent meanwhile."""
-    found: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     ready, stop = threading.Event(), threading.Event()
 
     def receive() -> None:
         with app.connection_for_read() as connection:
-            receiver = app.events.Receiver(connection, handlers={"*": found.append})
+            receiver = app.events.Receiver(connection, handlers={"*": events.append})
             consumer = receiver.itercapture(limit=None, timeout=0.2, wakeup=True)
             ready.set()
             while not stop.is_set():
@@ -39,7 +39,7 @@ def events_of(app: Celery) -> Iterator[list[dict[str, Any]]]:
     thread.start()
     ready.wait()
     try:
-        yield found
+        yield events
     finally:
         stop.set()
         thread.join()

@@ -64,13 +64,13 @@ class Stack:
                 for name in ("worker", "beat", "flower")
             },
         }
-        found = {
+        state = {
             name: identity
             for name, record in records.items()
             if (identity := Identity.read(record)) is not None
         }
-        self._seen |= set(found.values()) | _children(found.values())
-        return found
+        self._seen |= set(state.values()) | _children(state.values())
+        return state
 
     def left(self) -> list[Identity]:
         """Return every process ever seen, with its children, that still runs."""
@@ -102,10 +102,10 @@ class Stack:
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """Give a directory for the stack; in the end nothing may run there."""
-    found = Stack(tmp_path / "it's local")
-    yield found
-    done = found.call("down")
-    for identity in found.left():
+    new_stack = Stack(tmp_path / "it's local")
+    yield new_stack
+    done = new_stack.call("down")
+    for identity in new_stack.left():
         identity.stop(signal.SIGKILL)
     assert done.returncode == 0, done.stderr
 
@@ -126,7 +126,7 @@ def test_up_status_and_down_work_as_documented(stack: Stack) -> None:
     _check_secrets(stack, up.stdout)
     _check_environment(stack)
     _check_flower(up.stdout)
-    stack.sourced('psql "$DATABASE_URL" -c "CREATE TABLE kept ()"')
+    stack.sourced('psql -c "CREATE TABLE kept ()"')
 
     again = stack.call("up", "--detach")
     assert again.returncode == 0
@@ -143,7 +143,7 @@ def test_up_status_and_down_work_as_documented(stack: Stack) -> None:
 
     up = stack.call("up", "--detach")
     assert up.stdout.splitlines()[:2] == addresses[:2]
-    kept = stack.sourced("""psql "$DATABASE_URL" -Atc "SELECT to_regclass('kept')" """)
+    kept = stack.sourced("""psql -Atc "SELECT to_regclass('kept')" """)
     assert kept == "kept"
 
 
@@ -242,7 +242,7 @@ def test_a_local_stack_takes_several_workers_and_an_environment(tmp_path: Path) 
 
 def _children(parents: Iterable[Identity]) -> set[Identity]:
     numbers = {parent.pid for parent in parents}
-    found = set()
+    children = set()
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(file.read_text().rpartition(")")[2].split()[1])
@@ -250,8 +250,8 @@ def _children(parents: Iterable[Identity]) -> set[Identity]:
             continue
         identity = Identity.of(int(file.parent.name)) if parent in numbers else None
         if identity is not None:
-            found.add(identity)
-    return found
+            children.add(identity)
+    return children
 
 
 def _check_silent(stack: Stack) -> None:
@@ -289,7 +289,7 @@ def _check_secrets(stack: Stack, shown: str) -> None:
 
 
 def _check_environment(stack: Stack) -> None:
-    assert stack.sourced('psql "$DATABASE_URL" -Atc "SELECT 1"') == "1"
+    assert stack.sourced('psql -Atc "SELECT 1"') == "1"
     assert stack.sourced("command -v psql").endswith("pginstall/bin/psql")
     assert stack.sourced("command -v celery") == str(Path(sys.executable).with_name("celery"))
     pong = stack.sourced('celery --broker "$CELERY_BROKER_URL" inspect ping')
@@ -298,9 +298,9 @@ def _check_environment(stack: Stack) -> None:
 
 
 def _check_flower(shown: str) -> None:
-    found = re.search(r"http://127\.0\.0\.1:\d+/", shown)
-    assert found is not None
-    with urllib.request.urlopen(found[0], timeout=10) as page:  # noqa: S310 - http, as matched
+    match = re.search(r"http://127\.0\.0\.1:\d+/", shown)
+    assert match is not None
+    with urllib.request.urlopen(match[0], timeout=10) as page:  # noqa: S310 - http, as matched
         assert page.status == 200
 
 

@@ -30,7 +30,7 @@ from worker.settings import load
 STOCK: Final = "kombu.transport.pyamqp:Transport"
 """kombu's own transport, which producers use."""
 # As long as a busy machine needs.
-PATIENCE: Final = 60.0
+TIMEOUT: Final = 60.0
 
 
 class Broker:
@@ -98,12 +98,12 @@ class Broker:
 
     def take(self, queue: str, *, no_ack: bool = False) -> list[amqp.Message]:
         """Take all messages of a queue; without ``no_ack`` they go back, as from a lost worker."""
-        found = []
+        messages = []
         with self.connection() as connection:
             channel = connection.default_channel
             while (message := channel.basic_get(queue, no_ack=no_ack)) is not None:
-                found.append(message)
-        return found
+                messages.append(message)
+        return messages
 
     def worker(self, directory: Path, **settings: str) -> Process:
         """Return a worker, not started."""
@@ -134,7 +134,7 @@ class Broker:
 
 def wait_for(worker: Process) -> None:
     """Wait until a worker that was started takes messages."""
-    ready = wait_until(lambda: "ready." in worker.output() or not worker.running, PATIENCE)
+    ready = wait_until(lambda: "ready." in worker.output() or not worker.running, TIMEOUT)
     assert ready, worker.tail()
     assert worker.running, worker.tail()
 
@@ -260,6 +260,6 @@ def run_producer(source: str, broker: Broker) -> subprocess.CompletedProcess[str
         env=broker.environment,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
         check=False,
     )

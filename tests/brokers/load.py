@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from db.cluster.processes import wait_until
-from tests.brokers.conftest import PATIENCE
+from tests.brokers.conftest import TIMEOUT
 from tests.factories import templates
 from tests.support.producer import Producer
 
@@ -35,7 +35,7 @@ class Load(threading.Thread):
         self.failure: BaseException | None = None
 
     def run(self) -> None:
-        """Send until told to stop."""
+        """Send until ``over`` is set."""
         message = {"template_id": self.template}
         try:
             while not self.over.is_set():
@@ -58,7 +58,7 @@ class Load(threading.Thread):
     def check(self) -> None:
         """Every message was answered, and every write was done once."""
         for task_id in (*self.writes, *self.reads):
-            stored = self.producer.stored(task_id, PATIENCE)
+            stored = self.producer.stored(task_id, TIMEOUT)
             assert stored["status"] == "SUCCESS", stored["result"]
         versions = templates.versions(self.producer, self.template)
         assert int(versions[0]["version"]) == len(self.writes) + 1
@@ -82,4 +82,4 @@ def load(producer: Producer) -> Iterator[Load]:
 def grows(messages: list[str], by: int = 20) -> bool:
     """Wait until so many more were sent."""
     before = len(messages)
-    return wait_until(lambda: len(messages) >= before + by, PATIENCE)
+    return wait_until(lambda: len(messages) >= before + by, TIMEOUT)

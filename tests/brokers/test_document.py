@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from db.cluster.processes import wait_until
-from tests.brokers.conftest import PATIENCE, Broker, letters, run_producer
+from tests.brokers.conftest import TIMEOUT, Broker, letters, run_producer
 from tests.brokers.servers import RABBITMQ, RabbitMQ, program
 from tests.support.documents import blocks
 from worker.queues import QueueName
@@ -45,6 +45,6 @@ def test_the_documented_policy_dead_letters_from_existing_queues(
     taken = 0
     while not broker.waiting("dead-letters") and taken < 20:
         taken += len(broker.take(queue))
-    assert wait_until(lambda: [letter["id"] for letter in letters(broker)] == [sent], PATIENCE)
+    assert wait_until(lambda: [letter["id"] for letter in letters(broker)] == [sent], TIMEOUT)
     assert taken == 6  # the first delivery, and five times more
     broker.works("dead-letters", "discard", "--all", "--yes")

@@ -12,7 +12,7 @@ import pytest
 from celery import Celery
 
 from db.cluster.processes import Process, wait_until
-from tests.brokers.conftest import PATIENCE, STOCK, Broker, letters, run_producer
+from tests.brokers.conftest import STOCK, TIMEOUT, Broker, letters, run_producer
 from tests.factories import templates
 from tests.support.producer import Producer, RefusedError
 
@@ -52,7 +52,7 @@ def test_a_link_reaches_another_services_queue(broker: Broker, producer: Produce
     link = producer.app.signature("delivery.send", queue=queue)
     producer.call("render.one", {"template_id": template}, link=link)
     with broker.connection() as connection, connection.SimpleQueue(queue) as messages:
-        message = messages.get(timeout=PATIENCE)
+        message = messages.get(timeout=TIMEOUT)
         message.ack()
         assert message.headers["task"] == "delivery.send"
 
@@ -70,7 +70,7 @@ def test_messages_that_wait_for_their_eta_block_no_others(producer: Producer) ->
 
 
 def test_the_backlog_of_every_queue_is_reported(producer: Producer) -> None:
-    """What workers hold is told by RabbitMQ's own monitoring, and is null here."""
+    """Messages that workers hold are null here; RabbitMQ's own monitoring shows them."""
     queues = producer.call("maintenance.report")["queues"]
     assert set(queues) == {"templates", "render", "render-bulk", "maintenance", "dead-letters"}
     assert {figures["reserved"] for figures in queues.values()} == {None}
@@ -167,7 +167,7 @@ def test_a_malformed_message_is_a_dead_letter_byte_for_byte(
         producer.call("render.one", {"template_id": "no-such"})
     assert refused.value.code == "template_not_found"
     assert worker.pid == process
-    assert wait_until(lambda: broker.waiting("dead-letters") == 1, PATIENCE)
+    assert wait_until(lambda: broker.waiting("dead-letters") == 1, TIMEOUT)
     (letter,) = letters(broker)
     assert letter["queue"] == "render"
     (kept,) = broker.take("dead-letters", no_ack=True)
@@ -181,7 +181,7 @@ def test_dead_letters_are_listed_shown_replayed_and_discarded(
 ) -> None:
     """However often they are looked at: a quorum queue drops what came back too often."""
     sent = [producer.send("no.such.task", {"name": RECIPIENT}, queue="render") for _ in range(3)]
-    assert wait_until(lambda: broker.waiting("dead-letters") == len(sent), PATIENCE)
+    assert wait_until(lambda: broker.waiting("dead-letters") == len(sent), TIMEOUT)
     for _ in range(12):
         assert {letter["id"] for letter in letters(broker)} == {*sent}
     first = letters(broker)[0]
@@ -193,7 +193,7 @@ def test_dead_letters_are_listed_shown_replayed_and_discarded(
     )
     # It is refused again, and so comes back as another letter.
     assert wait_until(
-        lambda: len({letter["id"] for letter in letters(broker)}) == len(sent), PATIENCE
+        lambda: len({letter["id"] for letter in letters(broker)}) == len(sent), TIMEOUT
     )
     assert first["letter"] not in {letter["letter"] for letter in letters(broker)}
     assert broker.works("dead-letters", "discard", "--all", "--yes") == "Deleted 3 dead letters.\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from db.cluster.processes import Process, wait_until
-from tests.brokers.conftest import PATIENCE, Broker, letters, wait_for
+from tests.brokers.conftest import TIMEOUT, Broker, letters, wait_for
 from tests.brokers.load import UNTIL_BACK, grows, load
 from tests.brokers.servers import RABBITMQ, RabbitMQ, program
 from tests.factories import templates
@@ -87,10 +87,10 @@ def test_messages_are_retried_while_postgresql_is_unavailable(
             sent = [
                 producer.send("render.one", message, retry_policy=UNTIL_BACK) for _ in range(40)
             ]
-            assert wait_until(lambda: worker.output().count("Retry in") >= before + 20, PATIENCE)  # noqa: B023 - called at once
+            assert wait_until(lambda: worker.output().count("Retry in") >= before + 20, TIMEOUT)  # noqa: B023 - called at once
         finally:
             servers.postgres.start()
-        assert {producer.answer(each, PATIENCE)["body"] for each in sent} == {"Hello"}
+        assert {producer.answer(each, TIMEOUT)["body"] for each in sent} == {"Hello"}
     assert busy.waiting("render") == 0
 
 
@@ -112,8 +112,8 @@ class TestTheDeliveryLimit:
         """With its reason, its queue and its time; replayed it is as its producer sent it."""
         sent = declared.producer.send("render.one", {"template_id": "x"})
         for _ in range(4):
-            assert wait_until(lambda: len(declared.take("render")) == 1, PATIENCE)
-        assert wait_until(lambda: declared.waiting("dead-letters") == 1, PATIENCE)
+            assert wait_until(lambda: len(declared.take("render")) == 1, TIMEOUT)
+        assert wait_until(lambda: declared.waiting("dead-letters") == 1, TIMEOUT)
         for _ in range(25):  # more often than RabbitMQ 4 lets a message come back
             (letter,) = letters(declared)
         assert letter["id"] == sent
@@ -135,12 +135,12 @@ class TestTheDeliveryLimit:
         producer = declared.producer
         lost = producer.send("render.one", {"template_id": "x"})
         for _ in range(3):
-            assert wait_until(lambda: len(declared.take("render")) == 1, PATIENCE)
+            assert wait_until(lambda: len(declared.take("render")) == 1, TIMEOUT)
         with declared.working(tmp_path):
             with pytest.raises(RefusedError) as refused:
                 producer.answer(lost)
             assert refused.value.code == "poison_message"
-            assert wait_until(lambda: declared.waiting("dead-letters") == 1, PATIENCE)
+            assert wait_until(lambda: declared.waiting("dead-letters") == 1, TIMEOUT)
             (letter,) = letters(declared)
             assert (letter["id"], letter["queue"]) == (lost, "render")
             # At its first delivery the header is its producer's, and counts nothing.
@@ -155,15 +155,15 @@ def test_deleted_queues_are_created_again(busy: Broker) -> None:
     """Those that are consumed at once, that of dead letters with the next letter."""
     producer = busy.producer
     producer.send("no.such.task", queue="render")
-    assert wait_until(lambda: busy.waiting("dead-letters") == 1, PATIENCE)
+    assert wait_until(lambda: busy.waiting("dead-letters") == 1, TIMEOUT)
     with busy.connection() as connection:
         connection.default_channel.queue_delete("dead-letters")
     sent = producer.send("no.such.task", queue="render")
-    assert wait_until(lambda: exists(busy, "dead-letters"), PATIENCE)
-    assert wait_until(lambda: [letter["id"] for letter in letters(busy)] == [sent], PATIENCE)
+    assert wait_until(lambda: exists(busy, "dead-letters"), TIMEOUT)
+    assert wait_until(lambda: [letter["id"] for letter in letters(busy)] == [sent], TIMEOUT)
     with busy.connection() as connection:
         connection.default_channel.queue_delete("render")
-    assert wait_until(lambda: exists(busy, "render"), PATIENCE)
+    assert wait_until(lambda: exists(busy, "render"), TIMEOUT)
     with pytest.raises(RefusedError) as refused:
         producer.call("render.one", {"template_id": "x"})
     assert refused.value.code == "template_not_found"
@@ -189,7 +189,7 @@ def test_a_broker_without_memory_is_drained(busy: Broker, worker: Process, node:
     control(node, "set_vm_memory_high_watermark", "0.00001")
     try:
         worker.send(signal.SIGCONT)
-        assert {producer.answer(each, PATIENCE)["body"] for each in sent} == {"Hello"}
+        assert {producer.answer(each, TIMEOUT)["body"] for each in sent} == {"Hello"}
     finally:
         control(node, "set_vm_memory_high_watermark", "0.4")
     assert producer.call("render.one", {"template_id": template})["body"] == "Hello"
@@ -207,12 +207,12 @@ def test_dead_letters_wait_for_a_broker_without_memory(
     control(node, "set_vm_memory_high_watermark", "0.00001")
     try:
         worker.send(signal.SIGCONT)
-        assert {producer.answer(each, PATIENCE)["body"] for each in good} == {"Hello"}
-        assert {producer.stored(each, PATIENCE)["status"] for each in bad} == {"FAILURE"}
+        assert {producer.answer(each, TIMEOUT)["body"] for each in good} == {"Hello"}
+        assert {producer.stored(each, TIMEOUT)["status"] for each in bad} == {"FAILURE"}
         assert busy.waiting("dead-letters") == 0
     finally:
         control(node, "set_vm_memory_high_watermark", "0.4")
-    assert wait_until(lambda: busy.waiting("dead-letters") == len(bad), PATIENCE)
+    assert wait_until(lambda: busy.waiting("dead-letters") == len(bad), TIMEOUT)
     # A message after them: everything before it was acknowledged, and no letter came twice.
     assert producer.call("render.one", {"template_id": template})["body"] == "Hello"
     assert sorted(letter["id"] for letter in letters(busy)) == sorted(bad)
@@ -229,14 +229,14 @@ def test_a_worker_exits_while_its_dead_letters_wait(
         control(node, "set_vm_memory_high_watermark", "0.00001")
         try:
             worker.send(signal.SIGCONT)
-            assert alone.producer.stored(bad, PATIENCE)["status"] == "FAILURE"
+            assert alone.producer.stored(bad, TIMEOUT)["status"] == "FAILURE"
             worker.send(signal.SIGTERM)
-            assert wait_until(lambda: not worker.running, PATIENCE)
+            assert wait_until(lambda: not worker.running, TIMEOUT)
         finally:
             control(node, "set_vm_memory_high_watermark", "0.4")
     with alone.working(tmp_path):
-        assert wait_until(lambda: {each["id"] for each in letters(alone)} == {bad}, PATIENCE)
-        assert wait_until(lambda: alone.waiting("render") == 0, PATIENCE)
+        assert wait_until(lambda: {each["id"] for each in letters(alone)} == {bad}, TIMEOUT)
+        assert wait_until(lambda: alone.waiting("render") == 0, TIMEOUT)
 
 
 def control(node: RabbitMQ, *arguments: str) -> None:

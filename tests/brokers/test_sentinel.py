@@ -78,8 +78,8 @@ class Watched:
     def primary(self) -> int:
         """Return the port of the primary."""
         with redis.Redis(host=HOST, port=self.port) as sentinel:
-            found = sentinel.sentinel_get_master_addr_by_name(NAME)
-        return int(found[1]) if found else 0
+            address = sentinel.sentinel_get_master_addr_by_name(NAME)
+        return int(address[1]) if address else 0
 
     def _knows_the_replica(self) -> bool:
         try:
@@ -92,12 +92,12 @@ class Watched:
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
     """Give a primary with a replica and a sentinel."""
-    found = Watched(tmp_path)
+    servers = Watched(tmp_path)
     try:
-        found.start()
-        yield found
+        servers.start()
+        yield servers
     finally:
-        found.stop()
+        servers.stop()
 
 
 def test_a_worker_follows_a_failover(watched: Watched, servers: LocalStack, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from worker.cli import main
 from worker.local import LocalStack
 from worker.local.server import HOST, free_port
 
-PATIENCE = {
+LONG_LIMITS = {
     "TEMPLATE_SERVICE_MAX_RETRIES": "20",
     "TEMPLATE_SERVICE_RETRY_BACKOFF_MAX": "2",
     "TEMPLATE_SERVICE_DB_CONNECT_TIMEOUT": "2",
@@ -41,7 +41,7 @@ class StackOfTwo(LocalStack):
             directory,
             beat=False,
             flower=False,
-            environment=PATIENCE,
+            environment=LONG_LIMITS,
             die_with_parent=True,
         )
         without_fsync(self.postgres)
@@ -49,10 +49,10 @@ class StackOfTwo(LocalStack):
 
     def addresses(self) -> dict[str, str]:
         """Return the addresses of the stack, with two hosts for PostgreSQL."""
-        found = super().addresses()
+        variables = super().addresses()
         one = f"{HOST}:{self.postgres.port}"
-        return found | {
-            "DATABASE_URL": found["DATABASE_URL"].replace(one, f"{one},{HOST}:{self.second}")
+        return variables | {
+            "DATABASE_URL": variables["DATABASE_URL"].replace(one, f"{one},{HOST}:{self.second}")
         }
 
     def replica(self, *arguments: str) -> Result:
@@ -164,12 +164,12 @@ def make_the_old_primary_a_standby(stack: StackOfTwo, producer: Producer, into: 
     stack.replica("create", "--into", str(into), "--start", "--synchronous", *where)
     try:
         template = templates.published(producer, "After", type="sms")
-        found: LiteralString = (
+        query: LiteralString = (
             "SELECT pg_is_in_recovery(), is_active FROM templates WHERE template_id = %s"
         )
         with psycopg.connect(stack.postgres.url, autocommit=True) as old:
             assert wait_until(
-                lambda: old.execute(found, [template]).fetchone() == (True, True), timeout=20
+                lambda: old.execute(query, [template]).fetchone() == (True, True), timeout=20
             )
     finally:
         stack.replica("synchronous", "off")

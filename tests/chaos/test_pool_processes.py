@@ -14,12 +14,12 @@ from worker.local import LocalStack
 def render_processes(stack: LocalStack) -> list[psutil.Process]:
     """Return the render processes of a worker that are alive."""
     worker = psutil.Process(stack.processes["worker"].pid)
-    found = []
+    pids = []
     for process in worker.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             if "tasks.rendering.process" in process.cmdline():
-                found.append(process)
-    return found
+                pids.append(process)
+    return pids
 
 
 def test_killed_render_processes_cost_no_answer(producer: Producer, stack: LocalStack) -> None:

@@ -49,6 +49,6 @@ def test_every_message_is_answered_once_after_the_database_responds_again(
     versions = sorted(int(producer.answer(each, 60)["version"]) for each in writes)
     assert versions == [*range(2, 12)]
     assert all(producer.answer(each, 60)["body"].startswith("Hello") for each in renders)
-    found = [producer.answer(each, 60)["template"]["template_id"] for each in reads]
-    assert found == [template] * 10
+    template_ids = [producer.answer(each, 60)["template"]["template_id"] for each in reads]
+    assert template_ids == [template] * 10
     assert len(templates.versions(producer, template)) == 11

@@ -52,7 +52,7 @@ def broker(servers: LocalStack) -> Iterator[redis.Redis]:
 def service(
     tasks: Tasks, results: LocalValkey, broker: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Tasks]:
-    """Give the tasks with that result backend, and with little patience."""
+    """Give the tasks with that result backend, and with short timeouts."""
     broker.ping()
     backend = RedisBackend(app=tasks.app, url=results.url)
     for name in ("template.create", "template.get", "render.one"):
@@ -64,8 +64,8 @@ def service(
 
 def stored(store: redis.Redis, task_id: str) -> dict[str, Any] | None:
     """Return what a producer reads."""
-    found = store.get(f"celery-task-meta-{task_id}")
-    return None if found is None else dict(json.loads(str(found)))
+    answer = store.get(f"celery-task-meta-{task_id}")
+    return None if answer is None else dict(json.loads(str(answer)))
 
 
 def sent(broker: redis.Redis, queue: str) -> list[dict[str, Any]]:
@@ -210,7 +210,7 @@ def test_a_key_of_another_type_is_replaced(service: Tasks, store: redis.Redis) -
 def test_a_message_is_requeued_if_neither_answer_nor_retry_can_be_sent(
     service: Tasks, store: redis.Redis, broker: redis.Redis
 ) -> None:
-    """The broker is told to deliver it again."""
+    """The broker delivers it again."""
     with out_of_memory(store), out_of_memory(broker):
         delivery = service.deliver("template.create", creation())
     assert delivery.state == "REJECTED"

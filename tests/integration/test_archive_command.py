@@ -103,7 +103,7 @@ def test_archiving_the_same_file_again_succeeds(archive: Archive) -> None:
 def test_an_archived_file_is_never_overwritten_by_a_different_one(
     archive: Archive, content: bytes
 ) -> None:
-    """Two servers, or a server after a recovery, may be told to archive to one folder."""
+    """Two servers, or a server after a recovery, may archive to the same directory by mistake."""
     archive.target.write_bytes(content)
     done = archive.call()
     assert done.returncode == 1

@@ -93,10 +93,10 @@ def results(rendered: _Batch) -> list[Any]:
 
 def deep(levels: int) -> list[Any]:
     """Return an array in an array, and so on."""
-    found: list[Any] = []
+    nested: list[Any] = []
     for _ in range(levels - 1):
-        found = [found]
-    return found
+        nested = [nested]
+    return nested
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +318,7 @@ class TestResults:
         ]
 
     def test_the_same_message_gives_the_same_bytes(self, tasks: Tasks, template: str) -> None:
-        """What failed is told in the same words, too."""
+        """Errors are identical too."""
         items = [
             {"key": 1, "variables": {"x": "a", "any": {"z": 1, "a": 2}}},
             {"key": 2, "variables": {"any": 1, "z": 1, "y": 2}},
@@ -334,8 +334,8 @@ class TestResults:
         def refuse(constant: str) -> None:
             raise AssertionError(constant)
 
-        found = stored(tasks, template, items)
-        parsed = json.loads(found.decode(), parse_constant=refuse)
+        stored_bytes = stored(tasks, template, items)
+        parsed = json.loads(stored_bytes.decode(), parse_constant=refuse)
         assert parsed == batch(tasks, template, items)
         assert parsed["items"][0]["key"] == text[:255]
         assert [item["ok"] for item in parsed["items"]] == [True, False, False]
@@ -521,7 +521,7 @@ RENDER_ERRORS = [
 
 
 class TestBadItems:
-    """One that cannot be rendered is told, and costs no other item anything."""
+    """An item that cannot be rendered is reported, and affects no other item."""
 
     @pytest.mark.parametrize(("item", "code", "problems"), ITEM_ERRORS)
     def test_an_invalid_item_is_reported_with_code_and_paths(
@@ -611,13 +611,13 @@ class TestBadItems:
             {"variables": SOUND, "language": "SEKRET"},
         ]
         items = [{"key": number} | item for number, item in enumerate(wrong)]
-        found = stored(tasks, template, [*items, "SEKRET", {"key": ["SEKRET"]}])
-        assert json.loads(found)["rendered"] == 0
-        assert b"SEKRET" not in found
+        stored_bytes = stored(tasks, template, [*items, "SEKRET", {"key": ["SEKRET"]}])
+        assert json.loads(stored_bytes)["rendered"] == 0
+        assert b"SEKRET" not in stored_bytes
 
 
 class TestWholeMessages:
-    """What is wrong with all items is told once."""
+    """Problems of the whole batch are reported once."""
 
     @pytest.mark.parametrize(
         ("keywords", "code", "paths"),
@@ -672,7 +672,7 @@ class TestLimits:
     """A batch is bounded in number, output and time."""
 
     def test_the_number_of_items_is_limited(self, tasks: Tasks) -> None:
-        """1,000 pass and 1,001 do not; limit and size are told."""
+        """1,000 pass, 1,001 are refused; the error has limit and size."""
         template = templates.published(tasks, "{{ x }}", type="sms", variables=["x"])
         items = [{"key": number, "variables": {"x": number}} for number in range(1000)]
         answer = batch(tasks, template, items)
@@ -715,9 +715,9 @@ class TestLimits:
         items = [{"key": number, "variables": {"x": "a" * 900}} for number in range(3 * GROUP)]
         size = len(stored(tasks, template, items[:1]))
         with worker(batch_output_bytes=10 * size) as work:
-            found = limited(work, template, items)
-            answer = results(found)
-            about = found.about()
+            rendered = limited(work, template, items)
+            answer = results(rendered)
+            about = rendered.about()
         fitted = sum(item["ok"] for item in answer)
         assert 10 <= fitted < 15
         assert (about["rendered"], about["failed"]) == (fitted, len(items) - fitted)
@@ -732,7 +732,7 @@ class TestLimits:
             }
         ] * (len(items) - fitted)
 
-    @pytest.mark.parametrize("values", [{"x": "a"}, {"x": 1}], ids=["told as unused", "refused"])
+    @pytest.mark.parametrize("values", [{"x": "a"}, {"x": 1}], ids=["listed as unused", "refused"])
     def test_reported_names_count_towards_the_output_limit(
         self, template: str, values: dict[str, Any]
     ) -> None:
@@ -740,9 +740,9 @@ class TestLimits:
         shared = {f"name-{number}": 1 for number in range(1000)}
         items = [{"key": number, "variables": values} for number in range(3 * GROUP)]
         with worker(batch_output_bytes=1_000_000) as work:
-            found = limited(work, template, items, variables=shared)
-            answer = found.results()
-            about = found.about()
+            results = limited(work, template, items, variables=shared)
+            answer = results.results()
+            about = results.about()
         assert len(answer) == len(items)
         assert about["rendered"] + about["failed"] == len(items)
         assert sum(map(len, answer)) < 1_000_000 + 300 * len(items)
@@ -750,15 +750,15 @@ class TestLimits:
     def test_items_that_start_after_the_deadline_are_refused(self, template: str) -> None:
         """Then it is refused with the limit, by the render process as by the worker."""
         items = [{"key": number, "variables": SOUND} for number in range(GROUP + 1)]
+        message = "the batch took more than 12 s"
         with worker(batch_seconds=12) as work:
-            found = limited(work, template, items)
-            found._deadline = time.monotonic() - 1
-            answer = results(found)
+            rendered = limited(work, template, items)
+            rendered._deadline = time.monotonic() - 1
+            answer = results(rendered)
             with work.runtime.renderer.stream(time.monotonic() - 1) as stream:
-                text = found._version.in_language(None).text
+                text = rendered._version.in_language(None).text
                 stream.put([text], [(0, b"{}"), (0, b"{}")])
                 of_the_process = [json.loads(item)["error"] for item in stream.take()]
-        message = "the batch took more than 12 s"
         problem = {"path": "items", "type": "limit", "message": message}
         error = {"code": "render_limit_exceeded", "message": message, "details": [problem]}
         assert [item["error"] for item in answer] == [error] * len(items)
@@ -826,7 +826,7 @@ def test_each_item_equals_the_answer_of_render_one(  # noqa: PLR0913, PLR0917 - 
         for number, (values, own) in enumerate(items)
     ]
     answer = batch(tasks, template, message, variables=shared, language=language, fallback=fallback)
-    for number, (found, (values, own)) in enumerate(zip(answer["items"], items, strict=True)):
+    for number, (result, (values, own)) in enumerate(zip(answer["items"], items, strict=True)):
         expected = one(
             tasks,
             template,
@@ -837,7 +837,7 @@ def test_each_item_equals_the_answer_of_render_one(  # noqa: PLR0913, PLR0917 - 
         for problem in expected.get("error", {}).get("details", []):
             if problem["path"].split(".")[0] in {"variables", "language"}:
                 problem["path"] = f"items[{number}].{problem['path']}"
-        found.get("error", {}).pop("message", None)
-        assert found == expected | {"key": number}
+        result.get("error", {}).pop("message", None)
+        assert result == expected | {"key": number}
     assert answer["rendered"] == sum(item["ok"] for item in answer["items"])
     assert answer["rendered"] + answer["failed"] == len(items)

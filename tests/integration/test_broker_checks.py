@@ -103,8 +103,8 @@ class TestLetters:
     def test_dropped_dead_letters_are_an_error(self, broker: Broker) -> None:
         """Until that is as long ago as the oldest letter may be."""
         broker.add_letters(3, Bounds(2, 10**6))
-        found = broker.found()
-        assert found == {"dead_letters_dropped": "error", "dead_letters": "notice"}
+        findings = broker.found()
+        assert findings == {"dead_letters_dropped": "error", "dead_letters": "notice"}
         broker.client.hset("dead-letters:figures", "dropped_at", 1000)
         assert broker.found() == {"dead_letters": "notice"}
 

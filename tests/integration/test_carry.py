@@ -65,12 +65,12 @@ def state(tasks: Tasks, template: str) -> str | None:
     (current,) = (
         version for version in templates.versions(tasks, template) if version["is_current"]
     )
-    found = {row["language"]: row["state"] for row in details["languages"][1:]}
-    assert found == {row["language"]: row["state"] for row in current["languages"]}
-    if "de" in found:
+    states = {row["language"]: row["state"] for row in details["languages"][1:]}
+    assert states == {row["language"]: row["state"] for row in current["languages"]}
+    if "de" in states:
         text = tasks.call("template.get", {"template_id": template, "language": "de"})["text"]
-        assert text["state"] == found["de"]
-    return found.get("de")
+        assert text["state"] == states["de"]
+    return states.get("de")
 
 
 def render(tasks: Tasks, template: str, **keywords: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -236,7 +236,7 @@ class TestGiven:
 
 
 class TestDropped:
-    """What does not fit is refused, with the languages and why, unless the message allows it."""
+    """Mismatching translations are refused with the languages and why, unless allowed."""
 
     @pytest.mark.parametrize(
         "changed",
@@ -383,7 +383,7 @@ class TestDropped:
 def languages(count: int) -> list[str]:
     """Return that many language tags that can be stored, in order."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    found = [f"fr-{one}{two}" for one in letters for two in letters]
-    found = [tag for tag in found if tag_is_valid(tag) and standardize_tag(tag) == tag]
-    assert len(found) >= count
-    return found[:count]
+    tags = [f"fr-{one}{two}" for one in letters for two in letters]
+    tags = [tag for tag in tags if tag_is_valid(tag) and standardize_tag(tag) == tag]
+    assert len(tags) >= count
+    return tags[:count]

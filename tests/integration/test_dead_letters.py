@@ -76,15 +76,15 @@ def ids(connection: Connection) -> list[str]:
 
 def taken(connection: Connection, queue: str) -> list[Any]:
     """Take the messages of a queue."""
-    found: list[Any] = []
+    received: list[Any] = []
     with connection.SimpleQueue(queue) as messages:
         while True:
             try:
                 message = messages.get(block=False)
             except messages.Empty:
-                return found
+                return received
             message.ack()
-            found.append(message)
+            received.append(message)
 
 
 def test_reading_dead_letters_changes_nothing(connection: Connection) -> None:
@@ -92,9 +92,9 @@ def test_reading_dead_letters_changes_nothing(connection: Connection) -> None:
     added = [add_letter(connection) for _ in range(5)]
     assert ids(connection) == added
     assert dead_letters.letters(connection, 2)[1].id == added[1]
-    found = dead_letters.find(connection, added[3])
-    assert found is not None
-    assert json.loads(found.body)[1] == {"name": RECIPIENT}
+    letter = dead_letters.find(connection, added[3])
+    assert letter is not None
+    assert json.loads(letter.body)[1] == {"name": RECIPIENT}
     assert dead_letters.find(connection, "nothing") is None
     left = ids(connection)
     assert sorted(left) == sorted(added)

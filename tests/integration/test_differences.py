@@ -166,12 +166,12 @@ class TestVariables:
         ]
 
     def test_a_compatible_change_is_not_listed_as_breaking(self, tasks: Tasks) -> None:
-        """It is told as a change, and not as a breaking one."""
+        """It is listed as a change, and not as a breaking one."""
         template = two(tasks, {"body": "{{ a }}{{ b }}"}, {"body": "{{ a|default('x') }}"})
         answer = diff(tasks, template)
         assert answer["breaking"] == []
-        assert [found["name"] for found in answer["variables"]["changed"]] == ["a"]
-        assert [found["name"] for found in answer["variables"]["removed"]] == ["b"]
+        assert [change["name"] for change in answer["variables"]["changed"]] == ["a"]
+        assert [change["name"] for change in answer["variables"]["removed"]] == ["b"]
 
     @pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0, False), ([1], [1.0])])
     def test_a_default_that_changes_from_1_to_true_is_a_change(
@@ -179,7 +179,7 @@ class TestVariables:
     ) -> None:
         """A default of 1 that becomes true is a change."""
         before, after = ([{"name": "a", "type": "any", "default": it}] for it in (one, other))
-        assert [found.name for found in variables(before, after).changed] == ["a"]
+        assert [change.name for change in variables(before, after).changed] == ["a"]
         assert keys({"k": {"a": one}}, {"k": {"a": other}}).changed == ["k"]
         assert variables(before, before).changed == []
         assert keys({"k": one}, {"k": one}).changed == []
@@ -253,7 +253,7 @@ class TestLanguages:
         state = {"from": "current", "to": "stale"}
         languages = diff(tasks, template)["languages"]
         assert languages["unchanged"] == [{"language": "de", "state": state}]
-        assert [(found["language"], found["state"]) for found in languages["changed"]] == [
+        assert [(change["language"], change["state"]) for change in languages["changed"]] == [
             ("fr", state)
         ]
 
@@ -266,11 +266,11 @@ class TestLanguages:
             {"translations": {tag: {"body": f"{tag}!"} for tag in tags}},
         )
         changed = diff(tasks, template)["languages"]["changed"]
-        assert [found["language"] for found in changed] == tags
-        assert all(found["body"]["diff"][1] == f"-{found['language']}" for found in changed)
+        assert [change["language"] for change in changed] == tags
+        assert all(change["body"]["diff"][1] == f"-{change['language']}" for change in changed)
 
     def test_the_versions_own_languages_may_differ(self, tasks: Tasks) -> None:
-        """What metadata says, else the service's default; other metadata are told by key."""
+        """Taken from metadata, or the service's default; other metadata are listed by key."""
         template = two(
             tasks,
             {"metadata": {"a": 1, "b": [1]}},
@@ -383,13 +383,13 @@ SOURCES = st.none() | st.lists(st.sampled_from(["", "a", "b", "\r", "@@ x", "-",
 @example("--- \n+++ ", "+++ \n--- ")
 def test_a_diff_turns_one_text_into_the_other(before: str | None, after: str | None) -> None:
     """Nothing is hidden: not the kind of a line's end, and not whether there is a last one."""
-    found = Comparison().text(before, after)
-    assert found.changed is (before != after)
-    if found.changed:
-        assert found.diff is not None
-        assert applied(before, found.diff) == after
+    difference = Comparison().text(before, after)
+    assert difference.changed is (before != after)
+    if difference.changed:
+        assert difference.diff is not None
+        assert applied(before, difference.diff) == after
     else:
-        assert found.diff is None
+        assert difference.diff is None
 
 
 class TestBounds:
@@ -406,10 +406,10 @@ class TestBounds:
     def test_a_text_with_too_many_lines_has_no_diff(
         self, before: int, after: int, *, is_compared: bool
     ) -> None:
-        """That it changed is told whatever its size."""
-        found = Comparison().text("a" + "\n" * (before - 1), "b" + "\n" * (after - 1))
-        assert found.changed is True
-        assert (found.diff is not None) is is_compared
+        """The change itself is reported whatever the size."""
+        difference = Comparison().text("a" + "\n" * (before - 1), "b" + "\n" * (after - 1))
+        assert difference.changed is True
+        assert (difference.diff is not None) is is_compared
 
     def test_the_lines_of_an_answer_are_bounded(self) -> None:
         """What is too much for the rest is left out; what is less may still fit."""
@@ -449,9 +449,9 @@ class TestBounds:
         answer = diff(tasks, template)
         assert answer["body"]["diff"] is not None
         changed = answer["languages"]["changed"]
-        assert [(found["language"], found["body"]["changed"]) for found in changed] == [
+        assert [(change["language"], change["body"]["changed"]) for change in changed] == [
             ("de", True),
             ("fr", True),
             ("it", True),
         ]
-        assert [found["body"]["diff"] is None for found in changed] == [False, True, True]
+        assert [change["body"]["diff"] is None for change in changed] == [False, True, True]

@@ -21,7 +21,7 @@ NEVER = Retry(NoBackoff(), 0)
 def test_valkey_of_the_compose_file_requires_its_password_and_persists_data(
     checkout: Path, tmp_path: Path, password: str
 ) -> None:
-    """It wants the secret's password, shows it on no command line, and keeps what it is told."""
+    """The secret's password is required and on no command line; written data persist."""
     secret = tmp_path / "secret"
     secret.write_text(f"{password}\n")
     port = free_port(None)
@@ -39,10 +39,10 @@ def test_valkey_of_the_compose_file_requires_its_password_and_persists_data(
             assert client.config_get("appendonly") == {"appendonly": "yes"}
             assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         with (
-            redis.Redis(port=port, retry=NEVER) as stranger,
+            redis.Redis(port=port, retry=NEVER) as unauthenticated,
             pytest.raises(redis.AuthenticationError),
         ):
-            stranger.ping()
+            unauthenticated.ping()
         command = Path(f"/proc/{server.pid}/cmdline").read_bytes()
         assert b"valkey-server" in command
         assert password.encode() not in command

@@ -1,7 +1,6 @@
 """``db doctor``: each thing that it looks for is really caused once, found, and mended."""
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from sqlalchemy import Engine
 from db import migrations
 from db.backup.catalogue import Catalogue, Entry, StoredFile, open_store
 from db.cluster.private import PrivateCluster
-from db.cluster.processes import launched, wait_until
+from db.cluster.processes import run_program, wait_until
 from db.cluster.programs import Programs
 from db.monitoring import doctor
 from db.monitoring.checks import server as versions
@@ -304,7 +303,7 @@ CASES = [
         Limits(transaction_seconds=0),
     ),
     Case("blocked", "warning", waiting, Limits(blocked_seconds=0)),
-    # Sizes cannot be told, and nothing waits for them for long.
+    # Sizes are unknown, and no check waits for them for long.
     Case("not_checked", "notice", sessions(1, "BEGIN", "LOCK TABLE templates")),
     Case(
         "prepared_transaction",
@@ -403,15 +402,8 @@ def test_unsafe_settings_of_the_server_are_findings(tmp_path: Path) -> None:
         settings={"archive_mode": "on", "archive_command": "false", "archive_timeout": "1h"},
     )
     cluster.initialise()
-    subprocess.run(
-        launched(
-            [programs.path("pg_checksums"), "--disable", "-N", "-D", str(cluster.data)],
-            cluster.rights,
-        ),
-        check=True,
-        capture_output=True,
-        cwd="/",
-    )
+    command = [programs.path("pg_checksums"), "--disable", "-N", "-D", str(cluster.data)]
+    assert run_program(command, cluster.rights).returncode == 0
     with cluster:
         url = cluster.url()
         run(url, "SELECT pg_logical_emit_message(false, 'x', 'x'), pg_switch_wal()")
@@ -429,7 +421,7 @@ def test_unsafe_settings_of_the_server_are_findings(tmp_path: Path) -> None:
 
 
 def test_a_check_without_permission_is_a_notice(url: str) -> None:
-    """It is told what stays hidden, and the other checks go on."""
+    """The skipped check is reported, and the other checks continue."""
     engine = make_engine(Database(url=url.replace("scratch@", f"{APPLICATION}@")))
     try:
         with setting("fsync", "off")(url):

@@ -1,6 +1,5 @@
 """The restore drill: on demand, as a task, and what it leaves behind."""
 
-import fcntl
 import os
 import threading
 from collections.abc import Iterator
@@ -21,7 +20,6 @@ from db import migrations
 from db.backup.catalogue import Catalogue, Entry, open_store
 from db.backup.create import create
 from db.backup.drill import (
-    PREFIX,
     Clusters,
     Drilled,
     drill,
@@ -30,6 +28,7 @@ from db.backup.drill import (
     to_drill,
 )
 from db.backup.policy import BackupPolicy
+from db.cluster.owned import OwnedDirectory
 from db.cluster.private import PrivateCluster
 from db.cluster.programs import Programs
 from db.errors import OperationError
@@ -201,8 +200,8 @@ class TestBackups:
             create(old.client, policy)
 
         def render(connection: psycopg.Connection) -> list[str]:
-            found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
-            assert found == [(migrations.head(),)]
+            revisions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+            assert revisions == [(migrations.head(),)]
             return render_newest(connection, process)
 
         done = drill(Programs.chosen(), policy, render=render, clusters=clusters)
@@ -253,7 +252,7 @@ class TestBackups:
         """Two workers, or a worker and an operator, each with a server of their own."""
         create(source.client, policy)
         meeting = threading.Barrier(2, timeout=60)
-        found: list[object] = []
+        outcomes: list[object] = []
 
         def render(_: psycopg.Connection) -> list[str]:
             meeting.wait()
@@ -262,16 +261,16 @@ class TestBackups:
         def hold() -> None:
             try:
                 done = drill(Programs.chosen(), policy, render=render)
-                found.append(done.rows["templates"])
+                outcomes.append(done.rows["templates"])
             except OperationError as error:
-                found.append(error)
+                outcomes.append(error)
 
         threads = [threading.Thread(target=hold) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert found == [ROWS["templates"]] * 2
+        assert outcomes == [ROWS["templates"]] * 2
         assert left(policy) == []
 
 
@@ -311,10 +310,10 @@ class TestRendered:
             own.run("UPDATE template_versions SET body = '{% include \"gone\" %}' WHERE is_current")
             with (
                 psycopg.connect(own.url) as connection,
-                pytest.raises(OperationError, match=r"welcome-\d .*template_") as found,
+                pytest.raises(OperationError, match=r"welcome-\d .*template_") as caught,
             ):
                 render_newest(connection, process)
-        assert found.value.kind == "render_failed"
+        assert caught.value.kind == "render_failed"
 
 
 class TestLeftovers:
@@ -347,23 +346,20 @@ class TestLeftovers:
     def test_leftovers_of_a_killed_drill_are_removed_by_the_next(
         self, policy: BackupPolicy
     ) -> None:
-        """But not what one still uses, nor a folder that was just made."""
-        names = ("killed", "used", "young")
-        folders = {name: Path(policy.scratch) / f"{PREFIX}{name}" for name in names}
+        """But not what one still uses, nor a directory that was just made."""
+        base = Path(policy.scratch)
         hour_ago = datetime.now(UTC) - timedelta(hours=1)
-        for name, folder in folders.items():
+        for name in ("killed", "young"):
+            folder = base / f"template-service-drill-{name}"
             folder.mkdir()
             (folder / "data").write_text("x")
-            if name != "young":
+            if name == "killed":
                 os.utime(folder, (hour_ago.timestamp(), hour_ago.timestamp()))
-        descriptor = os.open(folders["used"], os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            with drill_directory(policy) as (folder, _):
-                assert folder.is_dir()
-        finally:
-            os.close(descriptor)
-        assert sorted(left(policy)) == sorted(folders[name].name for name in ("used", "young"))
+        with OwnedDirectory("drill", base) as used, drill_directory(policy) as (folder, _):
+            assert folder.is_dir()
+            assert sorted(left(policy)) == sorted(
+                ["template-service-drill-young", used.path.name, folder.name]
+            )
 
 
 class TestNotItsFault:

@@ -69,7 +69,7 @@ def author(tasks: Tasks, rows: Rows) -> Author:
     return Author(tasks, rows)
 
 
-def told(error: RefusedError) -> Changes:
+def changes_of(error: RefusedError) -> Changes:
     """Return path and type of each problem, sorted."""
     return sorted((problem["path"], problem["type"]) for problem in error.details)
 
@@ -143,7 +143,7 @@ class TestPlaces:
     ) -> None:
         """Not of the body, nor of the message."""
         error = author.refused("\n\n\nx", **keywords)
-        (problem,) = (found for found in error.details if found["type"] == "unknown_filter")
+        (problem,) = (each for each in error.details if each["type"] == "unknown_filter")
         assert (problem["path"], problem["line"], problem["column"]) == (path, 2, 2)
         assert marked(problem) == "nosuch }}"
 
@@ -155,12 +155,12 @@ class TestPlaces:
             translations={"de": {"body": "é\n\t{{ a.b }}{{ b }}"}},
         )
         assert error.code == "placeholder_mismatch"
-        found = {problem["type"]: problem for problem in error.details}
-        assert sorted(found) == ["added", "lost", "undeclared"]
-        assert (found["undeclared"]["line"], found["undeclared"]["column"]) == (2, 5)
-        assert marked(found["undeclared"]).startswith("b }}{{ b }}")
-        assert (found["added"]["line"], found["added"]["column"]) == (2, 5)
-        assert "line" not in found["lost"]
+        problems = {problem["type"]: problem for problem in error.details}
+        assert sorted(problems) == ["added", "lost", "undeclared"]
+        assert (problems["undeclared"]["line"], problems["undeclared"]["column"]) == (2, 5)
+        assert marked(problems["undeclared"]).startswith("b }}{{ b }}")
+        assert (problems["added"]["line"], problems["added"]["column"]) == (2, 5)
+        assert "line" not in problems["lost"]
 
     def test_problems_of_an_upsert_have_line_and_column(self, author: Author) -> None:
         """Its only source is the translation."""
@@ -191,7 +191,7 @@ class TestAllAtOnce:
             },
         )
         assert error.code == "template_syntax"
-        assert told(error) == [
+        assert changes_of(error) == [
             ("body", "partial"),
             ("body", "partial_not_found"),
             ("body", "unknown_filter"),
@@ -249,14 +249,14 @@ class TestPlaceholders:
         )
         assert error.code == "placeholder_mismatch"
         assert [
-            (found["path"], found["type"], found["message"].split("'")[1])
-            for found in error.details
+            (problem["path"], problem["type"], problem["message"].split("'")[1])
+            for problem in error.details
         ] == [
             ("translations.fr.body", "lost", "b.c"),
             ("translations.fr.body", "added", "d"),
             ("translations.pt-BR.body", "added", "b.d"),
         ]
-        assert all(found["path"].split(".")[1] in found["message"] for found in error.details)
+        assert all(problem["path"].split(".")[1] in problem["message"] for problem in error.details)
 
     def test_a_translation_without_a_subject_uses_the_versions_placeholders(
         self, author: Author
@@ -269,7 +269,7 @@ class TestPlaceholders:
             "es": {"body": "{{ s }}", "subject": "{{ b }}"},
         }
         error = author.refused("{{ b }}", subject="{{ s }}", translations=translations)
-        assert told(error) == [("translations.fr.body", "lost")]
+        assert changes_of(error) == [("translations.fr.body", "lost")]
         translations.pop("fr")
         author.publish("{{ b }}", subject="{{ s }}", translations=translations)
 
@@ -279,14 +279,14 @@ class TestPlaceholders:
         upsert = {"language_code": "de", "body": "{{ c }}", "subject": "Hallo"}
         error = author.refusal("translation.upsert", upsert)
         assert error.code == "placeholder_mismatch"
-        assert [(found["path"], found["type"]) for found in error.details] == [
+        assert [(problem["path"], problem["type"]) for problem in error.details] == [
             ("body", "lost"),
             ("body", "lost"),
             ("body", "added"),
         ]
         upsert = {"language_code": "de", "body": "{{ c }}"}
         error = author.refusal("translation.upsert", upsert)
-        assert [found["message"].split("'")[1] for found in error.details] == ["b", "c"]
+        assert [problem["message"].split("'")[1] for problem in error.details] == ["b", "c"]
 
     @pytest.mark.parametrize(
         ("body", "names"),
@@ -309,8 +309,8 @@ class TestPlaceholders:
             return
         error = author.refused(body, variables=["a"])
         assert error.code == "placeholder_mismatch"
-        assert [found["message"].split("'")[1] for found in error.details] == names
-        assert set(told(error)) == {("body", "undeclared")}
+        assert [problem["message"].split("'")[1] for problem in error.details] == names
+        assert set(changes_of(error)) == {("body", "undeclared")}
 
 
 class TestUnreached:
@@ -334,7 +334,7 @@ class TestUnreached:
     def test_an_unreached_branch_is_refused(self, author: Author, body: str, kind: str) -> None:
         """Some render comes to it one day."""
         error = author.refused(body)
-        assert (error.code, told(error)) == ("template_syntax", [("body", kind)])
+        assert (error.code, changes_of(error)) == ("template_syntax", [("body", kind)])
 
     @pytest.mark.parametrize(
         "body",
@@ -418,7 +418,7 @@ class TestTrial:
         """It would not render as its author says it does."""
         declared = [{"name": "p", "example": 1}, {"name": "c", "example": "euros"}]
         error = author.refused("{{ p|currency(c) }}", variables=declared)
-        assert (error.code, told(error)) == ("template_syntax", [("body", "filter")])
+        assert (error.code, changes_of(error)) == ("template_syntax", [("body", "filter")])
 
     def test_every_language_gets_a_trial_render(self, author: Author) -> None:
         """A filter may need more in one language than in another."""
@@ -426,7 +426,7 @@ class TestTrial:
         error = author.refused(
             plural, translations={"pl": {"body": plural}, "de": {"body": plural}}
         )
-        assert (error.code, told(error)) == (
+        assert (error.code, changes_of(error)) == (
             "template_syntax",
             [("translations.pl.body", "filter")],
         )
@@ -462,9 +462,9 @@ class TestUnsafePlaces:
         """With their place, in a translation too."""
         error = author.refused(body)
         assert error.code == "template_syntax"
-        assert ("body", "unsafe_placeholder") in told(error)
+        assert ("body", "unsafe_placeholder") in changes_of(error)
         error = author.refused("{{ x }}", translations={"de": {"body": body}})
-        assert ("translations.de.body", "unsafe_placeholder") in told(error)
+        assert ("translations.de.body", "unsafe_placeholder") in changes_of(error)
 
     @pytest.mark.parametrize("kind", ["in_app", "partial"])
     def test_unsafe_places_are_refused_in_every_html_type(
@@ -472,7 +472,7 @@ class TestUnsafePlaces:
     ) -> None:
         """Not in e-mails only."""
         error = Author(tasks, rows, type=kind).refused("<a href={{ x }}>")
-        assert told(error) == [("body", "unsafe_placeholder")]
+        assert changes_of(error) == [("body", "unsafe_placeholder")]
 
     @pytest.mark.parametrize("kind", ["sms", "push"])
     def test_plain_text_has_no_unsafe_places(self, tasks: Tasks, rows: Rows, kind: str) -> None:
@@ -541,7 +541,7 @@ class TestBreaking:
         author.publish(variables=before)
         for keywords in ({}, {"activate": False}, {"version": "v2"}, {"carry_translations": False}):
             error = author.refused(variables=after, **keywords)
-            assert (error.code, told(error)) == ("breaking_change", changes)
+            assert (error.code, changes_of(error)) == ("breaking_change", changes)
             assert "allow_breaking" in error.message
 
     @REFUSED
@@ -591,7 +591,10 @@ class TestBreaking:
         """A new placeholder is a value that producers do not send yet."""
         author.publish("{{ a }}")
         error = author.refused("{{ a }}{{ b }}")
-        assert (error.code, told(error)) == ("breaking_change", [("variables.b", "now_required")])
+        assert (error.code, changes_of(error)) == (
+            "breaking_change",
+            [("variables.b", "now_required")],
+        )
         author.publish("{{ a }}{{ b|default('') }}")
 
     def test_the_first_version_breaks_nobody(self, author: Author) -> None:

@@ -277,7 +277,7 @@ class TestAtOnce:
     def test_one_of_several_publishes_with_the_same_expected_version_succeeds(
         self, tasks: Tasks, rows: Rows
     ) -> None:
-        """The losers are told, and leave nothing."""
+        """The others get a conflict, and store nothing."""
         template = templates.published(tasks)
         message = {"template_id": template, "body": "Two", "expected_version": "1"}
         answers = at_once(6, lambda _: tasks.call("version.publish", message))

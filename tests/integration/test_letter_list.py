@@ -55,14 +55,14 @@ class Broker:
 
     def waiting(self, source: str) -> list[bytes]:
         """Return what a list holds, the oldest first."""
-        found: list[bytes] = self.client.lrange(self.prefix + source, 0, -1)
-        return found[::-1]
+        entries: list[bytes] = self.client.lrange(self.prefix + source, 0, -1)
+        return entries[::-1]
 
     def figures_are_right(self) -> bool:
         """Compare the figures with what is on the list."""
         every = self.client.lrange(f"{self.prefix}{DEAD_LETTERS.name}", 0, -1)
-        found = self.letters.figures()
-        return (found.count, found.size) == (len(every), sum(map(len, every)))
+        figures = self.letters.figures()
+        return (figures.count, figures.size) == (len(every), sum(map(len, every)))
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -180,10 +180,10 @@ class TestBounds:
         assert broker.raws() == [b"3", b"4", b"5"]
         assert broker.add_letters(b"6" * 10_000, bounds=Bounds(100, 5000)) == 3
         assert broker.raws() == [b"6" * 10_000]
-        found = dead_letters.figures(broker.connection)
-        assert (found.count, found.dropped) == (1, 5)
-        assert found.dropped_at is not None
-        assert abs((datetime.now(UTC) - found.dropped_at).total_seconds()) < 60
+        figures = dead_letters.figures(broker.connection)
+        assert (figures.count, figures.dropped) == (1, 5)
+        assert figures.dropped_at is not None
+        assert abs((datetime.now(UTC) - figures.dropped_at).total_seconds()) < 60
         assert broker.figures_are_right()
 
     def test_the_figures_are_corrected_after_an_external_purge(self, broker: Broker) -> None:

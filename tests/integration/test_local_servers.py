@@ -43,9 +43,9 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.fixture(params=SERVERS, ids=lambda kind: kind.__name__)
 def local(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Local]:
     """Give either server, not started, and stop it in the end."""
-    found: Local = without_fsync(request.param(tmp_path / "server"))
-    yield found
-    found.stop()
+    server: Local = without_fsync(request.param(tmp_path / "server"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module", params=SERVERS, ids=lambda kind: kind.__name__)
@@ -53,17 +53,17 @@ def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Local]:
     """Give either server as it runs, for tests that only look at it."""
-    found: Local = without_fsync(request.param(tmp_path_factory.mktemp("running") / "server"))
-    with found:
-        yield found
+    server: Local = without_fsync(request.param(tmp_path_factory.mktemp("running") / "server"))
+    with server:
+        yield server
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[LocalPostgres]:
     """Give a PostgreSQL, not started, and stop it in the end."""
-    found = without_fsync(LocalPostgres(tmp_path / "server"))
-    yield found
-    found.stop()
+    server = without_fsync(LocalPostgres(tmp_path / "server"))
+    yield server
+    server.stop()
 
 
 def test_data_persist_across_restarts(local: Local) -> None:
@@ -238,8 +238,8 @@ def test_postgresql_is_set_up_as_documented(database: LocalPostgres) -> None:
     }
     with database, psycopg.connect(database.url) as connection:
         assert connection.info.server_version // 10_000 == 18
-        found = {name: _value(connection, f"SHOW {name}") for name in wanted}
-        assert found == wanted
+        settings = {name: _value(connection, f"SHOW {name}") for name in wanted}
+        assert settings == wanted
         rules = connection.execute("SELECT DISTINCT auth_method FROM pg_hba_file_rules")
         assert rules.fetchall() == [("scram-sha-256",)]
         assert _value(connection, "SELECT upper('é')") == "É"
@@ -263,7 +263,7 @@ def test_valkey_is_set_up_as_documented(tmp_path: Path) -> None:
 
 
 def test_only_test_servers_run_without_fsync(tmp_path: Path) -> None:
-    """PostgreSQL waits for the disk unless told otherwise, also on data made without waiting."""
+    """PostgreSQL uses fsync by default, also on a data directory that was created without it."""
     for is_durable, fsync in ((False, "off"), (True, "on")):
         default = LocalPostgres(tmp_path / "server")
         with (
@@ -461,22 +461,22 @@ def _copy_of_programs(folder: Path) -> Path:
 
 
 def _permissions(path: Path) -> tuple[Path, int, int, int]:
-    found = path.stat()
-    return path, found.st_mode, found.st_uid, found.st_gid
+    status = path.stat()
+    return path, status.st_mode, status.st_uid, status.st_gid
 
 
 def _field(status: str, name: str) -> str:
-    found = re.search(rf"^{name}:(.*)$", status, re.MULTILINE)
-    assert found is not None
-    return found[1]
+    match = re.search(rf"^{name}:(.*)$", status, re.MULTILINE)
+    assert match is not None
+    return match[1]
 
 
 def _command_lines_with(secret: bytes) -> list[str]:
-    found = []
+    lines = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if secret in file.read_bytes():
-                found.append(str(file))
+                lines.append(str(file))
         except (FileNotFoundError, ProcessLookupError):
             continue
-    return found
+    return lines

@@ -147,7 +147,7 @@ class TestPrune:
     def test_prune_versions_keeps_the_newest_ten_of_each_template(self, tasks: Tasks) -> None:
         """And each template is counted for itself."""
         assert KEEP.keep_versions == 10
-        crowded, full = with_versions(tasks, 12), with_versions(tasks, 10)
+        prunable, full = with_versions(tasks, 12), with_versions(tasks, 10)
         assert tasks.call("maintenance.prune_versions") == {
             "dry_run": False,
             "skipped": False,
@@ -155,7 +155,7 @@ class TestPrune:
             "batches": 1,
             "skipped_batches": 0,
         }
-        assert names(tasks, crowded) == [str(number) for number in range(12, 2, -1)]
+        assert names(tasks, prunable) == [str(number) for number in range(12, 2, -1)]
         assert len(names(tasks, full)) == 10
 
     def test_prune_versions_keeps_the_current_version_however_old(self, tasks: Tasks) -> None:
@@ -200,13 +200,13 @@ class TestPrune:
 
     def test_cleanups_work_in_batches(self, tasks: Tasks, engine: Engine) -> None:
         """Each transaction takes the versions of few templates."""
-        crowded = [with_versions(tasks, 3) for _ in range(5)]
-        before = [names(tasks, template) for template in crowded]
+        prunable = [with_versions(tasks, 3) for _ in range(5)]
+        before = [names(tasks, template) for template in prunable]
         counted = prune_versions(engine, keep=2, batch=2, dry_run=True)
         done = prune_versions(engine, keep=2, batch=2, dry_run=False)
         assert done.rows == counted.rows >= 5
         assert done.batches >= 3
-        assert [names(tasks, template) for template in crowded] == [old[:2] for old in before]
+        assert [names(tasks, template) for template in prunable] == [old[:2] for old in before]
 
     def test_a_template_with_a_concurrent_publish_is_left_to_the_next_run(
         self, tasks: Tasks, rows: Rows
@@ -225,12 +225,12 @@ class TestTables:
 
     def counters(self, rows: Rows, column: str) -> dict[str, int]:
         """Return how often each table was vacuumed or analysed by hand."""
-        found = rows.run(
+        counts = rows.run(
             "SELECT relname, vacuum_count, analyze_count FROM pg_stat_user_tables"
             " WHERE relname <> 'alembic_version'"
         )
         index = {"vacuum": 1, "analyze": 2}[column]
-        return {row[0]: row[index] for row in found}
+        return {row[0]: row[index] for row in counts}
 
     @pytest.mark.parametrize(("task", "counts"), [("vacuum", True), ("analyze", False)])
     def test_each_table_is_vacuumed_or_analyzed_once(
@@ -274,7 +274,7 @@ def test_a_concurrent_second_run_is_skipped(tasks: Tasks, rows: Rows, task: str)
 def test_a_skipped_run_deletes_nothing(tasks: Tasks, rows: Rows, task: str) -> None:
     """The one that holds the lock does the work."""
     purgeable = deleted_ago(tasks, rows, hours=31 * 24)
-    crowded = with_versions(tasks, 11)
+    prunable = with_versions(tasks, 11)
     lock = "SELECT pg_advisory_xact_lock(hashtextextended(%(name)s, 0))"
     with rows.held(lock, name=task):
         assert tasks.call(task) == {
@@ -285,7 +285,7 @@ def test_a_skipped_run_deletes_nothing(tasks: Tasks, rows: Rows, task: str) -> N
             "skipped_batches": 0,
         }
     assert rows.counts(purgeable)[0] == 1
-    assert rows.counts(crowded)[1] == 11
+    assert rows.counts(prunable)[1] == 11
 
 
 def test_renders_continue_during_a_purge(tasks: Tasks, rows: Rows) -> None:

@@ -280,21 +280,21 @@ class TestSchema:
 
     def test_the_documented_tables_and_columns_exist(self, url: str) -> None:
         """With their types, times with time zone."""
-        found = query(
+        existing = query(
             url,
             "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)"
             " FROM pg_attribute AS a JOIN pg_class AS c ON c.oid = a.attrelid"
             " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0",
         )
         for table, columns in COLUMNS.items():
-            types = {column: kind for name, column, kind in found if name == table}
+            types = {column: kind for name, column, kind in existing if name == table}
             assert types.items() >= columns.items(), table
-        assert not [row for row in found if row[2] == "timestamp without time zone"]
+        assert not [row for row in existing if row[2] == "timestamp without time zone"]
 
     def test_indexes_keep_their_names(self, url: str) -> None:
         """Query plans and monitoring name them."""
-        found = {row[2] for row in schema(url) if row[0] == "index"}
-        assert found >= INDEXES
+        names = {row[2] for row in schema(url) if row[0] == "index"}
+        assert names >= INDEXES
         definitions = {row[2]: str(row[3]) for row in schema(url) if row[0] == "index"}
         assert definitions["idx_templates_type_active"].endswith("(type, is_active)")
         assert definitions["idx_template_versions_template_current"].endswith(

@@ -44,10 +44,10 @@ def operator(url: str) -> Operator:
 
 
 @pytest.fixture(scope="module")
-def stranger(url: str) -> Operator:
+def unprivileged(url: str) -> Operator:
     """Give an operator whose role may do no more than connect."""
-    run(url, "CREATE ROLE stranger LOGIN")
-    return Operator(url.replace("scratch@", "stranger@"))
+    run(url, "CREATE ROLE unprivileged LOGIN")
+    return Operator(url.replace("scratch@", "unprivileged@"))
 
 
 @contextmanager
@@ -89,9 +89,9 @@ def test_every_command_prints_a_table_or_json(operator: Operator, view: str) -> 
 
 
 @pytest.mark.parametrize("view", PLAIN)
-def test_a_role_without_privileges_sees_what_it_may(stranger: Operator, view: str) -> None:
+def test_a_role_without_privileges_sees_what_it_may(unprivileged: Operator, view: str) -> None:
     """No view needs a superuser; what is hidden from the role is left out."""
-    assert isinstance(stranger.json(view), dict)
+    assert isinstance(unprivileged.json(view), dict)
 
 
 def test_a_wrong_database_url_is_an_error_without_a_password() -> None:
@@ -110,16 +110,16 @@ class TestSessions:
     ) -> None:
         """And the command's own session is left out."""
         with guest(url), guest(url), guest(url, "BEGIN", "SELECT 1"):
-            found = operator.json("connections")
+            connections = operator.json("connections")
         states = {
             row["state"]: row["sessions"]
-            for row in found["connections"]
+            for row in connections["connections"]
             if row["application"] == "guest"
         }
         assert states == {"idle": 2, "idle in transaction": 1}
-        applications = {row["application"] for row in found["connections"]}
+        applications = {row["application"] for row in connections["connections"]}
         assert not any("operator" in name for name in applications)
-        limits = found["limits"][0]
+        limits = connections["limits"][0]
         assert limits["free"] == limits["most"] - limits["reserved"] - limits["used"]
 
     def test_long_queries_shows_statements_without_values(
@@ -220,27 +220,29 @@ class TestSessions:
             assert operator.json("kill-idle", "--older-than", "0s", "--yes")["sessions"] == []
             assert not gone(url, connection.info.backend_pid)
 
-    def test_a_role_without_permission_gets_a_remedy(self, stranger: Operator, url: str) -> None:
+    def test_a_role_without_permission_gets_a_remedy(
+        self, unprivileged: Operator, url: str
+    ) -> None:
         """To see who is idle takes pg_read_all_stats, to end a session pg_signal_backend."""
-        run(url, "GRANT pg_read_all_stats TO stranger")
+        run(url, "GRANT pg_read_all_stats TO unprivileged")
         try:
             with guest(url) as connection:
-                output = stranger.refused("kill-idle", "--older-than", "0s", "--yes")
+                output = unprivileged.refused("kill-idle", "--older-than", "0s", "--yes")
                 assert "pg_signal_backend" in output
                 assert not gone(url, connection.info.backend_pid)
         finally:
-            run(url, "REVOKE pg_read_all_stats FROM stranger")
+            run(url, "REVOKE pg_read_all_stats FROM unprivileged")
 
     def test_a_session_that_became_active_is_not_terminated(self, url: str) -> None:
         """Between the question and the answer it may have ended, or begun to work."""
         engine = make_engine(Database(url=url))
         with guest(url) as ended, guest(url) as active:
             pids = {ended.info.backend_pid, active.info.backend_pid}
-            found = terminate.idle_sessions(engine, 0, [terminate.IDLE])
+            sessions = terminate.idle_sessions(engine, 0, [terminate.IDLE])
             ended.close()
             active.execute("BEGIN")
             active.execute("SELECT 1")
-            done = terminate.terminate_sessions(engine, found)
+            done = terminate.terminate_sessions(engine, sessions)
             assert {row["pid"] for row in done} == pids
             assert {row["outcome"] for row in done} == {"gone"}
             assert not gone(url, active.info.backend_pid)
@@ -273,8 +275,8 @@ class TestLocks:
             waiting(url, "SELECT 1 FROM templates") as waiter,
         ):
             pid = blocker.info.backend_pid
-            found = operator.json("kill-blocking")["sessions"]
-            assert [(row["pid"], row["blocks"]) for row in found] == [(pid, 1)]
+            sessions = operator.json("kill-blocking")["sessions"]
+            assert [(row["pid"], row["blocks"]) for row in sessions] == [(pid, 1)]
             assert "ended: 1" in operator.output("kill-blocking", "--yes")
             waiter.result(20)
         assert operator.json("kill-blocking")["sessions"] == []
@@ -298,7 +300,7 @@ class TestLocks:
     def test_a_locked_table_is_an_error_instead_of_a_wait(
         self, operator: Operator, url: str
     ) -> None:
-        """Its size cannot be told, and the command does not wait with all the others."""
+        """Its size cannot be read, and the command fails instead of waiting."""
         with guest(url, "BEGIN", "LOCK TABLE templates"):
             assert "db locks" in operator.refused("sizes")
 
@@ -326,8 +328,8 @@ class TestSizes:
     @pytest.mark.usefixtures("odd")
     def test_sizes_add_up_to_the_databases_size(self, operator: Operator, url: str) -> None:
         """Sequences, TOAST and partitions; the parts add up to what PostgreSQL says."""
-        found = operator.json("sizes")
-        rows = {row["relation"]: row for row in found["relations"]}
+        sizes = operator.json("sizes")
+        rows = {row["relation"]: row for row in sizes["relations"]}
         assert {'Odd "Name', 'Odd "Name_id_seq', "parted", "templates"} <= set(rows)
         assert not {"part_1", "part_2"} & set(rows)
         assert rows["parted"]["kind"] == "partitioned table"
@@ -342,7 +344,7 @@ class TestSizes:
             "SELECT sum(pg_total_relation_size(relid))::bigint FROM pg_partition_tree('parted')",
         )
         assert rows["parted"]["total_bytes"] == expected[0][0]
-        assert found["database"][0]["total_bytes"] > sum(
+        assert sizes["database"][0]["total_bytes"] > sum(
             row["total_bytes"] for row in rows.values()
         )
         assert 'Odd "Name' in operator.output("sizes")
@@ -393,10 +395,10 @@ class TestIndexes:
     @pytest.mark.usefixtures("children")
     def test_foreign_keys_without_an_index_are_listed(self, operator: Operator, url: str) -> None:
         """Order does not matter, place does; an index of some rows serves no delete."""
-        found = operator.json("missing-indexes")["foreign_keys"]
-        assert {row["table"] for row in found} == {"bare", "behind", "partly"}
-        assert {row["table"] for row in found if row["cascades"]} == {"bare"}
-        for row in found:
+        foreign_keys = operator.json("missing-indexes")["foreign_keys"]
+        assert {row["table"] for row in foreign_keys} == {"bare", "behind", "partly"}
+        assert {row["table"] for row in foreign_keys if row["cascades"]} == {"bare"}
+        for row in foreign_keys:
             run(url, row["remedy"])
         assert operator.json("missing-indexes")["foreign_keys"] == []
 
@@ -479,9 +481,9 @@ class TestUpkeep:
         assert rows["counted"]["threshold"] == 50 + 100
         assert rows["counted"]["analyze_threshold"] == 50 + 100
 
-    def test_only_the_owner_may_change_autovacuum_settings(self, stranger: Operator) -> None:
-        """Anyone else is told whose work it is."""
-        assert "owner" in stranger.refused("autovacuum", "--apply")
+    def test_only_the_owner_may_change_autovacuum_settings(self, unprivileged: Operator) -> None:
+        """Other roles get an error that says which role to use."""
+        assert "owner" in unprivileged.refused("autovacuum", "--apply")
 
     def test_bloat_is_reported_with_advice(self, operator: Operator, url: str) -> None:
         """By the statistics without pgstattuple, on disk with it; each with what gives it back."""
@@ -500,15 +502,15 @@ class TestUpkeep:
             assert row["advice"] == 'VACUUM (ANALYZE) "public"."holey"'
             assert row["dead_percent"] > 50
             run(url, row["advice"])
-            found = operator.json("bloat", "--indexes")
-            assert _holey(found)["free_percent"] > 50
-            assert "locks readers out" in _holey(found)["advice"]
-            (index,) = [one for one in found["indexes"] if one["index"] == "holey_pkey"]
+            report = operator.json("bloat", "--indexes")
+            assert _holey(report)["free_percent"] > 50
+            assert "locks readers out" in _holey(report)["advice"]
+            (index,) = [one for one in report["indexes"] if one["index"] == "holey_pkey"]
             assert index["density_percent"] < 50
             assert index["advice"] == 'REINDEX INDEX CONCURRENTLY "public"."holey_pkey"'
             run(url, index["advice"])
-            found = operator.json("bloat", "--indexes")
-            (index,) = [one for one in found["indexes"] if one["index"] == "holey_pkey"]
+            report = operator.json("bloat", "--indexes")
+            (index,) = [one for one in report["indexes"] if one["index"] == "holey_pkey"]
             assert index["advice"] is None
             assert "VACUUM FULL" not in operator.output("bloat").replace(
                 "VACUUM FULL locks readers out", ""
@@ -523,11 +525,15 @@ class TestUpkeep:
         operator.environment["TEMPLATE_SERVICE_DB_POOL_SIZE"] = "8"
         operator.environment["TEMPLATE_SERVICE_DB_MAX_OVERFLOW"] = "2"
         most = int(run(url, "SHOW max_connections")[0][0])
-        found = operator.json("pool", "--processes", "2")
-        assert (found["together"], found["usable"], found["fits"]) == (20, most - 3, True)
-        found = operator.json("pool", "--processes", "50")
-        assert (found["together"], found["fits"]) == (500, False)
-        assert "TEMPLATE_SERVICE_DB_POOL_SIZE=1 " in found["verdict"]
+        comparison = operator.json("pool", "--processes", "2")
+        assert (comparison["together"], comparison["usable"], comparison["fits"]) == (
+            20,
+            most - 3,
+            True,
+        )
+        comparison = operator.json("pool", "--processes", "50")
+        assert (comparison["together"], comparison["fits"]) == (500, False)
+        assert "TEMPLATE_SERVICE_DB_POOL_SIZE=1 " in comparison["verdict"]
 
 
 class TestSlowLog:
@@ -569,10 +575,10 @@ class TestSlowLog:
             run(url, "SELECT pg_reload_conf()")
 
     def test_only_a_superuser_may_change_the_slow_log(
-        self, stranger: Operator, operator: Operator
+        self, unprivileged: Operator, operator: Operator
     ) -> None:
         """Nothing has changed, and the way out is named."""
-        assert "GRANT SET ON PARAMETER" in stranger.refused("slow-log", "on")
+        assert "GRANT SET ON PARAMETER" in unprivileged.refused("slow-log", "on")
         assert operator.json("slow-log", "status")["here"] is False
 
 
@@ -580,19 +586,19 @@ class TestSlowQueries:
     """``slow-queries``."""
 
     def test_slow_queries_are_set_up_shown_and_reset(
-        self, operator: Operator, stranger: Operator, url: str
+        self, operator: Operator, unprivileged: Operator, url: str
     ) -> None:
         """Told how to set it up, set up, shown without values, and forgotten."""
         assert "slow-queries --setup" in operator.refused("slow-queries")
-        assert "superuser" in stranger.refused("slow-queries", "--setup")
+        assert "superuser" in unprivileged.refused("slow-queries", "--setup")
         try:
             operator.output("slow-queries", "--setup", "--reset")
             run(url, f"SELECT pg_sleep(0.05), '{SECRET}' AS slowest, 12 AS number")
-            found = operator.json("slow-queries", "--rows", "1")["statements"]
-            assert len(found) == 1
-            assert found[0]["query"] == "SELECT pg_sleep($1), $2 AS slowest, $3 AS number"
-            assert found[0]["calls"] == 1
-            assert found[0]["mean_ms"] >= 50
+            statements = operator.json("slow-queries", "--rows", "1")["statements"]
+            assert len(statements) == 1
+            assert statements[0]["query"] == "SELECT pg_sleep($1), $2 AS slowest, $3 AS number"
+            assert statements[0]["calls"] == 1
+            assert statements[0]["mean_ms"] >= 50
             assert SECRET not in operator.output("slow-queries")
             operator.output("slow-queries", "--reset")
             rows = operator.json("slow-queries", "--rows", "100")["statements"]
@@ -604,6 +610,6 @@ class TestSlowQueries:
 _NAMES = "SELECT application_name, state FROM pg_stat_activity"
 
 
-def _holey(found: dict[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = next(row for row in found["tables"] if row["table"] == "holey")
+def _holey(output: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = next(row for row in output["tables"] if row["table"] == "holey")
     return row

@@ -117,11 +117,11 @@ def test_a_damaged_object_is_reported_and_stops_retention(stored: Backups) -> No
     content[len(content) // 2] ^= 1
     stored.catalogue.store.write(entry.dump.name, bytes(content))
     with pytest.raises(OperationError) as caught:
-        prune(stored.policy, stored.client.programs, now=NOW)
+        prune(stored.policy, stored.client.programs, source=stored.source, now=NOW)
     assert caught.value.kind == "checksum_mismatch"
     stored.catalogue.store.delete(entry.dump.name)
     with pytest.raises(OperationError) as caught:
-        prune(stored.policy, stored.client.programs, now=NOW)
+        prune(stored.policy, stored.client.programs, source=stored.source, now=NOW)
     assert caught.value.kind == "missing_file"
     assert [problem.kind for problem in stored.catalogue.problems()] == ["missing_file"]
     assert stored.catalogue.get(old.name) == old
@@ -130,7 +130,7 @@ def test_a_damaged_object_is_reported_and_stops_retention(stored: Backups) -> No
 def test_a_failed_dump_leaves_no_objects(stored: Backups, tmp_path: Path) -> None:
     """Neither there nor here."""
     kept = stored.make()
-    programs = wrapped(tmp_path / "bin", pg_dumpall="exit 1")
+    programs = wrapped(tmp_path / "bin", pg_dump="exit 1")
     before = objects()
     with pytest.raises(OperationError):
         dataclasses.replace(
@@ -142,7 +142,7 @@ def test_a_failed_dump_leaves_no_objects(stored: Backups, tmp_path: Path) -> Non
 
 
 def test_a_missing_bucket_is_reported(tasks: Tasks, stored: Backups) -> None:
-    """The server's words are told, and what to check."""
+    """With the server's message, and what to check."""
     broken = stored.using(target="s3://nobody-has-this/daily")
     with pytest.raises(OperationError, match="NoSuchBucket") as caught:
         broken.make()

@@ -208,8 +208,8 @@ class TestHtml:
             assert [problem["type"] for problem in error.details] == ["dangerous_address"]
         else:
             body = render(tasks, links, x=x, y=y)["body"]
-            found = [value for name, value in Page(body).attributes if name in {"href", "src"}]
-            assert found == [address.replace("\0", "\ufffd") for address in given]
+            urls = [value for name, value in Page(body).attributes if name in {"href", "src"}]
+            assert urls == [address.replace("\0", "\ufffd") for address in given]
 
 
 def runs_a_program(address: str, *, loads_images: bool) -> bool:
@@ -445,7 +445,7 @@ class TestParts:
 
 
 class TestLimits:
-    """Each is met at its number and told above it, with the size."""
+    """The exact limit passes; one more is refused with limit and size."""
 
     def test_the_source_of_a_body_is_limited(self, tasks: Tasks) -> None:
         """262,144 bytes of UTF-8: of versions, translations and previews."""

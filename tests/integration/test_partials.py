@@ -332,15 +332,15 @@ class TestLanguages:
             },
         )
 
-        def told(**keywords: Any) -> list[tuple[str, str, str]]:  # noqa: ANN401 - a message's keywords
+        def reported(**keywords: Any) -> list[tuple[str, str, str]]:  # noqa: ANN401 - a message's keywords
             return [
                 (used["template_id"].split("-")[0], used["version"], used["language"])
                 for used in library.render(**keywords)["partials"]
             ]
 
-        assert told() == [("a", "1", "en"), ("b", "1", "en"), ("c", "spring", "en")]
-        assert told(language="de") == [("b", "1", "de")]
-        assert told(language="fr") == []
+        assert reported() == [("a", "1", "en"), ("b", "1", "en"), ("c", "spring", "en")]
+        assert reported(language="de") == [("b", "1", "de")]
+        assert reported(language="fr") == []
 
     def test_a_batch_lists_the_partials_of_each_item(self, library: Library) -> None:
         """For each item, by its language."""
@@ -681,7 +681,7 @@ class TestRefused:
         error = library.unpublishable("l", after)
         assert error.code == "breaking_change"
         assert library.id("user") in error.message
-        assert [(found["type"], found["message"]) for found in error.details] == [
+        assert [(problem["type"], problem["message"]) for problem in error.details] == [
             ("block_gone", "block 'b' is gone"),
             ("block_gone", "block 'c' is gone"),
         ]

@@ -152,7 +152,7 @@ class TestValues:
         assert (error.code, error.paths) == ("variables_invalid", {"variables.b"})
 
     def test_an_omitted_schema_is_inferred(self, tasks: Tasks) -> None:
-        """As a publish infers it, and it is told."""
+        """It is inferred as by a publish, and returned."""
         body = "{{ a.b }}{% if c is defined %}{{ c }}{% endif %}"
         answer = preview(tasks, body, variables={"a": {"b": 1}})
         assert answer["variables"] == [
@@ -200,7 +200,7 @@ class TestLanguage:
 
 
 def test_a_layout_is_extended(tasks: Tasks) -> None:
-    """Partials of partials are there too, and all are told."""
+    """Partials of partials are included too, and all are listed."""
     inner = templates.published(tasks, "<i>{{ x }}</i>", type="partial")
     layout = templates.published(
         tasks,
@@ -403,7 +403,7 @@ def test_a_preview_equals_a_render_after_a_publish(  # noqa: PLR0913 - two fixtu
     body = "".join(pieces).replace("PARTIAL", f'{{% include "{partial}" %}}')
     schema = list(SCHEMA) if has_schema else None
     text = {"body": body, "subject": subject}
-    found, is_answered = answered(
+    outcome, is_answered = answered(
         tasks,
         "render.preview",
         text
@@ -414,18 +414,18 @@ def test_a_preview_equals_a_render_after_a_publish(  # noqa: PLR0913 - two fixtu
     message = text | {"template_id": template, "variables": schema, "metadata": metadata}
     published, is_published = answered(tasks, "version.publish", message)
     if not is_published:
-        assert (found, is_answered) == (published, False)
+        assert (outcome, is_answered) == (published, False)
         return
     message = {"template_id": template, "variables": values}
     rendered, is_rendered = answered(tasks, "render.one", message)
     assert is_answered is is_rendered
     if not is_rendered:
-        assert found == rendered
+        assert outcome == rendered
         return
-    assert found.pop("variables") == published["variables"]
-    del found["warnings"]
-    assert found == {key: rendered[key] for key in found}
+    assert outcome.pop("variables") == published["variables"]
+    del outcome["warnings"]
+    assert outcome == {key: rendered[key] for key in outcome}
     of_stored_ones = {"template_id", "version", "version_id", "requested_language"}
-    assert rendered.keys() - found.keys() == of_stored_ones | {
+    assert rendered.keys() - outcome.keys() == of_stored_ones | {
         *("language_reason", "fallback_chain", "stale")
     }

@@ -32,16 +32,16 @@ def send(channel: Channel, queue: str, text: str, **properties: Any) -> None:  #
 
 def read(channel: Channel, *queues: str) -> list[str]:
     """Return what one take delivers, in its order; all is acknowledged."""
-    found: list[str] = []
+    entries: list[str] = []
 
     def take(message: Any) -> None:  # noqa: ANN401 - kombu's message
-        found.append(message.body.decode() if isinstance(message.body, bytes) else message.body)
+        entries.append(message.body.decode() if isinstance(message.body, bytes) else message.body)
         message.ack()
 
     for queue in queues:
         channel.basic_consume(queue, False, take, queue)  # noqa: FBT003 - kombu's signature
     channel.fetcher.step()
-    return found
+    return entries
 
 
 def test_priorities_match_kombus(channel: Channel) -> None:
@@ -65,10 +65,10 @@ def test_a_busy_queue_does_not_starve_another(channel: Channel) -> None:
         send(channel, "render", f"busy {number}")
     for number in range(3):
         send(channel, "templates", f"rare {number}")
-    found = read(channel, "render", "templates")[:MOST_TAKEN]
-    assert len(found) == MOST_TAKEN
-    assert [text for text in found if text.startswith("rare")] == ["rare 0", "rare 1", "rare 2"]
-    busy = [text for text in found if text.startswith("busy")]
+    entries = read(channel, "render", "templates")[:MOST_TAKEN]
+    assert len(entries) == MOST_TAKEN
+    assert [text for text in entries if text.startswith("rare")] == ["rare 0", "rare 1", "rare 2"]
+    busy = [text for text in entries if text.startswith("busy")]
     assert busy == [f"busy {number}" for number in range(len(busy))]
 
 

@@ -107,10 +107,12 @@ def test_a_restore_reaches_a_restore_point(history: History, tmp_path: Path) -> 
 def test_a_restore_stops_just_before_a_transaction(history: History, tmp_path: Path) -> None:
     """Which the list of transactions tells by what it deleted."""
     since = (history.after - timedelta(seconds=1)).isoformat()
-    (found,) = history.server.json("transactions", "--from", since)
-    assert found["transaction"] == history.deletion
-    assert (found["deleted"], found["dropped"]) == ({"templates": 4}, 0)
-    result = restored(history, tmp_path / "data", "--before-transaction", str(found["transaction"]))
+    (transaction,) = history.server.json("transactions", "--from", since)
+    assert transaction["transaction"] == history.deletion
+    assert (transaction["deleted"], transaction["dropped"]) == ({"templates": 4}, 0)
+    result = restored(
+        history, tmp_path / "data", "--before-transaction", str(transaction["transaction"])
+    )
     assert result["proof"]["tables"]["templates"] == 25
 
 
@@ -143,10 +145,10 @@ def test_status_shows_the_recoverable_time_range(history: History) -> None:
     assert status["archiving"]["mode"] == "on"
     assert status["archiving"]["ours"] is True
     assert status["archiving"]["fails"] is False
-    found = {each["backup"]["name"]: each for each in status["reaches"]}
-    assert found[history.full]["backup"]["parent"] is None
-    assert found[history.incremental]["backup"]["parent"] == history.full
-    assert status["earliest"] == found[history.full]["earliest"] < str(history.between)
+    reaches = {each["backup"]["name"]: each for each in status["reaches"]}
+    assert reaches[history.full]["backup"]["parent"] is None
+    assert reaches[history.incremental]["backup"]["parent"] == history.full
+    assert status["earliest"] == reaches[history.full]["earliest"] < str(history.between)
     assert status["latest"] > str(history.after)
     assert "incremental" in history.server.call("status").stdout
 

@@ -105,7 +105,7 @@ def test_a_damaged_base_backup_is_refused(history: History, tmp_path: Path, dama
 
 
 def test_a_missing_parent_is_reported(history: History, tmp_path: Path) -> None:
-    """Its name is told, and status tells it before it is needed."""
+    """The error names it, and status reports it before it is needed."""
     policy = history.copy(tmp_path / "recovery")
     shutil.rmtree(policy.base / history.full)
     done = refused(history, policy, tmp_path / "data", "--to", history.after.isoformat())
@@ -158,7 +158,7 @@ def test_times_after_a_gap_can_be_restored(history: History, tmp_path: Path) -> 
 
 
 def test_a_truncated_segment_is_reported(history: History, tmp_path: Path) -> None:
-    """Its size is told."""
+    """The error has its size."""
     policy = history.copy(tmp_path / "recovery")
     cut = behind(history, policy, history.full)
     replaced(cut, cut.read_bytes()[:1000])
@@ -239,7 +239,7 @@ def test_an_invalid_target_is_a_usage_error(
 
 
 def test_an_unwritable_archive_is_reported(history: History, tmp_path: Path) -> None:
-    """The server goes on and keeps its WAL; whoever waits for an archived segment is told."""
+    """The server continues and keeps its WAL; commands that wait for a segment fail."""
     server = history.server
     hidden = server.policy.directory.with_name("hidden")
     server.policy.directory.rename(hidden)

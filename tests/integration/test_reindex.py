@@ -47,9 +47,9 @@ def engine(servers: LocalStack) -> Iterator[Engine]:
 
 def files(rows: Rows) -> dict[str, int]:
     """Return the file of each index of the tables; all are valid."""
-    found = rows.run(INDEXES, tables=list(EVERY_TABLE))
-    assert all(row[2] for row in found)
-    return {row[0]: row[1] for row in found}
+    indexes = rows.run(INDEXES, tables=list(EVERY_TABLE))
+    assert all(row[2] for row in indexes)
+    return {row[0]: row[1] for row in indexes}
 
 
 def with_leftovers(rows: Rows) -> dict[str, int]:

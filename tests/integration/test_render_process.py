@@ -104,7 +104,7 @@ def test_a_render_over_a_limit_is_one_error_and_the_next_works(hasty: Renderer, 
 
 
 def test_time_is_limited(renderer: Renderer) -> None:
-    """The limit is told with its number; a fresh process takes the next message."""
+    """The error has the limit; a new process renders the next message."""
     renderer.start()
     before = only_pid(renderer)
     start = time.monotonic()
@@ -121,19 +121,19 @@ def test_time_is_limited(renderer: Renderer) -> None:
 
 
 def test_memory_is_limited_in_the_render_process_only() -> None:
-    """The limit is told with its number, and this process does not grow."""
+    """The error has the limit, and the worker process does not grow."""
     before = psutil.Process().memory_info().rss
     # As much time as a busy machine needs to get there.
-    patient = Renderer(replace(LIMITS, render_seconds=30))
-    with patient, pytest.raises(ServiceError) as caught:
-        body(patient, BOMBS["doubling"])
+    slow_renderer = Renderer(replace(LIMITS, render_seconds=30))
+    with slow_renderer, pytest.raises(ServiceError) as caught:
+        body(slow_renderer, BOMBS["doubling"])
     assert caught.value.code == Code.RENDER_LIMIT_EXCEEDED
     assert str(LIMITS.render_memory_bytes) in caught.value.message
     assert psutil.Process().memory_info().rss - before < 64 * 1024 * 1024
 
 
 def test_output_is_limited(shared: Renderer) -> None:
-    """2 MiB pass, one character more does not; limit and size are told."""
+    """2 MiB pass, one character more is refused; the error has limit and size."""
     assert len(body(shared, "{{ x * 16 }}", x="a" * 131_072)) == LIMITS.output_bytes
     with pytest.raises(ServiceError) as caught:
         body(shared, "{{ x * 16 }}b", x="a" * 131_072)

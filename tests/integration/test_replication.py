@@ -79,8 +79,8 @@ class Pair:
 
     def caught_up(self) -> bool:
         """Tell whether the standby streams and has replayed all there is."""
-        found = json.loads(called("status", "--json", url=self.primary.url).stdout)["standbys"]
-        return [each["replay_lag_bytes"] for each in found] == [0]
+        standbys = json.loads(called("status", "--json", url=self.primary.url).stdout)["standbys"]
+        return [each["replay_lag_bytes"] for each in standbys] == [0]
 
 
 def run(url: str, statement: LiteralString) -> list[tuple[Any, ...]]:
@@ -231,8 +231,8 @@ class TestStatus:
             pair.run("INSERT INTO lag SELECT generate_series(1, 1000)")
 
             def behind() -> bool:
-                (found,) = answered("status", url=pair.primary.url)["standbys"]
-                return bool(found["replay_lag_bytes"] > 10_000 > found["flush_lag_bytes"])
+                (standby,) = answered("status", url=pair.primary.url)["standbys"]
+                return bool(standby["replay_lag_bytes"] > 10_000 > standby["flush_lag_bytes"])
 
             assert wait_until(behind, 20)
             received = answered("status", pair.address, url=pair.primary.url)["received"]
@@ -285,8 +285,8 @@ class TestSynchronous:
         output = called("synchronous", "on", url=pair.primary.url)
         assert output.exit_code == 0, output.output
         assert "writes stop until" in output.output
-        (found,) = answered("status", url=pair.primary.url)["standbys"]
-        assert found["sync_state"] == "sync"
+        (standby,) = answered("status", url=pair.primary.url)["standbys"]
+        assert standby["sync_state"] == "sync"
         called("stop", str(pair.directory), url=pair.primary.url)
         with ThreadPoolExecutor(1) as thread:
             write = thread.submit(run, pair.primary.url, "CREATE TABLE IF NOT EXISTS late (id int)")
@@ -342,7 +342,7 @@ class TestPromote:
     def test_a_forced_promotion_diverges_and_becomes_asynchronous(
         self, pair: Pair, folder: Path
     ) -> None:
-        """A standby made while writes waited takes that setting along; it is reset, and told."""
+        """A standby inherits synchronous_standby_names; promotion resets it, and says so."""
         directory, port = folder / "second", free_port()
         secret = folder / "secret"
         secret.write_text(Path(pair.made["passfile"]).read_text().strip().rpartition(":")[2] + "\n")
@@ -371,7 +371,7 @@ class TestPromote:
 
 
 class TestFaults:
-    """Each is told with what to do, and leaves nothing behind."""
+    """Each fault is reported with a remedy, and leaves nothing behind."""
 
     @contextmanager
     def untouched(self, primary: LocalPostgres, folder: Path) -> Iterator[None]:
@@ -437,7 +437,7 @@ class TestFaults:
     def test_an_invalid_server_address_is_refused(
         self, pair: Pair, folder: Path, url: str, message: str
     ) -> None:
-        """It is told what about it."""
+        """The error says what is wrong with it."""
         pair.run("DROP ROLE IF EXISTS few_rights")
         pair.run("CREATE ROLE few_rights LOGIN PASSWORD 'few'")
         address = url.format(

@@ -70,9 +70,9 @@ def asked(url: str, target: Path) -> Report:
 def queues(address: str, prefix: str = "") -> Mapping[str, QueueFigures]:
     """Return the figures of each queue."""
     options = {"global_keyprefix": prefix}
-    found = backlog(Connection(address, transport_options=options))
-    assert found is not None
-    return found.queues
+    figures = backlog(Connection(address, transport_options=options))
+    assert figures is not None
+    return figures.queues
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def stored(folder: Path, age: timedelta, *, verified: timedelta | None = None) -
             started_at=now - age,
             finished_at=now - age,
             verified_at=None if verified is None else now - verified,
-            database="d",
+            database="reported",
             server_version="18.7",
             client_version="18.7",
             encrypted=False,
@@ -114,27 +114,27 @@ class TestDatabase:
         """The report's own is left out; an open transaction has an age, an idle session none."""
         assert asked(url, tmp_path).connections == {}
         with sessions(url, 2), sessions(url, 1, "BEGIN", "SELECT 1"):
-            found = asked(url, tmp_path)
-        assert found.connections == {"idle": 2, "idle in transaction": 1}
-        assert found.longest_transaction_seconds > 0
-        assert found.longest_query_seconds == 0
-        assert found.max_connections == 200
+            result = asked(url, tmp_path)
+        assert result.connections == {"idle": 2, "idle in transaction": 1}
+        assert result.longest_transaction_seconds > 0
+        assert result.longest_query_seconds == 0
+        assert result.max_connections == 200
 
     def test_the_size_of_a_locked_table_is_unknown(self, url: str, tmp_path: Path) -> None:
         """Its size is unknown and said to be so; who waits is counted all the same."""
         with sessions(url, 1, "BEGIN", "LOCK TABLE one"), sessions(url, 1) as (waiter,):
             waiter.pgconn.send_query(b"SELECT 1 FROM one")
             try:
-                found = asked(url, tmp_path)
-                while found.blocked_sessions == 0:
-                    found = asked(url, tmp_path)
+                result = asked(url, tmp_path)
+                while result.blocked_sessions == 0:
+                    result = asked(url, tmp_path)
             finally:
                 waiter.cancel()
                 while waiter.pgconn.get_result() is not None:
                     pass
-        assert found.table_bytes is None
-        assert found.unknown == ["tables: locked"]
-        assert found.blocked_sessions == 1
+        assert result.table_bytes is None
+        assert result.unknown == ["tables: locked"]
+        assert result.blocked_sessions == 1
 
     def test_sizes_and_dead_rows_match_postgresqls(self, url: str, tmp_path: Path) -> None:
         """As PostgreSQL has them; a second report follows what has happened."""
@@ -145,27 +145,27 @@ class TestDatabase:
             "INSERT INTO two SELECT generate_series(1, 2000)",
         )
         run(url, "DELETE FROM two; SELECT pg_stat_force_next_flush()")
-        found = asked(url, tmp_path)
+        result = asked(url, tmp_path)
         assert before.table_bytes is not None
-        assert found.table_bytes is not None
-        assert set(found.table_bytes) == {"one", "two"}
-        assert found.table_bytes["two"] > before.table_bytes["two"]
-        assert found.table_bytes["one"] == before.table_bytes["one"]
-        assert found.dead_rows >= before.dead_rows + 2000
-        assert found.database_bytes > before.database_bytes
-        assert found.xid_age > before.xid_age
+        assert result.table_bytes is not None
+        assert set(result.table_bytes) == {"one", "two"}
+        assert result.table_bytes["two"] > before.table_bytes["two"]
+        assert result.table_bytes["one"] == before.table_bytes["one"]
+        assert result.dead_rows >= before.dead_rows + 2000
+        assert result.database_bytes > before.database_bytes
+        assert result.xid_age > before.xid_age
 
     def test_slots_and_archiving_are_reported(self, url: str, tmp_path: Path) -> None:
         """Nothing is archived here, and a slot keeps WAL."""
         run(url, "SELECT pg_create_physical_replication_slot('reported', true)")
         try:
             run(url, "SELECT pg_logical_emit_message(false, 'x', repeat('x', 5000))")
-            found = asked(url, tmp_path)
+            result = asked(url, tmp_path)
         finally:
             run(url, "SELECT pg_drop_replication_slot('reported')")
-        assert (found.slot_retained_bytes["reported"] or 0) >= 5000
-        assert (found.archiving, found.archived_age_seconds) == (False, None)
-        assert (found.standby, found.replicas, found.standby_lag_seconds) == (False, {}, None)
+        assert (result.slot_retained_bytes["reported"] or 0) >= 5000
+        assert (result.archiving, result.archived_age_seconds) == (False, None)
+        assert (result.standby, result.replicas, result.standby_lag_seconds) == (False, {}, None)
 
 
 class TestDumps:
@@ -173,9 +173,9 @@ class TestDumps:
 
     def test_without_dumps_the_ages_are_null(self, url: str, tmp_path: Path) -> None:
         """Both are null, and nothing is unknown."""
-        found = asked(url, tmp_path)
-        assert (found.backup_age_seconds, found.backup_verified_age_seconds) == (None, None)
-        assert found.unknown == []
+        result = asked(url, tmp_path)
+        assert (result.backup_age_seconds, result.backup_verified_age_seconds) == (None, None)
+        assert result.unknown == []
 
     def test_the_newest_and_the_last_verified_dump_are_reported(
         self, url: str, tmp_path: Path
@@ -184,17 +184,17 @@ class TestDumps:
         stored(tmp_path, timedelta(hours=1))
         stored(tmp_path, timedelta(days=3), verified=timedelta(days=2))
         stored(tmp_path, timedelta(days=9), verified=timedelta(days=8))
-        found = asked(url, tmp_path)
-        assert found.backup_age_seconds == pytest.approx(3600, abs=60)
-        assert found.backup_verified_age_seconds == pytest.approx(2 * 86_400, abs=60)
+        result = asked(url, tmp_path)
+        assert result.backup_age_seconds == pytest.approx(3600, abs=60)
+        assert result.backup_verified_age_seconds == pytest.approx(2 * 86_400, abs=60)
 
     def test_an_unreadable_target_leaves_the_other_figures(self, url: str, tmp_path: Path) -> None:
-        """The other figures are told all the same."""
+        """The other figures are still reported."""
         (tmp_path / "file").write_bytes(b"")
-        found = asked(url, tmp_path / "file")
-        assert found.backup_age_seconds is None
-        assert [reason.split(":")[0] for reason in found.unknown] == ["backups"]
-        assert found.database_bytes > 0
+        result = asked(url, tmp_path / "file")
+        assert result.backup_age_seconds is None
+        assert [reason.split(":")[0] for reason in result.unknown] == ["backups"]
+        assert result.database_bytes > 0
 
 
 class TestBacklog:
@@ -235,13 +235,13 @@ class TestBacklog:
                 taken = consumer.take([["render", "templates"], [urgent, "templates\x06\x163"]], 3)
                 consumer.delay(taken[0].tag, 600)
             client.zrem(f"{prefix}unacked:consumers", "node/2")
-            found = queues(broker, prefix)
+            counts = queues(broker, prefix)
             figures = [
-                sum(getattr(found[name], kind) or 0 for name in ("render", "templates"))
+                sum(getattr(counts[name], kind) or 0 for name in ("render", "templates"))
                 for kind in ("ready", "reserved", "delayed")
             ]
             assert figures == [2, 6, 3]
-            assert found["render"].ready == client.llen(f"{prefix}render") + client.llen(
+            assert counts["render"].ready == client.llen(f"{prefix}render") + client.llen(
                 f"{prefix}{urgent}"
             )
 
@@ -273,11 +273,11 @@ class TestBacklog:
                 for each in held.take([["render"]], 3)
             ]
             held.move_to_dead_letters(letters, "dead-letters", Bounds(2, 10**6))
-        found = backlog(Connection(broker))
-        assert found is not None
-        assert (found.dead_letters.count, found.dead_letters.dropped) == (2, 1)
-        assert found.dead_letters.size == sum(len(letter) for _, letter in letters[1:])
-        assert 0 <= (found.dead_letters.oldest_age_seconds or -1) < 60
+        figures = backlog(Connection(broker))
+        assert figures is not None
+        assert (figures.dead_letters.count, figures.dead_letters.dropped) == (2, 1)
+        assert figures.dead_letters.size == sum(len(letter) for _, letter in letters[1:])
+        assert 0 <= (figures.dead_letters.oldest_age_seconds or -1) < 60
 
     def test_a_broker_without_queues_has_empty_ones(self, broker: str) -> None:
         """Nothing was ever sent: all are empty."""
@@ -334,8 +334,8 @@ class TestMetrics:
     def test_every_figure_has_its_metric(self, url: str, tmp_path: Path) -> None:
         """With words and a type, in a form that Prometheus's own parser reads."""
         stored(tmp_path, timedelta(hours=1), verified=timedelta(hours=1))
-        found = asked(url, tmp_path)
-        metrics.write(found, str(tmp_path / "service.prom"))
+        result = asked(url, tmp_path)
+        metrics.write(result, str(tmp_path / "service.prom"))
         text = (tmp_path / "service.prom").read_text()
         families = {family.name: family for family in text_string_to_metric_families(text)}
         assert all(family.documentation for family in families.values())
@@ -345,9 +345,9 @@ class TestMetrics:
             (sample,) = families[f"template_service_{name}"].samples
             return float(sample.value)
 
-        assert value("backup_verified_age_seconds") == found.backup_verified_age_seconds
-        assert value("report_time_seconds") == pytest.approx(found.at.timestamp())
-        assert value("database_bytes") == found.database_bytes
+        assert value("backup_verified_age_seconds") == result.backup_verified_age_seconds
+        assert value("report_time_seconds") == pytest.approx(result.at.timestamp())
+        assert value("database_bytes") == result.database_bytes
         assert value("dead_letters") == 3
         assert value("dead_letters_oldest_age_seconds") == 60.5
         (dropped,) = families["template_service_dead_letters_dropped"].samples
@@ -356,7 +356,7 @@ class TestMetrics:
             sample.labels["table"]: sample.value
             for sample in families["template_service_table_bytes"].samples
         }
-        assert tables == found.table_bytes
+        assert tables == result.table_bytes
         assert [sample.labels for sample in families["template_service_queue_ready"].samples] == [
             {"queue": "render"}
         ]
@@ -382,8 +382,8 @@ class TestCommand:
         """Where only the database is known the queues are, and are said to be, unknown."""
         target = {"TEMPLATE_SERVICE_BACKUP_TARGET": str(tmp_path)}
         alone = Operator(url, target | {"CELERY_BROKER_URL": ""})
-        found = alone.json("report")
-        assert (found["queues"], found["unknown"]) == (None, ["queues: no answer"])
+        result = alone.json("report")
+        assert (result["queues"], result["unknown"]) == (None, ["queues: no answer"])
         both = Operator(url, target | {"CELERY_BROKER_URL": broker})
         assert set(both.json("report")["queues"]) == {queue.value for queue in QueueName}
         output = both.output("report")

@@ -65,7 +65,7 @@ ENDS: dict[str, Callable[[Request], None]] = {
     "retried": lambda request: request.on_failure(information(Retry("again"))),
     "rejected": lambda request: request.on_failure(information(Reject("no", requeue=False))),
     "process lost": lambda request: request.on_failure(information(WorkerLostError("signal 9"))),
-    "process told to end": lambda request: request.on_success(
+    "process reported to end": lambda request: request.on_success(
         (True, information(SystemExit(1)), 0.1)
     ),
     "thread ended": lambda request: request.on_success(information(WorkerLostError("exit"))),

@@ -50,8 +50,8 @@ class Broker:
 
     def waiting(self, source: str = "render") -> list[bytes]:
         """Return a list, what is taken next first."""
-        found: list[bytes] = self.client.lrange(source, 0, -1)
-        return found[::-1]
+        entries: list[bytes] = self.client.lrange(source, 0, -1)
+        return entries[::-1]
 
 
 @pytest.fixture
@@ -84,14 +84,14 @@ def reserved() -> dict[str, list[dict[str, Any]]]:
     """Return what the command lists."""
     done = run("reserved", "--json")
     assert done.exit_code == 0, done.output
-    found: dict[str, list[dict[str, Any]]] = json.loads(done.output)
-    return found
+    rows: dict[str, list[dict[str, Any]]] = json.loads(done.output)
+    return rows
 
 
 def test_reserved_messages_are_listed_by_consumer(broker: Broker) -> None:
     """By consumer, alive or dead; names only, nothing of what producers sent."""
-    found = reserved()
-    rows = [(row["consumer"], row["state"], row["tag"]) for row in found["reserved"]]
+    listed = reserved()
+    rows = [(row["consumer"], row["state"], row["tag"]) for row in listed["reserved"]]
     assert rows == [
         (ALIVE, "alive", "1"),
         (ALIVE, "alive", "2"),
@@ -101,19 +101,19 @@ def test_reserved_messages_are_listed_by_consumer(broker: Broker) -> None:
         (UNRECORDED, "dead", "2"),
     ]
     ids = [json.loads(raw)["headers"]["id"] for raw in broker.sent]
-    assert [row["id"] for row in found["reserved"]] == ids[:6]
-    for row in found["reserved"]:
+    assert [row["id"] for row in listed["reserved"]] == ids[:6]
+    for row in listed["reserved"]:
         assert (row["queue"], row["task"], row["deliveries"]) == ("render", "render.one", 0)
         taken = datetime.fromisoformat(row["since"]).replace(tzinfo=UTC)
         assert abs(datetime.now(UTC) - taken) < timedelta(minutes=1)
-    (delayed,) = found["delayed"]
+    (delayed,) = listed["delayed"]
     assert (delayed["queue"], delayed["id"]) == ("render", ids[8])
     due = datetime.fromisoformat(delayed["due"]).replace(tzinfo=UTC)
     assert timedelta(minutes=9) < due - datetime.now(UTC) < timedelta(minutes=11)
     table = run("reserved").output
     assert all(word in table for word in (ALIVE, "alive", "dead", ids[0], ids[8]))
     assert RECIPIENT not in table
-    assert RECIPIENT not in json.dumps(found)
+    assert RECIPIENT not in json.dumps(listed)
 
 
 def test_the_list_ends_at_the_limit(broker: Broker) -> None:

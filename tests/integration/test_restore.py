@@ -16,7 +16,6 @@ from db.backup.create import create
 from db.backup.databases import NAME_BYTES, administering, unused_name
 from db.backup.policy import BackupPolicy
 from db.backup.restore.compare import structure
-from db.backup.restore.roles import missing_roles
 from db.cluster.programs import wheel
 from tests.support.archives import resealed
 from tests.support.shops import ROWS, Shop, copy_of, shop
@@ -159,14 +158,14 @@ class TestBeside:
             )
         )
         assert done["rows"] == {table: ROWS[table]}
-        found = structure(source.at(done["database"]).url)
+        restored = structure(source.at(done["database"]).url)
         wanted = {
             name: definition
             for name, definition in structure(source.url).items()
             if "template_versions" in name and "FOREIGN KEY" not in definition
         }
-        assert found == wanted
-        assert len([name for name in found if name.startswith("index ")]) >= 7
+        assert restored == wanted
+        assert len([name for name in restored if name.startswith("index ")]) >= 7
 
     @pytest.mark.parametrize("form", FORMS)
     def test_a_schema_dump_restores_no_rows(
@@ -231,7 +230,9 @@ class TestInto:
         """Also when the live database itself is lost: that is the day it is needed."""
         lost = source.at(f"{source.name}_lost")
         name = backups["full", "custom"].name
-        done = answer(command(lost, policy, "restore", name, "--into", lost.name, "--json"))
+        done = answer(
+            command(lost, policy, "restore", name, "--foreign", "--into", lost.name, "--json")
+        )
         assert done["database"] == lost.name
         assert counted(lost) == ROWS
 
@@ -349,12 +350,12 @@ class TestOverLive:
         """Workers of this release would not know the tables."""
         with shop(servers, revision="0003") as old:
             entry = create(old.client, own)
-        result = command(live, own, "restore", entry.name, "--over-live", "--yes")
+        result = command(live, own, "restore", entry.name, "--foreign", "--over-live", "--yes")
         assert result.exit_code == 1
         assert "alembic upgrade head" in result.output
         assert (live.databases(), counted(live)) == ({live.name}, ROWS)
         assert len(catalogue(own).entries()) == 1
-        beside = answer(command(live, own, "restore", entry.name, "--json"))
+        beside = answer(command(live, own, "restore", entry.name, "--foreign", "--json"))
         assert (beside["revision"], beside["is_behind"]) == ("0003", True)
 
     @pytest.mark.parametrize("contents", ["schema", "data"])
@@ -363,7 +364,7 @@ class TestOverLive:
     ) -> None:
         """The error says to choose a full one."""
         name = backups[contents, "custom"].name
-        result = command(live, policy, "restore", name, "--over-live", "--yes")
+        result = command(live, policy, "restore", name, "--foreign", "--over-live", "--yes")
         assert (result.exit_code, counted(live)) == (1, ROWS)
         assert "full backup" in result.output
 
@@ -394,8 +395,8 @@ class TestPutBack:
             "unchanged": 0,
             "kept": 1,
         }
-        found = dict(live.run("SELECT key, result::text FROM idempotency_records"))
-        assert found == {"a": '{"b": 1, "a": [null, 1.5]}', "b": None, "c": None}
+        results = dict(live.run("SELECT key, result::text FROM idempotency_records"))
+        assert results == {"a": '{"b": 1, "a": [null, 1.5]}', "b": None, "c": None}
         assert catalogue(own).get(done["safety"]).tables["idempotency_records"].rows == 2
         again = answer(command(live, own, *arguments, "--json"))
         assert (again["inserted"], again["updated"], again["unchanged"]) == (0, 0, 2)
@@ -616,30 +617,6 @@ class TestRoles:
             finally:
                 admin.execute(f"DROP DATABASE {done['database']}".encode())
                 admin.execute(f"DROP ROLE {owner}, {other}".encode())
-
-    def test_statements_are_selected_by_their_role(self) -> None:
-        """Quoted names, comments over several lines, memberships, and psql's own commands."""
-        text = (
-            "\\restrict abc\n\n--\n-- Roles\n--\n\n"
-            'CREATE ROLE "A ""b""";\n'
-            'ALTER ROLE "A ""b""" WITH LOGIN PASSWORD \'SCRAM-SHA-256$4096:x\';\n'
-            "CREATE ROLE there;\nALTER ROLE there WITH SUPERUSER;\n"
-            "COMMENT ON ROLE there IS 'a\nb';\nCOMMENT ON ROLE new IS 'c\nd';\n"
-            'GRANT there TO "A ""b""" WITH INHERIT TRUE GRANTED BY boss;\n'
-            "GRANT new TO there GRANTED BY boss;\n"
-            "\\unrestrict abc\n"
-        )
-        kept = [
-            line for line in missing_roles(text, {"there"}) if line and not line.startswith("--")
-        ]
-        assert kept == [
-            "\\restrict abc",
-            'CREATE ROLE "A ""b""";',
-            'ALTER ROLE "A ""b""" WITH LOGIN PASSWORD \'SCRAM-SHA-256$4096:x\';',
-            "COMMENT ON ROLE new IS 'c\nd';",
-            'GRANT there TO "A ""b""" WITH INHERIT TRUE;',
-            "\\unrestrict abc",
-        ]
 
 
 def test_generated_names_are_truncated_and_unused(source: Shop) -> None:

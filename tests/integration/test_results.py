@@ -24,8 +24,8 @@ def app(servers: LocalStack) -> Iterator[Celery]:
 
 def stored(app: Celery, task_id: str) -> dict[str, Any]:
     """Return what a client of another language reads."""
-    found: dict[str, Any] = json.loads(app.backend.client.get(f"celery-task-meta-{task_id}"))
-    return found
+    answer: dict[str, Any] = json.loads(app.backend.client.get(f"celery-task-meta-{task_id}"))
+    return answer
 
 
 # Celery 5.7 itself stores with a command that redis-py 8 calls old.

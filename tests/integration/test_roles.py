@@ -84,10 +84,15 @@ class TestApply:
         """Neither the output nor a statement holds one, and no other user may read one."""
         done = command(url, "apply", "--json", "--output", str(tmp_path / "a" / "b"))
         files = sorted((tmp_path / "a" / "b").iterdir())
-        assert [file.name for file in files] == ["env", APP, MAINTENANCE, READONLY]
+        assert [file.name for file in files] == [
+            "env", "pg_service.conf", APP, MAINTENANCE, READONLY,
+        ]  # fmt: skip
         for file in files:
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
-            assert file.name == "env" or file.read_text().strip() not in done.output
+            assert (
+                file.name in {"env", "pg_service.conf"}
+                or file.read_text().strip() not in done.output
+            )
         assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
         assert {role["password"] for role in json.loads(done.output)["roles"]} == {"generated"}
 
@@ -336,12 +341,12 @@ class TestStatus:
     def test_manual_changes_are_reported(
         self, url: str, tmp_path: Path, damage: str, words: str
     ) -> None:
-        """What somebody did by hand is told in a sentence."""
+        """Each change is reported in a sentence."""
         applied(url, tmp_path)
         run(url, damage.format(**{kind: name for name, kind in Names().all().items()}))
-        found = command(url, "status", "--json")
-        assert found.exit_code == 1
-        assert any(words in sentence for sentence in json.loads(found.output)["findings"])
+        status = command(url, "status", "--json")
+        assert status.exit_code == 1
+        assert any(words in sentence for sentence in json.loads(status.output)["findings"])
         assert command(url, "apply").exit_code == 0
         assert command(url, "status").exit_code == 0
 
@@ -351,18 +356,18 @@ class TestStatus:
         run(url, f"CREATE SCHEMA hidden; GRANT USAGE ON SCHEMA hidden TO {APP}")
         run(url, f"CREATE TABLE hidden.own (); ALTER TABLE hidden.own OWNER TO {APP}")
         try:
-            found = command(url, "status")
-            assert found.exit_code == 1
-            assert "may look into the schema hidden" in found.output
-            assert "owns something in this database" in found.output
+            status = command(url, "status")
+            assert status.exit_code == 1
+            assert "may look into the schema hidden" in status.output
+            assert "owns something in this database" in status.output
         finally:
             run(url, "DROP SCHEMA hidden CASCADE")
 
     def test_settings_that_a_server_lacks_are_skipped(self, url: str) -> None:
         """Each is named."""
-        found = command(url, "status")
-        assert found.exit_code == 1
-        assert re.findall(r"role (\w+) is missing", found.output) == list(Names().all())
+        status = command(url, "status")
+        assert status.exit_code == 1
+        assert re.findall(r"role (\w+) is missing", status.output) == list(Names().all())
 
 
 def test_drop_removes_all_roles_and_keeps_the_tables(url: str, tmp_path: Path) -> None:

@@ -64,11 +64,11 @@ class TestWorker:
         """Else the other tests would show nothing."""
         templates.created(producer)
         with psycopg.connect(stack.postgres.url) as connection:
-            found = connection.execute(
+            users = connection.execute(
                 "SELECT DISTINCT usename FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             ).fetchall()
-        assert found == [(APP,)]
+        assert users == [(APP,)]
 
     def test_every_kind_of_task_runs_as_the_application_role(self, producer: Producer) -> None:
         """Create, publish, translate, render, read, roll back, delete and restore."""
@@ -115,8 +115,8 @@ class TestWorker:
                 failed[task] = stored["result"]
         assert failed == {}
         with psycopg.connect(stack.postgres.url) as connection:
-            found = connection.execute("SELECT to_regclass('idx_templates_type_ccnew')").fetchone()
-        assert found == (None,)
+            index = connection.execute("SELECT to_regclass('idx_templates_type_ccnew')").fetchone()
+        assert index == (None,)
 
 
 class TestCommands:

@@ -129,11 +129,11 @@ class TestBeat:
             for minute in range(121):
                 moment = NIGHT + timedelta(minutes=minute)
                 list(pool.map(lambda beat, moment=moment: beat.at(moment), both))
-        found = sent()
-        assert len(found) == len(set(found))
-        reports = [run for run in found if run.startswith("report@")]
+        run_ids = sent()
+        assert len(run_ids) == len(set(run_ids))
+        reports = [run for run in run_ids if run.startswith("report@")]
         assert len(reports) == 120
-        assert [run.partition("@")[0] for run in found if run not in reports] == [
+        assert [run.partition("@")[0] for run in run_ids if run not in reports] == [
             "analyze",
             "backup",
             "prune_versions",
@@ -146,8 +146,8 @@ class TestBeat:
         beats().at(NIGHT)
         beat = beats()
         beat.at(NIGHT + timedelta(hours=26))
-        found = {run.partition("@")[0] for run in sent()}
-        assert found == DAILY | {"report", "vacuum", "verify_backup"}
+        task_names = {run.partition("@")[0] for run in sent()}
+        assert task_names == DAILY | {"report", "vacuum", "verify_backup"}
         beat.at(NIGHT + timedelta(hours=26, seconds=10))
         assert sent() == []
 
@@ -231,8 +231,8 @@ class TestBeat:
         try:
 
             def has_looked() -> bool:
-                found = rows.run("SELECT count(DISTINCT task) FROM maintenance_runs")
-                return found == [(len(beat_schedule(load())),)]
+                counts = rows.run("SELECT count(DISTINCT task) FROM maintenance_runs")
+                return counts == [(len(beat_schedule(load())),)]
 
             wait_until(lambda: has_looked() or not process.running, 60)
             assert has_looked(), process.output()

@@ -85,7 +85,7 @@ def test_a_template_id_exists_once(tasks: Tasks) -> None:
 
 
 def test_an_update_changes_only_what_it_names(tasks: Tasks) -> None:
-    """Null empties what may be empty; the rest stays; the time of the change is told."""
+    """Null empties an optional field; others stay; the answer has the time of the change."""
     template = templates.created(tasks, description="old", category="old", metadata={"a": 1})
     before = tasks.call("template.get", {"template_id": template})["template"]
     answer = tasks.call("template.update", {"template_id": template, "name": "New"})
@@ -332,7 +332,7 @@ class TestGet:
         assert error.details[0]["message"] == "available: en, de"
 
     def test_get_returns_an_older_version(self, tasks: Tasks) -> None:
-        """Which one is current is told beside it."""
+        """The answer also names the current version."""
         template = templates.published(tasks, "One")
         tasks.call("version.publish", {"template_id": template, "body": "Two"})
         answer = tasks.call("template.get", {"template_id": template, "version": "1"})
@@ -414,5 +414,5 @@ class TestList:
         for _ in range(3):
             tasks.call("version.publish", {"template_id": template, "body": "x"})
         page = tasks.call("template.list", {"category": category})
-        assert [found["current_version"] for found in page["templates"]] == ["3"]
+        assert [listed["current_version"] for listed in page["templates"]] == ["3"]
         assert page["next"] is None

@@ -203,7 +203,7 @@ class TestVariables:
                 }
             },
         )
-        assert {found["name"]: found["required"] for found in answer["variables"]} == {
+        assert {variable["name"]: variable["required"] for variable in answer["variables"]} == {
             "a": True,
             "b": False,
             "d": True,
@@ -211,14 +211,14 @@ class TestVariables:
             "s": True,
             "u.v.w": True,
         }
-        assert {found["type"] for found in answer["variables"]} == {"any"}
+        assert {variable["type"] for variable in answer["variables"]} == {"any"}
 
     def test_an_object_used_whole_and_by_member_is_one_variable(self, tasks: Tasks) -> None:
         """``user`` says all that ``user.name`` does."""
         answer = publish(
             tasks, templates.created(tasks), "{{ user.name }}{{ user|tojson }}{{ username }}"
         )
-        assert [found["name"] for found in answer["variables"]] == ["user", "username"]
+        assert [variable["name"] for variable in answer["variables"]] == ["user", "username"]
 
     def test_a_guarded_variable_may_be_left_out(self, tasks: Tasks) -> None:
         """And one that is not guarded everywhere may not."""
@@ -496,8 +496,8 @@ class TestTranslations:
             tasks, "One", translations={tag: {"body": tag} for tag in ("it", "de", "fr")}
         )
         answer = publish(tasks, template, "Two", translations={"fr": {"body": "y"}})
-        found = {"carried": ["de", "it"], "stale": ["de", "it"], "dropped": []}
-        assert answer["translations"] == found
+        expected = {"carried": ["de", "it"], "stale": ["de", "it"], "dropped": []}
+        assert answer["translations"] == expected
         for language, body in (("de", "de"), ("it", "it"), ("fr", "y")):
             call = {"template_id": template, "language": language}
             assert tasks.call("render.one", call)["body"] == body
@@ -563,16 +563,16 @@ def test_a_publish_result_has_the_documented_fields(tasks: Tasks) -> None:
 def languages(count: int) -> list[str]:
     """Return that many language tags that can be stored."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    found = []
+    tags = []
     for language in ("en", "fr"):
         for tag in (f"{language}-{one}{two}" for one in letters for two in letters):
             try:
                 if canonical_language(tag) == tag:
-                    found.append(tag)
+                    tags.append(tag)
             except ValueError:
                 continue
-            if len(found) == count:
-                return found
+            if len(tags) == count:
+                return tags
     raise AssertionError("there are too few territories")
 
 

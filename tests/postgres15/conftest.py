@@ -157,9 +157,9 @@ class Server:
 @pytest.fixture(scope="session")
 def programs() -> Programs:
     """Give PostgreSQL's programs; without them nothing here can be tested."""
-    found = Programs(Path(os.environ.get(VARIABLE) or "/missing"))
+    installed = Programs(Path(os.environ.get(VARIABLE) or "/missing"))
     try:
-        right = found.major("postgres") == 15
+        right = installed.major("postgres") == 15
     except OperationError:
         right = False
     if not right:
@@ -168,7 +168,7 @@ def programs() -> Programs:
             "make test-postgres15 installs them and sets it",
             returncode=1,
         )
-    return found
+    return installed
 
 
 @pytest.fixture(scope="session")

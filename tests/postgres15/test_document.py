@@ -13,6 +13,7 @@ from db.cluster.private import PrivateCluster
 from db.cluster.processes import wait_until
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give
+from db.service_file import write_service_file
 from tests.support.certificates import Authority
 from tests.support.documents import Block, blocks
 from worker.local.server import free_port
@@ -55,11 +56,11 @@ def test_the_documented_tls_setup_works(
         "/path/to/server.key": str(key),
         "/path/to/root.crt": str(authority.root),
     }
-    story = [
+    document = [
         block for block in blocks(checkout / "docs" / "operations.md") if block.role == "postgres15"
     ]
-    assert [block.language for block in story] == ["sql", "text", "sh"]
-    settings, rules, question = (_placed(block, places) for block in story)
+    assert [block.language for block in document] == ["sql", "text", "sh"]
+    settings, rules, question = (_placed(block, places) for block in document)
 
     # "peer" would want the system's user of that name; and the lines count with the next reload.
     (cluster.data / "pg_hba.conf").write_text(rules.replace("peer", "trust"))
@@ -68,7 +69,13 @@ def test_the_documented_tls_setup_works(
         for statement in settings.strip().split(";\n"):
             connection.execute(statement.rstrip(";").encode())
     url = f"postgresql://service:{PASSWORD}@localhost:{port}/postgres"
-    environment = {"PATH": f"{programs.folder}:{os.defpath}", "DATABASE_URL": url}
+    services = tmp_path / "pg_service.conf"
+    write_service_file(services, {"service": url})
+    environment = {
+        "PATH": f"{programs.folder}:{os.defpath}",
+        "PGSERVICEFILE": str(services),
+        "PGSERVICE": "service",
+    }
 
     def asked() -> subprocess.CompletedProcess[str]:
         command = ["/bin/sh", "-euc", question]

@@ -56,8 +56,8 @@ class TestBackups:
         server.works("backup", "restore", made["name"], "--into", into, "--json")
         url = server.url().replace("/template_service?", f"/{into}?")
         with psycopg.connect(url) as connection:
-            found = connection.execute("SELECT template_id FROM templates").fetchall()
-        assert ("fifteen",) in found
+            rows = connection.execute("SELECT template_id FROM templates").fetchall()
+        assert ("fifteen",) in rows
 
     def test_a_drill_verifies_the_newest_backup(self, server: Server) -> None:
         """In a server of its own, of version 15 too."""
@@ -100,9 +100,9 @@ class TestViews:
 
     def test_the_doctor_supports_postgresql_15(self, server: Server) -> None:
         """Every check runs; some find something here."""
-        found = server.call("db", "doctor", "--json")
-        assert found.exit_code in {0, 1}, found.output
-        assert json.loads(found.output)
+        done = server.call("db", "doctor", "--json")
+        assert done.exit_code in {0, 1}, done.output
+        assert json.loads(done.output)
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ class Entry:
     values
         The variables of the render: an object, or its JSON where no ``dict`` holds it.
     gives, subject_gives
-        The rendered body and subject, where they are told.
+        The expected body and subject; None if the entry does not state them.
     """
 
     name: str
@@ -445,8 +445,8 @@ PARTIALS: Final = [
         SYNTAX,
     ),
     *(
-        Entry(f"include of {told}", f"{{% include {what} %}}", SYNTAX)
-        for told, what in {
+        Entry(f"include of {name}", f"{{% include {what} %}}", SYNTAX)
+        for name, what in {
             "a parent folder": "'../../etc/passwd'",
             "an absolute path": "'/etc/passwd'",
             "an encoded path": "'..%2f..%2fetc%2fpasswd'",

@@ -127,7 +127,7 @@ def source(text: str) -> dict[str, Any]:
     return {"subject": match[1], "body": text[match.end() :]}
 
 
-def told(refusal: list[Any]) -> str:
+def refusal_text(refusal: list[Any]) -> str:
     """Return the ``exc_message`` of a refusal as the documents show it to authors."""
     code, sentence, details = refusal
     lines = [f"{code}: {sentence}"]

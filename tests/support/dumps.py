@@ -16,6 +16,7 @@ from db.backup.catalogue import Catalogue, Entry, TableFacts, open_store
 from db.backup.create import create
 from db.backup.policy import BackupPolicy
 from db.backup.snapshot import table_facts, table_names
+from db.backup.source import Source
 from db.backup.streams import reader
 from db.cluster.programs import Programs
 from db.commands.core import Client
@@ -35,6 +36,11 @@ class Backups:
     def catalogue(self) -> Catalogue:
         """What is known of them."""
         return Catalogue(open_store(self.policy.target))
+
+    @property
+    def source(self) -> Source:
+        """The database."""
+        return Source.read(self.client.url)
 
     @property
     def folder(self) -> Path:

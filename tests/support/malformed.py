@@ -18,55 +18,55 @@ from tests.support.malformed_case import DEEP, SIX_BODIES, Malformed, task_id_of
 def _bytes() -> Iterator[Malformed]:
     """Yield what is no message of kombu's."""
 
-    def nobody(name: str, entry: bytes, path: str = "", kind: str = "undecodable") -> Malformed:
+    def unanswered(name: str, entry: bytes, path: str = "", kind: str = "undecodable") -> Malformed:
         return Malformed(name, entry, kind, path, answered=False)
 
-    def told(name: str, entry: bytes) -> Malformed:
+    def answered(name: str, entry: bytes) -> Malformed:
         return Malformed(name, entry, "undecodable", "")
 
     def good(name: str, **members: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values
         return celery(task_id=task_id_of(name)) | members
 
-    yield nobody("nothing", b"")
-    yield nobody("a space", b" ")
-    yield nobody("a word", b"hello")
-    yield nobody("a number", b"1")
-    yield nobody("null", b"null")
-    yield nobody("true", b"true")
-    yield nobody("a text", b'"hello"')
-    yield nobody("a list", b"[]")
-    yield nobody("a list of a message", b"[" + raw(celery()) + b"]")
-    yield nobody("an empty object", b"{}", "properties", "malformed")
-    yield nobody("zero bytes", b"\x00" * 64)
-    yield nobody("no UTF-8", b"\xff\xfe\xfd")
-    yield nobody("UTF-16", json.dumps(celery()).encode("utf-16"))
-    yield nobody("pickle", b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00\x8c\x05hello\x94.")
-    yield nobody("gzip", gzip.compress(raw(celery())))
-    yield nobody("messagepack", b"\x81\xa4body\xa1x")
-    yield nobody("a command of Redis", b"*1\r\n$4\r\nPING\r\n")
-    yield nobody("half of a message", raw(celery())[:400])
-    yield nobody("the end of a message is missing", raw(celery())[:-1])
-    yield nobody("two messages", raw(celery()) * 2)
-    yield nobody("a message and a word", raw(celery()) + b" hello")
-    yield nobody("a byte order mark", b"\xef\xbb\xbf" + raw(celery()))
-    yield nobody("JSON with a comment", b"/* a */" + raw(celery()))
-    yield nobody("JSON with a comma too many", raw(celery())[:-1] + b",}")
-    yield nobody("JSON in single quotes", str(celery()).encode())
-    yield nobody("lists in lists without end", b"[" * DEEP)
-    yield nobody("lists in lists", b"[" * DEEP + b"]" * DEEP)
+    yield unanswered("nothing", b"")
+    yield unanswered("a space", b" ")
+    yield unanswered("a word", b"hello")
+    yield unanswered("a number", b"1")
+    yield unanswered("null", b"null")
+    yield unanswered("true", b"true")
+    yield unanswered("a text", b'"hello"')
+    yield unanswered("a list", b"[]")
+    yield unanswered("a list of a message", b"[" + raw(celery()) + b"]")
+    yield unanswered("an empty object", b"{}", "properties", "malformed")
+    yield unanswered("zero bytes", b"\x00" * 64)
+    yield unanswered("no UTF-8", b"\xff\xfe\xfd")
+    yield unanswered("UTF-16", json.dumps(celery()).encode("utf-16"))
+    yield unanswered("pickle", b"\x80\x04\x95\x0b\x00\x00\x00\x00\x00\x00\x00\x8c\x05hello\x94.")
+    yield unanswered("gzip", gzip.compress(raw(celery())))
+    yield unanswered("messagepack", b"\x81\xa4body\xa1x")
+    yield unanswered("a command of Redis", b"*1\r\n$4\r\nPING\r\n")
+    yield unanswered("half of a message", raw(celery())[:400])
+    yield unanswered("the end of a message is missing", raw(celery())[:-1])
+    yield unanswered("two messages", raw(celery()) * 2)
+    yield unanswered("a message and a word", raw(celery()) + b" hello")
+    yield unanswered("a byte order mark", b"\xef\xbb\xbf" + raw(celery()))
+    yield unanswered("JSON with a comment", b"/* a */" + raw(celery()))
+    yield unanswered("JSON with a comma too many", raw(celery())[:-1] + b",}")
+    yield unanswered("JSON in single quotes", str(celery()).encode())
+    yield unanswered("lists in lists without end", b"[" * DEEP)
+    yield unanswered("lists in lists", b"[" * DEEP + b"]" * DEEP)
     objects = b'{"a":' * (DEEP // 10) + b"1" + b"}" * (DEEP // 10)
-    yield nobody("objects in objects", objects)
+    yield unanswered("objects in objects", objects)
     many = b'{"a":' * DEEP + b"1" + b"}" * DEEP
-    yield nobody("objects in objects, half a megabyte of them", many, kind="too_large")
+    yield unanswered("objects in objects, half a megabyte of them", many, kind="too_large")
     name = "headers as deep as a well"
     deep = raw(good(name, x=0)).replace(b'"x": 0', b'"x": ' + b"[" * DEEP + b"]" * DEEP)
-    yield nobody(name, deep)
+    yield unanswered(name, deep)
     name = "a number that is none"
-    yield told(name, raw(good(name, x=0)).replace(b'"x": 0', b'"x": NaN'))
+    yield answered(name, raw(good(name, x=0)).replace(b'"x": 0', b'"x": NaN'))
     name = "a number that is infinite"
-    yield told(name, raw(good(name, x=0)).replace(b'"x": 0', b'"x": 1e999'))
+    yield answered(name, raw(good(name, x=0)).replace(b'"x": 0', b'"x": 1e999'))
     name = "a lone surrogate outside of the body"
-    yield told(name, raw(good(name, x="\ud800")))
+    yield answered(name, raw(good(name, x="\ud800")))
     name = "an entry larger than any message"
     yield Malformed(name, raw(good(name, body="A" * SIX_BODIES)), "too_large", "")
 

@@ -57,8 +57,8 @@ def versions(locked: list[Locked]) -> dict[str, str]:
 
 def installed(environment: Path) -> dict[str, str]:
     """Return the packages in a virtual environment."""
-    found = metadata.distributions(path=[str(_site_packages(environment))])
-    return {canonicalize_name(each.name): each.version for each in found}
+    distributions = metadata.distributions(path=[str(_site_packages(environment))])
+    return {canonicalize_name(each.name): each.version for each in distributions}
 
 
 class LaterIndex:
@@ -146,8 +146,8 @@ def create_environment(environment: Path) -> None:
 
 
 def _site_packages(environment: Path) -> Path:
-    (found,) = environment.glob("lib/python3*/site-packages")
-    return found
+    (folder,) = environment.glob("lib/python3*/site-packages")
+    return folder
 
 
 def _newer(version: str) -> str:

@@ -35,10 +35,10 @@ def digest_of(path: str) -> str:
         There is nothing of that name any more.
     """
     module, _, attributes = path.partition(":")
-    found: object = import_module(module)
+    target: object = import_module(module)
     for name in attributes.split("."):
-        found = inspect.getattr_static(found, name)
+        target = inspect.getattr_static(target, name)
     for name in _WRAPPED:
-        found = getattr(found, name, found)
-    text = inspect.getsource(found) if callable(found) else repr(found)
+        target = getattr(target, name, target)
+    text = inspect.getsource(target) if callable(target) else repr(target)
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]

@@ -79,9 +79,9 @@ class Producer:
         """Return what the result backend holds of a message once it has been worked on."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            found = self.backend.get(f"celery-task-meta-{task_id}")
-            if found is not None:
-                stored: dict[str, Any] = json.loads(found)
+            answer = self.backend.get(f"celery-task-meta-{task_id}")
+            if answer is not None:
+                stored: dict[str, Any] = json.loads(answer)
                 if stored["status"] in {"SUCCESS", "FAILURE"}:
                     return stored
             time.sleep(POLL_SECONDS)

@@ -59,9 +59,9 @@ class Server:
 
     def now(self) -> datetime:
         """Return a time with nothing written at it, by the server's clock."""
-        found: datetime = self.run("SELECT clock_timestamp()")
-        wait_until(lambda: bool(self.run("SELECT clock_timestamp() > %(at)s", at=found)), 10)
-        return found
+        moment: datetime = self.run("SELECT clock_timestamp()")
+        wait_until(lambda: bool(self.run("SELECT clock_timestamp() > %(at)s", at=moment)), 10)
+        return moment
 
     def set_up(self) -> None:
         """Have WAL archived."""
@@ -140,10 +140,10 @@ def lived(directory: Path) -> Iterator[History]:
 
 def replaced(path: Path, content: bytes) -> None:
     """Give a file other content, and leave those alone that are hard links to it."""
-    found = path.stat()
+    status = path.stat()
     path.unlink()
     path.write_bytes(content)
-    path.chmod(found.st_mode)
+    path.chmod(status.st_mode)
 
 
 def flipped(path: Path, place: int) -> None:

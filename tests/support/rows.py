@@ -36,8 +36,8 @@ class Rows:
 
     def records(self, key: str) -> int:
         """Return how many idempotency records a key has."""
-        found = self.run("SELECT count(*) FROM idempotency_records WHERE key = %(key)s", key=key)
-        return int(found[0][0])
+        rows = self.run("SELECT count(*) FROM idempotency_records WHERE key = %(key)s", key=key)
+        return int(rows[0][0])
 
     @contextmanager
     def held(self, statement: LiteralString, **parameters: Any) -> Iterator[None]:  # noqa: ANN401 - column values

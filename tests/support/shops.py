@@ -84,10 +84,10 @@ class Shop:
 
     def databases(self) -> set[str]:
         """Return the databases of the server whose names begin with that of this one."""
-        found = self.at("postgres").run(
+        rows = self.at("postgres").run(
             "SELECT datname FROM pg_database WHERE datname LIKE %(like)s", like=f"{self.name}%"
         )
-        return {name for (name,) in found}
+        return {name for (name,) in rows}
 
     def drop(self) -> None:
         """Drop it, and all databases whose names begin with its."""

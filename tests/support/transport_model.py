@@ -177,15 +177,15 @@ class TransportMachine(RuleBasedStateMachine):
 
     def held_by(self, consumer: Consumer) -> dict[str, bytes]:
         """Return what the server says that a consumer holds."""
-        found = self.redis.hgetall(f"app:unacked:held:{consumer.server.consumer}")
-        return {tag.decode(): entry.split(b"\n", 2)[2] for tag, entry in found.items()}
+        entries = self.redis.hgetall(f"app:unacked:held:{consumer.server.consumer}")
+        return {tag.decode(): entry.split(b"\n", 2)[2] for tag, entry in entries.items()}
 
     def everywhere(self) -> list[bytes]:
         """Return all messages of the server."""
-        found = [
+        places = [
             raw for name in [*LISTS, LETTERS] for raw in self.redis.lrange(f"app:{name}", 0, -1)
         ]
         for key in self.redis.keys("app:unacked:held:*"):
-            found += [entry.split(b"\n", 2)[2] for entry in self.redis.hvals(key)]
+            places += [entry.split(b"\n", 2)[2] for entry in self.redis.hvals(key)]
         delayed = self.redis.zrange(self.keys.delayed, 0, -1)
-        return found + [entry.split(b"\n", 2)[2] for entry in delayed]
+        return places + [entry.split(b"\n", 2)[2] for entry in delayed]

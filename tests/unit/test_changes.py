@@ -16,8 +16,10 @@ QUICK = settings(max_examples=80, deadline=None)
 Variables = list[dict[str, Any]]
 
 
-def told(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the problems without their words."""
+def problem_kinds(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    """Return path and type of each problem."""
     return [
         f"{problem['path'].removeprefix('variables.')} {problem['type']}"
         for problem in breaking_changes(before, after)
@@ -99,7 +101,7 @@ def variables(text: str) -> Variables:
 )
 def test_breaking_changes_are_named(before: str, after: str, expected: list[str]) -> None:
     """Each rule with its exceptions."""
-    assert told(variables(before), variables(after)) == expected
+    assert problem_kinds(variables(before), variables(after)) == expected
 
 
 @each(
@@ -217,7 +219,7 @@ def test_for_each_problem_there_is_a_message_that_would_be_refused(
     assume(not any(name.startswith(f"{other}.") for name in names for other in names))
     refused = {problem["path"] for values in fitting(before) for problem in bind(after, values)[1]}
     for problem in breaking_changes(before, after):
-        # That a parent of it is no object is told of the parent.
+        # A parent that is no object has its own problem.
         parts = problem["path"].split(".")
         assert refused & {".".join(parts[:count]) for count in range(2, len(parts) + 1)}
 

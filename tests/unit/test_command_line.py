@@ -85,9 +85,9 @@ def check_example(line: str) -> None:
     assert program == "template-service"
     command: click.Command = main
     while isinstance(command, click.Group):
-        found = command.get_command(click.Context(command), arguments.pop(0))
-        assert found is not None, line
-        command = found
+        subcommand = command.get_command(click.Context(command), arguments.pop(0))
+        assert subcommand is not None, line
+        command = subcommand
     if "--help" not in arguments:
         command.make_context(line, arguments).close()
 
@@ -102,9 +102,13 @@ def test_every_command_has_json() -> None:
 @pytest.mark.parametrize("name", ["--json", "--yes", "--dry-run"])
 def test_a_shared_option_has_one_wording(name: str) -> None:
     """It is one object in the code."""
-    shared = [found for _, command in LEAVES if (found := option(command, name)) is not None]
+    shared = [
+        shared_option
+        for _, command in LEAVES
+        if (shared_option := option(command, name)) is not None
+    ]
     assert len(shared) > 1
-    assert len({(found.help, found.is_flag) for found in shared}) == 1
+    assert len({(shared_option.help, shared_option.is_flag) for shared_option in shared}) == 1
 
 
 def test_every_option_has_help() -> None:
@@ -155,7 +159,7 @@ def test_a_shell_completes_commands_and_options() -> None:
 
 
 def test_a_question_needs_a_terminal_or_yes() -> None:
-    """A script that forgot --yes is told so, and nothing is done."""
+    """A script without --yes gets an error, and nothing is done."""
     done = CliRunner().invoke(
         main,
         ["db", "roles", "drop"],

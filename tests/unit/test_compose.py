@@ -24,8 +24,8 @@ ADDRESSES = {
 @pytest.fixture
 def services(checkout: Path) -> dict[str, Any]:
     """All services of the file."""
-    found: dict[str, Any] = load(checkout)["services"]
-    return found
+    parsed: dict[str, Any] = load(checkout)["services"]
+    return parsed
 
 
 def test_every_queue_has_one_kind_of_worker(services: dict[str, Any]) -> None:
@@ -166,14 +166,14 @@ def test_the_entrypoint_puts_passwords_into_addresses(checkout: Path, tmp_path: 
         CELERY_RESULT_BACKEND="redis://valkey:6379/1",
     )
     assert done.returncode == 0, done.stderr
-    found = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    variables = dict(line.split(" ", 1) for line in done.stdout.splitlines())
     quoted = "p%40ss%3A%2F%3F%23%25%C3%BC%20word"
-    assert found["DATABASE_URL"] == (
+    assert variables["DATABASE_URL"] == (
         f"postgresql://service:{quoted}@postgres:5432/service?sslmode=require"
     )
-    assert found["CELERY_BROKER_URL"] == f"redis://:{quoted}@valkey:6379/0"
-    assert found["CELERY_RESULT_BACKEND"] == "redis://valkey:6379/1"
-    assert not [name for name in found if name.endswith("_PASSWORD_FILE")]
+    assert variables["CELERY_BROKER_URL"] == f"redis://:{quoted}@valkey:6379/0"
+    assert variables["CELERY_RESULT_BACKEND"] == "redis://valkey:6379/1"
+    assert not [name for name in variables if name.endswith("_PASSWORD_FILE")]
 
 
 def test_the_entrypoint_names_a_file_that_is_missing(checkout: Path, tmp_path: Path) -> None:

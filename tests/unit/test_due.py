@@ -34,9 +34,9 @@ MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2032, 1, 1), timezones=st.
 )
 def test_the_minute_at_or_before(cron: str, now: str, due: str | None) -> None:
     """In the month, week or leap year before, if need be."""
-    found = last_due(crontab.from_string(cron), datetime.fromisoformat(now).replace(tzinfo=UTC))
+    moment = last_due(crontab.from_string(cron), datetime.fromisoformat(now).replace(tzinfo=UTC))
     expected = None if due is None else datetime.fromisoformat(due).replace(tzinfo=UTC)
-    assert found == expected
+    assert moment == expected
 
 
 @settings(max_examples=80, deadline=None)

@@ -96,7 +96,7 @@ class TestOutput:
         ).replace("  ", " ")
 
     def test_a_subject_has_at_most_998_characters(self) -> None:
-        """RFC 5322: at the limit it passes, above it the limit and the size are told."""
+        """RFC 5322: at the limit it passes; above it the error has limit and size."""
         assert len(subject("{{ x }}", x="ä" * 998)) == 998
         with pytest.raises(SourceError) as caught:
             subject("{{ x }}", x="ä" * 999)
@@ -295,7 +295,7 @@ class TestStrict:
 
 
 class TestPartials:
-    """What goes wrong in a partial is told with the partial and the place in its source."""
+    """Errors in a partial have its id and the place in its source."""
 
     PARTIALS: Final = {
         "footer": "Kind regards\nYours {{ sender }}",

@@ -65,7 +65,7 @@ def refused(entry: bytes | dict[str, Any], rules: Rules = RULES) -> Refusal:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_malformed_message_is_refused_where_it_is_wrong(case: Malformed) -> None:
-    """The reason names the first place, and the producer is told if the message says who it is."""
+    """The reason names the first path; the refusal has the task id if the message has one."""
     refusal = refused(case.entry)
     assert (refusal.kind, refusal.problems[0]["path"]) == (case.kind, case.path)
     assert (refusal.task_id == case.task_id) is case.answered

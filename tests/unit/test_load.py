@@ -44,8 +44,8 @@ DATA = (
 )
 def test_only_statements_are_left_out(lines: tuple[bytes, ...], kept: tuple[bytes, ...]) -> None:
     """A row stays as it is, whatever it says."""
-    found = filter_script(lines, {"pgaudit"}, set(TIMEOUT), keys=False)
-    assert tuple(found) == kept
+    script = filter_script(lines, {"pgaudit"}, set(TIMEOUT), keys=False)
+    assert tuple(script) == kept
 
 
 @each("lines", [KEY, TIMEOUT, EXTENSION, DATA])

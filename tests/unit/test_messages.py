@@ -431,7 +431,7 @@ class TestUpdate:
     """``template.update`` changes only what is named."""
 
     def test_nothing_to_change_is_refused(self) -> None:
-        """A producer that forgot the keyword is told so."""
+        """A missing keyword is refused."""
         error = refused(UpdateTemplate, {"template_id": "a"})
         assert [problem["type"] for problem in error.details] == ["nothing_to_change"]
 
@@ -444,7 +444,7 @@ class TestUpdate:
 
     @each("keyword", ["description", "category"])
     def test_optional_fields_can_be_set_to_null(self, keyword: str) -> None:
-        """Null is told from left out."""
+        """Null differs from an omitted keyword."""
         message = parse(UpdateTemplate, {"template_id": "a", keyword: None}, LIMITS)
         assert keyword in message.model_fields_set
 

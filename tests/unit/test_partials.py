@@ -225,7 +225,7 @@ class TestDepth:
     def test_depth_is_the_length_of_the_longest_chain(
         self, names: list[str], graph: dict[str, list[str]]
     ) -> None:
-        """As told by walking every chain there is."""
+        """Compared with a walk over every chain."""
         assert depth(names, graph) == max(map(len, chains(names, graph)), default=0)
 
     @QUICK

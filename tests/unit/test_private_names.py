@@ -11,10 +11,10 @@ from tests.support.private_names import PrivateName, digest_of, names
 @pytest.mark.parametrize("name", names(), ids=lambda name: name.path)
 def test_a_private_name_is_as_it_was(name: PrivateName) -> None:
     """Whoever updates a library reads what has changed before it is relied on again."""
-    found = digest_of(name.path)
-    assert found == name.digest, (
+    digest = digest_of(name.path)
+    assert digest == name.digest, (
         f"{name.path}, which {name.used_by} relies on, has changed: read the change, then write "
-        f"{found} into worker/private_names.txt"
+        f"{digest} into worker/private_names.txt"
     )
 
 
@@ -30,5 +30,5 @@ def test_each_use_of_a_private_name_refers_to_the_list(checkout: Path) -> None:
     allowed = ("see private_names.txt", "the same")
     for path in sorted((checkout / "worker").rglob("*.py")):
         for line in path.read_text().splitlines():
-            if (found := re.search(r"# noqa: .*SLF001\S*(.*)", line)) is not None:
-                assert any(words in found[1] for words in allowed), f"{path}: {line.strip()}"
+            if (match := re.search(r"# noqa: .*SLF001\S*(.*)", line)) is not None:
+                assert any(words in match[1] for words in allowed), f"{path}: {line.strip()}"

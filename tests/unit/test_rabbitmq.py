@@ -38,18 +38,18 @@ class TestDeclarations:
     @pytest.mark.parametrize("version", [(3, 10), (3, 13), (4, 0), (4, 1)])
     def test_quorum_queues_keep_what_they_give_up(self, version: tuple[int, ...]) -> None:
         """It stays in its queue until that of dead letters has confirmed it."""
-        found = Declaration("quorum", 7).arguments("render", version)
-        assert found["x-queue-type"] == "quorum"
-        assert found["x-delivery-limit"] == 7
-        assert (found["x-dead-letter-exchange"], found["x-dead-letter-routing-key"]) == (
+        arguments = Declaration("quorum", 7).arguments("render", version)
+        assert arguments["x-queue-type"] == "quorum"
+        assert arguments["x-delivery-limit"] == 7
+        assert (arguments["x-dead-letter-exchange"], arguments["x-dead-letter-routing-key"]) == (
             "",
             "dead-letters",
         )
-        assert found["x-dead-letter-strategy"] == "at-least-once"
-        assert found["x-overflow"] == "reject-publish"
+        assert arguments["x-dead-letter-strategy"] == "at-least-once"
+        assert arguments["x-overflow"] == "reject-publish"
 
     def test_dead_letters_may_be_looked_at_without_limit(self) -> None:
-        """RabbitMQ 4 has a limit unless told otherwise; older ones refuse to be told."""
+        """RabbitMQ 4 has a limit by default; older versions refuse the argument -1."""
         declaration = Declaration("quorum", 20)
         assert declaration.arguments("dead-letters", (3, 13)) == {"x-queue-type": "quorum"}
         assert declaration.arguments("dead-letters", (4, 0))["x-delivery-limit"] == -1
@@ -60,11 +60,11 @@ class TestHeaders:
 
     def test_a_death(self) -> None:
         """The last one is the first of the list."""
-        found = rabbitmq.death({"x-death": [DEATH, DEATH | {"queue": "other"}]})
-        assert found is not None
-        assert found.queue == "render"
-        assert found.reason.startswith("delivery_limit: ")
-        assert found.moment == DIED.replace(tzinfo=UTC)
+        death = rabbitmq.death({"x-death": [DEATH, DEATH | {"queue": "other"}]})
+        assert death is not None
+        assert death.queue == "render"
+        assert death.reason.startswith("delivery_limit: ")
+        assert death.moment == DIED.replace(tzinfo=UTC)
 
     @pytest.mark.parametrize(
         "deaths", [None, [], "x", [{}], [DEATH | {"time": 5}], [DEATH | {"queue": None}]]
@@ -86,8 +86,8 @@ class TestHeaders:
     )
     def test_deliveries(self, count: object, redelivered: bool, expected: int) -> None:  # noqa: FBT001 - a case
         """Only the broker writes the header of a message that was delivered before."""
-        found = rabbitmq.deliveries({"x-delivery-count": count}, {"redelivered": redelivered})
-        assert found == expected
+        returns = rabbitmq.deliveries({"x-delivery-count": count}, {"redelivered": redelivered})
+        assert returns == expected
 
     def test_a_retry_carries_none_of_them(self) -> None:
         """They would not be true of it."""

@@ -108,6 +108,6 @@ def test_a_second_run_removes_nothing(backups: list[BaseBackup], keep: int) -> N
 def test_an_example() -> None:
     """Two full ones are kept: the third oldest goes with the one that builds on it."""
     backups = [backup(0, None), backup(1, 0), backup(2, None), backup(3, 2), backup(4, None)]
-    found = retained(backups, 2)
-    assert found.remove == ("backup-001", "backup-000")
-    assert found.oldest_segment == backups[2].first_segment == "000000010000000000000003"
+    retention = retained(backups, 2)
+    assert retention.remove == ("backup-001", "backup-000")
+    assert retention.oldest_segment == backups[2].first_segment == "000000010000000000000003"

@@ -112,28 +112,28 @@ def test_a_missing_segment_before_others_is_a_gap(
     there: list[tuple[int, int]], names: list[tuple[int, int]], fault: str | None
 ) -> None:
     """The end of the archive is no gap."""
-    found = coverage(archive(*(name(*each) for each in there)), [Piece(1, 3, None)])
-    assert found.names == tuple(name(*each) for each in names)
-    assert (found.fault or "").startswith(f"segment {fault}" if fault else "")
-    assert (found.kind == "wal_gap") is (fault is not None)
+    wal = coverage(archive(*(name(*each) for each in there)), [Piece(1, 3, None)])
+    assert wal.names == tuple(name(*each) for each in names)
+    assert (wal.fault or "").startswith(f"segment {fault}" if fault else "")
+    assert (wal.kind == "wal_gap") is (fault is not None)
 
 
 def test_a_segment_of_another_size_ends_the_coverage() -> None:
     """A copy that was cut off is not read over."""
-    found = coverage(archive(name(1, 3), name(1, 5), sizes={name(1, 4): 10}), [Piece(1, 3, None)])
-    assert (found.names, found.kind) == ((name(1, 3),), "wal_damaged")
-    assert found.fault == f"segment {name(1, 4)} has 10 bytes instead of {SIZE}"
+    wal = coverage(archive(name(1, 3), name(1, 5), sizes={name(1, 4): 10}), [Piece(1, 3, None)])
+    assert (wal.names, wal.kind) == ((name(1, 3),), "wal_damaged")
+    assert wal.fault == f"segment {name(1, 4)} has 10 bytes instead of {SIZE}"
 
 
 @given(st.sets(st.integers(3, 20)))
 def test_coverage_is_the_longest_run(numbers: set[int]) -> None:
     """It stops at the first one that is missing, and says so if others follow."""
-    found = coverage(archive(*(name(1, number) for number in numbers)), [Piece(1, 3, None)])
+    wal = coverage(archive(*(name(1, number) for number in numbers)), [Piece(1, 3, None)])
     run = [
         number for number in range(3, 22) if all(each in numbers for each in range(3, number + 1))
     ]
-    assert found.names == tuple(name(1, number) for number in run)
-    assert (found.fault is not None) is (len(run) < len(numbers))
+    assert wal.names == tuple(name(1, number) for number in run)
+    assert (wal.fault is not None) is (len(run) < len(numbers))
 
 
 def test_a_folder_is_read(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_folder_is_read(tmp_path: Path) -> None:
     ]
     for other in others:
         (tmp_path / other).touch()
-    found = Archive.read(tmp_path, SIZE)
-    assert found.sizes == {name(1, 3): 10}
-    assert found.history == {2: ((1, 0x5000028),)}
-    assert found.newest_timeline == 2
+    wal_archive = Archive.read(tmp_path, SIZE)
+    assert wal_archive.sizes == {name(1, 3): 10}
+    assert wal_archive.history == {2: ((1, 0x5000028),)}
+    assert wal_archive.newest_timeline == 2

@@ -1,4 +1,4 @@
-"""What PostgreSQL is told about where to stop."""
+"""The recovery target settings of PostgreSQL."""
 
 from datetime import datetime
 
@@ -41,7 +41,7 @@ def test_the_latest_is_no_target() -> None:
 
 
 @each(
-    ("description", "found"),
+    ("description", "expected"),
     [
         ("COMMIT 2026-11-22 20:28:59.205880 UTC; inval msgs: catcache 82", (7, True)),
         ("COMMIT 2026-11-22 20:28:59.205880 UTC", (7, True)),
@@ -52,11 +52,13 @@ def test_the_latest_is_no_target() -> None:
         ("INVALIDATION ; inval msgs: catcache 82", None),
     ],
 )
-def test_the_end_of_a_transaction_is_read(description: str, found: tuple[int, bool] | None) -> None:
+def test_the_end_of_a_transaction_is_read(
+    description: str, expected: tuple[int, bool] | None
+) -> None:
     """Its number, its time, and whether it committed."""
     record = WalRecord("Transaction", 7, "0/1", description)
     end = ended(record)
-    assert (None if end is None else (end[0], end[2])) == found
+    assert (None if end is None else (end[0], end[2])) == expected
     if end is not None:
         assert end[1].isoformat() == "2026-11-22T20:28:59.205880+00:00"
 

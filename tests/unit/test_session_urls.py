@@ -48,11 +48,11 @@ def test_an_address_means_the_same_to_libpq_and_to_the_engine(
     url: str, options: dict[str, str]
 ) -> None:
     """Of several hosts the one that takes writes, unless another is asked for."""
-    found = driver_options(url)
-    assert found == connection_options(url)
-    assert (found["user"], found["password"], found["dbname"]) == ("u", "p", "d")
-    assert options.items() <= found.items()
-    assert ("target_session_attrs" in found) == ("," in found.get("host", ""))
+    driver = driver_options(url)
+    assert driver == connection_options(url)
+    assert (driver["user"], driver["password"], driver["dbname"]) == ("u", "p", "d")
+    assert options.items() <= driver.items()
+    assert ("target_session_attrs" in driver) == ("," in driver.get("host", ""))
 
 
 @given(user=WORDS, password=WORDS, database=WORDS)
@@ -62,8 +62,8 @@ def test_any_character_may_be_in_names_and_password(
     """Percent-encoded, as in every URL."""
     parts = [quote(part, safe="") for part in (user, password, database)]
     url = "postgresql://{}:{}@one:1,two:2/{}".format(*parts)
-    found = driver_options(url)
-    assert (found["user"], found["password"], found["dbname"]) == (user, password, database)
+    options = driver_options(url)
+    assert (options["user"], options["password"], options["dbname"]) == (user, password, database)
 
 
 @each(

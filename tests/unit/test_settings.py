@@ -47,7 +47,7 @@ def made() -> Settings:
     return settings
 
 
-def told(monkeypatch: pytest.MonkeyPatch, **wrong: str | None) -> dict[str, str]:
+def reported(monkeypatch: pytest.MonkeyPatch, **wrong: str | None) -> dict[str, str]:
     """Return what the start says of wrong settings: name and words."""
     for name, value in wrong.items():
         if value is None:
@@ -137,13 +137,13 @@ def test_every_broker_of_the_contract_is_taken(
     monkeypatch.setenv("CELERY_BROKER_URL", f"{scheme}://localhost/")
     assert made()
     if scheme.startswith("amqp"):
-        wrong = told(monkeypatch, CELERY_RESULT_BACKEND=f"{scheme}://localhost/")
+        wrong = reported(monkeypatch, CELERY_RESULT_BACKEND=f"{scheme}://localhost/")
         assert set(wrong) == {"CELERY_RESULT_BACKEND"}
 
 
 def test_every_wrong_setting_is_named_in_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """An operator repairs them all before the next try."""
-    wrong = told(
+    wrong = reported(
         monkeypatch,
         DATABASE_URL="mysql://user:sekret@localhost/db",
         CELERY_BROKER_URL="http://user:sekret@localhost",
@@ -196,7 +196,7 @@ def test_time_limits_must_fit_together(
     monkeypatch: pytest.MonkeyPatch, changed: dict[str, str]
 ) -> None:
     """A message that outlives the visibility timeout would be worked on twice."""
-    (words,) = told(monkeypatch, **changed).values()
+    (words,) = reported(monkeypatch, **changed).values()
     assert PREFIX in words
 
 
@@ -261,8 +261,8 @@ class TestExampleFile:
     @pytest.fixture
     def listed(self, lines: list[str]) -> dict[str, str]:
         """Return names and defaults."""
-        found = (re.fullmatch(r"(?:# ?)?([A-Z][A-Z0-9_]+)=(.*)", line) for line in lines)
-        return {match[1]: match[2].strip("'\"") for match in found if match is not None}
+        matches = (re.fullmatch(r"(?:# ?)?([A-Z][A-Z0-9_]+)=(.*)", line) for line in lines)
+        return {match[1]: match[2].strip("'\"") for match in matches if match is not None}
 
     def test_lists_every_setting_and_no_other(self, listed: dict[str, str]) -> None:
         """What can be set is found there; what stands there can be set."""

@@ -75,7 +75,7 @@ def test_a_sensible_template_passes(kind: str, text: str) -> None:
 def test_a_template_that_misuses_what_it_declares_is_told(
     text: str, declared: dict[str, Any]
 ) -> None:
-    """With declared shapes the template is at fault, and told where."""
+    """With declared shapes the template is at fault, and the problem has its place."""
     problem = problem_of(text, declared)
     assert problem is not None
     assert problem["path"] == "body"

@@ -136,7 +136,7 @@ def test_every_missing_and_mistyped_variable_is_named_at_once() -> None:
 
 
 def test_unknown_values_alone_are_reported_and_not_refused() -> None:
-    """A producer that sends more than is used is told so in the answer."""
+    """Variables that the template does not use are listed in the answer."""
     declared = [{"name": "user.name", "type": "string"}]
     values = {"user": {"name": "Ann", "age": 1}, "extra": {"a": 1}}
     bound, problems = bind(declared, values)
@@ -310,7 +310,7 @@ def test_a_variable_is_bound_or_told(
         parents = {f"variables.{'.'.join(steps[:count])}" for count in range(1, len(steps))}
         given_value = at(values, name)
         if reported & parents:
-            continue  # an object was expected above it, which is all that can be told
+            continue  # the parent is not an object, which is the only problem
         if given_value is not None:
             if mistyped(variable["type"], given_value) is not None:
                 assert path in reported

@@ -1,5 +1,7 @@
 """``template-service``: one command line for operators."""
 
+import os
+
 import click
 
 from worker.cli.base import Group
@@ -27,3 +29,5 @@ COMMANDS = {
 @click.version_option(package_name="template-service")
 def main() -> None:
     """Store, version, translate and render notification templates."""
+    # It is for psql. libpq would complete an address in DATABASE_URL with its port and password.
+    os.environ.pop("PGSERVICE", None)

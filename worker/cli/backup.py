@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from db.backup.catalogue import Contents, Entry
+    from db.backup.source import Source
     from db.errors import OperationError
+    from tasks.configuration import Configuration
 
 
 @click.group(
@@ -90,19 +92,32 @@ def create(  # noqa: PLR0913 - its options
 def list_(*, json_: bool) -> None:
     """List the backups, newest first. Exits 1 if files or catalog entries are missing."""
     from db.backup.catalogue import open_catalogue
+    from db.errors import OperationError
 
-    catalogue = open_catalogue(operator_configuration().operations.backup)
+    configuration = operator_configuration()
+    source = None
+    try:
+        source = _source(configuration)
+    except OperationError as error:
+        # The list is needed most when the server is lost.
+        print(f"Backups of other databases are not marked: {error.message}", file=sys.stderr)
+    catalogue = open_catalogue(configuration.operations.backup, source)
     entries, problems = catalogue.entries(), catalogue.problems()
     if json_:
         print_json(
             {
-                "backups": [entry.model_dump(mode="json") for entry in entries],
+                "backups": [
+                    entry.model_dump(mode="json")
+                    | {"foreign": None if source is None else catalogue.is_foreign(entry)}
+                    for entry in entries
+                ],
                 "problems": [_problem(problem) for problem in problems],
             }
         )
     else:
         print_table(
-            [_row(entry) for entry in entries], empty=f"no backup in {catalogue.store.target}"
+            [_row(entry, foreign=catalogue.is_foreign(entry)) for entry in entries],
+            empty=f"no backup in {catalogue.store.target}",
         )
         for problem in problems:
             print(f"{problem.kind}: {problem}")
@@ -112,7 +127,7 @@ def list_(*, json_: bool) -> None:
 
 @backup.command(example="backup verify\nbackup verify --all")
 @click.argument("name", required=False)
-@click.option("--all", "all_", is_flag=True, help="Every backup.")
+@click.option("--all", "all_", is_flag=True, help="Every backup of this database.")
 @json_option
 def verify(*, name: str | None, all_: bool, json_: bool) -> None:
     """Read a backup to its end and check its size, checksum and archive. Exits 1 on a problem.
@@ -127,9 +142,9 @@ def verify(*, name: str | None, all_: bool, json_: bool) -> None:
 
     configuration = operator_configuration()
     policy, programs = configuration.operations.backup, configuration.client.programs
-    catalogue = open_catalogue(policy)
+    catalogue = open_catalogue(policy, _source(configuration) if name is None else None)
     if all_:
-        entries = catalogue.entries()
+        entries = catalogue.own()
     else:
         entries = [catalogue.newest() if name is None else catalogue.get(name)]
     rows: list[dict[str, Any]] = []
@@ -171,6 +186,7 @@ def prune(*, dry_run: bool, unlisted: bool, json_: bool) -> None:
     pruned = prune_backups(
         configuration.operations.backup,
         configuration.client.programs,
+        source=_source(configuration),
         now=datetime.now(UTC),
         dry_run=dry_run,
         unlisted=unlisted,
@@ -227,7 +243,13 @@ def cat(*, name: str, roles: bool) -> None:
         output.flush()
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _source(configuration: Configuration) -> Source:
+    from db.backup.source import Source
+
+    return Source.read(configuration.client.url)
+
+
+def _row(entry: Entry, *, foreign: bool) -> dict[str, Any]:
     if entry.problem is not None:
         verified = f"failed: {entry.problem}"
     elif entry.verified_at is not None:
@@ -238,6 +260,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "name": entry.name,
         "taken at (UTC)": f"{entry.started_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
         "contents": entry.contents if entry.table is None else f"table {entry.table}",
+        "purpose": f"foreign: {entry.database}" if foreign else entry.purpose,
         "form": entry.form,
         "size": size(entry.size),
         "server": entry.server_version,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from db.backup.catalogue import Entry
     from db.backup.restore.restore import Restored
+    from db.backup.source import Source
     from tasks.configuration import Configuration
 
 
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     help="Parallel jobs (default: based on the dump's size).",
 )
 @click.option("--roles", is_flag=True, help="Also the backup's roles that this server lacks.")
+@click.option("--foreign", is_flag=True, help="NAME may be of another database or server.")
 @yes_option
 @json_option
 def restore(  # noqa: PLR0913 - its options
@@ -55,20 +58,24 @@ def restore(  # noqa: PLR0913 - its options
     over_live: bool,
     jobs: int | None,
     roles: bool,
+    foreign: bool,
     yes: bool,
     json_: bool,
 ) -> None:
     """Restore a backup into a database next to the live one, and compare all rows.
 
-    Without NAME: the newest full backup. If anything fails, nothing is changed or left behind.
+    Without NAME: the newest full backup of this database, safety backups excluded. If anything
+    fails, nothing is changed or left behind.
     """
     from db.backup.restore.restore import restore as restore_database
 
     if over_live and into is not None:
         raise click.UsageError("--over-live and --into exclude one another")
+    if foreign and name is None:
+        raise click.UsageError("--foreign needs NAME")
     configuration = operator_configuration()
     if over_live:
-        entry = _confirmed(configuration, name, table, yes=yes)
+        entry = _confirmed(configuration, name, table, foreign=foreign, yes=yes)
         if (single := table or entry.table) is not None:
             _merge_table(configuration, entry, single, jobs, json_=json_)
         else:
@@ -82,12 +89,13 @@ def restore(  # noqa: PLR0913 - its options
         into=into,
         jobs=jobs,
         with_roles=roles,
+        foreign=foreign,
     )
     if json_:
         print_json(asdict(restored))
         return
     _print_restored(restored)
-    print(f"Check it with: psql -d {restored.database}")
+    print(f"Check it with: psql -d {shlex.quote(restored.database)}")
 
 
 @click.command(cls=Command, example="backup drill")
@@ -110,6 +118,7 @@ def drill(*, name: str | None, json_: bool) -> None:
             configuration.client.programs,
             configuration.operations.backup,
             name=name,
+            source=_drilled(configuration, name),
             render=partial(render_newest, process=process),
         )
     finally:
@@ -130,16 +139,31 @@ def drill(*, name: str | None, json_: bool) -> None:
     print(f"Rendered: {rendered}")
 
 
-def _confirmed(
-    configuration: Configuration, name: str | None, table: str | None, *, yes: bool
-) -> Entry:
-    """Return the backup to restore over live data, once somebody has agreed."""
-    from db.backup.catalogue import open_catalogue
-    from db.backup.databases import named
-    from db.backup.restore.restore import choose_backup
+def _drilled(configuration: Configuration, name: str | None) -> Source | None:
+    """Return the database whose backups are drilled.
 
-    policy = configuration.operations.backup
-    entry = choose_backup(open_catalogue(policy), name, table)
+    A named backup can be drilled while the server is away.
+    """
+    from db.backup.source import Source
+    from db.errors import OperationError
+
+    try:
+        return Source.read(configuration.client.url)
+    except OperationError:
+        if name is None:
+            raise
+        return None
+
+
+def _confirmed(
+    configuration: Configuration, name: str | None, table: str | None, *, foreign: bool, yes: bool
+) -> Entry:
+    """Return the backup to restore over live data, after confirmation."""
+    from db.backup.databases import named
+    from db.backup.restore.restore import choose_backup, own_catalogue
+
+    catalogue = own_catalogue(configuration.client, configuration.operations.backup)
+    entry = choose_backup(catalogue, name, table, foreign=foreign)
     live = named(configuration.client.url)
     backup = f"{entry.name}, the state of {entry.started_at:%Y-%m-%d %H:%M:%S} UTC"
     if (single := table or entry.table) is not None:
@@ -153,6 +177,8 @@ def _confirmed(
 def _replace(
     configuration: Configuration, entry: Entry, jobs: int | None, *, roles: bool, json_: bool
 ) -> None:
+    from psycopg import sql
+
     from db.backup.restore.replace_live import replace_live
 
     replaced = replace_live(
@@ -161,6 +187,7 @@ def _replace(
         name=entry.name,
         jobs=jobs,
         with_roles=roles,
+        foreign=True,  # was confirmed
     )
     if json_:
         print_json(asdict(replaced))
@@ -168,7 +195,8 @@ def _replace(
     _print_restored(replaced.restored)
     print(f"Previous data: database {replaced.aside}, and backup {replaced.safety}")
     print("When you no longer need it, drop it with:")
-    print(f"""  psql "$DATABASE_URL" -c 'DROP DATABASE "{replaced.aside}"'""")
+    statement = sql.SQL("DROP DATABASE {}").format(sql.Identifier(replaced.aside)).as_string()
+    print(f"  psql -d postgres -c {shlex.quote(statement)}")
 
 
 def _merge_table(
@@ -182,6 +210,7 @@ def _merge_table(
         name=entry.name,
         table=table,
         jobs=jobs,
+        foreign=True,  # was confirmed
     )
     if json_:
         print_json(asdict(merged))
@@ -201,6 +230,8 @@ def _print_restored(restored: Restored) -> None:
     )
     if restored.roles:
         print(f"Roles created: {', '.join(restored.roles)}")
+    if restored.withheld:
+        print(f"Not restored: {', '.join(restored.withheld)}")
     if restored.is_behind:
         print(f"It is at migration {restored.revision}: run 'alembic upgrade head' on it")
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -67,11 +69,14 @@ def report(*, json_: bool) -> None:
 
 
 def _findings(settings: Settings) -> list[Finding]:
+    from db.backup import scratch
     from db.backup.catalogue import open_catalogue
+    from db.backup.source import Source
     from db.monitoring import doctor as checks
     from db.monitoring.checks import copies
     from db.monitoring.checks.finding import Limits
     from db.recovery import catalogue as base_backups
+    from db.session import autocommitting
     from worker.configuration import configuration as configure
 
     configuration = configure(settings)
@@ -79,9 +84,14 @@ def _findings(settings: Settings) -> list[Finding]:
     limits = Limits(verified_age=timedelta(days=settings.operations.backup.alarm_days))
     with operator_engine(configuration) as engine:
         findings = checks.examine(engine, _expected(configuration, limits), now)
+        with autocommitting(engine) as session:
+            databases = scratch.orphans(session)
+            source = Source.of(session)
     policy = configuration.operations.backup
+    directories = {Path(tempfile.gettempdir()), Path(policy.scratch or tempfile.gettempdir())}
+    findings += copies.leftovers(sorted(directories), databases)
     try:
-        catalogue = open_catalogue(policy)
+        catalogue = open_catalogue(policy, source)
     except OperationError as error:
         findings.append(copies.unreachable(error))
     else:

@@ -91,7 +91,7 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def is_terminal() -> bool:
-    """Return whether somebody can answer a question."""
+    """Tell whether a prompt can be answered: standard input is a terminal."""
     return sys.stdin.isatty()
 
 

@@ -185,20 +185,27 @@ def _print(applied: Applied, addresses: Mapping[str, str], environment: Path | N
 
 def _environment(output: Path, applied: Applied, url: str) -> Path | None:
     """Write a worker's environment variables, if the passwords are known; return the file."""
+    from db import service_file
     from db.cluster.processes import write_private
     from db.roles import passwords
 
     lines = []
+    services = {}
     for role in applied.roles:
         if role.kind in VARIABLES:
             file = role.file or output / role.name
             if not file.exists():
                 return None
             address = _address(url, role.name, passwords.read(file))
-            lines.append(f"export {VARIABLES[role.kind]}={shlex.quote(address)}\n")
+            lines.append(f"export {VARIABLES[role.kind]}={shlex.quote(address)}")
+            services[role.name] = address
     path = output / "env"
     output.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private(path, "".join(lines))
+    file = output / service_file.NAME
+    service_file.write_service_file(file, services)
+    # The first is the application's, as DATABASE_URL is.
+    lines += service_file.service_variables(file, next(iter(services)))
+    write_private(path, "".join(f"{line}\n" for line in lines))
     return path
 
 

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from db.cluster.postgres import initdb, is_ready, remove_stale_lock, server_command
 from db.cluster.processes import Process, Rights, private_directory, write_private
-from db.cluster.programs import ENVIRONMENT, Programs
+from db.cluster.programs import Programs
 from db.cluster.unprivileged import give, private_copy, user_for, with_reach
 from db.errors import Kind, OperationError
 from db.postgres_errors import RETRY
@@ -142,7 +142,6 @@ class LocalPostgres(LocalServer):
             server_command(self._programs, self.data, settings),
             log=self.log,
             record=self._record,
-            environment=ENVIRONMENT,
             rights=self._rights,
             stop_signal=self.stop_signal,
         )

@@ -18,13 +18,13 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from sqlalchemy.exc import SQLAlchemyError
 
-from db import migrations
+from db import migrations, service_file
 from db.cluster.processes import Identity, Process, private_directory, wait_until, write_private
 from db.cluster.programs import Programs
 from db.errors import OperationError
 from db.postgres_errors import RETRY
 from worker.local.flower import Flower
-from worker.local.postgres import LocalPostgres
+from worker.local.postgres import NAME, LocalPostgres
 from worker.local.server import LocalServer, mask
 from worker.local.valkey import LocalValkey
 
@@ -263,6 +263,9 @@ class LocalStack:
     def _write_environment(self) -> None:
         lines = ["# For a shell: . this file"]
         lines += [f"export {name}={shlex.quote(value)}" for name, value in self.addresses().items()]
+        services = self.directory / service_file.NAME
+        service_file.write_service_file(services, {NAME: self.postgres.url})
+        lines += service_file.service_variables(services, NAME)
         folders = ":".join(shlex.quote(folder) for folder in self._program_folders())
         lines.append(f'export PATH={folders}:"$PATH"')
         write_private(self.environment_file, "\n".join(lines) + "\n")

@@ -37,7 +37,8 @@ def compare_rows(
     queue = iter(both)  # shared by the threads
     found: dict[str, TableFacts] = {}
     with ThreadPoolExecutor(max_workers=jobs) as threads:
-        for facts in threads.map(lambda _: _facts(conninfo, queue), range(jobs)):
+        as_stored = entry.encoding is None
+        for facts in threads.map(lambda _: _facts(conninfo, queue, as_stored), range(jobs)):
             found |= facts
     problems = [_difference(name, wanted[name], found.get(name)) for name in sorted(wanted)]
     if table is None:
@@ -90,9 +91,9 @@ def compare_structure(entry: Entry, found: Mapping[str, str], wanted: Mapping[st
     return len(wanted)
 
 
-def _facts(conninfo: str, tables: Iterator[str]) -> dict[str, TableFacts]:
+def _facts(conninfo: str, tables: Iterator[str], as_stored: bool) -> dict[str, TableFacts]:  # noqa: FBT001
     with connected(conninfo) as connection:
-        return {table: table_facts(connection, table) for table in tables}
+        return {table: table_facts(connection, table, as_stored=as_stored) for table in tables}
 
 
 def _difference(name: str, wanted: TableFacts, found: TableFacts | None) -> str | None:

@@ -3,13 +3,15 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Final
 
 from psycopg import sql
 
 from db.backup.catalogue import Entry
 from db.backup.databases import connected
+from db.backup.snapshot import SCHEMA
+from db.cluster.unnamed import UnnamedFile
 from db.commands.core import Client
 from db.commands.restore import as_script, contents, restore_archive, run_script
 
@@ -21,6 +23,8 @@ _LISTED: Final = re.compile(
     r"\d+; \d+ \d+ (?P<kind>FK CONSTRAINT|TABLE DATA|COMMENT|EXTENSION) (?P<schema>\S+)"
     r"(?: EXTENSION)? (?P<name>\S+)"
 )
+# The name and the owner behind it are not quoted, and either may have spaces.
+_DATA: Final = re.compile(r"\d+; \d+ \d+ TABLE DATA public (?P<names>.+)")
 _EXTENSION: Final = re.compile(
     rb'(?:CREATE EXTENSION IF NOT EXISTS|COMMENT ON EXTENSION) "?(?P<name>[^" ]+)"? '
 )
@@ -31,22 +35,30 @@ WHERE NOT superuser OR trusted
     OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
 """
 _OTHERS: Final = """
-SELECT c.oid::regclass::text AS name
-FROM pg_class AS c
-WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> %s
+SELECT c.relname FROM pg_class AS c
+WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'f') AND c.relname <> %s
+"""
+_PARENTS: Final = """
+SELECT n.nspname, p.relname, p.relkind = 'p'
+FROM pg_inherits AS i
+JOIN pg_class AS p ON p.oid = i.inhparent
+JOIN pg_namespace AS n ON n.oid = p.relnamespace
+WHERE i.inhrelid = %s::regclass
 """
 
 
-def jobs_for(dump: Path) -> int:
+def jobs_for(dump: UnnamedFile) -> int:
     """Return the number of parallel jobs for a fetched dump.
 
     One for each processor, and one more to work while another waits for the disk. A small dump is
     restored before a second job would be connected.
     """
-    return 1 if dump.stat().st_size < SMALL else len(os.sched_getaffinity(0)) + 1
+    return 1 if dump.size < SMALL else len(os.sched_getaffinity(0)) + 1
 
 
-def load(client: Client, entry: Entry, dump: Path, *, jobs: int, table: str | None = None) -> None:
+def load(
+    client: Client, entry: Entry, dump: UnnamedFile, *, jobs: int, table: str | None = None
+) -> None:
     """Restore a fetched dump into the client's empty database.
 
     Extensions that the server does not have, or that the role may not create, are skipped: no
@@ -60,7 +72,7 @@ def load(client: Client, entry: Entry, dump: Path, *, jobs: int, table: str | No
     entry
         Of the dump; not one of data alone.
     dump
-        Of :func:`db.backup.verify.fetch`. Files are written next to it.
+        Of :func:`db.backup.verify.fetch`.
     jobs
         Parallel jobs.
     table
@@ -69,7 +81,7 @@ def load(client: Client, entry: Entry, dump: Path, *, jobs: int, table: str | No
     single = table if table is not None else entry.table
     unknown = _unknown_settings(client)
     if entry.form == "plain":
-        with dump.open("rb") as lines:
+        with dump.open() as lines:
             missing = _missing_extensions(client, _script_extensions(lines))
         _run(client, dump, missing, unknown, keys=single is None)
     else:
@@ -77,29 +89,30 @@ def load(client: Client, entry: Entry, dump: Path, *, jobs: int, table: str | No
         missing = _missing_extensions(client, _archive_extensions(listed))
         entries = [line for line in listed if _is_restored(line, missing, single)]
         if unknown:
-            script = dump.with_name("archive.sql")
-            as_script(client, dump, script, entries=entries)
-            _run(client, script, missing, unknown, keys=True)
+            with dump.sibling() as script:
+                as_script(client, dump, script, entries=entries)
+                _run(client, script, missing, unknown, keys=True)
         else:
             restore_archive(client, dump, jobs=jobs, entries=entries)
     if table is not None and entry.table is None:
         _drop_others(client, table)
 
 
-def load_data(client: Client, entry: Entry, dump: Path) -> None:
+def load_data(client: Client, entry: Entry, dump: UnnamedFile) -> None:
     """Load a dump of data alone into the empty tables of the client's database, all or nothing."""
-    script = dump
-    if entry.form == "custom":
-        script = dump.with_name("archive.sql")
-        as_script(client, dump, script, entries=contents(client, dump))
-    # The dump contains the same row as the migrations have inserted.
-    before = "DELETE FROM public.alembic_version"
-    _run(client, script, set(), _unknown_settings(client), keys=True, before=before)
+    with ExitStack() as stack:
+        script = dump
+        if entry.form == "custom":
+            script = stack.enter_context(dump.sibling())
+            as_script(client, dump, script, entries=contents(client, dump))
+        # The dump contains the same row as the migrations have inserted.
+        before = "DELETE FROM public.alembic_version"
+        _run(client, script, set(), _unknown_settings(client), keys=True, before=before)
 
 
 def _run(  # noqa: PLR0913 - a script, and what to remove from it
     client: Client,
-    script: Path,
+    script: UnnamedFile,
     missing: set[str],
     unknown: set[bytes],
     *,
@@ -107,13 +120,13 @@ def _run(  # noqa: PLR0913 - a script, and what to remove from it
     before: str | None = None,
 ) -> None:
     """Run a plain dump without some extensions, some settings, and optionally its foreign keys."""
-    if missing or unknown or not keys:
-        filtered = script.with_name("filtered.sql")
-        with script.open("rb") as lines, filtered.open("wb") as file:
-            file.writelines(filter_script(lines, missing, unknown, keys=keys))
-        script = filtered
-    with script.open("rb") as file:
-        run_script(client, file, before=before)
+    with ExitStack() as stack:
+        if missing or unknown or not keys:
+            filtered = stack.enter_context(script.sibling())
+            with script.open() as lines, filtered.path.open("wb") as file:
+                file.writelines(filter_script(lines, missing, unknown, keys=keys))
+            script = filtered
+        run_script(client, stack.enter_context(script.open()), before=before)
 
 
 def _unknown_settings(client: Client) -> set[bytes]:
@@ -135,11 +148,21 @@ def _is_restored(line: str, missing: set[str], single: str | None) -> bool:
         case "FK CONSTRAINT":
             return single is None
         case "TABLE DATA":
-            return single is None or match["name"] == single
+            return single is None or _is_data_of(line, single)
         case "EXTENSION":
             return match["name"] not in missing
         case _:
             return match["schema"] != "-" or match["name"] not in missing
+
+
+def _is_data_of(line: str, table: str) -> bool:
+    """Tell whether a line may be of the rows of a table.
+
+    Those of a table whose name begins with this one and a space are restored, and then dropped.
+    """
+    match = _DATA.match(line)
+    shown = table.replace("\n", " ").replace("\r", " ")  # as pg_restore --list shows it
+    return match is not None and match["names"].startswith(f"{shown} ")
 
 
 def _archive_extensions(listed: Iterable[str]) -> set[str]:
@@ -200,7 +223,18 @@ def filter_script(
 
 
 def _drop_others(client: Client, table: str) -> None:
+    kept = sql.Identifier(SCHEMA, table)
     with connected(client.url) as connection:
+        # A partition would go with its parent.
+        for schema, name, is_partition in connection.execute(
+            _PARENTS, [kept.as_string()]
+        ).fetchall():
+            parent = sql.Identifier(schema, name)
+            names = (parent, kept) if is_partition else (kept, parent)
+            verb = "DETACH PARTITION" if is_partition else "NO INHERIT"
+            connection.execute(sql.SQL(f"ALTER TABLE {{}} {verb} {{}}").format(*names))
         for (name,) in connection.execute(_OTHERS, [table]).fetchall():
-            # regclass has quoted it where necessary.
-            connection.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.SQL(name)))
+            # IF EXISTS: partitions went with the table that they are of.
+            connection.execute(
+                sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier(SCHEMA, name))
+            )

@@ -7,12 +7,17 @@ from typing import Final
 import psycopg
 from psycopg import errors, sql
 
-from db.backup.catalogue import open_catalogue
 from db.backup.create import create
 from db.backup.databases import at, connected, named
 from db.backup.policy import BackupPolicy
+from db.backup.restore.preflight import check_merge
 from db.backup.restore.replace_live import require_revision
-from db.backup.restore.restore import choose_backup, require_new_enough, restored_draft
+from db.backup.restore.restore import (
+    choose_backup,
+    own_catalogue,
+    require_new_enough,
+    restored_draft,
+)
 from db.backup.snapshot import SCHEMA
 from db.commands.core import Client
 from db.errors import OperationError
@@ -64,32 +69,36 @@ class MergedTable:
     safety: str
 
 
-def merge_table(
+def merge_table(  # noqa: PLR0913 - options by name
     client: Client,
     policy: BackupPolicy,
     *,
     table: str,
     name: str | None = None,
     jobs: int | None = None,
+    foreign: bool = False,
 ) -> MergedTable:
     """Insert or update the rows of a table from a backup, by primary key, all or none.
 
-    First the live database is dumped. The table is restored and compared in a new database, and its
-    rows are merged in one transaction that locks out other writers of the table. See
+    Rights and space are checked first. The table is restored and compared in a new database. Then
+    the live database is dumped, and the rows are merged in one transaction that locks out other
+    writers of the table. See
     :func:`db.backup.restore.restore.restore` for the parameters.
 
     Raises OperationError: ``rows_conflict``: a row of the backup violates a constraint with live
     rows; ``table_locked``; others. The live table is unchanged.
     """
-    entry = choose_backup(open_catalogue(policy), name, table)
+    catalogue = own_catalogue(client, policy)
+    entry = choose_backup(catalogue, name, table, foreign=foreign)
     require_new_enough(client.programs, entry)
     require_revision(client, entry, same=True)
-    safety = create(client, policy)
+    check_merge(client, policy, catalogue, entry, table)
     with (
         restored_draft(client, policy, entry, table=table, jobs=jobs, with_roles=False) as draft,
         connected(at(client.url, draft.database)) as source,
         connected(at(client.url, named(client.url))) as live,
     ):
+        safety = create(client, policy, purpose="safety")
         total, inserted, updated, now = _merge(source, live, table)
     return MergedTable(
         name=entry.name,
@@ -106,7 +115,7 @@ def _merge(
     source: psycopg.Connection, live: psycopg.Connection, table: str
 ) -> tuple[int, int, int, int]:
     """Return the numbers of rows in the backup, inserted, updated, and in the live table now."""
-    whole = f"{SCHEMA}.{table}"
+    whole = sql.Identifier(SCHEMA, table).as_string()
     columns = _names(live, _COLUMNS, whole)
     key = _names(live, _KEY, whole)
     if not key or columns != _names(source, _COLUMNS, whole):

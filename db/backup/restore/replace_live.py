@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from db import migrations
-from db.backup.catalogue import Entry, open_catalogue
+from db.backup.catalogue import Entry
 from db.backup.create import create
 from db.backup.databases import (
     administering,
@@ -16,13 +16,16 @@ from db.backup.databases import (
     unused_name,
 )
 from db.backup.policy import BackupPolicy
+from db.backup.restore.preflight import check_replacement
 from db.backup.restore.restore import (
     Restored,
     choose_backup,
+    own_catalogue,
     require_full,
     require_new_enough,
     restored_draft,
 )
+from db.backup.scratch import release
 from db.backup.snapshot import revision
 from db.commands.core import Client
 from db.errors import Kind, OperationError
@@ -47,29 +50,32 @@ class Replaced:
     aside: str
 
 
-def replace_live(
+def replace_live(  # noqa: PLR0913 - options by name
     client: Client,
     policy: BackupPolicy,
     *,
     name: str | None = None,
     jobs: int | None = None,
     with_roles: bool = False,
+    foreign: bool = False,
 ) -> Replaced:
     """Replace the live database by a full backup.
 
-    First the live database is dumped. The backup is restored and compared next to it, with the same
-    owner, grants and settings. Then both are renamed in one transaction, and the sessions are
-    terminated: their commits after the dump are in the previous database.
+    Rights and space are checked first. The backup is restored and compared next to the live
+    database, with the same owner, grants and settings. Then the live database is dumped, both are
+    renamed in one transaction, and the sessions are terminated: their commits after the dump are in
+    the previous database.
 
     See :func:`db.backup.restore.restore.restore` for the parameters.
 
     The live database is unchanged after an OperationError.
     """
-    entry = choose_backup(open_catalogue(policy), name, None)
+    catalogue = own_catalogue(client, policy)
+    entry = choose_backup(catalogue, name, None, foreign=foreign)
     require_full(entry)
     require_new_enough(client.programs, entry)
     require_revision(client, entry, same=False)
-    safety = create(client, policy)
+    check_replacement(client, policy, catalogue, entry)
     live = named(client.url)
     with restored_draft(
         client, policy, entry, table=None, jobs=jobs, with_roles=with_roles
@@ -77,7 +83,9 @@ def replace_live(
         # Without statistics its first queries would use sequential scans.
         restored = replace(client, url=at(client.url, draft.database))
         restored.run("vacuumdb", ["--analyze-only", "--quiet"])
+        safety = create(client, policy, purpose="safety")
         with administering(client.url) as admin:
+            release(admin, draft.database)
             copy_properties(admin, draft.database, live)
             aside = unused_name(admin, live, "before")
         swap(client.url, live, draft.database, aside)

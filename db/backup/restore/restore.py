@@ -1,13 +1,10 @@
 """Restore a backup into another database of the server."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import monotonic
 from typing import Final
-from uuid import uuid4
 
 import psycopg
 from psycopg import sql
@@ -19,7 +16,6 @@ from db.backup.databases import (
     at,
     connected,
     copy_properties,
-    create,
     drop,
     exists,
     is_empty,
@@ -31,10 +27,11 @@ from db.backup.databases import (
 from db.backup.policy import BackupPolicy
 from db.backup.restore.compare import compare_rows
 from db.backup.restore.load import jobs_for, load, load_data
-from db.backup.restore.roles import create_roles
+from db.backup.restore.roles import CreatedRoles, create_roles
+from db.backup.scratch import release, scratch_database
 from db.backup.snapshot import SCHEMA, revision
-from db.backup.store import unwritable
-from db.backup.verify import fetch
+from db.backup.source import Source
+from db.backup.verify import fetch, fetch_roles
 from db.cluster.programs import Programs
 from db.commands.core import Client
 from db.commands.restore import FAST
@@ -61,6 +58,8 @@ class Restored:
         Whether this checkout has newer migrations: ``alembic upgrade head`` is due.
     roles
         Roles that were created for it.
+    withheld
+        Attributes and memberships that they do not have, unlike those of the backup.
     seconds
         Duration of the restore.
     """
@@ -71,6 +70,7 @@ class Restored:
     revision: str | None
     is_behind: bool
     roles: list[str]
+    withheld: list[str]
     seconds: float
 
 
@@ -83,6 +83,7 @@ def restore(  # noqa: PLR0913 - options by name
     into: str | None = None,
     jobs: int | None = None,
     with_roles: bool = False,
+    foreign: bool = False,
 ) -> Restored:
     """Restore a backup, or one table of it, into another database of the client's server.
 
@@ -103,9 +104,11 @@ def restore(  # noqa: PLR0913 - options by name
         Parallel jobs; ``None`` for a number based on the dump's size.
     with_roles
         First create the roles of the backup that the server lacks.
+    foreign
+        Whether the named backup may be of another database or server.
     """
     started = monotonic()
-    entry = choose_backup(open_catalogue(policy), name, table)
+    entry = choose_backup(own_catalogue(client, policy), name, table, foreign=foreign)
     require_new_enough(client.programs, entry)
     if entry.contents == "data":
         rows = _restore_data(client, policy, entry, into)
@@ -121,10 +124,12 @@ def restore(  # noqa: PLR0913 - options by name
         target = into or unused_name(admin, named(client.url), "restored")
         if exists(admin, target):
             empty = unused_name(admin, target, "empty")
+            release(admin, draft.database)
             copy_properties(admin, draft.database, target)
             swap(client.url, target, draft.database, empty)
             drop(admin, empty)
         else:
+            release(admin, draft.database)
             rename(admin, draft.database, target)
     return replace(draft, database=target, seconds=round(monotonic() - started, 3))
 
@@ -144,47 +149,44 @@ def restored_draft(  # noqa: PLR0913 - options by name
     See :func:`restore` for the parameters.
     """
     started = monotonic()
-    live = named(client.url)
-    # Random, because two restores may start in the same second.
-    database = f"{live[:32]}_restoring_{uuid4().hex[:12]}"
-    target = replace(client, url=at(client.url, database), options=FAST)
-    roles: list[str] = []
-    with temporary_directory(policy) as folder:
-        dump = fetch(client, entry, entry.dump, policy, folder)
+    created = CreatedRoles()
+    with fetch(client, entry, policy) as dump:
         if with_roles and entry.roles is not None:
-            roles = create_roles(client, fetch(client, entry, entry.roles, policy, folder))
+            created = create_roles(client.url, fetch_roles(entry, policy))
         jobs = jobs or jobs_for(dump)
-        try:
-            with administering(client.url) as admin:
-                create(admin, database, live)
+        with scratch_database(client.url) as database:
+            target = replace(client, url=at(client.url, database), options=FAST)
             load(target, entry, dump, jobs=jobs, table=table)
             rows = compare_rows(target.url, entry, jobs=jobs, table=table)
-            yield replace(_restored(entry, database, rows, started), roles=roles)
-        finally:
-            with administering(client.url) as admin:
-                drop(admin, database)
+            restored = _restored(entry, database, rows, started)
+            yield replace(restored, roles=created.names, withheld=created.withheld)
 
 
-@contextmanager
-def temporary_directory(policy: BackupPolicy) -> Iterator[Path]:
-    """Yield a private temporary directory, which is removed with its files at the end."""
-    try:
-        folder = tempfile.TemporaryDirectory(
-            prefix="template-service-restore-", dir=policy.scratch or None
-        )
-    except OSError as error:
-        raise unwritable(policy.scratch or tempfile.gettempdir(), error) from None
-    with folder as path:
-        yield Path(path)
+def own_catalogue(client: Client, policy: BackupPolicy) -> Catalogue:
+    """Return the catalog, which knows the backups of the client's database from others.
+
+    Raises OperationError: the server cannot be reached.
+    """
+    return open_catalogue(policy, Source.read(client.url))
 
 
-def choose_backup(catalogue: Catalogue, name: str | None, table: str | None) -> Entry:
+def choose_backup(
+    catalogue: Catalogue, name: str | None, table: str | None, *, foreign: bool = False
+) -> Entry:
     """Return the backup to restore, the newest full one if ``name`` is ``None``.
 
-    Raises OperationError: ``backup_not_found``; ``newer_schema``: this checkout does not have its
+    Raises OperationError: ``backup_not_found``; ``foreign_backup``: it is of another database or
+    server, and ``foreign`` is not set; ``newer_schema``: this checkout does not have its
     migration; ``not_full``, ``table_missing``: the table is not in it.
     """
     entry = catalogue.newest() if name is None else catalogue.get(name)
+    if catalogue.is_foreign(entry) and not foreign:
+        server = "" if entry.system is None else f" of server {entry.system}"
+        raise OperationError(
+            "foreign_backup",
+            f"{entry.name} is a backup of database {entry.database}{server}, not of this one",
+            "choose one of this database (template-service backup list), or pass --foreign",
+        )
     if entry.revision is not None and not migrations.is_known(entry.revision):
         raise OperationError(
             Kind.NEWER_SCHEMA,
@@ -270,8 +272,7 @@ def _restore_data(
             f"tables of database {into} are not empty: {', '.join(filled)}",
             "name a database with empty tables",
         )
-    with temporary_directory(policy) as folder:
-        dump = fetch(client, entry, entry.dump, policy, folder)
+    with fetch(client, entry, policy) as dump:
         load_data(target, entry, dump)
         return compare_rows(target.url, entry, jobs=jobs_for(dump))
 
@@ -286,4 +287,4 @@ def _has_rows(connection: psycopg.Connection, table: str) -> bool:
 def _restored(entry: Entry, database: str, rows: dict[str, int], started: float) -> Restored:
     is_behind = entry.revision is not None and entry.revision != migrations.head()
     seconds = round(monotonic() - started, 3)
-    return Restored(entry.name, database, rows, entry.revision, is_behind, [], seconds)
+    return Restored(entry.name, database, rows, entry.revision, is_behind, [], [], seconds)

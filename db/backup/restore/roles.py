@@ -1,73 +1,219 @@
 """Create the roles of a backup that the server lacks."""
 
-import re
-from collections.abc import Collection, Iterator
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from db.backup.databases import administering, at
-from db.backup.store import create_file
-from db.commands.core import Client
-from db.commands.restore import run_script
+import psycopg
+from psycopg import errors, sql
+from psycopg.rows import DictRow
 
-_NAME: Final = r'(?:"(?:[^"]|"")*"|[^\s;"]+)'
-_ABOUT: Final = re.compile(rf"(?P<verb>CREATE|ALTER|COMMENT ON|DROP) ROLE (?P<role>{_NAME})")
-_MEMBER: Final = re.compile(rf"GRANT {_NAME} TO (?P<role>{_NAME})")
-_GRANTOR: Final = re.compile(rf" GRANTED BY {_NAME};")
+from db.backup.databases import administering
+from db.backup.roles import (
+    Membership,
+    RoleFacts,
+    RoleSetting,
+    ServerRoles,
+    has_membership_options,
+    read_roles,
+)
+from db.errors import Kind, OperationError
+from db.roles.names import KINDS, PREDEFINED, Names, mark
+from db.roles.names import Kind as RoleKind
+
+# Members of these can become superuser: https://www.postgresql.org/docs/current/predefined-roles.html
+_POWERFUL: Final = frozenset(
+    {"pg_execute_server_program", "pg_read_server_files", "pg_write_server_files"}
+)
+_POWERS: Final = {
+    "superuser": "SUPERUSER",
+    "create_role": "CREATEROLE",
+    "replication": "REPLICATION",
+    "bypass_rls": "BYPASSRLS",
+}
+_IS_SUPERUSER: Final = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
 
 
-def create_roles(client: Client, roles: Path) -> list[str]:
-    """Create the roles that the server lacks; return their names. Existing ones are unchanged.
+@dataclass(frozen=True, slots=True)
+class CreatedRoles:
+    """Result of :func:`create_roles`.
+
+    Attributes
+    ----------
+    names
+        The new roles.
+    withheld
+        What they had when the backup was taken, and do not have now, such as ``SUPERUSER of ops``.
+    """
+
+    names: list[str] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
+
+
+def create_roles(url: str, wanted: ServerRoles) -> CreatedRoles:
+    """Create the roles that the server lacks, all or none. Existing ones are unchanged.
+
+    Attributes that give power beyond the rights on objects are restored by a superuser only, and
+    never for the roles of the application: see :func:`role_statements`.
 
     Raises OperationError: ``restore_failed``, ``permission_denied``: no role was created.
 
     Parameters
     ----------
-    client
+    url
         Of any database of the server.
-    roles
-        Output of pg_dumpall, of :func:`db.backup.verify.fetch`. A file is written next to it.
     """
-    with administering(client.url) as admin:
-        existing = {row["rolname"] for row in admin.execute("SELECT rolname FROM pg_roles")}
-        # The client's own database may not exist.
-        admin_client = replace(client, url=at(client.url, admin.info.dbname))
-    statements = list(missing_roles(roles.read_text(encoding="utf-8"), existing))
-    script = roles.with_name("roles.filtered.sql")
-    with create_file(script) as file:
-        file.write("\n".join(statements).encode())
-    with script.open("rb") as file:
-        run_script(admin_client, file)
-    about = map(_ABOUT.match, statements)
-    return [_plain(match["role"]) for match in about if match and match["verb"] == "CREATE"]
+    with administering(url) as admin:
+        row = admin.execute(_IS_SUPERUSER).fetchone()
+        plan = RolePlan(
+            wanted,
+            {role.name: role for role in read_roles(admin, passwords=False).roles},
+            is_superuser=row is not None and row["rolsuper"],
+            has_options=has_membership_options(admin),
+        )
+        statements = list(role_statements(plan))
+        _execute(admin, statements)
+    return CreatedRoles([role.name for role in plan.missing], plan.withheld)
 
 
-def missing_roles(text: str, existing: Collection[str]) -> Iterator[str]:
-    """Yield the statements of pg_dumpall about roles that are not in ``existing``.
+@dataclass(slots=True)
+class RolePlan:
+    """The roles of a backup, and the server that they are created on.
 
-    ``GRANTED BY`` is removed: from PostgreSQL 16 on only the bootstrap superuser may use it for
-    another role, and the one of this server may have another name.
+    Attributes
+    ----------
+    existing
+        The roles of the server.
+    is_superuser
+        Whether a superuser creates the roles.
+    has_options
+        Whether memberships have the options of PostgreSQL 16.
+    withheld
+        See :class:`CreatedRoles`; filled by :func:`role_statements`.
     """
-    for statement in _statements(text):
-        match = _ABOUT.match(statement) or _MEMBER.match(statement)
-        if match is None or _plain(match["role"]) not in existing:
-            yield _GRANTOR.sub(";", statement) if statement.startswith("GRANT ") else statement
+
+    wanted: ServerRoles
+    existing: Mapping[str, RoleFacts] = field(default_factory=dict)
+    is_superuser: bool = True
+    has_options: bool = True
+    withheld: list[str] = field(default_factory=list)
+
+    @property
+    def missing(self) -> list[RoleFacts]:
+        """The roles to create."""
+        return [role for role in self.wanted.roles if role.name not in self.existing]
 
 
-def _statements(text: str) -> Iterator[str]:
-    lines: list[str] = []
-    for line in text.splitlines():
-        if not lines and (not line or line.startswith(("--", "\\"))):
-            yield line
+def role_statements(plan: RolePlan) -> Iterator[sql.Composed]:
+    """Yield the statements that create the missing roles.
+
+    Names are quoted identifiers, and all values are literals.
+    """
+    created = {role.name: role for role in plan.missing}
+    for role in created.values():
+        yield _create(plan, role)
+        if role.comment is not None:
+            yield sql.SQL("COMMENT ON ROLE {} IS {}").format(
+                sql.Identifier(role.name), sql.Literal(role.comment)
+            )
+    for setting in plan.wanted.settings:
+        if setting.role in created:
+            yield _set(setting)
+    for membership in plan.wanted.memberships:
+        if membership.member in created and _is_granted(plan, created, membership):
+            yield _grant(membership, has_options=plan.has_options)
+
+
+def _create(plan: RolePlan, role: RoleFacts) -> sql.Composed:
+    options: list[sql.Composable] = []
+    for attribute, keyword in _POWERS.items():
+        if not getattr(role, attribute):
             continue
-        lines.append(line)
-        if line.endswith(";"):
-            yield "\n".join(lines)
-            lines = []
-    if lines:
-        yield "\n".join(lines)
+        if plan.is_superuser and _may_have(role, attribute):
+            options.append(sql.SQL(keyword))
+        else:
+            plan.withheld.append(f"{keyword} of {role.name}")
+    if role.create_db:
+        options.append(sql.SQL("CREATEDB"))
+    if role.login:
+        options.append(sql.SQL("LOGIN"))
+    options.append(sql.SQL("INHERIT" if role.inherit else "NOINHERIT"))
+    options.append(sql.SQL("CONNECTION LIMIT ") + sql.Literal(role.connection_limit))
+    if role.password is not None:
+        options.append(sql.SQL("PASSWORD ") + sql.Literal(role.password))
+    if role.valid_until is not None:
+        options.append(sql.SQL("VALID UNTIL ") + sql.Literal(role.valid_until))
+    name = sql.Identifier(role.name)
+    return sql.SQL("CREATE ROLE {} WITH {}").format(name, sql.SQL(" ").join(options))
 
 
-def _plain(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+def _set(setting: RoleSetting) -> sql.Composed:
+    return sql.SQL("ALTER ROLE {} SET {} TO {}").format(
+        sql.Identifier(setting.role),
+        sql.Identifier(*setting.name.split(".")),
+        sql.SQL(", ").join(map(sql.Literal, setting.values)),
+    )
+
+
+def _grant(membership: Membership, *, has_options: bool) -> sql.Composed:
+    options = [sql.SQL("ADMIN OPTION")] if membership.admin else []
+    for keyword, value in (("INHERIT", membership.inherit), ("SET", membership.set)):
+        if has_options and value is not None:
+            options.append(sql.SQL(f"{keyword} {'TRUE' if value else 'FALSE'}"))
+    statement = sql.SQL("GRANT {} TO {}").format(
+        sql.Identifier(membership.role), sql.Identifier(membership.member)
+    )
+    if not options:
+        return statement
+    return statement + sql.SQL(" WITH ") + sql.SQL(", ").join(options)
+
+
+def _is_granted(plan: RolePlan, created: Mapping[str, RoleFacts], membership: Membership) -> bool:
+    """Tell whether a membership is restored; note it if it is not."""
+    granted = membership.role
+    then = {role.name: role for role in plan.wanted.roles}.get(granted)
+    now = plan.existing.get(granted) or created.get(granted)
+    had_power = granted in _POWERFUL or (then is not None and then.has_power)
+    has_power = granted in _POWERFUL or (now is not None and now.has_power)
+    kind = _kind(created[membership.member])
+    allowed = not has_power or (had_power and plan.is_superuser)
+    if kind is not None:
+        known = kind == "maintenance" and granted in PREDEFINED
+        allowed = allowed and not has_power and (known or not granted.startswith("pg_"))
+    if not allowed:
+        plan.withheld.append(f"membership of {membership.member} in {granted}")
+    return allowed
+
+
+def _may_have(role: RoleFacts, attribute: str) -> bool:
+    kind = _kind(role)
+    # Its role for base backups connects for replication: db.roles.names.ATTRIBUTES.
+    return kind is None or (kind == "maintenance" and attribute == "replication")
+
+
+def _kind(role: RoleFacts) -> RoleKind | None:
+    """Return the kind of a role of the application, ``None`` for any other role."""
+    for kind in KINDS:
+        if role.comment == mark(kind):
+            return kind
+    return Names().all().get(role.name)
+
+
+def _execute(admin: psycopg.Connection[DictRow], statements: list[sql.Composed]) -> None:
+    try:
+        with admin.transaction():
+            for statement in statements:
+                admin.execute(statement)
+    except errors.InsufficientPrivilege:
+        raise OperationError(
+            Kind.PERMISSION_DENIED,
+            "the role may not create the roles of the backup",
+            "use a superuser, or a role with CREATEROLE that is in all of them",
+        ) from None
+    except psycopg.Error as error:
+        # Not its text, which may repeat a setting's value.
+        raise OperationError(
+            Kind.RESTORE_FAILED,
+            f"the roles of the backup cannot be created: SQLSTATE {error.sqlstate}",
+            "create them by hand: template-service backup cat --roles",
+        ) from None

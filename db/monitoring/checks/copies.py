@@ -1,10 +1,14 @@
 """Checks of dumps, base backups, archived WAL and standbys."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
+from psycopg import sql
+
 from db.backup.catalogue import Catalogue
+from db.cluster import owned
 from db.errors import OperationError
 from db.monitoring import ages
 from db.monitoring.checks.finding import CheckContext, Finding, Limits
@@ -90,7 +94,7 @@ def standbys(context: CheckContext) -> Iterator[Finding]:
 def dumps(catalogue: Catalogue, limits: Limits, now: datetime) -> Iterator[Finding]:
     """Check that a recent dump exists, that a drill verified one, and that none is incomplete."""
     try:
-        entries = catalogue.entries()
+        entries = catalogue.regular()
         problems = catalogue.problems()
     except OperationError as error:
         yield unreachable(error)
@@ -123,6 +127,37 @@ def dumps(catalogue: Catalogue, limits: Limits, now: datetime) -> Iterator[Findi
             else f"the last successful restore drill is {_old(proved, now)}"
         )
         yield Finding("dump_unverified", "error", what, "the dumps may be unusable", _DRILL)
+
+
+def leftovers(directories: Iterable[Path], databases: Mapping[str, str]) -> Iterator[Finding]:
+    """Report temporary directories and scratch databases of killed processes.
+
+    Parameters
+    ----------
+    directories
+        Where temporary directories are created.
+    databases
+        Those of :func:`db.backup.scratch.orphans`.
+    """
+    for base in directories:
+        for path, owner in owned.orphans(base).items():
+            process = "a killed process" if owner is None else f"process {owner}, which was killed"
+            yield Finding(
+                "temporary_directory",
+                "warning",
+                f"{path} was left behind by {process}",
+                "it takes space, and may hold parts of a dump",
+                "the next drill or restore removes it: template-service backup drill",
+            )
+    for name, comment in databases.items():
+        yield Finding(
+            "scratch_database",
+            "warning",
+            f"database {name} was left behind ({comment})",
+            "it takes the space of a copy of the database",
+            "the next restore drops it, or: "
+            + sql.SQL("DROP DATABASE {};").format(sql.Identifier(name)).as_string(),
+        )
 
 
 def unreachable(error: OperationError) -> Finding:

@@ -196,11 +196,11 @@ class Accountant:
         acknowledged = {each.id for each in sent if each.acknowledged}
         changed = time.monotonic()
         while time.monotonic() - changed < still:
-            found = dict(_stored(backend, open_ids))
-            if found:
+            stored = dict(_stored(backend, open_ids))
+            if stored:
                 changed = time.monotonic()
-                answers |= found
-                open_ids -= found.keys()
+                answers |= stored
+                open_ids -= stored.keys()
             if not open_ids & acknowledged and self._idle():
                 # Once more: what was unknown may have been answered since.
                 return answers | dict(_stored(backend, open_ids))
@@ -227,7 +227,7 @@ class Accountant:
 
 def ids_in(raw: bytes) -> set[str]:
     """Return the ids in a raw message or letter, however often it is wrapped in base64."""
-    return {found.decode() for text in unwrapped(raw) for found in _UUID.findall(text)}
+    return {match.decode() for text in unwrapped(raw) for match in _UUID.findall(text)}
 
 
 def unwrapped(raw: bytes, depth: int = _DEPTH) -> Iterator[bytes]:
@@ -244,7 +244,7 @@ def unwrapped(raw: bytes, depth: int = _DEPTH) -> Iterator[bytes]:
 
 
 def _all_ids(raws: Iterable[bytes]) -> set[str]:
-    return {found for raw in raws for found in ids_in(raw)}
+    return {task_id for raw in raws for task_id in ids_in(raw)}
 
 
 def _stored(backend: redis.Redis, ids: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:

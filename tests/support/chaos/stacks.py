@@ -29,7 +29,7 @@ SECOND: Final = "worker2"
 
 
 class SyncableValkey(LocalValkey):
-    """Valkey that can be told to acknowledge a write only once it is in its append-only file.
+    """Valkey that can be switched to acknowledge writes only after its append-only file has them.
 
     With ``everysec``, the setting of the local stack, a ``kill -9`` may take writes that were
     acknowledged: Valkey puts off its write(2) while an fsync of the file is under way. A test that
@@ -237,14 +237,16 @@ class ProxiedStack(ChaosStack):
 
     def addresses(self) -> dict[str, str]:
         """Return the addresses of the networks."""
-        found = super().addresses()
+        variables = super().addresses()
         for name, network, server in (
             ("DATABASE_URL", self.networks["database"], self.postgres),
             ("CELERY_BROKER_URL", self.networks["broker"], self.valkey),
             ("CELERY_RESULT_BACKEND", self.networks["backend"], self.valkey),
         ):
-            found[name] = found[name].replace(f"@{HOST}:{server.port}/", f"@{HOST}:{network.port}/")
-        return found
+            variables[name] = variables[name].replace(
+                f"@{HOST}:{server.port}/", f"@{HOST}:{network.port}/"
+            )
+        return variables
 
     def start(self) -> None:
         """Start the networks, then everything behind and before them."""
@@ -321,14 +323,14 @@ def _members(broker: redis.Redis, name: bytes) -> list[bytes]:
     """
     kind = broker.type(name)
     if kind == b"hash":
-        found: list[Any] = list(broker.hvals(name))
+        entries: list[Any] = list(broker.hvals(name))
     elif kind == b"list":
-        found = broker.lrange(name, 0, -1)
+        entries = broker.lrange(name, 0, -1)
     elif kind == b"zset":
-        found = broker.zrange(name, 0, -1)
+        entries = broker.zrange(name, 0, -1)
     else:
-        found = []
-    return [each for each in found if b"{" in each]
+        entries = []
+    return [each for each in entries if b"{" in each]
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -1,0 +1,181 @@
+"""Roles in backups, on a real server: data, whatever a role writes into its own settings."""
+
+import gzip
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from db.backup.catalogue import Catalogue, Entry, StoredFile, open_store
+from db.backup.create import create
+from db.backup.databases import administering
+from db.backup.policy import BackupPolicy
+from db.backup.restore.roles import RolePlan, create_roles, role_statements
+from db.backup.roles import RoleFacts, RoleSetting, ServerRoles, read_roles
+from db.backup.verify import fetch_roles, verify
+from db.errors import OperationError
+from tests.support.shops import Shop, shop
+from worker.local import LocalStack
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20) | (
+    st.lists(st.sampled_from(["'", '"', "\\", ";", "\n", "--", "$$", "E'", " SUPERUSER "])).map(
+        "".join
+    )
+)
+NAMES = TEXTS.map(lambda text: f"fuzz {text}").filter(lambda name: len(name.encode()) <= 63)
+HOSTILE = "hostile_app"
+
+
+@pytest.fixture(scope="module")
+def source(servers: LocalStack) -> Iterator[Shop]:
+    """Give a database to back up."""
+    with shop(servers) as made:
+        yield made
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> BackupPolicy:
+    """Return a place for the backups of one test."""
+    return BackupPolicy(target=str(tmp_path / "backups"))
+
+
+@contextmanager
+def role(source: Shop, options: str = "") -> Iterator[None]:
+    """Have a role that can log in; it is gone afterwards, also if a test created it again."""
+    source.run(f"CREATE ROLE {HOSTILE} LOGIN PASSWORD 'x' {options}".encode())
+    try:
+        yield
+    finally:
+        source.run(f"DROP ROLE IF EXISTS {HOSTILE}".encode())
+
+
+def with_old_roles(source: Shop, policy: BackupPolicy, entry: Entry) -> Entry:
+    """Replace the roles of a backup by the file that earlier versions of the service stored."""
+    output = source.client.run("pg_dumpall", ["--globals-only", "--no-tablespaces"])
+    content = gzip.compress(output)
+    name = f"{entry.name}.roles.sql.gz"
+    (Path(policy.target) / name).write_bytes(content)
+    assert entry.roles is not None
+    (Path(policy.target) / entry.roles.name).unlink()
+    digest = hashlib.sha256(content).hexdigest()
+    roles = StoredFile(name=name, part="roles", size=len(content), sha256=digest)
+    old = entry.model_copy(update={"files": (entry.dump, roles)})
+    Catalogue(open_store(policy.target)).add(old)
+    return old
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["facts", "SQL of an earlier version"])
+def test_a_role_s_own_setting_is_never_executed(
+    source: Shop, policy: BackupPolicy, tmp_path: Path, *, is_old: bool
+) -> None:
+    """The setting is restored to the last character, and nothing that it says happens."""
+    trace = tmp_path / "trace"
+    tmp_path.chmod(0o777)
+    value = (
+        f"x;\n ALTER ROLE {HOSTILE} SUPERUSER;\n COPY (SELECT 1) TO PROGRAM $$touch {trace}$$;\n--'"
+    )
+    with role(source):
+        url = source.url.replace(source.url.partition("//")[2].partition("@")[0], f"{HOSTILE}:x")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("ALTER ROLE CURRENT_USER SET application_name TO {}").format(
+                    sql.Literal(value)
+                )
+            )
+        entry = create(source.client, policy)
+        if is_old:
+            entry = with_old_roles(source, policy, entry)
+        verify(Catalogue(open_store(policy.target)).store, entry, policy, source.client.programs)
+        source.run(f"DROP ROLE {HOSTILE}".encode())
+        created = create_roles(source.url, fetch_roles(entry, policy))
+        assert created.names == [HOSTILE]
+        found = source.run(
+            "SELECT rolsuper, rolconfig FROM pg_roles WHERE rolname = %(name)s", name=HOSTILE
+        )
+        assert found == [(False, [f"application_name={value}"])]
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["facts", "SQL of an earlier version"])
+def test_a_restored_role_is_what_it_was(
+    source: Shop, policy: BackupPolicy, *, is_old: bool
+) -> None:
+    """Attributes, verifier, comment, settings and memberships."""
+    options = "CREATEDB NOINHERIT CONNECTION LIMIT 7 VALID UNTIL '2041-02-03 04:05:06+00'"
+    with role(source, options):
+        for statement in (
+            f"COMMENT ON ROLE {HOSTILE} IS 'of two\nlines'",
+            f'ALTER ROLE {HOSTILE} SET search_path TO "$user", "a, b", public',
+            f"ALTER ROLE {HOSTILE} SET statement_timeout TO '5s'",
+            f"GRANT pg_monitor TO {HOSTILE} WITH ADMIN OPTION",
+        ):
+            source.run(statement.encode())
+        with administering(source.url) as admin:
+            before = read_roles(admin, passwords=True)
+            entry = create(source.client, policy)
+            if is_old:
+                entry = with_old_roles(source, policy, entry)
+            source.run(f"DROP ROLE {HOSTILE}".encode())
+            create_roles(source.url, fetch_roles(entry, policy))
+            assert read_roles(admin, passwords=True) == before
+
+
+def test_a_role_without_superuser_restores_no_power(source: Shop, policy: BackupPolicy) -> None:
+    """It is told what the roles had."""
+    with role(source, "SUPERUSER REPLICATION"):
+        roles = fetch_roles(create(source.client, policy), policy)
+    source.run(b"CREATE ROLE creator LOGIN CREATEROLE PASSWORD 'x'")
+    url = source.url.replace(source.url.partition("//")[2].partition("@")[0], "creator:x")
+    try:
+        created = create_roles(url, roles)
+        assert created.withheld == [f"SUPERUSER of {HOSTILE}", f"REPLICATION of {HOSTILE}"]
+        attributes = (
+            "SELECT rolsuper, rolreplication, rolcanlogin FROM pg_roles WHERE rolname = %(n)s"
+        )
+        assert source.run(attributes, n=HOSTILE) == [(False, False, True)]
+    finally:
+        source.run(f"DROP ROLE IF EXISTS {HOSTILE}".encode())
+        source.run(b"DROP ROLE creator")
+
+
+def test_a_roles_file_with_another_statement_is_refused(source: Shop, policy: BackupPolicy) -> None:
+    """Whoever wrote it, and although its checksum matches."""
+    entry = with_old_roles(source, policy, create(source.client, policy))
+    assert entry.roles is not None
+    path = Path(policy.target) / entry.roles.name
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + b"DROP ROLE x;\n"))
+    content = path.read_bytes()
+    changed = entry.roles.model_copy(
+        update={"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    )
+    entry = entry.model_copy(update={"files": (entry.dump, changed)})
+    with pytest.raises(OperationError, match="DROP ROLE") as refused:
+        fetch_roles(entry, policy)
+    assert refused.value.kind == "archive_unreadable"
+
+
+@settings(max_examples=30)
+@given(name=NAMES, comment=TEXTS.filter(bool), value=TEXTS, verifier=TEXTS.filter(bool))
+def test_the_server_reads_back_what_was_written(
+    source: Shop, name: str, comment: str, value: str, verifier: str
+) -> None:
+    """By its own parser: one role, with that comment and that setting."""
+    facts = ServerRoles(
+        roles=(RoleFacts(name=name, comment=comment, password=verifier),),
+        settings=(RoleSetting(role=name, name="shop.note", values=(value,)),),
+    )
+    with administering(source.url) as admin, admin.transaction(force_rollback=True):
+        before = read_roles(admin, passwords=False)
+        for statement in role_statements(RolePlan(facts)):
+            admin.execute(statement)
+        after = read_roles(admin, passwords=False)
+    new = set(after.roles) - set(before.roles)
+    assert {(role.name, role.comment, role.has_power) for role in new} == {(name, comment, False)}
+    assert len(after.roles) == len(before.roles) + 1
+    assert set(after.settings) - set(before.settings) == set(facts.settings)

@@ -1,0 +1,146 @@
+"""Databases that are unlike a developer's: other encodings, partitions, names with spaces."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from db import migrations
+from db.backup.catalogue import Catalogue, open_store
+from db.backup.create import create
+from db.backup.databases import administering
+from db.backup.drill import drill
+from db.backup.policy import BackupPolicy
+from db.backup.restore.merge_table import merge_table
+from db.backup.restore.replace_live import replace_live
+from db.backup.restore.restore import restore
+from db.backup.snapshot import table_facts
+from db.cluster.programs import Programs
+from tests.support.shops import ROWS, Shop, copy_of, shop
+from worker.local import LocalStack
+
+FORMS = ("custom", "plain")
+
+
+@pytest.fixture(scope="module")
+def source(servers: LocalStack) -> Iterator[Shop]:
+    """Give a database to copy."""
+    with shop(servers) as made:
+        yield made
+
+
+@pytest.fixture
+def live(source: Shop) -> Iterator[Shop]:
+    """Give a database that a test may change."""
+    with copy_of(source) as made:
+        yield made
+
+
+@pytest.fixture
+def policy(tmp_path: Path) -> BackupPolicy:
+    """Return a place for the backups of one test."""
+    (tmp_path / "scratch").mkdir()
+    return BackupPolicy(target=str(tmp_path / "backups"), scratch=str(tmp_path / "scratch"))
+
+
+@pytest.fixture(params=["LATIN1", "EUC_JP"])
+def encoded(request: pytest.FixtureRequest, servers: LocalStack) -> Iterator[Shop]:
+    """Give a database in another encoding, with letters beyond ASCII."""
+    made = Shop(servers.postgres.url_of(f"shop_{uuid4().hex[:12]}"))
+    with administering(made.url) as admin:
+        admin.execute(
+            f"CREATE DATABASE {made.name} TEMPLATE template0 ENCODING '{request.param}'"
+            " LOCALE_PROVIDER libc LOCALE 'C'".encode()
+        )
+    try:
+        migrations.upgrade(made.url)
+        text = "あいさつ" if request.param == "EUC_JP" else "Grüße"
+        made.run(
+            "INSERT INTO templates (template_id, name, type) VALUES ('a', %(text)s, 'sms')",
+            text=text,
+        )
+        yield made
+    finally:
+        made.drop()
+
+
+def test_a_database_in_another_encoding_is_sound(encoded: Shop, policy: BackupPolicy) -> None:
+    """The drill restores it into one in UTF-8; a restore, into one in its own encoding."""
+    entry = create(encoded.client, policy)
+    assert drill(Programs.chosen(), policy, render=lambda _: []).name == entry.name
+    restored = restore(encoded.client, policy)
+    assert restored.rows["templates"] == 1
+    encoded.run("DELETE FROM templates")
+    assert merge_table(encoded.client, policy, table="templates").inserted == 1
+    assert replace_live(encoded.client, policy).restored.name == entry.name
+
+
+def test_digests_of_earlier_versions_are_compared_as_they_were(
+    encoded: Shop, policy: BackupPolicy
+) -> None:
+    """They are of the bytes that the server stores."""
+    entry = create(encoded.client, policy)
+    with psycopg.connect(encoded.url) as connection:
+        tables = {name: table_facts(connection, name, as_stored=True) for name in entry.tables}
+    old = entry.model_copy(update={"encoding": None, "tables": tables})
+    Catalogue(open_store(policy.target)).add(old)
+    assert restore(encoded.client, policy).rows["templates"] == 1
+
+
+PARTITIONED = """
+CREATE TABLE measured (at date NOT NULL, value text, PRIMARY KEY (at)) PARTITION BY RANGE (at);
+CREATE TABLE measured_1 PARTITION OF measured FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+CREATE TABLE measured_2 PARTITION OF measured FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+INSERT INTO measured SELECT '2026-01-01'::date + n, n FROM generate_series(0, 40) AS n;
+CREATE TABLE parents (id integer PRIMARY KEY);
+CREATE TABLE children (PRIMARY KEY (id)) INHERITS (parents);
+INSERT INTO children VALUES (1), (2);
+"""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_one_table_is_restored_next_to_partitions(
+    live: Shop, policy: BackupPolicy, form: str
+) -> None:
+    """A table of the service, a partition, and a table that inherits."""
+    live.run(PARTITIONED)
+    entry = create(live.client, policy, form=form)  # type: ignore[arg-type]
+    for table, rows in (
+        ("templates", ROWS["templates"]),
+        ("measured_1", 31),
+        ("children", 2),
+    ):
+        done = restore(live.client, policy, name=entry.name, table=table)
+        assert done.rows == {table: rows}
+        assert live.at(done.database).run(
+            "SELECT relname::text FROM pg_class"
+            " WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
+        ) == [(table,)]
+    live.run("DELETE FROM measured WHERE at < '2026-01-11'")
+    assert merge_table(live.client, policy, table="measured_1").inserted == 10
+    assert restore(live.client, policy, name=entry.name).rows["measured_2"] == 10
+
+
+NAMES = ["my table", "my", 'q"uoted', "Upper", "two\nlines", "per%cent {brace}", "ünïcode"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_tables_of_any_name_are_restored(live: Shop, policy: BackupPolicy, form: str) -> None:
+    """Alone, with all others, and their rows into the live table."""
+    for number, name in enumerate(NAMES):
+        table = sql.Identifier(name)
+        live.run(sql.SQL("CREATE TABLE {} (id integer PRIMARY KEY)").format(table))
+        live.run(sql.SQL("INSERT INTO {} SELECT generate_series(1, {})").format(table, number + 10))
+    entry = create(live.client, policy, form=form)  # type: ignore[arg-type]
+    for number, name in enumerate(NAMES):
+        done = restore(live.client, policy, name=entry.name, table=name)
+        assert done.rows == {name: number + 10}
+        live.at("postgres").run(f"DROP DATABASE {done.database}".encode())
+    table = sql.Identifier("my table")
+    live.run(sql.SQL("DELETE FROM {} WHERE id < 4").format(table))
+    assert merge_table(live.client, policy, table="my table").inserted == 3
+    single = create(live.client, policy, contents="table", table="my table")
+    assert restore(live.client, policy, name=single.name).rows == {"my table": 10}
