@@ -18,7 +18,6 @@ from tasks.rendering.guards import (
     engine,
     guarded_filters,
     guarded_tests,
-    lacks,
     there,
 )
 from tasks.rendering.locale_filters import FILTERS, FilterError
@@ -27,6 +26,8 @@ from tasks.rendering.numbers import plain, whole
 from tasks.rendering.rewriting import HOLDS, THERE, WHOLE, Rewritten, rewritten
 from tasks.rendering.tags import COMMENT_START, code, prepared
 from tasks.rendering.values import MISSING, Null, Unprintable, reaches_methods
+from tasks.rendering.watcher import Watcher
+from tasks.rendering.watching import Found, may_hold_a_value
 
 FUEL: Final = 20_000_000
 """Engine steps of one render: more than a second of work, so that time is the limit in practice."""
@@ -42,7 +43,7 @@ _MOST_PROBED: Final = 100
 
 
 class NullPrintedError(Exception):
-    """A null was about to be printed, which would read as a blank."""
+    """A null, object, array or boolean was about to be printed."""
 
 
 Kind = Literal["filter", "invalid_operation", "test"]
@@ -87,7 +88,7 @@ class Compiler:
         self._filters = filters | filters_of_numbers(evaluate, filters["sum"])
         self._tests = tests | tests_of_numbers(tests)
         self.environment = self._environment()
-        self._watcher: Environment | None = None
+        self._watcher = Watcher(self._environment, self.source)
         self._names: dict[tuple[str, str], str] = {}
         self._sources: dict[str, tuple[str, str]] = {}
         self._rewritten: dict[str, Rewritten] = {}
@@ -101,7 +102,7 @@ class Compiler:
         """Drop the compiled sources when there are many; no name may be in use."""
         if len(self._names) > MOST_COMPILED or self._characters > MOST_CHARACTERS:
             self.environment.clear_templates()
-            self._watcher = None
+            self._watcher.forget()
             self._names.clear()
             self._sources.clear()
             self._rewritten.clear()
@@ -202,12 +203,28 @@ class Compiler:
         rendered = _rendered(self.environment, name, values)
         if Unprintable.printed:
             raise NullPrintedError
-        # Perhaps a none that was printed, or a list with what is missing. A finalizer sees each
-        # print, but costs a call for it.
-        is_suspect = "None" in rendered or "undefined" in rendered
-        if is_suspect and _rendered(self._watched(), name, values) != rendered:
-            raise NullPrintedError
+        # To see each print costs a call for it.
+        if may_hold_a_value(rendered):
+            again, found = self.watch(name, partials, values, is_trial=is_trial)
+            is_read = all(self._watcher.reads(each) for each in (name, *partials.values()))
+            if found or not (is_read or again == rendered):
+                raise NullPrintedError
         return rendered
+
+    def watch(
+        self,
+        name: str,
+        partials: Mapping[str, str],
+        values: Mapping[str, Any],
+        *,
+        is_trial: bool = False,
+    ) -> tuple[str | None, list[Found]]:
+        """Render once more; return the output and the prints that must not be.
+
+        The output is None where the render fails, with what was found before that.
+        """
+        self._partials, self._is_trial = partials, is_trial
+        return self._watcher.watch(name, values)
 
     def place_of(
         self,
@@ -253,7 +270,7 @@ class Compiler:
             return None
         finally:
             self.environment.remove_template(_PROBE)
-            self._watcher = None
+            self._watcher.forget()
             del self._sources[_PROBE]
             for alias in aliases:
                 if failed.kind == "filter":
@@ -296,14 +313,6 @@ class Compiler:
             environment.add_filter(use, self._locale_filter(name, use))
         else:
             environment.add_filter(use, self._guarded(kind, self._filters[name], use))
-
-    def _watched(self) -> Environment:
-        """Return an environment of the same templates that refuses to print none."""
-        if self._watcher is None:
-            self._watcher = self._environment(
-                finalizer=_printable, loader=lambda name: prepared(self.rewritten(name).text)
-            )
-        return self._watcher
 
     def _locale_filter(self, name: str, use: str) -> Callable[..., str]:
         function = FILTERS[name]
@@ -370,11 +379,6 @@ def _uses(source: str, kind: Kind, name: str) -> list[int]:
     before = r"(?:\||\bfilter)\s*" if kind == "filter" else r"\bis\s+(?:not\s+)?"
     use = re.compile(rf"{before}({re.escape(name)})\b")
     return [start + match.start(1) for start, text in code(source) for match in use.finditer(text)]
-
-
-def _printable(value: Any) -> Any:  # noqa: ANN401 - any value of a template
-    # The engine prints nothing for an "if" without "else", and the value that it has.
-    return "" if lacks(value) else NotImplemented
 
 
 def _is_none(value: object) -> bool:

@@ -29,7 +29,7 @@ from tasks.rendering.paths import Path, steps_of
 from tasks.rendering.plain_text import finished, text_of, text_source
 from tasks.rendering.sms import count
 from tasks.rendering.texts import Part, Text
-from tasks.rendering.usage import Use, mixed_comparisons, uses_of
+from tasks.rendering.usage import Use, mixed_comparisons, printed_paths, uses_of
 from tasks.rendering.values import decode, left_out
 
 # Wherever it stands, a comment or raw block too: telling those apart from strings that look like
@@ -208,6 +208,10 @@ class Engine:
         """Return the places at which a source compares a text with a number, by their types."""
         own_names = inspection.names_of_the_engine(self._text.environment)
         return mixed_comparisons(source, own_names, kinds)
+
+    def printed_paths(self, source: str) -> list[tuple[int, Path]]:
+        """Return the places at which a source prints values as they are, and their paths."""
+        return printed_paths(source, inspection.names_of_the_engine(self._text.environment))
 
     def _compile_part(self, compiler: Compiler, text: Text, part: Part) -> CompiledSource:
         partials = {

@@ -95,7 +95,7 @@ class Server:
         try:
             return encode({"ok": work(*arguments)})
         except SourceError as error:
-            return encode({"error": [error.code, error.message, [error.problem]]})
+            return encode({"error": [error.code, error.message, error.problems]})
         except MemoryError:
             return encode({"error": memory_error(self._limits)})
         except BaseException as error:

@@ -21,7 +21,7 @@ WHOLE: Final = "__whole"
 """The names of the guards, which begin as no name does that an author would choose."""
 
 _MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b|\[[^\]]*:")
-_Edit = tuple[int, int, str]
+Edit = tuple[int, int, str]
 
 
 class Rewritten(NamedTuple):
@@ -47,8 +47,15 @@ def rewritten(source: str) -> Rewritten:
     if parts is None:
         return Rewritten(source)
     edits = [edit for expression in expressions(parts) for edit in _edits(expression)]
-    # Stable: of two insertions at one place, the outer opening and the inner closing come first.
-    edits.sort(key=lambda edit: edit[0])
+    return edited(source, edits)
+
+
+def edited(source: str, edits: list[Edit]) -> Rewritten:
+    """Return a source with edits: start and end of what is replaced, and by what.
+
+    Of two insertions at one place, the first is before the other.
+    """
+    edits = sorted(edits, key=lambda edit: edit[0])
     pieces: list[str] = []
     places: list[int] = []
     shifts: list[int] = []
@@ -62,7 +69,7 @@ def rewritten(source: str) -> Rewritten:
     return Rewritten("".join([*pieces, source[last:]]), tuple(places), tuple(shifts))
 
 
-def _edits(node: nodes.Node) -> Iterator[_Edit]:
+def _edits(node: nodes.Node) -> Iterator[Edit]:
     is_comparison = isinstance(node, nodes.Comparison) and _needs_a_guard(node)
     is_slice = isinstance(node, nodes.Index) and node.is_slice
     if is_comparison:

@@ -6,11 +6,11 @@ from typing import Any
 from tasks.errors import Code, Problem
 from tasks.rendering.comparisons import MIXED
 from tasks.rendering.engine import Engine, Prepared
-from tasks.rendering.explain import SourceError
+from tasks.rendering.explain import SourceError, unprintable_type
 from tasks.rendering.inference import Inferred, item_names, optional_names
 from tasks.rendering.kinds import kind_of_type
 from tasks.rendering.numbers import made_exact
-from tasks.rendering.paths import ITEM, Path, holders, steps_of
+from tasks.rendering.paths import ITEM, Path, holders, steps_of, written
 from tasks.rendering.places import placed
 from tasks.rendering.samples import BY_TYPE, TEXT, Anything, OpenObject
 from tasks.rendering.texts import Part, Text, declaring
@@ -48,7 +48,7 @@ def try_out(
     problems = []
     parts: tuple[Part, ...] = ("subject", "body")
     for part in parts:
-        if compared := _mixed(engine, text, part, declared):
+        if compared := _by_types(engine, text, part, declared):
             problems += compared
             continue
 
@@ -66,18 +66,31 @@ def try_out(
     return problems
 
 
-def _mixed(engine: Engine, text: Text, part: Part, declared: Sequence[Declared]) -> list[Problem]:
-    """Return a problem for each comparison of a text with a number, as far as types tell."""
+def _by_types(
+    engine: Engine, text: Text, part: Part, declared: Sequence[Declared]
+) -> list[Problem]:
+    """Return what the types of variables tell: texts compared with numbers, objects printed."""
     source = text[part] or ""
     kinds = {
         steps_of(variable["name"]): kind
         for variable in declared
         if (kind := kind_of_type(variable["type"])) is not None
     }
-    return [
+    mixed = [
         placed(part, "invalid_operation", f"comparison: {MIXED}", source, place)
         for place in engine.mixed_comparisons(source, kinds)
     ]
+    structures = {
+        steps_of(variable["name"]): variable["type"]
+        for variable in declared
+        if variable["type"] in {"array", "boolean", "object"}
+    }
+    printed = [
+        unprintable_type(part, structures[path], written(path), source, place)
+        for place, path in engine.printed_paths(source)
+        if path in structures
+    ]
+    return [*mixed, *printed]
 
 
 def inferred(
