@@ -13,6 +13,7 @@ from tasks.services.candidates import Candidate
 from tasks.services.gate import Gate, Stored
 from tasks.services.graph import Place
 from tasks.services.partials import Library
+from tasks.services.refusals import named, with_places
 from tasks.work import Lookup
 
 
@@ -48,7 +49,9 @@ def preview(message: Preview, work: Lookup) -> Previewed:
     schema = Schema([*variables, *library.beyond(variables)])
     bound, problems = schema.bind(values)
     if problems:
-        raise VariablesInvalid.of("the variables do not match the schema", problems)
+        raise VariablesInvalid.of(
+            f"the variables do not match the schema{named(problems)}", with_places(problems, text)
+        )
     parts = work.runtime.renderer.render(declaring(text, schema), encode(bound.values))
     return Previewed.model_construct(
         type=message.type,
