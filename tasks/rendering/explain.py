@@ -11,6 +11,7 @@ from minijinja import TemplateError
 from tasks.errors import MOST_PROBLEMS, Code, Problem, problem
 from tasks.rendering.compiler import FUEL, FilterFailedError
 from tasks.rendering.guards import MissingError
+from tasks.rendering.hints import hint
 from tasks.rendering.locale_filters import ArgumentError
 from tasks.rendering.paths import steps_of
 from tasks.rendering.places import place_of, placed
@@ -60,6 +61,9 @@ _TYPES: Final = {
     "object": "unprintable",
     "undefined": "undefined",
 }
+_UNKNOWN_FUNCTION: Final = "unknown function"
+_CALLED: Final = re.compile(r"\s*([\w.]+)")
+FUNCTIONS: Final = ("cycler", "dict", "joiner", "namespace", "range")
 _METHODS: Final = (".get", ".items", ".keys", ".values")
 _LITERALS: Final = re.compile(
     r"""\s*(\(\s*(\w+\s*=\s*)?(-?[\d.]+|"[^"]*"|'[^']*')(\s*,\s*(\w+\s*=\s*)?(-?[\d.]+|"[^"]*"|'[^']*'))*\s*\))?\s*(\||[-+]?[%}]\}|$|\s)"""
@@ -153,7 +157,12 @@ def explained(error: TemplateError, context: ErrorContext) -> SourceError:
         message = f"{prefix}no value for {shown}" if shown else f"{prefix}a value is missing"
         problem = placed(context.path, "undefined", message, source, cause.place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
-    message = prefix + _without_values(cause)
+    detail = _without_values(cause)
+    if cause.kind == "SyntaxError" and (remedy := hint(source, cause.place, detail)):
+        detail += f": {remedy}"
+    elif cause.kind == "UnknownFunction" or detail == _UNKNOWN_FUNCTION:
+        detail = _unknown_function(source, cause.place)
+    message = prefix + detail
     kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cause.kind).lower()
     # No JSON value can be called, so that a call of one is a function that there is not.
     of_source = cause.kind in _KINDS_OF_THE_SOURCE or cause.detail.endswith("not callable")
@@ -270,6 +279,12 @@ def _is_null(values: Mapping[str, Any], name: str) -> bool:
     return present(values, name) and isinstance(value_at(values, name), Null)
 
 
+def _unknown_function(source: str, place: int | None) -> str:
+    called = None if place is None else _CALLED.match(source, place)
+    name = f"'{called[1]}' is not a function" if called is not None else _UNKNOWN_FUNCTION
+    return f"{name}; available: {', '.join(FUNCTIONS)}, and the macros of the source"
+
+
 def _cause(error: TemplateError, context: ErrorContext) -> _Cause:
     causes = _CAUSE.findall(str(error)) if error.kind in ("BadInclude", "EvalBlock") else []
     if not causes:
@@ -326,5 +341,5 @@ def _without_values(cause: _Cause) -> str:
     if cause.kind == "InvalidOperation" and "plain object" in cause.detail:
         return _NOT_COUNTED
     if cause.detail.endswith("not callable"):
-        return "unknown function"
+        return _UNKNOWN_FUNCTION
     return cause.detail
