@@ -99,7 +99,9 @@ class Engine:
             values = made_exact(values, ready.decimals)
         return left_out(values, ready.optional) if ready.optional else values
 
-    def render(self, ready: Prepared, values: Mapping[str, Any]) -> dict[str, Any]:
+    def render(
+        self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False
+    ) -> dict[str, Any]:
         """Return the finished parts: subject and body, and what else the type has.
 
         Parameters
@@ -108,17 +110,20 @@ class Engine:
             As :meth:`prepare` gave it.
         values
             As :func:`tasks.rendering.values.decode` gives them.
+        is_trial
+            Whether values are invented.
 
         Raises
         ------
         SourceError
             ``variables_invalid``, ``template_syntax`` or ``render_limit_exceeded``.
         """
-        subject, body = self.subject(ready, values), self.body(ready, values)
+        subject = self.subject(ready, values, is_trial=is_trial)
+        body = self.body(ready, values, is_trial=is_trial)
         parts: dict[str, Any] = {"subject": subject, "body": body}
         match ready.text["type"]:
             case "email":
-                parts["text"] = self._alternative(ready, values, body)
+                parts["text"] = self._alternative(ready, values, body, is_trial=is_trial)
             case "sms":
                 counted = count(body)
                 parts["encoding"] = counted.encoding
@@ -244,11 +249,15 @@ class Engine:
             return None
         return CompiledSource(self._text, name, partials)
 
-    def _alternative(self, ready: Prepared, values: Mapping[str, Any], body: str) -> str:
+    def _alternative(
+        self, ready: Prepared, values: Mapping[str, Any], body: str, *, is_trial: bool
+    ) -> str:
         plain = ready.plain
         if plain is not None:
             try:
-                rendered = plain.compiler.render(plain.name, plain.partials, values)
+                rendered = plain.compiler.render(
+                    plain.name, plain.partials, values, is_trial=is_trial
+                )
             except (TemplateError, FilterFailedError, NullPrintedError):
                 return text_of(body)
             return finished(without_nul(rendered))

@@ -21,7 +21,7 @@ from tasks.rendering.engine import Engine, Prepared
 from tasks.rendering.explain import SourceError
 from tasks.rendering.frames import decode, encode, receive, send
 from tasks.rendering.limits import Limits, memory_error
-from tasks.rendering.trial import inferred, try_out
+from tasks.rendering.trial import inferred, sample, try_out
 
 
 def main() -> None:
@@ -142,7 +142,13 @@ def _infer(engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
     return inferred(engine, request["texts"], request["names"], begin)._asdict()
 
 
-_OPERATIONS: Final = {"inspect": _inspect, "try_out": _try_out, "infer": _infer}
+def _sample(
+    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
+) -> dict[str, Any]:
+    return sample(engine, request["text"], request["declared"], begin)
+
+
+_OPERATIONS: Final = {"inspect": _inspect, "try_out": _try_out, "infer": _infer, "sample": _sample}
 
 if __name__ == "__main__":
     main()

@@ -66,6 +66,32 @@ def try_out(
     return problems
 
 
+def sample(
+    engine: Engine,
+    text: Text,
+    declared: Sequence[Declared],
+    before_each: Callable[[], None],
+) -> dict[str, Any]:
+    """Return the finished parts of a text with the sample values of a trial.
+
+    Raises
+    ------
+    SourceError
+        No kind of sample fits.
+    """
+    ready = engine.prepare(declaring(text, Schema(declared)))
+    error: SourceError | None = None
+    for stand_in in _stand_ins(declared):
+        before_each()
+        values = _values(declared, stand_in, leave_out=False)
+        try:
+            return engine.render(ready, _given(ready, values, ready.optional), is_trial=True)
+        except SourceError as failed:
+            error = error or failed
+    assert error is not None  # noqa: S101 - for the type checker: there is a stand-in
+    raise error
+
+
 def _by_types(
     engine: Engine, text: Text, part: Part, declared: Sequence[Declared]
 ) -> list[Problem]:
@@ -162,7 +188,7 @@ def _first_problem(
 ) -> Problem | None:
     shapeless = any(_is_shapeless(variable) for variable in declared)
     error: SourceError | None = None
-    for stand_in in (Anything(), TEXT, 1, [Anything()]) if shapeless else (None,):
+    for stand_in in _stand_ins(declared):
         try:
             render(_values(declared, stand_in, leave_out=leave_out))
         except SourceError as failed:
@@ -178,6 +204,20 @@ def _first_problem(
     return error.problem if error is not None and not shapeless else None
 
 
+def _stand_ins(declared: Sequence[Declared]) -> tuple[Any, ...]:
+    """Return what may stand for values whose shape nobody declared."""
+    shapeless = any(_is_shapeless(variable) for variable in declared)
+    return (Anything(), TEXT, 1, [Anything()]) if shapeless else (None,)
+
+
+def _given(
+    ready: Prepared, values: Mapping[str, Any], optional_paths: Iterable[Path]
+) -> dict[str, Any]:
+    """Return values of a trial as the engine gets them."""
+    given = {name: wrapped(value) for name, value in values.items()}
+    return left_out(made_exact(given, ready.decimals), optional_paths)
+
+
 def _render(
     engine: Engine,
     ready: Prepared,
@@ -185,8 +225,7 @@ def _render(
     values: Mapping[str, Any],
     optional_paths: Iterable[Path],
 ) -> None:
-    given = {name: wrapped(value) for name, value in values.items()}
-    given = left_out(made_exact(given, ready.decimals), optional_paths)
+    given = _given(ready, values, optional_paths)
     render = engine.subject if part == "subject" else engine.body
     render(ready, given, is_trial=True)
 

@@ -45,14 +45,21 @@ def preview(message: Preview, work: Lookup) -> Previewed:
         gate.try_out([own], variables)
     except ServiceError as error:
         raise _of_the_schema(error) from None
-    values = message.variables if message.variables is not None else _examples(variables)
     schema = Schema([*variables, *library.beyond(variables)])
+    is_given = message.variables is not None
+    values = message.variables if message.variables is not None else _examples(variables)
     bound, problems = schema.bind(values)
-    if problems:
+    if problems and is_given:
         raise VariablesInvalid.of(
             f"the variables do not match the schema{named(problems)}", with_places(problems, text)
         )
-    parts = work.runtime.renderer.render(declaring(text, schema), encode(bound.values))
+    declaring(text, schema)
+    if problems:
+        # Some have neither an example nor a default: samples stand for them, as in a publish.
+        declared_too = [*variables, *library.undeclared(each["name"] for each in variables)]
+        parts = work.runtime.renderer.sample(text, declared_too, deadline)
+    else:
+        parts = work.runtime.renderer.render(text, encode(bound.values))
     return Previewed.model_construct(
         type=message.type,
         language=language,
