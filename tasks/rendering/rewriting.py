@@ -6,7 +6,7 @@ empty list for a missing value, asks for the value first. No line is added or ta
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -52,21 +52,8 @@ class Edits:
 
     def applied(self, source: str) -> Rewritten:
         """Return ``source`` with the edits."""
-        # Stable: at one place, the outer opening and the inner closing come first.
-        edits = sorted([*self.opening, *self.inner, *self.closing], key=lambda edit: edit[0])
-        if not edits:
-            return Rewritten(source)
-        pieces: list[str] = []
-        places: list[int] = []
-        shifts: list[int] = []
-        last = length = 0
-        for start, end, text in edits:
-            pieces += [source[last:start], text]
-            length += start - last + len(text)
-            places.append(length)
-            shifts.append(length - end)
-            last = end
-        return Rewritten("".join([*pieces, source[last:]]), tuple(places), tuple(shifts))
+        # At one place, the outer opening and the inner closing come first.
+        return edited(source, [*self.opening, *self.inner, *self.closing])
 
 
 def rewritten(source: str, around: Edits) -> Rewritten:
@@ -77,6 +64,27 @@ def rewritten(source: str, around: Edits) -> Rewritten:
     parts = tree(source) if _MAY_NEED.search(source) else None
     inner = [] if parts is None else [edit for part in expressions(parts) for edit in _edits(part)]
     return Edits(around.opening, inner, around.closing).applied(source)
+
+
+def edited(source: str, edits: Iterable[Edit]) -> Rewritten:
+    """Return a source with edits: start and end of what is replaced, and by what.
+
+    Of two insertions at one place, the first is before the other.
+    """
+    ordered = sorted(edits, key=lambda edit: edit[0])
+    if not ordered:
+        return Rewritten(source)
+    pieces: list[str] = []
+    places: list[int] = []
+    shifts: list[int] = []
+    last = length = 0
+    for start, end, text in ordered:
+        pieces += [source[last:start], text]
+        length += start - last + len(text)
+        places.append(length)
+        shifts.append(length - end)
+        last = end
+    return Rewritten("".join([*pieces, source[last:]]), tuple(places), tuple(shifts))
 
 
 def _edits(node: nodes.Node) -> Iterator[Edit]:

@@ -96,6 +96,13 @@ def mixed_comparisons(
     ]
 
 
+def printed_paths(source: str, own_names: frozenset[str]) -> list[tuple[int, Path]]:
+    """Return the places at which a source prints values as they are, and their paths."""
+    walker = _Walker({}, own_names, [])
+    walker.source(source, {}, NOTHING, ())
+    return walker.prints
+
+
 class _Walker:
     def __init__(
         self, partials: Mapping[str, str], own_names: frozenset[str], found: list[Use]
@@ -106,6 +113,7 @@ class _Walker:
         self._readable = True
         self._depth = 0
         self.comparisons: list[tuple[int, tuple[Side, ...]]] = []
+        self.prints: list[tuple[int, Path]] = []
         self._seen: set[tuple[str, frozenset[tuple[str, Local]], frozenset[Path]]] = set()
 
     def source(
@@ -130,6 +138,7 @@ class _Walker:
     ) -> None:
         for part in parts:
             if isinstance(part, Print):
+                self._print(part.value, scope)
                 self._value(part.value, scope, present)
             elif isinstance(part, Assignment):
                 self._assign(part, scope, present)
@@ -325,6 +334,13 @@ class _Walker:
                 self._value(node.left, scope, present)
                 self._value(node.right, scope, present)
 
+    def _print(self, value: nodes.Node, scope: Scope) -> None:
+        if self._depth == 1:
+            for node in _printed(value):
+                path = self._names.path(node, scope)
+                if path is not None:
+                    self.prints.append((node.start, path))
+
     def _compared(self, left: nodes.Node, right: nodes.Node, place: int, scope: Scope) -> None:
         if self._depth == 1:
             sides = tuple((self._names.path(side, scope), kind_of(side)) for side in (left, right))
@@ -345,3 +361,16 @@ def optional_for(path: Path, uses: Iterable[Use]) -> bool:
         for use in uses
         if use.path[:length] == path
     )
+
+
+def _printed(node: nodes.Node) -> list[nodes.Node]:
+    """Return the expressions whose values a print may show as they are."""
+    match node:
+        case nodes.Filter(of=nodes.Node()) if node.name in DEFAULTS:
+            return _printed(node.of) if node.of is not None else []
+        case nodes.Binary(operator="or" | "and"):
+            return [*_printed(node.left), *_printed(node.right)]
+        case nodes.Condition():
+            others = [] if node.other is None else _printed(node.other)
+            return [*_printed(node.then), *others]
+    return [node]
