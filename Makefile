@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 POSTGRES15 ?= /usr/lib/postgresql/15/bin
 RABBITMQ ?= /usr/lib/rabbitmq/bin/rabbitmq-server
 REDIS ?= /usr/bin/redis-server
+CHROMIUM ?= /usr/bin/chromium
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Where a shell sets it, each of the hundreds of processes of a test run compiles all that it imports: 2 of its 3 s.
 unexport PYTHONDONTWRITEBYTECODE
@@ -26,7 +27,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:  # such as a .venv/bin/python without pip, which Debian leaves when python3-venv is not installed
-.PHONY: help demo up extras test chaos coverage test-postgres15 test-brokers check bench lock format clean
+.PHONY: help demo up extras test chaos coverage test-postgres15 test-brokers test-browser check bench lock format clean
 
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +57,10 @@ test-postgres15: $(VENV)/.dev ## The same service on Debian's PostgreSQL 15, wit
 test-brokers: $(VENV)/.dev ## The same service on Debian's RabbitMQ and Redis; installs them when they are missing
 	@test -x $(RABBITMQ) -a -x $(REDIS) || .ci/brokers
 	@TEST_RABBITMQ_SERVER=$(RABBITMQ) TEST_REDIS_SERVER=$(REDIS) $(BIN)/python -m pytest tests/brokers $(ARGS)
+
+test-browser: $(VENV)/.dev ## Screenshots of right-to-left mail in Debian's Chromium; installs it when it is missing
+	@test -x $(CHROMIUM) || .ci/chromium
+	@TEST_CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: $(VENV)/.dev ## Lint, types, direction of imports, and whether the lock files are current
 	@$(BIN)/ruff check .

@@ -26,11 +26,12 @@ from tasks.messages.fields import (
 )
 from tasks.messages.metadata import VersionMetadata
 from tasks.rendering.paths import parsed, written
+from tasks.rendering.render_names import RENDER_NAMES
 
 MOST_VARIABLES = 500
 _HYPHENATED = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*", re.ASCII)
 LONGEST_NAME = 255
-RESERVED = frozenset({"caller", "false", "loop", "none", "self", "super", "true"})
+RESERVED = frozenset({"caller", "false", "loop", "none", "self", "super", "true"}) | RENDER_NAMES
 
 
 def is_variable_name(text: str) -> bool:
@@ -48,6 +49,9 @@ def _variable_name(text: str) -> str:
 
 def _name_problem(text: str) -> str:
     """Return what is wrong with a name, and how to write it."""
+    path = parsed(text)
+    if path is not None and path[0] in RENDER_NAMES:
+        return "expected another name: 'language' and 'dir' are those of the rendered text"
     if _HYPHENATED.fullmatch(text):
         first, *others = text.split(".")
         if "-" in first:

@@ -4,19 +4,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tasks.rendering.compiler import Compiler
+from tasks.rendering.locale_filters.directions import direction_of
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledSource:
     """A compiled source and the compiled partials that it may use, by their ids.
 
-    ``has_marks`` tells whether its output has the marks of a text that was derived from HTML.
+    ``language`` is that of the text; ``has_marks`` tells whether its output has the marks of a text
+    that was derived from HTML.
     """
 
     compiler: Compiler
     name: str
     partials: Mapping[str, str]
+    language: str
     has_marks: bool = False
+
+    def of_render(self) -> dict[str, str]:
+        """Return what the sources have from the render, if they may use it."""
+        if not self.compiler.asks_for_render([self.name, *self.partials.values()]):
+            return {}
+        return {"language": self.language, "dir": direction_of(self.language)}
 
     def reaches_methods(self) -> bool:
         """Tell whether any of the sources may call methods of its values."""

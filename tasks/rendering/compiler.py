@@ -6,32 +6,21 @@ process's limits bound time and memory.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from minijinja import Environment, TemplateError, pass_state
-from minijinja._lowlevel import State
+from minijinja import Environment, TemplateError
 
-from tasks.rendering import samples
-from tasks.rendering.comparisons import holds
+from tasks.rendering import bidi, plural_calls
 from tasks.rendering.failures import FilterFailedError, Kind, NullPrintedError
-from tasks.rendering.guards import (
-    MissingError,
-    engine,
-    guarded_filters,
-    guarded_tests,
-    lacks,
-    there,
-)
-from tasks.rendering.locale_filters import FILTERS, MARKED_FILTERS, FilterError
-from tasks.rendering.number_filters import filters_of_numbers, tests_of_numbers
-from tasks.rendering.numbers import plain, whole
-from tasks.rendering.placed_values import FILTER as PLACED
-from tasks.rendering.placed_values import named_error, placed_edits, placed_value
-from tasks.rendering.plural_calls import marked
-from tasks.rendering.rewriting import HOLDS, THERE, WHOLE, Edits, Rewritten, rewritten
+from tasks.rendering.guards import lacks
+from tasks.rendering.language_filters import renamed
+from tasks.rendering.placed_values import placed_edits
+from tasks.rendering.registration import Registration
+from tasks.rendering.render_names import RENDER_NAMES
+from tasks.rendering.rewriting import Edits, Rewritten, rewritten
 from tasks.rendering.slashes import with_marked_slashes, with_slashes
 from tasks.rendering.tags import COMMENT_START, code, prepared
-from tasks.rendering.values import MISSING, Null, Unprintable, reaches_methods
+from tasks.rendering.values import Unprintable, reaches_methods
 
 FUEL: Final = 20_000_000
 """Engine steps of one render: more than a second of work, so that time is the limit in practice."""
@@ -43,7 +32,15 @@ MOST_CHARACTERS: Final = 4 * 1024 * 1024
 # The type stub of the engine lacks it.
 _SEMI_STRICT: Final[Any] = "semi_strict"
 _PROBE: Final = "probe"
+_RENDER_NAME: Final = re.compile(rf"\b(?:{'|'.join(sorted(RENDER_NAMES))})\b")
 _MOST_PROBED: Final = 100
+
+
+class _Isolating(NamedTuple):
+    """The text of a template for the engine: with its prints isolated, and as it was written."""
+
+    isolated: str
+    written: str
 
 
 class Compiler:
@@ -53,23 +50,27 @@ class Compiler:
     ----------
     escapes
         Whether values are escaped for HTML.
+    replacing
+        Filters in the place of others of the same names.
     """
 
-    def __init__(self, *, escapes: bool) -> None:
+    def __init__(
+        self, *, escapes: bool, replacing: Mapping[str, Callable[..., Any]] | None = None
+    ) -> None:
         self._escapes = escapes
-        tests = guarded_tests()
-        self._filters = self._own_filters()
-        self._tests = tests | tests_of_numbers(tests)
+        self._sources: dict[str, tuple[str, str]] = {}
+        self._registration = Registration(self._sources, escapes=escapes, replacing=replacing or {})
         self.environment = self._environment()
         self._watcher: Environment | None = None
         self._names: dict[tuple[str, str], str] = {}
-        self._sources: dict[str, tuple[str, str]] = {}
+        self._texts: dict[str, str] = {}
+        self._isolating: dict[str, _Isolating] = {}
+        self._asking: set[str] = set()
         self._rewritten: dict[str, Rewritten] = {}
         self._derived: dict[tuple[str, str], str] = {}
         self._reaching: set[str] = set()
         self._characters = 0
         self._partials: Mapping[str, str] = {}
-        self._is_trial = False
 
     def forget(self) -> None:
         """Drop the compiled sources when there are many; no name may be in use."""
@@ -78,13 +79,18 @@ class Compiler:
             self._watcher = None
             self._names.clear()
             self._sources.clear()
+            self._texts.clear()
+            self._isolating.clear()
+            self._asking.clear()
             self._rewritten.clear()
             self._derived.clear()
             self._reaching.clear()
             self._characters = 0
 
-    def compile(self, language: str, source: str) -> str:
+    def compile(self, language: str, source: str, *, isolates: bool = False) -> str:
         """Return the name of a source whose locale filters speak ``language``.
+
+        ``isolates`` tells whether its prints are isolated, as in right-to-left text.
 
         Raises
         ------
@@ -94,12 +100,18 @@ class Compiler:
         name = self._names.get((language, source))
         if name is None:
             name = f"template {len(self._names)}"
-            self._compile(name, source)
+            self._rewritten[name] = self._add(name, language, source)
             self._names[language, source] = name
             self._sources[name] = language, source
             self._characters += len(source)
             if reaches_methods(source):
                 self._reaching.add(name)
+            if _RENDER_NAME.search(source):
+                self._asking.add(name)
+            if isolates:
+                written = self._texts[name]
+                self._add(name, language, bidi.with_isolates(source, html=self._escapes))
+                self._isolating[name] = _Isolating(self._texts[name], written)
         return name
 
     def compile_derived(self, language: str, source: str, derive: Callable[[str], str]) -> str:
@@ -119,6 +131,10 @@ class Compiler:
     def reaches_methods(self, names: Iterable[str]) -> bool:
         """Tell whether the source of a name may call methods of its values."""
         return not self._reaching.isdisjoint(names)
+
+    def asks_for_render(self, names: Iterable[str]) -> bool:
+        """Tell whether the source of a name may use names that the render gives."""
+        return not self._asking.isdisjoint(names)
 
     def source(self, name: str) -> str:
         """Return the source of a name."""
@@ -164,7 +180,21 @@ class Compiler:
         MemoryError
             There is too little.
         """
-        self._partials, self._is_trial = partials, is_trial
+        self._partials, self._registration.is_trial = partials, is_trial
+        try:
+            return self._rendered(name, values)
+        except (TemplateError, FilterFailedError, NullPrintedError):
+            isolating = self._isolating.keys() & {name, *partials.values()}
+            if not isolating:
+                raise
+        # Once more as their authors wrote them, so that the error has its place.
+        self._use({each: self._isolating[each].written for each in isolating})
+        try:
+            return self._rendered(name, values)
+        finally:
+            self._use({each: self._isolating[each].isolated for each in isolating})
+
+    def _rendered(self, name: str, values: Mapping[str, Any]) -> str:
         Unprintable.printed = False
         rendered = _rendered(self.environment, name, values)
         if Unprintable.printed:
@@ -201,9 +231,10 @@ class Compiler:
         for alias, start in zip(aliases, uses, strict=True):
             marked += [source[last:start], alias]
             last = start + len(failed.use)
-            self._add(self.environment, failed.kind, failed.use, alias)
+            self._registration.add(self.environment, failed.kind, failed.use, alias)
         self._sources[_PROBE] = language, source
-        self._compile(_PROBE, "".join([*marked, source[last:]]))
+        probe = "".join([*marked, source[last:]])
+        self._rewritten[_PROBE] = self._add(_PROBE, language, probe)
         try:
             self.render(
                 _PROBE if name == failed.template else name,
@@ -212,7 +243,7 @@ class Compiler:
                     for key, value in partials.items()
                 },
                 values,
-                is_trial=self._is_trial,
+                is_trial=self._registration.is_trial,
             )
         except FilterFailedError as again:
             return uses[aliases.index(again.use)] if again.use in aliases else None
@@ -221,6 +252,7 @@ class Compiler:
         finally:
             self.environment.remove_template(_PROBE)
             self._rewritten.pop(_PROBE, None)
+            self._texts.pop(_PROBE, None)
             self._watcher = None
             del self._sources[_PROBE]
             for alias in aliases:
@@ -229,12 +261,6 @@ class Compiler:
                 else:
                     self.environment.remove_test(alias)
         return None
-
-    def _own_filters(self) -> dict[str, Callable[..., Any]]:
-        """Return the filters by their names, but those that follow the language."""
-        filters = guarded_filters(escapes=self._escapes)
-        evaluate = engine(escapes=False).eval_expr
-        return filters | filters_of_numbers(evaluate, filters["sum"])
 
     def _environment(self, **options: Any) -> Environment:  # noqa: ANN401 - the engine's options
         escapes = self._escapes
@@ -249,117 +275,43 @@ class Compiler:
             keep_trailing_newline=True,
             **options,
         )
-        # Escaping follows the output, never the template.
-        environment.remove_filter("safe")
-        environment.remove_global("debug")
-        environment.add_test("none", _is_none)
-        for name in (*self._filters, *FILTERS):
-            self._add(environment, "filter", name, name)
-        for name, function in MARKED_FILTERS.items():
-            environment.add_filter(name, self._locale_filter("plural", "plural", function))
-        for name in self._tests:
-            self._add(environment, "test", name, name)
-        environment.add_global(HOLDS, self._placed("comparison", holds))
-        environment.add_global(WHOLE, whole)
-        environment.add_filter(THERE, self._placed("slice", there))
-        if self._escapes:
-            environment.add_filter(PLACED, self._placed_filter())
+        self._registration.register(environment)
         return environment
 
-    def _compile(self, name: str, source: str) -> None:
+    def _add(self, name: str, language: str, source: str) -> Rewritten:
+        """Give the engine a source by a name; return what it compiled."""
         placed = placed_edits(source) if self._escapes else Edits()
-        own = marked(source)
+        own = plural_calls.marked(source)
         guarded = rewritten(own, placed)
         try:
-            self.environment.add_template(name, self._prepared(guarded.text))
+            self._use({name: self._prepared(language, guarded.text)})
         except TemplateError:
             # Its words and its place are about what the author wrote.
-            self.environment.undeclared_variables_in_str(self._prepared(source))
+            self.environment.undeclared_variables_in_str(self._prepared(language, source))
             guarded = placed.applied(own)
-            self.environment.add_template(name, self._prepared(guarded.text))
-        self._rewritten[name] = guarded
+            self._use({name: self._prepared(language, guarded.text)})
+        return guarded
 
-    def _prepared(self, source: str) -> str:
-        return prepared(with_marked_slashes(source) if self._escapes else source)
+    def _use(self, texts: Mapping[str, str]) -> None:
+        """Have the engine use texts by their names, which may be those of others."""
+        if not self._texts.keys().isdisjoint(texts):
+            self._watcher = None  # it has the others
+        for name, text in texts.items():
+            self.environment.add_template(name, text)
+            self._texts[name] = text
 
-    def _add(self, environment: Environment, kind: Kind, name: str, use: str) -> None:
-        """Add a filter or test that is used by ``use``, which errors will say."""
-        if kind == "test":
-            environment.add_test(use, self._guarded(kind, self._tests[name], use))
-        elif name in FILTERS:
-            environment.add_filter(use, self._locale_filter(name, use, FILTERS[name]))
-        else:
-            environment.add_filter(use, self._guarded(kind, self._filters[name], use))
-
-    def _placed_filter(self) -> Callable[..., str]:
-        @pass_state
-        def call(state: State, value: Any, *arguments: Any) -> str:  # noqa: ANN401 - any value of a template
-            kind, place, raw = arguments
-            try:
-                return placed_value(value, kind, raw=raw, is_trial=self._is_trial)
-            except FilterError as error:
-                named = named_error(error, kind, self._sources[state.name][1], place)
-                raise FilterFailedError("filter", PLACED, state.name, named, place) from None
-
-        return call
+    def _prepared(self, language: str, source: str) -> str:
+        own = renamed(language, source)
+        return prepared(with_marked_slashes(own) if self._escapes else own)
 
     def _watched(self) -> Environment:
         """Return an environment of the same templates that refuses to print none."""
         if self._watcher is None:
             self._watcher = self._environment(
                 finalizer=_printable,
-                loader=lambda name: self._prepared(self.rewritten(name).text),
+                loader=self._texts.__getitem__,
             )
         return self._watcher
-
-    def _locale_filter(
-        self, name: str, use: str, function: Callable[..., str]
-    ) -> Callable[..., str]:
-        @pass_state
-        def call(state: State, value: Any = None, *arguments: Any, **keywords: Any) -> str:  # noqa: ANN401 - any value of a template
-            if self._is_trial:
-                if any(map(samples.is_invented, (*arguments, *keywords.values()))):
-                    return samples.TEXT
-                value = samples.BY_FILTER[name] if samples.is_invented(value) else value
-            if value is None or value is MISSING:
-                missing = MissingError(f"{name}: a value is missing")
-                raise FilterFailedError("filter", use, state.name, missing)
-            value = None if isinstance(value, Null) else plain(value)
-            try:
-                return function(self._sources[state.name][0], value, *arguments, **keywords)
-            except FilterError as error:
-                raise FilterFailedError("filter", use, state.name, error) from None
-
-        return call
-
-    def _placed(self, use: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a guard of :mod:`tasks.rendering.rewriting`, which is told where it stands."""
-
-        @pass_state
-        def call(state: State, *arguments: Any) -> Any:  # noqa: ANN401 - any value of a template
-            # A filter gets its value first, and a function its place.
-            place, others = arguments[-1], arguments[:-1]
-            if use == "comparison":
-                place, others = arguments[0], arguments[1:]
-            try:
-                return function(*others)
-            except FilterError as error:
-                failed = type(error)(f"{use}: {error}")
-                raise FilterFailedError(
-                    "invalid_operation", use, state.name, failed, place
-                ) from None
-
-        return call
-
-    def _guarded(self, kind: Kind, function: Callable[..., Any], use: str) -> Callable[..., Any]:
-        @pass_state
-        def call(state: State, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
-            try:
-                return function(*arguments, **keywords)
-            except FilterError as error:
-                raise FilterFailedError(kind, use, state.name, error) from None
-
-        return call
 
 
 def _rendered(environment: Environment, name: str, values: Mapping[str, Any]) -> str:
@@ -382,7 +334,3 @@ def _uses(source: str, kind: Kind, name: str) -> list[int]:
 def _printable(value: Any) -> Any:  # noqa: ANN401 - any value of a template
     # The engine prints nothing for an "if" without "else", and the value that it has.
     return "" if lacks(value) else NotImplemented
-
-
-def _is_none(value: object) -> bool:
-    return value is None or isinstance(value, Null)

@@ -12,6 +12,7 @@ from minijinja import TemplateError
 
 from tasks.errors import MOST_PROBLEMS, Problem
 from tasks.rendering import diagnosis, inspection, markdown
+from tasks.rendering.bidi import without_controls
 from tasks.rendering.compiled import CompiledSource
 from tasks.rendering.explain import ErrorContext, SourceError, explained
 from tasks.rendering.failures import FilterFailedError, NullPrintedError
@@ -20,7 +21,14 @@ from tasks.rendering.json_documents import Document, document
 from tasks.rendering.kinds import Kind
 from tasks.rendering.limits import Limits
 from tasks.rendering.numbers import made_exact
-from tasks.rendering.outputs import SUBJECT_CHARACTERS, is_html, one_line, sha256, without_nul
+from tasks.rendering.outputs import (
+    ISOLATES,
+    SUBJECT_CHARACTERS,
+    is_html,
+    one_line,
+    sha256,
+    without_nul,
+)
 from tasks.rendering.paths import Path
 from tasks.rendering.plain_text import finished, text_of
 from tasks.rendering.preheaders import with_preheader
@@ -30,6 +38,7 @@ from tasks.rendering.texts import PARTS, Part, Text
 from tasks.rendering.usage import Use, mixed_comparisons, uses_of
 from tasks.rendering.values import decode, left_out
 
+_ISOLATES: Final = frozenset(ISOLATES)
 _RULE: Final = re.compile(r"^---$", re.MULTILINE)
 
 
@@ -118,7 +127,7 @@ class Engine:
         """
         if ready.subject is None:
             return None
-        line = one_line(self._run_text(ready, ready.subject, "subject", values, is_trial=is_trial))
+        line = self._line(ready, ready.subject, "subject", values, is_trial=is_trial)
         if len(line) > SUBJECT_CHARACTERS:
             raise SourceError.limit(
                 "subject",
@@ -176,8 +185,7 @@ class Engine:
         """
         if ready.preheader is None:
             return None
-        line = self._run_text(ready, ready.preheader, "preheader", values, is_trial=is_trial)
-        return one_line(line)
+        return self._line(ready, ready.preheader, "preheader", values, is_trial=is_trial)
 
     def inspect(
         self, source: str, path: str, *, html: bool, needs: Mapping[str, list[str]]
@@ -227,7 +235,8 @@ class Engine:
             if ready.markdown:
                 values = markdown.as_marked_text(values, ready.markdown)
             try:
-                rendered = plain.compiler.render(plain.name, plain.partials, values)
+                given = {**plain.of_render(), **values}
+                rendered = plain.compiler.render(plain.name, plain.partials, given)
             except (TemplateError, FilterFailedError, NullPrintedError):
                 return text_of(body)
             return finished(without_nul(rendered))
@@ -255,6 +264,21 @@ class Engine:
         text = without_nul(self._run_text(ready, compiled, path, values, is_trial=is_trial))
         self._require_size(text, path)
         return text
+
+    def _line(
+        self,
+        ready: Prepared,
+        compiled: CompiledSource,
+        path: Part,
+        values: Mapping[str, Any],
+        *,
+        is_trial: bool,
+    ) -> str:
+        line = one_line(self._run_text(ready, compiled, path, values, is_trial=is_trial))
+        if not _ISOLATES.isdisjoint(line) and (own := without_controls(values)) is not values:
+            # Only an author's isolates stay: those of a value could end or begin others.
+            line = one_line(self._run_text(ready, compiled, path, own, is_trial=is_trial))
+        return line
 
     def _run_text(
         self,
@@ -287,6 +311,8 @@ class Engine:
         if "self" in values:
             # The engine's own name, and its Python method's: no template can use such a value.
             values = {name: value for name, value in values.items() if name != "self"}
+        # A value that an earlier version declares by such a name is its own.
+        values = {**of_render, **values} if (of_render := compiled.of_render()) else values
         try:
             return compiled.compiler.render(
                 compiled.name, compiled.partials, values, is_trial=is_trial

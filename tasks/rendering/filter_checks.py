@@ -8,6 +8,7 @@ from typing import Final
 
 from tasks.errors import Problem
 from tasks.rendering.calls import Call, calls
+from tasks.rendering.locale_filters.casing import CASES, has_rules
 from tasks.rendering.locale_filters.patterns import mistaken
 from tasks.rendering.locale_filters.plurals import unused_forms
 from tasks.rendering.places import placed
@@ -19,10 +20,24 @@ _FORMATS: Final = frozenset({"short", "medium", "long", "full"})
 
 def problems(source: str, language: str, path: str) -> Iterator[Problem]:
     """Yield a problem for each such call in a source of a language."""
-    for call in calls(source, (*_MOMENTS, "plural")):
-        wrong = _plural(call, language) if call.filter == "plural" else _moment(call)
+    for call in calls(source, (*_MOMENTS, "plural", "map")):
+        wrong = _wrong(call, language)
         if wrong is not None:
             yield placed(path, "filter", f"{call.filter}: {wrong}", source, call.start)
+
+
+def _wrong(call: Call, language: str) -> str | None:
+    if call.filter == "plural":
+        return _plural(call, language)
+    return _mapped(call, language) if call.filter == "map" else _moment(call)
+
+
+def _mapped(call: Call, language: str) -> str | None:
+    """Return what is wrong with a filter that is used by its name, which knows no language."""
+    used = call.argument("filter", 0)
+    if used is None or used.text not in CASES or not has_rules(language):
+        return None
+    return f"{used.text} has rules of its own in {language}: use it in a loop over the items"
 
 
 def _moment(call: Call) -> str | None:

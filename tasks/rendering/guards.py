@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from minijinja import Environment, TemplateError, safe
 
+from tasks.rendering.graphemes import whole_clusters
 from tasks.rendering.locale_filters import ArgumentError, FilterError, InputError
 from tasks.rendering.numbers import Exact
 from tasks.rendering.values import MISSING, Array, Null, without_missing, wrapped
@@ -55,6 +56,8 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     filters = {name: guarded(own.eval_expr, name, f"value|{name}") for name in _FILTERS}
     # The engine's own gives nothing for what is no text.
     filters["wordwrap"] = guarded(own.eval_expr, "wordwrap", "value|string|wordwrap")
+    for name in ("truncate", "wordwrap"):
+        filters[name] = whole_clusters(filters[name])
     filters["groupby"] = _groups(filters["groupby"])
     filters["sum"] = _summing(filters["sum"], guarded(own.eval_expr, "sum", "value|map"))
     # The engine's own marks its output, quotes included, as safe to stand in attributes.
@@ -65,6 +68,11 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     else:
         filters["e"] = filters["escape"] = _as_it_is
     return filters
+
+
+def guarded_filter(name: str, *, escapes: bool) -> Callable[..., Any]:
+    """Return one of the engine's filters that need no guard, for another that needs it."""
+    return guarded(engine(escapes=escapes).eval_expr, name, f"value|{name}", is_strict=False)
 
 
 def guarded_tests() -> dict[str, Callable[..., Any]]:
@@ -119,11 +127,17 @@ def _printing(engine: Environment) -> Callable[..., Any]:
     return evaluate
 
 
-def guarded(evaluate: Callable[..., Any], name: str, expression: str) -> Callable[..., Any]:
-    """Return what evaluates an expression of ``value``, and refuses what is missing."""
+def guarded(
+    evaluate: Callable[..., Any], name: str, expression: str, *, is_strict: bool = True
+) -> Callable[..., Any]:
+    """Return what evaluates an expression of ``value``, and refuses what is missing.
+
+    Without ``is_strict``, missing members and arguments are left to the engine.
+    """
 
     def call(value: Any = None, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
-        if lacks(value) or lacks(arguments) or lacks(keywords):
+        is_missing = value is None or value is MISSING
+        if is_missing or (is_strict and (lacks(value) or lacks(arguments) or lacks(keywords))):
             raise MissingError(f"{name}: a value is missing")
         # Not every filter takes keywords, be there none of them.
         called = (
@@ -136,7 +150,7 @@ def guarded(evaluate: Callable[..., Any], name: str, expression: str) -> Callabl
             if message is not None:
                 raise ArgumentError(f"{name}: {message}") from None
             raise InputError(f"{name}: the value or an argument has the wrong type") from None
-        if lacks(result):  # a member of an item
+        if is_strict and lacks(result):  # a member of an item
             raise MissingError(f"{name}: a value is missing")
         return _unchangeable(result)
 

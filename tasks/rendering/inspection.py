@@ -14,6 +14,7 @@ from tasks.rendering.html_contexts import unsafe_prints
 from tasks.rendering.inference import names_of
 from tasks.rendering.partials import uses, with_needs
 from tasks.rendering.places import placed
+from tasks.rendering.render_names import RENDER_NAMES
 from tasks.rendering.slices import without_slices
 from tasks.rendering.tags import code, prepared, tags
 from tasks.rendering.unclosed import unclosed
@@ -28,7 +29,7 @@ _USED: Final = {
 
 def names_of_the_engine(environment: Environment) -> frozenset[str]:
     """Return the names that a source may use and that are no variables."""
-    return _NAMES_OF_THE_ENGINE | frozenset(environment.globals)
+    return _NAMES_OF_THE_ENGINE | RENDER_NAMES | frozenset(environment.globals)
 
 
 def placeholders(

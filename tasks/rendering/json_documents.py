@@ -9,7 +9,7 @@ says whether a mark is inside a string. Macros, captures, loops and partials nee
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from minijinja import Environment, safe
@@ -35,15 +35,12 @@ class JsonCompiler(Compiler):
     """Compiles JSON bodies; what is printed is encoded by its position."""
 
     def __init__(self) -> None:
-        super().__init__(escapes=False)
+        super().__init__(escapes=False, replacing={"tojson": _as_json_text})
 
     def _environment(self, **options: Any) -> Environment:  # noqa: ANN401 - the engine's options
         # So the engine marks what macros and captures give as text that is not to be encoded again.
         mode = {"auto_escape_callback": lambda _name: "json", "finalizer": _marked}
         return super()._environment(**mode, **options)
-
-    def _own_filters(self) -> dict[str, Callable[..., Any]]:
-        return super()._own_filters() | {"tojson": _as_json_text}
 
     def _watched(self) -> Environment:
         """Return the environment itself, whose finalizer sees each print."""

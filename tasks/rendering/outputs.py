@@ -5,19 +5,24 @@ import re
 from typing import Final
 
 # U+202A-202E and U+2066-2069 reorder what a reader sees (Unicode Standard Annex 9, section 2).
-BIDI_CONTROLS: Final = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+ISOLATES: Final = "\u2066\u2067\u2068\u2069"
+"""LRI, RLI, FSI and PDI, which order a part of a text and leave what stands around it."""
+
+_OVERRIDES: Final = "\u202a\u202b\u202c\u202d\u202e"
+BIDI_CONTROLS: Final = f"{_OVERRIDES}{ISOLATES}"
 
 SUBJECT_CHARACTERS: Final = 998  # RFC 5322, section 2.1.1: the longest line of a message
 HTML_TYPES = frozenset({"email", "in_app", "partial"})
 
 _LINE_BREAKS = re.compile("[\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029 ]+")
-_INVISIBLE = re.compile(f"[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f{BIDI_CONTROLS}]")
+_INVISIBLE = re.compile(f"[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f{_OVERRIDES}]")
 
 
 def one_line(text: str) -> str:
     """Return a rendered subject as one line, so that no value can add a header field.
 
-    Line breaks, tabs and runs of spaces become one space; controls and bidi controls go.
+    Line breaks, tabs and runs of spaces become one space; controls go, and those bidi controls that
+    reorder what follows them. Isolates stay: see :mod:`tasks.rendering.bidi`.
     """
     if text.isprintable() and "  " not in text:
         return text.strip()

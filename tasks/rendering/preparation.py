@@ -4,16 +4,17 @@ It runs in the render process (:mod:`tasks.rendering.process`).
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from minijinja import TemplateError
 
+from tasks.rendering.bidi import with_isolates
 from tasks.rendering.compiled import CompiledSource
 from tasks.rendering.compiler import Compiler
 from tasks.rendering.explain import ErrorContext, SourceError, explained
 from tasks.rendering.json_documents import JsonCompiler
+from tasks.rendering.locale_filters.directions import is_right_to_left
 from tasks.rendering.locale_filters.gsm import for_sms
 from tasks.rendering.outputs import is_html
 from tasks.rendering.paths import Path, steps_of
@@ -103,13 +104,31 @@ class Preparation:
         partials = {}
         has_marks = False
         for key, used in text["partials"].items():
-            # Partials are HTML: in a text they give what a reader would see of it.
-            derive = text_source if compiler is self.text and has_markup(used["body"]) else None
-            has_marks = has_marks or derive is not None
             language = spoken(used["language"])
-            partials[key] = _compile(compiler, language, used["body"], part, derive)
-        name = _compile(compiler, spoken(text["language"]), text.get(part) or "", part)
-        return CompiledSource(compiler, name, partials, has_marks)
+            # Partials are HTML: in a text they give what a reader would see of it.
+            is_derived = compiler is self.text and has_markup(used["body"])
+            compiled = self._derived if is_derived else self._source
+            partials[key] = compiled(compiler, language, used["body"], part)
+            has_marks = has_marks or is_derived
+        name = self._source(compiler, spoken(text["language"]), text.get(part) or "", part)
+        return CompiledSource(compiler, name, partials, text["language"], has_marks)
+
+    def _source(self, compiler: Compiler, language: str, source: str, path: Part) -> str:
+        # Programs read JSON: what they get of a value must be the value.
+        isolates = compiler is not self._json and is_right_to_left(language)
+        refuse_autoescape(source, path)
+        try:
+            return compiler.compile(language, source, isolates=isolates)
+        except TemplateError as error:
+            raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None
+
+    @staticmethod
+    def _derived(compiler: Compiler, language: str, source: str, path: Part) -> str:
+        refuse_autoescape(source, path)
+        try:
+            return _text_of(compiler, language, source)
+        except TemplateError as error:
+            raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None
 
     def _plain(self, text: Text) -> CompiledSource | None:
         """Return the compiled source of the plain-text alternative.
@@ -119,13 +138,13 @@ class Preparation:
         """
         try:
             partials = {
-                name: self.text.compile_derived(used["language"], used["body"], text_source)
+                name: _text_of(self.text, used["language"], used["body"])
                 for name, used in text["partials"].items()
             }
-            name = self.text.compile_derived(text["language"], text["body"], text_source)
+            name = _text_of(self.text, text["language"], text["body"])
         except TemplateError:
             return None
-        return CompiledSource(self.text, name, partials)
+        return CompiledSource(self.text, name, partials, text["language"])
 
 
 def refuse_autoescape(source: str, path: str) -> None:
@@ -141,17 +160,8 @@ def refuse_autoescape(source: str, path: str) -> None:
         raise SourceError.syntax(path, "autoescape", message, source, match.start(1))
 
 
-def _compile(
-    compiler: Compiler,
-    language: str,
-    source: str,
-    path: Part,
-    derive: Callable[[str], str] | None = None,
-) -> str:
-    refuse_autoescape(source, path)
-    try:
-        if derive is not None:
-            return compiler.compile_derived(language, source, derive)
-        return compiler.compile(language, source)
-    except TemplateError as error:
-        raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None
+def _text_of(compiler: Compiler, language: str, source: str) -> str:
+    """Return the name of the text of an HTML source."""
+    if is_right_to_left(language):
+        source = with_isolates(source, html=True)
+    return compiler.compile_derived(language, source, text_source)

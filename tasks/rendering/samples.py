@@ -25,6 +25,7 @@ BY_FILTER: Final[Mapping[str, Any]] = {
     "time": "2026-01-31T12:00:00+00:00",
     "datetime": "2026-01-31T12:00:00+00:00",
     "list": [TEXT],
+    "filesizeformat": 1,
 }
 """A value that each locale filter takes."""
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from tasks.errors import MOST_PROBLEMS, Problem
 from tasks.rendering.paths import ITEM, Path, above, steps_of, written
+from tasks.rendering.render_names import RENDER_NAMES
 from tasks.rendering.value_types import TYPES, mistyped
 
 Declared = Mapping[str, Any]
@@ -55,7 +56,8 @@ class Schema:
         name is the usual reason for a missing value.
         """
         if self._fits(values):
-            return Bound(values, [], [name[:255] for name in values if name not in self._tree]), []
+            unused = [name[:255] for name in values if name not in self._tree]
+            return Bound(_without_render_names(values, unused), [], unused), []
         binding = _Binding(values)
         for variable, steps in self._declared:
             for place, value in binding.places(steps):
@@ -63,7 +65,8 @@ class Schema:
         unused = list(dict.fromkeys(_undeclared(values, self._tree)))
         if binding.problems:
             binding.problems += [_problem(name, "unknown", "is not declared") for name in unused]
-        return Bound(binding.bound, list(binding.defaulted), unused), binding.problems
+        bound = _without_render_names(binding.bound, unused)
+        return Bound(bound, list(binding.defaulted), unused), binding.problems
 
     def _fits(self, values: Mapping[str, Any]) -> bool:
         """Tell whether every variable is given and matches its type, as is usual."""
@@ -151,6 +154,14 @@ class _Binding:
 def bind(declared: Sequence[Declared], values: Mapping[str, Any]) -> tuple[Bound, list[Problem]]:
     """Return what :meth:`Schema.bind` does, for values that are bound once."""
     return Schema(declared).bind(values)
+
+
+def _without_render_names(values: Mapping[str, Any], unused: list[str]) -> Mapping[str, Any]:
+    """Return values without those that nobody declared and that would hide the render's own."""
+    hiding = RENDER_NAMES.intersection(unused)
+    if not hiding:
+        return values
+    return {name: value for name, value in values.items() if name not in hiding}
 
 
 def needed(variable: Declared) -> bool:

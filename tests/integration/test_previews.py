@@ -168,7 +168,7 @@ class TestLanguage:
     @pytest.mark.parametrize(
         ("language", "language_name", "shown"),
         [
-            ("de", "de", "1.234,50\xa0€"),
+            ("de", "de", "1.234,50 €"),
             ("en_us", "en-US", "€1,234.50"),
             (None, "en", "€1,234.50"),
         ],

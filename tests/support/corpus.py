@@ -986,7 +986,14 @@ LOCALES: Final = [
         OK,
         {"x": 10**17},
     ),
-    Entry("a plural form of values", "{{ 1|plural(one=x, other=x) }}", OK, INVALID, {"x": BIG}),
+    Entry("a plural form of a value", "{{ 1|plural(one=x, other=x) }}", SYNTAX),
+    Entry(
+        "a plural form of values",
+        "{{ 1|plural(one='' ~ x, other='' ~ x) }}",
+        OK,
+        INVALID,
+        {"x": BIG},
+    ),
     Entry(
         "a plural form that there is not",
         "{{ 1|plural(one='a', other='b', __class__='c') }}",

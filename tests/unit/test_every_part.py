@@ -28,14 +28,14 @@ IN_LOOP = (
 )
 
 
-def email(source: str) -> Text:
+def email(source: str, language: str = "en") -> Text:
     """Return an e-mail whose text part and preheader are of one source."""
-    return text_of("email", "en", Sources("s", "<p>b</p>", source, source), {})
+    return text_of("email", language, Sources("s", "<p>b</p>", source, source), {})
 
 
-def document(source: str) -> Text:
+def document(source: str, language: str = "en") -> Text:
     """Return a text of type json."""
-    return text_of("json", "en", Sources(None, source), {})
+    return text_of("json", language, Sources(None, source), {})
 
 
 def rendered(text: Text, *declared: dict[str, Any], **values: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON values
@@ -176,3 +176,35 @@ def test_a_placeholder_of_an_inlined_style_is_validated_as_in_the_style_sheet() 
     assert '<p style="color: red;" class="a">' in rendered(text, c="red")["body"]
     with pytest.raises(SourceError):
         rendered(text, c="red;position:fixed")
+
+
+def test_values_are_isolated_in_right_to_left_texts_and_preheaders() -> None:
+    """Without the controls that they have themselves, which could end or begin others."""
+    parts = rendered(email("\u2067{{ x }}\u2069", "ar"), x="Ada\u2069")
+    assert parts["preheader"] == "\u2067\u2068Ada\u2069\u2069"
+    assert parts["text"] == "\u2067\u2068Ada\u2069\u2069"
+
+
+def test_values_in_json_documents_are_what_was_sent() -> None:
+    """Programs read them, whatever the language; the render's own names are there too."""
+    source = '{"x": {{ x }}, "y": "{{ x }}", "language": "{{ language }}", "dir": {{ dir }}}'
+    expected = {"x": "Ada", "y": "Ada", "language": "ar", "dir": "rtl"}
+    assert tried(document(source, "ar"), {"name": "x", "type": "string"}) == []
+    assert rendered(document(source, "ar"), x="Ada")["document"] == expected
+
+
+def test_markdown_and_decimals_stand_in_right_to_left_pages() -> None:
+    """Markup is not cut by isolates; a negative number keeps its sign."""
+    note = {"name": "note", "type": "markdown"}
+    text = text_of("email", "ar", Sources(None, "<p>{{ note }} {{ total }}</p>"), {})
+    parts = rendered(text, note, TOTAL, note="**a**", total="-1.50")
+    assert parts["body"] == "<p><strong>a</strong> \u2068-1.50\u2069</p>"
+
+
+def test_exact_numbers_and_texts_are_sorted_in_every_language() -> None:
+    """Decimals as numbers, texts in the order of the language."""
+    numbers = {"name": "n", "type": "integer"}
+    text = document("{{ x | sort }}", "de")
+    assert rendered(text, x=[2**70, 9, 10])["document"] == [9, 10, 2**70]
+    assert rendered(text, x=["Zebra", "\u00c4pfel"])["document"] == ["\u00c4pfel", "Zebra"]
+    assert rendered(document("{{ n }}", "tr"), numbers, n=2**70)["document"] == 2**70

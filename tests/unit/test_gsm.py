@@ -55,12 +55,6 @@ def rendered(
             "31 \u2018of\u2019 August",
             "31 \u2018of\u2019 August",
         ),
-        (
-            "he",
-            '{{ "1234.5" | currency("EUR") }}',
-            "\u200f1,234.50\u00a0\u200f€",
-            "\u200f1,234.50\u00a0\u200f€",
-        ),
     ],
 )
 def test_filters_write_the_punctuation_of_gsm_7(
@@ -69,6 +63,13 @@ def test_filters_write_the_punctuation_of_gsm_7(
     """In an SMS and nowhere else; what an author or a value wrote stays."""
     assert rendered(source, {}, language)["body"] == sms
     assert rendered(source, {}, language, "push")["body"] == push
+
+
+def test_right_to_left_text_keeps_its_spaces() -> None:
+    """It needs UCS-2 anyway, and they hold numbers and signs together."""
+    assert for_sms("he") == "he"
+    body = rendered('{{ "1234.5" | currency("EUR") }}', {}, "he")["body"]
+    assert body == "\u2068\u200f1,234.50\u00a0\u200f\u20ac\u2069"
 
 
 def test_no_filter_writes_such_punctuation_in_any_language() -> None:

@@ -16,7 +16,17 @@ from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
 LANGUAGES = ("en", "de", "fr", "pl", "ar", "cy", "ja", "hi", "pt-BR", "zh-Hant")
-NAMES = ("currency", "number", "percent", "date", "time", "datetime", "plural", "list")
+NAMES = (
+    "currency",
+    "number",
+    "percent",
+    "date",
+    "time",
+    "datetime",
+    "plural",
+    "list",
+    "filesizeformat",
+)
 EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)
 CATEGORIES = ("zero", "one", "two", "few", "many", "other")
 EVERY_FORM = {category: category for category in CATEGORIES}
@@ -52,7 +62,7 @@ def refused(
     return message
 
 
-def test_there_are_eight_filters() -> None:
+def test_there_are_nine_filters() -> None:
     """The names by which templates reach them."""
     assert tuple(FILTERS) == NAMES
 

@@ -114,9 +114,9 @@ def _run(walkthrough: Walkthrough) -> list[dict[str, Any]]:
         title = f"A template of type {message['type']}"
         walkthrough.accepted(title, "template.create", message, ("template_id",))
     for title, message in (
-        ("A footer in three languages", messages.FOOTER_TEXT),
+        ("A footer in four languages", messages.FOOTER_TEXT),
         ("A layout that includes it", messages.LAYOUT_TEXT),
-        ("An e-mail that extends it, in English and Polish", messages.EMAIL_TEXT),
+        ("An e-mail that extends it, in English, Polish and Arabic", messages.EMAIL_TEXT),
         ("An SMS", messages.SMS_TEXT),
         ("A chat message, in JSON", messages.CHAT_TEXT),
     ):
@@ -129,6 +129,7 @@ def _run(walkthrough: Walkthrough) -> list[dict[str, Any]]:
         ("English, with a preheader, hidden and padded, at the beginning of the body", "en"),
         ("Polish, whose plurals have three forms", "pl"),
         ("Austrian German, which falls back to German", "de-AT"),
+        ("Arabic, written from right to left, with a Latin name and numbers", "ar"),
     ):
         message = {
             "template_id": messages.EMAIL,

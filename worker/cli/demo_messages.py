@@ -22,11 +22,13 @@ FOOTER_TEXT: Final[dict[str, Any]] = {
     "translations": {
         "de": {"body": "<hr><p>Gesendet am {{ sent|date }}.</p>"},
         "pl": {"body": "<hr><p>Wysłano {{ sent|date }}.</p>"},
+        "ar": {"body": "<hr><p>أُرسلت في {{ sent|date('long') }}.</p>"},
     },
 }
 LAYOUT_TEXT: Final[dict[str, Any]] = {
     "template_id": LAYOUT,
-    "body": "<!DOCTYPE html>\n<html><head><style>@media print{#menu{display:none}}</style></head>\n"
+    "body": '<!DOCTYPE html>\n<html lang="{{ language }}" dir="{{ dir }}">'
+    "<head><style>@media print{#menu{display:none}}</style></head>\n"
     '<body>{% block content %}{% endblock %}{% include "demo_footer" %}</body></html>',
 }
 EMAIL_TEXT: Final[dict[str, Any]] = {
@@ -51,7 +53,14 @@ EMAIL_TEXT: Final[dict[str, Any]] = {
             "body": '{% extends "demo_layout" %}{% block content %}<h1>{{ name }},</h1>\n'
             '<p>{{ articles|plural(one="# artykuł", few="# artykuły", many="# artykułów") }} za '
             '{{ total|currency("EUR") }}. <a href="{{ link }}">Śledź paczkę</a></p>{% endblock %}',
-        }
+        },
+        "ar": {
+            "subject": "{{ name }}، طلبك في الطريق",
+            "body": '{% extends "demo_layout" %}{% block content %}<h1>مرحبا {{ name }}،</h1>\n'
+            '<p>{{ articles|plural(zero="لا منتجات", one="منتج واحد", two="منتجان", '
+            'few="# منتجات", many="# منتجًا", other="# منتج") }} بقيمة '
+            '{{ total|currency("EUR") }}. <a href="{{ link }}">تتبع الطرد</a></p>{% endblock %}',
+        },
     },
 }
 GERMAN: Final[dict[str, Any]] = {

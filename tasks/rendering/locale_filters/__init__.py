@@ -18,6 +18,7 @@ from tasks.rendering.locale_filters.errors import ArgumentError, FilterError, In
 from tasks.rendering.locale_filters.lists import listed
 from tasks.rendering.locale_filters.numbers import currency, number, percent
 from tasks.rendering.locale_filters.plurals import marked_plural, plural
+from tasks.rendering.locale_filters.sizes import filesizeformat
 from tasks.rendering.plural_calls import MARKED
 
 __all__ = ["FILTERS", "MARKED_FILTERS", "ArgumentError", "FilterError", "InputError"]
@@ -56,6 +57,7 @@ FILTERS: Final[Mapping[str, Callable[..., str]]] = {
     "datetime": _checked("datetime", datetime, _MOMENT_USAGE),
     "plural": _checked("plural", plural, _PLURAL_USAGE),
     "list": _checked("list", listed, "expected no argument but style"),
+    "filesizeformat": _checked("filesizeformat", filesizeformat, "expected no argument but binary"),
 }
 """The filters by the names that templates give them.
 

@@ -71,7 +71,7 @@ def currency(
     if not isinstance(code, str) or code not in get_global("all_currencies"):
         raise ArgumentError("expected an ISO 4217 code in capitals such as 'EUR'")
     style = _currency_style(language, code, _digits(digits))
-    return formatted(_decimal(value), style, _rounding(rounding))
+    return formatted(as_decimal(value), style, _rounding(rounding))
 
 
 def number(
@@ -98,7 +98,7 @@ def number(
     fixed, mode = _digits(digits), _rounding(rounding)
     if fixed is None:
         return number_text(language, value, mode)
-    return formatted(_decimal(value), number_style(language, fixed), mode)
+    return formatted(as_decimal(value), number_style(language, fixed), mode)
 
 
 def percent(
@@ -122,7 +122,7 @@ def percent(
     ArgumentError, InputError
     """
     style = _percent_style(language, _digits(digits))
-    return formatted(_decimal(value), style, _rounding(rounding))
+    return formatted(as_decimal(value), style, _rounding(rounding))
 
 
 def _digits(digits: object) -> int | None:
@@ -144,7 +144,7 @@ def _context(name: str) -> Context:
     return Context(prec=EXACT.prec, rounding=_ROUNDINGS[name])
 
 
-def _decimal(value: object) -> Decimal:
+def as_decimal(value: object) -> Decimal:
     """Return a number as it is written."""
     refuse_missing(value)
     if isinstance(value, str):
@@ -161,7 +161,7 @@ def _decimal(value: object) -> Decimal:
 
 def visible(value: object, mode: Context = EXACT) -> tuple[Decimal, int]:
     """Return a number rounded to the digits that are shown of it, and how many of a fraction."""
-    exact = _decimal(value)
+    exact = as_decimal(value)
     if isinstance(value, str):
         digits = min(_MOST_VISIBLE_DIGITS, len(value.partition(".")[2]))
     else:

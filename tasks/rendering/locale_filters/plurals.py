@@ -80,8 +80,8 @@ def _chosen(
         raise ArgumentError(f"{spoken(language)} also needs {', '.join(missing)}")
     rounded, digits = visible(value)
     name = exact.get(f"{rounded:f}".partition(".")[0]) if rounded == int(rounded) else None
-    category = _category(language, rounded, is_ordinal=is_ordinal)
-    form = forms[name] if name is not None else forms.get(category, forms.get("other"))
+    general = forms.get(category(language, rounded, is_ordinal=is_ordinal), forms.get("other"))
+    form = general if name is None else forms[name]
     if form is None:
         raise InputError("expected a whole number, as the template gives no form other")
     return str(form), formatted(rounded, number_style(language, digits))
@@ -93,7 +93,8 @@ def _truth(ordinal: object) -> bool:
     return ordinal
 
 
-def _category(language: str, value: Decimal, *, is_ordinal: bool) -> str:
+def category(language: str, value: Decimal, *, is_ordinal: bool = False) -> str:
+    """Return the category of a number in a language."""
     with localcontext(EXACT):
         return str(_rule(language, is_ordinal=is_ordinal)(value))
 
@@ -107,7 +108,7 @@ def _rule(language: str, *, is_ordinal: bool) -> Any:  # noqa: ANN401 - Babel's 
 def _needed(language: str, is_ordinal: bool, exact: frozenset[int]) -> tuple[str, ...]:  # noqa: FBT001 - a key of a cache
     """Return the categories that whole numbers have in a language, but for those given exactly."""
     categories = {
-        _category(language, Decimal(count), is_ordinal=is_ordinal)
+        category(language, Decimal(count), is_ordinal=is_ordinal)
         for count in _COUNTS
         if count not in exact
     }

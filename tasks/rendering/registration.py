@@ -1,0 +1,178 @@
+"""Filters, tests and functions as templates call them: with the language, and errors with places.
+
+They are registered with each environment of a :class:`tasks.rendering.compiler.Compiler`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from minijinja import Environment, pass_state
+from minijinja._lowlevel import State
+
+from tasks.rendering import bidi, samples
+from tasks.rendering.comparisons import holds
+from tasks.rendering.failures import FilterFailedError, Kind
+from tasks.rendering.guards import (
+    MissingError,
+    engine,
+    guarded_filter,
+    guarded_filters,
+    guarded_tests,
+    there,
+)
+from tasks.rendering.language_filters import NAMES, LanguageFilter, language_filters
+from tasks.rendering.locale_filters import FILTERS, MARKED_FILTERS, ArgumentError, FilterError
+from tasks.rendering.number_filters import filters_of_numbers, tests_of_numbers
+from tasks.rendering.numbers import plain, whole
+from tasks.rendering.placed_values import FILTER as PLACED
+from tasks.rendering.placed_values import named_error, placed_value
+from tasks.rendering.rewriting import HOLDS, THERE, WHOLE
+from tasks.rendering.values import MISSING, Null
+
+
+class Registration:
+    """What environments offer to the sources of one kind of output.
+
+    Parameters
+    ----------
+    sources
+        Language and source of each template, by its name.
+    escapes
+        Whether values are escaped for HTML.
+    replacing
+        Filters in the place of others of the same names.
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, tuple[str, str]],
+        *,
+        escapes: bool,
+        replacing: Mapping[str, Callable[..., Any]],
+    ) -> None:
+        self._sources = sources
+        self._escapes = escapes
+        filters, tests = guarded_filters(escapes=escapes), guarded_tests()
+        numbers = filters_of_numbers(engine(escapes=False).eval_expr, filters["sum"])
+        self._filters = filters | numbers | dict(replacing)
+        attributes = guarded_filter("map", escapes=escapes)
+        self._language_filters = language_filters(self._filters | {"map": attributes})
+        self._tests = tests | tests_of_numbers(tests)
+        self.is_trial = False
+        """Whether values are invented, so that a filter that refuses one is not at fault."""
+
+    def register(self, environment: Environment) -> None:
+        """Give an environment what it offers, and take away what it must not."""
+        # Escaping follows the output, never the template.
+        environment.remove_filter("safe")
+        environment.remove_global("debug")
+        environment.add_test("none", _is_none)
+        for name in (*self._filters, *FILTERS):
+            self.add(environment, "filter", name, name)
+        for name, function in MARKED_FILTERS.items():
+            environment.add_filter(name, self._locale_filter("plural", "plural", function))
+        for name, use in NAMES.items():
+            environment.add_filter(use, self._spoken(self._language_filters[name], name))
+        environment.add_filter(bidi.LISTED, self._locale_filter("list", "list", _listed))
+        environment.add_filter(bidi.ISOLATED, self._guarded("filter", bidi.isolated, bidi.ISOLATED))
+        for name in self._tests:
+            self.add(environment, "test", name, name)
+        environment.add_global(HOLDS, self._placed("comparison", holds))
+        environment.add_global(WHOLE, whole)
+        environment.add_filter(THERE, self._placed("slice", there))
+        if self._escapes:
+            environment.add_filter(PLACED, self._placed_filter())
+
+    def add(self, environment: Environment, kind: Kind, name: str, use: str) -> None:
+        """Add a filter or test that is used by ``use``, which errors will say."""
+        if kind == "test":
+            environment.add_test(use, self._guarded(kind, self._tests[name], use))
+        elif name in FILTERS:
+            environment.add_filter(use, self._locale_filter(name, use, FILTERS[name]))
+        elif name in NAMES:
+            environment.add_filter(use, self._spoken(self._language_filters[name], use))
+        else:
+            environment.add_filter(use, self._guarded(kind, self._filters[name], use))
+
+    def _placed_filter(self) -> Callable[..., str]:
+        @pass_state
+        def call(state: State, value: Any, *arguments: Any) -> str:  # noqa: ANN401 - any value of a template
+            kind, place, raw = arguments
+            try:
+                return placed_value(value, kind, raw=raw, is_trial=self.is_trial)
+            except FilterError as error:
+                named = named_error(error, kind, self._sources[state.name][1], place)
+                raise FilterFailedError("filter", PLACED, state.name, named, place) from None
+
+        return call
+
+    def _locale_filter(
+        self, name: str, use: str, function: Callable[..., str]
+    ) -> Callable[..., str]:
+        @pass_state
+        def call(state: State, value: Any = None, *arguments: Any, **keywords: Any) -> str:  # noqa: ANN401 - any value of a template
+            if self.is_trial:
+                if any(map(samples.is_invented, (*arguments, *keywords.values()))):
+                    return samples.TEXT
+                value = samples.BY_FILTER[name] if samples.is_invented(value) else value
+            if value is None or value is MISSING:
+                missing = MissingError(f"{name}: a value is missing")
+                raise FilterFailedError("filter", use, state.name, missing)
+            value = None if isinstance(value, Null) else plain(value)
+            try:
+                return function(self._sources[state.name][0], value, *arguments, **keywords)
+            except FilterError as error:
+                raise FilterFailedError("filter", use, state.name, error) from None
+
+        return call
+
+    def _spoken(self, function: LanguageFilter, use: str) -> Callable[..., Any]:
+        @pass_state
+        def call(state: State, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
+            language = self._sources[state.name][0]
+            try:
+                return function(language, self.is_trial, *arguments, **keywords)
+            except FilterError as error:
+                raise FilterFailedError("filter", use, state.name, error) from None
+            except TypeError:
+                wrong = ArgumentError(f"{use}: an argument that it does not have")
+                raise FilterFailedError("filter", use, state.name, wrong) from None
+
+        return call
+
+    def _placed(self, use: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a guard of :mod:`tasks.rendering.rewriting`, which is told where it stands."""
+
+        @pass_state
+        def call(state: State, *arguments: Any) -> Any:  # noqa: ANN401 - any value of a template
+            # A filter gets its value first, and a function its place.
+            place, others = arguments[-1], arguments[:-1]
+            if use == "comparison":
+                place, others = arguments[0], arguments[1:]
+            try:
+                return function(*others)
+            except FilterError as error:
+                failed = type(error)(f"{use}: {error}")
+                raise FilterFailedError(
+                    "invalid_operation", use, state.name, failed, place
+                ) from None
+
+        return call
+
+    def _guarded(self, kind: Kind, function: Callable[..., Any], use: str) -> Callable[..., Any]:
+        @pass_state
+        def call(state: State, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
+            try:
+                return function(*arguments, **keywords)
+            except FilterError as error:
+                raise FilterFailedError(kind, use, state.name, error) from None
+
+        return call
+
+
+def _listed(language: str, value: object, /, *arguments: object, **named: object) -> str:
+    return FILTERS["list"](language, bidi.items_isolated(value), *arguments, **named)
+
+
+def _is_none(value: object) -> bool:
+    return value is None or isinstance(value, Null)
