@@ -33,6 +33,13 @@ copy() {
 trap 'rm -f "$partial"' EXIT
 trap 'exit 1' HUP INT TERM
 
+# Two clusters may be told to archive to one folder by mistake. PostgreSQL calls this in its data
+# directory; the first eight bytes of pg_control are the system identifier.
+if [ -r "${0%/*}/system" ] && [ -r global/pg_control ]; then
+    read -r wanted <"${0%/*}/system"
+    found=$(od -An -t u8 -N 8 global/pg_control | tr -d ' ')
+    [ "$found" = "$wanted" ] || fail "$folder is the archive of cluster $wanted, this is $found"
+fi
 if [ -e "$target" ]; then
     cmp -s "$source" "$target" || fail "$target exists with other content and is never replaced"
     sync "$target" "$folder" || fail "$target could not be synced to disk"

@@ -131,7 +131,7 @@ def _parent(
         whole = catalogue.chain(backups, newest.name)[0]
     except OperationError:
         return None  # a parent is missing: nothing more is built on that chain
-    archive = Archive.read(policy.wal, facts.segment_bytes)
+    archive = Archive.read(policy.wal, facts.segment_bytes, facts.system)
     follows = leads_to(archive.history, newest.timeline, newest.stop, archive.newest_timeline)
     return newest if whole.started_at > young and follows else None
 

@@ -67,7 +67,7 @@ def committed_transactions(
     backups = catalogue.read(policy.base)
     if not backups or not policy.wal.is_dir():
         raise no_base_backup(policy)
-    archive = Archive.read(policy.wal, backups[-1].segment_bytes)
+    archive = Archive.read(policy.wal, backups[-1].segment_bytes, backups[-1].system)
     before = [backup for backup in backups if backup.ended_at <= since] or backups[:1]
     wal = covered(archive, before[-1])
     names = [

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 
 from db.cluster.programs import Programs
 from db.errors import OperationError
@@ -10,7 +12,7 @@ from db.recovery.catalogue import BaseBackup
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.segments import Archive, Coverage, coverage, leads_to, route
 from db.recovery.target import Target
-from db.recovery.transactions import has_end, has_restore_point, last_end
+from db.recovery.transactions import ends_until, has_end, has_restore_point, last_end
 
 _STATUS = "template-service pitr status lists the base backups and the recoverable time range"
 
@@ -45,13 +47,16 @@ def plan_recovery(
     """Return the newest base backup that ended before the target, and the WAL from there on.
 
     Raises OperationError: ``no_base_backup``, ``parent_missing``, ``wal_gap``, ``wal_damaged``,
-    ``target_not_reached`` or ``target_before_backup``, with the recoverable time range.
+    ``target_not_reached`` or ``target_before_backup``, with the recoverable time range;
+    ``target_abandoned``: only a timeline that was left has the time, and no timeline is named.
     """
     backups = catalogue.read(policy.base)
     if not backups or not policy.wal.is_dir():
         raise no_base_backup(policy)
-    archive = Archive.read(policy.wal, backups[-1].segment_bytes)
+    archive = Archive.read(policy.wal, backups[-1].segment_bytes, backups[-1].system)
     along = timeline or archive.newest_timeline
+    if timeline is None and target.time is not None:
+        _refuse_abandoned(programs, archive, target, target.time, along)
     candidates = [
         backup
         for backup in reversed(backups)
@@ -88,6 +93,27 @@ def covered(archive: Archive, backup: BaseBackup, timeline: int | None = None) -
         along = backup.timeline
     pieces = route(archive.history, backup.timeline, backup.stop, along, archive.segment_bytes)
     return coverage(archive, pieces)
+
+
+def _refuse_abandoned(
+    programs: Programs, archive: Archive, target: Target, time: datetime, along: int
+) -> None:
+    """Refuse a time that only a timeline has which a recovery has left.
+
+    The newest timeline would end before it, at the older state where it began.
+    """
+    way = [*archive.history.get(along, ()), (along, 0)]
+    for (left, end), (successor, _) in pairwise(way):
+        if ends_until(programs, archive, archive.segments_of(successor, end), time, end):
+            continue
+        if ends_until(programs, archive, archive.segments_of(left, end), time, end):
+            raise OperationError(
+                "target_abandoned",
+                f"{target} is on timeline {left} only, which a recovery left for timeline "
+                f"{successor} before that time",
+                f"pass --timeline {left} to restore it, or --timeline {along} for the state in "
+                f"which timeline {successor} began",
+            )
 
 
 def _time_range(programs: Programs, archive: Archive, wal: Coverage, backup: BaseBackup) -> str:

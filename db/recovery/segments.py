@@ -6,14 +6,19 @@ names its ancestors and the LSN where each was left.
 """
 
 import re
+import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 NAME: Final = re.compile(r"[0-9A-F]{24}", re.ASCII)
 _HISTORY: Final = re.compile(r"([0-9A-F]{8})\.history", re.ASCII)
 _HISTORY_LINE: Final = re.compile(r"\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)", re.ASCII)
+# XLogLongPageHeaderData in PostgreSQL's src/include/access/xlog_internal.h: magic, info, timeline,
+# page address, length of the rest of a record, system identifier, sizes of segment and page.
+_HEADER: Final = struct.Struct("=HHIQI4xQII")
+_LONG_HEADER: Final = 0x0002
 _LOG: Final = 0x1_0000_0000  # bytes for each step of the middle part of a name
 
 History = Mapping[int, tuple[tuple[int, int], ...]]
@@ -39,29 +44,75 @@ class Archive:
         Size of each segment in bytes, by name.
     segment_bytes
         The size that each must have.
+    system
+        The system identifier of the cluster; ``None`` if segments were not checked for it.
+    strangers
+        What is wrong with each segment that is not of this cluster; they are not in ``sizes``.
     """
 
     folder: Path
     sizes: Mapping[str, int]
     segment_bytes: int
     history: History
+    system: str | None = None
+    strangers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, folder: Path, segment_bytes: int) -> "Archive":
-        """List a directory."""
+    def read(cls, folder: Path, segment_bytes: int, system: str | None = None) -> "Archive":
+        """List a directory; one that is missing has no segments.
+
+        Parameters
+        ----------
+        system
+            The system identifier of the cluster, with which the header of each segment is compared.
+        """
         sizes: dict[str, int] = {}
+        strangers: dict[str, str] = {}
         history: dict[int, tuple[tuple[int, int], ...]] = {}
-        for path in folder.iterdir():
+        for path in folder.iterdir() if folder.is_dir() else ():
             if NAME.fullmatch(path.name):
-                sizes[path.name] = path.stat().st_size
+                size = path.stat().st_size
+                owner = None if system is None or size != segment_bytes else segment_system(path)
+                if owner is None or owner == system:
+                    sizes[path.name] = size
+                else:
+                    strangers[path.name] = f"segment {path.name} is of another cluster ({owner})"
             elif (match := _HISTORY.fullmatch(path.name)) is not None:
                 history[int(match[1], 16)] = ancestors(path.read_text())
-        return cls(folder, sizes, segment_bytes, history)
+        return cls(folder, sizes, segment_bytes, history, system, strangers)
 
     @property
     def newest_timeline(self) -> int:
-        """The highest timeline of any file here."""
-        return max([1, *self.history, *(int(name[:8], 16) for name in self.sizes)])
+        """The highest timeline of the cluster, from its segments and history files."""
+        own = {int(name[:8], 16) for name in self.sizes}
+        return max([1, *own, *(number for number in self.history if self._follows(number, own))])
+
+    @property
+    def timelines(self) -> list[int]:
+        """All timelines that have segments, in order."""
+        return sorted({int(name[:8], 16) for name in self.sizes})
+
+    def segments_of(self, timeline: int, lsn: int) -> list[str]:
+        """Return the segments of a timeline from the one with an LSN on, in order."""
+        first = segment_name(timeline, lsn // self.segment_bytes, self.segment_bytes)
+        return sorted(name for name in self.sizes if name[:8] == first[:8] and name >= first)
+
+    def _follows(self, timeline: int, own: set[int]) -> bool:
+        """Tell whether a history file is of this cluster.
+
+        It names no cluster: one without segments must begin within those of its parent.
+        """
+        if self.system is None or timeline in own:
+            return True
+        if not self.history[timeline]:
+            return False
+        parent, end = self.history[timeline][-1]
+        numbers = [
+            segment_number(name, self.segment_bytes)
+            for name in self.sizes
+            if int(name[:8], 16) == parent
+        ]
+        return bool(numbers) and end // self.segment_bytes <= max(numbers) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +132,19 @@ class Coverage:
     names: tuple[str, ...]
     fault: str | None = None
     kind: str = ""
+
+
+def segment_system(path: Path) -> str | None:
+    """Return the system identifier in the header of a segment; ``None`` if it has no header."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_HEADER.size)
+    except FileNotFoundError:  # removed meanwhile
+        return None
+    if len(content) < _HEADER.size:
+        return None
+    _, info, _, _, _, system, _, _ = _HEADER.unpack(content)
+    return str(system) if info & _LONG_HEADER and system else None
 
 
 def parsed_lsn(text: str) -> int:
@@ -136,6 +200,8 @@ def coverage(archive: Archive, pieces: list[Piece]) -> Coverage:
     names: list[str] = []
     for name in _wanted(archive, pieces):
         size = archive.sizes.get(name)
+        if size is None and name in archive.strangers:
+            return Coverage(tuple(names), archive.strangers[name], "wal_damaged")
         if size is None:
             return Coverage(tuple(names), f"segment {name} is missing", "wal_gap")
         if size != archive.segment_bytes:

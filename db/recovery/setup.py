@@ -23,9 +23,12 @@ from db.commands import physical
 from db.errors import Kind, OperationError
 from db.recovery import server
 from db.recovery.policy import RecoveryPolicy
+from db.recovery.segments import NAME, segment_system
 from db.session import autocommitting
 
 SUMMARIES_SINCE: Final = 170_000
+SYSTEM: Final = "system"
+"""File next to archive.sh with the system identifier of the archive's cluster."""
 RELOAD_TIMEOUT: Final = 10.0
 _SETTINGS: Final = """
 SELECT name, setting, source, pending_restart FROM pg_settings WHERE name = ANY(%s)
@@ -98,7 +101,7 @@ def set_up(
     ``archive_failed`` or ``archive_elsewhere``: no segment arrives in the directory.
     """
     changes = wanted(engine, policy, archive_timeout=archive_timeout)
-    install(policy, _owner(engine, programs, policy))
+    install(policy, _owner(engine, programs, policy), server.server_facts(engine).system)
     with autocommitting(engine) as connection:
         _alter(connection, changes)
         names = ["wal_level", "archive_mode", *changes]
@@ -135,11 +138,14 @@ def command(policy: RecoveryPolicy) -> str:
     return f"sh {script} '%p' {folder}/'%f'"
 
 
-def install(policy: RecoveryPolicy, owner: Rights) -> None:
+def install(policy: RecoveryPolicy, owner: Rights, system: str) -> None:
     """Create the directories, and install the archive command next to them.
 
     An existing directory keeps its owner and permissions: an operator may have prepared it.
+
+    Raises OperationError: ``archive_of_another_cluster``.
     """
+    _require_own(policy, system)
     directory = policy.directory.absolute()
     if not directory.exists():
         # The server's user passes through to the archive, and cannot list anything else.
@@ -152,6 +158,31 @@ def install(policy: RecoveryPolicy, owner: Rights) -> None:
     draft.write_bytes(script)
     draft.chmod(0o644)  # the server's user reads it, and only its owner may change it
     draft.replace(_script(policy))
+    mark = policy.directory.absolute() / SYSTEM
+    if not mark.exists():
+        draft = mark.with_name(f"{SYSTEM}.new")
+        draft.write_text(f"{system}\n")
+        draft.chmod(0o644)
+        draft.replace(mark)
+
+
+def _require_own(policy: RecoveryPolicy, system: str) -> None:
+    """Refuse an archive of another cluster, whose WAL would fill the gaps of this one's."""
+    mark = policy.directory / SYSTEM
+    found = mark.read_text().strip() if mark.exists() else _system_of_segments(policy.wal)
+    if found not in {None, system}:
+        raise OperationError(
+            "archive_of_another_cluster",
+            f"{policy.wal} has the WAL of another cluster: its system identifier is {found}, that "
+            f"of the server is {system}",
+            "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY to a directory of its own",
+        )
+
+
+def _system_of_segments(wal: Path) -> str | None:
+    names = sorted(path.name for path in wal.iterdir()) if wal.is_dir() else []
+    segments = (segment_system(wal / name) for name in names[::-1] if NAME.fullmatch(name))
+    return next((system for system in segments if system is not None), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,10 +75,14 @@ class RecoveryStatus:
     ----------
     archiving
         ``None`` when the server was not asked.
+    missing
+        The archive directory if it does not exist.
+    foreign
+        A sentence for each segment of another cluster, which is ignored.
     segments, wal_bytes
         Of the archive.
-    timeline
-        The newest one in the archive.
+    timeline, timelines
+        The newest one in the archive, and all that have segments.
     reaches
         One for each base backup, the oldest first.
     strangers
@@ -88,9 +92,12 @@ class RecoveryStatus:
     """
 
     archiving: Archiving | None
+    missing: str | None
+    foreign: list[str]
     segments: int
     wal_bytes: int
     timeline: int
+    timelines: list[int]
     reaches: list[Reach]
     strangers: list[str]
     earliest: datetime | None
@@ -100,6 +107,9 @@ class RecoveryStatus:
     def problems(self) -> list[str]:
         """A sentence for each problem."""
         sentences = [f"{name} has no readable {catalogue.ENTRY}" for name in self.strangers]
+        if self.missing is not None:
+            sentences.append(f"the archive directory {self.missing} does not exist")
+        sentences += [f"{sentence}; it is ignored: move it away" for sentence in self.foreign]
         sentences += [
             f"base backup {reach.backup.name}: {reach.fault}"
             for reach in self.reaches
@@ -125,18 +135,18 @@ def recovery_status(
     """Return the status; without ``engine`` the server is not asked."""
     backups = catalogue.read(policy.base)
     archiving = None if engine is None else _archiving(engine, policy)
-    if not policy.wal.is_dir():
-        archive = Archive(policy.wal, {}, 0, {})
-    else:
-        archive = Archive.read(policy.wal, _segment_bytes(engine, backups))
+    archive = _archive(engine, policy, backups)
     reaches = [_reach(programs, archive, backups, backup) for backup in backups]
     earliest = min((reach.earliest for reach in reaches if reach.earliest), default=None)
     latest = max((reach.latest for reach in reaches if reach.latest), default=None)
     return RecoveryStatus(
         archiving,
+        None if policy.wal.is_dir() else str(policy.wal),
+        sorted(archive.strangers.values()),
         len(archive.sizes),
         sum(archive.sizes.values()),
         archive.newest_timeline,
+        archive.timelines,
         reaches,
         catalogue.unreadable(policy.base),
         earliest,
@@ -144,10 +154,35 @@ def recovery_status(
     )
 
 
-def _segment_bytes(engine: Engine | None, backups: list[BaseBackup]) -> int:
+def archive_problems(policy: RecoveryPolicy) -> list[str]:
+    """Return a sentence for each problem of the archive that names, sizes and headers show.
+
+    No program reads the WAL, which takes long. Without base backups there is nothing to recover.
+    """
+    backups = catalogue.read(policy.base)
+    if not backups:
+        return []
+    if not policy.wal.is_dir():
+        return [f"the archive directory {policy.wal} does not exist"]
+    archive = _archive(None, policy, backups)
+    faults = {
+        found.fault: backup.name
+        for backup in backups
+        if (found := covered(archive, backup)).fault is not None
+    }
+    return [
+        *(f"{fault}, after base backup {name}" for fault, name in faults.items()),
+        *sorted(archive.strangers.values()),
+    ]
+
+
+def _archive(engine: Engine | None, policy: RecoveryPolicy, backups: list[BaseBackup]) -> Archive:
     if backups:
-        return backups[-1].segment_bytes
-    return 16 << 20 if engine is None else server.server_facts(engine).segment_bytes
+        return Archive.read(policy.wal, backups[-1].segment_bytes, backups[-1].system)
+    if engine is None:
+        return Archive.read(policy.wal, 16 << 20)
+    facts = server.server_facts(engine)
+    return Archive.read(policy.wal, facts.segment_bytes, facts.system)
 
 
 def _archiving(engine: Engine, policy: RecoveryPolicy) -> Archiving:

@@ -58,6 +58,24 @@ def last_end(
     return None, fault
 
 
+def ends_until(
+    programs: Programs, archive: Archive, names: Sequence[str], time: datetime, after: int
+) -> bool:
+    """Tell whether a transaction ended after an LSN and until a time, in any of these segments.
+
+    Each is read by itself, since some in between may be missing or damaged.
+    """
+    for name in names:
+        try:
+            for record in records(programs, archive, [name], ["Transaction"]):
+                found = ended(record)
+                if found is not None and found[1] <= time and parsed_lsn(record.lsn) >= after:
+                    return True
+        except OperationError:
+            continue
+    return False
+
+
 def has_restore_point(
     programs: Programs, archive: Archive, names: Sequence[str], wanted: str, after: int
 ) -> bool:

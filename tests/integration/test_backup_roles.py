@@ -20,7 +20,7 @@ from db.backup.restore.roles import RolePlan, create_roles, role_statements
 from db.backup.roles import RoleFacts, RoleSetting, ServerRoles, read_roles
 from db.backup.verify import fetch_roles, verify
 from db.errors import OperationError
-from tests.support.shops import Shop, shop
+from tests.support.sample_databases import SampleDatabase, sample_database
 from worker.local import LocalStack
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20) | (
@@ -33,9 +33,9 @@ HOSTILE = "hostile_app"
 
 
 @pytest.fixture(scope="module")
-def source(servers: LocalStack) -> Iterator[Shop]:
+def source(servers: LocalStack) -> Iterator[SampleDatabase]:
     """Give a database to back up."""
-    with shop(servers) as made:
+    with sample_database(servers) as made:
         yield made
 
 
@@ -46,7 +46,7 @@ def policy(tmp_path: Path) -> BackupPolicy:
 
 
 @contextmanager
-def role(source: Shop, options: str = "") -> Iterator[None]:
+def role(source: SampleDatabase, options: str = "") -> Iterator[None]:
     """Have a role that can log in; it is gone afterwards, also if a test created it again."""
     source.run(f"CREATE ROLE {HOSTILE} LOGIN PASSWORD 'x' {options}".encode())
     try:
@@ -55,7 +55,7 @@ def role(source: Shop, options: str = "") -> Iterator[None]:
         source.run(f"DROP ROLE IF EXISTS {HOSTILE}".encode())
 
 
-def with_old_roles(source: Shop, policy: BackupPolicy, entry: Entry) -> Entry:
+def with_old_roles(source: SampleDatabase, policy: BackupPolicy, entry: Entry) -> Entry:
     """Replace the roles of a backup by the file that earlier versions of the service stored."""
     output = source.client.run("pg_dumpall", ["--globals-only", "--no-tablespaces"])
     content = gzip.compress(output)
@@ -72,7 +72,7 @@ def with_old_roles(source: Shop, policy: BackupPolicy, entry: Entry) -> Entry:
 
 @pytest.mark.parametrize("is_old", [False, True], ids=["facts", "SQL of an earlier version"])
 def test_a_role_s_own_setting_is_never_executed(
-    source: Shop, policy: BackupPolicy, tmp_path: Path, *, is_old: bool
+    source: SampleDatabase, policy: BackupPolicy, tmp_path: Path, *, is_old: bool
 ) -> None:
     """The setting is restored to the last character, and nothing that it says happens."""
     trace = tmp_path / "trace"
@@ -104,7 +104,7 @@ def test_a_role_s_own_setting_is_never_executed(
 
 @pytest.mark.parametrize("is_old", [False, True], ids=["facts", "SQL of an earlier version"])
 def test_a_restored_role_is_what_it_was(
-    source: Shop, policy: BackupPolicy, *, is_old: bool
+    source: SampleDatabase, policy: BackupPolicy, *, is_old: bool
 ) -> None:
     """Attributes, verifier, comment, settings and memberships."""
     options = "CREATEDB NOINHERIT CONNECTION LIMIT 7 VALID UNTIL '2041-02-03 04:05:06+00'"
@@ -126,7 +126,9 @@ def test_a_restored_role_is_what_it_was(
             assert read_roles(admin, passwords=True) == before
 
 
-def test_a_role_without_superuser_restores_no_power(source: Shop, policy: BackupPolicy) -> None:
+def test_a_role_without_superuser_restores_no_power(
+    source: SampleDatabase, policy: BackupPolicy
+) -> None:
     """It is told what the roles had."""
     with role(source, "SUPERUSER REPLICATION"):
         roles = fetch_roles(create(source.client, policy), policy)
@@ -144,7 +146,9 @@ def test_a_role_without_superuser_restores_no_power(source: Shop, policy: Backup
         source.run(b"DROP ROLE creator")
 
 
-def test_a_roles_file_with_another_statement_is_refused(source: Shop, policy: BackupPolicy) -> None:
+def test_a_roles_file_with_another_statement_is_refused(
+    source: SampleDatabase, policy: BackupPolicy
+) -> None:
     """Whoever wrote it, and although its checksum matches."""
     entry = with_old_roles(source, policy, create(source.client, policy))
     assert entry.roles is not None
@@ -163,7 +167,7 @@ def test_a_roles_file_with_another_statement_is_refused(source: Shop, policy: Ba
 @settings(max_examples=30)
 @given(name=NAMES, comment=TEXTS.filter(bool), value=TEXTS, verifier=TEXTS.filter(bool))
 def test_the_server_reads_back_what_was_written(
-    source: Shop, name: str, comment: str, value: str, verifier: str
+    source: SampleDatabase, name: str, comment: str, value: str, verifier: str
 ) -> None:
     """By its own parser: one role, with that comment and that setting."""
     facts = ServerRoles(

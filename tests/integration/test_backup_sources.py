@@ -24,21 +24,21 @@ from db.monitoring.checks import copies
 from db.monitoring.checks.finding import Limits
 from tests.support.dumps import Backups, wrapped
 from tests.support.operators import DATABASE, private_server
-from tests.support.shops import ROWS, Shop, copy_of, shop
+from tests.support.sample_databases import ROWS, SampleDatabase, copy_of, sample_database
 from worker.local import LocalStack
 
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture(scope="module")
-def source(servers: LocalStack) -> Iterator[Shop]:
+def source(servers: LocalStack) -> Iterator[SampleDatabase]:
     """Give the database that the others are copies of."""
-    with shop(servers) as made:
+    with sample_database(servers) as made:
         yield made
 
 
 @pytest.fixture
-def live(source: Shop) -> Iterator[Shop]:
+def live(source: SampleDatabase) -> Iterator[SampleDatabase]:
     """Give a database that a test may change."""
     with copy_of(source) as made:
         yield made
@@ -50,12 +50,12 @@ def policy(tmp_path: Path) -> BackupPolicy:
     return BackupPolicy(target=str(tmp_path / "backups"))
 
 
-def backups(database: Shop, policy: BackupPolicy) -> Backups:
+def backups(database: SampleDatabase, policy: BackupPolicy) -> Backups:
     """Return the backups of a database."""
     return Backups(database.client, policy)
 
 
-def known(database: Shop, policy: BackupPolicy) -> Catalogue:
+def known(database: SampleDatabase, policy: BackupPolicy) -> Catalogue:
     """Return the catalog, as the service of a database sees it."""
     return open_catalogue(policy, Source.read(database.url))
 
@@ -76,7 +76,7 @@ class TestSafety:
     """The state before a restore over live data is not the newest backup."""
 
     def test_a_second_restore_restores_the_good_backup(
-        self, live: Shop, policy: BackupPolicy, tmp_path: Path
+        self, live: SampleDatabase, policy: BackupPolicy, tmp_path: Path
     ) -> None:
         """After an accident and a first restore that failed half-way."""
         good = create(live.client, policy)
@@ -92,7 +92,7 @@ class TestSafety:
         assert known(live, policy).newest() == good
 
     def test_each_table_is_restored_from_the_good_backup(
-        self, live: Shop, policy: BackupPolicy
+        self, live: SampleDatabase, policy: BackupPolicy
     ) -> None:
         """One after the other."""
         good = create(live.client, policy)
@@ -102,7 +102,9 @@ class TestSafety:
             merged = merge_table(live.client, policy, table=table)
             assert (merged.name, merged.inserted) == (good.name, ROWS[table])
 
-    def test_it_can_be_restored_by_its_name(self, live: Shop, policy: BackupPolicy) -> None:
+    def test_it_can_be_restored_by_its_name(
+        self, live: SampleDatabase, policy: BackupPolicy
+    ) -> None:
         """And the list says what it is."""
         create(live.client, policy)
         live.run("DELETE FROM idempotency_records")
@@ -111,7 +113,9 @@ class TestSafety:
         assert replace_live(live.client, policy, name=safety).restored.rows["templates"] == 5
         assert live.one("SELECT count(*) FROM idempotency_records") == 0
 
-    def test_it_expires_by_a_rule_of_its_own(self, live: Shop, policy: BackupPolicy) -> None:
+    def test_it_expires_by_a_rule_of_its_own(
+        self, live: SampleDatabase, policy: BackupPolicy
+    ) -> None:
         """It is not the newest that retention keeps, and does not age with the others."""
         made = {
             days: create(live.client, policy, purpose="safety", now=NOW - timedelta(days=days))
@@ -128,7 +132,7 @@ class TestSafety:
     @pytest.mark.parametrize("table", [None, "templates"])
     @pytest.mark.parametrize("attribute", ["", "CREATEDB"])
     def test_rights_are_checked_before_anything_is_dumped(
-        self, live: Shop, policy: BackupPolicy, table: str | None, attribute: str
+        self, live: SampleDatabase, policy: BackupPolicy, table: str | None, attribute: str
     ) -> None:
         """No dump and no database is left."""
         create(live.client, policy)
@@ -147,7 +151,7 @@ class TestSafety:
 
     @pytest.mark.parametrize("table", [None, "templates"])
     def test_space_is_checked_before_anything_is_dumped(
-        self, live: Shop, policy: BackupPolicy, table: str | None
+        self, live: SampleDatabase, policy: BackupPolicy, table: str | None
     ) -> None:
         """By the size of the dump before compression, which the catalog has."""
         entry = create(live.client, policy)
@@ -165,14 +169,14 @@ class TestForeign:
     """One target, several databases and servers."""
 
     @pytest.fixture
-    def staging(self, source: Shop) -> Iterator[Shop]:
+    def staging(self, source: SampleDatabase) -> Iterator[SampleDatabase]:
         """Give another database of the same server."""
         with copy_of(source) as made:
             made.run("DELETE FROM idempotency_records")
             yield made
 
     def test_the_newest_backup_of_another_database_is_not_restored(
-        self, live: Shop, staging: Shop, policy: BackupPolicy
+        self, live: SampleDatabase, staging: SampleDatabase, policy: BackupPolicy
     ) -> None:
         """Not even when there is no other; named without the flag it is refused."""
         foreign = create(staging.client, policy)
@@ -193,7 +197,7 @@ class TestForeign:
         assert backups(live, policy).command("restore", "--foreign").exit_code == 2
 
     def test_a_foreign_backup_is_restored_by_name_and_flag(
-        self, live: Shop, staging: Shop, policy: BackupPolicy
+        self, live: SampleDatabase, staging: SampleDatabase, policy: BackupPolicy
     ) -> None:
         """The list says whose it is."""
         foreign = create(staging.client, policy)
@@ -206,7 +210,7 @@ class TestForeign:
         assert live.one("SELECT count(*) FROM idempotency_records") == 0
 
     def test_foreign_backups_are_neither_counted_nor_deleted(
-        self, live: Shop, staging: Shop, policy: BackupPolicy
+        self, live: SampleDatabase, staging: SampleDatabase, policy: BackupPolicy
     ) -> None:
         """Whole ones, expired ones, damaged ones and unfinished files."""
         names = ("old", "damaged", "failed", "unreadable")
@@ -238,7 +242,7 @@ class TestForeign:
         assert findings(known(live, policy)) == {"dump_old", "dump_unverified"}
 
     def test_backups_of_earlier_versions_stay_readable(
-        self, live: Shop, policy: BackupPolicy
+        self, live: SampleDatabase, policy: BackupPolicy
     ) -> None:
         """They have no server: they are ours when their database is."""
         entry = create(live.client, policy)
@@ -253,7 +257,9 @@ class TestForeign:
         sidecar.write_text(json.dumps(fields | {"database": "other"}))
         assert known(live, policy).is_foreign(known(live, policy).get(entry.name))
 
-    def test_the_list_works_without_the_server(self, live: Shop, policy: BackupPolicy) -> None:
+    def test_the_list_works_without_the_server(
+        self, live: SampleDatabase, policy: BackupPolicy
+    ) -> None:
         """That is the day it is needed."""
         entry = create(live.client, policy)
         away = replace(live.client, url="postgresql://x:x@127.0.0.1:1/x")
@@ -272,24 +278,24 @@ class TestNames:
             private_server(tmp_path / "one") as (_, one),
             private_server(tmp_path / "two") as (_, two),
         ):
-            shops = [Shop(one), Shop(two)]
-            made = [create(each.client, policy, now=NOW) for each in shops for _ in range(2)]
+            databases = [SampleDatabase(one), SampleDatabase(two)]
+            made = [create(each.client, policy, now=NOW) for each in databases for _ in range(2)]
             assert len({entry.name for entry in made}) == 4
-            for each, entry in zip(shops, made[::2], strict=True):
+            for each, entry in zip(databases, made[::2], strict=True):
                 system = Source.read(each.url).system
                 assert entry.name.startswith(f"{DATABASE}_{NOW:%Y%m%d_%H%M%S}_{system}_")
                 assert entry.system == system
                 catalogue = known(each, policy)
                 assert catalogue.problems() == []
                 assert len(catalogue.own()) == 2
-            old = [create(each.client, policy, now=NOW - timedelta(days=30)) for each in shops]
+            old = [create(each.client, policy, now=NOW - timedelta(days=30)) for each in databases]
             source = Source.read(one)
             done = prune(policy, Programs.chosen(), source=source, now=NOW, unlisted=True)
             assert done.deleted == [old[0].name]
-            assert known(shops[1], policy).problems() == []
+            assert known(databases[1], policy).problems() == []
 
     def test_a_taken_name_is_not_overwritten(
-        self, live: Shop, policy: BackupPolicy, monkeypatch: pytest.MonkeyPatch
+        self, live: SampleDatabase, policy: BackupPolicy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Neither finished files nor unfinished ones; after the error they are still there."""
         monkeypatch.setattr("db.backup.source.token_hex", lambda _: "0" * 8)
@@ -340,7 +346,9 @@ class TestNames:
 class TestFuture:
     """A dump of a machine whose clock was ahead."""
 
-    def test_it_is_a_finding_and_never_the_newest(self, live: Shop, policy: BackupPolicy) -> None:
+    def test_it_is_a_finding_and_never_the_newest(
+        self, live: SampleDatabase, policy: BackupPolicy
+    ) -> None:
         """It stays, and neither retention, doctor nor report count it."""
         ahead = create(live.client, policy, now=datetime.now(UTC) + timedelta(days=40))
         catalogue = known(live, policy)
@@ -357,7 +365,7 @@ class TestFuture:
         listed = backups(live, policy).command("list")
         assert (listed.exit_code, "in the future" in listed.output) == (1, True)
 
-    def test_clocks_may_differ_by_minutes(self, live: Shop, policy: BackupPolicy) -> None:
+    def test_clocks_may_differ_by_minutes(self, live: SampleDatabase, policy: BackupPolicy) -> None:
         """Machines do."""
         entry: Entry = create(live.client, policy, now=datetime.now(UTC) + timedelta(minutes=3))
         assert known(live, policy).newest() == entry

@@ -20,7 +20,7 @@ from db.commands import physical
 from db.commands.core import Client
 from db.errors import OperationError
 from tests.support.dumps import wrapped
-from tests.support.shops import Shop, shop
+from tests.support.sample_databases import SampleDatabase, sample_database
 from worker.local import LocalStack
 
 SECRET: Final = "not-for-children"  # noqa: S105 - of this test
@@ -57,9 +57,9 @@ STARTERS: Final = {
 
 
 @pytest.fixture(scope="module")
-def source(servers: LocalStack) -> Iterator[Shop]:
+def source(servers: LocalStack) -> Iterator[SampleDatabase]:
     """Give a database to back up."""
-    with shop(servers) as made:
+    with sample_database(servers) as made:
         yield made
 
 
@@ -85,7 +85,7 @@ def check(program: str, found: dict[str, str]) -> None:
 
 @pytest.mark.usefixtures("_secrets")
 def test_each_program_of_postgresql_gets_what_it_needs(
-    servers: LocalStack, source: Shop, tmp_path: Path
+    servers: LocalStack, source: SampleDatabase, tmp_path: Path
 ) -> None:
     """Every program that this service starts, as the kernel reports its environment."""
     seen = tmp_path / "seen"
@@ -203,7 +203,7 @@ def test_code_in_a_dump_finds_no_secret_in_the_drill(servers: LocalStack, tmp_pa
     secret.chmod(0o600)
     (tmp_path / "scratch").mkdir()
     policy = BackupPolicy(target=str(tmp_path / "backups"), scratch=str(tmp_path / "scratch"))
-    with shop(servers) as made:
+    with sample_database(servers) as made:
         entry = create(made.client, policy)
         made.run(READER.format(secret=SECRET, file=secret).replace("%%", "%").encode())
         entry = create(made.client, policy)
@@ -227,7 +227,7 @@ def test_the_server_of_a_drill_has_no_capability(tmp_path: Path) -> None:
             connection.execute("SELECT pg_read_file(%s)", [str(tmp_path / "secret")])
 
 
-def test_a_password_is_in_no_file(source: Shop, tmp_path: Path) -> None:
+def test_a_password_is_in_no_file(source: SampleDatabase, tmp_path: Path) -> None:
     """The passfile of a program is in memory, and gone with the last process that has it open."""
     seen = tmp_path / "seen"
     programs = wrapped(

@@ -453,6 +453,7 @@ def kept(folder: Path, *, old: bool) -> dict[str, str]:
     )
     Catalogue(open_store(str(folder / "dumps"))).add(entry)
     (folder / "recovery" / "base" / "one").mkdir(parents=True)
+    (folder / "recovery" / "wal").mkdir()
     base_backups.write(
         folder / "recovery" / "base" / "one",
         BaseBackup(

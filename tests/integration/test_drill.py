@@ -40,7 +40,7 @@ from tasks.runtime import Runtime
 from tasks.services.drills import render_newest
 from tests.support.drills import shared_cluster
 from tests.support.producer import RefusedError
-from tests.support.shops import ROWS, TEMPLATES, Shop, copy_of, shop
+from tests.support.sample_databases import ROWS, TEMPLATES, SampleDatabase, copy_of, sample_database
 from tests.support.tasks import Tasks
 from worker.cli.backup import backup
 from worker.local import LocalStack
@@ -49,9 +49,9 @@ RENDERED = {f"welcome-{number} 2" for number in range(1, TEMPLATES + 1)}
 
 
 @pytest.fixture(scope="module")
-def source(servers: LocalStack) -> Iterator[Shop]:
+def source(servers: LocalStack) -> Iterator[SampleDatabase]:
     """Give the database that the backups of this module are made of; nobody changes it."""
-    with shop(servers) as made:
+    with sample_database(servers) as made:
         yield made
 
 
@@ -70,7 +70,7 @@ def policy(tmp_path: Path) -> BackupPolicy:
 
 
 @pytest.fixture
-def process(source: Shop) -> Iterator[Runtime]:
+def process(source: SampleDatabase) -> Iterator[Runtime]:
     """Give what renders."""
     process = Runtime(Configuration(Database(url=source.url)))
     yield process
@@ -92,7 +92,7 @@ def left(policy: BackupPolicy) -> list[str]:
     return [path.name for path in Path(policy.scratch).iterdir()]
 
 
-def test_an_operator_can_run_a_drill(source: Shop, policy: BackupPolicy) -> None:
+def test_an_operator_can_run_a_drill(source: SampleDatabase, policy: BackupPolicy) -> None:
     """On a new server of its own; the catalogue then says when, and nothing else is left."""
     entry = create(source.client, policy)
     assert last_verified(catalogue(policy).entries()) is None
@@ -119,7 +119,7 @@ def test_an_operator_can_run_a_drill(source: Shop, policy: BackupPolicy) -> None
 
 
 def test_the_scheduled_task_runs_a_drill(
-    source: Shop,
+    source: SampleDatabase,
     tasks: Tasks,
     policy: BackupPolicy,
     tmp_path: Path,
@@ -162,7 +162,10 @@ def test_the_scheduled_task_runs_a_drill(
 
 
 def test_a_backup_in_object_storage_passes_the_drill(
-    source: Shop, policy: BackupPolicy, clusters: Clusters, monkeypatch: pytest.MonkeyPatch
+    source: SampleDatabase,
+    policy: BackupPolicy,
+    clusters: Clusters,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is read and noted there."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -196,7 +199,7 @@ class TestBackups:
         self, servers: LocalStack, policy: BackupPolicy, clusters: Clusters, process: Runtime
     ) -> None:
         """It is compared as it was, and then migrated as a restore of it would be."""
-        with shop(servers, revision="0003") as old:
+        with sample_database(servers, revision="0003") as old:
             create(old.client, policy)
 
         def render(connection: psycopg.Connection) -> list[str]:
@@ -208,7 +211,7 @@ class TestBackups:
         assert (done.revision, set(done.rendered)) == ("0003", RENDERED)
 
     def test_additional_indexes_and_extensions_pass_the_drill(
-        self, source: Shop, policy: BackupPolicy, clusters: Clusters
+        self, source: SampleDatabase, policy: BackupPolicy, clusters: Clusters
     ) -> None:
         """Nor are extensions that are on the server, and an unused table."""
         with copy_of(source) as own:
@@ -219,7 +222,7 @@ class TestBackups:
         assert "pg_stat_statements" not in entry.tables
 
     def test_the_drill_uses_the_newest_full_backup_or_the_named_one(
-        self, source: Shop, policy: BackupPolicy
+        self, source: SampleDatabase, policy: BackupPolicy
     ) -> None:
         """Or the one that is named, if it is a full one."""
         old = create(source.client, policy)
@@ -232,7 +235,7 @@ class TestBackups:
         assert refused.value.kind == "not_full"
 
     def test_a_successful_drill_clears_the_problem_of_an_earlier_one(
-        self, source: Shop, policy: BackupPolicy, clusters: Clusters
+        self, source: SampleDatabase, policy: BackupPolicy, clusters: Clusters
     ) -> None:
         """What an earlier drill found is gone when the file is back."""
         entry = create(source.client, policy)
@@ -247,7 +250,7 @@ class TestBackups:
         assert catalogue(policy).get(entry.name).problem is None
 
     def test_concurrent_drills_do_not_disturb_each_other(
-        self, source: Shop, policy: BackupPolicy
+        self, source: SampleDatabase, policy: BackupPolicy
     ) -> None:
         """Two workers, or a worker and an operator, each with a server of their own."""
         create(source.client, policy)
@@ -278,7 +281,7 @@ class TestRendered:
     """``render_newest``: the main job, with values that nobody gave."""
 
     def test_a_backup_without_templates_passes_the_drill(
-        self, source: Shop, process: Runtime
+        self, source: SampleDatabase, process: Runtime
     ) -> None:
         """A backup of a new service is a good one."""
         with copy_of(source) as new:
@@ -287,7 +290,7 @@ class TestRendered:
                 assert render_newest(connection, process) == []
 
     def test_templates_whose_values_cannot_be_made_up_are_skipped(
-        self, source: Shop, process: Runtime
+        self, source: SampleDatabase, process: Runtime
     ) -> None:
         """Only its author knows what a variable of any shape holds."""
         with copy_of(source) as own:
@@ -303,7 +306,7 @@ class TestRendered:
         assert set(rendered) == RENDERED - {"welcome-2 2"}
 
     def test_a_template_that_fails_to_render_fails_the_drill(
-        self, source: Shop, process: Runtime
+        self, source: SampleDatabase, process: Runtime
     ) -> None:
         """The error names the template and the code."""
         with copy_of(source) as own:
@@ -320,7 +323,7 @@ class TestLeftovers:
     """Scratch folders go, whatever happens."""
 
     def test_an_interrupted_drill_leaves_no_files_and_no_server(
-        self, source: Shop, policy: BackupPolicy
+        self, source: SampleDatabase, policy: BackupPolicy
     ) -> None:
         """Neither files, nor a server, nor a word in the catalogue."""
         entry = create(source.client, policy)
@@ -367,7 +370,7 @@ class TestNotItsFault:
 
     @pytest.mark.parametrize("kind", ["server_failed", "disk_full", "initdb_failed"])
     def test_a_server_that_does_not_start_leaves_the_backup_verified(
-        self, source: Shop, policy: BackupPolicy, kind: str
+        self, source: SampleDatabase, policy: BackupPolicy, kind: str
     ) -> None:
         """It stays verified, and retention goes on."""
         entry = create(source.client, policy)
@@ -389,7 +392,7 @@ class TestNotItsFault:
     )
     def test_a_backup_of_a_newer_release_is_refused(
         self,
-        source: Shop,
+        source: SampleDatabase,
         policy: BackupPolicy,
         clusters: Clusters,
         changes: dict[str, str],
@@ -411,7 +414,7 @@ class TestNotItsFault:
         assert "backup create" in refused.value.remedy
 
     def test_a_backup_deleted_during_a_drill_stays_deleted(
-        self, source: Shop, policy: BackupPolicy, clusters: Clusters
+        self, source: SampleDatabase, policy: BackupPolicy, clusters: Clusters
     ) -> None:
         """Its entry is not written anew."""
         entry: Entry = create(source.client, policy)

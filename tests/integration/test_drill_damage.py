@@ -29,7 +29,7 @@ from tasks.runtime import Runtime
 from tasks.services.drills import render_newest
 from tests.support.archives import plain, resealed
 from tests.support.drills import shared_cluster
-from tests.support.shops import Shop, copy_of, shop
+from tests.support.sample_databases import SampleDatabase, copy_of, sample_database
 from worker.local import LocalStack
 
 FORMS: Final[tuple[Form, ...]] = ("custom", "plain")
@@ -43,7 +43,7 @@ class Store:
     catalogue: Catalogue
     policy: BackupPolicy
     entry: Entry
-    source: Shop
+    source: SampleDatabase
 
     def path(self, part: str = "dump") -> Path:
         """Return a file of the new backup; ``entry`` is its sidecar."""
@@ -82,9 +82,9 @@ class Store:
 
 
 @pytest.fixture(scope="module")
-def source(servers: LocalStack) -> Iterator[Shop]:
+def source(servers: LocalStack) -> Iterator[SampleDatabase]:
     """Give the database that the backups are made of; nobody changes it."""
-    with shop(servers) as made:
+    with sample_database(servers) as made:
         yield made
 
 
@@ -96,7 +96,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Clusters,
 
 
 @pytest.fixture(scope="module")
-def good(source: Shop, tmp_path_factory: pytest.TempPathFactory) -> dict[Form, BackupPolicy]:
+def good(
+    source: SampleDatabase, tmp_path_factory: pytest.TempPathFactory
+) -> dict[Form, BackupPolicy]:
     """Make, in each form, a place with two backups, of which the older one has expired."""
     policies = {}
     for form in FORMS:
@@ -115,7 +117,7 @@ def good(source: Shop, tmp_path_factory: pytest.TempPathFactory) -> dict[Form, B
 
 
 @pytest.fixture(scope="module")
-def process(source: Shop) -> Iterator[Runtime]:
+def process(source: SampleDatabase) -> Iterator[Runtime]:
     """Give what renders."""
     process = Runtime(Configuration(Database(url=source.url)))
     yield process
@@ -124,7 +126,10 @@ def process(source: Shop) -> Iterator[Runtime]:
 
 @pytest.fixture
 def store(
-    request: pytest.FixtureRequest, good: dict[Form, BackupPolicy], source: Shop, tmp_path: Path
+    request: pytest.FixtureRequest,
+    good: dict[Form, BackupPolicy],
+    source: SampleDatabase,
+    tmp_path: Path,
 ) -> Store:
     """Copy a place, so that one test may damage it."""
     policy = good[request.param]

@@ -19,7 +19,7 @@ from db.backup.restore.restore import restore
 from db.cluster.owned import OwnedDirectory, orphans
 from db.cluster.processes import wait_until
 from tests.support.dumps import wrapped
-from tests.support.shops import Shop, shop
+from tests.support.sample_databases import SampleDatabase, sample_database
 from worker.local import LocalStack
 
 HOLDER = """
@@ -34,9 +34,9 @@ time.sleep(600)
 
 
 @pytest.fixture(scope="module")
-def source(servers: LocalStack) -> Iterator[Shop]:
+def source(servers: LocalStack) -> Iterator[SampleDatabase]:
     """Give a database to back up."""
-    with shop(servers) as made:
+    with sample_database(servers) as made:
         yield made
 
 
@@ -47,7 +47,7 @@ def policy(tmp_path: Path) -> BackupPolicy:
     return BackupPolicy(target=str(tmp_path / "backups"), scratch=str(tmp_path / "scratch"))
 
 
-def doctor(source: Shop, policy: BackupPolicy, identity: str) -> list[str]:
+def doctor(source: SampleDatabase, policy: BackupPolicy, identity: str) -> list[str]:
     """Return what the doctor says of one kind of problem."""
     done = subprocess.run(
         [sys.executable, "-m", "worker", "db", "doctor", "--json"],
@@ -66,7 +66,7 @@ def doctor(source: Shop, policy: BackupPolicy, identity: str) -> list[str]:
 
 
 @contextmanager
-def killed_restore(source: Shop, policy: BackupPolicy, tmp_path: Path) -> Iterator[int]:
+def killed_restore(source: SampleDatabase, policy: BackupPolicy, tmp_path: Path) -> Iterator[int]:
     """Kill a restore while pg_restore runs; yield its process number."""
     running = tmp_path / "running"
     programs = wrapped(
@@ -99,7 +99,7 @@ esac""",
 
 
 def test_a_killed_restore_leaves_no_file_and_a_database_that_the_next_one_drops(
-    source: Shop, policy: BackupPolicy, tmp_path: Path
+    source: SampleDatabase, policy: BackupPolicy, tmp_path: Path
 ) -> None:
     """The doctor lists it with the process that owned it."""
     create(source.client, policy)
@@ -124,7 +124,7 @@ def test_a_killed_restore_leaves_no_file_and_a_database_that_the_next_one_drops(
         admin.execute(f"DROP DATABASE {made}".encode())
 
 
-def test_a_database_in_use_is_no_orphan(source: Shop) -> None:
+def test_a_database_in_use_is_no_orphan(source: SampleDatabase) -> None:
     """Of a restore that runs meanwhile."""
     with scratch.scratch_database(source.url) as one, scratch.scratch_database(source.url) as two:
         assert {one, two} <= source.databases()
@@ -134,7 +134,7 @@ def test_a_database_in_use_is_no_orphan(source: Shop) -> None:
 
 
 def test_a_killed_owner_s_directory_is_listed_and_removed(
-    source: Shop, policy: BackupPolicy
+    source: SampleDatabase, policy: BackupPolicy
 ) -> None:
     """At once, by the next directory in the same place; one in use is neither."""
     base = Path(policy.scratch)

@@ -19,21 +19,21 @@ from db.backup.restore.replace_live import replace_live
 from db.backup.restore.restore import restore
 from db.backup.snapshot import table_facts
 from db.cluster.programs import Programs
-from tests.support.shops import ROWS, Shop, copy_of, shop
+from tests.support.sample_databases import ROWS, SampleDatabase, copy_of, sample_database
 from worker.local import LocalStack
 
 FORMS = ("custom", "plain")
 
 
 @pytest.fixture(scope="module")
-def source(servers: LocalStack) -> Iterator[Shop]:
+def source(servers: LocalStack) -> Iterator[SampleDatabase]:
     """Give a database to copy."""
-    with shop(servers) as made:
+    with sample_database(servers) as made:
         yield made
 
 
 @pytest.fixture
-def live(source: Shop) -> Iterator[Shop]:
+def live(source: SampleDatabase) -> Iterator[SampleDatabase]:
     """Give a database that a test may change."""
     with copy_of(source) as made:
         yield made
@@ -47,9 +47,9 @@ def policy(tmp_path: Path) -> BackupPolicy:
 
 
 @pytest.fixture(params=["LATIN1", "EUC_JP"])
-def encoded(request: pytest.FixtureRequest, servers: LocalStack) -> Iterator[Shop]:
+def encoded(request: pytest.FixtureRequest, servers: LocalStack) -> Iterator[SampleDatabase]:
     """Give a database in another encoding, with letters beyond ASCII."""
-    made = Shop(servers.postgres.url_of(f"shop_{uuid4().hex[:12]}"))
+    made = SampleDatabase(servers.postgres.url_of(f"shop_{uuid4().hex[:12]}"))
     with administering(made.url) as admin:
         admin.execute(
             f"CREATE DATABASE {made.name} TEMPLATE template0 ENCODING '{request.param}'"
@@ -67,7 +67,9 @@ def encoded(request: pytest.FixtureRequest, servers: LocalStack) -> Iterator[Sho
         made.drop()
 
 
-def test_a_database_in_another_encoding_is_sound(encoded: Shop, policy: BackupPolicy) -> None:
+def test_a_database_in_another_encoding_is_sound(
+    encoded: SampleDatabase, policy: BackupPolicy
+) -> None:
     """The drill restores it into one in UTF-8; a restore, into one in its own encoding."""
     entry = create(encoded.client, policy)
     assert drill(Programs.chosen(), policy, render=lambda _: []).name == entry.name
@@ -79,7 +81,7 @@ def test_a_database_in_another_encoding_is_sound(encoded: Shop, policy: BackupPo
 
 
 def test_digests_of_earlier_versions_are_compared_as_they_were(
-    encoded: Shop, policy: BackupPolicy
+    encoded: SampleDatabase, policy: BackupPolicy
 ) -> None:
     """They are of the bytes that the server stores."""
     entry = create(encoded.client, policy)
@@ -103,7 +105,7 @@ INSERT INTO children VALUES (1), (2);
 
 @pytest.mark.parametrize("form", FORMS)
 def test_one_table_is_restored_next_to_partitions(
-    live: Shop, policy: BackupPolicy, form: str
+    live: SampleDatabase, policy: BackupPolicy, form: str
 ) -> None:
     """A table of the service, a partition, and a table that inherits."""
     live.run(PARTITIONED)
@@ -128,7 +130,9 @@ NAMES = ["my table", "my", 'q"uoted', "Upper", "two\nlines", "per%cent {brace}",
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_tables_of_any_name_are_restored(live: Shop, policy: BackupPolicy, form: str) -> None:
+def test_tables_of_any_name_are_restored(
+    live: SampleDatabase, policy: BackupPolicy, form: str
+) -> None:
     """Alone, with all others, and their rows into the live table."""
     for number, name in enumerate(NAMES):
         table = sql.Identifier(name)

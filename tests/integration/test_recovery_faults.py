@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from click.testing import Result
 
 from db.cluster.processes import wait_until
 from db.recovery.policy import RecoveryPolicy
+from db.recovery.segments import NAME, segment_name, segment_number
+from db.recovery.status import archive_problems
 from tests.support.recovery import History, Server, flipped, lived, replaced
 
 Damage = Callable[[History, RecoveryPolicy], None]
@@ -329,3 +332,97 @@ class limited:  # noqa: N801 - used as a function is
             connection.close()
         # The server notices in its own time.
         wait_until(lambda: self._server.run("SELECT count(*) FROM pg_stat_replication") == 0, 30)
+
+
+def strange_segment(history: History, policy: RecoveryPolicy, timeline: int, step: int) -> Path:
+    """Put a segment of another cluster into the archive; return its path."""
+    last = max(path for path in policy.wal.iterdir() if NAME.fullmatch(path.name))
+    content = bytearray(last.read_bytes())
+    content[24:32] = (7).to_bytes(8, "little")
+    size = len(content)
+    number = segment_number(last.name, size) + step
+    path = policy.wal / segment_name(timeline, number, size)
+    path.write_bytes(content)
+    return path
+
+
+def test_a_segment_of_another_cluster_is_ignored_and_reported(
+    history: History, tmp_path: Path
+) -> None:
+    """Also one on a newer timeline, and a history file: the cluster's own history decides."""
+    policy = history.copy(tmp_path / "recovery")
+    strays = [strange_segment(history, policy, 1, 5), strange_segment(history, policy, 9, 0)]
+    (policy.wal / "00000009.history").write_text("8\t9/5000028\tno recovery target specified\n")
+    (tmp_path / "into").mkdir()
+    arguments = ("restore", "--latest", "--into", str(tmp_path / "into" / "data"))
+    assert history.server.json(*arguments, policy=policy)["proof"]["timeline"] == 2
+    told = history.server.call("status", policy=policy)
+    assert told.exit_code == 1
+    for stray in strays:
+        assert f"segment {stray.name} is of another cluster (7)" in told.stdout
+    assert "timeline 1" in told.stdout
+    found = archive_problems(policy)
+    assert len(found) == len(strays)
+
+
+def test_a_segment_of_another_cluster_in_the_way_is_damage(
+    history: History, tmp_path: Path
+) -> None:
+    """It is not replayed."""
+    policy = history.copy(tmp_path / "recovery")
+    own = behind(history, policy, history.full)
+    content = bytearray(own.read_bytes())
+    content[24:32] = (7).to_bytes(8, "little")
+    replaced(own, bytes(content))
+    done = refused(history, policy, tmp_path / "data", "--latest", "--from", history.full)
+    assert f"segment {own.name} is of another cluster (7)" in done.stderr
+
+
+def test_a_gap_is_found_without_reading_the_wal(history: History, tmp_path: Path) -> None:
+    """For the doctor, which runs often."""
+    policy = history.copy(tmp_path / "recovery")
+    assert archive_problems(policy) == []
+    gap = behind(history, policy, history.full)
+    gap.unlink()
+    assert archive_problems(policy) == [
+        f"segment {gap.name} is missing, after base backup {history.full}"
+    ]
+    shutil.rmtree(policy.wal)
+    assert archive_problems(policy) == [f"the archive directory {policy.wal} does not exist"]
+    told = history.server.call("status", policy=policy)
+    assert told.exit_code == 1
+    assert f"the archive directory {policy.wal} does not exist" in told.stdout
+
+
+def test_an_archive_of_another_cluster_is_refused(history: History, tmp_path: Path) -> None:
+    """By the setup, from its mark or from its segments, and by the archive command."""
+    policy = history.copy(tmp_path / "recovery")
+    mark = policy.directory / "system"
+    system = mark.read_text().strip()
+    assert system == history.server.run("SELECT system_identifier::text FROM pg_control_system()")
+    replaced(mark, b"7\n")
+    done = history.server.call("setup", "--yes", policy=policy)
+    assert done.exit_code == 1
+    assert "has the WAL of another cluster: its system identifier is 7" in done.stderr
+    data = history.server.stack.postgres.data
+    segment = next(path for path in (data / "pg_wal").iterdir() if NAME.fullmatch(path.name))
+    command = ["sh", str(policy.directory / "archive.sh"), str(segment)]
+    target = policy.wal / ("F" * 24)
+    refusal = subprocess.run(
+        [*command, str(target)], cwd=data, capture_output=True, text=True, check=False
+    )
+    assert refusal.returncode == 1
+    assert f"is the archive of cluster 7, this is {system}" in refusal.stderr
+    assert not target.exists()
+    replaced(mark, f"{system}\n".encode())
+    assert subprocess.run([*command, str(target)], cwd=data, check=False).returncode == 0
+    mark.unlink()
+    for path in policy.wal.iterdir():
+        path.unlink()
+    strange = tmp_path / segment.name
+    content = bytearray(target.read_bytes() if target.exists() else segment.read_bytes())
+    content[24:32] = (7).to_bytes(8, "little")
+    strange.write_bytes(content)
+    strange.rename(policy.wal / segment.name)
+    done = history.server.call("setup", "--yes", policy=policy)
+    assert (done.exit_code, "its system identifier is 7" in done.stderr) == (1, True)

@@ -592,5 +592,5 @@ class TestEngine:
                 broker_url=SecretStr(valkey.url),
                 result_backend=SecretStr(valkey.url),
             )
-            with pytest.raises(StartError, match="DATABASE_URL: PostgreSQL there is a standby"):
+            with pytest.raises(StartError, match="DATABASE_URL: this PostgreSQL is a standby"):
                 check(settings, seconds=0.1)

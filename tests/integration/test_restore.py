@@ -18,7 +18,7 @@ from db.backup.policy import BackupPolicy
 from db.backup.restore.compare import structure
 from db.cluster.programs import wheel
 from tests.support.archives import resealed
-from tests.support.shops import ROWS, Shop, copy_of, shop
+from tests.support.sample_databases import ROWS, SampleDatabase, copy_of, sample_database
 from worker.cli.backup import backup
 from worker.local import LocalStack
 
@@ -27,9 +27,9 @@ FORMS: Final[tuple[Form, ...]] = ("custom", "plain")
 
 
 @pytest.fixture(scope="module")
-def source(servers: LocalStack) -> Iterator[Shop]:
+def source(servers: LocalStack) -> Iterator[SampleDatabase]:
     """Give the database that the backups of this module are made of; nobody changes it."""
-    with shop(servers) as made:
+    with sample_database(servers) as made:
         yield made
 
 
@@ -40,7 +40,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> BackupPolicy:
 
 
 @pytest.fixture(scope="module")
-def backups(source: Shop, policy: BackupPolicy) -> Made:
+def backups(source: SampleDatabase, policy: BackupPolicy) -> Made:
     """Make one backup of each kind and form."""
     kinds: list[tuple[Contents, Form]] = [
         (contents, form) for contents in ("full", "schema", "data", "table") for form in FORMS
@@ -58,7 +58,7 @@ def backups(source: Shop, policy: BackupPolicy) -> Made:
 
 
 @pytest.fixture
-def live(source: Shop) -> Iterator[Shop]:
+def live(source: SampleDatabase) -> Iterator[SampleDatabase]:
     """Give a database that a test may change."""
     with copy_of(source) as made:
         yield made
@@ -70,7 +70,9 @@ def own(tmp_path: Path) -> BackupPolicy:
     return BackupPolicy(target=str(tmp_path / "backups"))
 
 
-def command(database: Shop, policy: BackupPolicy, *arguments: str, **settings: str) -> Result:
+def command(
+    database: SampleDatabase, policy: BackupPolicy, *arguments: str, **settings: str
+) -> Result:
     """Run ``template-service backup``, as an operator of a database does."""
     environment = {
         "DATABASE_URL": database.url,
@@ -93,8 +95,8 @@ def catalogue(policy: BackupPolicy) -> Catalogue:
     return Catalogue(open_store(policy.target))
 
 
-def counted(database: Shop) -> dict[str, int]:
-    """Return the rows of the tables that a shop has rows in."""
+def counted(database: SampleDatabase) -> dict[str, int]:
+    """Return the number of rows of each table that is filled."""
     return {
         table: database.one(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table)))
         for table in ROWS
@@ -107,7 +109,7 @@ class TestBeside:
     @pytest.mark.parametrize("form", FORMS)
     def test_a_restore_into_a_new_database_is_complete(
         self,
-        source: Shop,
+        source: SampleDatabase,
         policy: BackupPolicy,
         backups: Made,
         form: Form,
@@ -128,7 +130,7 @@ class TestBeside:
         assert (done["revision"], done["is_behind"]) == (entry.revision, False)
 
     def test_the_newest_full_backup_is_restored_by_default(
-        self, source: Shop, policy: BackupPolicy, backups: Made
+        self, source: SampleDatabase, policy: BackupPolicy, backups: Made
     ) -> None:
         """Those of a part are newer, and not taken."""
         newest = max(
@@ -144,7 +146,7 @@ class TestBeside:
     @pytest.mark.parametrize("form", FORMS)
     def test_one_table_is_restored_with_rows_and_indexes(
         self,
-        source: Shop,
+        source: SampleDatabase,
         policy: BackupPolicy,
         backups: Made,
         contents: Contents,
@@ -170,7 +172,7 @@ class TestBeside:
     @pytest.mark.parametrize("form", FORMS)
     def test_a_schema_dump_restores_no_rows(
         self,
-        source: Shop,
+        source: SampleDatabase,
         policy: BackupPolicy,
         backups: Made,
         form: Form,
@@ -185,14 +187,14 @@ class TestBeside:
     def test_a_data_dump_is_restored_into_migrated_tables(
         self,
         servers: LocalStack,
-        source: Shop,
+        source: SampleDatabase,
         policy: BackupPolicy,
         backups: Made,
         form: Form,
     ) -> None:
         """Once: a second time the tables are not empty."""
         name = backups["data", form].name
-        with shop(servers, filled=False) as empty:
+        with sample_database(servers, filled=False) as empty:
             arguments = ("restore", name, "--into", empty.name, "--json")
             assert answer(command(source, policy, *arguments))["database"] == empty.name
             assert counted(empty) == ROWS
@@ -201,7 +203,7 @@ class TestBeside:
             assert "are not empty: " in again.output
 
     def test_an_encrypted_backup_is_restored(
-        self, live: Shop, own: BackupPolicy, tmp_path: Path
+        self, live: SampleDatabase, own: BackupPolicy, tmp_path: Path
     ) -> None:
         """With the identity; without it the error says which setting is missing."""
         pyrage = pytest.importorskip("pyrage")
@@ -225,7 +227,7 @@ class TestInto:
     """``--into``: a database that the operator names."""
 
     def test_a_missing_database_is_created(
-        self, source: Shop, policy: BackupPolicy, backups: Made
+        self, source: SampleDatabase, policy: BackupPolicy, backups: Made
     ) -> None:
         """Also when the live database itself is lost: that is the day it is needed."""
         lost = source.at(f"{source.name}_lost")
@@ -237,7 +239,7 @@ class TestInto:
         assert counted(lost) == ROWS
 
     def test_an_empty_database_keeps_its_settings(
-        self, source: Shop, policy: BackupPolicy, backups: Made
+        self, source: SampleDatabase, policy: BackupPolicy, backups: Made
     ) -> None:
         """It was made for this."""
         target = source.at(f"{source.name}_empty")
@@ -249,7 +251,7 @@ class TestInto:
         assert (counted(target), target.one("SHOW work_mem")) == (ROWS, "7MB")
 
     def test_a_database_that_is_not_empty_is_refused(
-        self, live: Shop, source: Shop, policy: BackupPolicy, backups: Made
+        self, live: SampleDatabase, source: SampleDatabase, policy: BackupPolicy, backups: Made
     ) -> None:
         """A restore would mix with it."""
         live.run("DELETE FROM idempotency_records")
@@ -265,7 +267,7 @@ class TestOverLive:
     """``--over-live``: a safety dump, then one database in the place of the other."""
 
     def test_a_restore_over_live_copies_owner_grants_and_settings(
-        self, live: Shop, own: BackupPolicy
+        self, live: SampleDatabase, own: BackupPolicy
     ) -> None:
         """Owner, grants, settings of the database and of a role in it, comment and limit."""
         role = f"{live.name}_app"
@@ -318,7 +320,7 @@ class TestOverLive:
                     admin.execute(statement.format(name=name, role=sql.Identifier(role)))
 
     def test_sessions_are_terminated_and_reconnect_to_the_restored_database(
-        self, live: Shop, own: BackupPolicy
+        self, live: SampleDatabase, own: BackupPolicy
     ) -> None:
         """Also one that is in the middle of a transaction: workers try again."""
         entry = create(live.client, own)
@@ -333,7 +335,7 @@ class TestOverLive:
 
     @pytest.mark.parametrize("arguments", [(), ("--table", "templates")], ids=["whole", "table"])
     def test_a_restore_over_live_asks_for_confirmation(
-        self, live: Shop, own: BackupPolicy, arguments: tuple[str, ...]
+        self, live: SampleDatabase, own: BackupPolicy, arguments: tuple[str, ...]
     ) -> None:
         """Where nobody answers, nothing is done: not even a safety dump."""
         create(live.client, own)
@@ -345,10 +347,10 @@ class TestOverLive:
         assert (live.databases(), counted(live), len(catalogue(own).entries())) == before
 
     def test_a_newer_schema_is_not_replaced_by_an_older_one(
-        self, servers: LocalStack, live: Shop, own: BackupPolicy
+        self, servers: LocalStack, live: SampleDatabase, own: BackupPolicy
     ) -> None:
         """Workers of this release would not know the tables."""
-        with shop(servers, revision="0003") as old:
+        with sample_database(servers, revision="0003") as old:
             entry = create(old.client, own)
         result = command(live, own, "restore", entry.name, "--foreign", "--over-live", "--yes")
         assert result.exit_code == 1
@@ -360,7 +362,7 @@ class TestOverLive:
 
     @pytest.mark.parametrize("contents", ["schema", "data"])
     def test_a_partial_backup_does_not_replace_the_live_database(
-        self, live: Shop, policy: BackupPolicy, backups: Made, contents: Contents
+        self, live: SampleDatabase, policy: BackupPolicy, backups: Made, contents: Contents
     ) -> None:
         """The error says to choose a full one."""
         name = backups[contents, "custom"].name
@@ -372,7 +374,7 @@ class TestOverLive:
 class TestPutBack:
     """``--table`` with ``--over-live``: rows as the backup has them."""
 
-    def test_rows_are_merged_by_primary_key(self, live: Shop, own: BackupPolicy) -> None:
+    def test_rows_are_merged_by_primary_key(self, live: SampleDatabase, own: BackupPolicy) -> None:
         """Missing ones are inserted, changed ones updated, unknown ones stay."""
         entry = create(live.client, own)
         live.run("DELETE FROM idempotency_records WHERE key = 'a'")
@@ -402,7 +404,9 @@ class TestPutBack:
         assert (again["inserted"], again["updated"], again["unchanged"]) == (0, 0, 2)
         assert live.databases() == {live.name}
 
-    def test_the_current_version_is_merged_back(self, live: Shop, own: BackupPolicy) -> None:
+    def test_the_current_version_is_merged_back(
+        self, live: SampleDatabase, own: BackupPolicy
+    ) -> None:
         """There is one current version at any moment, in whichever order rows are updated."""
         entry = create(live.client, own, form="plain")
         live.run("UPDATE template_versions SET is_current = false")
@@ -428,7 +432,7 @@ class TestPutBack:
         ids=["foreign key", "unique"],
     )
     def test_a_conflict_leaves_the_table_unchanged(
-        self, live: Shop, own: BackupPolicy, table: str, constraint: str
+        self, live: SampleDatabase, own: BackupPolicy, table: str, constraint: str
     ) -> None:
         """The error names the constraint, and no row's contents."""
         entry = create(live.client, own)
@@ -448,14 +452,14 @@ class TestRefusals:
     """Each ends with exit status 1, says what to do, and leaves no database behind."""
 
     @pytest.fixture(autouse=True)
-    def _nothing_left(self, source: Shop) -> Iterator[None]:
+    def _nothing_left(self, source: SampleDatabase) -> Iterator[None]:
         before = source.databases()
         yield
         assert source.databases() == before
         assert counted(source) == ROWS
 
     def test_a_damaged_file_is_refused(
-        self, source: Shop, own: BackupPolicy, policy: BackupPolicy, backups: Made
+        self, source: SampleDatabase, own: BackupPolicy, policy: BackupPolicy, backups: Made
     ) -> None:
         """Before any of it reaches pg_restore or psql, which would run it."""
         for form in FORMS:
@@ -470,7 +474,7 @@ class TestRefusals:
             assert f"checksum mismatch in {file.name}: " in result.output
 
     def test_a_backup_of_a_newer_release_is_refused(
-        self, source: Shop, own: BackupPolicy, policy: BackupPolicy, backups: Made
+        self, source: SampleDatabase, own: BackupPolicy, policy: BackupPolicy, backups: Made
     ) -> None:
         """Its migration is not one of this checkout."""
         shutil.copytree(policy.target, own.target)
@@ -491,7 +495,7 @@ class TestRefusals:
     )
     def test_a_missing_backup_or_table_is_refused(
         self,
-        source: Shop,
+        source: SampleDatabase,
         policy: BackupPolicy,
         backups: Made,
         arguments: tuple[str, ...],
@@ -504,7 +508,7 @@ class TestRefusals:
         assert message in result.output
 
     def test_a_data_dump_without_tables_is_refused(
-        self, source: Shop, policy: BackupPolicy, backups: Made
+        self, source: SampleDatabase, policy: BackupPolicy, backups: Made
     ) -> None:
         """The error says how the tables are made."""
         result = command(source, policy, "restore", backups["data", "plain"].name)
@@ -512,23 +516,23 @@ class TestRefusals:
         assert "alembic upgrade" in result.output
 
     def test_a_wrong_password_is_reported(
-        self, source: Shop, policy: BackupPolicy, backups: Made
+        self, source: SampleDatabase, policy: BackupPolicy, backups: Made
     ) -> None:
         """It is not repeated."""
-        wrong = Shop(source.url.replace(":", ":SEKRET", 2).replace(":SEKRET//", "://", 1))
+        wrong = SampleDatabase(source.url.replace(":", ":SEKRET", 2).replace(":SEKRET//", "://", 1))
         result = command(wrong, policy, "restore", backups["full", "plain"].name)
         assert result.exit_code == 1
         assert "password authentication failed" in result.output
         assert "SEKRET" not in result.output
 
     def test_a_role_that_may_not_create_databases_is_refused(
-        self, source: Shop, policy: BackupPolicy, backups: Made
+        self, source: SampleDatabase, policy: BackupPolicy, backups: Made
     ) -> None:
         """The error names the right that is missing."""
         role = f"{source.name}_weak"
         with administering(source.url) as admin:
             admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'weak'".encode())
-            weak = Shop(f"postgresql://{role}:weak@{source.url.rpartition('@')[2]}")
+            weak = SampleDatabase(f"postgresql://{role}:weak@{source.url.rpartition('@')[2]}")
             result = command(weak, policy, "restore", backups["full", "plain"].name)
             admin.execute(f"DROP ROLE {role}".encode())
         assert result.exit_code == 1
@@ -537,7 +541,7 @@ class TestRefusals:
     @pytest.mark.parametrize("form", FORMS)
     def test_a_killed_program_leaves_nothing_behind(
         self,
-        source: Shop,
+        source: SampleDatabase,
         policy: BackupPolicy,
         backups: Made,
         tmp_path: Path,
@@ -569,7 +573,7 @@ class TestRefusals:
         assert f"{program} was killed by signal 9" in result.output
 
     def test_an_archive_of_a_newer_pg_dump_is_refused(
-        self, source: Shop, own: BackupPolicy, policy: BackupPolicy, backups: Made
+        self, source: SampleDatabase, own: BackupPolicy, policy: BackupPolicy, backups: Made
     ) -> None:
         """Its header says so; the error names the setting for newer programs."""
         shutil.copytree(policy.target, own.target)
@@ -588,7 +592,7 @@ class TestRoles:
     """``--roles``: for a server that has the tables' owners not yet."""
 
     def test_missing_roles_are_created_and_existing_ones_unchanged(
-        self, live: Shop, own: BackupPolicy
+        self, live: SampleDatabase, own: BackupPolicy
     ) -> None:
         """Without the option the error names it; passwords come along as they were stored."""
         owner, other = f"{live.name}_owner", f"{live.name}_other"
@@ -619,7 +623,7 @@ class TestRoles:
                 admin.execute(f"DROP ROLE {owner}, {other}".encode())
 
 
-def test_generated_names_are_truncated_and_unused(source: Shop) -> None:
+def test_generated_names_are_truncated_and_unused(source: SampleDatabase) -> None:
     """PostgreSQL cuts names after 63 bytes by itself, and two would become one."""
     with administering(source.url) as admin:
         long = unused_name(admin, "ü" * 40, "restored")
@@ -630,7 +634,7 @@ def test_generated_names_are_truncated_and_unused(source: Shop) -> None:
         assert first.startswith(f"{name}_2")
 
 
-def _belongings(database: Shop) -> tuple[Any, ...]:
+def _belongings(database: SampleDatabase) -> tuple[Any, ...]:
     """Return what belongs to a database and is not in a dump of it."""
     about = database.run(
         "SELECT datdba::regrole::text, datconnlimit, shobj_description(oid, 'pg_database')"

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from db.cluster.programs import Programs
 from db.service_file import service_variables, write_service_file
-from tests.support.shops import Shop, copy_of, shop
+from tests.support.sample_databases import SampleDatabase, copy_of, sample_database
 from worker.local import LocalStack
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -44,13 +44,13 @@ def test_the_shell_of_a_stack_reaches_all_its_databases(servers: LocalStack) -> 
 @pytest.mark.parametrize("name", ['a b"c', "d=e%f", "g'h"])
 def test_any_name_of_a_database_is_written(servers: LocalStack, tmp_path: Path, name: str) -> None:
     """As the address has it."""
-    with shop(servers, filled=False) as source, copy_of(source) as made:
+    with sample_database(servers, filled=False) as source, copy_of(source) as made:
         made.at("postgres").run(
             sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
                 sql.Identifier(made.name), sql.Identifier(name)
             )
         )
-        address = Shop(made.url.rpartition("/")[0] + "/" + _quoted(name)).url
+        address = SampleDatabase(made.url.rpartition("/")[0] + "/" + _quoted(name)).url
         path = tmp_path / "services"
         write_service_file(path, {"x": address})
         found = asked(service_variables(path, "x"), "-Atc", "SELECT current_database()")

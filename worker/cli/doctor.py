@@ -76,6 +76,7 @@ def _findings(settings: Settings) -> list[Finding]:
     from db.monitoring.checks import copies
     from db.monitoring.checks.finding import Limits
     from db.recovery import catalogue as base_backups
+    from db.recovery.status import archive_problems
     from db.session import autocommitting
     from worker.configuration import configuration as configure
 
@@ -100,6 +101,7 @@ def _findings(settings: Settings) -> list[Finding]:
         backup.ended_at for backup in base_backups.read(configuration.operations.recovery.base)
     ]
     findings += copies.base_backups(ended_at, limits, now)
+    findings += copies.wal(archive_problems(configuration.operations.recovery))
     if _has_broker():
         from worker import broker_checks
         from worker.broker import connection

@@ -215,7 +215,9 @@ def _print_status(current: RecoveryStatus) -> None:
         print(f"last archived   {archiving.last_archived or 'nothing'}{ago}")
         print(f"last failed     {archiving.last_failed or 'nothing'}")
         print(f"waiting         {'?' if archiving.waiting is None else archiving.waiting}")
-    print(f"archive         {current.segments} segments, timeline {current.timeline}")
+    others = [str(number) for number in current.timelines if number != current.timeline]
+    left = f" (also of {', '.join(others)})" if others else ""
+    print(f"archive         {current.segments} segments, timeline {current.timeline}{left}")
     if current.earliest is not None and current.latest is not None:
         print(f"recoverable     {current.earliest.isoformat()} to {current.latest.isoformat()}")
     print_table(

@@ -186,5 +186,17 @@ def base_backups(finished: Sequence[datetime], limits: Limits, now: datetime) ->
         )
 
 
+def wal(problems: Sequence[str]) -> Iterator[Finding]:
+    """Report problems of the archived WAL, of :func:`db.recovery.status.archive_problems`."""
+    for problem in problems:
+        yield Finding(
+            "wal_archive",
+            "error",
+            problem,
+            "point-in-time recovery from an older base backup ends there",
+            "template-service pitr base-backup --full, then template-service pitr status",
+        )
+
+
 def _old(then: datetime, now: datetime) -> str:
     return f"{age((now - then).total_seconds())} old"

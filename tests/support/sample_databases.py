@@ -24,7 +24,7 @@ ROWS: Final = {
     "template_versions": 2 * TEMPLATES + 1,
     "templates": TEMPLATES + 1,
 }
-"""Of each table of a new shop; later migrations may add others, which are empty."""
+"""Rows of each table of a new sample database; tables of later migrations are empty."""
 
 _FILL: LiteralString = """
 INSERT INTO templates (template_id, name, type, metadata)
@@ -52,15 +52,15 @@ VALUES ('a', 'template.create', '\\x00ff', '{"b": 1, "a": [null, 1.5]}'),
 """
 
 
-class Shop:
-    """One database, looked at from outside."""
+class SampleDatabase:
+    """A database, accessed as by an operator."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     @property
     def name(self) -> str:
-        """Of the database."""
+        """Name of the database."""
         return urlsplit(self.url).path[1:]
 
     @property
@@ -78,9 +78,9 @@ class Shop:
         """Run one statement and return its first value."""
         return self.run(statement, **parameters)[0][0]
 
-    def at(self, database: str) -> "Shop":
+    def at(self, database: str) -> "SampleDatabase":
         """Return another database of the server."""
-        return Shop(urlsplit(self.url)._replace(path=f"/{database}").geturl())
+        return SampleDatabase(urlsplit(self.url)._replace(path=f"/{database}").geturl())
 
     def databases(self) -> set[str]:
         """Return the databases of the server whose names begin with that of this one."""
@@ -102,9 +102,11 @@ class Shop:
 
 
 @contextmanager
-def shop(servers: LocalStack, *, revision: str = "head", filled: bool = True) -> Iterator[Shop]:
+def sample_database(
+    servers: LocalStack, *, revision: str = "head", filled: bool = True
+) -> Iterator[SampleDatabase]:
     """Yield a new database at a migration; all whose names begin with its go with it."""
-    made = Shop(servers.postgres.url_of(f"shop_{uuid4().hex[:12]}"))
+    made = SampleDatabase(servers.postgres.url_of(f"shop_{uuid4().hex[:12]}"))
     with administering(made.url) as admin:
         admin.execute(f"CREATE DATABASE {made.name}".encode())
     try:
@@ -117,8 +119,8 @@ def shop(servers: LocalStack, *, revision: str = "head", filled: bool = True) ->
 
 
 @contextmanager
-def copy_of(source: Shop) -> Iterator[Shop]:
-    """Yield a copy of a shop that nobody is connected to; it goes as a shop does."""
+def copy_of(source: SampleDatabase) -> Iterator[SampleDatabase]:
+    """Yield a copy of a sample database without sessions; it is dropped in the end."""
     made = source.at(f"shop_{uuid4().hex[:12]}")
     with administering(made.url) as admin:
         admin.execute(f"CREATE DATABASE {made.name} TEMPLATE {source.name}".encode())

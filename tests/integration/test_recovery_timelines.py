@@ -1,0 +1,54 @@
+"""Times that only a timeline has which a recovery has left."""
+
+import shutil
+from pathlib import Path
+
+from db.recovery.policy import RecoveryPolicy
+from tests.support.recovery import Server, recoverable
+
+
+def swapped(server: Server, data: Path) -> None:
+    """Put a restored data directory in the place of the server's."""
+    live = server.stack.postgres.data
+    server.stack.postgres.stop()
+    shutil.move(live, live.with_name("data.before"))
+    shutil.move(data, live)
+    server.stack.postgres.start()
+
+
+def test_a_time_of_an_abandoned_timeline_is_refused_until_one_is_named(tmp_path: Path) -> None:
+    """Without that, it would silently be the older state in which the newest timeline began."""
+    with recoverable(tmp_path) as server:
+        server.json("base-backup")
+        server.add(1)
+        first = server.now()
+        server.add(2)
+        abandoned = server.now()
+        server.add(8)
+        server.json("restore-point", "the_end_of_one")
+        into = tmp_path / "the archive's" / "new"
+        server.json("restore", "--to", first.isoformat(), "--into", str(into))
+        swapped(server, into)
+        between = server.now()
+        server.add(4)
+        second = server.now()
+        server.add(8)
+        server.json("restore-point", "on_two")
+
+        def rows(target: str, *options: str) -> int:
+            done = server.json("restore", "--to", target, *options, "--into", str(into))
+            shutil.rmtree(into)
+            return int(done["proof"]["tables"]["templates"])
+
+        for time in (abandoned, between):
+            refused = server.call("restore", "--to", time.isoformat(), "--into", str(into))
+            assert refused.exit_code == 1, refused.output
+            assert "is on timeline 1 only" in refused.stderr
+            assert "--timeline 1" in refused.stderr
+        assert rows(abandoned.isoformat(), "--timeline", "1") == 3
+        assert rows(abandoned.isoformat(), "--timeline", "2") == 1
+        assert rows(first.isoformat()) == 1
+        assert rows(second.isoformat()) == 5
+        told = server.call("status")
+        assert "timeline 2 (also of 1)" in told.stdout
+        assert isinstance(server.policy, RecoveryPolicy)
