@@ -20,7 +20,7 @@ THERE: Final = "__there"
 WHOLE: Final = "__whole"
 """The names of the guards, which begin as no name does that an author would choose."""
 
-_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b|\[[^\]]*:")
+_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b")
 Edit = tuple[int, int, str]
 
 
@@ -43,10 +43,14 @@ class Rewritten(NamedTuple):
 
 def rewritten(source: str) -> Rewritten:
     """Return ``source`` with guards; unchanged where its syntax cannot be read."""
-    parts = tree(source) if _MAY_NEED.search(source) else None
+    may_need = _MAY_NEED.search(source) is not None or ("[" in source and ":" in source)
+    parts = tree(source) if may_need else None
     if parts is None:
         return Rewritten(source)
-    edits = [edit for expression in expressions(parts) for edit in _edits(expression)]
+    try:
+        edits = [edit for expression in expressions(parts) for edit in _edits(expression)]
+    except RecursionError:
+        return Rewritten(source)
     return edited(source, edits)
 
 

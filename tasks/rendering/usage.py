@@ -6,6 +6,7 @@ it stands: the paths that conditions around it have found to be there.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from tasks.rendering.kinds import Kind, kind_of
@@ -32,7 +33,7 @@ _COMPARING_TESTS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Use:
     """A use of the value at ``path``.
 
@@ -58,6 +59,11 @@ Side = tuple[Path | None, Kind | None]
 """A side of a comparison: its path if it is a variable, its kind if its syntax says it."""
 
 
+@lru_cache(maxsize=4)
+def _partials_by_place(source: str) -> dict[int, str | None]:
+    return {use.start: use.partial for use in partials_in(source)}
+
+
 def uses_of(
     sources: Iterable[str], partials: Mapping[str, str], own_names: frozenset[str]
 ) -> list[Use] | None:
@@ -75,7 +81,7 @@ def uses_of(
     found: list[Use] = []
     for source in sources:
         walker = _Walker(partials, own_names, found)
-        if not walker.source(source, {}, NOTHING, ()):
+        if not walker.reads(source):
             return None
     return found
 
@@ -88,7 +94,7 @@ def mixed_comparisons(
     ``kinds`` are those of the variables.
     """
     walker = _Walker({}, own_names, [])
-    walker.source(source, {}, NOTHING, ())
+    walker.reads(source)
     return [
         place
         for place, sides in walker.comparisons
@@ -99,7 +105,7 @@ def mixed_comparisons(
 def printed_paths(source: str, own_names: frozenset[str]) -> list[tuple[int, Path]]:
     """Return the places at which a source prints values as they are, and their paths."""
     walker = _Walker({}, own_names, [])
-    walker.source(source, {}, NOTHING, ())
+    walker.reads(source)
     return walker.prints
 
 
@@ -115,6 +121,14 @@ class _Walker:
         self.comparisons: list[tuple[int, tuple[Side, ...]]] = []
         self.prints: list[tuple[int, Path]] = []
         self._seen: set[tuple[str, frozenset[tuple[str, Local]], frozenset[Path]]] = set()
+
+    def reads(self, source: str) -> bool:
+        """Walk through a source; tell whether it and its partials could be read."""
+        try:
+            return self.source(source, {}, NOTHING, ())
+        except RecursionError:
+            # Of thousands of operators in a row: the engine has other limits than Python.
+            return False
 
     def source(
         self, source: str, scope: Scope, present: frozenset[Path], chain: tuple[str, ...]
@@ -168,8 +182,7 @@ class _Walker:
         source: str,
         chain: tuple[str, ...],
     ) -> None:
-        used = {use.start: use.partial for use in partials_in(source)}
-        name = used.get(part.tag.start)
+        name = _partials_by_place(source).get(part.tag.start)
         if name is None or name not in self._partials or name in chain:
             return
         # There may be many ways to a partial, of which each finds the same uses.
@@ -226,6 +239,16 @@ class _Walker:
         source: str,
         chain: tuple[str, ...],
     ) -> None:
+        if not any(_assigns(branch.inside) for branch in block.branches):
+            # Nothing to tell apart after it, as usual; a scope may be large.
+            for branch in block.branches:
+                known = present
+                if branch.test is not None:
+                    self._value(branch.test, scope, present, guarded=True)
+                    known = present | self._names.if_true(branch.test, scope)
+                    present |= self._names.if_false(branch.test, scope)
+                self._within(branch.inside, scope, known, source, chain)
+            return
         before = dict(scope)
         ends: list[Scope] = []
         for branch in block.branches:
@@ -351,6 +374,19 @@ class _Walker:
     ) -> None:
         for argument in arguments:
             self._value(argument.value, scope, present)
+
+
+def _assigns(parts: Sequence[Part]) -> bool:
+    """Tell whether parts give a name a value that it has after them."""
+    for part in parts:
+        match part:
+            case Assignment():
+                return True
+            case Block(word="set" | "macro"):
+                return True
+            case Block(word="if") if any(_assigns(branch.inside) for branch in part.branches):
+                return True
+    return False
 
 
 def optional_for(path: Path, uses: Iterable[Use]) -> bool:

@@ -107,7 +107,10 @@ def watched(source: str) -> tuple[str, Mapping[int, Watched]] | None:
     parts = tree(source)
     if parts is None:
         return None
-    prints = list(_prints(parts, source, ()))
+    try:
+        prints = list(_prints(parts, source, ()))
+    except RecursionError:
+        return None
     edits = []
     for printed, value in prints:
         passed = [printed.root or "0", printed.array[0] if printed.array else "0"]

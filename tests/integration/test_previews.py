@@ -110,7 +110,7 @@ def test_nothing_is_stored(tasks: Tasks, servers: LocalStack, partial: str) -> N
     before = counts()
     assert preview(tasks, f'{{% include "{partial}" %}}', variables={"sender": "x"})["partials"]
     assert refused(tasks, "{{").code == "template_syntax"
-    assert refused(tasks, "{{ x }}").code == "variables_invalid"
+    assert refused(tasks, "{{ x }}", variables={}).code == "variables_invalid"
     assert counts() == before
 
 
