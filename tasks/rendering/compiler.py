@@ -204,7 +204,7 @@ class Compiler:
         if Unprintable.printed:
             raise NullPrintedError
         # To see each print costs a call for it.
-        if may_hold_a_value(rendered):
+        if may_hold_a_value(rendered, self._sources[name][1]):
             again, found = self.watch(name, partials, values, is_trial=is_trial)
             is_read = all(self._watcher.reads(each) for each in (name, *partials.values()))
             if found or not (is_read or again == rendered):
