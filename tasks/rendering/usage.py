@@ -24,6 +24,7 @@ from tasks.rendering.scopes import (
 )
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import Assignment, Block, Include, Part, Print, tree
+from tasks.rendering.syntax.walk import assigns
 
 _COMPARING_TESTS: Final = frozenset(
     {
@@ -239,7 +240,7 @@ class _Walker:
         source: str,
         chain: tuple[str, ...],
     ) -> None:
-        if not any(_assigns(branch.inside) for branch in block.branches):
+        if not any(assigns(branch.inside) for branch in block.branches):
             # Nothing to tell apart after it, as usual; a scope may be large.
             for branch in block.branches:
                 known = present
@@ -374,29 +375,6 @@ class _Walker:
     ) -> None:
         for argument in arguments:
             self._value(argument.value, scope, present)
-
-
-def _assigns(parts: Sequence[Part]) -> bool:
-    """Tell whether parts give a name a value that it has after them."""
-    for part in parts:
-        match part:
-            case Assignment():
-                return True
-            case Block(word="set" | "macro"):
-                return True
-            case Block(word="if") if any(_assigns(branch.inside) for branch in part.branches):
-                return True
-    return False
-
-
-def optional_for(path: Path, uses: Iterable[Use]) -> bool:
-    """Tell whether no use misses the value at ``path``, or one below it, if it is left out."""
-    length = len(path)
-    return all(
-        use.guarded or any(there[:length] == path for there in use.present)
-        for use in uses
-        if use.path[:length] == path
-    )
 
 
 def _printed(node: nodes.Node) -> list[nodes.Node]:
