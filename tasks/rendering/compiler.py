@@ -204,7 +204,7 @@ class Compiler:
         if Unprintable.printed:
             raise NullPrintedError
         # To see each print costs a call for it.
-        if not self._sees_prints and may_hold_a_value(rendered):
+        if not self._sees_prints and may_hold_a_value(rendered, self._sources[name][1]):
             again, found = self._watcher.watch(name, values)
             is_read = all(map(self._watcher.reads, (name, *self._partials.values())))
             if found or not (is_read or again == rendered):

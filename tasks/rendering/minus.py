@@ -1,11 +1,11 @@
 """Names with a hyphen, which a template reads as a subtraction: pure, no I/O."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from tasks.rendering.syntax import nodes
-from tasks.rendering.syntax.blocks import tree
+from tasks.rendering.syntax.blocks import Part, tree
 from tasks.rendering.syntax.walk import expressions, within
 
 _MAY: Final = re.compile(r"[\w\])]-[^\W\d]")
@@ -30,14 +30,13 @@ def hyphenated(source: str) -> list[Hyphenated]:
         return []
     found: list[tuple[nodes.Binary, nodes.Name]] = []
     names: list[nodes.Name] = []
-    for expression in expressions(parts):
-        for node in _all(expression):
-            if isinstance(node, nodes.Name):
-                names.append(node)
-            elif isinstance(node, nodes.Binary) and node.operator == "-":
-                right = _unfiltered(node.right)
-                if _is_tight(node, right) and isinstance(right, nodes.Name):
-                    found.append((node, right))
+    for node in _every(parts):
+        if isinstance(node, nodes.Name):
+            names.append(node)
+        elif isinstance(node, nodes.Binary) and node.operator == "-":
+            right = _unfiltered(node.right)
+            if _is_tight(node, right) and isinstance(right, nodes.Name):
+                found.append((node, right))
     own = {id(right) for _, right in found}
     places: set[int] = set()
     used = {name.name for name in names if id(name) not in own}
@@ -74,7 +73,11 @@ def _unfiltered(node: nodes.Node) -> nodes.Node:
     return node
 
 
-def _all(node: nodes.Node) -> Iterator[nodes.Node]:
-    yield node
-    for inner in within(node):
-        yield from _all(inner)
+def _every(parts: Iterable[Part]) -> Iterator[nodes.Node]:
+    """Yield every node of a source; outer ones come before what they are made of."""
+    for expression in expressions(parts):
+        stack = [expression]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack += within(node)

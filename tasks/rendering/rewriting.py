@@ -21,7 +21,7 @@ THERE: Final = "__there"
 WHOLE: Final = "__whole"
 """The names of the guards, which begin as no name does that an author would choose."""
 
-_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b|\[[^\]]*:")
+_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b")
 Edit = tuple[int, int, str]
 
 
@@ -61,9 +61,18 @@ def rewritten(source: str, around: Edits) -> Rewritten:
 
     Without guards where its syntax cannot be read.
     """
-    parts = tree(source) if _MAY_NEED.search(source) else None
-    inner = [] if parts is None else [edit for part in expressions(parts) for edit in _edits(part)]
-    return Edits(around.opening, inner, around.closing).applied(source)
+    return Edits(around.opening, _guards(source), around.closing).applied(source)
+
+
+def _guards(source: str) -> list[Edit]:
+    may_need = _MAY_NEED.search(source) is not None or ("[" in source and ":" in source)
+    parts = tree(source) if may_need else None
+    if parts is None:
+        return []
+    try:
+        return [edit for expression in expressions(parts) for edit in _edits(expression)]
+    except RecursionError:
+        return []
 
 
 def edited(source: str, edits: Iterable[Edit]) -> Rewritten:

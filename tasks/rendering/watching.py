@@ -25,7 +25,7 @@ Kind = Literal["array", "boolean", "null", "object", "undefined"]
 # found in a third of the time that the operator "in" takes.
 _MARKS: Final = tuple(
     re.compile(mark).search
-    for mark in ("None", "True", "False", "undefined", r"\{['&}]", r"\[[\]'\"&{\[\d\-TFN<u]")
+    for mark in ("None", "True", "False", "undefined", r"\{['&]", r"\[[\]'\"&{\[\d\-TFN<u]")
 )
 _NONE: Final = frozenset({"None", "none"})
 
@@ -85,8 +85,8 @@ class _Loop:
     array: tuple[str, tuple[str, ...]] | None
 
 
-def may_hold_a_value(rendered: str) -> bool:
-    """Tell whether an output may hold a printed null, object, array or boolean."""
+def may_hold_a_value(rendered: str, source: str) -> bool:
+    """Tell whether the output of a source may hold a printed null, object, array or boolean."""
     none, true, false, undefined, brace, bracket = _MARKS
     return bool(
         none(rendered)
@@ -95,6 +95,8 @@ def may_hold_a_value(rendered: str) -> bool:
         or undefined(rendered)
         or brace(rendered)
         or bracket(rendered)
+        # Style sheets have empty rules.
+        or ("{}" in rendered and "{}" not in source)
     )
 
 
@@ -107,7 +109,10 @@ def watched(source: str) -> tuple[str, Mapping[int, Watched]] | None:
     parts = tree(source)
     if parts is None:
         return None
-    prints = list(_prints(parts, source, ()))
+    try:
+        prints = list(_prints(parts, source, ()))
+    except RecursionError:
+        return None
     edits = []
     for printed, value in prints:
         passed = [printed.root or "0", printed.array[0] if printed.array else "0"]
