@@ -7,6 +7,7 @@ from typing import Any, Final
 from tasks.errors import Code, Problem
 from tasks.rendering.engine import Engine, Prepared
 from tasks.rendering.explain import SourceError
+from tasks.rendering.json_proof import unproved
 from tasks.rendering.json_shapes import json_problems
 from tasks.rendering.samples import BY_TYPE, TEXT, Anything
 from tasks.rendering.texts import PARTS, Part, Text
@@ -61,6 +62,8 @@ def try_out(
                 break
         if text["type"] == "json" and part == "body" and not problems:
             problems += json_problems(render, declared, _values)
+            before_each()
+            problems += () if problems else unproved(text["body"])
     return problems
 
 
