@@ -3,11 +3,10 @@
 It runs in the render process (:mod:`tasks.rendering.process`).
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 from minijinja import TemplateError
 
@@ -26,15 +25,11 @@ from tasks.rendering.html_contexts import has_dangerous_address
 from tasks.rendering.json_documents import Document, JsonCompiler, document
 from tasks.rendering.limits import Limits
 from tasks.rendering.outputs import SUBJECT_CHARACTERS, is_html, one_line, sha256, without_nul
-from tasks.rendering.plain_text import finished, has_markup, text_of, text_source
+from tasks.rendering.plain_text import finished, has_markup, text_of, text_source, without_rules
 from tasks.rendering.preheaders import with_preheader
 from tasks.rendering.sms import count
 from tasks.rendering.texts import Part, Text
 from tasks.rendering.values import decode
-
-# Wherever it stands, a comment or raw block too: telling those apart from strings that look like
-# them would take the engine's own lexer, and a mistake in it would switch escaping off.
-_AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +201,8 @@ class Engine:
         if html:
             body = markdown.filled(body, html, ready.text["body"])
         self._require_size(body, "body")
-        if has_dangerous_address(body, _bodies(ready.text)):
+        partials = (used["body"] for used in ready.text["partials"].values())
+        if has_dangerous_address(body, [ready.text["body"], *partials]):
             message = "a value would become an address that runs a script"
             raise SourceError.values("body", "dangerous_address", message)
         return body
@@ -250,7 +246,7 @@ class Engine:
         """
         compiler = self._html if html else self._text
         try:
-            _refuse_autoescape(source, path)
+            inspection.refuse_autoescape(source, path)
             names = inspection.placeholders(compiler.environment, source, needs)
         except SourceError as error:
             return None, [error.problem]
@@ -284,7 +280,7 @@ class Engine:
         path: Part,
         derive: Callable[[str], str] | None = None,
     ) -> str:
-        _refuse_autoescape(source, path)
+        inspection.refuse_autoescape(source, path)
         try:
             if derive is not None:
                 return compiler.compile_derived(language, source, derive)
@@ -359,7 +355,7 @@ class Engine:
             return text
         text = finished(text, keeps_space=True)
         # A line across the page is no part of a text of one line.
-        return text if path in {"body", "text"} else _RULE.sub(" ", text)
+        return text if path in {"body", "text"} else without_rules(text)
 
     def _require_size(self, text: str, path: Part) -> None:
         size = len(text.encode())
@@ -392,9 +388,6 @@ class Engine:
             raise unfit_operation(path) from None
 
 
-_RULE: Final = re.compile(r"^---$", re.MULTILINE)
-
-
 def _context(compiled: _CompiledSource, path: Part, values: Mapping[str, Any]) -> ErrorContext:
     compiler = compiled.compiler
     return ErrorContext(
@@ -404,13 +397,3 @@ def _context(compiled: _CompiledSource, path: Part, values: Mapping[str, Any]) -
         values=values,
         placeholders=lambda source: inspection.placeholders(compiler.environment, source, {}),
     )
-
-
-def _bodies(text: Text) -> list[str]:
-    return [text["body"], *(used["body"] for used in text["partials"].values())]
-
-
-def _refuse_autoescape(source: str, path: str) -> None:
-    if match := _AUTOESCAPE.search(source):
-        message = "autoescape is not available: escaping follows the type of the template"
-        raise SourceError.syntax(path, "autoescape", message, source, match.start(1))

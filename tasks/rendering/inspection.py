@@ -10,17 +10,34 @@ from typing import Final
 from minijinja import Environment, TemplateError
 
 from tasks.errors import Problem
+from tasks.rendering.explain import SourceError
 from tasks.rendering.html_contexts import unsafe_prints
 from tasks.rendering.partials import uses, with_needs
 from tasks.rendering.places import placed
 from tasks.rendering.slices import without_slices
 from tasks.rendering.tags import code, prepared, tags
 
+# Wherever it stands, a comment or raw block too: telling those apart from strings that look like
+# them would take the engine's own lexer, and a mistake in it would switch escaping off.
+_AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
 _NAMES_OF_THE_ENGINE: Final = frozenset({"caller", "loop", "self", "super"})
 _USED: Final = {
     "filter": re.compile(r"(?:\||\{%[-+]?\s*filter\s)\s*([A-Za-z_]\w*)"),
     "test": re.compile(r"\bis\s+(?:not\s+)?([A-Za-z_]\w*)"),
 }
+
+
+def refuse_autoescape(source: str, path: str) -> None:
+    """Make sure that a source leaves escaping to the type of its template.
+
+    Raises
+    ------
+    SourceError
+        It has an ``autoescape`` block.
+    """
+    if match := _AUTOESCAPE.search(source):
+        message = "autoescape is not available: escaping follows the type of the template"
+        raise SourceError.syntax(path, "autoescape", message, source, match.start(1))
 
 
 def placeholders(
