@@ -3,7 +3,6 @@
 It runs in the render process (:mod:`tasks.rendering.process`).
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
@@ -30,16 +29,15 @@ from tasks.rendering.outputs import (
     without_nul,
 )
 from tasks.rendering.paths import Path
-from tasks.rendering.plain_text import finished, text_of
+from tasks.rendering.plain_text import finished, text_of, without_rules
 from tasks.rendering.preheaders import with_preheader
-from tasks.rendering.preparation import Preparation, Prepared, refuse_autoescape
+from tasks.rendering.preparation import Preparation, Prepared
 from tasks.rendering.sms import beyond_gsm, count
 from tasks.rendering.texts import PARTS, Part, Text
 from tasks.rendering.usage import Use, mixed_comparisons, printed_paths, uses_of
 from tasks.rendering.values import decode, left_out
 
 _ISOLATES: Final = frozenset(ISOLATES)
-_RULE: Final = re.compile(r"^---$", re.MULTILINE)
 
 
 class Engine:
@@ -160,7 +158,8 @@ class Engine:
         if html:
             body = markdown.filled(body, html, ready.text["body"])
         self._require_size(body, "body")
-        if has_dangerous_address(body, _bodies(ready.text)):
+        partials = (used["body"] for used in ready.text["partials"].values())
+        if has_dangerous_address(body, [ready.text["body"], *partials]):
             message = "a value would become an address that runs a script"
             raise SourceError.values("body", "dangerous_address", message)
         return body
@@ -203,7 +202,7 @@ class Engine:
         """
         compiler = self._compilers.html if html else self._compilers.text
         try:
-            refuse_autoescape(source, path)
+            inspection.refuse_autoescape(source, path)
             names = inspection.placeholders(compiler.environment, source, needs)
         except SourceError as error:
             return None, [error.problem]
@@ -311,7 +310,7 @@ class Engine:
             return text
         text = finished(text, keeps_space=True)
         # A line across the page is no part of a text of one line.
-        return text if path in {"body", "text"} else _RULE.sub(" ", text)
+        return text if path in {"body", "text"} else without_rules(text)
 
     def _require_size(self, text: str, path: Part) -> None:
         size = len(text.encode())
@@ -337,7 +336,3 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - whatever Python says of a value may quote it
             # Values reach Python in filters, in the finalizer and in methods of objects.
             raise diagnosis.of(error, compiled, path, values, is_trial=is_trial) from None
-
-
-def _bodies(text: Text) -> list[str]:
-    return [text["body"], *(used["body"] for used in text["partials"].values())]

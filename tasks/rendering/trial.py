@@ -8,6 +8,7 @@ from tasks.rendering.comparisons import MIXED
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError, unprintable_type
 from tasks.rendering.inference import Inferred, item_names, optional_names
+from tasks.rendering.json_proof import unproved
 from tasks.rendering.json_shapes import json_problems
 from tasks.rendering.kinds import kind_of_type
 from tasks.rendering.numbers import made_exact
@@ -68,6 +69,8 @@ def try_out(
                 break
         if text["type"] == "json" and part == "body" and not problems:
             problems += json_problems(render, declared, _values)
+            before_each()
+            problems += () if problems else unproved(text["body"])
     return problems
 
 
