@@ -22,13 +22,15 @@ from tasks.rendering.guards import (
     lacks,
     there,
 )
+from tasks.rendering.joining import joiner
 from tasks.rendering.locale_filters import FILTERS, MARKED_FILTERS, FilterError
+from tasks.rendering.markup_values import localized
 from tasks.rendering.number_filters import filters_of_numbers, tests_of_numbers
 from tasks.rendering.numbers import plain, whole
 from tasks.rendering.placed_values import FILTER as PLACED
 from tasks.rendering.placed_values import named_error, placed_edits, placed_value
 from tasks.rendering.plural_calls import marked
-from tasks.rendering.rewriting import HOLDS, THERE, WHOLE, Edits, Rewritten, rewritten
+from tasks.rendering.rewriting import HOLDS, JOINED, THERE, WHOLE, Edits, Rewritten, rewritten
 from tasks.rendering.slashes import with_marked_slashes, with_slashes
 from tasks.rendering.tags import COMMENT_START, code, prepared
 from tasks.rendering.values import MISSING, Null, Unprintable, reaches_methods
@@ -264,12 +266,13 @@ class Compiler:
         environment.add_filter(THERE, self._placed("slice", there))
         if self._escapes:
             environment.add_filter(PLACED, self._placed_filter())
+            environment.add_global(JOINED, self._placed("~", joiner()))
         return environment
 
     def _compile(self, name: str, source: str) -> None:
         placed = placed_edits(source) if self._escapes else Edits()
         own = marked(source)
-        guarded = rewritten(own, placed)
+        guarded = rewritten(own, placed, joins=self._escapes)
         try:
             self.environment.add_template(name, self._prepared(guarded.text))
         except TemplateError:
@@ -315,6 +318,8 @@ class Compiler:
     def _locale_filter(
         self, name: str, use: str, function: Callable[..., str]
     ) -> Callable[..., str]:
+        function = localized(name, function) if self._escapes else function
+
         @pass_state
         def call(state: State, value: Any = None, *arguments: Any, **keywords: Any) -> str:  # noqa: ANN401 - any value of a template
             if self._is_trial:
@@ -339,7 +344,7 @@ class Compiler:
         def call(state: State, *arguments: Any) -> Any:  # noqa: ANN401 - any value of a template
             # A filter gets its value first, and a function its place.
             place, others = arguments[-1], arguments[:-1]
-            if use == "comparison":
+            if use != "slice":
                 place, others = arguments[0], arguments[1:]
             try:
                 return function(*others)
