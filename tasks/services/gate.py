@@ -24,16 +24,17 @@ from tasks.errors import problem as problem_at
 from tasks.messages.versions import MOST_VARIABLES, Variable, is_variable_name
 from tasks.rendering import filter_checks
 from tasks.rendering.client import Renderer
+from tasks.rendering.code_partials import unsafe_blocks, unsafe_includes
 from tasks.rendering.inference import Inferred
 from tasks.rendering.limits import SECONDS_OF_EACH
-from tasks.rendering.minus import hyphenated
 from tasks.rendering.partials import blocks_of, cycle_through, depth, every_block, partials_of, uses
 from tasks.rendering.paths import ITEM, above, steps_of
-from tasks.rendering.places import place_of, placed
+from tasks.rendering.places import placed
 from tasks.rendering.texts import Text
 from tasks.rendering.value_types import mistyped
-from tasks.rendering.variables import Declared, covered
+from tasks.rendering.variables import Declared
 from tasks.services import graph
+from tasks.services import placeholder_checks as checks
 from tasks.services.candidates import Candidate, Candidates, Compiled
 from tasks.services.graph import Place
 from tasks.services.partials import Library, Needs
@@ -139,15 +140,17 @@ class Gate:
         wrong_values: list[Problem] = []
         undeclared: list[Problem] = []
         if declared is None:
-            broken += _first(_unfit_names([own, *translations]))
-            broken += _first(_minuses([own, *translations]))
+            broken += _first(checks.unfit_names([own, *translations]))
+            broken += _first(checks.minuses([own, *translations]))
             variables = [] if broken else self._inferred(own, translations)
         else:
             variables = declared
             if not own.candidate.is_stored:
                 wrong_values = list(_wrong_values(declared))
-                undeclared = _first(_undeclared(own, {each["name"] for each in declared}))
-        unequal = _first(problem for other in translations for problem in _differences(own, other))
+                undeclared = _first(checks.undeclared(own, {each["name"] for each in declared}))
+        unequal = _first(
+            problem for other in translations for problem in checks.differences(own, other)
+        )
         _raise_all(broken, wrong_values, [*undeclared, *unequal])
         return variables
 
@@ -183,7 +186,7 @@ class Gate:
     ) -> tuple[Candidate | None, list[Problem]]:
         """Return a translation of an earlier version as a new one renders it, or what is wrong."""
         (other,) = self.compile([candidate])
-        problems = [*other.problems, *_first(_differences(own, other))]
+        problems = [*other.problems, *_first(checks.differences(own, other))]
         if problems:
             return None, problems
         try:
@@ -251,9 +254,11 @@ class Gate:
         return cycle_through(name, {**self._library.uses, name: sorted(names)})
 
     def _partial_problems(self, candidate: Candidate) -> Iterator[Problem]:
-        for path, source, _ in candidate.sources():
+        for path, source, html in candidate.sources():
             yield from self._use_problems(path, source)
             yield from self._block_problems(path, source)
+            if html:
+                yield from self._code_problems(path, source)
 
     def _use_problems(self, path: str, source: str) -> Iterator[Problem]:
         for use in uses(source):
@@ -277,6 +282,16 @@ class Gate:
             if block not in known:
                 message = f"no layout has a block '{block}'; they have: {', '.join(sorted(known))}"
                 yield placed(path, "unknown_block", message, source, start)
+
+    def _code_problems(self, path: str, source: str) -> Iterator[Problem]:
+        """Yield a problem for each value that a partial or layout puts into a style or script."""
+        bodies = {name: self._library.body(name) for name in self._needs if name in self._library}
+        unsafe = [
+            *unsafe_includes(source, bodies.get),
+            *unsafe_blocks(source, self._layouts(source)),
+        ]
+        for each in unsafe:
+            yield placed(path, "unsafe_placeholder", each.message, source, each.start)
 
     def _layouts(self, source: str) -> Iterator[str]:
         seen: set[str] = set()
@@ -329,52 +344,6 @@ def _names(needs: Needs) -> dict[str, list[str]]:
 def _first(problems: Iterable[Problem]) -> list[Problem]:
     """Return as many problems as an error tells, and one more; to find each takes time."""
     return list(islice(problems, MOST_PROBLEMS + 1))
-
-
-def _unfit_names(texts: Sequence[Compiled]) -> Iterator[Problem]:
-    """Yield a problem for each placeholder whose name no variable may have."""
-    for compiled in texts:
-        for path, source, _ in compiled.candidate.sources():
-            for name in compiled.placeholders[path] or ():
-                if not is_variable_name(name):
-                    message = "a placeholder is a name such as 'amount' or 'user.name', in ASCII"
-                    yield placed(path, "placeholder_name", message, source, place_of(name, source))
-
-
-def _minuses(texts: Sequence[Compiled]) -> Iterator[Problem]:
-    """Yield a problem for each subtraction that is written like a name."""
-    for compiled in texts:
-        for path, source, _ in compiled.candidate.sources():
-            for each in hyphenated(source):
-                yield placed(path, "minus", each.message, source, each.place)
-
-
-def _undeclared(own: Compiled, declared: set[str]) -> Iterator[Problem]:
-    for path, source, _ in own.candidate.sources():
-        for name in own.placeholders[path] or ():
-            if not covered(name, declared):
-                message = f"placeholder '{name}' is not among the declared variables"
-                hint = next((each for each in hyphenated(source) if each.name == name), None)
-                if hint is not None:
-                    message += f"; {hint.message}"
-                yield placed(path, "undeclared", message, source, place_of(name, source))
-
-
-def _differences(own: Compiled, other: Compiled) -> Iterator[Problem]:
-    """Yield a problem for each placeholder that only one of two texts has."""
-    if not (own.compiles() and other.compiles()):
-        return
-    candidate = other.candidate
-    language, path = candidate.text["language"], f"{candidate.prefix}body"
-    mine, its = own.names(own), other.names(own)
-    for name in sorted(mine - its):
-        message = f"placeholder '{name}' of the version's own text is missing in '{language}'"
-        yield problem_at(path, "lost", message)
-    for name in sorted(its - mine):
-        message = f"placeholder '{name}' in '{language}' is not in the version's own text"
-        where = ((at, source, place_of(name, source)) for at, source, _ in candidate.sources())
-        at, source, place = next((each for each in where if each[2] is not None), (path, "", None))
-        yield placed(at, "added", message, source, place)
 
 
 def _wrong_values(declared: Stored) -> Iterator[Problem]:

@@ -1,0 +1,58 @@
+"""Placeholders of texts against declared variables, and of translations against the own text."""
+
+from collections.abc import Iterator, Sequence
+
+from tasks.errors import Problem
+from tasks.errors import problem as problem_at
+from tasks.messages.versions import is_variable_name
+from tasks.rendering.minus import hyphenated
+from tasks.rendering.places import place_of, placed
+from tasks.rendering.variables import covered
+from tasks.services.candidates import Compiled
+
+
+def unfit_names(texts: Sequence[Compiled]) -> Iterator[Problem]:
+    """Yield a problem for each placeholder whose name no variable may have."""
+    for compiled in texts:
+        for path, source, _ in compiled.candidate.sources():
+            for name in compiled.placeholders[path] or ():
+                if not is_variable_name(name):
+                    message = "a placeholder is a name such as 'amount' or 'user.name', in ASCII"
+                    yield placed(path, "placeholder_name", message, source, place_of(name, source))
+
+
+def minuses(texts: Sequence[Compiled]) -> Iterator[Problem]:
+    """Yield a problem for each subtraction that is written like a name."""
+    for compiled in texts:
+        for path, source, _ in compiled.candidate.sources():
+            for each in hyphenated(source):
+                yield placed(path, "minus", each.message, source, each.place)
+
+
+def undeclared(own: Compiled, declared: set[str]) -> Iterator[Problem]:
+    """Yield a problem for each placeholder that is not declared."""
+    for path, source, _ in own.candidate.sources():
+        for name in own.placeholders[path] or ():
+            if not covered(name, declared):
+                message = f"placeholder '{name}' is not among the declared variables"
+                hint = next((each for each in hyphenated(source) if each.name == name), None)
+                if hint is not None:
+                    message += f"; {hint.message}"
+                yield placed(path, "undeclared", message, source, place_of(name, source))
+
+
+def differences(own: Compiled, other: Compiled) -> Iterator[Problem]:
+    """Yield a problem for each placeholder that only one of two texts has."""
+    if not (own.compiles() and other.compiles()):
+        return
+    candidate = other.candidate
+    language, path = candidate.text["language"], f"{candidate.prefix}body"
+    mine, its = own.names(own), other.names(own)
+    for name in sorted(mine - its):
+        message = f"placeholder '{name}' of the version's own text is missing in '{language}'"
+        yield problem_at(path, "lost", message)
+    for name in sorted(its - mine):
+        message = f"placeholder '{name}' in '{language}' is not in the version's own text"
+        where = ((at, source, place_of(name, source)) for at, source, _ in candidate.sources())
+        at, source, place = next((each for each in where if each[2] is not None), (path, "", None))
+        yield placed(at, "added", message, source, place)
