@@ -31,6 +31,9 @@ class Exact:
         """Return it as it was written."""
         return self.text
 
+    # The engine prints the items of a list by it.
+    __repr__ = __str__
+
     def __bool__(self) -> bool:
         """Be false for zero."""
         return bool(self.number)
