@@ -282,7 +282,7 @@ class Compiler:
         """Give the engine a source by a name; return what it compiled."""
         placed = placed_edits(source) if self._escapes else Edits()
         own = plural_calls.marked(source)
-        guarded = rewritten(own, placed)
+        guarded = rewritten(own, placed, joins=self._escapes)
         try:
             self._use({name: self._prepared(language, guarded.text)})
         except TemplateError:

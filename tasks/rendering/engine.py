@@ -204,7 +204,7 @@ class Engine:
         except TemplateError as error:
             context = ErrorContext(path, source, {}, {}, lambda _: ())
             return None, [explained(error, context).problem]
-        problems = inspection.problems(compiler.environment, source, path, needs, html=html)
+        problems = inspection.problems(compiler.environment, source, path, html=html)
         return names, list(islice(problems, MOST_PROBLEMS + 1))
 
     def uses(self, texts: Iterable[Text]) -> list[Use] | None:

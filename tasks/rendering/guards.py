@@ -13,6 +13,7 @@ from minijinja import Environment, TemplateError, safe
 
 from tasks.rendering.graphemes import whole_clusters
 from tasks.rendering.locale_filters import ArgumentError, FilterError, InputError
+from tasks.rendering.markup_values import checked, is_markup
 from tasks.rendering.numbers import Exact
 from tasks.rendering.values import MISSING, Array, Null, without_missing, wrapped
 
@@ -64,7 +65,8 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     filters["tojson"] = to_json
     filters["default"] = filters["d"] = _default
     if escapes:
-        filters["join"] = guarded(_printing(own), "join", "value|join")
+        filters["join"] = _joining(filters["join"], guarded(_printing(own), "join", "value|join"))
+        filters = {name: checked(name, function) for name, function in filters.items()}
     else:
         filters["e"] = filters["escape"] = _as_it_is
     return filters
@@ -125,6 +127,17 @@ def _printing(engine: Environment) -> Callable[..., Any]:
         return safe(engine.render_str(f"{{{{ {expression} }}}}", **given))
 
     return evaluate
+
+
+def _joining(plain: Callable[..., Any], printing: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a filter that gives markup where it joins some, and otherwise text."""
+
+    def call(value: Any = None, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
+        items = value if isinstance(value, list | tuple) else ()
+        has_markup = any(map(is_markup, (*items, *arguments, *keywords.values())))
+        return (printing if has_markup else plain)(value, *arguments, **keywords)
+
+    return call
 
 
 def guarded(

@@ -5,8 +5,8 @@ Values are escaped, which holds them in text and in quoted attribute values and 
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final
@@ -63,15 +63,12 @@ _QUOTED_DATA: Final = (
     "a placeholder cannot stand within quotes in a script of JSON: write {{ name | tojson }} in "
     "the place of the whole value, which brings its own quotes"
 )
-_INCLUDE: Final = (
-    "a partial with placeholders cannot be included in a style or a script, whose values are "
-    "validated by their position: put the whole element into the partial"
+# Tags of the template may stand between the parts of a tag, and hold quotes.
+_STYLED = re.compile(
+    r"""style\s*(?:=\s*(?:"[^"]*?\{[{%]|'[^']*?\{[{%]|[^\s"'])|\{)|[<}]\s*(?:style|script)"""
 )
-
-_MAY_HAVE_POSITIONS = re.compile("style|<script", re.IGNORECASE)
-_NOTHING: Final[Mapping[str, Sequence[str]]] = {}
 _OF_CODE: Final = frozenset({COMMENT, DECLARATION, GLUED, IMPORT, RULE, _DATA, _QUOTED_DATA})
-_INCLUDED = re.compile(r"""include\s+["']([^"'\\]*)["']\Z""")
+_BLOCK_NAME = re.compile(r"include block\s+(\w+)")
 _TO_JSON = re.compile(r"\|\s*tojson\s*(?:\(\s*\))?\Z")
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _TEXT = r"""(?:"[^"\\]*"|'[^'\\]*')"""
@@ -121,19 +118,19 @@ class Unsafe:
     message: str
 
 
-def unsafe_prints(source: str, needs: Mapping[str, Sequence[str]] = _NOTHING) -> list[Unsafe]:
+def unsafe_prints(source: str) -> list[Unsafe]:
     """Return the prints and includes of an HTML template that stand where they must not.
 
     They may stand in text, in quoted values of attributes other than event handlers and
     ``srcdoc``, in comments, in elements that hold text only, and at those places of styles and
     scripts of data for which :func:`positions` has a kind. Branches are read one after the other,
-    as they stand; comments for Outlook are read as HTML. ``needs`` holds the placeholders of the
-    partials, by their ids.
+    as they stand; comments for Outlook are read as HTML. Includes in styles and scripts of data are
+    let pass: see :func:`includes_in_code`.
     """
     return [
         Unsafe(tag.start, what)
-        for tag, what in _judged(source, needs)
-        if not isinstance(what, Position)
+        for tag, what in _judged(*pieces(source))
+        if not isinstance(what, Position) and not (tag.word == "include" and what in _OF_CODE)
     ]
 
 
@@ -142,11 +139,42 @@ def positions(source: str) -> list[tuple[Tag, Position]]:
 
     Kinds are those of :mod:`tasks.rendering.css_values`, and ``json``.
     """
-    # Most sources of text and many of HTML have neither; looking closer takes longer.
-    if _MAY_HAVE_POSITIONS.search(source) is None:
+    if not _may_have_code(source):
         return []
-    judged = _judged(source, _NOTHING)
-    return [(tag, what) for tag, what in judged if isinstance(what, Position)]
+    return [
+        (tag, what)
+        for tag, what in _judged(*pieces(source))
+        if isinstance(what, Position) and tag.word != "include"
+    ]
+
+
+def includes_in_code(source: str) -> set[int]:
+    """Return where the includes in styles and scripts of data are, in characters of the source.
+
+    The values of their partials would be escaped as in text, which does not hold them there.
+    """
+    if not _may_have_code(source):
+        return set()
+    return {
+        tag.start
+        for tag, what in _judged(*pieces(source))
+        if tag.word == "include" and (isinstance(what, Position) or what in _OF_CODE)
+    }
+
+
+def blocks_in_code(layout: str) -> set[str]:
+    """Return the names of the blocks of a layout in which no value of another source is safe."""
+    texts, template_tags = pieces(layout)
+    # To see where something would stand that fills it.
+    filled = [
+        replace(tag, word="include", inner=f"include {tag.inner}") if tag.word == "block" else tag
+        for tag in template_tags
+    ]
+    return {
+        match[1]
+        for tag, _ in _judged(texts, filled)
+        if (match := _BLOCK_NAME.match(tag.inner)) is not None
+    }
 
 
 def has_dangerous_address(html: str, sources: Iterable[str]) -> bool:
@@ -167,21 +195,19 @@ def has_dangerous_address(html: str, sources: Iterable[str]) -> bool:
     )
 
 
+def _may_have_code(source: str) -> bool:
+    """Tell quickly, for most sources, that no tag stands in a style or script."""
+    return _STYLED.search(source.lower()) is not None
+
+
 def _judged(
-    source: str, needs: Mapping[str, Sequence[str]]
+    texts: Sequence[str], template_tags: Sequence[Tag]
 ) -> Iterator[tuple[Tag, str | Position]]:
-    texts, template_tags = pieces(source)
-    if not any(prints(tag) for tag in template_tags):
-        return
-    page = markup(texts, template_tags)
-    for index, what in sorted(_unsafe(page, 0, len(page.mask)), key=itemgetter(0)):
-        tag = page.tags[index]
-        if tag.word == "include" and (what in _OF_CODE or isinstance(what, Position)):
-            match = _INCLUDED.match(tag.inner)
-            if match is not None and needs.get(match[1]):
-                yield tag, _INCLUDE
-        else:
-            yield tag, what
+    """Yield the prints and includes that are not merely escaped, with what to say of each."""
+    if any(prints(tag) for tag in template_tags):
+        page = markup(texts, template_tags)
+        for index, what in sorted(_unsafe(page, 0, len(page.mask)), key=itemgetter(0)):
+            yield page.tags[index], what
 
 
 def _unsafe(

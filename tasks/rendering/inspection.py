@@ -10,6 +10,7 @@ from typing import Final
 from minijinja import Environment, TemplateError
 
 from tasks.errors import Problem
+from tasks.rendering.captures import misused
 from tasks.rendering.html_contexts import unsafe_prints
 from tasks.rendering.inference import names_of
 from tasks.rendering.partials import uses, with_needs
@@ -58,14 +59,7 @@ def placeholders(
     return sorted(_without_methods(own, source))
 
 
-def problems(
-    environment: Environment,
-    source: str,
-    path: str,
-    needs: Mapping[str, list[str]],
-    *,
-    html: bool,
-) -> Iterator[Problem]:
+def problems(environment: Environment, source: str, path: str, *, html: bool) -> Iterator[Problem]:
     """Yield what is wrong with a source that compiles.
 
     Filters and tests that there are not, which the engine looks up only when it comes to them;
@@ -78,7 +72,11 @@ def problems(
             yield placed(path, "partial", use.problem, source, use.start)
     for mark in unclosed(source, html=html):
         yield placed(path, "unclosed", mark.message, source, mark.start)
-    for unsafe in unsafe_prints(source, needs) if html else ():
+    for misuse in misused(source) if html else ():
+        if misuse.filter and not _knows(environment, "filter", misuse.filter):
+            continue  # told above
+        yield placed(path, "markup", misuse.message, source, misuse.start)
+    for unsafe in unsafe_prints(source) if html else ():
         yield placed(path, "unsafe_placeholder", unsafe.message, source, unsafe.start)
 
 

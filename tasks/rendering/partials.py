@@ -9,7 +9,7 @@ from tasks.rendering.tags import Kind, Tag, tags
 
 _USE: Final = re.compile(r"""(?:include|extends)\s+(?:"([^"\\]*)"|'([^'\\]*)')""")
 _TAG: Final = re.compile(r"\{%[-+]?\s*(?:extends|from|import|include)\b")
-_BLOCK: Final = re.compile(r"block\s+(\w+)")
+BLOCK: Final = re.compile(r"block\s+(\w+)")
 _USING: Final = frozenset({"extends", "include"})
 _REFUSED: Final = frozenset({"from", "import"})
 
@@ -79,7 +79,7 @@ def blocks_of(source: str) -> dict[str, int]:
     blocks: dict[str, int] = {}
     depth = 0
     for tag in tags(source):
-        if tag.word == "block" and (match := _BLOCK.match(tag.inner)) is not None:
+        if tag.word == "block" and (match := BLOCK.match(tag.inner)) is not None:
             if depth == 0:
                 blocks.setdefault(match[1], tag.start)
             depth += 1
@@ -93,7 +93,7 @@ def every_block(source: str) -> set[str]:
     return {
         match[1]
         for tag in tags(source)
-        if tag.word == "block" and (match := _BLOCK.match(tag.inner)) is not None
+        if tag.word == "block" and (match := BLOCK.match(tag.inner)) is not None
     }
 
 

@@ -30,7 +30,7 @@ _IN_JSON: Final = str.maketrans(
 )
 _LONGEST_SHOWN: Final = 50
 _BRACKETS = re.compile(r"[(\[{][^()\[\]{}]*[)\]}]")
-_SAMPLES: Final = frozenset(str(value) for value in samples.BY_TYPE.values())
+_SAMPLES: Final = frozenset(str(value).lower() for value in samples.BY_TYPE.values())
 
 
 def placed_edits(source: str) -> Edits:
@@ -67,10 +67,16 @@ def placed_value(value: Any, kind: str, *, raw: bool, is_trial: bool) -> str:  #
     """
     if value is None:
         raise MissingError("a value is missing")
-    if is_trial and (samples.is_invented(value) or str(value) in _SAMPLES):
+    if is_trial and _is_invented(value):
         return ""
     text = _json(value) if kind == "json" else css_text(kind, _text(value))
     return safe(text) if raw else text
+
+
+def _is_invented(value: Any) -> bool:  # noqa: ANN401 - any value of a template
+    # Perhaps a filter has changed it.
+    text = str(value).lower()
+    return samples.is_invented(value) or text in _SAMPLES or samples.TEXT in text
 
 
 def named_error(error: FilterError, kind: str, source: str, place: int) -> FilterError:

@@ -10,8 +10,9 @@ from typing import Final
 from minijinja import TemplateError
 
 from tasks.rendering.bidi import with_isolates
+from tasks.rendering.captures import is_entangled
 from tasks.rendering.compiled import CompiledSource
-from tasks.rendering.compiler import Compiler
+from tasks.rendering.compiler import MOST_COMPILED, Compiler
 from tasks.rendering.explain import ErrorContext, SourceError, explained
 from tasks.rendering.json_documents import JsonCompiler
 from tasks.rendering.locale_filters.directions import is_right_to_left
@@ -55,6 +56,7 @@ class Preparation:
         self.html = Compiler(escapes=True)
         self.text = Compiler(escapes=False)
         self._json = JsonCompiler()
+        self._entangled: dict[str, bool] = {}
 
     def forget(self) -> None:
         """Bound what is kept of earlier texts; nothing prepared before may be used after."""
@@ -130,12 +132,22 @@ class Preparation:
         except TemplateError as error:
             raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None
 
+    def _is_entangled(self, source: str) -> bool:
+        if source not in self._entangled:
+            if len(self._entangled) >= MOST_COMPILED:
+                self._entangled.clear()
+            self._entangled[source] = is_entangled(source)
+        return self._entangled[source]
+
     def _plain(self, text: Text) -> CompiledSource | None:
         """Return the compiled source of the plain-text alternative.
 
         None where no source can be made of the HTML; then the alternative is made of each finished
         body, which takes longer.
         """
+        bodies = [text["body"], *(used["body"] for used in text["partials"].values())]
+        if any(map(self._is_entangled, bodies)):
+            return None
         try:
             partials = {
                 name: _text_of(self.text, used["language"], used["body"])

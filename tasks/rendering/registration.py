@@ -20,13 +20,15 @@ from tasks.rendering.guards import (
     guarded_tests,
     there,
 )
+from tasks.rendering.joining import joiner
 from tasks.rendering.language_filters import NAMES, LanguageFilter, language_filters
 from tasks.rendering.locale_filters import FILTERS, MARKED_FILTERS, ArgumentError, FilterError
+from tasks.rendering.markup_values import localized
 from tasks.rendering.number_filters import filters_of_numbers, tests_of_numbers
 from tasks.rendering.numbers import plain, whole
 from tasks.rendering.placed_values import FILTER as PLACED
 from tasks.rendering.placed_values import named_error, placed_value
-from tasks.rendering.rewriting import HOLDS, THERE, WHOLE
+from tasks.rendering.rewriting import HOLDS, JOINED, THERE, WHOLE
 from tasks.rendering.values import MISSING, Null
 
 
@@ -82,6 +84,7 @@ class Registration:
         environment.add_filter(THERE, self._placed("slice", there))
         if self._escapes:
             environment.add_filter(PLACED, self._placed_filter())
+            environment.add_global(JOINED, self._placed("~", joiner()))
 
     def add(self, environment: Environment, kind: Kind, name: str, use: str) -> None:
         """Add a filter or test that is used by ``use``, which errors will say."""
@@ -109,6 +112,8 @@ class Registration:
     def _locale_filter(
         self, name: str, use: str, function: Callable[..., str]
     ) -> Callable[..., str]:
+        function = localized(name, function) if self._escapes else function
+
         @pass_state
         def call(state: State, value: Any = None, *arguments: Any, **keywords: Any) -> str:  # noqa: ANN401 - any value of a template
             if self.is_trial:
@@ -147,7 +152,7 @@ class Registration:
         def call(state: State, *arguments: Any) -> Any:  # noqa: ANN401 - any value of a template
             # A filter gets its value first, and a function its place.
             place, others = arguments[-1], arguments[:-1]
-            if use == "comparison":
+            if use != "slice":
                 place, others = arguments[0], arguments[1:]
             try:
                 return function(*others)

@@ -1,7 +1,8 @@
 """What the engine compiles in the place of a source: operators that it has too lenient, guarded.
 
 ``a < b`` becomes a call of :func:`tasks.rendering.comparisons.holds`, and ``a[1:]``, which gives an
-empty list for a missing value, asks for the value first. No line is added or taken away.
+empty list for a missing value, asks for the value first. In HTML ``a ~ b``, which makes text of
+markup, becomes a call of :mod:`tasks.rendering.joining`. No line is added or taken away.
 """
 
 import re
@@ -17,6 +18,7 @@ from tasks.rendering.syntax.blocks import tree
 from tasks.rendering.syntax.walk import expressions, within
 
 HOLDS: Final = "__holds"
+JOINED: Final = "__joined"
 THERE: Final = "__there"
 WHOLE: Final = "__whole"
 """The names of the guards, which begin as no name does that an author would choose."""
@@ -69,17 +71,21 @@ class Edits:
         return Rewritten("".join([*pieces, source[last:]]), tuple(places), tuple(shifts))
 
 
-def rewritten(source: str, around: Edits) -> Rewritten:
+def rewritten(source: str, around: Edits, *, joins: bool = False) -> Rewritten:
     """Return ``source`` with guards, inside the edits of ``around``.
 
-    Without guards where its syntax cannot be read.
+    Without guards where its syntax cannot be read. With ``joins``, ``~`` is replaced too.
     """
-    parts = tree(source) if _MAY_NEED.search(source) else None
-    inner = [] if parts is None else [edit for part in expressions(parts) for edit in _edits(part)]
+    joins = joins and "~" in source
+    parts = tree(source) if joins or _MAY_NEED.search(source) else None
+    try:
+        inner = [edit for part in expressions(parts or ()) for edit in _edits(part, joins=joins)]
+    except RecursionError:  # a chain that is longer than anybody writes
+        inner = []
     return Edits(around.opening, inner, around.closing).applied(source)
 
 
-def _edits(node: nodes.Node) -> Iterator[Edit]:
+def _edits(node: nodes.Node, *, joins: bool) -> Iterator[Edit]:
     is_comparison = isinstance(node, nodes.Comparison) and _needs_a_guard(node)
     is_slice = isinstance(node, nodes.Index) and node.is_slice
     if is_comparison:
@@ -88,14 +94,32 @@ def _edits(node: nodes.Node) -> Iterator[Edit]:
         yield node.of.start, node.of.start, "("
     if isinstance(node, nodes.Literal) and _is_too_large(node.value):
         yield node.start, node.end, f'{WHOLE}("{node.value}")'
+    if joins and isinstance(node, nodes.Binary) and node.operator == "~":
+        yield from _joined(node)
+        return
     for inner in within(node):
-        yield from _edits(inner)
+        yield from _edits(inner, joins=joins)
         if is_slice and isinstance(node, nodes.Index) and inner is node.of:
             yield inner.end, inner.end, f"|{THERE}({node.start}))"
     if is_comparison and isinstance(node, nodes.Comparison):
         for each in node.rest:
             yield each.start, each.end, f',"{each.sign}",'
         yield node.rest[-1].operand.end, node.rest[-1].operand.end, ")"
+
+
+def _joined(node: nodes.Binary) -> Iterator[Edit]:
+    yield node.left.start, node.left.start, f"{JOINED}({node.start},"
+    yield from _operand(node.left)
+    yield node.place, node.place + 1, ","
+    yield from _operand(node.right)
+    yield node.right.end, node.right.end, ")"
+
+
+def _operand(node: nodes.Node) -> Iterator[Edit]:
+    yield from _edits(node, joins=True)
+    if isinstance(node, nodes.Condition) and node.other is None:
+        # It is nothing then, which a function cannot tell from what is missing.
+        yield node.test.end, node.test.end, ' else ""'
 
 
 def _is_too_large(value: object) -> bool:

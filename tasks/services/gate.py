@@ -24,6 +24,7 @@ from tasks.errors import problem as problem_at
 from tasks.messages.versions import MOST_VARIABLES, Variable, is_variable_name
 from tasks.rendering import filter_checks
 from tasks.rendering.client import Renderer
+from tasks.rendering.code_partials import unsafe_blocks, unsafe_includes
 from tasks.rendering.inference import Inferred
 from tasks.rendering.limits import SECONDS_OF_EACH
 from tasks.rendering.partials import blocks_of, cycle_through, depth, every_block, partials_of, uses
@@ -249,9 +250,11 @@ class Gate:
         return cycle_through(name, {**self._library.uses, name: sorted(names)})
 
     def _partial_problems(self, candidate: Candidate) -> Iterator[Problem]:
-        for path, source, _ in candidate.sources():
+        for path, source, html in candidate.sources():
             yield from self._use_problems(path, source)
             yield from self._block_problems(path, source)
+            if html:
+                yield from self._code_problems(path, source)
 
     def _use_problems(self, path: str, source: str) -> Iterator[Problem]:
         for use in uses(source):
@@ -275,6 +278,16 @@ class Gate:
             if block not in known:
                 message = f"no layout has a block '{block}'; they have: {', '.join(sorted(known))}"
                 yield placed(path, "unknown_block", message, source, start)
+
+    def _code_problems(self, path: str, source: str) -> Iterator[Problem]:
+        """Yield a problem for each value that a partial or layout puts into a style or script."""
+        bodies = {name: self._library.body(name) for name in self._needs if name in self._library}
+        unsafe = [
+            *unsafe_includes(source, bodies.get),
+            *unsafe_blocks(source, self._layouts(source)),
+        ]
+        for each in unsafe:
+            yield placed(path, "unsafe_placeholder", each.message, source, each.start)
 
     def _layouts(self, source: str) -> Iterator[str]:
         seen: set[str] = set()

@@ -895,3 +895,21 @@ def purge(tasks: Tasks, library: Library, rows: Rows, name: str) -> None:
     )
     tasks.call("maintenance.purge_templates")
     assert rows.counts(library.id(name)) == (0, 0, 0, 0)
+
+
+class TestCode:
+    """Styles and scripts, in which values are validated by their position."""
+
+    def test_values_of_partials_do_not_get_into_them(self, library: Library) -> None:
+        """Neither by an include nor by a block of a layout; text without values does."""
+        library.publish("rules", ".a{color:red}")
+        library.publish("colours", ".a{color:{{ colour }}}")
+        library.publish("layout", "<style>{% block css %}{% endblock %}</style>")
+        for body in (
+            '<style>{% include "@colours" %}</style>',
+            '{% extends "@layout" %}{% block css %}a{b:{{ colour }}}{% endblock %}',
+        ):
+            error = library.unpublishable("user", body, "email")
+            assert [problem["type"] for problem in error.details] == ["unsafe_placeholder"]
+        library.user('<style>{% include "@rules" %}</style>')
+        assert library.render()["body"] == "<style>.a{color:red}</style>"

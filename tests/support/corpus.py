@@ -92,10 +92,10 @@ def often(inside: str, turns: int = 3) -> str:
     return loops + inside + "{% endfor %}" * turns
 
 
-def _heavy(name: str, inside: str, values: dict[str, Any]) -> Entry:
+def _heavy(name: str, inside: str, values: dict[str, Any], **others: Any) -> Entry:  # noqa: ANN401 - of an entry
     """Return a bomb that goes off when ``go`` is "yes", as in no trial render it is."""
     body = f"{{% if go == 'yes' %}}{often(inside, 2)}{{% endif %}}"
-    return Entry(name, body, OK, LIMIT, {"go": "yes"} | values)
+    return Entry(name, body, OK, LIMIT, {"go": "yes"} | values, **others)
 
 
 SLOW: Final = "{% for a in range(3000) %}{% for b in range(900) %}{% endfor %}{% endfor %}"
@@ -228,7 +228,9 @@ FILTERS: Final = [
         "a filter block that multiplies",
         "{% filter replace('a', x) %}{{ x }}{% endfilter %}",
         {"x": BIG},
+        type="sms",
     ),
+    Entry("a filter block of markup", "{% filter replace('a', x) %}{{ x }}{% endfilter %}", SYNTAX),
 ]
 
 MACROS: Final = [

@@ -184,7 +184,7 @@ WAYS = (
     "{{ {x: x} }}",
     "{{ [x]|list }}{{ [x, x]|list('or') }}",
     "{{ [x|e]|join }}",
-    "{{ (x|e)|wordwrap(width=3) }}{{ x|truncate(length=5) }}{{ x|urlencode }}{{ x|pprint }}",
+    "{{ x|wordwrap(width=3) }}{{ x|truncate(length=5) }}{{ x|urlencode }}{{ x|pprint }}",
     "{% for g in [{'k': x}]|groupby('k') %}{{ g.grouper }}{{ g.list }}{{ g }}{% endfor %}",
     "{{ [x]|zip([x|e]) }}{{ [x]|chain([x|e]) }}",
     "{{ 2|plural(one=x, other=x) }}",

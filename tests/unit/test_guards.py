@@ -333,7 +333,7 @@ def test_misuse_is_told_with_the_name_and_the_place(source: str, code: Code) -> 
 @each(
     ("source", "expected"),
     [
-        ("{{ ['<', '<'|e]|join('&') }}{{ (['<']|join)|length }}", "&lt;&amp;&lt;4"),
+        ("{{ ['<', '<'|e]|join('&') }}{{ (['<']|join)|length }}", "&lt;&amp;&lt;1"),
         (
             "{{ ['<', '<'|e]|join('&'|e) }}{{ '<'|join }}{{ {'&': 1}|join }}",
             "&lt;&amp;&lt;&lt;&amp;",

@@ -40,7 +40,7 @@ class TestUnknown:
             "{% set y = x|^nope %}",
             "{% filter ^nope %}a{% endfilter %}",
             "{%- filter ^nope -%}a{% endfilter %}",
-            "{% filter upper|^nope %}a{% endfilter %}",
+            "{% filter trim|^nope %}a{% endfilter %}",
             "{{ {'a': [x|^nope]} }}",
             "{{ 'a|b' ~ x|^nope }}",
             '{{ "it\'s"|^nope }}',
@@ -91,7 +91,7 @@ class TestUnknown:
             "<a href='a|nope'>this is nope</a>",
             "{{ x['a is b'] }}",
             "{{ x|upper|currency('EUR') }}{{ x is defined }}{{ x is not none }}",
-            "{{ x|d('a') }}{{ x|default('a') }}{% filter upper %}{% endfilter %}",
+            "{{ x|d('a') }}{{ x|default('a') }}{% filter trim %}{% endfilter %}",
             "{{ this_is }}{{ is_nope }}{{ filter }}",
         ],
     )

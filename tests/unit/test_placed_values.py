@@ -10,11 +10,14 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import Code
+from tasks.rendering import html_contexts
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.html_contexts import positions, unsafe_prints
 from tasks.rendering.limits import Limits
+from tasks.rendering.markup import pieces
 from tasks.rendering.placed_values import placed_edits
+from tasks.rendering.styles import Position
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each
 from tests.support.sources import body_of, source_of
@@ -174,6 +177,15 @@ def test_an_if_without_else_is_nothing() -> None:
     assert html(source, x="red", y=False) == "<p style='color: red'>"
 
 
+@each("style", ["#{{ x | upper }}", "{{ x | lower }}px", "url({{ x }})", "'{{ x }}'", "{{ x }}"])
+def test_made_up_values_of_a_trial_are_accepted(style: str) -> None:
+    """Nobody can say which colour a variable without an example would have."""
+    for value in ("text", 1.5, "https://example.org/"):
+        source = source_of(f'<p style="a: {style}">')
+        if not (value == 1.5 and "|" in style):
+            ENGINE.body(ENGINE.prepare(source), {"x": value}, is_trial=True)
+
+
 def test_errors_keep_the_places_of_the_source() -> None:
     """Although the engine gets a longer one."""
     for source, column in (
@@ -291,9 +303,35 @@ def test_any_style_is_judged(css: str) -> None:
     """Each placeholder has a position or a refusal."""
     assume(not {"{{{", "}}}"}.intersection(css[i : i + 3] for i in range(len(css))))
     assume("{#" not in css)
+    assume("{{" not in css.replace("{{ x }}", " "))
     source = f"<style>{css}</style>"
     judged = len(positions(source)) + len(unsafe_prints(source))
     assert judged == source.count("{{ x }}")
+
+
+STYLED = st.sampled_from(
+    [
+        *("<p ", "style", "STYLE", " = ", "=", '"', "'", "color:", ";", ">", "a", " ", "<b"),
+        *('{% if a == "x" %}', "{%- if a -%}", "{% endif %}", "{{ x }}", "{# ' #}", "<style>"),
+        *("<{% if a %}style>", "</style>", "<script type='a/b+json'>", "{{ x|tojson }}"),
+    ]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(STYLED, max_size=12).map("".join))
+@example("<p style='{% if a == \"'\" %}color:{{ x }}{% endif %}'>")
+@example("<p style{% if a %}{% endif %}='color:{{ x }}'>")
+@example('<p style={% if a %}"color:{{ x }}"{% endif %}>')
+@example("<{%- if a -%} style>a{color:{{ x }}}")
+def test_no_position_is_missed_by_the_quick_look(source: str) -> None:
+    """What most sources are spared finds nothing that is not there."""
+    close = [
+        tag.start
+        for tag, what in html_contexts._judged(*pieces(source))
+        if isinstance(what, Position)
+    ]
+    assert [tag.start for tag, _ in positions(source)] == close
 
 
 @each("piece", ["a", "{{x}}", "url(", "a:{{x}};", "'", "a(", "/*", "url({{x}}", ":", "a{", "@"])

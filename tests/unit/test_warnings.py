@@ -112,6 +112,16 @@ def test_links_in_texts_are_warned_of() -> None:
     ]
 
 
+def test_links_that_come_from_values_are_warned_of() -> None:
+    """Once, without a place; those of the source have been told."""
+    page = '<a href="http://a.example/"></a><a href="http://b.example/"></a>' * 2
+    (warning,) = of_output("in_app", '<a href="http://a.example/">', body=page)
+    assert (warning["code"], warning["path"], "line" in warning) == ("insecure_link", "body", False)
+    assert "b.example" in warning["message"]
+    (warning,) = of_output("push", "{{ x }}", body="see http://a.example")
+    assert warning["code"] == "insecure_link"
+
+
 def test_a_body_that_gmail_clips_is_warned_of_with_its_size() -> None:
     """In bytes, over 102 KB, in mail only."""
     assert of_output("email", body="ä" * 52_224, text="a") == []

@@ -10,7 +10,7 @@ from tasks.rendering.warnings.codes import Code, Place, warning
 
 _NAME: Final = r"[A-Za-z_][\w.-]*"
 _FOREIGN = re.compile(
-    rf"""
+    rf"""(?=[<&%{{[(*$\#@!\uff5b])(?:
     (?:<|&lt;)%.{{0,200}}?%(?:>|&gt;)                                        # ERB, EJS, ASP
   | %7B .{{0,200}}? %7D(?:%7D)?                 # an encoded address
   | (?:&\#(?:123|x7b);){{2}} .{{0,200}}? (?:&\#(?:125|x7d);){{2}}
@@ -35,7 +35,7 @@ _FOREIGN = re.compile(
   | (?:<<|&lt;&lt;)\s*{_NAME}\s*(?:>>|&gt;&gt;)
   | (?<![\w\#])\#\#{_NAME}\#\#(?![\w\#])
   | (?<![\w@])@@{_NAME}@@(?![\w@])
-    """,
+    )""",
     re.VERBOSE | re.IGNORECASE,
 )
 _LONGEST_SHOWN: Final = 40

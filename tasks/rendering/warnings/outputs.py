@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tasks.rendering.masks import flat
+from tasks.rendering.outputs import is_html
 from tasks.rendering.sms import count
 from tasks.rendering.warnings.codes import Code, Place, warning
+from tasks.rendering.warnings.pages import insecure_values
 
 GMAIL_BYTES: Final = 102 * 1024
 """Of a body; Gmail clips what is longer."""
@@ -32,6 +34,7 @@ def output_warnings(
         The body's source, and its place in the message.
     """
     body = parts["body"]
+    yield from insecure_values(body, source, path, html=is_html(kind))
     if kind == "email":
         size = len(body.encode())
         if size > GMAIL_BYTES:

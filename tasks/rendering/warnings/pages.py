@@ -28,6 +28,17 @@ def insecure_links(source: str, path: str) -> Iterator[dict[str, Any]]:
         yield _insecure(Place(path, source, match.start()), match[0])
 
 
+def insecure_values(output: str, source: str, path: str, *, html: bool) -> Iterator[dict[str, Any]]:
+    """Yield warnings about the links of a rendered text that its source does not have."""
+    warned = page_warnings(output, path) if html else insecure_links(output, path)
+    seen = set()
+    for each in warned:
+        own = _INSECURE.search(each["message"]) if each["code"] == Code.INSECURE_LINK else None
+        if own is not None and own[0] not in seen and own[0] not in source:
+            seen.add(own[0])
+            yield warning(Code.INSECURE_LINK, Place(path), each["message"])
+
+
 def _tags(mask: str, start: int = 0, end: int | None = None, *, outer: bool) -> Iterator[Token]:
     for token in tokens(mask, start, end):
         if token.sort == "start":
