@@ -82,7 +82,9 @@ def fail(task: Task, error: Exception) -> None:
     request = task.request
     stored = not get_actual_ignore_result(task, request) or task.store_errors_even_if_ignored
     _name(request.id, "errback", request.errbacks)
-    formatted = "".join(traceback.format_exception(error))
+    # A refusal says what was wrong and where. Its traceback would only show this service's files.
+    is_refusal = isinstance(error, task.throws)
+    formatted = None if is_refusal else "".join(traceback.format_exception(error))
 
     def store() -> None:
         task.backend.mark_as_failure(

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from tasks.errors import InvalidMessage, Problem, TooLarge, problem
+from tasks.messages.explained import message_of
 from tasks.messages.fields import without_nul
 from tasks.rendering.limits import Limits
 
@@ -158,12 +159,7 @@ def _problem_of(error: ErrorDetails) -> Problem:
     for step in error["loc"]:
         # pydantic marks the key of a mapping with a step of its own.
         path = path if step == "[key]" else joined(path, step)
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        message = "unknown keyword"
-    elif error["type"] == "missing":
-        message = "is required"
-    return problem(path, error["type"], message)
+    return problem(path, error["type"], message_of(error))
 
 
 def encodable(text: str) -> bool:

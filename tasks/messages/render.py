@@ -21,12 +21,15 @@ from tasks.messages.fields import (
     too_many,
     within,
 )
+from tasks.messages.python_values import MARK, converted
 from tasks.messages.versions import Variables
 from tasks.rendering.languages import Reason
 
 
 def _values(value: JsonObject, info: ValidationInfo) -> JsonObject:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if MARK in text:
+        value = converted(value)
     within(len(text.encode()), limits_of(info).variables_bytes, "variables")
     return value
 

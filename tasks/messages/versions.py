@@ -25,6 +25,7 @@ from tasks.messages.fields import (
     too_many,
 )
 from tasks.messages.metadata import VersionMetadata
+from tasks.messages.python_values import converted
 from tasks.rendering.paths import parsed, written
 from tasks.rendering.render_names import RENDER_NAMES
 
@@ -80,9 +81,9 @@ class Variable(BaseModel):
     name: Annotated[str, AfterValidator(_variable_name)]
     type: VariableType = "any"
     required: bool = True
-    default: Annotated[Any, AfterValidator(json_without_nul)] = None
+    default: Annotated[Any, AfterValidator(json_without_nul), AfterValidator(converted)] = None
     description: Description | None = None
-    example: Annotated[Any, AfterValidator(json_without_nul)] = None
+    example: Annotated[Any, AfterValidator(json_without_nul), AfterValidator(converted)] = None
 
     def stored(self) -> dict[str, Any]:
         """Return the variable as JSON, without members that were left out."""

@@ -123,6 +123,13 @@ class Renderer:
         problems: list[Problem] = self._single(request, TRIAL_RENDERS, deadline)["problems"]
         return problems
 
+    def sample(
+        self, text: Text, declared: Sequence[Mapping[str, Any]], deadline: float | None = None
+    ) -> dict[str, Any]:
+        """Return the finished parts with sample values: :func:`tasks.rendering.trial.sample`."""
+        request = {"operation": "sample", "text": text, "declared": declared}
+        return self._single(request, TRIAL_RENDERS, deadline)
+
     def infer(
         self, texts: Sequence[Text], names: Sequence[str], deadline: float | None = None
     ) -> Inferred:

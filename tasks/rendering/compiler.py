@@ -12,7 +12,6 @@ from minijinja import Environment, TemplateError
 
 from tasks.rendering import bidi, plural_calls
 from tasks.rendering.failures import FilterFailedError, Kind, NullPrintedError
-from tasks.rendering.guards import lacks
 from tasks.rendering.language_filters import renamed
 from tasks.rendering.placed_values import placed_edits
 from tasks.rendering.registration import Registration
@@ -21,6 +20,8 @@ from tasks.rendering.rewriting import Edits, Rewritten, rewritten
 from tasks.rendering.slashes import with_marked_slashes, with_slashes
 from tasks.rendering.tags import COMMENT_START, code, prepared
 from tasks.rendering.values import Unprintable, reaches_methods
+from tasks.rendering.watcher import Watcher
+from tasks.rendering.watching import Found, may_hold_a_value
 
 FUEL: Final = 20_000_000
 """Engine steps of one render: more than a second of work, so that time is the limit in practice."""
@@ -54,6 +55,9 @@ class Compiler:
         Filters in the place of others of the same names.
     """
 
+    _sees_prints = False
+    """Whether the finalizer of the engine sees each print."""
+
     def __init__(
         self, *, escapes: bool, replacing: Mapping[str, Callable[..., Any]] | None = None
     ) -> None:
@@ -61,9 +65,9 @@ class Compiler:
         self._sources: dict[str, tuple[str, str]] = {}
         self._registration = Registration(self._sources, escapes=escapes, replacing=replacing or {})
         self.environment = self._environment()
-        self._watcher: Environment | None = None
-        self._names: dict[tuple[str, str], str] = {}
         self._texts: dict[str, str] = {}
+        self._watcher = Watcher(self._environment, self.source, self._texts)
+        self._names: dict[tuple[str, str], str] = {}
         self._isolating: dict[str, _Isolating] = {}
         self._asking: set[str] = set()
         self._rewritten: dict[str, Rewritten] = {}
@@ -76,7 +80,7 @@ class Compiler:
         """Drop the compiled sources when there are many; no name may be in use."""
         if len(self._names) > MOST_COMPILED or self._characters > MOST_CHARACTERS:
             self.environment.clear_templates()
-            self._watcher = None
+            self._watcher.forget()
             self._names.clear()
             self._sources.clear()
             self._texts.clear()
@@ -199,12 +203,28 @@ class Compiler:
         rendered = _rendered(self.environment, name, values)
         if Unprintable.printed:
             raise NullPrintedError
-        # Perhaps a none that was printed, or a list with what is missing. A finalizer sees each
-        # print, but costs a call for it.
-        is_suspect = "None" in rendered or "undefined" in rendered
-        if is_suspect and _rendered(self._watched(), name, values) != rendered:
-            raise NullPrintedError
+        # To see each print costs a call for it.
+        if not self._sees_prints and may_hold_a_value(rendered, self._sources[name][1]):
+            again, found = self._watcher.watch(name, values)
+            is_read = all(map(self._watcher.reads, (name, *self._partials.values())))
+            if found or not (is_read or again == rendered):
+                raise NullPrintedError
         return with_slashes(rendered) if self._escapes else rendered
+
+    def watch(
+        self,
+        name: str,
+        partials: Mapping[str, str],
+        values: Mapping[str, Any],
+        *,
+        is_trial: bool = False,
+    ) -> tuple[str | None, list[Found]]:
+        """Render once more; return the output and the prints that must not be.
+
+        The output is None where the render fails, with what was found before that.
+        """
+        self._partials, self._registration.is_trial = partials, is_trial
+        return self._watcher.watch(name, values)
 
     def place_of(
         self,
@@ -253,7 +273,7 @@ class Compiler:
             self.environment.remove_template(_PROBE)
             self._rewritten.pop(_PROBE, None)
             self._texts.pop(_PROBE, None)
-            self._watcher = None
+            self._watcher.forget()
             del self._sources[_PROBE]
             for alias in aliases:
                 if failed.kind == "filter":
@@ -295,7 +315,7 @@ class Compiler:
     def _use(self, texts: Mapping[str, str]) -> None:
         """Have the engine use texts by their names, which may be those of others."""
         if not self._texts.keys().isdisjoint(texts):
-            self._watcher = None  # it has the others
+            self._watcher.forget()  # it has the others
         for name, text in texts.items():
             self.environment.add_template(name, text)
             self._texts[name] = text
@@ -303,15 +323,6 @@ class Compiler:
     def _prepared(self, language: str, source: str) -> str:
         own = renamed(language, source)
         return prepared(with_marked_slashes(own) if self._escapes else own)
-
-    def _watched(self) -> Environment:
-        """Return an environment of the same templates that refuses to print none."""
-        if self._watcher is None:
-            self._watcher = self._environment(
-                finalizer=_printable,
-                loader=self._texts.__getitem__,
-            )
-        return self._watcher
 
 
 def _rendered(environment: Environment, name: str, values: Mapping[str, Any]) -> str:
@@ -329,8 +340,3 @@ def _uses(source: str, kind: Kind, name: str) -> list[int]:
     before = r"(?:\||\bfilter)\s*" if kind == "filter" else r"\bis\s+(?:not\s+)?"
     use = re.compile(rf"{before}({re.escape(name)})\b")
     return [start + match.start(1) for start, text in code(source) for match in use.finditer(text)]
-
-
-def _printable(value: Any) -> Any:  # noqa: ANN401 - any value of a template
-    # The engine prints nothing for an "if" without "else", and the value that it has.
-    return "" if lacks(value) else NotImplemented

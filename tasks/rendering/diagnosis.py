@@ -17,6 +17,7 @@ from tasks.rendering.explain import (
     filter_failed,
     null_printed,
     unfit_operation,
+    unprintable,
 )
 from tasks.rendering.failures import FilterFailedError, NullPrintedError
 from tasks.rendering.texts import Part
@@ -41,7 +42,30 @@ def of(
             raise
         except Exception as again:  # noqa: BLE001 - as below
             error, values = again, bare
+    if isinstance(error, NullPrintedError) or _is_missing(error):
+        rendered, found = compiled.compiler.watch(
+            compiled.name, compiled.partials, values, is_trial=is_trial
+        )
+        seen = unprintable(found, _context(compiled, path, values), is_trial=is_trial)
+        if seen is not None:
+            if rendered is None and _is_missing(error):
+                return _joined(_explained(error, compiled, path, values), seen)
+            return seen
     return _explained(error, compiled, path, values)
+
+
+def _joined(first: SourceError, other: SourceError) -> SourceError:
+    """Return an error with the problems of both, each place once."""
+    seen = {(each.get("line"), each.get("column")) for each in other.problems}
+    own = [each for each in first.problems if (each.get("line"), each.get("column")) not in seen]
+    problems = sorted(
+        [*own, *other.problems], key=lambda each: (each.get("line", 0), each.get("column", 0))
+    )
+    return SourceError(first.code, first.message, problems[0], problems[1:])
+
+
+def _is_missing(error: Exception) -> bool:
+    return isinstance(error, TemplateError) and error.kind == "UndefinedError"
 
 
 def _explained(

@@ -3,7 +3,6 @@
 It runs in the render process (:mod:`tasks.rendering.process`).
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
@@ -30,16 +29,15 @@ from tasks.rendering.outputs import (
     without_nul,
 )
 from tasks.rendering.paths import Path
-from tasks.rendering.plain_text import finished, text_of
+from tasks.rendering.plain_text import finished, text_of, without_rules
 from tasks.rendering.preheaders import with_preheader
-from tasks.rendering.preparation import Preparation, Prepared, refuse_autoescape
+from tasks.rendering.preparation import Preparation, Prepared
 from tasks.rendering.sms import beyond_gsm, count
 from tasks.rendering.texts import PARTS, Part, Text
-from tasks.rendering.usage import Use, mixed_comparisons, uses_of
+from tasks.rendering.usage import Use, mixed_comparisons, printed_paths, uses_of
 from tasks.rendering.values import decode, left_out
 
 _ISOLATES: Final = frozenset(ISOLATES)
-_RULE: Final = re.compile(r"^---$", re.MULTILINE)
 
 
 class Engine:
@@ -70,7 +68,9 @@ class Engine:
             values = made_exact(values, ready.decimals)
         return left_out(values, ready.optional) if ready.optional else values
 
-    def render(self, ready: Prepared, values: Mapping[str, Any]) -> dict[str, Any]:
+    def render(
+        self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False
+    ) -> dict[str, Any]:
         """Return the finished parts: subject and body, and what else the type has.
 
         Parameters
@@ -79,28 +79,32 @@ class Engine:
             As :meth:`prepare` gave it.
         values
             As :func:`tasks.rendering.values.decode` gives them.
+        is_trial
+            Whether values are invented.
 
         Raises
         ------
         SourceError
             ``variables_invalid``, ``template_syntax`` or ``render_limit_exceeded``.
         """
-        subject = self.subject(ready, values)
+        subject = self.subject(ready, values, is_trial=is_trial)
         if ready.text["type"] == "json":
-            body, parsed = self._document(ready, values, is_trial=False)
+            body, parsed = self._document(ready, values, is_trial=is_trial)
             return {
                 "subject": subject,
                 "body": body,
                 "document": parsed,
                 "content_sha256": sha256(subject, body),
             }
-        body = self.body(ready, values)
+        body = self.body(ready, values, is_trial=is_trial)
         parts: dict[str, Any] = {"subject": subject, "body": body}
         match ready.text["type"]:
             case "email":
-                own = self.own_text(ready, values)
-                parts["text"] = self._alternative(ready, values, body) if own is None else own
-                preheader = self.preheader(ready, values)
+                own = self.own_text(ready, values, is_trial=is_trial)
+                if own is None:
+                    own = self._alternative(ready, values, body, is_trial=is_trial)
+                parts["text"] = own
+                preheader = self.preheader(ready, values, is_trial=is_trial)
                 if preheader is not None:
                     parts["preheader"] = preheader
                     parts["body"] = body = with_preheader(body, preheader)
@@ -154,7 +158,8 @@ class Engine:
         if html:
             body = markdown.filled(body, html, ready.text["body"])
         self._require_size(body, "body")
-        if has_dangerous_address(body, _bodies(ready.text)):
+        partials = (used["body"] for used in ready.text["partials"].values())
+        if has_dangerous_address(body, [ready.text["body"], *partials]):
             message = "a value would become an address that runs a script"
             raise SourceError.values("body", "dangerous_address", message)
         return body
@@ -197,7 +202,7 @@ class Engine:
         """
         compiler = self._compilers.html if html else self._compilers.text
         try:
-            refuse_autoescape(source, path)
+            inspection.refuse_autoescape(source, path)
             names = inspection.placeholders(compiler.environment, source, needs)
         except SourceError as error:
             return None, [error.problem]
@@ -229,14 +234,23 @@ class Engine:
         own_names = inspection.names_of_the_engine(self._compilers.text.environment)
         return mixed_comparisons(source, own_names, kinds)
 
-    def _alternative(self, ready: Prepared, values: Mapping[str, Any], body: str) -> str:
+    def printed_paths(self, source: str) -> list[tuple[int, Path]]:
+        """Return the places at which a source prints values as they are, and their paths."""
+        own_names = inspection.names_of_the_engine(self._compilers.text.environment)
+        return printed_paths(source, own_names)
+
+    def _alternative(
+        self, ready: Prepared, values: Mapping[str, Any], body: str, *, is_trial: bool
+    ) -> str:
         plain = ready.plain
         if plain is not None:
             if ready.markdown:
                 values = markdown.as_marked_text(values, ready.markdown)
             try:
                 given = {**plain.of_render(), **values}
-                rendered = plain.compiler.render(plain.name, plain.partials, given)
+                rendered = plain.compiler.render(
+                    plain.name, plain.partials, given, is_trial=is_trial
+                )
             except (TemplateError, FilterFailedError, NullPrintedError):
                 return text_of(body)
             return finished(without_nul(rendered))
@@ -296,7 +310,7 @@ class Engine:
             return text
         text = finished(text, keeps_space=True)
         # A line across the page is no part of a text of one line.
-        return text if path in {"body", "text"} else _RULE.sub(" ", text)
+        return text if path in {"body", "text"} else without_rules(text)
 
     def _require_size(self, text: str, path: Part) -> None:
         size = len(text.encode())
@@ -322,7 +336,3 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - whatever Python says of a value may quote it
             # Values reach Python in filters, in the finalizer and in methods of objects.
             raise diagnosis.of(error, compiled, path, values, is_trial=is_trial) from None
-
-
-def _bodies(text: Text) -> list[str]:
-    return [text["body"], *(used["body"] for used in text["partials"].values())]

@@ -1,22 +1,25 @@
 """Errors of the template engine as errors of the contract, with line, column and snippet."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple, Self
 
 from minijinja import TemplateError
 
-from tasks.errors import Code, Problem, problem
+from tasks.errors import MOST_PROBLEMS, Code, Problem, problem
 from tasks.rendering.compiler import FUEL
 from tasks.rendering.failures import FilterFailedError
 from tasks.rendering.guards import MissingError
+from tasks.rendering.hints import hint
 from tasks.rendering.locale_filters import ArgumentError
 from tasks.rendering.paths import steps_of
-from tasks.rendering.places import placed
+from tasks.rendering.places import place_of, placed
 from tasks.rendering.rewriting import Rewritten
 from tasks.rendering.tags import tags
 from tasks.rendering.values import Null
+from tasks.rendering.watching import Found
 
 # The template is at fault whatever the values are.
 _KINDS_OF_THE_SOURCE: Final = frozenset(
@@ -44,6 +47,24 @@ _KIND_OF: Final = {
     "could not render include": "BadInclude",
     "could not render block": "EvalBlock",
 }
+# By the kind of what would be printed: how its names are introduced, and what to do instead.
+_UNPRINTABLE: Final = {
+    "array": ("an array would be printed:", ": use the filter join or list, or a loop"),
+    "boolean": ("a boolean would be printed:", ": use if"),
+    "null": ("null would be printed:", ""),
+    "object": ("an object would be printed:", ": print one of its members, or use tojson"),
+    "undefined": ("no value for", ""),
+}
+_TYPES: Final = {
+    "array": "unprintable",
+    "boolean": "unprintable",
+    "null": "null",
+    "object": "unprintable",
+    "undefined": "undefined",
+}
+_UNKNOWN_FUNCTION: Final = "unknown function"
+_CALLED: Final = re.compile(r"\s*([\w.]+)")
+FUNCTIONS: Final = ("cycler", "dict", "joiner", "namespace", "range")
 _METHODS: Final = (".get", ".items", ".keys", ".values")
 _LITERALS: Final = re.compile(
     r"""\s*(\(\s*(\w+\s*=\s*)?(-?[\d.]+|"[^"]*"|'[^']*')(\s*,\s*(\w+\s*=\s*)?(-?[\d.]+|"[^"]*"|'[^']*'))*\s*\))?\s*(\||[-+]?[%}]\}|$|\s)"""
@@ -59,11 +80,14 @@ _NOT_COUNTED: Final = (
 class SourceError(Exception):
     """A source cannot be compiled or rendered: a code of the contract, and where."""
 
-    def __init__(self, code: Code, message: str, problem: Problem) -> None:
+    def __init__(
+        self, code: Code, message: str, problem: Problem, others: Iterable[Problem] = ()
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.problem = problem
+        self.problems = [problem, *others]
 
     @classmethod
     def limit(cls, path: str, message: str) -> Self:
@@ -134,7 +158,12 @@ def explained(error: TemplateError, context: ErrorContext) -> SourceError:
         message = f"{prefix}no value for {shown}" if shown else f"{prefix}a value is missing"
         problem = placed(context.path, "undefined", message, source, cause.place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
-    message = prefix + _without_values(cause)
+    detail = _without_values(cause)
+    if cause.kind == "SyntaxError" and (remedy := hint(source, cause.place, detail)):
+        detail += f": {remedy}"
+    elif cause.kind == "UnknownFunction" or detail == _UNKNOWN_FUNCTION:
+        detail = _unknown_function(source, cause.place)
+    message = prefix + detail
     kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cause.kind).lower()
     # No JSON value can be called, so that a call of one is a function that there is not.
     of_source = cause.kind in _KINDS_OF_THE_SOURCE or cause.detail.endswith("not callable")
@@ -142,11 +171,48 @@ def explained(error: TemplateError, context: ErrorContext) -> SourceError:
     return SourceError(code, message, placed(context.path, kind, message, source, cause.place))
 
 
+def unprintable(
+    found: Sequence[Found], context: ErrorContext, *, is_trial: bool
+) -> SourceError | None:
+    """Return the error of prints that must not be, or None where there are none.
+
+    All of them are told, with their places; of one in a loop the first item only if the items
+    cannot be told apart.
+    """
+    problems: dict[tuple[str, str, int], Problem] = {}
+    messages: dict[str, dict[str, None]] = {}
+    for each in found:
+        partial, source = context.partials.get(each.template, (None, context.source))
+        prefix = f"partial '{partial}': " if partial is not None else ""
+        words, remedy = _UNPRINTABLE[each.kind]
+        # A value in an array has a place in the message, too.
+        path = f"variables.{each.name}" if each.is_path and not is_trial else context.path
+        message = f"{prefix}{words} {each.name}{remedy}"
+        key = (each.template, each.name, each.place)
+        problems.setdefault(key, placed(path, _TYPES[each.kind], message, source, each.place))
+        messages.setdefault(words, {})[each.name] = None
+        if len(problems) > MOST_PROBLEMS:
+            break
+    if not problems:
+        return None
+    sentences = (f"{words} {', '.join(islice(names, 5))}" for words, names in messages.items())
+    first, *others = problems.values()
+    return SourceError(Code.VARIABLES_INVALID, "; ".join(sentences), first, others)
+
+
+def unprintable_type(path: str, kind: str, name: str, source: str, place: int) -> Problem:
+    """Return the problem of a print of a variable whose type has no text."""
+    words, remedy = _UNPRINTABLE[kind]
+    return placed(path, _TYPES[kind], f"{words} {name}{remedy}", source, place)
+
+
 def null_printed(context: ErrorContext) -> SourceError:
-    """Return the error of a null that would have been printed."""
+    """Return the error of a null that became text, which no print shows: in a filter, say."""
     sources = [context.source, *(source for _, source in context.partials.values())]
     names = list(dict.fromkeys(name for source in sources for name in context.placeholders(source)))
     nulls = [name for name in names if _is_null(context.values, name)]
+    places = [place_of(name, context.source) for name in nulls]
+    place = next((each for each in places if each is not None), None)
     if not nulls:
         # A method that every object has stands in the place of a member that this one lacks.
         lacking = [name for name in names if name.endswith(_METHODS)]
@@ -156,7 +222,8 @@ def null_printed(context: ErrorContext) -> SourceError:
     message = "null would be printed"
     if nulls:
         message += f": {', '.join(nulls)}"
-    return SourceError.values(context.path, "null", message)
+    problem = placed(context.path, "null", message, context.source, place)
+    return SourceError(Code.VARIABLES_INVALID, message, problem)
 
 
 def filter_failed(
@@ -211,6 +278,12 @@ def value_at(values: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any
 
 def _is_null(values: Mapping[str, Any], name: str) -> bool:
     return present(values, name) and isinstance(value_at(values, name), Null)
+
+
+def _unknown_function(source: str, place: int | None) -> str:
+    called = None if place is None else _CALLED.match(source, place)
+    name = f"'{called[1]}' is not a function" if called is not None else _UNKNOWN_FUNCTION
+    return f"{name}; available: {', '.join(FUNCTIONS)}, and the macros of the source"
 
 
 def _cause(error: TemplateError, context: ErrorContext) -> _Cause:
@@ -269,5 +342,5 @@ def _without_values(cause: _Cause) -> str:
     if cause.kind == "InvalidOperation" and "plain object" in cause.detail:
         return _NOT_COUNTED
     if cause.detail.endswith("not callable"):
-        return "unknown function"
+        return _UNKNOWN_FUNCTION
     return cause.detail

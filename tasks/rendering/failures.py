@@ -6,7 +6,7 @@ from tasks.rendering.locale_filters import FilterError
 
 
 class NullPrintedError(Exception):
-    """A null was about to be printed, which would read as a blank."""
+    """A null, object, array or boolean was about to be printed."""
 
 
 Kind = Literal["filter", "invalid_operation", "test"]

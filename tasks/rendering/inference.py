@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tasks.rendering.paths import ITEM, Path, steps_of, written
-from tasks.rendering.usage import Use, optional_for
+from tasks.rendering.usage import Use
 
 
 class Inferred(NamedTuple):
@@ -42,8 +42,18 @@ def item_names(uses: Sequence[Use]) -> set[str]:
 
 def optional_names(names: Iterable[str], uses: Sequence[Use]) -> set[str]:
     """Return those of ``names`` that the uses do not miss when they are left out."""
-    return {name for name in names if optional_for(steps_of(name), uses)}
+    return {name for name in names if _optional_for(steps_of(name), uses)}
 
 
 def _to_the_array(path: Path) -> Path:
     return path[: path.index(ITEM)] if ITEM in path else path
+
+
+def _optional_for(path: Path, uses: Iterable[Use]) -> bool:
+    """Tell whether no use misses the value at ``path``, or one below it, if it is left out."""
+    length = len(path)
+    return all(
+        use.guarded or any(there[:length] == path for there in use.present)
+        for use in uses
+        if use.path[:length] == path
+    )

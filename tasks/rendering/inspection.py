@@ -11,6 +11,7 @@ from minijinja import Environment, TemplateError
 
 from tasks.errors import Problem
 from tasks.rendering.captures import misused
+from tasks.rendering.explain import SourceError
 from tasks.rendering.html_contexts import unsafe_prints
 from tasks.rendering.inference import names_of
 from tasks.rendering.partials import uses, with_needs
@@ -21,6 +22,9 @@ from tasks.rendering.tags import code, prepared, tags
 from tasks.rendering.unclosed import unclosed
 from tasks.rendering.usage import uses_of
 
+# Wherever it stands, a comment or raw block too: telling those apart from strings that look like
+# them would take the engine's own lexer, and a mistake in it would switch escaping off.
+_AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
 _NAMES_OF_THE_ENGINE: Final = frozenset({"caller", "loop", "self", "super"})
 _USED: Final = {
     "filter": re.compile(r"(?:\||\{%[-+]?\s*filter\s)\s*([A-Za-z_]\w*)"),
@@ -31,6 +35,19 @@ _USED: Final = {
 def names_of_the_engine(environment: Environment) -> frozenset[str]:
     """Return the names that a source may use and that are no variables."""
     return _NAMES_OF_THE_ENGINE | RENDER_NAMES | frozenset(environment.globals)
+
+
+def refuse_autoescape(source: str, path: str) -> None:
+    """Make sure that a source leaves escaping to the type of its template.
+
+    Raises
+    ------
+    SourceError
+        It has an ``autoescape`` block.
+    """
+    if match := _AUTOESCAPE.search(source):
+        message = "autoescape is not available: escaping follows the type of the template"
+        raise SourceError.syntax(path, "autoescape", message, source, match.start(1))
 
 
 def placeholders(

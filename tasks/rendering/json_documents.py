@@ -9,7 +9,7 @@ says whether a mark is inside a string. Macros, captures, loops and partials nee
 import json
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from minijinja import Environment, safe
@@ -20,6 +20,7 @@ from tasks.rendering.failures import NullPrintedError
 from tasks.rendering.guards import lacks, to_json
 from tasks.rendering.samples import TEXT, Anything
 from tasks.rendering.values import Unprintable
+from tasks.rendering.watching import Found
 
 # No value can hold it, for it is drawn at the start of the process; a filter that changes case
 # damages it, and damage is found.
@@ -34,17 +35,27 @@ _HINT: Final = re.compile(r"[,\[{:]\s*\Z")
 class JsonCompiler(Compiler):
     """Compiles JSON bodies; what is printed is encoded by its position."""
 
+    _sees_prints = True
+
     def __init__(self) -> None:
         super().__init__(escapes=False, replacing={"tojson": _as_json_text})
 
     def _environment(self, **options: Any) -> Environment:  # noqa: ANN401 - the engine's options
         # So the engine marks what macros and captures give as text that is not to be encoded again.
         mode = {"auto_escape_callback": lambda _name: "json", "finalizer": _marked}
-        return super()._environment(**mode, **options)
+        return super()._environment(**mode | options)
 
-    def _watched(self) -> Environment:
-        """Return the environment itself, whose finalizer sees each print."""
-        return self.environment
+    def watch(
+        self,
+        name: str,
+        partials: Mapping[str, str],
+        values: Mapping[str, Any],
+        *,
+        is_trial: bool = False,
+    ) -> tuple[str | None, list[Found]]:
+        """Return what a text does, but for null, true, objects and arrays, which JSON has."""
+        output, found = super().watch(name, partials, values, is_trial=is_trial)
+        return output, [each for each in found if each.kind == "undefined"]
 
 
 class Document(NamedTuple):

@@ -107,7 +107,8 @@ def _ordering(
         try:
             if name == "dictsort":
                 by = arguments[0] if arguments else named.get("by", "key")
-                refuse_mixed(value.values() if by == "value" else value.keys())
+                # The names of members are texts, whatever they look like.
+                refuse_mixed(value.values() if by == "value" else ())
             elif attribute is not None and name == "sort":
                 refuse_mixed(attributes(value, attribute=attribute))
             elif name != "unique" and isinstance(value, list | tuple):

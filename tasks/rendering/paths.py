@@ -18,6 +18,8 @@ _QUOTABLE: Final = re.compile(_INSIDE)
 _STEP: Final = re.compile(rf"\.([A-Za-z_][A-Za-z0-9_]*)|(\[\])|({_QUOTED})")
 
 Path = tuple[str, ...]
+Place = tuple[str | int, ...]
+"""A path with the index of each item in the place of :data:`ITEM`."""
 
 
 def can_be_quoted(name: str) -> bool:
@@ -79,3 +81,18 @@ def holders(name: str) -> list[str]:
 
 def _above(path: Path) -> Iterator[Path]:
     return (path[:count] for count in range(len(path) - 1, 0, -1))
+
+
+def written_place(place: Place) -> str:
+    """Return a place as the path of a problem: ``items[1].sku``."""
+    text = ""
+    for step in place:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif not text:
+            text = step
+        elif step.isascii() and step.isidentifier():
+            text += f".{step}"
+        else:
+            text += f'["{step}"]'
+    return text

@@ -3,17 +3,16 @@
 It runs in the render process (:mod:`tasks.rendering.process`).
 """
 
-import re
 from dataclasses import dataclass
-from typing import Final
 
 from minijinja import TemplateError
 
+from tasks.rendering import inspection
 from tasks.rendering.bidi import with_isolates
 from tasks.rendering.captures import is_entangled
 from tasks.rendering.compiled import CompiledSource
 from tasks.rendering.compiler import MOST_COMPILED, Compiler
-from tasks.rendering.explain import ErrorContext, SourceError, explained
+from tasks.rendering.explain import ErrorContext, explained
 from tasks.rendering.json_documents import JsonCompiler
 from tasks.rendering.locale_filters.directions import is_right_to_left
 from tasks.rendering.locale_filters.gsm import for_sms
@@ -21,10 +20,6 @@ from tasks.rendering.outputs import is_html
 from tasks.rendering.paths import Path, steps_of
 from tasks.rendering.plain_text import has_markup, text_source
 from tasks.rendering.texts import Part, Text
-
-# Wherever it stands, a comment or raw block too: telling those apart from strings that look like
-# them would take the engine's own lexer, and a mistake in it would switch escaping off.
-_AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +113,7 @@ class Preparation:
     def _source(self, compiler: Compiler, language: str, source: str, path: Part) -> str:
         # Programs read JSON: what they get of a value must be the value.
         isolates = compiler is not self._json and is_right_to_left(language)
-        refuse_autoescape(source, path)
+        inspection.refuse_autoescape(source, path)
         try:
             return compiler.compile(language, source, isolates=isolates)
         except TemplateError as error:
@@ -126,7 +121,7 @@ class Preparation:
 
     @staticmethod
     def _derived(compiler: Compiler, language: str, source: str, path: Part) -> str:
-        refuse_autoescape(source, path)
+        inspection.refuse_autoescape(source, path)
         try:
             return _text_of(compiler, language, source)
         except TemplateError as error:
@@ -157,19 +152,6 @@ class Preparation:
         except TemplateError:
             return None
         return CompiledSource(self.text, name, partials, text["language"])
-
-
-def refuse_autoescape(source: str, path: str) -> None:
-    """Make sure that a source does not switch escaping.
-
-    Raises
-    ------
-    SourceError
-        It would.
-    """
-    if match := _AUTOESCAPE.search(source):
-        message = "autoescape is not available: escaping follows the type of the template"
-        raise SourceError.syntax(path, "autoescape", message, source, match.start(1))
 
 
 def _text_of(compiler: Compiler, language: str, source: str) -> str:

@@ -21,7 +21,7 @@ from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.frames import decode, encode, receive, send
 from tasks.rendering.limits import Limits, memory_error
-from tasks.rendering.trial import inferred, try_out
+from tasks.rendering.trial import inferred, sample, try_out
 
 if TYPE_CHECKING:
     from tasks.rendering.preparation import Prepared
@@ -98,7 +98,7 @@ class Server:
         try:
             return encode({"ok": work(*arguments)})
         except SourceError as error:
-            return encode({"error": [error.code, error.message, [error.problem]]})
+            return encode({"error": [error.code, error.message, error.problems]})
         except MemoryError:
             return encode({"error": memory_error(self._limits)})
         except BaseException as error:
@@ -164,11 +164,18 @@ def _infer(engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
     return inferred(engine, request["texts"], request["names"], begin)._asdict()
 
 
+def _sample(
+    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
+) -> dict[str, Any]:
+    return sample(engine, request["text"], request["declared"], begin)
+
+
 _OPERATIONS: Final = {
     "inspect": _inspect,
     "inline": _inline,
     "try_out": _try_out,
     "infer": _infer,
+    "sample": _sample,
 }
 
 if __name__ == "__main__":

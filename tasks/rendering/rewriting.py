@@ -7,7 +7,7 @@ markup, becomes a call of :mod:`tasks.rendering.joining`. No line is added or ta
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -23,7 +23,7 @@ THERE: Final = "__there"
 WHOLE: Final = "__whole"
 """The names of the guards, which begin as no name does that an author would choose."""
 
-_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b|\[[^\]]*:")
+_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b")
 Edit = tuple[int, int, str]
 
 
@@ -54,21 +54,8 @@ class Edits:
 
     def applied(self, source: str) -> Rewritten:
         """Return ``source`` with the edits."""
-        # Stable: at one place, the outer opening and the inner closing come first.
-        edits = sorted([*self.opening, *self.inner, *self.closing], key=lambda edit: edit[0])
-        if not edits:
-            return Rewritten(source)
-        pieces: list[str] = []
-        places: list[int] = []
-        shifts: list[int] = []
-        last = length = 0
-        for start, end, text in edits:
-            pieces += [source[last:start], text]
-            length += start - last + len(text)
-            places.append(length)
-            shifts.append(length - end)
-            last = end
-        return Rewritten("".join([*pieces, source[last:]]), tuple(places), tuple(shifts))
+        # At one place, the outer opening and the inner closing come first.
+        return edited(source, [*self.opening, *self.inner, *self.closing])
 
 
 def rewritten(source: str, around: Edits, *, joins: bool = False) -> Rewritten:
@@ -76,13 +63,42 @@ def rewritten(source: str, around: Edits, *, joins: bool = False) -> Rewritten:
 
     Without guards where its syntax cannot be read. With ``joins``, ``~`` is replaced too.
     """
+    return Edits(around.opening, _guards(source, joins=joins), around.closing).applied(source)
+
+
+def _guards(source: str, *, joins: bool) -> list[Edit]:
     joins = joins and "~" in source
-    parts = tree(source) if joins or _MAY_NEED.search(source) else None
+    may_need = joins or _MAY_NEED.search(source) is not None or ("[" in source and ":" in source)
+    parts = tree(source) if may_need else None
+    if parts is None:
+        return []
     try:
-        inner = [edit for part in expressions(parts or ()) for edit in _edits(part, joins=joins)]
-    except RecursionError:  # a chain that is longer than anybody writes
-        inner = []
-    return Edits(around.opening, inner, around.closing).applied(source)
+        return [
+            edit for expression in expressions(parts) for edit in _edits(expression, joins=joins)
+        ]
+    except RecursionError:
+        return []
+
+
+def edited(source: str, edits: Iterable[Edit]) -> Rewritten:
+    """Return a source with edits: start and end of what is replaced, and by what.
+
+    Of two insertions at one place, the first is before the other.
+    """
+    ordered = sorted(edits, key=lambda edit: edit[0])
+    if not ordered:
+        return Rewritten(source)
+    pieces: list[str] = []
+    places: list[int] = []
+    shifts: list[int] = []
+    last = length = 0
+    for start, end, text in ordered:
+        pieces += [source[last:start], text]
+        length += start - last + len(text)
+        places.append(length)
+        shifts.append(length - end)
+        last = end
+    return Rewritten("".join([*pieces, source[last:]]), tuple(places), tuple(shifts))
 
 
 def _edits(node: nodes.Node, *, joins: bool) -> Iterator[Edit]:

@@ -6,12 +6,13 @@ from typing import Any
 from tasks.errors import Code, Problem
 from tasks.rendering.comparisons import MIXED
 from tasks.rendering.engine import Engine
-from tasks.rendering.explain import SourceError
+from tasks.rendering.explain import SourceError, unprintable_type
 from tasks.rendering.inference import Inferred, item_names, optional_names
+from tasks.rendering.json_proof import unproved
 from tasks.rendering.json_shapes import json_problems
 from tasks.rendering.kinds import kind_of_type
 from tasks.rendering.numbers import made_exact
-from tasks.rendering.paths import ITEM, Path, holders, steps_of
+from tasks.rendering.paths import ITEM, Path, holders, steps_of, written
 from tasks.rendering.places import placed
 from tasks.rendering.preparation import Prepared
 from tasks.rendering.samples import BY_TYPE, TEXT, Anything, OpenObject
@@ -51,7 +52,7 @@ def try_out(
     for part in PARTS:
         if part != "body" and text.get(part) is None:
             continue
-        if compared := _mixed(engine, text, part, declared):
+        if compared := _by_types(engine, text, part, declared):
             problems += compared
             continue
 
@@ -68,21 +69,64 @@ def try_out(
                 break
         if text["type"] == "json" and part == "body" and not problems:
             problems += json_problems(render, declared, _values)
+            before_each()
+            problems += () if problems else unproved(text["body"])
     return problems
 
 
-def _mixed(engine: Engine, text: Text, part: Part, declared: Sequence[Declared]) -> list[Problem]:
-    """Return a problem for each comparison of a text with a number, as far as types tell."""
+def sample(
+    engine: Engine,
+    text: Text,
+    declared: Sequence[Declared],
+    before_each: Callable[[], None],
+) -> dict[str, Any]:
+    """Return the finished parts of a text with the sample values of a trial.
+
+    Raises
+    ------
+    SourceError
+        No kind of sample fits.
+    """
+    ready = engine.prepare(declaring(text, Schema(declared)))
+    error: SourceError | None = None
+    for stand_in in _stand_ins(declared):
+        before_each()
+        values = _values(declared, stand_in, leave_out=False)
+        try:
+            return engine.render(ready, _given(ready, values, ready.optional), is_trial=True)
+        except SourceError as failed:
+            error = error or failed
+    assert error is not None  # noqa: S101 - for the type checker: there is a stand-in
+    raise error
+
+
+def _by_types(
+    engine: Engine, text: Text, part: Part, declared: Sequence[Declared]
+) -> list[Problem]:
+    """Return what the types of variables tell: texts compared with numbers, objects printed."""
     source = text.get(part) or ""
     kinds = {
         steps_of(variable["name"]): kind
         for variable in declared
         if (kind := kind_of_type(variable["type"])) is not None
     }
-    return [
+    mixed = [
         placed(part, "invalid_operation", f"comparison: {MIXED}", source, place)
         for place in engine.mixed_comparisons(source, kinds)
     ]
+    if text["type"] == "json" and part == "body":
+        return mixed  # JSON has objects, arrays and booleans
+    structures = {
+        steps_of(variable["name"]): variable["type"]
+        for variable in declared
+        if variable["type"] in {"array", "boolean", "object"}
+    }
+    printed = [
+        unprintable_type(part, structures[path], written(path), source, place)
+        for place, path in engine.printed_paths(source)
+        if path in structures
+    ]
+    return [*mixed, *printed]
 
 
 def inferred(
@@ -154,7 +198,7 @@ def _first_problem(
 ) -> Problem | None:
     shapeless = any(_is_shapeless(variable) for variable in declared)
     error: SourceError | None = None
-    for stand_in in (Anything(), TEXT, 1, [Anything()]) if shapeless else (None,):
+    for stand_in in _stand_ins(declared):
         try:
             render(_values(declared, stand_in, leave_out=leave_out))
         except SourceError as failed:
@@ -170,6 +214,20 @@ def _first_problem(
     return error.problem if error is not None and not shapeless else None
 
 
+def _stand_ins(declared: Sequence[Declared]) -> tuple[Any, ...]:
+    """Return what may stand for values whose shape nobody declared."""
+    shapeless = any(_is_shapeless(variable) for variable in declared)
+    return (Anything(), TEXT, 1, [Anything()]) if shapeless else (None,)
+
+
+def _given(
+    ready: Prepared, values: Mapping[str, Any], optional_paths: Iterable[Path]
+) -> dict[str, Any]:
+    """Return values of a trial as the engine gets them."""
+    given = {name: wrapped(value) for name, value in values.items()}
+    return left_out(made_exact(given, ready.decimals), optional_paths)
+
+
 def _render(
     engine: Engine,
     ready: Prepared,
@@ -177,8 +235,7 @@ def _render(
     values: Mapping[str, Any],
     optional_paths: Iterable[Path],
 ) -> None:
-    given = {name: wrapped(value) for name, value in values.items()}
-    given = left_out(made_exact(given, ready.decimals), optional_paths)
+    given = _given(ready, values, optional_paths)
     render: Mapping[Part, Callable[..., str | None]] = {
         "subject": engine.subject,
         "body": engine.body,

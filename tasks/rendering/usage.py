@@ -6,6 +6,7 @@ it stands: the paths that conditions around it have found to be there.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from tasks.rendering.kinds import Kind, kind_of
@@ -23,6 +24,7 @@ from tasks.rendering.scopes import (
 )
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import Assignment, Block, Include, Part, Print, tree
+from tasks.rendering.syntax.walk import assigns
 
 _COMPARING_TESTS: Final = frozenset(
     {
@@ -32,7 +34,7 @@ _COMPARING_TESTS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Use:
     """A use of the value at ``path``.
 
@@ -58,6 +60,11 @@ Side = tuple[Path | None, Kind | None]
 """A side of a comparison: its path if it is a variable, its kind if its syntax says it."""
 
 
+@lru_cache(maxsize=4)
+def _partials_by_place(source: str) -> dict[int, str | None]:
+    return {use.start: use.partial for use in partials_in(source)}
+
+
 def uses_of(
     sources: Iterable[str], partials: Mapping[str, str], own_names: frozenset[str]
 ) -> list[Use] | None:
@@ -75,7 +82,7 @@ def uses_of(
     found: list[Use] = []
     for source in sources:
         walker = _Walker(partials, own_names, found)
-        if not walker.source(source, {}, NOTHING, ()):
+        if not walker.reads(source):
             return None
     return found
 
@@ -88,12 +95,19 @@ def mixed_comparisons(
     ``kinds`` are those of the variables.
     """
     walker = _Walker({}, own_names, [])
-    walker.source(source, {}, NOTHING, ())
+    walker.reads(source)
     return [
         place
         for place, sides in walker.comparisons
         if {kind or kinds.get(path or ()) for path, kind in sides} == {"text", "number"}
     ]
+
+
+def printed_paths(source: str, own_names: frozenset[str]) -> list[tuple[int, Path]]:
+    """Return the places at which a source prints values as they are, and their paths."""
+    walker = _Walker({}, own_names, [])
+    walker.reads(source)
+    return walker.prints
 
 
 class _Walker:
@@ -106,7 +120,16 @@ class _Walker:
         self._readable = True
         self._depth = 0
         self.comparisons: list[tuple[int, tuple[Side, ...]]] = []
+        self.prints: list[tuple[int, Path]] = []
         self._seen: set[tuple[str, frozenset[tuple[str, Local]], frozenset[Path]]] = set()
+
+    def reads(self, source: str) -> bool:
+        """Walk through a source; tell whether it and its partials could be read."""
+        try:
+            return self.source(source, {}, NOTHING, ())
+        except RecursionError:
+            # Of thousands of operators in a row: the engine has other limits than Python.
+            return False
 
     def source(
         self, source: str, scope: Scope, present: frozenset[Path], chain: tuple[str, ...]
@@ -130,6 +153,7 @@ class _Walker:
     ) -> None:
         for part in parts:
             if isinstance(part, Print):
+                self._print(part.value, scope)
                 self._value(part.value, scope, present)
             elif isinstance(part, Assignment):
                 self._assign(part, scope, present)
@@ -159,8 +183,7 @@ class _Walker:
         source: str,
         chain: tuple[str, ...],
     ) -> None:
-        used = {use.start: use.partial for use in partials_in(source)}
-        name = used.get(part.tag.start)
+        name = _partials_by_place(source).get(part.tag.start)
         if name is None or name not in self._partials or name in chain:
             return
         # There may be many ways to a partial, of which each finds the same uses.
@@ -217,6 +240,16 @@ class _Walker:
         source: str,
         chain: tuple[str, ...],
     ) -> None:
+        if not any(assigns(branch.inside) for branch in block.branches):
+            # Nothing to tell apart after it, as usual; a scope may be large.
+            for branch in block.branches:
+                known = present
+                if branch.test is not None:
+                    self._value(branch.test, scope, present, guarded=True)
+                    known = present | self._names.if_true(branch.test, scope)
+                    present |= self._names.if_false(branch.test, scope)
+                self._within(branch.inside, scope, known, source, chain)
+            return
         before = dict(scope)
         ends: list[Scope] = []
         for branch in block.branches:
@@ -325,6 +358,13 @@ class _Walker:
                 self._value(node.left, scope, present)
                 self._value(node.right, scope, present)
 
+    def _print(self, value: nodes.Node, scope: Scope) -> None:
+        if self._depth == 1:
+            for node in _printed(value):
+                path = self._names.path(node, scope)
+                if path is not None:
+                    self.prints.append((node.start, path))
+
     def _compared(self, left: nodes.Node, right: nodes.Node, place: int, scope: Scope) -> None:
         if self._depth == 1:
             sides = tuple((self._names.path(side, scope), kind_of(side)) for side in (left, right))
@@ -337,11 +377,14 @@ class _Walker:
             self._value(argument.value, scope, present)
 
 
-def optional_for(path: Path, uses: Iterable[Use]) -> bool:
-    """Tell whether no use misses the value at ``path``, or one below it, if it is left out."""
-    length = len(path)
-    return all(
-        use.guarded or any(there[:length] == path for there in use.present)
-        for use in uses
-        if use.path[:length] == path
-    )
+def _printed(node: nodes.Node) -> list[nodes.Node]:
+    """Return the expressions whose values a print may show as they are."""
+    match node:
+        case nodes.Filter(of=nodes.Node()) if node.name in DEFAULTS:
+            return _printed(node.of) if node.of is not None else []
+        case nodes.Binary(operator="or" | "and"):
+            return [*_printed(node.left), *_printed(node.right)]
+        case nodes.Condition():
+            others = [] if node.other is None else _printed(node.other)
+            return [*_printed(node.then), *others]
+    return [node]

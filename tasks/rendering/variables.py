@@ -10,15 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from tasks.errors import MOST_PROBLEMS, Problem
-from tasks.rendering.paths import ITEM, Path, above, steps_of, written
+from tasks.rendering.paths import ITEM, Path, Place, above, steps_of, written, written_place
 from tasks.rendering.render_names import RENDER_NAMES
 from tasks.rendering.value_types import TYPES, mistyped
 
 Declared = Mapping[str, Any]
 
 _ABSENT: Final = object()
-_Place = tuple[str | int, ...]
-"""A path with the index of each item in the place of :data:`tasks.rendering.paths.ITEM`."""
 
 
 class Bound(NamedTuple):
@@ -83,13 +81,13 @@ class _Binding:
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
-        self._copied: set[_Place] = set()
-        self._blocked: set[_Place] = set()
+        self._copied: set[Place] = set()
+        self._blocked: set[Place] = set()
         self.bound: dict[str, Any] = dict(values)
         self.defaulted: dict[str, None] = {}
         self.problems: list[Problem] = []
 
-    def places(self, steps: Path) -> Iterator[tuple[_Place, Any]]:
+    def places(self, steps: Path) -> Iterator[tuple[Place, Any]]:
         """Yield each place of a path with its value, which may be absent.
 
         One whose parent is no object or array is a problem instead.
@@ -97,29 +95,29 @@ class _Binding:
         if ITEM not in steps and len(steps) == 1:
             yield steps, self._values.get(steps[0], _ABSENT)
             return
-        nodes: list[tuple[_Place, Any]] = [((), self._values)]
+        nodes: list[tuple[Place, Any]] = [((), self._values)]
         for step in steps:
             nodes = [inner for place, node in nodes for inner in self._step(place, node, step)]
         yield from nodes
 
-    def bind(self, variable: Declared, place: _Place, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    def bind(self, variable: Declared, place: Place, value: Any) -> None:  # noqa: ANN401 - any JSON value
         """Check a value, or put its default in its place."""
         if len(self.problems) > MOST_PROBLEMS:
             return
         if value is not _ABSENT and value is not None:
             expected = mistyped(variable["type"], value)
             if expected is not None:
-                self.problems.append(_problem(_written(place), variable["type"], expected))
+                self.problems.append(_problem(written_place(place), variable["type"], expected))
         elif variable.get("default") is not None:
             self._parent(place)[place[-1]] = variable["default"]
             self.defaulted[variable["name"]] = None
         elif variable.get("required", True):
             message = "is required" if value is _ABSENT else "is required, null was given"
-            self.problems.append(_problem(_written(place), "missing", message))
+            self.problems.append(_problem(written_place(place), "missing", message))
         elif value is None and place[-1:] and isinstance(place[-1], str):
             self._parent(place).pop(place[-1], None)
 
-    def _step(self, place: _Place, node: Any, step: str) -> list[tuple[_Place, Any]]:  # noqa: ANN401 - any JSON value
+    def _step(self, place: Place, node: Any, step: str) -> list[tuple[Place, Any]]:  # noqa: ANN401 - any JSON value
         if step == ITEM:
             if isinstance(node, list):
                 return [((*place, index), item) for index, item in enumerate(node)]
@@ -133,12 +131,12 @@ class _Binding:
             return []
         return [((*place, step), node.get(step, _ABSENT))]
 
-    def _block(self, place: _Place, kind: str, message: str) -> None:
+    def _block(self, place: Place, kind: str, message: str) -> None:
         if place not in self._blocked:
             self._blocked.add(place)
-            self.problems.append(_problem(_written(place), kind, message))
+            self.problems.append(_problem(written_place(place), kind, message))
 
-    def _parent(self, place: _Place) -> Any:  # noqa: ANN401 - an object or array
+    def _parent(self, place: Place) -> Any:  # noqa: ANN401 - an object or array
         """Return what holds a place, copied on the way so that the input stays as it is."""
         node: Any = self.bound
         for count, step in enumerate(place[:-1], start=1):
@@ -274,21 +272,6 @@ def _undeclared_below(value: object, tree: Mapping[str, Any], path: str) -> Iter
     elif isinstance(value, list) and tree.get(ITEM) is not None:
         for item in value:
             yield from _undeclared_below(item, tree[ITEM], f"{path}{ITEM}")
-
-
-def _written(place: _Place) -> str:
-    """Return a place as the path of a problem: ``items[1].sku``."""
-    text = ""
-    for step in place:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif not text:
-            text = step
-        elif step.isascii() and step.isidentifier():
-            text += f".{step}"
-        else:
-            text += f'["{step}"]'
-    return text
 
 
 def _problem(name: str, kind: str, message: str) -> Problem:

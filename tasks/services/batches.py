@@ -4,17 +4,29 @@ The render process answers in JSON, and a result is JSON: so its answers are joi
 the texts of a thousand recipients are never decoded.
 """
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from tasks.errors import InvalidMessage, RenderLimitExceeded, ServiceError, TooLarge, problem
+from pydantic_core import PydanticCustomError
+
+from tasks.errors import (
+    InvalidMessage,
+    RenderLimitExceeded,
+    ServiceError,
+    TooLarge,
+    VariablesInvalid,
+    problem,
+)
 from tasks.messages.base import KEY_LENGTH, encodable, parse
+from tasks.messages.python_values import MARK, converted
 from tasks.messages.render import BatchItem, RenderBatch
 from tasks.rendering.client import Stream
 from tasks.rendering.frames import decode, encode
 from tasks.rendering.texts import Text
-from tasks.services.rendering import VersionTexts
+from tasks.rendering.variables import Bound
+from tasks.services.rendering import Localized, VersionTexts
 from tasks.work import Answer, Lookup
 
 GROUP: Final = 100
@@ -114,8 +126,7 @@ class _Batch:
         language = item.language if item.language is not None else self._message.language
         localized = self._version.in_language(language)
         given = {**self._message.variables, **item.variables}
-        bound = self._version.bound(given)
-        values = encode(bound.values)
+        bound, values = self._encoded(given, localized)
         limit = self._limits.variables_bytes
         # Defaults are the version's own.
         if len(values) > limit and (size := len(encode(given))) > limit:
@@ -125,6 +136,26 @@ class _Batch:
         if kind not in self._about:
             self._about[kind] = encode(self._version.about_request(language, localized, bound))
         return _Ready(encode(item.key), localized.text, values, self._about[kind])
+
+    def _encoded(self, given: Mapping[str, Any], localized: Localized) -> tuple[Bound, bytes]:
+        """Return values with their defaults, and as JSON, without the marks of Python's types.
+
+        To look for the marks in each item first would take longer.
+        """
+        try:
+            bound = self._version.bound(given, localized)
+            values = encode(bound.values)
+            if MARK.encode() not in values:
+                return bound, values
+        except VariablesInvalid:
+            if MARK not in json.dumps(given):
+                raise
+        try:
+            plain = converted(given)
+        except PydanticCustomError as error:
+            raise InvalidMessage.at("variables", error.type, error.message()) from None
+        bound = self._version.bound(plain, localized)
+        return bound, encode(bound.values)
 
     def _result(self, item: _Ready, answer: bytes) -> bytes:
         if not answer.startswith(_OK):

@@ -27,6 +27,7 @@ from tasks.rendering.client import Renderer
 from tasks.rendering.code_partials import unsafe_blocks, unsafe_includes
 from tasks.rendering.inference import Inferred
 from tasks.rendering.limits import SECONDS_OF_EACH
+from tasks.rendering.minus import hyphenated
 from tasks.rendering.partials import blocks_of, cycle_through, depth, every_block, partials_of, uses
 from tasks.rendering.paths import ITEM, above, steps_of
 from tasks.rendering.places import place_of, placed
@@ -140,6 +141,7 @@ class Gate:
         undeclared: list[Problem] = []
         if declared is None:
             broken += _first(_unfit_names([own, *translations]))
+            broken += _first(_minuses([own, *translations]))
             variables = [] if broken else self._inferred(own, translations)
         else:
             variables = declared
@@ -352,11 +354,22 @@ def _unfit_names(texts: Sequence[Compiled]) -> Iterator[Problem]:
                     yield placed(path, "placeholder_name", message, source, place_of(name, source))
 
 
+def _minuses(texts: Sequence[Compiled]) -> Iterator[Problem]:
+    """Yield a problem for each subtraction that is written like a name."""
+    for compiled in texts:
+        for path, source, _ in compiled.candidate.sources():
+            for each in hyphenated(source):
+                yield placed(path, "minus", each.message, source, each.place)
+
+
 def _undeclared(own: Compiled, declared: set[str]) -> Iterator[Problem]:
     for path, source, _ in own.candidate.sources():
         for name in own.placeholders[path] or ():
             if not covered(name, declared):
                 message = f"placeholder '{name}' is not among the declared variables"
+                hint = next((each for each in hyphenated(source) if each.name == name), None)
+                if hint is not None:
+                    message += f"; {hint.message}"
                 yield placed(path, "undeclared", message, source, place_of(name, source))
 
 

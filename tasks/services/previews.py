@@ -14,6 +14,7 @@ from tasks.services.gate import Gate, Stored
 from tasks.services.graph import Place
 from tasks.services.outputs import require_parts
 from tasks.services.partials import Library
+from tasks.services.refusals import named, with_places
 from tasks.work import Lookup
 
 
@@ -43,13 +44,21 @@ def preview(message: Preview, work: Lookup) -> Previewed:
         gate.try_out([own], variables)
     except ServiceError as error:
         raise _of_the_schema(error) from None
-    values = message.variables if message.variables is not None else _examples(variables)
     schema = Schema([*variables, *library.beyond(variables)])
+    is_given = message.variables is not None
+    values = message.variables if message.variables is not None else _examples(variables)
     bound, problems = schema.bind(values)
+    if problems and is_given:
+        raise VariablesInvalid.of(
+            f"the variables do not match the schema{named(problems)}", with_places(problems, text)
+        )
     if problems:
-        raise VariablesInvalid.of("the variables do not match the schema", problems)
-    to_render = declaring(own.candidate.text, schema)
-    parts = work.runtime.renderer.render(to_render, encode(bound.values))
+        # Some have neither an example nor a default: samples stand for them, as in a publish.
+        declared_too = [*variables, *library.undeclared(each["name"] for each in variables)]
+        parts = work.runtime.renderer.sample(own.candidate.text, declared_too, deadline)
+    else:
+        to_render = declaring(own.candidate.text, schema)
+        parts = work.runtime.renderer.render(to_render, encode(bound.values))
     adviser = gate.adviser()
     own_names = [variable["name"] for variable in declared or ()]
     warned = [

@@ -19,6 +19,7 @@ from tasks.rendering.languages import Choice, choose
 from tasks.rendering.texts import Sources, Text, declaring, text_of
 from tasks.rendering.variables import Bound, Schema
 from tasks.services.partials import Library
+from tasks.services.refusals import named, with_places
 from tasks.work import Lookup
 
 
@@ -79,7 +80,7 @@ class VersionTexts:
             self._localized[requested] = self._localize(requested)
         return self._localized[requested]
 
-    def bound(self, values: Mapping[str, Any]) -> Bound:
+    def bound(self, values: Mapping[str, Any], localized: Localized) -> Bound:
         """Return values with their defaults.
 
         Raises
@@ -91,7 +92,8 @@ class VersionTexts:
         if problems:
             version, template = self._source.version, self._message.template_id
             raise VariablesInvalid.of(
-                f"the variables do not match version '{version}' of '{template}'", problems
+                f"the variables do not match version '{version}' of '{template}'{named(problems)}",
+                with_places(problems, localized.text),
             )
         return bound
 
@@ -184,7 +186,7 @@ def render(message: RenderOne, work: Lookup) -> dict[str, Any]:
     """
     version = VersionTexts(message, work)
     localized = version.in_language(message.language)
-    bound = version.bound(message.variables)
+    bound = version.bound(message.variables, localized)
     parts = work.runtime.renderer.render(localized.text, encode(bound.values))
     # Not as a model: to build one and to take it apart again is a tenth of the work here.
     return {

@@ -173,7 +173,7 @@ class TestResults:
                     "ok": False,
                     "error": {
                         "code": "variables_invalid",
-                        "message": f"the variables do not match version '1' of '{template}'",
+                        "message": f"the variables do not match version '1' of '{template}': x",
                         "details": [
                             {
                                 "path": "items[1].variables.x",

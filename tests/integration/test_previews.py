@@ -111,7 +111,7 @@ def test_a_preview_stores_nothing(tasks: Tasks, servers: LocalStack, partial: st
     before = counts()
     assert preview(tasks, f'{{% include "{partial}" %}}', variables={"sender": "x"})["partials"]
     assert refused(tasks, "{{").code == "template_syntax"
-    assert refused(tasks, "{{ x }}").code == "variables_invalid"
+    assert refused(tasks, "{{ x }}", variables={}).code == "variables_invalid"
     assert counts() == before
 
 
@@ -145,11 +145,16 @@ class TestValues:
         answer = preview(tasks, body, type="sms", variables_schema=schema, variables=values)
         assert (answer["body"], answer["defaulted"]) == ("Zoë 1 -", ["n"])
 
-    def test_a_required_variable_without_an_example_is_reported(self, tasks: Tasks) -> None:
-        """The preview says what to give."""
-        schema = [{"name": "a", "example": 1}, {"name": "b"}]
-        error = refused(tasks, "{{ a }}{{ b }}", variables_schema=schema)
-        assert (error.code, error.paths) == ("variables_invalid", {"variables.b"})
+    def test_without_an_example_there_are_samples(self, tasks: Tasks) -> None:
+        """The same as in a publish, for every type and for what has none."""
+        schema = [{"name": "a", "example": 1}, {"name": "b"}, {"name": "c", "default": "d"}]
+        answer = preview(tasks, "{{ a }} {{ b }} {{ c }}", type="sms", variables_schema=schema)
+        assert (answer["body"], answer["defaulted"]) == ("1 text d", ["c"])
+        body = "{% for i in items %}{{ i.sku }}{{ i.price | currency('EUR') }}{% endfor %}"
+        assert preview(tasks, body, type="sms")["body"] == "text€1.00"
+        typed = [{"name": "items[].price", "type": "decimal"}, {"name": "items[].sku"}]
+        answer = preview(tasks, body, type="sms", variables_schema=typed)
+        assert answer["body"] == "text€12.50"
 
     def test_an_omitted_schema_is_inferred(self, tasks: Tasks) -> None:
         """It is inferred as by a publish, and returned."""

@@ -208,6 +208,7 @@ class TestVariables:
             "b": False,
             "d": True,
             "items": True,
+            "items[].name": True,
             "s": True,
             "u.v.w": True,
         }

@@ -131,7 +131,7 @@ OPERATORS: Final = [
     ),
     _heavy(
         "huge objects compared",
-        "{% if x < y %}{% endif %}",
+        "{% if x == y %}{% endif %}",
         {"x": {f"{n}": n for n in range(9000)}, "y": {f"{n}": n for n in range(9000)}},
     ),
     _heavy("in a huge list", "{% if n0 in x %}{% endif %}", {"x": [-1] * 60_000}),
@@ -178,7 +178,7 @@ FILTERS: Final = [
     _heavy("zip", "{{ x|zip(x, x, x)|join|length }}", {"x": [0] * 60_000}),
     _heavy("groupby", "{{ x|groupby('a')|length }}", {"x": [{"a": 1}] * 9000}),
     _heavy("sort", "{{ x|split('')|sort|length }}", {"x": BIG}),
-    Entry("sort of what has no order", "{{ [1, 'a', none, [2], {}]|sort|length }}", gives="5"),
+    Entry("sort of what has no order", "{{ [1, 'a', [2], {}]|sort|length }}", SYNTAX),
     _heavy("unique", "{{ x|split('')|unique|length }}", {"x": BIG}),
     _heavy("dictsort", "{{ x|dictsort|length }}", {"x": {f"{n}": n for n in range(9000)}}),
     _heavy("tojson", "{{ x|tojson|length }}", {"x": [0] * 60_000}),
@@ -794,7 +794,8 @@ VALUES: Final = [
     Entry("-0", "{{ x }}", values='{"x": -0}', gives="0"),
     Entry("-0.0", "{{ x }}", values='{"x": -0.0}', gives="-0.0"),
     Entry("the smallest number", "{{ x }}", values={"x": -(2**63)}, gives=str(-(2**63))),
-    Entry("the largest number and one", "{{ x + 1 }}", OK, INVALID, {"x": 2**63 - 1}),
+    Entry("the largest number and one", "{{ x + 1 }}", values={"x": 2**63 - 1}, gives=str(2**63)),
+    Entry("beyond 64 bits, and one", "{{ x + 1 }}", OK, INVALID, {"x": 2**63}),
     Entry("a key that is there twice", "{{ x }}", values='{"x": 1, "x": 2}', gives="2"),
     Entry("a key without letters", "{{ x['']|tojson }}", values={"x": {"": 1}}, gives="1"),
     Entry(
@@ -818,11 +819,11 @@ VALUES: Final = [
     Entry("a null in an array", "{{ x }}", OK, INVALID, {"x": [None, SECRET]}),
     Entry(
         "kombu's types",
-        "{{ x['__type__'] }}",
+        "{{ x }}",
         OK,
         OK,
         '{"x": {"__type__": "datetime", "__value__": "2026-01-31T00:00:00"}}',
-        "datetime",
+        "2026-01-31T00:00:00",
     ),
     Entry(
         "template text in a value",

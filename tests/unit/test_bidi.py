@@ -160,7 +160,7 @@ def test_values_are_escaped_in_isolates() -> None:
     [
         ("\n  {{ nme }}", "no value for nme", 6),
         ("\n{{ n }} {{ name | currency('EUR') }}", "currency: expected a number", 19),
-        ("\n{{ nothing }}", "null would be printed", None),
+        ("\n{{ nothing }}", "null would be printed", 4),
     ],
 )
 def test_an_error_has_its_place_in_the_source_of_the_author(

@@ -208,3 +208,26 @@ def test_exact_numbers_and_texts_are_sorted_in_every_language() -> None:
     assert rendered(text, x=[2**70, 9, 10])["document"] == [9, 10, 2**70]
     assert rendered(text, x=["Zebra", "\u00c4pfel"])["document"] == ["\u00c4pfel", "Zebra"]
     assert rendered(document("{{ n }}", "tr"), numbers, n=2**70)["document"] == 2**70
+
+
+@each("kind", ["object", "array", "boolean"])
+def test_what_has_no_text_is_printed_in_json_only(kind: str) -> None:
+    """In a text part or a preheader the publish is refused, with the path of the part."""
+    declared = {"name": "x", "type": kind}
+    assert [problem["path"] for problem in tried(email("{{ x }}"), declared)] == [
+        "text",
+        "preheader",
+    ]
+    assert tried(document("{{ x }}"), declared) == []
+    value: Any = {"object": {"a": True}, "array": [None, "None", {}], "boolean": True}[kind]
+    assert rendered(document("{{ x }}"), declared, x=value)["document"] == value
+
+
+def test_a_missing_member_of_an_item_in_a_json_document_has_its_path() -> None:
+    """With its index; an empty object next to it is JSON."""
+    with pytest.raises(SourceError) as caught:
+        rendered(document("[{% for i in items %}{{ i.a }},{% endfor %} {{ o }}]"), items=[{}], o={})
+    assert (caught.value.problem["path"], caught.value.problem["type"]) == (
+        "variables.items[0].a",
+        "undefined",
+    )

@@ -5,6 +5,7 @@ from typing import Any
 from tasks.errors import Problem
 from tasks.rendering.engine import Engine
 from tasks.rendering.limits import TRIAL_RENDERS, Limits
+from tasks.rendering.samples import BY_TYPE
 from tasks.rendering.trial import optional, try_out
 from tests.support.cases import each
 from tests.support.sources import source_of
@@ -19,10 +20,24 @@ def problem_of(text: str, *declared: dict[str, Any]) -> Problem | None:
     return problems[0] if problems else None
 
 
-@each("kind", ["string", "integer", "number", "boolean", "date", "datetime", "url", "email"])
+@each("kind", [kind for kind in BY_TYPE if kind != "boolean"])
 def test_a_value_is_made_from_each_type(kind: str) -> None:
     """No example is needed for a variable whose type says what it looks like."""
-    assert problem_of("{{ x }}{{ x|tojson }}", {"name": "x", "type": kind}) is None
+    source = "{{ x }}" if kind == "markdown" else "{{ x }}{{ x|tojson }}"
+    assert problem_of(source, {"name": "x", "type": kind}) is None
+
+
+@each("kind", ["array", "boolean", "object"])
+@each("printed", ["x", "x|default('d')", "(x or 'd')", "o.x"])
+def test_what_has_no_text_is_refused_where_it_is_printed(kind: str, printed: str) -> None:
+    """With what to write instead; in other places it is welcome."""
+    name = "o.x" if printed == "o.x" else "x"
+    problem = problem_of(f"a\n{{{{ {printed} }}}}", {"name": name, "type": kind})
+    assert problem is not None
+    assert problem["type"] == "unprintable"
+    assert (problem["line"], problem["message"].split(":")[0][-10:]) == (2, "be printed")
+    source = f"{{% if {name} %}}a{{% endif %}}{{{{ 'a' if {name} }}}}"
+    assert problem_of(source, {"name": name, "type": kind}) is None
 
 
 @each(

@@ -8,11 +8,11 @@ which :func:`finished` reads: only then is it known whether a label is empty and
 import re
 
 from tasks.rendering.markup import Markup, markup, pieces
-from tasks.rendering.plain_text.finish import finished
+from tasks.rendering.plain_text.finish import finished, without_rules
 from tasks.rendering.plain_text.walker import Walker, written
 from tasks.rendering.tags import COMMENT_START, Tag
 
-__all__ = ["finished", "has_markup", "marked_text", "text_of", "text_source"]
+__all__ = ["finished", "has_markup", "marked_text", "text_of", "text_source", "without_rules"]
 
 # With the comment start that the engine is given, and at the end, where a tag may follow.
 _TAG_START = re.compile(rf"\{{(?=[{{%#{COMMENT_START[-1]}]|\Z)")

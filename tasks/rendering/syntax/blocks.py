@@ -1,16 +1,17 @@
 """Reads the tags of a source as a tree of prints, blocks and single tags."""
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from tasks.rendering.syntax.expressions import DEEPEST, Reader
-from tasks.rendering.syntax.nodes import Collection, Name, Node
+from tasks.rendering.syntax.expressions import CONSTANTS, DEEPEST, Reader
+from tasks.rendering.syntax.nodes import Collection, Member, Name, Node
 from tasks.rendering.syntax.tokens import UnreadableError
 from tasks.rendering.tags import Kind, Tag, tags
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Print:
     """``{{ value }}``."""
 
@@ -18,7 +19,7 @@ class Print:
     value: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Include:
     """A tag that uses another source: ``include``, ``extends``."""
 
@@ -26,7 +27,7 @@ class Include:
     value: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Assignment:
     """``{% set target = value %}``; ``{% do value %}`` has no targets."""
 
@@ -35,7 +36,7 @@ class Assignment:
     value: Node
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Branch:
     """A tag and what follows it, to the next tag of its block.
 
@@ -47,7 +48,7 @@ class Branch:
     inside: list["Part"] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Block:
     """A block with an end; the words of MiniJinja.
 
@@ -65,6 +66,7 @@ class Block:
 
 Part = Print | Include | Assignment | Block
 
+_PATH: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _ENDS: Final = {
     "for": "endfor",
     "if": "endif",
@@ -78,6 +80,13 @@ _ENDS: Final = {
     "autoescape": "endautoescape",
 }
 _BETWEEN: Final = {"else": frozenset({"if", "for"}), "elif": frozenset({"if"})}
+
+
+MOST_CHARACTERS: Final = 40_000
+"""Of a tag."""
+
+MOST_TOKENS: Final = 40_000
+"""Of a source: to read more takes half a second. No author writes a tenth of it."""
 
 
 @lru_cache(maxsize=4)
@@ -100,19 +109,43 @@ class _Builder:
         self._source = source
         self._parts: list[Part] = []
         self._open: list[Block] = []
+        self._tokens = 0
 
     def build(self) -> list[Part]:
         for tag in tags(self._source):
             if tag.kind is Kind.PRINT:
-                read = reader(self._source, tag)
-                value = read.expression()
-                read.finish()
-                self._inside().append(Print(tag, value))
+                self._inside().append(Print(tag, self._printed(tag)))
             elif tag.kind is Kind.BLOCK:
                 self._tag(tag)
         if self._open:
             raise UnreadableError
         return self._parts
+
+    def _printed(self, tag: Tag) -> Node:
+        inner = tag.inner
+        if _PATH.fullmatch(inner) is not None and inner not in CONSTANTS:
+            # Most prints are of this kind.
+            start = self._source.index(inner, tag.start + 2)
+            first, *members = inner.split(".")
+            end = start + len(first)
+            node: Node = Name(start, end, first)
+            for member in members:
+                end += 1 + len(member)
+                node = Member(start, end, node, member)
+            return node
+        read = self._reader(tag)
+        value = read.expression()
+        read.finish()
+        return value
+
+    def _reader(self, tag: Tag) -> Reader:
+        if len(tag.inner) > MOST_CHARACTERS:
+            raise UnreadableError
+        read = reader(self._source, tag)
+        self._tokens += read.count
+        if self._tokens > MOST_TOKENS:
+            raise UnreadableError
+        return read
 
     def _inside(self) -> list[Part]:
         return self._open[-1].branches[-1].inside if self._open else self._parts
@@ -125,7 +158,7 @@ class _Builder:
         if word in _BETWEEN:
             self._between(tag)
             return
-        read = reader(self._source, tag)
+        read = self._reader(tag)
         read.name()
         match word:
             case "include" | "extends":
@@ -147,7 +180,7 @@ class _Builder:
         if not self._open or self._open[-1].word not in _BETWEEN[tag.word]:
             raise UnreadableError
         test = None
-        read = reader(self._source, tag)
+        read = self._reader(tag)
         read.name()
         if tag.word == "elif":
             test = read.no_condition()
@@ -166,7 +199,7 @@ class _Builder:
         values = (read.filters(),) if read.skip("|") else ()
         self._push(Block("set", targets, values, branches=[Branch(tag)]))
 
-    def _begin(self, read: Reader, tag: Tag) -> None:  # noqa: C901 - a case for each word
+    def _begin(self, read: Reader, tag: Tag) -> None:
         block = Block(tag.word)
         test: Node | None = None
         match tag.word:
@@ -179,12 +212,7 @@ class _Builder:
                 test = read.expression() if read.skip("if") else None
                 read.skip("recursive")
             case "with":
-                while read.token.kind != "end":
-                    if block.values:
-                        read.require(",")
-                    block.targets += _targets(read, single=True)
-                    read.require("=")
-                    block.values += (read.expression(),)
+                _assignments(read, block)
             case "filter":
                 block.values = (read.filters(),)
             case "block":
@@ -216,31 +244,48 @@ class _Builder:
 
 def _targets(read: Reader, *, dotted: bool = False, single: bool = False) -> tuple[Name, ...]:
     """Read the names that are given values; those of a namespace's members are left out."""
-    if read.skip("("):
-        names = _targets(read, dotted=dotted)
-        read.require(")")
-    else:
-        token = read.name()
-        names = (Name(token.start, token.end, token.text),)
-        while dotted and read.skip("."):
-            read.name()
-            names = ()
-    while not single and read.skip(","):
-        if read.token.kind == "name" and not read.is_at("in"):
-            names += _targets(read, dotted=dotted, single=True)
-    return names
+    names: list[Name] = []
+    while True:
+        if read.skip("("):
+            names += _targets(read, dotted=dotted)
+            read.require(")")
+        else:
+            token = read.name()
+            is_member = False
+            while dotted and read.skip("."):
+                read.name()
+                is_member = True
+            if not is_member:
+                names.append(Name(token.start, token.end, token.text))
+        if single or not read.skip(",") or read.token.kind != "name" or read.is_at("in"):
+            return tuple(names)
+
+
+def _assignments(read: Reader, block: Block) -> None:
+    targets: list[Name] = []
+    values: list[Node] = []
+    while read.token.kind != "end":
+        if values:
+            read.require(",")
+        targets += _targets(read, single=True)
+        read.require("=")
+        values.append(read.expression())
+    block.targets, block.values = tuple(targets), tuple(values)
 
 
 def _parameters(read: Reader, block: Block) -> None:
+    targets: list[Name] = []
+    values: list[Node] = []
     read.require("(")
     while not read.skip(")"):
-        if block.targets:
+        if targets:
             read.require(",")
             if read.skip(")"):
                 break
-        block.targets += _targets(read, single=True)
+        targets += _targets(read, single=True)
         if read.skip("="):
-            block.values += (read.expression(),)
+            values.append(read.expression())
+    block.targets, block.values = tuple(targets), tuple(values)
 
 
 def _both(one: Node, other: Node) -> Node:

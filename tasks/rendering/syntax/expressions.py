@@ -27,7 +27,7 @@ from tasks.rendering.syntax.tokens import Token, UnreadableError, number_of, tex
 DEEPEST: Final = 150
 """Levels of an expression; the engine's parser has the same limit."""
 
-_CONSTANTS: Final = {
+CONSTANTS: Final = {
     "true": True,
     "True": True,
     "false": False,
@@ -38,6 +38,9 @@ _CONSTANTS: Final = {
 _COMPARING: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
 # From the one that binds least; each with the operators of its level.
 _ARITHMETIC: Final = (("+", "-"), ("~",), ("*", "/", "//", "%"), ("**",))
+_ATOMS: Final = frozenset({"name", "number", "text"})
+_CLOSING: Final = frozenset({"", ")", ",", "]", "}"})
+_ENDING: Final = frozenset({"end", "sign"})
 _ENDS_A_TEST: Final = frozenset({"and", "or", "else", "is"})
 
 
@@ -51,6 +54,7 @@ class Reader:
         self._tokens: Sequence[Token] = tokens(source, start, end)
         self._next = 0
         self._depth = 0
+        self.count = len(self._tokens)
 
     @property
     def token(self) -> Token:
@@ -94,6 +98,10 @@ class Reader:
 
     def expression(self) -> Node:
         """Read an expression."""
+        following = self._tokens[self._next + 1] if self.token.kind in _ATOMS else None
+        if following is not None and following.text in _CLOSING and following.kind in _ENDING:
+            # Most expressions are a name or a literal, and the way down is long.
+            return self._primary()
         self._depth += 1
         if self._depth > DEEPEST:
             raise UnreadableError
@@ -266,8 +274,8 @@ class Reader:
     def _primary(self) -> Node:  # noqa: PLR0911 - one for each kind of token
         token = self.advance()
         match token.kind, token.text:
-            case "name", text if text in _CONSTANTS:
-                return Literal(token.start, token.end, _CONSTANTS[text])
+            case "name", text if text in CONSTANTS:
+                return Literal(token.start, token.end, CONSTANTS[text])
             case "name", text:
                 return Name(token.start, token.end, text)
             case "number", text:

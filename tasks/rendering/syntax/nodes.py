@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Node:
     """An expression, from ``start`` to before ``end``."""
 
@@ -11,28 +11,28 @@ class Node:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Name(Node):
     """A variable."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Literal(Node):
     """A text, number, truth value or none."""
 
     value: str | float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Collection(Node):
     """A list, tuple or map, whose keys and values are both ``items``."""
 
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Member(Node):
     """A member by its name: ``of.name`` or ``of["name"]``."""
 
@@ -40,7 +40,7 @@ class Member(Node):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Index(Node):
     """An item by any other key, or a slice, whose bounds are ``keys``."""
 
@@ -49,7 +49,7 @@ class Index(Node):
     is_slice: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Argument:
     """An argument of a call; ``name`` is that of a keyword."""
 
@@ -57,7 +57,7 @@ class Argument:
     value: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Call(Node):
     """A call of a function, macro or method."""
 
@@ -65,7 +65,7 @@ class Call(Node):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Filter(Node):
     """A filter; ``of`` is None in ``{% filter %}`` and ``{% set %}``, which apply it to a block."""
 
@@ -74,7 +74,7 @@ class Filter(Node):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Test(Node):
     """A test behind ``is``, or ``is not``."""
 
@@ -84,7 +84,7 @@ class Test(Node):
     negated: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Unary(Node):
     """``not`` or a minus before a number."""
 
@@ -92,7 +92,7 @@ class Unary(Node):
     of: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Binary(Node):
     """``or``, ``and``, ``~`` or arithmetic."""
 
@@ -102,7 +102,7 @@ class Binary(Node):
     place: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Comparison(Node):
     """One or more comparisons in a row: ``a < b < c``; ``in`` and ``not in`` too."""
 
@@ -110,7 +110,7 @@ class Comparison(Node):
     rest: tuple["Compared", ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Compared:
     """A sign of a comparison, from ``start`` to before ``end``, and what is on its right."""
 
@@ -120,7 +120,7 @@ class Compared:
     operand: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Condition(Node):
     """``then if test else other``; ``other`` is None where it is left out."""
 

@@ -1,8 +1,7 @@
 """The tokens of an expression."""
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:
@@ -23,8 +22,7 @@ class UnreadableError(Exception):
     """The text is none that this package reads."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A token of ``kind`` ``name``, ``number``, ``text``, ``sign`` or ``end``."""
 
     kind: str
@@ -41,17 +39,19 @@ def tokens(source: str, start: int, end: int) -> list[Token]:
     UnreadableError
         There is a character that begins none.
     """
-    found = []
+    found: list[Token] = []
     position = start
+    read = _TOKEN.match
     while True:
-        match = _TOKEN.match(source, position, end)
+        match = read(source, position, end)
         if match is None or match.lastgroup is None:
             raise UnreadableError
         kind = match.lastgroup
-        found.append(Token(kind, match[kind], match.start(kind), match.end(kind)))
+        position = match.end()
+        text = match[kind]
+        found.append(Token(kind, text, position - len(text), position))
         if kind == "end":
             return found
-        position = match.end()
 
 
 def text_of(literal: str) -> str:

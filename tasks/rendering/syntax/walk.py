@@ -31,6 +31,19 @@ def prints(parts: Iterable[Part]) -> Iterator[Print]:
                     yield from prints(branch.inside)
 
 
+def assigns(parts: Iterable[Part]) -> bool:
+    """Tell whether parts give a name a value that it has after them."""
+    for part in parts:
+        match part:
+            case Assignment():
+                return True
+            case Block(word="set" | "macro"):
+                return True
+            case Block(word="if") if any(assigns(branch.inside) for branch in part.branches):
+                return True
+    return False
+
+
 def within(node: nodes.Node) -> Iterator[nodes.Node]:
     """Yield the expressions that an expression is made of."""
     match node:

@@ -1,0 +1,83 @@
+"""Names with a hyphen, which a template reads as a subtraction: pure, no I/O."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from tasks.rendering.syntax import nodes
+from tasks.rendering.syntax.blocks import Part, tree
+from tasks.rendering.syntax.walk import expressions, within
+
+_MAY: Final = re.compile(r"[\w\])]-[^\W\d]")
+
+
+class Hyphenated(NamedTuple):
+    """What looks like a name with a hyphen: where, the variable behind it, and what to do."""
+
+    place: int
+    name: str
+    message: str
+
+
+def hyphenated(source: str) -> list[Hyphenated]:
+    """Return the subtractions of a source that are written like a name: ``user.first-name``.
+
+    Those of a number, of what stands in parentheses and of members are none, and neither is one
+    whose second name the source uses elsewhere.
+    """
+    parts = tree(source) if _MAY.search(source) else None
+    if parts is None:
+        return []
+    found: list[tuple[nodes.Binary, nodes.Name]] = []
+    names: list[nodes.Name] = []
+    for node in _every(parts):
+        if isinstance(node, nodes.Name):
+            names.append(node)
+        elif isinstance(node, nodes.Binary) and node.operator == "-":
+            right = _unfiltered(node.right)
+            if _is_tight(node, right) and isinstance(right, nodes.Name):
+                found.append((node, right))
+    own = {id(right) for _, right in found}
+    places: set[int] = set()
+    used = {name.name for name in names if id(name) not in own}
+    result = []
+    for node, right in found:
+        # Of several hyphens in a name, the last is the outermost.
+        if right.name not in used and node.start not in places:
+            places.add(node.start)
+            result.append(Hyphenated(node.start, right.name, _message(source, node, right)))
+    return result
+
+
+def _message(source: str, node: nodes.Binary, right: nodes.Name) -> str:
+    written = source[node.start : right.end]
+    *objects, last = re.split(r"\.(?=[^.]*$)", written)
+    if objects and "[" not in last:
+        remedy = f'write {objects[0]}["{last}"] for a member of that name'
+    else:
+        remedy = f"a variable's own name has none: name it {written.replace('-', '_')}"
+    return f"'-' is minus in {written[:100]}: {remedy}, or put spaces around '-' to subtract"
+
+
+def _is_tight(node: nodes.Binary, right: nodes.Node) -> bool:
+    left = node.left
+    while isinstance(left, nodes.Binary) and left.operator == "-":
+        left = left.right  # user.date-of-birth
+    is_name = isinstance(left, nodes.Name | nodes.Member)
+    return is_name and left.end == node.place and right.start == node.place + 1
+
+
+def _unfiltered(node: nodes.Node) -> nodes.Node:
+    while isinstance(node, nodes.Filter | nodes.Test) and node.of is not None:
+        node = node.of
+    return node
+
+
+def _every(parts: Iterable[Part]) -> Iterator[nodes.Node]:
+    """Yield every node of a source; outer ones come before what they are made of."""
+    for expression in expressions(parts):
+        stack = [expression]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack += within(node)
