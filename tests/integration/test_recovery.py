@@ -4,6 +4,7 @@ import dataclasses
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
@@ -195,10 +196,11 @@ def test_the_task_answers_in_numbers(history: History, tmp_path: Path) -> None:
             recovery=RecoveryPolicy(history.copy(tmp_path / "recovery").directory)
         ),
     )
-    run = Run(Runtime(configuration(settings)))
-    planned = base_backups.take(Maintain(dry_run=True), run)
+    with closing(Runtime(configuration(settings))) as process:
+        run = Run(process)
+        planned = base_backups.take(Maintain(dry_run=True), run)
+        told = base_backups.take(Maintain(), run)
     assert planned == BaseBackedUp(dry_run=True, kind="incremental", parent=history.incremental)
-    told = base_backups.take(Maintain(), run)
     assert (told.kind, told.parent, told.expired) == ("incremental", history.incremental, ())
     assert (tmp_path / "recovery" / "base" / str(told.base_backup) / "data").is_dir()
     assert told.size > 0
