@@ -35,6 +35,7 @@ _RARE = re.compile(
 )
 _EDGE = f"{BREAKS} "
 _RUN = re.compile(f"([{BREAKS}](?: ?[{BREAKS}])* ?)")
+_WITHOUT_HARD = dict.fromkeys(map(ord, f"{HARD_LINE}{HARD_SPACE}"))
 _UNSHOWN = frozenset({"mailto", "tel"})
 _SCRIPTS = frozenset({"javascript", "vbscript", "data"})
 _BESIDE_A_MARK = re.compile(rf"(?<=[{BREAKS}{STRUCTURE}])\s+|\s+(?=[{BREAKS}{STRUCTURE}])")
@@ -67,6 +68,8 @@ def finished(text: str, *, keeps_space: bool = False) -> str:
 
 def _with_structure(text: str, *, keeps_space: bool) -> str:
     """Return a text with lists, quotes or preformatted lines, or one that keeps its own."""
+    # Those of a value: nothing that is derived from HTML has some yet.
+    text = text.translate(_WITHOUT_HARD)
     if PRE in text:
         text = _PREFORMATTED.sub(_preformatted, text)
     if keeps_space:
