@@ -88,7 +88,7 @@ class RecoveryStatus:
     strangers
         Directories among the base backups without a readable entry.
     earliest, latest
-        The recoverable time range.
+        The first and the last recoverable time; see :attr:`ranges` for those in between.
     """
 
     archiving: Archiving | None
@@ -102,6 +102,20 @@ class RecoveryStatus:
     strangers: list[str]
     earliest: datetime | None
     latest: datetime | None
+
+    @property
+    def ranges(self) -> list[tuple[datetime, datetime]]:
+        """The recoverable time ranges, in order; a gap in the archive is between two of them."""
+        merged: list[tuple[datetime, datetime]] = []
+        for reach in sorted(self.reaches, key=lambda reach: reach.backup.ended_at):
+            if reach.earliest is None or reach.latest is None:
+                continue
+            if merged and reach.earliest <= merged[-1][1]:
+                start, end = merged.pop()
+                merged.append((start, max(end, reach.latest)))
+            else:
+                merged.append((reach.earliest, reach.latest))
+        return merged
 
     @property
     def problems(self) -> list[str]:

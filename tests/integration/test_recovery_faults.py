@@ -1,6 +1,7 @@
 """What goes wrong with point-in-time recovery: each is named, ends with 1, and leaves nothing."""
 
 import dataclasses
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -387,6 +388,12 @@ def test_a_gap_is_found_without_reading_the_wal(history: History, tmp_path: Path
     assert archive_problems(policy) == [
         f"segment {gap.name} is missing, after base backup {history.full}"
     ]
+    told = json.loads(history.server.call("status", "--json", policy=policy).stdout)
+    (first, second) = told["ranges"]
+    assert first[0] <= first[1] < second[0] <= second[1]
+    assert (told["earliest"], told["latest"]) == (first[0], second[1])
+    taken = history.server.call("base-backup", "--dry-run", policy=policy)
+    assert f"! segment {gap.name} is missing" in taken.stdout
     shutil.rmtree(policy.wal)
     assert archive_problems(policy) == [f"the archive directory {policy.wal} does not exist"]
     told = history.server.call("status", policy=policy)

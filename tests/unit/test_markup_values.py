@@ -256,8 +256,10 @@ def test_a_written_join_means_what_the_operator_does(expression: str) -> None:
     """Precedence and brackets are the engine's; lines stay."""
     for source in (f"{{{{ {expression} }}}}", f"{{% set x = {expression} %}}{{{{ x }}}}"):
         written = with_joins(source)
-        assert outcome(written) == outcome(source)
-        assert ("~" in written) is False or outcome(source) is None
+        # What the engine refuses is refused at the publish, by its own words.
+        if (expected := outcome(source)) is not None:
+            assert outcome(written) == expected
+            assert "~" not in written
 
 
 @each(

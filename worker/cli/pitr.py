@@ -77,6 +77,7 @@ def setup(*, archive_timeout: int, yes: bool, json_: bool) -> None:
 def base_backup(*, full: bool, dry_run: bool, json_: bool) -> None:
     """Take a base backup, verify it, and remove expired ones."""
     from db.recovery.base_backup import base_backup as take_base_backup
+    from db.recovery.status import archive_problems
 
     configuration = operator_configuration()
     progress = _show_progress if sys.stderr.isatty() and not json_ else None
@@ -91,10 +92,13 @@ def base_backup(*, full: bool, dry_run: bool, json_: bool) -> None:
         )
     if progress is not None:
         click.echo(err=True)
+    problems = archive_problems(configuration.operations.recovery)
     if json_:
-        print_json(asdict(result))
-    else:
-        print(_summary(result))
+        print_json(asdict(result) | {"problems": problems})
+        return
+    print(_summary(result))
+    for problem in problems:
+        print(f"! {problem}")
 
 
 @pitr.command(example="pitr status")
@@ -117,7 +121,7 @@ def status(*, json_: bool) -> None:
             click.echo("The server is unavailable; only the files are checked", err=True)
             current = recovery_status(None, programs, policy)
     if json_:
-        print_json(asdict(current) | {"problems": current.problems})
+        print_json(asdict(current) | {"ranges": current.ranges, "problems": current.problems})
     else:
         _print_status(current)
     if current.problems:
@@ -218,8 +222,8 @@ def _print_status(current: RecoveryStatus) -> None:
     others = [str(number) for number in current.timelines if number != current.timeline]
     left = f" (also of {', '.join(others)})" if others else ""
     print(f"archive         {current.segments} segments, timeline {current.timeline}{left}")
-    if current.earliest is not None and current.latest is not None:
-        print(f"recoverable     {current.earliest.isoformat()} to {current.latest.isoformat()}")
+    for start, end in current.ranges:
+        print(f"recoverable     {start.isoformat()} to {end.isoformat()}")
     print_table(
         [
             {

@@ -1,5 +1,6 @@
 """Waiting for messages, taking them, and delivering them to the consumers of a channel."""
 
+import contextlib
 import itertools
 import logging
 import time
@@ -21,6 +22,8 @@ PEEK_SECONDS: Final = 1.0
 """Timeout of the blocking peek at an empty list of the first priority."""
 RARE_PEEK_SECONDS: Final = 5.0
 """Timeout for the other priorities, which few producers use: each timeout costs a round trip."""
+GIVEN_UP_SECONDS: Final = 0.5
+"""After a queue was cancelled: the server has noticed the closed connection by then."""
 CROWDED_SECONDS: Final = 0.001
 """A faster reply means that messages were waiting already: a round trip and an iteration of the
 event loop take less; a producer that waits for an answer before it sends again takes longer."""
@@ -179,8 +182,12 @@ class Fetcher:
         """Stop taking messages of a queue."""
         if queue in self._queues:
             self._queues.remove(queue)
-        for key in [key for key in self._peeks if key[0] == queue]:
-            self._drop(self._peeks.pop(key))
+        peeks = [self._peeks.pop(key) for key in list(self._peeks) if key[0] == queue]
+        may_have_taken = any(peek.takes for peek in peeks)
+        for peek in peeks:
+            self._drop(peek)
+        if may_have_taken and self._channel.hub is not None:
+            self._channel.hub.call_later(GIVEN_UP_SECONDS, self._put_back_given_up)
 
     def close(self) -> None:
         """Close the connections of the peeks."""
@@ -348,6 +355,12 @@ class Fetcher:
                 del self._by_fileno[fileno]
                 self._channel.forget_fileno(fileno)
         peek.close()
+
+    def _put_back_given_up(self) -> None:
+        """Put back what the server took before it noticed that a peek was given up."""
+        if not self._channel.closed:
+            with contextlib.suppress(redis.RedisError):  # the next look is ten seconds later
+                self._channel.put_back_unknown()
 
     def _refuse(self, error: redis.ResponseError) -> None:
         """Pause: the server is full, read-only, lacks replicas, or denies permission."""
