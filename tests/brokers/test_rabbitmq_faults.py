@@ -56,100 +56,6 @@ def worker(busy: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         yield worker
 
 
-def test_nothing_is_lost_when_the_broker_is_killed_under_load(
-    busy: Broker, worker: Process, node: RabbitMQ
-) -> None:
-    """What it has confirmed is there when it is back, and the same worker goes on."""
-    process = worker.pid
-    with load(busy.producer) as sent:
-        for _ in range(2):
-            assert grows(sent.reads)
-            node.kill()
-            node.start()
-        assert grows(sent.reads)
-    assert worker.pid == process
-
-
-def test_messages_are_retried_while_postgresql_is_unavailable(
-    busy: Broker, worker: Process, servers: LocalStack, node: RabbitMQ
-) -> None:
-    """The pool's processes publish them; their connections to a broker that was killed are gone."""
-    producer = busy.producer
-    template = templates.published(producer, "Hello", type="sms")
-    for is_killed in (False, True):
-        if is_killed:
-            node.kill()
-            node.start()
-        before = worker.output().count("Retry in")
-        servers.postgres.stop()
-        try:
-            message = {"template_id": template}
-            sent = [
-                producer.send("render.one", message, retry_policy=UNTIL_BACK) for _ in range(40)
-            ]
-            assert wait_until(lambda: worker.output().count("Retry in") >= before + 20, TIMEOUT)  # noqa: B023 - called at once
-        finally:
-            servers.postgres.start()
-        assert {producer.answer(each, TIMEOUT)["body"] for each in sent} == {"Hello"}
-    assert busy.waiting("render") == 0
-
-
-class TestTheDeliveryLimit:
-    """Of quorum queues, 3 here."""
-
-    @pytest.fixture
-    def declared(self, alone: Broker) -> Broker:
-        """Give the broker with the queues that a worker would create."""
-        options = {"queue_type": "quorum", "delivery_limit": 3}
-        with alone.connection() as stock:
-            own = stock.clone(transport="amqp", transport_options=options)
-            with own:
-                for queue in (*QUEUES.split(","), "dead-letters"):
-                    assert rabbitmq.difference(own, queue) == ""
-        return alone
-
-    def test_a_message_over_the_delivery_limit_is_a_dead_letter(self, declared: Broker) -> None:
-        """With its reason, its queue and its time; replayed it is as its producer sent it."""
-        sent = declared.producer.send("render.one", {"template_id": "x"})
-        for _ in range(4):
-            assert wait_until(lambda: len(declared.take("render")) == 1, TIMEOUT)
-        assert wait_until(lambda: declared.waiting("dead-letters") == 1, TIMEOUT)
-        for _ in range(25):  # more often than RabbitMQ 4 lets a message come back
-            (letter,) = letters(declared)
-        assert letter["id"] == sent
-        assert letter["queue"] == "render"
-        assert letter["reason"].startswith("delivery_limit: ")
-        assert letter["kept_at"] is not None
-        shown = json.loads(
-            declared.works("dead-letters", "show", letter["letter"], "--body", "--json")
-        )
-        assert json.loads(shown["body"])[1] == {"template_id": "x"}
-        declared.works("dead-letters", "replay", letter["letter"], "--yes")
-        (replayed,) = declared.take("render", no_ack=True)
-        assert replayed.headers["id"] == sent
-        assert not {name for name in replayed.headers if "death" in name}
-        assert letters(declared) == []
-
-    def test_the_worker_answers_the_last_delivery(self, declared: Broker, tmp_path: Path) -> None:
-        """The worker keeps the message itself, and tells its producer."""
-        producer = declared.producer
-        lost = producer.send("render.one", {"template_id": "x"})
-        for _ in range(3):
-            assert wait_until(lambda: len(declared.take("render")) == 1, TIMEOUT)
-        with declared.working(tmp_path):
-            with pytest.raises(RefusedError) as refused:
-                producer.answer(lost)
-            assert refused.value.code == "poison_message"
-            assert wait_until(lambda: declared.waiting("dead-letters") == 1, TIMEOUT)
-            (letter,) = letters(declared)
-            assert (letter["id"], letter["queue"]) == (lost, "render")
-            # At its first delivery the header is its producer's, and counts nothing.
-            counted = {"x-delivery-count": 1000}
-            with pytest.raises(RefusedError) as refused:
-                producer.call("render.one", {"template_id": "x"}, headers=counted)
-            assert refused.value.code == "template_not_found"
-
-
 @pytest.mark.usefixtures("worker")
 def test_deleted_queues_are_created_again(busy: Broker) -> None:
     """Those that are consumed at once, that of dead letters with the next letter."""
@@ -247,3 +153,98 @@ def control(node: RabbitMQ, *arguments: str) -> None:
         capture_output=True,
         env=os.environ | node.control,
     )
+
+
+# Last: after a broker of one node was killed, its queue of dead letters confirms nothing for a while.
+def test_nothing_is_lost_when_the_broker_is_killed_under_load(
+    busy: Broker, worker: Process, node: RabbitMQ
+) -> None:
+    """What it has confirmed is there when it is back, and the same worker goes on."""
+    process = worker.pid
+    with load(busy.producer) as sent:
+        for _ in range(2):
+            assert grows(sent.reads)
+            node.kill()
+            node.start()
+        assert grows(sent.reads)
+    assert worker.pid == process
+
+
+def test_messages_are_retried_while_postgresql_is_unavailable(
+    busy: Broker, worker: Process, servers: LocalStack, node: RabbitMQ
+) -> None:
+    """The pool's processes publish them; their connections to a broker that was killed are gone."""
+    producer = busy.producer
+    template = templates.published(producer, "Hello", type="sms")
+    for is_killed in (False, True):
+        if is_killed:
+            node.kill()
+            node.start()
+        before = worker.output().count("Retry in")
+        servers.postgres.stop()
+        try:
+            message = {"template_id": template}
+            sent = [
+                producer.send("render.one", message, retry_policy=UNTIL_BACK) for _ in range(40)
+            ]
+            assert wait_until(lambda: worker.output().count("Retry in") >= before + 20, TIMEOUT)  # noqa: B023 - called at once
+        finally:
+            servers.postgres.start()
+        assert {producer.answer(each, TIMEOUT)["body"] for each in sent} == {"Hello"}
+    assert busy.waiting("render") == 0
+
+
+class TestTheDeliveryLimit:
+    """Of quorum queues, 3 here."""
+
+    @pytest.fixture
+    def declared(self, alone: Broker) -> Broker:
+        """Give the broker with the queues that a worker would create."""
+        options = {"queue_type": "quorum", "delivery_limit": 3}
+        with alone.connection() as stock:
+            own = stock.clone(transport="amqp", transport_options=options)
+            with own:
+                for queue in (*QUEUES.split(","), "dead-letters"):
+                    assert rabbitmq.difference(own, queue) == ""
+        return alone
+
+    def test_a_message_over_the_delivery_limit_is_a_dead_letter(self, declared: Broker) -> None:
+        """With its reason, its queue and its time; replayed it is as its producer sent it."""
+        sent = declared.producer.send("render.one", {"template_id": "x"})
+        for _ in range(4):
+            assert wait_until(lambda: len(declared.take("render")) == 1, TIMEOUT)
+        assert wait_until(lambda: declared.waiting("dead-letters") == 1, TIMEOUT)
+        for _ in range(25):  # more often than RabbitMQ 4 lets a message come back
+            (letter,) = letters(declared)
+        assert letter["id"] == sent
+        assert letter["queue"] == "render"
+        assert letter["reason"].startswith("delivery_limit: ")
+        assert letter["kept_at"] is not None
+        shown = json.loads(
+            declared.works("dead-letters", "show", letter["letter"], "--body", "--json")
+        )
+        assert json.loads(shown["body"])[1] == {"template_id": "x"}
+        declared.works("dead-letters", "replay", letter["letter"], "--yes")
+        (replayed,) = declared.take("render", no_ack=True)
+        assert replayed.headers["id"] == sent
+        assert not {name for name in replayed.headers if "death" in name}
+        assert letters(declared) == []
+
+    def test_the_worker_answers_the_last_delivery(self, declared: Broker, tmp_path: Path) -> None:
+        """The worker keeps the message itself, and tells its producer."""
+        producer = declared.producer
+        lost = producer.send("render.one", {"template_id": "x"})
+        for _ in range(3):
+            assert wait_until(lambda: len(declared.take("render")) == 1, TIMEOUT)
+        with declared.working(tmp_path):
+            with pytest.raises(RefusedError) as refused:
+                producer.answer(lost)
+            assert refused.value.code == "poison_message"
+            assert wait_until(lambda: declared.waiting("dead-letters") == 1, TIMEOUT)
+            (letter,) = letters(declared)
+            assert (letter["id"], letter["queue"]) == (lost, "render")
+            # At its first delivery the header is its producer's, and counts nothing.
+            counted = {"x-delivery-count": 1000}
+            with pytest.raises(RefusedError) as refused:
+                producer.call("render.one", {"template_id": "x"}, headers=counted)
+            assert refused.value.code == "template_not_found"
