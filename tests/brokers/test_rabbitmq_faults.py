@@ -155,7 +155,7 @@ def control(node: RabbitMQ, *arguments: str) -> None:
     )
 
 
-# Last: after a broker of one node was killed, its queue of dead letters confirms nothing for a while.
+# Last: after the broker was killed, its queue of dead letters confirms nothing for a while.
 def test_nothing_is_lost_when_the_broker_is_killed_under_load(
     busy: Broker, worker: Process, node: RabbitMQ
 ) -> None:
