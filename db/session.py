@@ -21,22 +21,8 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
-from db.addresses import Database, connection_options, libpq_url, refusal
+from db.addresses import Database, connection_options
 from db.waits import GRACE_SECONDS, Connection
-
-__all__ = [
-    "Database",
-    "autocommitting",
-    "connection_options",
-    "driver_connection",
-    "is_transient",
-    "libpq_url",
-    "make_engine",
-    "make_sessions",
-    "quick_transaction",
-    "refusal",
-    "sqlalchemy_url",
-]
 
 PING_AFTER: Final = 1.0
 """Idle seconds after which the pre-ping of a connection is sent to the server."""

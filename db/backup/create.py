@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 import psycopg
 
+from db.addresses import Database
 from db.backup.catalogue import (
     Contents,
     Entry,
@@ -41,7 +42,7 @@ from db.commands.dump import dump
 from db.errors import Kind, OperationError
 from db.locks import alone
 from db.postgres_errors import permanent_errors_explained
-from db.session import Database, make_engine
+from db.session import make_engine
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,9 +25,9 @@ from db.backup.snapshot import revision
 from db.backup.source import Source
 from db.backup.store import unwritable
 from db.backup.verify import fetch, fetch_roles
+from db.cluster.children import Rights
 from db.cluster.owned import OwnedDirectory
 from db.cluster.private import PrivateCluster
-from db.cluster.processes import Rights
 from db.cluster.programs import Programs
 from db.cluster.sandbox import sandbox_programs
 from db.cluster.unprivileged import give, user_for

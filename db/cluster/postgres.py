@@ -6,7 +6,8 @@ from typing import Final, NamedTuple, Self
 
 import psutil
 
-from db.cluster.processes import Process, Rights, wait_until
+from db.cluster.children import Rights
+from db.cluster.processes import Process, wait_until
 from db.cluster.programs import Programs
 
 LOCK_FILE: Final = "postmaster.pid"

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import quote
 
+from db.cluster.children import Rights
 from db.cluster.owned import OwnedDirectory
 from db.cluster.postgres import initdb, server_command, wait_ready
-from db.cluster.processes import Process, Rights
+from db.cluster.processes import Process
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give, server_rights, user_for
 from db.errors import Kind, OperationError

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Self
 
-from db.cluster.processes import Rights, run_program
+from db.cluster.children import Rights, run_program
 from db.errors import Kind, OperationError
 from db.postgres_errors import program_error
 

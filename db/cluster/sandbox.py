@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from db.cluster.children import Rights
 from db.cluster.owned import OwnedDirectory
-from db.cluster.processes import Rights
 from db.cluster.unprivileged import not_reachable, private_copy, reaches
 
 

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from db.cluster.processes import Rights
+from db.cluster.children import Rights
 from db.cluster.unprivileged import give
 
 

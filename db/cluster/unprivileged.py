@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from db.cluster.processes import Rights, run_program
+from db.cluster.children import Rights, run_program
 from db.errors import Kind, OperationError
 
 # In the order they are tried. Docker's default set lacks the first and has the second, which

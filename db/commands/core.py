@@ -16,7 +16,7 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from db.addresses import connection_options
-from db.cluster.processes import Rights, client_environment, start_program
+from db.cluster.children import Rights, client_environment, start_program
 from db.cluster.programs import Programs
 from db.cluster.unnamed import UnnamedFile
 from db.postgres_errors import program_error

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import IO, Final, Self
 
-from db.cluster.processes import start_program
+from db.cluster.children import start_program
 from db.cluster.programs import Programs
 from db.commands.core import Client
 from db.errors import Kind, OperationError

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from db.cluster.processes import start_program
+from db.cluster.children import start_program
 from db.cluster.programs import Programs
 from db.commands.core import Client
 from db.errors import Kind, OperationError

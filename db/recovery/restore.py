@@ -8,7 +8,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from db.cluster.processes import Rights, sync
+from db.cluster.children import Rights
+from db.cluster.processes import sync
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give, user_for
 from db.commands import physical

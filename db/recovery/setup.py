@@ -16,7 +16,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Engine
 
-from db.cluster.processes import Rights, private_directory, wait_until
+from db.cluster.children import Rights
+from db.cluster.processes import private_directory, wait_until
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give
 from db.commands import physical

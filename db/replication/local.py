@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from db.cluster.processes import Rights
+from db.cluster.children import Rights
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give, server_rights
 from db.errors import Kind, OperationError

@@ -4,7 +4,8 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from db.cluster.processes import Rights, write_private
+from db.cluster.children import Rights
+from db.cluster.processes import write_private
 from db.cluster.unprivileged import give
 from db.errors import OperationError
 from db.replication.primary import Primary

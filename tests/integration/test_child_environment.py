@@ -51,7 +51,7 @@ pg_restore pg_verifybackup pg_waldump postgres psql vacuumdb
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 # The service itself, started by its own supervisor, and a process with still fewer variables.
 STARTERS: Final = {
-    "db/cluster/processes.py",
+    "db/cluster/children.py",
     "tasks/rendering/child.py",
     "worker/local/supervisor.py",
 }

@@ -10,12 +10,13 @@ from psycopg import sql
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
+from db.addresses import Database
 from db.maintenance import batches
 from db.maintenance.batches import Deleted
 from db.maintenance.prune_records import RUNS_KEPT, prune_records
 from db.maintenance.prune_versions import prune_versions
 from db.maintenance.purge_templates import purge_templates
-from db.session import Database, make_engine
+from db.session import make_engine
 from tests.support.rows import Rows
 from tests.support.tasks import Tasks
 from worker.local import LocalStack

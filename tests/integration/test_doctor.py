@@ -13,16 +13,18 @@ import pytest
 from sqlalchemy import Engine
 
 from db import migrations
+from db.addresses import Database
 from db.backup.catalogue import Catalogue, Entry, StoredFile, open_store
+from db.cluster.children import run_program
 from db.cluster.private import PrivateCluster
-from db.cluster.processes import run_program, wait_until
+from db.cluster.processes import wait_until
 from db.cluster.programs import Programs
 from db.monitoring import doctor
 from db.monitoring.checks import server as versions
 from db.monitoring.checks.finding import Expected, Limits
 from db.recovery import catalogue as base_backups
 from db.recovery.catalogue import BaseBackup
-from db.session import Database, make_engine
+from db.session import make_engine
 from tests.support.operators import Operator, private_server, run
 
 APPLICATION = "only_rows"

@@ -17,6 +17,7 @@ from moto.server import ThreadedMotoServer
 from psycopg.conninfo import conninfo_to_dict
 
 from db import migrations
+from db.addresses import Database
 from db.backup.catalogue import Catalogue, Entry, open_store
 from db.backup.create import create
 from db.backup.drill import (
@@ -33,7 +34,6 @@ from db.cluster.private import PrivateCluster
 from db.cluster.programs import Programs
 from db.errors import OperationError
 from db.monitoring.ages import last_verified
-from db.session import Database
 from tasks import runtime
 from tasks.configuration import Configuration, Operations
 from tasks.runtime import Runtime

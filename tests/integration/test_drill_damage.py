@@ -12,6 +12,7 @@ from typing import Final, LiteralString
 import psycopg
 import pytest
 
+from db.addresses import Database
 from db.backup.catalogue import Catalogue, Entry, Form, open_store
 from db.backup.create import create
 from db.backup.databases import administering
@@ -23,7 +24,6 @@ from db.cluster.private import PrivateCluster
 from db.cluster.programs import Programs
 from db.errors import OperationError
 from db.monitoring.ages import last_verified
-from db.session import Database
 from tasks.configuration import Configuration
 from tasks.runtime import Runtime
 from tasks.services.drills import render_newest

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from db.addresses import Database
 from db.maintenance import EVERY_TABLE
 from db.maintenance.prune_versions import prune_versions
 from db.maintenance.purge_templates import purge_templates
-from db.session import Database, make_engine
+from db.session import make_engine
 from tasks.configuration import Housekeeping
 from tests.factories import templates
 from tests.support.producer import RefusedError

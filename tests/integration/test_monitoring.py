@@ -10,10 +10,11 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
+from db.addresses import Database
 from db.cluster.private import PrivateCluster
 from db.cluster.processes import wait_until
 from db.monitoring import terminate
-from db.session import Database, make_engine
+from db.session import make_engine
 from tests.support.operators import Operator, private_server, run
 from worker.cli.database import COMMANDS, database
 

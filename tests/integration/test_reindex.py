@@ -7,12 +7,13 @@ from typing import LiteralString
 import pytest
 from sqlalchemy import Engine
 
+from db.addresses import Database
 from db.cluster.processes import wait_until
 from db.errors import OperationError
 from db.locks import alone
 from db.maintenance import EVERY_TABLE, reindex
 from db.maintenance.tables import vacuum
-from db.session import Database, make_engine
+from db.session import make_engine
 from tests.factories import templates
 from tests.support.rows import Rows
 from tests.support.tasks import Tasks

@@ -18,10 +18,11 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from db.addresses import Database
 from db.cluster.private import PrivateCluster
 from db.cluster.processes import wait_until
 from db.cluster.programs import Programs
-from db.session import Database, is_transient, make_engine
+from db.session import is_transient, make_engine
 from tests.support.stacks import without_fsync
 from worker.cli import main
 from worker.local import LocalPostgres, LocalValkey

@@ -13,10 +13,11 @@ import redis
 from kombu import Connection
 from prometheus_client.parser import text_string_to_metric_families
 
+from db.addresses import Database
 from db.backup.catalogue import Catalogue, Entry, StoredFile, open_store
 from db.backup.policy import BackupPolicy
 from db.errors import OperationError
-from db.session import Database, make_engine
+from db.session import make_engine
 from tasks import runtime
 from tasks.broker import Backlog, DeadLetterFigures
 from tasks.messages.report import QueueFigures, Report

@@ -15,9 +15,9 @@ from celery.beat import SchedulingError
 from click.testing import CliRunner
 from sqlalchemy.exc import OperationalError
 
+from db.addresses import Database
 from db.cluster.processes import Process, wait_until
 from db.errors import OperationError
-from db.session import Database
 from tasks.configuration import Configuration
 from tasks.messages.maintenance import DeletedRows, Maintain
 from tasks.runs import recorded

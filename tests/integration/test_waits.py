@@ -15,7 +15,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from db.session import Database, autocommitting, is_transient, make_engine, make_sessions
+from db.addresses import Database
+from db.session import autocommitting, is_transient, make_engine, make_sessions
 from db.waits import Connection, interruption
 from tasks import runtime, time_limit
 from tests.factories import templates

@@ -7,9 +7,10 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from db.addresses import Database
 from db.commands.core import Client
 from db.errors import OperationError
-from db.session import Database, make_engine
+from db.session import make_engine
 from tests.postgres15.conftest import Server
 from tests.support.certificates import Authority
 from worker.local.valkey import LocalValkey

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
+from db.addresses import connection_options
 from db.postgres_errors import refusal
-from db.session import connection_options, sqlalchemy_url
+from db.session import sqlalchemy_url
 from tests.support.cases import each
 from worker.local.server import mask
 

@@ -10,8 +10,9 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from db.cluster.children import Rights
 from db.cluster.postgres import initdb, is_ready, remove_stale_lock, server_command
-from db.cluster.processes import Process, Rights, private_directory, write_private
+from db.cluster.processes import Process, private_directory, write_private
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give, private_copy, user_for, with_reach
 from db.errors import Kind, OperationError

@@ -11,13 +11,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from db.cluster.processes import (
-    Identity,
-    Process,
-    private_directory,
-    wait_until,
-    write_private,
-)
+from db.cluster.processes import Identity, Process, private_directory, wait_until, write_private
 from db.errors import Kind, OperationError
 
 HOST: Final = "127.0.0.1"
