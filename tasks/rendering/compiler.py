@@ -76,9 +76,10 @@ class Compiler:
         self._characters = 0
         self._partials: Mapping[str, str] = {}
 
-    def forget(self) -> None:
-        """Drop the compiled sources when there are many; no name may be in use."""
-        if len(self._names) > MOST_COMPILED or self._characters > MOST_CHARACTERS:
+    def forget(self) -> bool:
+        """Drop the compiled sources if there are many, and tell so; no name may be in use."""
+        is_full = len(self._names) > MOST_COMPILED or self._characters > MOST_CHARACTERS
+        if is_full:
             self.environment.clear_templates()
             self._watcher.forget()
             self._names.clear()
@@ -90,6 +91,7 @@ class Compiler:
             self._derived.clear()
             self._reaching.clear()
             self._characters = 0
+        return is_full
 
     def compile(self, language: str, source: str, *, isolates: bool = False) -> str:
         """Return the name of a source whose locale filters speak ``language``.

@@ -46,6 +46,7 @@ class Engine:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._compilers = Preparation()
+        self._own_names = inspection.names_of_the_engine(self._compilers.text.environment)
 
     def forget(self) -> None:
         """Bound what is kept of earlier texts; nothing prepared before may be used after."""
@@ -217,13 +218,12 @@ class Engine:
 
         None where the syntax of one cannot be read.
         """
-        own_names = inspection.names_of_the_engine(self._compilers.text.environment)
         found: list[Use] = []
         for text in texts:
             every = [text.get(part) for part in PARTS]
             sources = [source for source in every if isinstance(source, str)]
             partials = {name: used["body"] for name, used in text["partials"].items()}
-            uses = uses_of(sources, partials, own_names)
+            uses = uses_of(sources, partials, self._own_names)
             if uses is None:
                 return None
             found += uses
@@ -231,13 +231,11 @@ class Engine:
 
     def mixed_comparisons(self, source: str, kinds: Mapping[Path, Kind]) -> list[int]:
         """Return the places at which a source compares a text with a number, by their types."""
-        own_names = inspection.names_of_the_engine(self._compilers.text.environment)
-        return mixed_comparisons(source, own_names, kinds)
+        return mixed_comparisons(source, self._own_names, kinds)
 
     def printed_paths(self, source: str) -> list[tuple[int, Path]]:
         """Return the places at which a source prints values as they are, and their paths."""
-        own_names = inspection.names_of_the_engine(self._compilers.text.environment)
-        return printed_paths(source, own_names)
+        return printed_paths(source, self._own_names)
 
     def _alternative(
         self, ready: Prepared, values: Mapping[str, Any], body: str, *, is_trial: bool

@@ -11,7 +11,7 @@ from tasks.rendering import inspection
 from tasks.rendering.bidi import with_isolates
 from tasks.rendering.captures import is_entangled
 from tasks.rendering.compiled import CompiledSource
-from tasks.rendering.compiler import MOST_COMPILED, Compiler
+from tasks.rendering.compiler import Compiler
 from tasks.rendering.explain import ErrorContext, explained
 from tasks.rendering.json_documents import JsonCompiler
 from tasks.rendering.locale_filters.directions import is_right_to_left
@@ -55,7 +55,8 @@ class Preparation:
 
     def forget(self) -> None:
         """Bound what is kept of earlier texts; nothing prepared before may be used after."""
-        self.html.forget()
+        if self.html.forget():  # whose sources these are
+            self._entangled.clear()
         self.text.forget()
         self._json.forget()
 
@@ -82,10 +83,10 @@ class Preparation:
             # What an object of a producer lacks is not in its JSON; of one that the template makes,
             # which is of another class then, it is an error.
             reaches_methods=text["type"] == "json"
-            or body.reaches_methods()
-            or (subject is not None and subject.reaches_methods())
-            or (own_text is not None and own_text.reaches_methods())
-            or (preheader is not None and preheader.reaches_methods()),
+            or any(
+                part is not None and part.reaches_methods()
+                for part in (body, subject, own_text, preheader)
+            ),
             optional=tuple(map(steps_of, text.get("optional", ()))),
             decimals=tuple(map(steps_of, text.get("decimals", ()))),
             markdown=tuple(map(steps_of, text.get("markdown", ()))),
@@ -104,33 +105,30 @@ class Preparation:
             language = spoken(used["language"])
             # Partials are HTML: in a text they give what a reader would see of it.
             is_derived = compiler is self.text and has_markup(used["body"])
-            compiled = self._derived if is_derived else self._source
-            partials[key] = compiled(compiler, language, used["body"], part)
+            partials[key] = self._compile(
+                compiler, language, used["body"], part, is_derived=is_derived
+            )
             has_marks = has_marks or is_derived
-        name = self._source(compiler, spoken(text["language"]), text.get(part) or "", part)
+        language, source = spoken(text["language"]), text.get(part) or ""
+        name = self._compile(compiler, language, source, part, is_derived=False)
         return CompiledSource(compiler, name, partials, text["language"], has_marks)
 
-    def _source(self, compiler: Compiler, language: str, source: str, path: Part) -> str:
-        # Programs read JSON: what they get of a value must be the value.
-        isolates = compiler is not self._json and is_right_to_left(language)
+    def _compile(
+        self, compiler: Compiler, language: str, source: str, path: Part, *, is_derived: bool
+    ) -> str:
+        """Return the name of a source, with ``is_derived`` that of the text of an HTML source."""
         inspection.refuse_autoescape(source, path)
         try:
+            if is_derived:
+                return _text_of(compiler, language, source)
+            # Programs read JSON: what they get of a value must be the value.
+            isolates = compiler is not self._json and is_right_to_left(language)
             return compiler.compile(language, source, isolates=isolates)
-        except TemplateError as error:
-            raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None
-
-    @staticmethod
-    def _derived(compiler: Compiler, language: str, source: str, path: Part) -> str:
-        inspection.refuse_autoescape(source, path)
-        try:
-            return _text_of(compiler, language, source)
         except TemplateError as error:
             raise explained(error, ErrorContext(path, source, {}, {}, lambda _: ())) from None
 
     def _is_entangled(self, source: str) -> bool:
         if source not in self._entangled:
-            if len(self._entangled) >= MOST_COMPILED:
-                self._entangled.clear()
             self._entangled[source] = is_entangled(source)
         return self._entangled[source]
 
