@@ -35,6 +35,12 @@ class Connections:
         Gt(0),
         "Seconds that a statement of a task may take; maintenance has no such limit.",
     ] = 10
+    transaction_pooler: Annotated[
+        bool,
+        "Whether DATABASE_URL is a pooler in transaction mode, such as PgBouncer: nothing is kept "
+        "on a connection between two transactions. Not for TEMPLATE_SERVICE_MAINTENANCE_"
+        "DATABASE_URL, which needs PostgreSQL itself.",
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,18 +73,18 @@ def make_engine(database: Database, *, application_name: str = "template-service
         connect_args={
             "application_name": application_name,
             "connect_timeout": database.connect_timeout,
-            "options": f"-c statement_timeout={int(database.statement_timeout * 1000)} "
-            # JIT compilation takes longer than any statement here (PostgreSQL, chapter 32).
-            "-c jit=off -c timezone=UTC",
             # A lost peer is detected after 10 + 3 * 5 s, unacknowledged data after 20 s, instead
             # of the kernel's two hours (tcp(7)).
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 20_000,
+            **_session_options(database),
         },
     )
     _wait_no_longer_than(engine, database.statement_timeout)
+    if database.transaction_pooler:
+        event.listen(engine, "connect", _use_utc)
     _ping_only_after_rest(engine)
     event.listen(engine, "handle_error", _leave_a_standby)
     event.listen(engine, "reset", _leave_no_transaction)
@@ -94,6 +94,29 @@ def make_engine(database: Database, *, application_name: str = "template-service
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
     """Return a factory of sessions, whose objects remain readable after the commit."""
     return sessionmaker(engine, expire_on_commit=False)
+
+
+def _session_options(database: Database) -> dict[str, Any]:
+    """Return the options of what a connection keeps between its transactions.
+
+    A pooler in transaction mode keeps nothing: it refuses the startup parameter ``options``, and
+    a prepared statement may be missing on the next server connection
+    (https://www.pgbouncer.org/features.html). The statement timeout is that of the role then.
+    """
+    if database.transaction_pooler:
+        return {"prepare_threshold": None}
+    return {
+        "options": f"-c statement_timeout={int(database.statement_timeout * 1000)} "
+        # JIT compilation takes longer than any statement here (PostgreSQL, chapter 32).
+        "-c jit=off -c timezone=UTC"
+    }
+
+
+def _use_utc(connection: DBAPIConnection, _: object) -> None:
+    """Set the time zone, one of the few parameters that PgBouncer keeps for each client."""
+    driver = cast("Connection", connection)
+    driver.execute("SET TimeZone TO 'UTC'")
+    driver.commit()
 
 
 @contextmanager

@@ -99,7 +99,7 @@ class Configuration:
     def maintenance(self) -> Database:
         """The database as maintenance uses it: its own role, and no statement timeout."""
         url = self.operations.url or self.database.url
-        return replace(self.database, url=url, statement_timeout=0)
+        return replace(self.database, url=url, statement_timeout=0, transaction_pooler=False)
 
     @property
     def client(self) -> Client:

@@ -220,6 +220,15 @@ class Settings(BaseModel):
         return value
 
     @model_validator(mode="after")
+    def _maintenance_needs_a_session(self) -> Self:
+        if self.db.transaction_pooler and not self.maintenance_database_url.get_secret_value():
+            raise ValueError(
+                f"{PREFIX}DB_TRANSACTION_POOLER needs {PREFIX}MAINTENANCE_DATABASE_URL: dumps and "
+                "maintenance connect to PostgreSQL itself"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _time_limits_fit(self) -> Self:
         # After the visibility timeout a message is delivered again, even if it still runs.
         longest = max(self.task_time_limit, self.maintenance_time_limit)

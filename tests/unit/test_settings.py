@@ -61,6 +61,16 @@ def reported(monkeypatch: pytest.MonkeyPatch, **wrong: str | None) -> dict[str, 
     return dict(line.split(": ", 1) for line in lines)
 
 
+def test_a_transaction_pooler_needs_an_address_for_maintenance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A dump needs a session, which such a pooler does not give."""
+    (problem,) = reported(monkeypatch, TEMPLATE_SERVICE_DB_TRANSACTION_POOLER="true").values()
+    assert "TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL" in problem
+    monkeypatch.setenv("TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL", ADDRESSES["DATABASE_URL"])
+    assert made().db.transaction_pooler
+
+
 def test_the_three_addresses_are_enough() -> None:
     """Everything else has a default."""
     settings = made()
