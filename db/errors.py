@@ -36,6 +36,7 @@ class Kind(StrEnum):
     TARGET_BEFORE_BACKUP = "target_before_backup"
     TARGET_UNREADABLE = "target_unreadable"
     TARGET_UNWRITABLE = "target_unwritable"
+    TIME_LIMIT = "time_limit"
     UNLISTED_FILE = "unlisted_file"
     WAL_DAMAGED = "wal_damaged"
 

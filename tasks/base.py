@@ -303,7 +303,7 @@ def maintenance(job: Job) -> object:
         return Answer(result, figures=numbers(result))
 
     def do(message: Maintain, run: Run) -> Result:
-        with striking_anywhere():
+        with striking_anywhere(job.time_limit_setting):
             return job.function()(message, run)
 
     do.__doc__ = job.summary

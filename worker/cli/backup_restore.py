@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from db.backup.source import Source
     from tasks.configuration import Configuration
 
+MOST_JOBS = 64  # each has a connection, of which a server has 100 by default
+
 
 @click.command(
     cls=Command,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_JOBS),
     help="Parallel jobs (default: based on the dump's size).",
 )
 @click.option("--roles", is_flag=True, help="Also the backup's roles that this server lacks.")
