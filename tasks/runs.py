@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import runs
-from db.errors import OperationError
+from db.errors import OperationError, file_error
 from db.postgres_errors import permanent_errors_explained
 from db.session import make_engine
 from tasks.configuration import Configuration
@@ -81,7 +81,7 @@ def recorded(task: str, run_id: str, message: Maintain, process: Runtime, do: Do
                 log_event(logger, "maintenance_repeated", task=task, id=run_id)
                 return known
         try:
-            result = do(message, run).model_dump(mode="json")
+            result = _done(do, message, run).model_dump(mode="json")
         except Exception as error:
             code = error.kind if isinstance(error, OperationError) else type(error).__name__
             seconds = time.monotonic() - start
@@ -106,6 +106,15 @@ def recorded(task: str, run_id: str, message: Maintain, process: Runtime, do: Do
     figures = numbers(result) | {"seconds": seconds}
     log_event(logger, "maintenance_done", level=level, task=task, id=run_id, **figures)
     return result
+
+
+def _done(do: Do, message: Maintain, run: Run) -> Result:
+    try:
+        return do(message, run)
+    except OSError as error:
+        if (known := file_error(error)) is None:
+            raise
+        raise known from error
 
 
 def numbers(result: Mapping[str, Any]) -> dict[str, Any]:

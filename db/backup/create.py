@@ -27,6 +27,7 @@ from db.backup.roles import read_roles
 from db.backup.snapshot import (
     EMPTY,
     Snapshot,
+    database_size,
     encoding,
     exported,
     revision,
@@ -98,6 +99,7 @@ def create(  # noqa: PLR0913 - options by name
             _refuse_old(snapshot)
             tables = _tables(snapshot, table)
             stored_in = encoding(snapshot.connection)
+            database_bytes = database_size(snapshot.connection)
             at_revision = revision(snapshot.connection)
             started_at = now or datetime.now(UTC)
             source = Source.of(snapshot.connection)
@@ -135,6 +137,7 @@ def create(  # noqa: PLR0913 - options by name
             system=source.system,
             purpose=purpose,
             uncompressed=output_size.total,
+            database_bytes=database_bytes,
             encoding=stored_in,
             server_version=snapshot.server_version,
             client_version="{}.{}".format(*client.programs.version("pg_dump")),

@@ -148,6 +148,13 @@ def table_facts(
     return TableFacts(rows=rows, digest=digest)
 
 
+def database_size(connection: psycopg.Connection[Any]) -> int:
+    """Return the disk space of the database in bytes."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        ((size,),) = cursor.execute("SELECT pg_database_size(current_database())")
+    return int(size)
+
+
 def encoding(connection: psycopg.Connection[Any]) -> str:
     """Return the encoding of the database, such as ``UTF8``."""
     return connection.info.parameter_status("server_encoding") or "UTF8"

@@ -27,6 +27,7 @@ from db.backup.databases import (
 from db.backup.policy import BackupPolicy
 from db.backup.restore.compare import compare_rows
 from db.backup.restore.load import jobs_for, load, load_data
+from db.backup.restore.preflight import check_renaming, check_server_space
 from db.backup.restore.roles import CreatedRoles, create_roles
 from db.backup.scratch import release, scratch_database
 from db.backup.snapshot import SCHEMA, revision
@@ -115,6 +116,9 @@ def restore(  # noqa: PLR0913 - options by name
         return _restored(entry, str(into), rows, started)
     if into is not None:
         _require_empty(client.url, into)
+        check_renaming(client, into)
+    if table is None:
+        check_server_space(client, entry)
     with (
         restored_draft(
             client, policy, entry, table=table, jobs=jobs, with_roles=with_roles

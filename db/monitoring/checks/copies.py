@@ -5,13 +5,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from psycopg import sql
-
 from db.backup.catalogue import Catalogue
 from db.cluster import owned
 from db.errors import OperationError
 from db.monitoring import ages
 from db.monitoring.checks.finding import CheckContext, Finding, Limits
+from db.printed import identifier, literal
 from db.units import age, size
 
 _DUMP: Final = "template-service backup create"
@@ -50,8 +49,8 @@ def slots(context: CheckContext) -> Iterator[Finding]:
                 "error",
                 f"replication slot {slot['name']} is lost",
                 "its standby can never catch up",
-                f"SELECT pg_drop_replication_slot('{slot['name']}'); then template-service replica "
-                "create",
+                f"SELECT pg_drop_replication_slot({literal(slot['name'])}); then template-service "
+                "replica create",
             )
         elif (slot["retained_bytes"] or 0) > context.limits.slot_bytes:
             unlimited = context.settings["max_slot_wal_keep_size"] == "-1"
@@ -62,7 +61,7 @@ def slots(context: CheckContext) -> Iterator[Finding]:
                 f"{slot['name']}, which is {'connected' if slot['active'] else 'not connected'}",
                 "no limit is set, and the disk fills" if unlimited else "the slot will be lost",
                 "start its standby, or: SELECT pg_drop_replication_slot"
-                f"('{slot['name']}'); and ALTER SYSTEM SET max_slot_wal_keep_size = '10GB';",
+                f"({literal(slot['name'])}); and ALTER SYSTEM SET max_slot_wal_keep_size = '10GB';",
             )
 
 
@@ -155,8 +154,7 @@ def leftovers(directories: Iterable[Path], databases: Mapping[str, str]) -> Iter
             "warning",
             f"database {name} was left behind ({comment})",
             "it takes the space of a copy of the database",
-            "the next restore drops it, or: "
-            + sql.SQL("DROP DATABASE {};").format(sql.Identifier(name)).as_string(),
+            f"the next restore drops it, or: DROP DATABASE {identifier(name)};",
         )
 
 
