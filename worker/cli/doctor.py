@@ -97,11 +97,13 @@ def _findings(settings: Settings) -> list[Finding]:
         findings.append(copies.unreachable(error))
     else:
         findings += copies.dumps(catalogue, limits, now)
-    ended_at = [
-        backup.ended_at for backup in base_backups.read(configuration.operations.recovery.base)
-    ]
-    findings += copies.base_backups(ended_at, limits, now)
-    findings += copies.wal(archive_problems(configuration.operations.recovery))
+    recovery = configuration.operations.recovery
+    try:
+        ended_at = [backup.ended_at for backup in base_backups.read(recovery.base)]
+        findings += copies.base_backups(ended_at, limits, now)
+        findings += copies.wal(archive_problems(recovery))
+    except OSError as error:
+        findings.append(copies.unreadable(recovery.base.parent, error))
     if _has_broker():
         from worker import broker_checks
         from worker.broker import connection
