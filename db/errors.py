@@ -31,6 +31,7 @@ class Kind(StrEnum):
     REPLICATION_REFUSED = "replication_refused"
     RESTORE_FAILED = "restore_failed"
     ROLES_MISSING = "roles_missing"
+    ROW_TOO_LONG = "row_too_long"
     SERVER_AWAY = "server_away"
     SERVER_FAILED = "server_failed"
     SERVER_NOT_TRUSTED = "server_not_trusted"

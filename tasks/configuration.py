@@ -79,6 +79,11 @@ class Operations:
         str,
         "File that maintenance.report writes for Prometheus's textfile collector. Empty: none.",
     ] = ""
+    notify_command: Annotated[
+        str,
+        "Command to run when a run of maintenance has failed, with the facts as JSON on standard "
+        "input. Empty: none.",
+    ] = ""
     backup: BackupPolicy = field(default_factory=BackupPolicy)
     recovery: RecoveryPolicy = field(default_factory=RecoveryPolicy)
 

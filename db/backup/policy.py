@@ -56,6 +56,18 @@ class BackupPolicy:
         DAYS,
         "Days without a verified dump after which the doctor reports a problem.",
     ] = 8
+    before_dump: Annotated[
+        str,
+        "Command to run before a dump, which is not taken if it fails; it gets the facts as JSON "
+        "on standard input. Empty: none.",
+    ] = ""
+    after_dump: Annotated[
+        str, "The same after a dump, with its catalog entry. The dump stays if it fails."
+    ] = ""
+    before_restore: Annotated[
+        str, "The same before a restore, with the catalog entry; nothing is restored if it fails."
+    ] = ""
+    after_restore: Annotated[str, "The same after a restore that succeeded."] = ""
     # A dump of 200 GB at 10 MB/s. The cleanups have the limit of the other maintenance.
     time_limit: Annotated[
         int,

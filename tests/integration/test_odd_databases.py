@@ -13,6 +13,7 @@ from psycopg import sql
 
 from db import migrations
 from db.addresses import connection_options
+from db.backup import snapshot
 from db.backup.catalogue import Catalogue, open_store
 from db.backup.create import create
 from db.backup.databases import administering, drop
@@ -23,6 +24,7 @@ from db.backup.restore.replace_live import replace_live
 from db.backup.restore.restore import restore
 from db.backup.snapshot import table_facts
 from db.cluster.programs import Programs
+from db.errors import OperationError
 from db.printed import psql
 from tests.support.sample_databases import ROWS, SampleDatabase, copy_of, sample_database
 from worker.local import LocalStack
@@ -166,6 +168,29 @@ def test_a_database_of_any_name_is_dumped_and_replaced(
         finally:
             for each in (name, *asides):
                 drop(admin, each)
+
+
+def test_rows_too_long_for_one_text_are_compared_by_column(
+    live: SampleDatabase, policy: BackupPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text has at most 1 GB, and two columns of 300 MB may need more when they are quoted."""
+    live.run("CREATE TABLE wide (id integer PRIMARY KEY, a text, b bytea)")
+    live.run("""INSERT INTO wide VALUES (1, '"\', NULL), (2, NULL, '\\x00'), (3, '-', '')""")
+    # Fails as the text of such a row does.
+    too_long = """repeat('x', CASE WHEN "the row" IS NULL THEN 0 ELSE 1100000000 END)"""
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshot, "_AS_STORED", sql.SQL(too_long))
+        entry = create(live.client, policy)
+    assert entry.tables["wide"].digest.startswith(snapshot.BY_COLUMN)
+    assert restore(live.client, policy).rows["wide"] == 3
+    live.run("UPDATE wide SET b = NULL WHERE id = 3; DELETE FROM wide WHERE id = 1")
+    merged = merge_table(live.client, policy, table="wide")
+    assert (merged.inserted, merged.updated, merged.unchanged) == (1, 1, 1)
+    wrong = entry.tables["wide"].model_copy(update={"digest": f"{snapshot.BY_COLUMN}1"})
+    other = entry.model_copy(update={"tables": entry.tables | {"wide": wrong}})
+    Catalogue(open_store(policy.target)).add(other)
+    with pytest.raises(OperationError, match="wide: contents differ"):
+        restore(live.client, policy)
 
 
 NAMES = ["my table", "my", 'q"uoted', "Upper", "two\nlines", "per%cent {brace}", "ünïcode"]

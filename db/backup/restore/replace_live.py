@@ -21,6 +21,7 @@ from db.backup.restore.preflight import check_replacement
 from db.backup.restore.restore import (
     Restored,
     choose_backup,
+    hooked,
     own_catalogue,
     require_full,
     require_new_enough,
@@ -78,9 +79,12 @@ def replace_live(  # noqa: PLR0913 - options by name
     require_revision(client, entry, same=False)
     check_replacement(client, policy, catalogue, entry)
     live = named(client.url)
-    with restored_draft(
-        client, policy, entry, table=None, jobs=jobs, with_roles=with_roles
-    ) as draft:
+    with (
+        hooked(policy, entry, live),
+        restored_draft(
+            client, policy, entry, table=None, jobs=jobs, with_roles=with_roles
+        ) as draft,
+    ):
         # Without statistics its first queries would use sequential scans.
         # vacuumdb would take a name with = for a connection string.
         with connected(at(client.url, draft.database)) as restored:
