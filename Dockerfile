@@ -27,7 +27,9 @@ RUN useradd --system --uid 10001 --user-group --no-create-home service \
     && install --directory --owner service --group service /var/lib/template-service
 COPY --from=packages /venv /venv
 COPY --from=packages /app /app
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    TEMPLATE_SERVICE_BACKUP_TARGET=/var/lib/template-service/backups \
+    TEMPLATE_SERVICE_RECOVERY_DIRECTORY=/var/lib/template-service/recovery
 WORKDIR /app
 USER service
 ENTRYPOINT ["python", "/app/docker/entrypoint.py"]

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 import psycopg
-from annotated_types import Ge, Gt
 from psycopg.conninfo import conninfo_to_dict
+
+from db.bounds import COUNT, COUNT_OR_NONE, SECONDS
 
 _SCHEME: Final = re.compile(r"\Apostgres(?:ql)?(?:\+\w+)?://")
 
@@ -18,21 +19,23 @@ class Connections:
     # 20 + 10 connections, 30 s, an hour and the pre-ping are the values of the operations guide
     # that this service replaces (docs/operations.md, "What has changed since the old guide").
     pool_size: Annotated[
-        int, Gt(0), "Maximum number of connections that a worker process keeps open."
+        int, COUNT, "Maximum number of connections that a worker process keeps open."
     ] = 20
-    max_overflow: Annotated[int, Ge(0), "Additional connections when the pool is exhausted."] = 10
-    pool_timeout: Annotated[float, Gt(0), "Seconds to wait for a free connection."] = 30
-    pool_recycle: Annotated[int, Gt(0), "Seconds after which a connection is replaced."] = 3600
+    max_overflow: Annotated[
+        int, COUNT_OR_NONE, "Additional connections when the pool is exhausted."
+    ] = 10
+    pool_timeout: Annotated[float, SECONDS, "Seconds to wait for a free connection."] = 30
+    pool_recycle: Annotated[int, SECONDS, "Seconds after which a connection is replaced."] = 3600
     pool_pre_ping: Annotated[
         bool, "Test a connection before each use, so that a restart goes unnoticed."
     ] = True
     connect_timeout: Annotated[
-        int, Gt(0), "Seconds to wait for PostgreSQL to accept a connection."
+        int, SECONDS, "Seconds to wait for PostgreSQL to accept a connection."
     ] = 5
     # Half of the soft time limit: a statement that timed out can be retried within the task.
     statement_timeout: Annotated[
         float,
-        Gt(0),
+        SECONDS,
         "Seconds that a statement of a task may take; maintenance has no such limit.",
     ] = 10
     transaction_pooler: Annotated[

@@ -51,6 +51,13 @@ CAUSES: Final = (
         Kind.CLIENT_TOO_OLD,
         "set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to programs that are as new as the server",
     ),
+    Cause(
+        "string buffer exceeds maximum allowed length|invalid memory alloc request size",
+        Kind.ROW_TOO_LONG,
+        "PostgreSQL copies no row of more than 1 GB, in which bytea counts twice: shorten the row, "
+        "or move one of its columns to another table; a base backup has it (template-service pitr "
+        "base-backup)",
+    ),
     Cause("No space left on device", Kind.DISK_FULL, "free some space and retry"),
     Cause(
         "SSL support is not compiled in",

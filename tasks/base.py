@@ -40,7 +40,7 @@ from tasks.jobs import Job
 from tasks.messages.base import KEY_LENGTH, Message, Result, WriteMessage, encodable, parse
 from tasks.messages.maintenance import Maintain
 from tasks.rendering.child import RenderProcessError
-from tasks.runs import Run, numbers, recorded
+from tasks.runs import Run, notify, numbers, recorded
 from tasks.runtime import Runtime
 from tasks.time_limit import striking_anywhere
 from tasks.work import Answer, Lookup, Work
@@ -299,11 +299,20 @@ def maintenance(job: Job) -> object:
         try:
             result = recorded(job.name, run_id, message, process, do)
         except OperationError as error:
+            if not message.dry_run:
+                notify(process.configuration, job.name, run_id, error)
             raise MaintenanceFailed.because(error.kind, error.message, error.remedy) from None
+        except Exception as error:
+            is_retried = transient_cause(error) is not None and (
+                self.request.retries < process.configuration.retry.most
+            )
+            if not (message.dry_run or is_retried):
+                notify(process.configuration, job.name, run_id, error)
+            raise
         return Answer(result, figures=numbers(result))
 
     def do(message: Maintain, run: Run) -> Result:
-        with striking_anywhere():
+        with striking_anywhere(job.time_limit_setting):
             return job.function()(message, run)
 
     do.__doc__ = job.summary

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
 
-from annotated_types import Ge, Gt
-
 from db.addresses import Database
 from db.backup.policy import BackupPolicy
+from db.bounds import COUNT, COUNT_OR_NONE, DAYS, DAYS_OR_NONE, SECONDS
 from db.cluster.programs import Programs
 from db.commands.core import Client
 from db.recovery.policy import RecoveryPolicy
@@ -20,14 +19,14 @@ class RetryPolicy:
     # 0.5 + 1 + 2 + 4 + 8 + 8 + 8 + 8 s: a failover or a restart of the database is survived.
     most: Annotated[
         int,
-        Ge(0),
+        COUNT_OR_NONE,
         "Retries while the database is unavailable, before the error unavailable.",
     ] = 8
     # Less than the 10 s within which work goes on when a server is back. Who waits for answers and
     # has a quick failover lowers it; a constant would have them wait for 8 s after each.
     longest: Annotated[
         float,
-        Gt(0),
+        SECONDS,
         "Maximum seconds between two retries.",
     ] = 8
 
@@ -41,17 +40,17 @@ class Housekeeping:
 
     purge_after_days: Annotated[
         int,
-        Ge(0),
+        DAYS_OR_NONE,
         "Days after which a soft-deleted template is permanently deleted.",
     ] = 30
     keep_versions: Annotated[
         int,
-        Gt(0),
+        COUNT,
         "Newest versions to keep of each template, in addition to the current one.",
     ] = 10
     keep_records_days: Annotated[
         int,
-        Gt(0),
+        DAYS,
         "Days to keep idempotency records and dead letters; longer than any message may be "
         "delivered again.",
     ] = 30
@@ -79,6 +78,11 @@ class Operations:
     metrics_file: Annotated[
         str,
         "File that maintenance.report writes for Prometheus's textfile collector. Empty: none.",
+    ] = ""
+    notify_command: Annotated[
+        str,
+        "Command to run when a run of maintenance has failed, with the facts as JSON on standard "
+        "input. Empty: none.",
     ] = ""
     backup: BackupPolicy = field(default_factory=BackupPolicy)
     recovery: RecoveryPolicy = field(default_factory=RecoveryPolicy)

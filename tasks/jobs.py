@@ -34,6 +34,8 @@ class Job:
         Its function, as ``module:function``.
     has_command
         Whether ``template-service maintenance`` has it; the others have commands elsewhere.
+    is_backup
+        Whether its time grows with the database: it has a time limit of its own.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Job:
     summary: str
     place: str
     has_command: bool = True
+    is_backup: bool = False
 
     @property
     def key(self) -> str:
@@ -51,6 +54,11 @@ class Job:
     def command(self) -> str:
         """The name of the command."""
         return self.key.replace("_", "-")
+
+    @property
+    def time_limit_setting(self) -> str:
+        """The environment variable of its time limit."""
+        return f"TEMPLATE_SERVICE_{'BACKUP' if self.is_backup else 'MAINTENANCE'}_TIME_LIMIT"
 
     def function(self) -> "Function":
         """Import what the job runs."""
@@ -67,6 +75,7 @@ JOBS: Final = (
         "Take and verify a base backup, then remove expired ones.",
         "tasks.services.base_backups:take",
         has_command=False,
+        is_backup=True,
     ),
     Job(
         "maintenance.backup",
@@ -74,6 +83,7 @@ JOBS: Final = (
         "Dump the database, verify the dump, and only then delete expired dumps.",
         "tasks.services.dumps:backup",
         has_command=False,
+        is_backup=True,
     ),
     Job(
         "maintenance.analyze",
@@ -105,6 +115,7 @@ JOBS: Final = (
         "Restore the newest full backup into a private server, and compare all of it.",
         "tasks.services.dumps:verify",
         has_command=False,
+        is_backup=True,
     ),
     Job(
         "maintenance.prune_records",

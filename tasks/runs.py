@@ -10,7 +10,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import runs
-from db.errors import OperationError
+from db.errors import OperationError, file_error
+from db.hooks import run_hook
 from db.postgres_errors import permanent_errors_explained
 from db.session import make_engine
 from tasks.configuration import Configuration
@@ -81,9 +82,9 @@ def recorded(task: str, run_id: str, message: Maintain, process: Runtime, do: Do
                 log_event(logger, "maintenance_repeated", task=task, id=run_id)
                 return known
         try:
-            result = do(message, run).model_dump(mode="json")
+            result = _done(do, message, run).model_dump(mode="json")
         except Exception as error:
-            code = error.kind if isinstance(error, OperationError) else type(error).__name__
+            code = _code(error)
             seconds = time.monotonic() - start
             log_event(
                 logger,
@@ -106,6 +107,37 @@ def recorded(task: str, run_id: str, message: Maintain, process: Runtime, do: Do
     figures = numbers(result) | {"seconds": seconds}
     log_event(logger, "maintenance_done", level=level, task=task, id=run_id, **figures)
     return result
+
+
+def _done(do: Do, message: Maintain, run: Run) -> Result:
+    try:
+        return do(message, run)
+    except OSError as error:
+        if (known := file_error(error)) is None:
+            raise
+        raise known from error
+
+
+def notify(configuration: Configuration, task: str, run_id: str, error: Exception) -> None:
+    """Run the operator's command for a run that failed; its own failure is logged."""
+    facts = {"task": task, "id": run_id, "error": _code(error)}
+    if isinstance(error, OperationError):
+        facts |= {"message": error.message, "remedy": error.remedy}
+    try:
+        run_hook(configuration.operations.notify_command, "run_failed", facts)
+    except OperationError as refused:
+        log_event(
+            logger,
+            "notification_failed",
+            level=logging.ERROR,
+            task=task,
+            id=run_id,
+            error=refused.message,
+        )
+
+
+def _code(error: Exception) -> str:
+    return error.kind if isinstance(error, OperationError) else type(error).__name__
 
 
 def numbers(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Thresholds:
         return cls(
             letter_age=timedelta(days=settings.dead_letters_alarm_days),
             held=timedelta(seconds=ahead * settings.task_time_limit) + _MARGIN,
-            maintenance=timedelta(seconds=settings.maintenance_time_limit),
+            maintenance=timedelta(seconds=max(settings.maintenance_time_limits.values())),
             # kombu looks for them every 100 seconds, one worker at a time.
             unacked=timedelta(seconds=settings.visibility_timeout + 600),
         )

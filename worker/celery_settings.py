@@ -48,11 +48,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
                 "default_retry_delay": settings.retry.backoff,
             },
             **{
-                name: {
-                    "soft_time_limit": settings.maintenance_time_limit - 60,
-                    "time_limit": settings.maintenance_time_limit,
-                }
-                for name in settings.schedule
+                name: {"soft_time_limit": limit - 60, "time_limit": limit}
+                for name, limit in settings.maintenance_time_limits.items()
             },
         },
         worker_consumer="worker.node.consumer:Consumer",

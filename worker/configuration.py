@@ -3,8 +3,9 @@
 from dataclasses import asdict, replace
 
 from db.addresses import Database
-from tasks.configuration import Configuration
+from tasks.configuration import Configuration, Operations
 from tasks.rendering.limits import BATCH_SHARE, TRIAL_SHARE
+from worker.directories import service_path
 from worker.settings import Settings
 
 
@@ -19,7 +20,18 @@ def configuration(settings: Settings) -> Configuration:
         default_language=settings.default_language,
         retry=settings.retry,
         housekeeping=settings.housekeeping,
-        operations=replace(
-            settings.operations, url=settings.maintenance_database_url.get_secret_value()
-        ),
+        operations=_operations(settings),
+    )
+
+
+def _operations(settings: Settings) -> Operations:
+    given = settings.operations
+    backup, recovery = given.backup, given.recovery
+    if "://" not in backup.target:
+        backup = replace(backup, target=str(service_path(backup.target)))
+    return replace(
+        given,
+        url=settings.maintenance_database_url.get_secret_value(),
+        backup=backup,
+        recovery=replace(recovery, directory=service_path(recovery.directory)),
     )

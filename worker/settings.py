@@ -20,12 +20,11 @@ from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Self, get_args, get_type_hints
 from urllib.parse import urlsplit
 
+from annotated_types import Interval
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PositiveInt,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -34,6 +33,7 @@ from pydantic import (
 )
 
 from db.addresses import Connections, connection_options
+from db.bounds import BYTES, COUNT, DAYS
 from tasks.configuration import Housekeeping, Operations, RetryPolicy
 from tasks.jobs import JOBS
 from tasks.messages.fields import LanguageCode
@@ -44,12 +44,12 @@ from tasks.rendering.limits import (
     TRIAL_SHARE,
     Limits,
 )
+from worker.crons import Cron
 
 PREFIX: Final = "TEMPLATE_SERVICE_"
 BROKER_SCHEMES: Final = ("redis", "rediss", "sentinel", "amqp", "amqps")
 RESULT_SCHEMES: Final = ("redis", "rediss", "sentinel")
 DATABASE_SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
-_DEFAULT_CRONS: Final = {job.cron for job in JOBS}
 Path = tuple[str, ...]
 
 
@@ -57,19 +57,7 @@ class SettingsError(SystemExit):
     """Invalid settings: the start fails with a line for each, and exit status 1."""
 
 
-def _cron(text: str) -> str:
-    if text in _DEFAULT_CRONS:  # for operators, who need no Celery
-        return text
-    from celery.schedules import ParseException, crontab  # noqa: PLC0415 - as above
-
-    try:
-        crontab.from_string(text)
-    except (ParseException, ValueError) as error:
-        raise ValueError(f"five cron fields were expected, such as '0 2 * * *': {error}") from error
-    return text
-
-
-Cron = Annotated[str, BeforeValidator(_cron)]
+Count = Annotated[int, COUNT]
 QueueType = Literal["classic", "quorum"]
 
 
@@ -130,16 +118,20 @@ class Settings(BaseModel):
 
     db: Connections = Field(default_factory=Connections)
     task_soft_time_limit: Annotated[
-        PositiveInt, "Seconds after which a task is interrupted and tried again."
+        Count, "Seconds after which a task is interrupted and tried again."
     ] = SOFT_TIME_LIMIT
     # Half as long again: an interrupted task first ends its statement and its connection.
     task_time_limit: Annotated[
-        PositiveInt, "Seconds after which the process of a stuck task is replaced."
+        Count, "Seconds after which the process of a stuck task is replaced."
     ] = 30
     # Less than half of the visibility timeout, and than the 30 minutes of RabbitMQ.
-    maintenance_time_limit: Annotated[PositiveInt, "The same for maintenance.* tasks."] = 1700
+    maintenance_time_limit: Annotated[
+        int,
+        Interval(ge=120, le=2**31 - 1),
+        "The same for maintenance.* tasks, which are not retried, except backups.",
+    ] = 1700
     visibility_timeout: Annotated[
-        PositiveInt,
+        Count,
         "Seconds after which Redis hands an unacknowledged message to another worker; more "
         "than twice every time limit.",
     ] = 3600
@@ -153,33 +145,34 @@ class Settings(BaseModel):
     ] = "classic"
     # RabbitMQ 4 has the same default.
     delivery_limit: Annotated[
-        PositiveInt,
+        Count,
         "Quorum queues only: times that a message may come back unacknowledged, because its "
         "worker or connection died, before it is a dead letter.",
     ] = 20
     retry: RetryPolicy = Field(default_factory=RetryPolicy)
     # Celery's own default of worker_prefetch_multiplier. Enough that a process never waits for the
     # broker between two renders of 1 ms; few enough that at most 4 others wait behind a slow one.
-    prefetch: Annotated[PositiveInt, "Messages that each pool process may reserve ahead."] = 4
-    result_expires: Annotated[
-        PositiveInt, "Seconds that an answer is kept in the result backend."
-    ] = 86_400
+    prefetch: Annotated[Count, "Messages that each pool process may reserve ahead."] = 4
+    result_expires: Annotated[Count, "Seconds that an answer is kept in the result backend."] = (
+        86_400
+    )
 
     limits: Limits = Field(default_factory=Limits)
     housekeeping: Housekeeping = Field(default_factory=Housekeeping)
     dead_letters_max: Annotated[
-        PositiveInt,
+        Count,
         "Dead letters kept on Redis; over it the oldest are dropped and reported.",
     ] = 100_000
     # A dead letter is 3 to 4 times the size of its message. Redis holds them next to the queues,
     # and a full Redis refuses every producer.
     dead_letters_max_bytes: Annotated[
-        PositiveInt,
+        int,
+        BYTES,
         "The same in bytes: a flood of bad messages must not fill the broker.",
     ] = 256 * 1024 * 1024
     # Long enough that a weekend without operators does not raise it.
     dead_letters_alarm_days: Annotated[
-        PositiveInt, "Days after which the doctor warns of the oldest dead letter."
+        int, DAYS, "Days after which the doctor warns of the oldest dead letter."
     ] = 3
     operations: Operations = Field(default_factory=Operations)
     schedule: dict[str, Cron] = Field(default_factory=lambda: {job.name: job.cron for job in JOBS})
@@ -189,6 +182,12 @@ class Settings(BaseModel):
         "File that a worker touches every 5 seconds while it gets on with messages, and beat "
         "once a minute, for health checks. Empty: none.",
     ] = ""
+
+    @property
+    def maintenance_time_limits(self) -> dict[str, int]:
+        """Time limit of each maintenance job, in seconds."""
+        backup, other = self.operations.backup.time_limit, self.maintenance_time_limit
+        return {job.name: backup if job.is_backup else other for job in JOBS}
 
     @field_validator("database_url", "maintenance_database_url")
     @classmethod
@@ -230,7 +229,8 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _time_limits_fit(self) -> Self:
-        # After the visibility timeout a message is delivered again, even if it still runs.
+        # After the visibility timeout workers with kombu's own transport deliver a message again,
+        # even if it still runs. A second backup is skipped while the first one runs.
         longest = max(self.task_time_limit, self.maintenance_time_limit)
         if longest * 2 >= self.visibility_timeout:
             raise ValueError(
@@ -369,6 +369,8 @@ def explain(error: ValidationError) -> str:
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "missing" and variable is not None:
             message = f"is not set: {variable.description}"
+        elif problem["type"] == "predicate_failed" and variable is not None:
+            message = f"is not valid: {variable.description}"
         name = variable.name if variable is not None else ".".join(path) or "settings"
         lines.append(f"{name}: {message}")
     return "\n".join(lines)

@@ -76,6 +76,8 @@ class Entry(_Frozen):
         ``safety`` for the state before a restore over live data, which is restored only by name.
     uncompressed
         Size of the output of pg_dump in bytes; earlier versions did not record it.
+    database_bytes
+        Disk space of the database; earlier versions did not record it.
     encoding
         Of the database. Earlier versions did not record it, and their digests are of the bytes in
         that encoding instead of UTF-8.
@@ -102,6 +104,7 @@ class Entry(_Frozen):
     system: str | None = None
     purpose: Purpose = "regular"
     uncompressed: int | None = None
+    database_bytes: int | None = None
     encoding: str | None = None
     server_version: str
     client_version: str

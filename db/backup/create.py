@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import psycopg
 
@@ -19,6 +19,7 @@ from db.backup.catalogue import (
     TableFacts,
     open_catalogue,
 )
+from db.backup.databases import named
 from db.backup.encryption import SUFFIX as ENCRYPTED
 from db.backup.encryption import recipients
 from db.backup.policy import BackupPolicy
@@ -27,6 +28,7 @@ from db.backup.roles import read_roles
 from db.backup.snapshot import (
     EMPTY,
     Snapshot,
+    database_size,
     encoding,
     exported,
     revision,
@@ -40,6 +42,7 @@ from db.backup.verify import checked, completeness
 from db.commands.core import Client
 from db.commands.dump import dump
 from db.errors import Kind, OperationError
+from db.hooks import run_hook
 from db.locks import alone
 from db.postgres_errors import permanent_errors_explained
 from db.session import make_engine
@@ -94,10 +97,13 @@ def create(  # noqa: PLR0913 - options by name
     catalogue, keys = open_catalogue(policy), _recipients(policy)
     start = monotonic()
     with _alone(client), _NewFiles(catalogue.store, keys) as files:
+        about = {"database": named(client.url), "contents": contents, "table": table}
+        run_hook(policy.before_dump, "before_dump", about | {"form": form, "purpose": purpose})
         with exported(client) as snapshot:
             _refuse_old(snapshot)
             tables = _tables(snapshot, table)
             stored_in = encoding(snapshot.connection)
+            database_bytes = database_size(snapshot.connection)
             at_revision = revision(snapshot.connection)
             started_at = now or datetime.now(UTC)
             source = Source.of(snapshot.connection)
@@ -135,6 +141,7 @@ def create(  # noqa: PLR0913 - options by name
             system=source.system,
             purpose=purpose,
             uncompressed=output_size.total,
+            database_bytes=database_bytes,
             encoding=stored_in,
             server_version=snapshot.server_version,
             client_version="{}.{}".format(*client.programs.version("pg_dump")),
@@ -144,7 +151,13 @@ def create(  # noqa: PLR0913 - options by name
             tables=dict.fromkeys(tables, EMPTY) | facts,
         )
         catalogue.add(entry, is_new=True)
+    run_hook(policy.after_dump, "after_dump", hook_facts(entry, policy))
     return entry
+
+
+def hook_facts(entry: Entry, policy: BackupPolicy) -> dict[str, Any]:
+    """Return the facts about a backup that a hook gets."""
+    return {"target": policy.target, "entry": entry.model_dump(mode="json", exclude_none=True)}
 
 
 def check_ready(client: Client, policy: BackupPolicy) -> Source:

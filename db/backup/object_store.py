@@ -21,7 +21,7 @@ from db.errors import Kind, OperationError
 
 try:
     import obstore
-    from obstore.exceptions import BaseError
+    from obstore.exceptions import AlreadyExistsError, BaseError
     from obstore.store import from_url
 except ModuleNotFoundError:
     raise OperationError(
@@ -100,16 +100,27 @@ class ObjectStore:
 
     def put(self, path: Path, name: str) -> None:
         """Upload it; an upload is atomic."""
-        self._require_new(name)
-        part = max(_PART, -(-path.stat().st_size // _PARTS))
-        with self._explained():
-            obstore.put(self._store, name, path, chunk_size=part)
+        size = path.stat().st_size
+        if size <= _PART:
+            self._create(name, path.read_bytes())
+        else:
+            # Parts cannot be uploaded on a condition: an empty object reserves the name.
+            self._create(name, b"")
+            try:
+                with self._explained():
+                    part = max(_PART, -(-size // _PARTS))
+                    obstore.put(self._store, name, path, chunk_size=part)
+            except BaseException:
+                with suppress(OperationError):  # the first error is the one to report
+                    self.delete(name)
+                raise
         path.unlink()
 
     def write(self, name: str, content: bytes, *, is_new: bool = False) -> None:
         """Put a small object."""
         if is_new:
-            self._require_new(name)
+            self._create(name, content)
+            return
         with self._explained():
             obstore.put(self._store, name, content)
 
@@ -142,8 +153,21 @@ class ObjectStore:
         """Return nothing: an interrupted upload leaves no object."""
         return []
 
-    def _require_new(self, name: str) -> None:
-        # Not every server has conditional writes. Names are random: this finds a copied backup.
+    def _create(self, name: str, content: bytes) -> None:
+        """Put a small object unless there is one of that name (raises ``file_exists``)."""
+        with self._explained():
+            try:
+                obstore.put(self._store, name, content, mode="create")
+            except AlreadyExistsError:
+                raise file_exists(name, self.target) from None
+            except BaseError as error:
+                if "NotImplemented" not in str(error):
+                    raise
+                self._require_absent(name)
+                obstore.put(self._store, name, content)
+
+    def _require_absent(self, name: str) -> None:
+        # For servers without If-None-Match. Names are random: this finds a copied backup.
         with suppress(FileNotFoundError), self._explained(reading=True):
             obstore.head(self._store, name)
             raise file_exists(name, self.target)

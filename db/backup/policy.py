@@ -1,9 +1,24 @@
 """Backup policy: target, retention, encryption."""
 
+import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
-from annotated_types import Gt
+from annotated_types import Interval, Predicate
+
+from db.bounds import COUNT, DAYS
+
+# A bucket's name is 3 to 63 characters:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_OBJECT_STORAGE: Final = re.compile(r"s3://[A-Za-z0-9._-]{3,63}(/[^?#]*)?")
+
+
+def _is_target(target: str) -> bool:
+    """Tell whether a text may name a target, and is not empty or mistyped."""
+    if "\0" in target or target != target.strip() or not target:
+        return False
+    is_url = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", target) is not None
+    return not is_url or _OBJECT_STORAGE.fullmatch(target) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +26,10 @@ class BackupPolicy:
     """Policy of dumps."""
 
     target: Annotated[
-        str, "Target of dumps: a directory, or object storage as s3://bucket/prefix."
+        str,
+        Predicate(_is_target),
+        "Target of dumps: a directory, or object storage as s3://bucket/prefix. A relative path is "
+        "below .local of the checkout, or below /var/lib/template-service without one.",
     ] = "backups"
     recipients_file: Annotated[
         str,
@@ -20,12 +38,12 @@ class BackupPolicy:
     identity_file: Annotated[
         str, "File of the age identity that decrypts dumps, for drills and restores."
     ] = ""
-    keep_days: Annotated[int, Gt(0), "Days after which a dump expires."] = 7
+    keep_days: Annotated[int, DAYS, "Days after which a dump expires."] = 7
     # Three weekly drills: a fault that one drill misses has two older proofs behind it.
-    keep_verified: Annotated[int, Gt(0), "Number of verified dumps to keep regardless of age."] = 3
+    keep_verified: Annotated[int, COUNT, "Number of verified dumps to keep regardless of age."] = 3
     # Longer than a dump: it may be the only copy of what somebody misses a week later.
     keep_safety_days: Annotated[
-        int, Gt(0), "Days after which a safety dump, taken before a restore, expires."
+        int, DAYS, "Days after which a safety dump, taken before a restore, expires."
     ] = 14
     scratch: Annotated[
         str,
@@ -35,6 +53,25 @@ class BackupPolicy:
     # A weekly drill, and a day for the one that was late.
     alarm_days: Annotated[
         int,
-        Gt(0),
+        DAYS,
         "Days without a verified dump after which the doctor reports a problem.",
     ] = 8
+    before_dump: Annotated[
+        str,
+        "Command to run before a dump, which is not taken if it fails; it gets the facts as JSON "
+        "on standard input. Empty: none.",
+    ] = ""
+    after_dump: Annotated[
+        str, "The same after a dump, with its catalog entry. The dump stays if it fails."
+    ] = ""
+    before_restore: Annotated[
+        str, "The same before a restore, with the catalog entry; nothing is restored if it fails."
+    ] = ""
+    after_restore: Annotated[str, "The same after a restore that succeeded."] = ""
+    # A dump of 200 GB at 10 MB/s. The cleanups have the limit of the other maintenance.
+    time_limit: Annotated[
+        int,
+        Interval(ge=120, le=7 * 86_400),
+        "Seconds after which a scheduled dump, restore drill or base backup is interrupted. It is "
+        "not retried.",
+    ] = 6 * 3600

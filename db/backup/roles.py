@@ -6,7 +6,7 @@ put any text into its own settings.
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from db.errors import Kind, OperationError
 
+Privilege = Literal["SET", "ALTER SYSTEM"]
 SUFFIX: Final = ".roles.json.gz"
 """Of a file of facts; earlier versions of this service stored SQL, ``.roles.sql.gz``."""
 # Settings whose value is a list of names, each quoted where necessary: GUC_LIST_QUOTE in
@@ -60,6 +61,17 @@ JOIN pg_roles AS r ON r.oid = s.setrole
 CROSS JOIN unnest(s.setconfig) AS c(setting)
 WHERE s.setdatabase = 0 AND r.rolname !~ '^pg_'
 ORDER BY r.rolname, 2
+"""
+# Each has a grantee: what everybody may is a matter of the server, not of its roles. A superuser
+# needs none.
+_PARAMETERS: Final = """
+SELECT r.rolname AS role, p.parname AS name, a.privilege_type AS privilege,
+       a.is_grantable AS grantable
+FROM pg_parameter_acl AS p
+CROSS JOIN aclexplode(p.paracl) AS a
+JOIN pg_roles AS r ON r.oid = a.grantee
+WHERE r.rolname !~ '^pg_' AND NOT r.rolsuper
+ORDER BY r.rolname, p.parname, a.privilege_type
 """
 
 
@@ -114,12 +126,27 @@ class RoleSetting(_Frozen):
     values: tuple[str, ...]
 
 
+class ParameterGrant(_Frozen):
+    """The right of a role to change a setting of the server: ``SET`` or ``ALTER SYSTEM``."""
+
+    role: str
+    name: str
+    privilege: Privilege
+    grantable: bool = False
+
+
 class ServerRoles(_Frozen):
     """The roles of a server, without the predefined ones."""
 
     roles: tuple[RoleFacts, ...] = ()
     memberships: tuple[Membership, ...] = ()
     settings: tuple[RoleSetting, ...] = ()
+    parameters: tuple[ParameterGrant, ...] = ()
+
+    @property
+    def configuring(self) -> frozenset[str]:
+        """Roles that may change settings, among them those that run programs."""
+        return frozenset(grant.role for grant in self.parameters)
 
     @classmethod
     def parse(cls, content: bytes, name: str) -> Self:
@@ -153,12 +180,14 @@ def read_roles(connection: psycopg.Connection[Any], *, passwords: bool) -> Serve
         roles = cursor.execute(_ROLES).fetchall()
         memberships = cursor.execute(_MEMBERSHIPS).fetchall()
         settings = cursor.execute(_SETTINGS).fetchall()
+        parameters = cursor.execute(_PARAMETERS).fetchall()
         known = cursor.execute(_PASSWORDS).fetchall() if passwords else []
     verifiers = {row["name"]: row["password"] for row in known}
     return ServerRoles(
         roles=tuple(RoleFacts(**row, password=verifiers.get(row["name"])) for row in roles),
         memberships=tuple(Membership(**row) for row in memberships),
         settings=tuple(map(_setting, settings)),
+        parameters=tuple(ParameterGrant(**row) for row in parameters),
     )
 
 

@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from db.backup.roles import Membership, RoleFacts, RoleSetting, ServerRoles
+from db.backup.roles import (
+    Membership,
+    ParameterGrant,
+    Privilege,
+    RoleFacts,
+    RoleSetting,
+    ServerRoles,
+)
 from db.errors import Kind, OperationError
 
 _SHOWN: Final = 6  # words of a refused statement, without its literals
@@ -49,8 +56,13 @@ _HEADER: Final = {
 }
 
 
-_SECTIONS: Final = ("-- Roles", "-- User Configurations", "-- Role memberships")
-_ROLES, _CONFIGURATIONS, _MEMBERSHIPS = range(len(_SECTIONS))
+_SECTIONS: Final = (
+    "-- Roles",
+    "-- User Configurations",
+    "-- Role memberships",
+    "-- Role privileges on configuration parameters",
+)
+_ROLES, _CONFIGURATIONS, _MEMBERSHIPS, _PARAMETERS = range(len(_SECTIONS))
 
 
 class _Token(NamedTuple):
@@ -77,6 +89,7 @@ def parse_roles_sql(text: str) -> ServerRoles:
         roles=tuple(RoleFacts(**facts) for facts in found.roles.values()),
         memberships=tuple(found.memberships),
         settings=tuple(found.settings),
+        parameters=tuple(found.parameters),
     )
 
 
@@ -87,6 +100,7 @@ class _Found:
     roles: dict[str, dict[str, Any]] = field(default_factory=dict)
     memberships: list[Membership] = field(default_factory=list)
     settings: list[RoleSetting] = field(default_factory=list)
+    parameters: list[ParameterGrant] = field(default_factory=list)
 
     def add(self, reader: "_Reader", section: int | None) -> None:
         """Add the facts of one statement."""
@@ -114,6 +128,9 @@ class _Found:
                 name = reader.name()
                 reader.expect("IS")
                 self.roles[name]["comment"] = reader.literal()
+            case "GRANT" if reader.mentions("ON"):
+                _require(section, _PARAMETERS)
+                self.parameters += _parameter_grants(reader)
             case "GRANT":
                 _require(section, _MEMBERSHIPS)
                 self.memberships.append(_membership(reader))
@@ -166,6 +183,10 @@ class _Reader:
             self._rest = self._rest[1:]
             return True
         return False
+
+    def mentions(self, word: str) -> bool:
+        """Tell whether this reserved word follows somewhere."""
+        return any(token.kind == "name" and token.text.upper() == word for token in self._rest)
 
     def expect(self, *words: str) -> None:
         """Skip these keywords, which must come next."""
@@ -307,6 +328,32 @@ def _membership(reader: _Reader) -> Membership:
         reader.expect("BY")
         reader.name()
     return Membership(role=role, member=member, **options)
+
+
+def _parameter_grants(reader: _Reader) -> Iterator[ParameterGrant]:
+    privileges: list[Privilege] = []
+    while True:
+        if reader.accept("ALL"):
+            privileges += ["ALTER SYSTEM", "SET"]
+        elif reader.accept("ALTER"):
+            reader.expect("SYSTEM")
+            privileges.append("ALTER SYSTEM")
+        else:
+            reader.expect("SET")
+            privileges.append("SET")
+        if not reader.sign(","):
+            break
+    reader.expect("ON", "PARAMETER")
+    name = reader.name()
+    while reader.sign("."):
+        name += f".{reader.name()}"
+    reader.expect("TO")
+    role = reader.name()
+    grantable = reader.accept("WITH")
+    if grantable:
+        reader.expect("GRANT", "OPTION")
+    for privilege in privileges:
+        yield ParameterGrant(role=role, name=name, privilege=privilege, grantable=grantable)
 
 
 def _refusal(statement: list[_Token]) -> OperationError:

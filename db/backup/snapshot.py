@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import tuple_row
 
@@ -35,6 +35,15 @@ _FACTS: Final = sql.SQL("""
 SELECT count(*), coalesce(sum(('x' || left(md5({text}), 16))::bit(64)::bigint), 0)::text
 FROM ONLY {table} AS "the row"
 """)
+# A row's text has at most 1 GB, in which quotation marks count twice. Rows that exceed it are
+# hashed by column; PostgreSQL dumps them unless COPY exceeds the same limit.
+BY_COLUMN: Final = "columns:"
+"""The beginning of a digest of which each row is the hashes of its columns."""
+_COLUMNS: Final = """
+SELECT a.attname FROM pg_attribute AS a
+WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+"""
 _AS_STORED: Final = sql.SQL('"the row"::text')
 _AS_UTF8: Final = sql.SQL("""convert_to("the row"::text, 'UTF8')""")
 # Nothing is converted from these: the bytes of SQL_ASCII have no meaning.
@@ -125,7 +134,11 @@ def table_names(connection: psycopg.Connection[Any]) -> list[str]:
 
 
 def table_facts(
-    connection: psycopg.Connection[Any], table: str, *, as_stored: bool = False
+    connection: psycopg.Connection[Any],
+    table: str,
+    *,
+    as_stored: bool = False,
+    by_column: bool = False,
 ) -> TableFacts:
     """Return the number of rows of a table of schema ``public``, and their digest.
 
@@ -137,15 +150,43 @@ def table_facts(
     ----------
     as_stored
         Whether the text is in the database's own encoding, as for entries of earlier versions.
+    by_column
+        Whether the hash of a row is that of the hashes of its columns, which is so for rows that
+        are too long for one text.
     """
     is_converted = not as_stored and encoding(connection) not in _UNCONVERTED
-    statement = _FACTS.format(
-        text=_AS_UTF8 if is_converted else _AS_STORED, table=sql.Identifier(SCHEMA, table)
-    )
+    name = sql.Identifier(SCHEMA, table)
     with connection.cursor(row_factory=tuple_row) as cursor:
         cursor.execute(_TEXT_FORMAT)
-        ((rows, digest),) = cursor.execute(statement)
-    return TableFacts(rows=rows, digest=digest)
+        if not by_column:
+            whole = _AS_UTF8 if is_converted else _AS_STORED
+            try:
+                with connection.transaction():
+                    ((rows, digest),) = cursor.execute(_FACTS.format(text=whole, table=name))
+            except errors.ProgramLimitExceeded:
+                pass
+            else:
+                return TableFacts(rows=rows, digest=digest)
+        columns = [column for (column,) in cursor.execute(_COLUMNS, [name.as_string()])]
+        text = _of_columns(columns, is_converted=is_converted)
+        ((rows, digest),) = cursor.execute(_FACTS.format(text=text, table=name))
+    return TableFacts(rows=rows, digest=f"{BY_COLUMN}{digest}")
+
+
+def _of_columns(columns: list[str], *, is_converted: bool) -> sql.Composed:
+    hashed = sql.SQL("md5(convert_to({}::text, 'UTF8'))" if is_converted else "md5({}::text)")
+    each = [
+        sql.SQL("coalesce({}, '-')").format(hashed.format(sql.Identifier("the row", column)))
+        for column in columns
+    ]
+    return sql.SQL(" || ").join(each)
+
+
+def database_size(connection: psycopg.Connection[Any]) -> int:
+    """Return the disk space of the database in bytes."""
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        ((size,),) = cursor.execute("SELECT pg_database_size(current_database())")
+    return int(size)
 
 
 def encoding(connection: psycopg.Connection[Any]) -> str:

@@ -56,8 +56,8 @@ class Source:
     def new_name(self, at: datetime, *contents: str) -> str:
         """Return a name that no other backup has, of this source or any other."""
         time = f"{at.astimezone(UTC):%Y%m%d_%H%M%S}"
-        parts = (self.database, time, self.system or _UNKNOWN, token_hex(4), *contents)
-        return _UNSAFE.sub("_", "_".join(parts))
+        parts = (time, self.system or _UNKNOWN, token_hex(4), *contents)
+        return "_".join([_safe(self.database), *(_UNSAFE.sub("_", part) for part in parts)])
 
     def includes(self, database: str, system: str | None) -> bool:
         """Tell whether a backup of that database is of this source.
@@ -80,5 +80,10 @@ class Source:
     def _matches(self, match: re.Match[str]) -> bool:
         system = match.groupdict().get("system")
         known = None if system == _UNKNOWN else system
-        is_named = match["database"] == _UNSAFE.sub("_", self.database)
+        is_named = match["database"] == _safe(self.database)
         return is_named and self.includes(self.database, known)
+
+
+def _safe(database: str) -> str:
+    """Return a database's name as a part of file names, none of which looks like an option."""
+    return re.sub("^-", "_", _UNSAFE.sub("_", database))

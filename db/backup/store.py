@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from db.cluster.processes import sync
-from db.errors import Kind, OperationError
+from db.errors import FULL, Kind, OperationError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 CHUNK: Final = 1024 * 1024
 PARTIAL: Final = ".partial"
 _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Store(Protocol):
@@ -235,7 +234,7 @@ def create_file(path: Path) -> BinaryIO:
 
 def unwritable(target: str, error: OSError) -> OperationError:
     """Return the error for a target that is full or cannot be written to."""
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return OperationError(
             Kind.DISK_FULL,
             f"{target} is full: {_reason(error)}",

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from db.maintenance import EVERY_TABLE
 from db.monitoring.extension import TUPLES
 from db.monitoring.reader import Reader, Row, reading
+from db.printed import identifier
 
 _MIN_BYTES: Final = 1024 * 1024  # nothing to gain in smaller tables
 _DEAD_PERCENT: Final = 20.0
@@ -58,7 +59,7 @@ def _table_advice(row: Row) -> str | None:
         return (
             "template-service maintenance vacuum"
             if row["table"] in EVERY_TABLE
-            else f'VACUUM (ANALYZE) "{row["schema"]}"."{row["table"]}"'
+            else f"VACUUM (ANALYZE) {identifier(row['schema'], row['table'])}"
         )
     if row.get("free_percent", 0) > _FREE_PERCENT:
         return "new rows will use it; pg_repack frees it, VACUUM FULL locks readers out"
@@ -67,5 +68,5 @@ def _table_advice(row: Row) -> str | None:
 
 def _index_advice(row: Row) -> str | None:
     if row["bytes"] >= _MIN_BYTES and (row["density_percent"] or 100) < _SPARSE_PERCENT:
-        return f'REINDEX INDEX CONCURRENTLY "{row["schema"]}"."{row["index"]}"'
+        return f"REINDEX INDEX CONCURRENTLY {identifier(row['schema'], row['index'])}"
     return None

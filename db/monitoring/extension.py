@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db.errors import Kind, OperationError
 from db.monitoring.reader import Reader, reading
+from db.printed import literal
 
 STATEMENTS: Final = "pg_stat_statements"
 TUPLES: Final = "pgstattuple"
@@ -79,6 +80,6 @@ def _not_loaded(reader: Reader) -> OperationError | None:
     return OperationError(
         "extension_missing",
         f"the server does not load {STATEMENTS}",
-        f"as a superuser: ALTER SYSTEM SET shared_preload_libraries = '{wanted}'; then restart "
-        "PostgreSQL",
+        f"as a superuser: ALTER SYSTEM SET shared_preload_libraries = {literal(wanted)}; then "
+        "restart PostgreSQL",
     )

@@ -6,10 +6,15 @@ from typing import Final
 from sqlalchemy import Engine
 
 from db.errors import OperationError
+from db.monitoring.extension import require_statements
+from db.monitoring.masking import masked
 from db.monitoring.reader import Row, reading
 
 # Sizes wait for locks against readers; the other queries do not.
 _LOCK_TIMEOUT: Final = "200ms"
+# Each minute's report is stored for a month: the slowest, and enough of each to recognize it.
+_STATEMENTS: Final = 5
+_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,8 @@ class Figures:
     ----------
     tables
         Rows of ``sizes``; None while a table is locked against readers.
+    statements
+        The slowest statements, without their values; None where they are not counted.
     """
 
     figures: Row
@@ -27,6 +34,7 @@ class Figures:
     replicas: list[Row]
     slots: list[Row]
     archiver: Row
+    statements: list[Row] | None
 
 
 def figures(engine: Engine) -> Figures:
@@ -43,4 +51,20 @@ def figures(engine: Engine) -> Figures:
         if error.kind != "locked":
             raise
         sizes = None
-    return Figures(counted, sizes, replicas, slots, archiver)
+    return Figures(counted, sizes, replicas, slots, archiver, _statements(engine))
+
+
+def _statements(engine: Engine) -> list[Row] | None:
+    try:
+        with reading(engine) as reader:
+            require_statements(reader)
+            rows = reader.rows("slow_queries", rows=_STATEMENTS)
+    except OperationError:
+        return None
+    return [
+        {
+            "query": " ".join(masked(row["query"]).split())[:_SHOWN],
+            **{name: row[name] for name in ("calls", "mean_ms", "max_ms", "total_ms")},
+        }
+        for row in rows
+    ]

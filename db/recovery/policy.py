@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
-from annotated_types import Gt
+from annotated_types import Predicate
+
+from db.bounds import COUNT, DAYS
 
 # The most that is lost with the server's disk, at 16 MiB of archive for each timeout in which
 # anything was written.
@@ -17,18 +19,19 @@ class RecoveryPolicy:
 
     directory: Annotated[
         Path,
+        Predicate(lambda path: path != Path()),
         "Directory of base backups and archived WAL; the server's user writes to its "
-        "subdirectory wal.",
+        "subdirectory wal. A relative path is below the same directory as that of dumps.",
     ] = Path("recovery")
     # A month of weekly base backups.
     keep: Annotated[
         int,
-        Gt(0),
+        COUNT,
         "Number of full base backups to keep, each with its incremental ones and WAL.",
     ] = 4
     full_days: Annotated[
         int,
-        Gt(0),
+        DAYS,
         "Days after which maintenance.base_backup takes a full base backup instead of an "
         "incremental one (PostgreSQL 17 and newer).",
     ] = 28

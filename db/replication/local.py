@@ -1,5 +1,6 @@
 """Start and stop a standby on this machine with ``pg_ctl``; it outlives this process."""
 
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -49,7 +50,7 @@ def start(programs: Programs, directory: Path) -> None:
             Kind.SERVER_FAILED,
             f"PostgreSQL on {directory} did not start: {reported}",
             f"fix the reported error ({log} has more), then: "
-            f"template-service replica start {directory}",
+            f"template-service replica start {shlex.quote(str(directory))}",
         )
 
 

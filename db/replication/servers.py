@@ -1,5 +1,6 @@
 """Addresses of servers, and operators' connections to a primary or to a standby."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Address:
             raise OperationError(
                 Kind.SERVER_AWAY,
                 f"no server runs on {directory}",
-                f"start it: template-service replica start {directory}",
+                f"start it: template-service replica start {shlex.quote(str(directory))}",
             )
         host = "localhost" if postmaster.listen in _EVERYWHERE else postmaster.listen
         return cls(host or postmaster.socket, postmaster.port)

@@ -16,7 +16,7 @@ from db.cluster.unprivileged import give
 from db.commands.core import Client, passfile_line
 from db.errors import OperationError
 from db.replication.local import rights_on
-from db.replication.login import connection_of, try_login
+from db.replication.login import connection_of, copied_certificates, try_login
 from db.replication.names import USER
 from db.replication.primary import drop_login, ensure_login, examine
 from db.replication.servers import Address, connected
@@ -145,6 +145,7 @@ def _create(
     undo.callback(shutil.rmtree, draft)
     give(draft, rights)
     source["passfile"] = str(passfile)
+    source |= copied_certificates(source, into, rights, undo)
     _copy(replace(client, url=make_conninfo(**source), rights=rights), draft, options.name)
     conninfo = make_conninfo(**source, application_name=options.name)
     missing = complete(draft, primary, options.listen, conninfo, rights)

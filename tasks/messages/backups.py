@@ -9,7 +9,8 @@ class BackedUp(Result):
     """Answer of ``maintenance.backup``.
 
     ``backup`` is the name of the one that was made, null with ``dry_run`` and when it was
-    ``skipped`` because another was under way. ``size`` is bytes of its files, ``tables`` and
+    ``skipped`` because another was under way; ``target`` is where it is. ``size`` is bytes of its
+    files, ``tables`` and
     ``rows`` what it holds, ``seconds`` what it took. ``expired`` names the backups that retention
     deleted, or with ``dry_run`` would delete now; ``kept`` counts those that stay.
     """
@@ -17,6 +18,7 @@ class BackedUp(Result):
     dry_run: bool = False
     skipped: bool = False
     backup: str | None = None
+    target: str | None = None
     size: int = 0
     tables: int = 0
     rows: int = 0

@@ -27,6 +27,16 @@ class ReplicaFigures(Result):
     lag_seconds: float | None
 
 
+class StatementFigures(Result):
+    """A statement that takes long, without its values. Times are milliseconds of execution."""
+
+    query: str
+    calls: int
+    mean_ms: float
+    max_ms: float
+    total_ms: float
+
+
 class Report(Result):
     """Answer of ``maintenance.report``: the figures of one moment.
 
@@ -48,6 +58,9 @@ class Report(Result):
     database_bytes: int = Field(description="Disk space of the database.")
     table_bytes: dict[str, int] | None = Field(
         description="Disk space of each table and sequence, with indexes and TOAST."
+    )
+    slow_statements: list[StatementFigures] | None = Field(
+        description="The slowest statements on average; null where nothing counts them."
     )
     standby: bool = Field(description="Whether the server is one.")
     standby_lag_seconds: float | None = Field(

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from annotated_types import Ge, Gt
+from annotated_types import Interval
 
 from tasks.errors import Code, problem
 
 MIB: Final = 1024 * 1024
+# A number beyond these is a typing error. The render process imports this module and none of db.
+BYTES: Final = Interval(ge=1, le=2**40)
+COUNT: Final = Interval(ge=1, le=2**31 - 1)
 SOFT_TIME_LIMIT: Final = 20
 """Seconds that a task may take by default."""
 
@@ -30,22 +33,26 @@ of JSON documents, in which each value has more shapes."""
 class Limits:
     """Limits of one message. Sizes are bytes of UTF-8 (of JSON for variables and messages)."""
 
-    body_bytes: Annotated[int, Gt(0), "Source of a body, in bytes of UTF-8."] = 256 * 1024
-    subject_bytes: Annotated[int, Gt(0), "Source of a subject, in bytes of UTF-8."] = 2 * 1024
-    variables_bytes: Annotated[int, Gt(0), "Variables of one render, in bytes of JSON."] = (
+    body_bytes: Annotated[int, BYTES, "Source of a body, in bytes of UTF-8."] = 256 * 1024
+    subject_bytes: Annotated[int, BYTES, "Source of a subject, in bytes of UTF-8."] = 2 * 1024
+    variables_bytes: Annotated[int, BYTES, "Variables of one render, in bytes of JSON."] = (
         256 * 1024
     )
-    output_bytes: Annotated[int, Gt(0), "Rendered output, in bytes of UTF-8."] = 2 * MIB
-    message_bytes: Annotated[int, Gt(0), "Body of a message, in bytes."] = MIB
-    batch_bytes: Annotated[int, Gt(0), "Body of a message of render.batch, in bytes."] = 4 * MIB
-    batch_items: Annotated[int, Gt(0), "Items of one batch."] = 1000
-    batch_output_bytes: Annotated[int, Gt(0), "All results of one batch, in bytes of JSON."] = (
+    output_bytes: Annotated[int, BYTES, "Rendered output, in bytes of UTF-8."] = 2 * MIB
+    message_bytes: Annotated[int, BYTES, "Body of a message, in bytes."] = MIB
+    batch_bytes: Annotated[int, BYTES, "Body of a message of render.batch, in bytes."] = 4 * MIB
+    batch_items: Annotated[int, COUNT, "Items of one batch."] = 1000
+    batch_output_bytes: Annotated[int, BYTES, "All results of one batch, in bytes of JSON."] = (
         64 * MIB
     )
-    partial_depth: Annotated[int, Gt(0), "Partials that use one another, one below the other."] = 10
-    translations: Annotated[int, Gt(0), "Translations of one version."] = 200
-    render_seconds: Annotated[float, Gt(0), "Wall-clock seconds of one render."] = 1.0
-    render_memory_mb: Annotated[int, Ge(64), "Address space of the render process, in MiB."] = 256
+    partial_depth: Annotated[int, COUNT, "Partials that use one another, one below the other."] = 10
+    translations: Annotated[int, COUNT, "Translations of one version."] = 200
+    render_seconds: Annotated[
+        float, Interval(gt=0, le=86_400), "Wall-clock seconds of one render."
+    ] = 1.0
+    render_memory_mb: Annotated[
+        int, Interval(ge=64, le=2**20), "Address space of the render process, in MiB."
+    ] = 256
 
     # What follows is no setting: nobody has a reason to choose it.
     depth: int = 64

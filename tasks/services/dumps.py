@@ -33,6 +33,7 @@ def backup(message: Maintain, run: Run) -> BackedUp:
         return BackedUp(dry_run=True, expired=tuple(pruned.deleted), kept=len(pruned.kept))
     return BackedUp(
         backup=created.name,
+        target=policy.target,
         size=created.size,
         tables=len(created.tables),
         rows=sum(facts.rows for facts in created.tables.values()),

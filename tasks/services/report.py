@@ -14,7 +14,7 @@ from db.monitoring.figures import Figures, figures
 from db.session import autocommitting
 from tasks.broker import Backlog
 from tasks.messages.maintenance import Maintain
-from tasks.messages.report import ReplicaFigures, Report
+from tasks.messages.report import ReplicaFigures, Report, StatementFigures
 from tasks.runs import Run
 from tasks.services import metrics
 
@@ -95,6 +95,9 @@ def _of_database(database: Figures) -> dict[str, object]:
         "table_bytes": None
         if database.tables is None
         else {row["relation"]: row["total_bytes"] for row in database.tables},
+        "slow_statements": None
+        if database.statements is None
+        else [StatementFigures(**row) for row in database.statements],
         "replicas": {
             row["name"]: ReplicaFigures(lag_bytes=row["lag_bytes"], lag_seconds=row["lag_seconds"])
             for row in database.replicas

@@ -17,8 +17,8 @@ from tests.factories import templates
 from tests.support.held import held
 from tests.support.producer import Producer
 from tests.support.stacks import small_stack
+from worker.directories import checkout
 from worker.local import LocalStack
-from worker.local.stack import checkout
 
 TIMEOUT = 30
 NONE = {"template_id": "no-such"}

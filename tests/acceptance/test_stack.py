@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from db.cluster.processes import Identity, wait_until
+from worker.directories import DIRECTORY_VARIABLE
 from worker.local import LocalStack
-from worker.local.stack import DIRECTORY_VARIABLE
 
 PROGRAM = Path(sys.executable).with_name("template-service")
 PARTS = ["postgres", "valkey", "worker", "beat", "flower"]

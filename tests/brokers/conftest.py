@@ -23,8 +23,9 @@ from tests.support.producer import Producer
 from tests.support.stacks import QUICK
 from worker import rabbitmq
 from worker.cli import main
+from worker.directories import checkout
 from worker.local import LocalStack
-from worker.local.stack import QUEUES, checkout
+from worker.local.stack import QUEUES
 from worker.settings import load
 
 STOCK: Final = "kombu.transport.pyamqp:Transport"

@@ -14,9 +14,9 @@ from tests.brokers.conftest import wait_for
 from tests.brokers.servers import DebianRedis
 from tests.support.producer import Producer
 from tests.support.stacks import QUICK
+from worker.directories import checkout
 from worker.local import LocalStack
 from worker.local.server import HOST
-from worker.local.stack import checkout
 
 NONE = {"template_id": "no-such"}
 

@@ -13,9 +13,9 @@ from tests.brokers.servers import REDIS, DebianRedis, program
 from tests.factories import templates
 from tests.support.producer import Producer
 from tests.support.stacks import QUICK
+from worker.directories import checkout
 from worker.local import LocalStack
 from worker.local.server import HOST, free_port
-from worker.local.stack import checkout
 from worker.transport import register
 
 NAME = "watched"

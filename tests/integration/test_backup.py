@@ -286,6 +286,7 @@ class TestTask:
             "dry_run": False,
             "skipped": False,
             "backup": new.name,
+            "target": fresh.policy.target,
             "size": new.size,
             "tables": len(new.tables),
             "rows": sum(table.rows for table in new.tables.values()),

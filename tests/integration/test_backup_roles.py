@@ -71,6 +71,31 @@ def with_old_roles(source: SampleDatabase, policy: BackupPolicy, entry: Entry) -
 
 
 @pytest.mark.parametrize("is_old", [False, True], ids=["facts", "SQL of an earlier version"])
+def test_rights_on_settings_of_the_server_are_restored(
+    source: SampleDatabase, policy: BackupPolicy, *, is_old: bool
+) -> None:
+    """``GRANT ... ON PARAMETER``, with its options."""
+    rights = (
+        "SELECT p.parname, a.privilege_type, a.is_grantable FROM pg_parameter_acl AS p"
+        " CROSS JOIN aclexplode(p.paracl) AS a"
+        " WHERE a.grantee = %(role)s::regrole ORDER BY 1, 2"
+    )
+    with role(source):
+        source.run(f"GRANT SET ON PARAMETER work_mem TO {HOSTILE} WITH GRANT OPTION".encode())
+        source.run(f"GRANT SET, ALTER SYSTEM ON PARAMETER log_statement TO {HOSTILE}".encode())
+        before = source.run(rights, role=HOSTILE)
+        entry = create(source.client, policy)
+        if is_old:
+            entry = with_old_roles(source, policy, entry)
+        source.run(f"DROP OWNED BY {HOSTILE}; DROP ROLE {HOSTILE}".encode())
+        created = create_roles(source.url, fetch_roles(entry, policy))
+        assert (created.names, created.withheld) == ([HOSTILE], [])
+        assert source.run(rights, role=HOSTILE) == before
+        assert len(before) == 3
+        source.run(f"DROP OWNED BY {HOSTILE}".encode())
+
+
+@pytest.mark.parametrize("is_old", [False, True], ids=["facts", "SQL of an earlier version"])
 def test_a_role_s_own_setting_is_never_executed(
     source: SampleDatabase, policy: BackupPolicy, tmp_path: Path, *, is_old: bool
 ) -> None:

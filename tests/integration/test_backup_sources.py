@@ -22,7 +22,7 @@ from db.commands.core import Client
 from db.errors import OperationError
 from db.monitoring.checks import copies
 from db.monitoring.checks.finding import Limits
-from tests.support.dumps import Backups, wrapped
+from tests.support.dumps import Backups
 from tests.support.operators import DATABASE, private_server
 from tests.support.sample_databases import ROWS, SampleDatabase, copy_of, sample_database
 from worker.local import LocalStack
@@ -76,14 +76,19 @@ class TestSafety:
     """The state before a restore over live data is not the newest backup."""
 
     def test_a_second_restore_restores_the_good_backup(
-        self, live: SampleDatabase, policy: BackupPolicy, tmp_path: Path
+        self, live: SampleDatabase, policy: BackupPolicy, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """After an accident and a first restore that failed half-way."""
+        """After an accident and a first restore that failed after its safety backup."""
         good = create(live.client, policy)
         live.run("DELETE FROM templates")
-        broken = wrapped(tmp_path / "bin", vacuumdb="exit 1")
-        with pytest.raises(OperationError):
-            replace_live(replace(live.client, programs=broken), policy)
+
+        def fail(*_: object) -> None:
+            raise OperationError("database_in_use", "it is in use", "stop the workers")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("db.backup.restore.replace_live.swap", fail)
+            with pytest.raises(OperationError):
+                replace_live(live.client, policy)
         replaced = replace_live(live.client, policy)
         assert replaced.restored.name == good.name
         assert live.one("SELECT count(*) FROM templates") == ROWS["templates"]

@@ -1,5 +1,6 @@
 """``db ...``: the guide's queries on a real server, and the sessions that they end."""
 
+import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -304,6 +305,22 @@ class TestLocks:
         """Its size cannot be read, and the command fails instead of waiting."""
         with guest(url, "BEGIN", "LOCK TABLE templates"):
             assert "db locks" in operator.refused("sizes")
+
+
+def test_top_shows_sessions_locks_waits_and_sizes(operator: Operator, url: str) -> None:
+    """At one moment; also while a table is locked against readers, whose size is unknown then."""
+    reading = "SELECT 'geheim' FROM alembic_version"
+    with guest(url, "BEGIN; LOCK TABLE alembic_version"), waiting(url, reading):
+        now = operator.json("top", "--once")
+        text = operator.output("top")
+    assert {"connections", "sessions", "locks", "waits"} <= now.keys()
+    assert "relations" not in now
+    blocked = [session for session in now["sessions"] if session["blocked_by"]]
+    assert [session["application"] for session in blocked] == ["waiting"]
+    assert {"type": "Lock", "event": "relation", "sessions": 1} in now["waits"]
+    assert SECRET not in text + json.dumps(now)
+    assert "waits for" in text
+    assert operator.json("top")["relations"]
 
 
 class TestSizes:

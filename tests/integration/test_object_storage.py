@@ -4,12 +4,16 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import boto3  # type: ignore[import-untyped]
+import obstore
 import pytest
 from moto.server import ThreadedMotoServer
+from obstore.exceptions import GenericError
 
 from db.backup.catalogue import open_store
 from db.backup.object_store import ObjectStore
@@ -95,6 +99,51 @@ def test_a_large_file_is_uploaded_in_parts_and_streamed(stored: Backups, tmp_pat
         rest = b"".join(iter(lambda: file.read(1 << 20), b""))
     assert first + rest == content
     assert store.names() == {"large": len(content)}
+
+
+@pytest.mark.parametrize("size", [10, 20_000_000])
+def test_an_object_is_created_once(stored: Backups, size: int) -> None:
+    """Of two machines that choose one name at one moment, one succeeds: If-None-Match."""
+    store = stored.catalogue.store
+    assert isinstance(store, ObjectStore)
+    paths = [store.workspace() / f"{number}.partial" for number in range(4)]
+    for number, path in enumerate(paths):
+        path.write_bytes(bytes([number]) * size)
+
+    def put(path: Path) -> bool:
+        try:
+            store.put(path, "one")
+        except OperationError as error:
+            assert error.kind == "file_exists"  # noqa: PT017 - others succeed
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(paths)) as threads:
+        done = list(threads.map(put, paths))
+    assert done.count(True) == 1
+    with store.open("one") as file:
+        assert file.read() == bytes([done.index(True)]) * size
+    with pytest.raises(OperationError):
+        store.write("one", b"", is_new=True)
+
+
+def test_a_server_without_conditional_writes_is_asked_first(
+    stored: Backups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers 501, and a copied backup is still not replaced."""
+    put = obstore.put
+
+    def refuse(*arguments: Any, mode: str | None = None, **options: Any) -> object:  # noqa: ANN401 - obstore's
+        if mode == "create":
+            raise GenericError("501: <Code>NotImplemented</Code>")
+        return put(*arguments, **options)
+
+    monkeypatch.setattr(obstore, "put", refuse)
+    store = stored.catalogue.store
+    store.write("one", b"first", is_new=True)
+    with pytest.raises(OperationError) as caught:
+        store.write("one", b"second", is_new=True)
+    assert caught.value.kind == "file_exists"
 
 
 def test_commands_and_task_work_with_object_storage(tasks: Tasks, stored: Backups) -> None:

@@ -1,7 +1,10 @@
 """Databases that are unlike a developer's: other encodings, partitions, names with spaces."""
 
+import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
@@ -9,9 +12,11 @@ import pytest
 from psycopg import sql
 
 from db import migrations
+from db.addresses import connection_options
+from db.backup import snapshot
 from db.backup.catalogue import Catalogue, open_store
 from db.backup.create import create
-from db.backup.databases import administering
+from db.backup.databases import administering, drop
 from db.backup.drill import drill
 from db.backup.policy import BackupPolicy
 from db.backup.restore.merge_table import merge_table
@@ -19,6 +24,8 @@ from db.backup.restore.replace_live import replace_live
 from db.backup.restore.restore import restore
 from db.backup.snapshot import table_facts
 from db.cluster.programs import Programs
+from db.errors import OperationError
+from db.printed import psql
 from tests.support.sample_databases import ROWS, SampleDatabase, copy_of, sample_database
 from worker.local import LocalStack
 
@@ -124,6 +131,66 @@ def test_one_table_is_restored_next_to_partitions(
     live.run("DELETE FROM measured WHERE at < '2026-01-11'")
     assert merge_table(live.client, policy, table="measured_1").inserted == 10
     assert restore(live.client, policy, name=entry.name).rows["measured_2"] == 10
+
+
+@pytest.mark.parametrize("name", ["postgresql://x", "-a=50%25 q\"uo'te \\;"])
+def test_a_database_of_any_name_is_dumped_and_replaced(
+    source: SampleDatabase, servers: LocalStack, policy: BackupPolicy, name: str
+) -> None:
+    """Psql and vacuumdb would take some of them for a connection string or an option."""
+    name = f"{name} {uuid4().hex[:6]}"
+    made = SampleDatabase(servers.postgres.url_of(quote(name, safe="")))
+    database = sql.Identifier(name)
+    with administering(made.url) as admin:
+        admin.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(database, sql.Identifier(source.name))
+        )
+        asides = []
+        try:
+            entry = create(made.client, policy)
+            assert entry.database == name
+            made.run("DELETE FROM template_translations")
+            done = replace_live(made.client, policy)
+            asides.append(done.aside)
+            assert done.restored.name == entry.name
+            assert made.one("SELECT count(*) FROM template_translations") == 16
+            words = shlex.split(psql(name, "SELECT current_database()"))
+            options = connection_options(made.url)
+            shown = subprocess.run(
+                [made.client.programs.path(words[0]), "-At", *words[1:]],
+                env={f"PG{key.upper()}": options[key] for key in ("host", "port", "user")}
+                | {"PGPASSWORD": options["password"]},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert shown.stdout == f"{name}\n"
+        finally:
+            for each in (name, *asides):
+                drop(admin, each)
+
+
+def test_rows_too_long_for_one_text_are_compared_by_column(
+    live: SampleDatabase, policy: BackupPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text has at most 1 GB, and two columns of 300 MB may need more when they are quoted."""
+    live.run("CREATE TABLE wide (id integer PRIMARY KEY, a text, b bytea)")
+    live.run("""INSERT INTO wide VALUES (1, '"\', NULL), (2, NULL, '\\x00'), (3, '-', '')""")
+    # Fails as the text of such a row does.
+    too_long = """repeat('x', CASE WHEN "the row" IS NULL THEN 0 ELSE 1100000000 END)"""
+    with monkeypatch.context() as patch:
+        patch.setattr(snapshot, "_AS_STORED", sql.SQL(too_long))
+        entry = create(live.client, policy)
+    assert entry.tables["wide"].digest.startswith(snapshot.BY_COLUMN)
+    assert restore(live.client, policy).rows["wide"] == 3
+    live.run("UPDATE wide SET b = NULL WHERE id = 3; DELETE FROM wide WHERE id = 1")
+    merged = merge_table(live.client, policy, table="wide")
+    assert (merged.inserted, merged.updated, merged.unchanged) == (1, 1, 1)
+    wrong = entry.tables["wide"].model_copy(update={"digest": f"{snapshot.BY_COLUMN}1"})
+    other = entry.model_copy(update={"tables": entry.tables | {"wide": wrong}})
+    Catalogue(open_store(policy.target)).add(other)
+    with pytest.raises(OperationError, match="wide: contents differ"):
+        restore(live.client, policy)
 
 
 NAMES = ["my table", "my", 'q"uoted', "Upper", "two\nlines", "per%cent {brace}", "ünïcode"]

@@ -25,6 +25,7 @@ from tasks.services import metrics
 from tasks.services.report import report
 from tests.support.operators import Operator, run
 from tests.support.producer import RefusedError
+from tests.support.sample_databases import sample_database
 from tests.support.tasks import Tasks
 from worker.backlog import backlog
 from worker.dead_letters import letter_of_raw
@@ -372,6 +373,37 @@ class TestMetrics:
         assert caught.value.kind == "metrics_unwritable"
         assert "TEMPLATE_SERVICE_METRICS_FILE" in caught.value.remedy
         assert [path.name for path in tmp_path.iterdir()] == ["old.prom"]
+
+
+def test_the_history_has_sizes_and_slow_statements_of_each_day(servers: LocalStack) -> None:
+    """As the last recorded report of the day; what no report has is not there."""
+    with sample_database(servers) as made:
+        for days, hour, size in ((2, 1, 100), (2, 5, 200), (1, 5, 350), (90, 1, 1)):
+            result = {
+                "database_bytes": size,
+                "table_bytes": {"one": 10, "two": size // 2},
+                "slow_statements": [
+                    {"query": "SELECT $1", "calls": 2, "mean_ms": 1, "max_ms": 2, "total_ms": size}
+                ],
+            }
+            made.run(
+                "INSERT INTO maintenance_runs (task, id, state, started_at, finished_at, result)"
+                " VALUES ('maintenance.report', %(id)s, 'done', %(at)s, %(at)s, %(result)s)",
+                id=f"{days} {hour}",
+                at=datetime.now(UTC).replace(hour=hour) - timedelta(days=days),
+                result=json.dumps(result),
+            )
+        made.run("CREATE EXTENSION pg_stat_statements")
+        operator = Operator(made.url)
+        history = operator.json("report", "--history")
+        assert [row["growth_bytes"] for row in history["sizes"]] == [150, None]
+        assert [row["database_bytes"] for row in history["sizes"]] == [350, 200]
+        assert {row["largest_table"] for row in history["sizes"]} == {"two"}
+        assert [row["total_ms"] for row in history["slow_statements"]] == [350, 200]
+        assert "SELECT $1" in operator.output("report", "--history", "--days", "1")
+        statements = operator.json("report")["slow_statements"]
+        assert statements
+        assert len(statements) <= 5
 
 
 class TestCommand:

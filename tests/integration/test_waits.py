@@ -16,11 +16,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from db.addresses import Database
+from db.errors import OperationError
 from db.session import autocommitting, is_transient, make_engine, make_sessions
 from db.waits import Connection, interruption
 from tasks import runtime, time_limit
+from tasks.runs import Run
 from tests.factories import templates
-from tests.support.producer import RefusedError
 from tests.support.tasks import Tasks
 from worker.local import LocalStack
 
@@ -250,26 +251,31 @@ class TestOfTasks:
 
 def test_a_time_limit_interrupts_maintenance_programs_too() -> None:
     """It waits for programs of PostgreSQL, not only for the server."""
-    with time_limit.striking_anywhere(), pytest.raises(SoftTimeLimitExceeded):
+    with pytest.raises(OperationError, match="A_LIMIT"), time_limit.striking_anywhere("A_LIMIT"):
         time_limit.strike()
     time_limit.strike()
-    interruption.clear()
+    time_limit.begin()
 
 
-def test_maintenance_over_its_time_limit_is_recorded_and_retried(
-    tasks: Tasks, servers: LocalStack, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("where", ["in a program", "in a statement"])
+def test_maintenance_over_its_time_limit_is_recorded_and_not_retried(
+    tasks: Tasks, servers: LocalStack, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    """The note is made although the limit has struck."""
+    """The next try would take as long; the note is made although the limit has struck."""
 
-    def vacuum(*_: object, **__: object) -> None:
+    def vacuum(message: object, run: Run) -> None:
         with striking_after(0.05):
-            time.sleep(30)
+            if where == "in a program":
+                time.sleep(30)
+            with run.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT pg_sleep(30)")
 
     monkeypatch.setattr("tasks.services.maintenance.vacuum", vacuum)
-    with pytest.raises(RefusedError):
-        tasks.call("maintenance.vacuum", {}, task_id="struck")
+    delivery = tasks.deliver("maintenance.vacuum", {}, task_id=f"struck {where}")
+    assert delivery.state == "FAILURE"
+    assert "TEMPLATE_SERVICE_MAINTENANCE_TIME_LIMIT" in str(delivery.value)
     with psycopg.connect(servers.postgres.url) as connection:
         row = connection.execute(
-            "SELECT state, error FROM maintenance_runs WHERE id = 'struck'"
+            "SELECT state, error FROM maintenance_runs WHERE id = %s", [f"struck {where}"]
         ).fetchone()
-    assert row == ("failed", "SoftTimeLimitExceeded")
+    assert row == ("failed", "time_limit")

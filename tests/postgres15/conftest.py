@@ -26,8 +26,8 @@ from tests.support.certificates import Authority
 from tests.support.producer import Producer
 from tests.support.stacks import QUICK
 from worker.cli import main
+from worker.directories import checkout
 from worker.local.server import free_port
-from worker.local.stack import checkout
 from worker.local.valkey import LocalValkey
 
 VARIABLE: Final = "TEMPLATE_SERVICE_POSTGRES_PROGRAMS"

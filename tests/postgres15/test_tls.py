@@ -13,6 +13,7 @@ from db.errors import OperationError
 from db.session import make_engine
 from tests.postgres15.conftest import Server
 from tests.support.certificates import Authority
+from worker.local.server import free_port
 from worker.local.valkey import LocalValkey
 from worker.preflight import StartError, check
 from worker.settings import Settings
@@ -106,6 +107,37 @@ class TestCommands:
             Client(server.programs, url).run("pg_dump", ["--schema-only"])
         assert refused.value.kind == kind
         assert server.password not in str(refused.value)
+
+    @pytest.mark.parametrize("way", ["in the address", "in the environment"])
+    def test_a_standby_checks_the_primary_with_certificates_of_root(
+        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+    ) -> None:
+        """Its user is another one, who reads no file of root's and has another home directory."""
+        private = tmp_path / "private"
+        private.mkdir(0o700)
+        root = private / "root.crt"
+        root.write_bytes(server.root.read_bytes())
+        tmp_path.chmod(0o711)
+        query = ""
+        if way == "in the address":
+            query = f"sslmode=verify-full&sslrootcert={root}"
+        else:
+            monkeypatch.setenv("PGSSLMODE", "verify-full")
+            monkeypatch.setenv("PGSSLROOTCERT", str(root))
+        into = tmp_path / "standby"
+        port = str(free_port())
+        slot = f"tls_{way[-3:]}"
+        options = ("--into", str(into), "--name", slot, "--user", slot, "--port", port, "--start")
+        try:
+            server.works("replica", "create", *options, DATABASE_URL=server.url(query))
+            root.unlink()
+            conninfo = (into / "postgresql.auto.conf").read_text()
+            assert "sslmode=verify-full" in conninfo
+            assert str(root) not in conninfo.splitlines()[-1]
+        finally:
+            server.call("replica", "stop", str(into))
+            server.call("replica", "drop", slot, "--yes")
+            server.run(f"DROP ROLE IF EXISTS {slot}")
 
     def test_programs_without_tls_are_reported(self, server: Server) -> None:
         """Those that come with the service have none: others have to be named."""

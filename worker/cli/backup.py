@@ -79,12 +79,13 @@ def create(  # noqa: PLR0913 - its options
             form="plain" if plain else "custom",
             progress=progress,
         )
+    target = configuration.operations.backup.target
     if json_:
-        print_json(created.model_dump(mode="json"))
+        print_json(created.model_dump(mode="json") | {"target": target})
     elif not quiet:
         seconds = (created.finished_at - created.started_at).total_seconds()
         rows = sum(facts.rows for facts in created.tables.values())
-        print(f"{created.name}: {size(created.size)}, {rows} rows, {seconds:.1f} s")
+        print(f"{created.name}: {size(created.size)}, {rows} rows, {seconds:.1f} s, in {target}")
 
 
 @backup.command("list", example="backup list --json")
@@ -106,6 +107,7 @@ def list_(*, json_: bool) -> None:
     if json_:
         print_json(
             {
+                "target": catalogue.store.target,
                 "backups": [
                     entry.model_dump(mode="json")
                     | {"foreign": None if source is None else catalogue.is_foreign(entry)}
@@ -117,6 +119,7 @@ def list_(*, json_: bool) -> None:
     else:
         print_table(
             [_row(entry, foreign=catalogue.is_foreign(entry)) for entry in entries],
+            title=f"Backups in {catalogue.store.target}",
             empty=f"no backup in {catalogue.store.target}",
         )
         for problem in problems:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from db.backup.restore.restore import Restored
     from db.backup.source import Source
     from tasks.configuration import Configuration
+
+MOST_JOBS = 64  # each has a connection, of which a server has 100 by default
 
 
 @click.command(
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--jobs",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_JOBS),
     help="Parallel jobs (default: based on the dump's size).",
 )
 @click.option("--roles", is_flag=True, help="Also the backup's roles that this server lacks.")
@@ -68,6 +69,7 @@ def restore(  # noqa: PLR0913 - its options
     fails, nothing is changed or left behind.
     """
     from db.backup.restore.restore import restore as restore_database
+    from db.printed import psql
 
     if over_live and into is not None:
         raise click.UsageError("--over-live and --into exclude one another")
@@ -95,7 +97,7 @@ def restore(  # noqa: PLR0913 - its options
         print_json(asdict(restored))
         return
     _print_restored(restored)
-    print(f"Check it with: psql -d {shlex.quote(restored.database)}")
+    print(f"Check it with: {psql(restored.database)}")
 
 
 @click.command(cls=Command, example="backup drill")
@@ -177,10 +179,10 @@ def _confirmed(
 def _replace(
     configuration: Configuration, entry: Entry, jobs: int | None, *, roles: bool, json_: bool
 ) -> None:
-    from psycopg import sql
-
     from db.backup.restore.replace_live import replace_live
+    from db.printed import identifier, psql
 
+    target = configuration.operations.backup.target
     replaced = replace_live(
         configuration.client,
         configuration.operations.backup,
@@ -193,10 +195,9 @@ def _replace(
         print_json(asdict(replaced))
         return
     _print_restored(replaced.restored)
-    print(f"Previous data: database {replaced.aside}, and backup {replaced.safety}")
+    print(f"Previous data: database {replaced.aside}, and backup {replaced.safety} in {target}")
     print("When you no longer need it, drop it with:")
-    statement = sql.SQL("DROP DATABASE {}").format(sql.Identifier(replaced.aside)).as_string()
-    print(f"  psql -d postgres -c {shlex.quote(statement)}")
+    print(f"  {psql('postgres', f'DROP DATABASE {identifier(replaced.aside)}')}")
 
 
 def _merge_table(
@@ -219,7 +220,8 @@ def _merge_table(
         f"{table}: {merged.inserted} rows inserted, {merged.updated} updated, "
         f"{merged.unchanged} unchanged; {merged.kept} only in the live table were kept"
     )
-    print(f"Previous data: backup {merged.safety}")
+    target = configuration.operations.backup.target
+    print(f"Previous data: backup {merged.safety} in {target}")
 
 
 def _print_restored(restored: Restored) -> None:

@@ -5,14 +5,16 @@ neither Celery nor SQLAlchemy; each command imports what it runs when it runs. A
 option gets click's own "Did you mean".
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
-from db.errors import OperationError
+from db.errors import OperationError, file_error
 
 
 class _WithExample(click.Command):
@@ -45,13 +47,15 @@ class Command(_WithExample):
     """A command that ends with exit status 1 and a sentence when an operator can fix the error."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - what click returns
-        """Run the command; explain the errors of operations and of PostgreSQL."""
+        """Run the command; explain the errors of operations, of files and of PostgreSQL."""
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            _flush()
         except Exception as error:
             if (sentence := explanation(error)) is None:
                 raise
             raise click.ClickException(sentence) from error
+        return result
 
 
 class Group(_WithExample, click.Group):
@@ -76,6 +80,15 @@ class Group(_WithExample, click.Group):
     ) -> None:
         super().__init__(*arguments, **options)
         self._lazy = dict(lazy or {})
+
+    def main(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - those of click
+        """Run the command line; an error in writing help or completions is a sentence too."""
+        try:
+            return super().main(*arguments, **options)
+        except OSError as error:
+            _discard_output()
+            click.echo(f"Error: {_of_system(error)}", err=True)
+            sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, in alphabetical order."""
@@ -102,6 +115,8 @@ def explanation(error: Exception) -> str | None:
     """Return what an operator has to know of an error, None for a bug."""
     if isinstance(error, OperationError):
         return f"{error.message}\n{error.remedy}"
+    if isinstance(error, OSError):
+        return _of_system(error)
     if _is(error, "sqlalchemy.exc", "DBAPIError"):
         error = getattr(error, "orig", error)
     if _is(error, "psycopg", "Error"):
@@ -109,6 +124,34 @@ def explanation(error: Exception) -> str | None:
         primary = getattr(diagnosis, "message_primary", None)
         return f"PostgreSQL: {primary or str(error).splitlines()[0]}"
     return None
+
+
+def _flush() -> None:
+    """Write what was printed, so that a full disk is an error of the command."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _discard_output()
+        raise
+
+
+def _discard_output() -> None:
+    # The interpreter would try to write it once more at its end:
+    # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+    with Path(os.devnull).open("wb") as null:
+        os.dup2(null.fileno(), sys.stdout.fileno())
+
+
+def _of_system(error: OSError) -> str | None:
+    """Explain an error of a file or a connection, ``None`` for a reader of the output that left."""
+    if isinstance(error, BrokenPipeError):
+        return None
+    known = file_error(error, what="standard output")
+    if known is not None:
+        return f"{known.message}\n{known.remedy}"
+    return f"the system reports: {error.strerror or error}"
 
 
 def _is(error: Exception, module: str, name: str) -> bool:

@@ -25,6 +25,7 @@ COMMANDS = {name: f"worker.cli.monitoring:{name.replace('-', '_')}" for name in 
     "kill-blocking": "worker.cli.sessions:kill_blocking",
     "doctor": "worker.cli.doctor:doctor",
     "report": "worker.cli.doctor:report",
+    "top": "worker.cli.top:top",
     "roles": "worker.cli.roles:roles",
 }
 

@@ -32,7 +32,8 @@ _PADDING: Final = re.compile(r"(?:&#847;&zwnj;&nbsp;)+")
 def demo(*, json_: bool) -> None:
     """Start servers and a worker, send the main job through the queue, print the answers, stop."""
     from db.cluster.processes import private_directory
-    from worker.local.stack import LocalStack, local_directory
+    from worker.directories import local_directory
+    from worker.local.stack import LocalStack
 
     home = private_directory(local_directory())
     with tempfile.TemporaryDirectory(prefix="demo-", dir=home) as folder:

@@ -51,10 +51,26 @@ def doctor(*, json_: bool) -> None:
         sys.exit(1)
 
 
-@click.command(cls=Command, example="db report --json")
+@click.command(cls=Command, example="db report --json\ndb report --history --days 30")
+@click.option(
+    "--history", is_flag=True, help="Sizes and slow statements of each day instead of now."
+)
+@click.option(
+    "--days", type=click.IntRange(1, 36_500), default=30, show_default=True, help="Newest days."
+)
 @json_option
-def report(*, json_: bool) -> None:
-    """Show the figures of maintenance.report, without writing its metrics file."""
+def report(*, history: bool, days: int, json_: bool) -> None:
+    """Show the figures of maintenance.report, without writing its metrics file.
+
+    The history is what the runs of maintenance.report have recorded.
+    """
+    if history:
+        from db.monitoring.history import history as of_days
+
+        with operator_engine() as engine:
+            sections = of_days(engine, days)
+        print_sections(sections, json_=json_)
+        return
     from tasks.services.report import report as figures
     from worker.configuration import configuration
 
@@ -97,11 +113,13 @@ def _findings(settings: Settings) -> list[Finding]:
         findings.append(copies.unreachable(error))
     else:
         findings += copies.dumps(catalogue, limits, now)
-    ended_at = [
-        backup.ended_at for backup in base_backups.read(configuration.operations.recovery.base)
-    ]
-    findings += copies.base_backups(ended_at, limits, now)
-    findings += copies.wal(archive_problems(configuration.operations.recovery))
+    recovery = configuration.operations.recovery
+    try:
+        ended_at = [backup.ended_at for backup in base_backups.read(recovery.base)]
+        findings += copies.base_backups(ended_at, limits, now)
+        findings += copies.wal(archive_problems(recovery))
+    except OSError as error:
+        findings.append(copies.unreadable(recovery.base.parent, error))
     if _has_broker():
         from worker import broker_checks
         from worker.broker import connection
@@ -161,6 +179,8 @@ def _print(result: Report) -> None:
                 }
                 for key, item in value.items()
             ]
+        elif isinstance(value, list) and any(hasattr(item, "model_dump") for item in value):
+            tables[name] = [item.model_dump() for item in value]
         else:
             single[name] = value
     rows = [{"figure": name, "value": value} for name, value in single.items()]

@@ -10,7 +10,7 @@ import click
 
 from worker.cli.base import Command
 from worker.cli.operator import operator_configuration, operator_engine
-from worker.cli.options import Duration, full_option, json_option
+from worker.cli.options import Duration, full_option, json_option, limit_type
 from worker.cli.output import print_json, print_sections
 
 _AUTOVACUUM: Final = (
@@ -161,7 +161,7 @@ def bloat(*, indexes: bool, setup: bool, json_: bool) -> None:
 @click.command(cls=Command, example="db pool --processes 16")
 @click.option(
     "--processes",
-    type=click.IntRange(min=1),
+    type=limit_type,
     default=os.cpu_count() or 1,
     help="Processes of all workers (default: this machine's processors, as in Celery).",
 )

@@ -8,7 +8,8 @@ from typing import Final
 import click
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION: Final = re.compile(r"(\d+)\s*([smhd])")
+_DURATION: Final = re.compile(r"(\d+)\s*([smhd])", re.ASCII)
+LONGEST: Final = 36_500 * 86_400
 
 json_option = click.option("--json", "json_", is_flag=True, help="Output as JSON.")
 yes_option = click.option("--yes", is_flag=True, help="No confirmation prompt.")
@@ -20,6 +21,7 @@ full_option = click.option(
     is_flag=True,
     help="Whole statements with their values, which may be personal data.",
 )
+limit_type = click.IntRange(1, 1_000_000)
 directory_argument = click.argument("directory", type=click.Path(path_type=Path))
 
 
@@ -36,7 +38,10 @@ class Duration(click.ParamType[int]):
             return value
         if (match := _DURATION.fullmatch(str(value))) is None:
             self.fail("expected a number with s, m, h or d, such as 10m", param, ctx)
-        return int(match[1]) * _UNITS[match[2]]
+        seconds = int(match[1]) * _UNITS[match[2]]
+        if seconds > LONGEST:
+            self.fail("expected at most 36500d", param, ctx)
+        return seconds
 
 
 class Moment(click.ParamType[datetime]):

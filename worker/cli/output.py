@@ -2,13 +2,16 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from db.units import age, size
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Row = Mapping[str, Any]
 SHOWN_CHARACTERS: Final = 100
@@ -28,17 +31,22 @@ def print_table(rows: Sequence[Row], *, title: str = "", empty: str = "nothing t
         print(empty)
         return
     from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=True)
+    console.print(_table(rows, title))
+
+
+def _table(rows: Sequence[Row], title: str) -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=True)
     table = Table(title=title or None, title_justify="left", box=None, header_style="bold")
     for heading, value in rows[0].items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         table.add_column(heading.replace("_", " "), justify="right" if is_number else "left")
     for row in rows:
         table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
-    console.print(table)
+    return table
 
 
 def print_sections(
@@ -55,17 +63,29 @@ def print_sections(
     full
         Leave the values in statements.
     """
-    if not full:
-        sections = {name: [_masked(row) for row in rows] for name, rows in sections.items()}
     if json_:
-        print_json(sections)
+        print_json(sections if full else _without_values(sections))
         return
-    for number, (name, rows) in enumerate(sections.items()):
+    for number, (title, rows) in enumerate(_readable_sections(sections, full=full)):
         if number:
             print()
-        title = name.replace("_", " ")
-        readable = [_readable(row, full=full) for row in rows]
-        print_table(readable, title=title, empty=f"{title}: nothing to show")
+        print_table(rows, title=title, empty=f"{title}: nothing to show")
+
+
+def section_tables(sections: Mapping[str, Sequence[Row]], *, full: bool) -> "list[Table]":
+    """Return a table for each section that has rows, for a live display."""
+    return [_table(rows, title) for title, rows in _readable_sections(sections, full=full) if rows]
+
+
+def _readable_sections(
+    sections: Mapping[str, Sequence[Row]], *, full: bool
+) -> Iterator[tuple[str, list[Row]]]:
+    for name, rows in (sections if full else _without_values(sections)).items():
+        yield name.replace("_", " "), [_readable(row, full=full) for row in rows]
+
+
+def _without_values(sections: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
+    return {name: [_masked(row) for row in rows] for name, rows in sections.items()}
 
 
 def confirm(question: str, *, yes: bool) -> None:

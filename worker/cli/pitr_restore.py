@@ -62,7 +62,7 @@ def restore(  # noqa: PLR0913 - its options
     from db.addresses import connection_options
     from db.recovery.restore import restore as restore_cluster
     from db.recovery.target import Target
-    from worker.local.stack import local_directory
+    from worker.directories import local_directory
     from worker.local.supervisor import permissions_explained, supervising
     from worker.local.swap import restore_directory, swap_data
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -237,9 +238,11 @@ def _print_created(created: Standby, *, log: str | None) -> None:
     print(f"It logs in as {created.user}, with the password in {created.passfile}.")
     if log is not None:
         print(f"Running at {created.listen}; log: {log}.")
-        print(f"Stop it with: template-service replica stop {created.directory}")
+        print(f"Stop it with: template-service replica stop {shlex.quote(str(created.directory))}")
     else:
-        print(f"Start it with: template-service replica start {created.directory}")
+        print(
+            f"Start it with: template-service replica start {shlex.quote(str(created.directory))}"
+        )
     for warning in created.warnings:
         print(f"Warning: {warning}")
 

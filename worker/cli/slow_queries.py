@@ -9,7 +9,7 @@ import click
 
 from worker.cli.base import Command, Group
 from worker.cli.operator import operator_engine
-from worker.cli.options import full_option, json_option
+from worker.cli.options import full_option, json_option, limit_type
 from worker.cli.output import print_json, print_sections
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def slow_log_group() -> None:
 @slow_log_group.command("on", example="db slow-log on --milliseconds 500")
 @click.option(
     "--milliseconds",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**31 - 1),
     default=1000,
     show_default=True,
     help="Minimum duration; 0 logs every statement.",
@@ -64,7 +64,7 @@ def slow_log_status(*, json_: bool) -> None:
 @click.command(cls=Command, example="db slow-queries --rows 20")
 @click.option(
     "--rows",
-    type=click.IntRange(min=1),
+    type=limit_type,
     default=10,
     show_default=True,
     help="Maximum number of statements.",

@@ -26,7 +26,8 @@ def up(*, detach: bool, json_: bool) -> None:
 
     Needs no other installation. Data are kept in .local between starts.
     """
-    from worker.local.stack import LocalStack, local_directory
+    from worker.directories import local_directory
+    from worker.local.stack import LocalStack
     from worker.local.supervisor import (
         AlreadyRunningError,
         permissions_explained,
@@ -60,7 +61,7 @@ def up(*, detach: bool, json_: bool) -> None:
 @json_option
 def down(*, json_: bool) -> None:
     """Stop everything that `up` started, and wait until it has stopped."""
-    from worker.local.stack import local_directory
+    from worker.directories import local_directory
     from worker.local.supervisor import down as stop_stack
     from worker.local.supervisor import permissions_explained
 
@@ -76,7 +77,8 @@ def down(*, json_: bool) -> None:
 @json_option
 def status(*, json_: bool) -> None:
     """Show whether each part is running. Exits 3 unless all are."""
-    from worker.local.stack import LocalStack, local_directory
+    from worker.directories import local_directory
+    from worker.local.stack import LocalStack
     from worker.local.supervisor import permissions_explained, supervising
 
     with permissions_explained():

@@ -23,12 +23,12 @@ from db.cluster.processes import Identity, Process, private_directory, wait_unti
 from db.cluster.programs import Programs
 from db.errors import OperationError
 from db.postgres_errors import RETRY
+from worker.directories import checkout, local_directory
 from worker.local.flower import Flower
 from worker.local.postgres import NAME, LocalPostgres
 from worker.local.server import LocalServer, mask
 from worker.local.valkey import LocalValkey
 
-DIRECTORY_VARIABLE: Final = "TEMPLATE_SERVICE_LOCAL_DIR"
 QUEUES: Final = "templates,render,render-bulk,maintenance"
 READY_TIMEOUT: Final = 60.0
 WARM_SHUTDOWN: Final = 30.0
@@ -338,27 +338,6 @@ class LocalStack:
     def _found_pid(self, name: str) -> int | None:
         identity = Identity.read(self._record(name))
         return None if identity is None else identity.pid
-
-
-def checkout() -> Path:
-    """Return the root of the checkout that this code is part of.
-
-    Raises OperationError: ``no_checkout``: it was installed without one.
-    """
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "alembic.ini").exists():
-        raise OperationError(
-            "no_checkout",
-            f"{root} is not a checkout of this project: alembic.ini is missing",
-            "run this in a checkout",
-        )
-    return root
-
-
-def local_directory() -> Path:
-    """Return the directory of the local stack: ``TEMPLATE_SERVICE_LOCAL_DIR``, or ``.local``."""
-    configured = os.environ.get(DIRECTORY_VARIABLE)
-    return Path(configured).absolute() if configured else checkout() / ".local"
 
 
 def stack_directory(directory: Path) -> Path:

@@ -17,14 +17,9 @@ from typing import Final
 
 from db.cluster.processes import Identity, private_directory, rotate, wait_until
 from db.errors import Kind, OperationError
+from worker.directories import DIRECTORY_VARIABLE, checkout, local_directory
 from worker.local.server import lock_directory
-from worker.local.stack import (
-    DIRECTORY_VARIABLE,
-    LocalStack,
-    checkout,
-    local_directory,
-    stack_directory,
-)
+from worker.local.stack import LocalStack, stack_directory
 
 WATCH_EVERY: Final = 0.2
 # Longer than the supervisor itself waits for workers, beat, Flower and the servers.

@@ -12,12 +12,14 @@ from celery.worker import state
 
 from tasks.errors import PoisonMessage
 from tasks.events import log_event
+from tasks.jobs import JOBS
 from worker import counters
 from worker.node.refusals import SERVER_ERRORS, place_of
 from worker.node.refused import Refused
 
 logger = logging.getLogger(__name__)
 
+MAINTENANCE: Final = frozenset(job.name for job in JOBS)
 LOST: Final = (WorkerLostError, TimeLimitExceeded, MemoryError, SystemExit, KeyboardInterrupt)
 """Errors of a task whose process terminated, was killed, or is unusable."""
 
@@ -109,7 +111,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             error=type(error).__name__,
         )
         counters.count(self.name, counters.FAILED)
-        if tries <= self.task.max_retries and self._retry_worker_lost(error, exc_info):
+        if self._may_retry(error, tries) and self._retry_worker_lost(error, exc_info):
             return
         poison = PoisonMessage.of(
             f"the message ended its process {tries} times and is a dead letter now",
@@ -117,6 +119,11 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         )
         self.send_event("task-failed", exception=repr(poison), traceback="")
         self._refuse(poison.code, poison.message, poison)
+
+    def _may_retry(self, error: BaseException, tries: int) -> bool:
+        # Maintenance that exceeded its time limit would do so again.
+        is_overrun = isinstance(error, TimeLimitExceeded) and self.name in MAINTENANCE
+        return tries <= self.task.max_retries and not is_overrun
 
     @contextmanager
     def _ends(self, *, is_answered: bool) -> Iterator[None]:

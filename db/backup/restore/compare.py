@@ -1,14 +1,14 @@
 """Compare a restored database with its dump: rows, contents and schema."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from typing import Final
 
 from db.backup.catalogue import Entry, TableFacts
 from db.backup.databases import connected
-from db.backup.snapshot import table_facts, table_names
+from db.backup.snapshot import BY_COLUMN, table_facts, table_names
 from db.errors import OperationError
 
 MOST_SHOWN: Final = 5
@@ -38,7 +38,20 @@ def compare_rows(
     found: dict[str, TableFacts] = {}
     with ThreadPoolExecutor(max_workers=jobs) as threads:
         as_stored = entry.encoding is None
-        for facts in threads.map(lambda _: _facts(conninfo, queue, as_stored), range(jobs)):
+
+        def read(_: int) -> dict[str, TableFacts]:
+            with connected(conninfo) as connection:
+                return {
+                    name: table_facts(
+                        connection,
+                        name,
+                        as_stored=as_stored,
+                        by_column=wanted[name].digest.startswith(BY_COLUMN),
+                    )
+                    for name in queue
+                }
+
+        for facts in threads.map(read, range(jobs)):
             found |= facts
     problems = [_difference(name, wanted[name], found.get(name)) for name in sorted(wanted)]
     if table is None:
@@ -89,11 +102,6 @@ def compare_structure(entry: Entry, found: Mapping[str, str], wanted: Mapping[st
             "check the database that was dumped: template-service db doctor",
         )
     return len(wanted)
-
-
-def _facts(conninfo: str, tables: Iterator[str], as_stored: bool) -> dict[str, TableFacts]:  # noqa: FBT001
-    with connected(conninfo) as connection:
-        return {table: table_facts(connection, table, as_stored=as_stored) for table in tables}
 
 
 def _difference(name: str, wanted: TableFacts, found: TableFacts | None) -> str | None:

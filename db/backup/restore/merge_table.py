@@ -14,6 +14,7 @@ from db.backup.restore.preflight import check_merge
 from db.backup.restore.replace_live import require_revision
 from db.backup.restore.restore import (
     choose_backup,
+    hooked,
     own_catalogue,
     require_new_enough,
     restored_draft,
@@ -94,6 +95,7 @@ def merge_table(  # noqa: PLR0913 - options by name
     require_revision(client, entry, same=True)
     check_merge(client, policy, catalogue, entry, table)
     with (
+        hooked(policy, entry, named(client.url)),
         restored_draft(client, policy, entry, table=table, jobs=jobs, with_roles=False) as draft,
         connected(at(client.url, draft.database)) as source,
         connected(at(client.url, named(client.url))) as live,
@@ -192,15 +194,20 @@ def _updates(
     Uniqueness is checked row by row. Rows that leave a partial unique index, such as the one of
     current versions, are therefore updated first.
     """
-    # As text: json has no equality operator.
+    # As text: json has no equality operator. By column: the text of a row may exceed 1 GB.
     update = sql.SQL(
         "UPDATE {target} AS t SET ({names}) = ROW({new}) FROM {staged} AS b"
-        " WHERE {same} AND ROW({old})::text IS DISTINCT FROM ROW({new})::text"
+        " WHERE {same} AND ({differ})"
     ).format(
         target=target,
         staged=_STAGED,
         names=sql.SQL(", ").join(map(sql.Identifier, columns)),
-        old=_of("t", columns),
+        differ=sql.SQL(" OR ").join(
+            sql.SQL("{}::text IS DISTINCT FROM {}::text").format(
+                sql.Identifier("t", column), sql.Identifier("b", column)
+            )
+            for column in columns
+        ),
         new=_of("b", columns),
         same=_same(key),
     )

@@ -1,5 +1,6 @@
 """Replace the live database by a backup; the old one is kept under another name."""
 
+import shlex
 from dataclasses import dataclass, replace
 
 from db import migrations
@@ -20,6 +21,7 @@ from db.backup.restore.preflight import check_replacement
 from db.backup.restore.restore import (
     Restored,
     choose_backup,
+    hooked,
     own_catalogue,
     require_full,
     require_new_enough,
@@ -77,12 +79,16 @@ def replace_live(  # noqa: PLR0913 - options by name
     require_revision(client, entry, same=False)
     check_replacement(client, policy, catalogue, entry)
     live = named(client.url)
-    with restored_draft(
-        client, policy, entry, table=None, jobs=jobs, with_roles=with_roles
-    ) as draft:
+    with (
+        hooked(policy, entry, live),
+        restored_draft(
+            client, policy, entry, table=None, jobs=jobs, with_roles=with_roles
+        ) as draft,
+    ):
         # Without statistics its first queries would use sequential scans.
-        restored = replace(client, url=at(client.url, draft.database))
-        restored.run("vacuumdb", ["--analyze-only", "--quiet"])
+        # vacuumdb would take a name with = for a connection string.
+        with connected(at(client.url, draft.database)) as restored:
+            restored.execute("ANALYZE")
         safety = create(client, policy, purpose="safety")
         with administering(client.url) as admin:
             release(admin, draft.database)
@@ -109,7 +115,7 @@ def require_revision(client: Client, entry: Entry, *, same: bool) -> None:
             raise OperationError(
                 "database_missing",
                 f"database {live} does not exist",
-                f"restore into it: template-service backup restore --into {live}",
+                f"restore into it: template-service backup restore --into {shlex.quote(live)}",
             )
     with connected(at(client.url, live)) as connection:
         found = revision(connection)

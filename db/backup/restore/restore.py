@@ -11,6 +11,7 @@ from psycopg import sql
 
 from db import migrations
 from db.backup.catalogue import Catalogue, Entry, open_catalogue
+from db.backup.create import hook_facts
 from db.backup.databases import (
     administering,
     at,
@@ -27,6 +28,7 @@ from db.backup.databases import (
 from db.backup.policy import BackupPolicy
 from db.backup.restore.compare import compare_rows
 from db.backup.restore.load import jobs_for, load, load_data
+from db.backup.restore.preflight import check_renaming, check_server_space
 from db.backup.restore.roles import CreatedRoles, create_roles
 from db.backup.scratch import release, scratch_database
 from db.backup.snapshot import SCHEMA, revision
@@ -36,6 +38,7 @@ from db.cluster.programs import Programs
 from db.commands.core import Client
 from db.commands.restore import FAST
 from db.errors import Kind, OperationError
+from db.hooks import run_hook
 
 _FULL: Final = "choose one of the full backups that template-service backup list shows"
 
@@ -111,11 +114,16 @@ def restore(  # noqa: PLR0913 - options by name
     entry = choose_backup(own_catalogue(client, policy), name, table, foreign=foreign)
     require_new_enough(client.programs, entry)
     if entry.contents == "data":
-        rows = _restore_data(client, policy, entry, into)
+        with hooked(policy, entry, into):
+            rows = _restore_data(client, policy, entry, into)
         return _restored(entry, str(into), rows, started)
     if into is not None:
         _require_empty(client.url, into)
+        check_renaming(client, into)
+    if table is None:
+        check_server_space(client, entry)
     with (
+        hooked(policy, entry, into),
         restored_draft(
             client, policy, entry, table=table, jobs=jobs, with_roles=with_roles
         ) as draft,
@@ -132,6 +140,15 @@ def restore(  # noqa: PLR0913 - options by name
             release(admin, draft.database)
             rename(admin, draft.database, target)
     return replace(draft, database=target, seconds=round(monotonic() - started, 3))
+
+
+@contextmanager
+def hooked(policy: BackupPolicy, entry: Entry, database: str | None) -> Iterator[None]:
+    """Run the hook before the restore in the block, and the one after it if it succeeds."""
+    facts = hook_facts(entry, policy) | {"database": database}
+    run_hook(policy.before_restore, "before_restore", facts)
+    yield
+    run_hook(policy.after_restore, "after_restore", facts)
 
 
 @contextmanager

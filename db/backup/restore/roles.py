@@ -11,6 +11,7 @@ from psycopg.rows import DictRow
 from db.backup.databases import administering
 from db.backup.roles import (
     Membership,
+    ParameterGrant,
     RoleFacts,
     RoleSetting,
     ServerRoles,
@@ -65,9 +66,11 @@ def create_roles(url: str, wanted: ServerRoles) -> CreatedRoles:
     """
     with administering(url) as admin:
         row = admin.execute(_IS_SUPERUSER).fetchone()
+        found = read_roles(admin, passwords=False)
         plan = RolePlan(
             wanted,
-            {role.name: role for role in read_roles(admin, passwords=False).roles},
+            {role.name: role for role in found.roles},
+            found.configuring,
             is_superuser=row is not None and row["rolsuper"],
             has_options=has_membership_options(admin),
         )
@@ -84,6 +87,8 @@ class RolePlan:
     ----------
     existing
         The roles of the server.
+    configuring
+        Those that may change settings of the server.
     is_superuser
         Whether a superuser creates the roles.
     has_options
@@ -94,6 +99,7 @@ class RolePlan:
 
     wanted: ServerRoles
     existing: Mapping[str, RoleFacts] = field(default_factory=dict)
+    configuring: frozenset[str] = frozenset()
     is_superuser: bool = True
     has_options: bool = True
     withheld: list[str] = field(default_factory=list)
@@ -119,6 +125,16 @@ def role_statements(plan: RolePlan) -> Iterator[sql.Composed]:
     for setting in plan.wanted.settings:
         if setting.role in created:
             yield _set(setting)
+    for parameter in plan.wanted.parameters:
+        if parameter.role not in created:
+            continue
+        # archive_command and others run programs: such a right makes its owner a superuser.
+        if plan.is_superuser and _kind(created[parameter.role]) is None:
+            yield _allow(parameter)
+        else:
+            plan.withheld.append(
+                f"{parameter.privilege} ON PARAMETER {parameter.name} of {parameter.role}"
+            )
     for membership in plan.wanted.memberships:
         if membership.member in created and _is_granted(plan, created, membership):
             yield _grant(membership, has_options=plan.has_options)
@@ -155,6 +171,15 @@ def _set(setting: RoleSetting) -> sql.Composed:
     )
 
 
+def _allow(parameter: ParameterGrant) -> sql.Composed:
+    statement = sql.SQL("GRANT {} ON PARAMETER {} TO {}").format(
+        sql.SQL(parameter.privilege),
+        sql.Identifier(*parameter.name.split(".")),
+        sql.Identifier(parameter.role),
+    )
+    return statement + sql.SQL(" WITH GRANT OPTION") if parameter.grantable else statement
+
+
 def _grant(membership: Membership, *, has_options: bool) -> sql.Composed:
     options = [sql.SQL("ADMIN OPTION")] if membership.admin else []
     for keyword, value in (("INHERIT", membership.inherit), ("SET", membership.set)):
@@ -173,8 +198,10 @@ def _is_granted(plan: RolePlan, created: Mapping[str, RoleFacts], membership: Me
     granted = membership.role
     then = {role.name: role for role in plan.wanted.roles}.get(granted)
     now = plan.existing.get(granted) or created.get(granted)
-    had_power = granted in _POWERFUL or (then is not None and then.has_power)
-    has_power = granted in _POWERFUL or (now is not None and now.has_power)
+    wanted = plan.wanted.configuring
+    had_power = granted in _POWERFUL | wanted or (then is not None and then.has_power)
+    configures = plan.configuring | (wanted if granted in created else frozenset())
+    has_power = granted in _POWERFUL | configures or (now is not None and now.has_power)
     kind = _kind(created[membership.member])
     allowed = not has_power or (had_power and plan.is_superuser)
     if kind is not None:

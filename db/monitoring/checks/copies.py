@@ -5,14 +5,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from psycopg import sql
-
 from db.backup.catalogue import Catalogue
 from db.cluster import owned
 from db.errors import OperationError
 from db.monitoring import ages
 from db.monitoring.checks.finding import CheckContext, Finding, Limits
-from db.units import age, size
+from db.printed import identifier, literal
+from db.units import age, counted, size
 
 _DUMP: Final = "template-service backup create"
 _DRILL: Final = "template-service backup drill"
@@ -50,8 +49,8 @@ def slots(context: CheckContext) -> Iterator[Finding]:
                 "error",
                 f"replication slot {slot['name']} is lost",
                 "its standby can never catch up",
-                f"SELECT pg_drop_replication_slot('{slot['name']}'); then template-service replica "
-                "create",
+                f"SELECT pg_drop_replication_slot({literal(slot['name'])}); then template-service "
+                "replica create",
             )
         elif (slot["retained_bytes"] or 0) > context.limits.slot_bytes:
             unlimited = context.settings["max_slot_wal_keep_size"] == "-1"
@@ -62,7 +61,7 @@ def slots(context: CheckContext) -> Iterator[Finding]:
                 f"{slot['name']}, which is {'connected' if slot['active'] else 'not connected'}",
                 "no limit is set, and the disk fills" if unlimited else "the slot will be lost",
                 "start its standby, or: SELECT pg_drop_replication_slot"
-                f"('{slot['name']}'); and ALTER SYSTEM SET max_slot_wal_keep_size = '10GB';",
+                f"({literal(slot['name'])}); and ALTER SYSTEM SET max_slot_wal_keep_size = '10GB';",
             )
 
 
@@ -116,6 +115,7 @@ def dumps(catalogue: Catalogue, limits: Limits, now: datetime) -> Iterator[Findi
                 "it would not restore the database; retention keeps the older ones meanwhile",
                 _DUMP,
             )
+    yield from _from_before(catalogue, now)
     newest, proved = ages.newest(entries), ages.last_verified(entries)
     if newest is None or now - newest > limits.dump_age:
         what = "no full dump exists" if newest is None else f"the last dump is {_old(newest, now)}"
@@ -127,6 +127,35 @@ def dumps(catalogue: Catalogue, limits: Limits, now: datetime) -> Iterator[Findi
             else f"the last successful restore drill is {_old(proved, now)}"
         )
         yield Finding("dump_unverified", "error", what, "the dumps may be unusable", _DRILL)
+
+
+def _from_before(catalogue: Catalogue, now: datetime) -> Iterator[Finding]:
+    """Report dumps of a database of this name on another server, which may be this one's past.
+
+    Those are older than all own ones. Two servers that share a target dump alternately.
+    """
+    source = catalogue.source
+    if source is None:
+        return
+    first = min((entry.started_at for entry in catalogue.own()), default=now)
+    known = [
+        entry
+        for entry in catalogue.entries()
+        if entry.database == source.database
+        and entry.contents == "full"
+        and catalogue.is_foreign(entry)
+    ]
+    if known and all(entry.started_at < first for entry in known):
+        yield Finding(
+            "dumps_of_another_server",
+            "notice",
+            f"{counted(len(known), 'dump')} of a database {source.database} on another server, "
+            f"the newest {known[0].name}",
+            "after initdb or pg_upgrade the server has another system identifier: its own older "
+            "dumps are foreign, neither counted nor verified nor deleted",
+            f"to restore one, name it: template-service backup restore {known[0].name} --foreign; "
+            "delete the files of those that are no longer needed",
+        )
 
 
 def leftovers(directories: Iterable[Path], databases: Mapping[str, str]) -> Iterator[Finding]:
@@ -155,8 +184,7 @@ def leftovers(directories: Iterable[Path], databases: Mapping[str, str]) -> Iter
             "warning",
             f"database {name} was left behind ({comment})",
             "it takes the space of a copy of the database",
-            "the next restore drops it, or: "
-            + sql.SQL("DROP DATABASE {};").format(sql.Identifier(name)).as_string(),
+            f"the next restore drops it, or: DROP DATABASE {identifier(name)};",
         )
 
 
@@ -168,6 +196,17 @@ def unreachable(error: OperationError) -> Finding:
         f"the dumps cannot be read: {error.message}",
         "it is unknown whether there are any",
         error.remedy,
+    )
+
+
+def unreadable(directory: Path, error: OSError) -> Finding:
+    """Return the finding that the directory of base backups and WAL cannot be read."""
+    return Finding(
+        "recovery_unreadable",
+        "error",
+        f"{directory} cannot be read: {error.strerror}",
+        "it is unknown whether a point in time can be restored",
+        "check TEMPLATE_SERVICE_RECOVERY_DIRECTORY and its permissions",
     )
 
 

