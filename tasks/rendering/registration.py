@@ -10,6 +10,7 @@ from minijinja import Environment, pass_state
 from minijinja._lowlevel import State
 
 from tasks.rendering import bidi, samples
+from tasks.rendering.arithmetic import calculator
 from tasks.rendering.comparisons import holds
 from tasks.rendering.failures import FilterFailedError, Kind
 from tasks.rendering.guards import (
@@ -28,7 +29,7 @@ from tasks.rendering.number_filters import filters_of_numbers, tests_of_numbers
 from tasks.rendering.numbers import plain, whole
 from tasks.rendering.placed_values import FILTER as PLACED
 from tasks.rendering.placed_values import named_error, placed_value
-from tasks.rendering.rewriting import HOLDS, JOINED, THERE, WHOLE
+from tasks.rendering.rewriting import CALCULATED, HOLDS, JOINED, THERE, WHOLE
 from tasks.rendering.values import MISSING, Null
 
 
@@ -80,6 +81,7 @@ class Registration:
         for name in self._tests:
             self.add(environment, "test", name, name)
         environment.add_global(HOLDS, self._placed("comparison", holds))
+        environment.add_global(CALCULATED, self._placed("arithmetic", calculator()))
         environment.add_global(WHOLE, whole)
         environment.add_filter(THERE, self._placed("slice", there))
         if self._escapes:

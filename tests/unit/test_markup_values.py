@@ -237,6 +237,9 @@ PLAIN = Environment(undefined_behavior="strict", auto_escape_callback=lambda _na
 PLAIN.add_global(
     "__joined", lambda _, *values: "".join(PLAIN.eval_expr("v ~ ''", v=v) for v in values)
 )
+PLAIN.add_global(
+    "__calculated", lambda _, a, sign, b: PLAIN.eval_expr(f"left {sign} right", left=a, right=b)
+)
 
 
 def outcome(source: str) -> str | None:
