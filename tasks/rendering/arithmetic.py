@@ -7,6 +7,7 @@ written, and a text that looks like one is refused.
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Final
@@ -79,7 +80,12 @@ def _of_numbers(left: Number, sign: str, right: Number) -> Number:
     if isinstance(one, str) or isinstance(other, str):
         return _exact(result)  # with the zeros of a price
     number = float(result)
-    return number if sign in {"/", "**"} or Decimal(repr(number)) == result else _exact(result)
+    if sign in {"/", "**"}:
+        return number
+    if Decimal(repr(number)) != result:
+        return _exact(result)
+    # Of more digits the engine may print another last one.
+    return number if len(result.as_tuple().digits) <= sys.float_info.dig else Exact(number)
 
 
 def _of_integers(left: int, sign: str, right: int) -> Number:
@@ -130,7 +136,7 @@ def _of_decimals(left: Decimal, sign: str, right: Decimal) -> Decimal:
 
 def _power(left: float, right: float) -> float:
     try:
-        result = left**right
+        result: float = left**right
     except ZeroDivisionError:
         raise InputError(_ZERO) from None
     except OverflowError:

@@ -18,6 +18,7 @@ from tasks.rendering.paths import steps_of
 from tasks.rendering.places import place_of, placed
 from tasks.rendering.rewriting import Rewritten
 from tasks.rendering.tags import tags
+from tasks.rendering.text_filters import UNPRINTABLE
 from tasks.rendering.values import Null
 from tasks.rendering.watching import Found
 
@@ -47,13 +48,15 @@ _KIND_OF: Final = {
     "could not render include": "BadInclude",
     "could not render block": "EvalBlock",
 }
+_ASK: Final = ": send a value, write a default, as in {{ name | default('there') }}, or ask with if"
 # By the kind of what would be printed: how its names are introduced, and what to do instead.
 _UNPRINTABLE: Final = {
-    "array": ("an array would be printed:", ": use the filter join or list, or a loop"),
-    "boolean": ("a boolean would be printed:", ": use if"),
-    "null": ("null would be printed:", ""),
-    "object": ("an object would be printed:", ": print one of its members, or use tojson"),
-    "undefined": ("no value for", ""),
+    **{
+        kind: (f"{name} would be printed:", f": {remedy}")
+        for kind, (name, remedy) in UNPRINTABLE.items()
+    },
+    "null": ("null would be printed:", _ASK),
+    "undefined": ("no value for", _ASK),
 }
 _TYPES: Final = {
     "array": "unprintable",
@@ -156,7 +159,8 @@ def explained(error: TemplateError, context: ErrorContext) -> SourceError:
     if cause.kind == "UndefinedError":
         shown = _missing(context, source) or _expression(error, source, context)
         message = f"{prefix}no value for {shown}" if shown else f"{prefix}a value is missing"
-        problem = placed(context.path, "undefined", message, source, cause.place)
+        remedy = _ASK if shown else ""
+        problem = placed(context.path, "undefined", f"{message}{remedy}", source, cause.place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
     detail = _without_values(cause)
     if cause.kind == "SyntaxError" and (remedy := hint(source, cause.place, detail)):
@@ -222,7 +226,7 @@ def null_printed(context: ErrorContext) -> SourceError:
     message = "null would be printed"
     if nulls:
         message += f": {', '.join(nulls)}"
-    problem = placed(context.path, "null", message, context.source, place)
+    problem = placed(context.path, "null", f"{message}{_ASK}", context.source, place)
     return SourceError(Code.VARIABLES_INVALID, message, problem)
 
 
@@ -235,7 +239,7 @@ def filter_failed(
     if isinstance(failed.error, MissingError):
         shown = _missing(context, source)
         message += f", no value for {shown}" if shown else ""
-        problem = placed(context.path, "undefined", message, source, place)
+        problem = placed(context.path, "undefined", f"{message}{_ASK}", source, place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
     # An argument that comes from a value is wrong for this render only.
     is_literal = place is not None and _LITERALS.match(source, place + len(failed.use)) is not None

@@ -1,9 +1,9 @@
 """What the engine compiles in the place of a source: operators that it has too lenient, guarded.
 
 ``a < b`` becomes a call of :func:`tasks.rendering.comparisons.holds`, ``a + b`` one of
-:mod:`tasks.rendering.arithmetic`, and ``a[1:]``, which gives an empty list for a missing value, asks
-for the value first. In HTML ``a ~ b``, which makes text of markup, becomes a call of
-:mod:`tasks.rendering.joining`. No line is added or taken away.
+:mod:`tasks.rendering.arithmetic`, ``a ~ b`` one of :mod:`tasks.rendering.joining`, and ``a[1:]``,
+which gives an empty list for a missing value, asks for the value first. No line is added or taken
+away.
 """
 
 import re
@@ -26,7 +26,7 @@ THERE: Final = "__there"
 WHOLE: Final = "__whole"
 """The names of the guards, which begin as no name does that an author would choose."""
 
-_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b|[-+*/%]|\[[^\]]*:")
+_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b|[-+*/%~]|\[[^\]]*:")
 _ARITHMETIC: Final = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 _LARGEST_SIMPLE: Final = 2**31
 """Of literals that the engine calculates with: no operator makes a number of two that it rounds."""
@@ -65,19 +65,18 @@ class Edits:
         return edited(source, [*self.opening, *self.inner, *self.closing])
 
 
-def rewritten(source: str, around: Edits, *, joins: bool = False) -> Rewritten:
+def rewritten(source: str, around: Edits) -> Rewritten:
     """Return ``source`` with guards, inside the edits of ``around``.
 
-    Without guards where its syntax cannot be read. With ``joins``, ``~`` is replaced too.
+    Without guards where its syntax cannot be read.
     """
-    return Edits(around.opening, _guards(source, joins=joins), around.closing).applied(source)
+    return Edits(around.opening, _guards(source), around.closing).applied(source)
 
 
-def _guards(source: str, *, joins: bool) -> list[Edit]:
-    joins = joins and "~" in source
-    may_need = joins or any(_MAY_NEED.search(tag.inner) for tag in tags(source))
+def _guards(source: str) -> list[Edit]:
+    may_need = any(_MAY_NEED.search(tag.inner) for tag in tags(source))
     parts = tree(source) if may_need else None
-    edits = _Guards(source, joins=joins)
+    edits = _Guards(source)
     try:
         return [edit for part in expressions(parts or ()) for edit in edits.of(part)]
     except RecursionError:  # a chain that is longer than anybody writes
@@ -108,16 +107,15 @@ def edited(source: str, edits: Iterable[Edit]) -> Rewritten:
 class _Guards:
     """Returns the edits of the expressions of a source."""
 
-    def __init__(self, source: str, *, joins: bool) -> None:
+    def __init__(self, source: str) -> None:
         self._source = source
-        self._joins = joins
 
     def of(self, node: nodes.Node) -> Iterator[Edit]:
         """Yield the edits of an expression, of two at one place the outer opening first."""
         match node:
             case nodes.Literal() if _is_too_large(node.value):
                 yield node.start, node.end, f'{WHOLE}("{node.value}")'
-            case nodes.Binary(operator="~") if self._joins:
+            case nodes.Binary(operator="~"):
                 yield from self._joined(node)
             case nodes.Binary() if node.operator in _ARITHMETIC and not _is_simple(node):
                 yield from self._calculated(node)
@@ -186,9 +184,7 @@ def _is_simple(node: nodes.Node) -> bool:
         case nodes.Unary(operator="-"):
             return _is_simple(node.of)
         case nodes.Binary():
-            return (
-                node.operator in _ARITHMETIC and _is_simple(node.left) and _is_simple(node.right)
-            )
+            return node.operator in _ARITHMETIC and _is_simple(node.left) and _is_simple(node.right)
     return is_of_loop(node)
 
 

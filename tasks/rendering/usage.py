@@ -25,6 +25,7 @@ from tasks.rendering.scopes import (
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import Assignment, Block, Include, Part, Print, tree
 from tasks.rendering.syntax.walk import assigns
+from tasks.rendering.text_filters import TEXT_FILTERS
 
 _COMPARING_TESTS: Final = frozenset(
     {
@@ -382,7 +383,9 @@ def _printed(node: nodes.Node) -> list[nodes.Node]:
     match node:
         case nodes.Filter(of=nodes.Node()) if node.name in DEFAULTS:
             return _printed(node.of) if node.of is not None else []
-        case nodes.Binary(operator="or" | "and"):
+        case nodes.Filter(of=nodes.Node()) if node.name in TEXT_FILTERS:
+            return [] if node.of is None else _printed(node.of)
+        case nodes.Binary(operator="or" | "and" | "~"):
             return [*_printed(node.left), *_printed(node.right)]
         case nodes.Condition():
             others = [] if node.other is None else _printed(node.other)

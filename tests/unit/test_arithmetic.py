@@ -113,7 +113,9 @@ def test_words_may_be_repeated_and_put_together() -> None:
     assert text("{{ '-' * n }}{{ a + '!' }}", {"n": 3, "a": "x"}) == "---x!"
 
 
-@each("source", ["{{ n / 0 }}", "{{ n % 0 }}", "{{ n ** n }}", "{{ n * n * n * n }}", "{{ n + o }}"])
+@each(
+    "source", ["{{ n / 0 }}", "{{ n % 0 }}", "{{ n ** n }}", "{{ n * n * n * n }}", "{{ n + o }}"]
+)
 def test_what_has_no_result_is_refused(source: str) -> None:
     """At once, however large the numbers would be."""
     assert "arithmetic: " in refused(source, {"n": LONG, "o": {"x": 1}}).message

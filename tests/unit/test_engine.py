@@ -185,7 +185,7 @@ WAYS = (
     "{{ [x]|list }}{{ [x, x]|list('or') }}",
     "{{ [x|e]|join }}",
     "{{ x|wordwrap(width=3) }}{{ x|truncate(length=5) }}{{ x|urlencode }}{{ x|pprint }}",
-    "{% for g in [{'k': x}]|groupby('k') %}{{ g.grouper }}{{ g.list|join }}{% endfor %}",
+    "{% for g in [{'k': x}]|groupby('k') %}{{ g.grouper }}{{ g.list|map(attribute='k')|join }}{% endfor %}",
     "{{ [x]|zip([x|e])|first|join }}{{ [x]|chain([x|e])|join }}",
     "{{ 2|plural(one=x, other=x) }}",
     "{{ x|indent(2) }}{{ x|title }}{{ x|reverse }}",

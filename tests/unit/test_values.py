@@ -207,7 +207,7 @@ PRINTS: Final = (
     *("x", "o.x", "xs[0]", "xs|first", "xs|last", "xs", "o", "[x]", "[[x]]", "{'k': x}", "(x,)"),
     *("x|upper", "x|lower", "x|title", "x|capitalize", "x|trim", "x|string", "x|e", "x|striptags"),
     *("x|replace('a', 'b')", "'a'|replace('a', x)", "x|urlencode", "x|indent(2)", "x|pprint"),
-    *("x|wordwrap", "x ~ 'a'", "'a' ~ x", "xs ~ 'a'", "o ~ 'a'", "xs|join", "xs|join(', ')"),
+    *("x|wordwrap", "x ~ 'a'", "'a' ~ x", "xs|join", "xs|join(', ')"),
     *("['a']|join(x)", "['a', 'b']|join(x)", "xs|map('upper')|join", "xs|map('string')|first"),
     *("'%s'|format(x)", "'{}'.format(x)", "','.join(xs)", "xs|sort", "xs|unique", "xs|reverse"),
     *("xs|min", "xs|max", "xs|batch(1)", "xs|slice(1)", "xs|zip(xs)", "xs|chain(xs)", "xs + xs"),
@@ -220,7 +220,7 @@ PRINTS: Final = (
         "x or x",
         "x|default('d')",
     ),
-    *("xs|map('default', 'd')|join", "cycler([x]).next()", "{'k': x}.k", "xs|string", "o|string"),
+    *("xs|map('default', 'd')|join", "cycler([x]).next()", "{'k': x}.k"),
 )
 PRINTING_BLOCKS: Final = (
     "{% for y in xs %}{{ y }}{% endfor %}",
