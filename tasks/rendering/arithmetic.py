@@ -88,7 +88,9 @@ def _of_numbers(left: Number, sign: str, right: Number) -> Number:
     return number if len(result.as_tuple().digits) <= sys.float_info.dig else Exact(number)
 
 
-def _of_integers(left: int, sign: str, right: int) -> Number:
+def _of_integers(  # noqa: PLR0911 - one for each operator
+    left: int, sign: str, right: int
+) -> Number:
     match sign:
         case "+":
             return _bounded(left + right)

@@ -66,6 +66,7 @@ _TYPES: Final = {
     "undefined": "undefined",
 }
 _UNKNOWN_FUNCTION: Final = "unknown function"
+_BEFORE: Final = re.compile(r"[\w.\[\]]*$")
 _CALLED: Final = re.compile(r"\s*([\w.]+)")
 FUNCTIONS: Final = ("cycler", "dict", "joiner", "namespace", "range")
 _METHODS: Final = (".get", ".items", ".keys", ".values")
@@ -159,8 +160,8 @@ def explained(error: TemplateError, context: ErrorContext) -> SourceError:
     if cause.kind == "UndefinedError":
         shown = _missing(context, source) or _expression(error, source, context)
         message = f"{prefix}no value for {shown}" if shown else f"{prefix}a value is missing"
-        remedy = _ASK if shown else ""
-        problem = placed(context.path, "undefined", f"{message}{remedy}", source, cause.place)
+        full = f"{message}{_ASK}" if shown else message
+        problem = placed(context.path, "undefined", full, source, cause.place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
     detail = _without_values(cause)
     if cause.kind == "SyntaxError" and (remedy := hint(source, cause.place, detail)):
@@ -332,6 +333,8 @@ def _expression(error: TemplateError, source: str, context: ErrorContext) -> str
     start, end = (
         compiled.original(len(encoded[:place].decode(errors="ignore"))) for place in error.range
     )
+    # The engine's range begins behind the value that is subscribed.
+    start -= len(_BEFORE.search(source[:start])[0])  # type: ignore[index] # it matches nothing, too
     return source[start:end]
 
 

@@ -19,6 +19,7 @@ from tasks.rendering.guards import (
     guarded_filter,
     guarded_filters,
     guarded_tests,
+    some,
     there,
 )
 from tasks.rendering.joining import joiner
@@ -30,7 +31,7 @@ from tasks.rendering.number_filters import filters_of_numbers, tests_of_numbers
 from tasks.rendering.numbers import plain, whole
 from tasks.rendering.placed_values import FILTER as PLACED
 from tasks.rendering.placed_values import named_error, placed_value
-from tasks.rendering.rewriting import CALCULATED, HOLDS, JOINED, THERE, WHOLE
+from tasks.rendering.rewriting import CALCULATED, HOLDS, JOINED, SOME, THERE, WHOLE
 from tasks.rendering.text_filters import text_filters
 from tasks.rendering.values import MISSING, Null
 
@@ -90,6 +91,7 @@ class Registration:
         environment.add_global(CALCULATED, self._placed("arithmetic", calculator()))
         environment.add_global(JOINED, self._placed("~", joiner(escapes=self._escapes)))
         environment.add_global(WHOLE, whole)
+        environment.add_filter(SOME, some)
         environment.add_filter(THERE, self._placed("slice", there))
         if self._escapes:
             environment.add_filter(PLACED, self._placed_filter())

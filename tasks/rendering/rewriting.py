@@ -14,19 +14,21 @@ from typing import Final, NamedTuple
 
 from tasks.rendering.kinds import is_of_loop, kind_of
 from tasks.rendering.numbers import LARGEST
+from tasks.rendering.scopes import ASKING, DEFAULTS
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import tree
-from tasks.rendering.syntax.walk import expressions, within
+from tasks.rendering.syntax.walk import assigned, conditions, expressions, within
 from tasks.rendering.tags import tags
 
 CALCULATED: Final = "__calculated"
 HOLDS: Final = "__holds"
 JOINED: Final = "__joined"
+SOME: Final = "__some"
 THERE: Final = "__there"
 WHOLE: Final = "__whole"
 """The names of the guards, which begin as no name does that an author would choose."""
 
-_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b|[-+*/%~]|\[[^\]]*:")
+_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b|[-+*/%~]|\[|\.|\bset\b")
 _ARITHMETIC: Final = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 _LARGEST_SIMPLE: Final = 2**31
 """Of literals that the engine calculates with: no operator makes a number of two that it rounds."""
@@ -75,10 +77,13 @@ def rewritten(source: str, around: Edits) -> Rewritten:
 
 def _guards(source: str) -> list[Edit]:
     may_need = any(_MAY_NEED.search(tag.inner) for tag in tags(source))
-    parts = tree(source) if may_need else None
-    edits = _Guards(source)
+    parts = (tree(source) if may_need else None) or ()
+    asked = {id(condition) for condition in conditions(parts)}
+    edits = _Guards(source, frozenset(assigned(parts)))
     try:
-        return [edit for part in expressions(parts or ()) for edit in edits.of(part)]
+        return [
+            edit for each in expressions(parts) for edit in edits.of(each, asked=id(each) in asked)
+        ]
     except RecursionError:  # a chain that is longer than anybody writes
         return []
 
@@ -107,12 +112,37 @@ def edited(source: str, edits: Iterable[Edit]) -> Rewritten:
 class _Guards:
     """Returns the edits of the expressions of a source."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, locals_: frozenset[str]) -> None:
         self._source = source
+        self._locals = locals_
 
-    def of(self, node: nodes.Node) -> Iterator[Edit]:
-        """Yield the edits of an expression, of two at one place the outer opening first."""
+    def of(  # noqa: C901, PLR0912 - a case for each kind of node
+        self, node: nodes.Node, *, asked: bool = False
+    ) -> Iterator[Edit]:
+        """Yield the edits of an expression, of two at one place the outer opening first.
+
+        ``asked`` tells whether it may be missing there.
+        """
         match node:
+            case nodes.Member() | nodes.Index(is_slice=False) if asked:
+                yield from self._asked(node)
+            case nodes.Filter() if node.of is not None and node.name in DEFAULTS:
+                yield from self._first_asked(node, node.of)
+            case nodes.Test() if node.name in ASKING:
+                yield from self._first_asked(node, node.of)
+            case nodes.Unary(operator="not"):
+                yield from self.of(node.of, asked=True)
+            case nodes.Binary(operator="or"):
+                yield from self.of(node.left, asked=True)
+                yield from self.of(node.right, asked=asked)
+            case nodes.Binary(operator="and"):
+                yield from self.of(node.left, asked=asked)
+                yield from self.of(node.right, asked=asked)
+            case nodes.Condition():
+                yield from self.of(node.then, asked=asked)
+                yield from self.of(node.test, asked=True)
+                if node.other is not None:
+                    yield from self.of(node.other, asked=asked)
             case nodes.Literal() if _is_too_large(node.value):
                 yield node.start, node.end, f'{WHOLE}("{node.value}")'
             case nodes.Binary(operator="~"):
@@ -132,6 +162,29 @@ class _Guards:
             case _:
                 for inner in within(node):
                     yield from self.of(inner)
+
+    def _first_asked(self, node: nodes.Node, first: nodes.Node) -> Iterator[Edit]:
+        yield from self.of(first, asked=True)
+        for inner in within(node):
+            if inner is not first:
+                yield from self.of(inner)
+
+    def _asked(self, node: nodes.Member | nodes.Index) -> Iterator[Edit]:
+        """Yield the edits of a member that may be missing, as may what it is a member of."""
+        of = node.of
+        is_step = (
+            isinstance(of, nodes.Member)
+            or (isinstance(of, nodes.Index) and not of.is_slice)
+            # A name of the template's own may stand for nothing; a variable is given or left out.
+            or (isinstance(of, nodes.Name) and of.name in self._locals)
+        )
+        if is_step:
+            yield of.start, of.start, "("
+        yield from self.of(of, asked=True)
+        if is_step:
+            yield of.end, of.end, f"|{SOME})"
+        for key in node.keys if isinstance(node, nodes.Index) else ():
+            yield from self.of(key)
 
     def _compared(self, node: nodes.Comparison) -> Iterator[Edit]:
         yield _inner_start(node), _inner_start(node), f"{HOLDS}({node.start},"

@@ -13,7 +13,7 @@ from tests.support.cases import each
 from tests.support.sources import given, source_of
 
 ENGINE: Final = Engine(Limits())
-VALUES: Final = ({"first": "Ada", "ssn": "123"}, ["a"], [], {}, True, False)
+VALUES: Final[tuple[Any, ...]] = ({"first": "Ada", "ssn": "123"}, ["a"], [], {}, True, False)
 FILTERS: Final = ("upper", "lower", "title", "capitalize", "trim", "string", "striptags")
 USES: Final = (
     *("{{ n ~ '!' }}", "{{ 'Hi ' ~ n }}", "{{ [n] | join(', ') }}", "{{ '%s' | format(n) }}"),
@@ -36,7 +36,7 @@ def test_no_filter_or_operator_makes_text_of_them(source: str) -> None:
     for kind in ("sms", "email", "json"):
         written = f'"{source}"' if kind == "json" else source
         for value in VALUES:
-            with pytest.raises(SourceError, match="has no text|wrong type") as caught:
+            with pytest.raises(SourceError, match=r"has no text|wrong type") as caught:
                 body(written, kind, n=value)
             assert caught.value.code == Code.VARIABLES_INVALID
             assert "Ada" not in caught.value.message

@@ -218,9 +218,8 @@ PRINTS: Final = (
         "'a' if false else x",
         "x and 'a'",
         "x or x",
-        "x|default('d')",
     ),
-    *("xs|map('default', 'd')|join", "cycler([x]).next()", "{'k': x}.k"),
+    *("cycler([x]).next()", "{'k': x}.k"),
 )
 PRINTING_BLOCKS: Final = (
     "{% for y in xs %}{{ y }}{% endfor %}",
@@ -268,7 +267,8 @@ class TestNull:
         [
             ("{% if x %}a{% else %}b{% endif %}{% if not o.x %}c{% endif %}", "bc"),
             ("{{ x is none }}{{ xs[0] is none }}{{ x is not none }}", "TrueTrueFalse"),
-            ("{{ x is defined }}{{ x is undefined }}{{ x is string }}", "TrueFalseFalse"),
+            ("{{ x is defined }}{{ x is undefined }}{{ x is string }}", "FalseTrueFalse"),
+            ("{{ x|default('d') }}{{ xs|map('default', 'd')|join }}", "dd"),
             ("{{ x|default('d', true) }}{{ x or 'e' }}{{ 'f' if x else 'g' }}", "deg"),
             ("{{ x == 1 }}{{ x == x }}{{ 1 in xs }}{{ x in xs }}", "FalseTrueFalseTrue"),
             ("a{{ xs|select|join }}b", "ab"),
