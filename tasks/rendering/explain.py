@@ -14,6 +14,7 @@ from tasks.rendering.failures import FilterFailedError
 from tasks.rendering.guards import MissingError
 from tasks.rendering.hints import hint
 from tasks.rendering.locale_filters import ArgumentError
+from tasks.rendering.locale_filters.errors import PatternError
 from tasks.rendering.paths import steps_of
 from tasks.rendering.places import place_of, placed
 from tasks.rendering.rewriting import Rewritten
@@ -71,7 +72,7 @@ _CALLED: Final = re.compile(r"\s*([\w.]+)")
 FUNCTIONS: Final = ("cycler", "dict", "joiner", "namespace", "range")
 _METHODS: Final = (".get", ".items", ".keys", ".values")
 _LITERALS: Final = re.compile(
-    r"""\s*(\(\s*(\w+\s*=\s*)?(-?[\d.]+|"[^"]*"|'[^']*')(\s*,\s*(\w+\s*=\s*)?(-?[\d.]+|"[^"]*"|'[^']*'))*\s*\))?\s*(\||[-+]?[%}]\}|$|\s)"""
+    r"""\s*(\(\s*(\w+\s*=\s*)?(-?[\d.]+|true|True|false|False|"[^"]*"|'[^']*')(\s*,\s*(\w+\s*=\s*)?(-?[\d.]+|true|True|false|False|"[^"]*"|'[^']*'))*\s*\))?\s*(\||[-+]?[%}]\}|$|\s)"""
 )
 
 
@@ -244,7 +245,9 @@ def filter_failed(
         return SourceError(Code.VARIABLES_INVALID, message, problem)
     # An argument that comes from a value is wrong for this render only.
     is_literal = place is not None and _LITERALS.match(source, place + len(failed.use)) is not None
-    of_source = isinstance(failed.error, ArgumentError) and is_literal
+    of_source = isinstance(failed.error, PatternError) or (
+        isinstance(failed.error, ArgumentError) and is_literal
+    )
     problem = placed(context.path, failed.kind, message, source, place)
     code = Code.TEMPLATE_SYNTAX if of_source else Code.VARIABLES_INVALID
     return SourceError(code, message, problem)

@@ -26,6 +26,8 @@ from tasks.rendering.joining import joiner
 from tasks.rendering.language_filters import NAMES, LanguageFilter, language_filters
 from tasks.rendering.locale_filters import FILTERS, MARKED_FILTERS, ArgumentError, FilterError
 from tasks.rendering.locale_filters.casing import CASES
+from tasks.rendering.locale_filters.errors import PatternError
+from tasks.rendering.locale_filters.patterns import FORMATS, MOMENTS, mistaken
 from tasks.rendering.markup_values import localized
 from tasks.rendering.number_filters import filters_of_numbers, tests_of_numbers
 from tasks.rendering.numbers import plain, whole
@@ -135,11 +137,28 @@ class Registration:
                 raise FilterFailedError("filter", use, state.name, missing)
             value = None if isinstance(value, Null) else plain(value)
             try:
+                if name in MOMENTS:
+                    pattern = arguments[0] if arguments else keywords.get("format")
+                    self._require_plain_pattern(use, state.name, pattern)
                 return function(self._sources[state.name][0], value, *arguments, **keywords)
             except FilterError as error:
                 raise FilterFailedError("filter", use, state.name, error) from None
 
         return call
+
+    def _require_plain_pattern(self, use: str, template: str, pattern: object) -> None:
+        """Refuse a pattern that says something else than it seems to.
+
+        One that stands in the source is refused at the publish; a version of before renders as it
+        did.
+        """
+        if not isinstance(pattern, str) or pattern in FORMATS:
+            return
+        wrong = mistaken(pattern)
+        if wrong is not None and self.is_trial:
+            raise PatternError(f"{use}: {wrong}")
+        if wrong is not None and pattern not in self._sources[template][1]:
+            raise ArgumentError(f"{use}: {wrong}")
 
     def _spoken(self, function: LanguageFilter, use: str) -> Callable[..., Any]:
         @pass_state
