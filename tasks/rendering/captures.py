@@ -250,6 +250,9 @@ class _Reader:
             return _IS
         if name in _READING:
             return _NONE
+        if name == "map" and value:
+            name = _mapped(node) or name
+            value = _IS if name not in {*_READING, *_KEEPING, *_ESCAPING, "map"} else value
         if _IS in {value, given}:
             return self._refuse(node, _FILTERED.format(name=name), name)
         return (_IS if name in _TAKING else _HOLDS) if value else _NONE
@@ -257,6 +260,17 @@ class _Reader:
     def _refuse(self, node: nodes.Node, message: str, name: str = "") -> int:
         self._misused.append(Misuse(node.start, message, name))
         return _NONE
+
+
+def _mapped(node: nodes.Filter) -> str | None:
+    """Return the name of the filter that a ``map`` applies to each item, if it does."""
+    first = node.arguments[0] if node.arguments else None
+    if first is None or first.name not in {None, "filter"}:
+        return None
+    value = first.value
+    return (
+        value.value if isinstance(value, nodes.Literal) and isinstance(value.value, str) else None
+    )
 
 
 def _every(parts: Sequence[Part]) -> Iterator[Part]:

@@ -304,7 +304,7 @@ class Compiler:
         """Give the engine a source by a name; return what it compiled."""
         placed = placed_edits(source) if self._escapes else Edits()
         own = plural_calls.marked(source)
-        guarded = rewritten(own, placed, joins=self._escapes)
+        guarded = rewritten(own, placed)
         try:
             self._use({name: self._prepared(language, guarded.text)})
         except TemplateError:

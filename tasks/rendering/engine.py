@@ -32,9 +32,10 @@ from tasks.rendering.paths import Path
 from tasks.rendering.plain_text import finished, text_of, without_rules
 from tasks.rendering.preheaders import with_preheader
 from tasks.rendering.preparation import Preparation, Prepared
+from tasks.rendering.scopes import Use
 from tasks.rendering.sms import beyond_gsm, count
 from tasks.rendering.texts import PARTS, Part, Text
-from tasks.rendering.usage import Use, mixed_comparisons, printed_paths, uses_of
+from tasks.rendering.usage import mixed_comparisons, printed_paths, uses_of
 from tasks.rendering.values import decode, left_out
 
 _ISOLATES: Final = frozenset(ISOLATES)

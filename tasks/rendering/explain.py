@@ -14,10 +14,12 @@ from tasks.rendering.failures import FilterFailedError
 from tasks.rendering.guards import MissingError
 from tasks.rendering.hints import hint
 from tasks.rendering.locale_filters import ArgumentError
+from tasks.rendering.locale_filters.errors import PatternError
 from tasks.rendering.paths import steps_of
 from tasks.rendering.places import place_of, placed
 from tasks.rendering.rewriting import Rewritten
 from tasks.rendering.tags import tags
+from tasks.rendering.text_filters import UNPRINTABLE
 from tasks.rendering.values import Null
 from tasks.rendering.watching import Found
 
@@ -47,13 +49,15 @@ _KIND_OF: Final = {
     "could not render include": "BadInclude",
     "could not render block": "EvalBlock",
 }
+_ASK: Final = ": send a value, write a default, as in {{ name | default('there') }}, or ask with if"
 # By the kind of what would be printed: how its names are introduced, and what to do instead.
 _UNPRINTABLE: Final = {
-    "array": ("an array would be printed:", ": use the filter join or list, or a loop"),
-    "boolean": ("a boolean would be printed:", ": use if"),
-    "null": ("null would be printed:", ""),
-    "object": ("an object would be printed:", ": print one of its members, or use tojson"),
-    "undefined": ("no value for", ""),
+    **{
+        kind: (f"{name} would be printed:", f": {remedy}")
+        for kind, (name, remedy) in UNPRINTABLE.items()
+    },
+    "null": ("null would be printed:", _ASK),
+    "undefined": ("no value for", _ASK),
 }
 _TYPES: Final = {
     "array": "unprintable",
@@ -63,11 +67,12 @@ _TYPES: Final = {
     "undefined": "undefined",
 }
 _UNKNOWN_FUNCTION: Final = "unknown function"
+_BEFORE: Final = re.compile(r"[\w.\[\]]*$")
 _CALLED: Final = re.compile(r"\s*([\w.]+)")
 FUNCTIONS: Final = ("cycler", "dict", "joiner", "namespace", "range")
 _METHODS: Final = (".get", ".items", ".keys", ".values")
 _LITERALS: Final = re.compile(
-    r"""\s*(\(\s*(\w+\s*=\s*)?(-?[\d.]+|"[^"]*"|'[^']*')(\s*,\s*(\w+\s*=\s*)?(-?[\d.]+|"[^"]*"|'[^']*'))*\s*\))?\s*(\||[-+]?[%}]\}|$|\s)"""
+    r"""\s*(\(\s*(\w+\s*=\s*)?(-?[\d.]+|true|True|false|False|"[^"]*"|'[^']*')(\s*,\s*(\w+\s*=\s*)?(-?[\d.]+|true|True|false|False|"[^"]*"|'[^']*'))*\s*\))?\s*(\||[-+]?[%}]\}|$|\s)"""
 )
 
 
@@ -156,7 +161,8 @@ def explained(error: TemplateError, context: ErrorContext) -> SourceError:
     if cause.kind == "UndefinedError":
         shown = _missing(context, source) or _expression(error, source, context)
         message = f"{prefix}no value for {shown}" if shown else f"{prefix}a value is missing"
-        problem = placed(context.path, "undefined", message, source, cause.place)
+        full = f"{message}{_ASK}" if shown else message
+        problem = placed(context.path, "undefined", full, source, cause.place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
     detail = _without_values(cause)
     if cause.kind == "SyntaxError" and (remedy := hint(source, cause.place, detail)):
@@ -222,7 +228,7 @@ def null_printed(context: ErrorContext) -> SourceError:
     message = "null would be printed"
     if nulls:
         message += f": {', '.join(nulls)}"
-    problem = placed(context.path, "null", message, context.source, place)
+    problem = placed(context.path, "null", f"{message}{_ASK}", context.source, place)
     return SourceError(Code.VARIABLES_INVALID, message, problem)
 
 
@@ -235,11 +241,13 @@ def filter_failed(
     if isinstance(failed.error, MissingError):
         shown = _missing(context, source)
         message += f", no value for {shown}" if shown else ""
-        problem = placed(context.path, "undefined", message, source, place)
+        problem = placed(context.path, "undefined", f"{message}{_ASK}", source, place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
     # An argument that comes from a value is wrong for this render only.
     is_literal = place is not None and _LITERALS.match(source, place + len(failed.use)) is not None
-    of_source = isinstance(failed.error, ArgumentError) and is_literal
+    of_source = isinstance(failed.error, PatternError) or (
+        isinstance(failed.error, ArgumentError) and is_literal
+    )
     problem = placed(context.path, failed.kind, message, source, place)
     code = Code.TEMPLATE_SYNTAX if of_source else Code.VARIABLES_INVALID
     return SourceError(code, message, problem)
@@ -328,6 +336,8 @@ def _expression(error: TemplateError, source: str, context: ErrorContext) -> str
     start, end = (
         compiled.original(len(encoded[:place].decode(errors="ignore"))) for place in error.range
     )
+    # The engine's range begins behind the value that is subscribed.
+    start -= len(_BEFORE.search(source[:start])[0])  # type: ignore[index] # it matches nothing, too
     return source[start:end]
 
 

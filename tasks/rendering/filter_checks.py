@@ -4,23 +4,19 @@ The publish gate refuses them. A version that was published before renders as it
 """
 
 from collections.abc import Iterator
-from typing import Final
 
 from tasks.errors import Problem
 from tasks.rendering.calls import Call, calls
 from tasks.rendering.locale_filters.casing import CASES, has_rules
-from tasks.rendering.locale_filters.patterns import mistaken
+from tasks.rendering.locale_filters.patterns import FORMATS, MOMENTS, mistaken
 from tasks.rendering.locale_filters.plurals import unused_forms
 from tasks.rendering.places import placed
 from tasks.rendering.plural_calls import forms_of, is_ordinal_call
 
-_MOMENTS: Final = ("date", "time", "datetime")
-_FORMATS: Final = frozenset({"short", "medium", "long", "full"})
-
 
 def problems(source: str, language: str, path: str) -> Iterator[Problem]:
     """Yield a problem for each such call in a source of a language."""
-    for call in calls(source, (*_MOMENTS, "plural", "map")):
+    for call in calls(source, (*MOMENTS, "plural", "map")):
         wrong = _wrong(call, language)
         if wrong is not None:
             yield placed(path, "filter", f"{call.filter}: {wrong}", source, call.start)
@@ -42,7 +38,7 @@ def _mapped(call: Call, language: str) -> str | None:
 
 def _moment(call: Call) -> str | None:
     pattern = call.argument("format", 0)
-    if pattern is None or pattern.text is None or pattern.text in _FORMATS:
+    if pattern is None or pattern.text is None or pattern.text in FORMATS:
         return None
     return mistaken(pattern.text)
 

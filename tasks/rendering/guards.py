@@ -81,7 +81,7 @@ def guarded_tests() -> dict[str, Callable[..., Any]]:
     """Return the tests by their names; they raise a :class:`FilterError`.
 
     ``none`` is left, which may ask for what is missing; ``defined`` and ``undefined`` know what the
-    engine does not: see :class:`tasks.rendering.values.Missing`.
+    engine does not: see :class:`tasks.rendering.values.Null`.
     """
     evaluate = engine(escapes=False).eval_expr
     words = dict(zip(_TESTS, _TESTS, strict=True)) | _SIGNS
@@ -177,7 +177,13 @@ def _as_it_is(value: Any = None) -> Any:  # noqa: ANN401 - any value of a templa
 
 
 def _is_defined(value: Any = None) -> bool:  # noqa: ANN401 - any value of a template
-    return value is not None and value is not MISSING
+    # A null counts as left out, wherever it is.
+    return value is not None and not isinstance(value, Null)
+
+
+def some(value: Any = None) -> Any:  # noqa: ANN401 - any value of a template
+    """Return a value that has members, or what stands for a missing one, whose are missing too."""
+    return value if _is_defined(value) else MISSING
 
 
 def _is_undefined(value: Any = None) -> bool:  # noqa: ANN401 - any value of a template

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tasks.rendering.paths import ITEM, Path, steps_of, written
-from tasks.rendering.usage import Use
+from tasks.rendering.scopes import Use
 
 
 class Inferred(NamedTuple):

@@ -1,4 +1,8 @@
-"""What ``~`` does in HTML, which the engine makes plain text of, markup too."""
+"""What ``~`` does.
+
+The engine makes plain text of all, also of markup, and of objects, arrays and booleans, as Python
+writes them.
+"""
 
 from collections.abc import Callable
 from html import escape
@@ -8,13 +12,15 @@ from minijinja import safe
 
 from tasks.rendering.guards import MissingError, engine
 from tasks.rendering.markup_values import is_markup
+from tasks.rendering.text_filters import require_text
 from tasks.rendering.values import MISSING
 
 
-def joiner() -> Callable[..., str]:
-    """Return what ``~`` does: pieces of markup stay that, and what stands beside them is escaped.
+def joiner(*, escapes: bool) -> Callable[..., str]:
+    """Return what ``~`` does.
 
-    The engine is asked how it writes values other than texts and whole numbers.
+    Pieces of markup stay that with ``escapes``, and what stands next to them is escaped. The engine
+    is asked how it writes values other than texts and whole numbers.
     """
     evaluate = engine(escapes=False).eval_expr
 
@@ -24,10 +30,11 @@ def joiner() -> Callable[..., str]:
             return str(value)
         if value is None or value is MISSING:
             raise MissingError("a value is missing")
+        require_text(value)
         return str(evaluate("value ~ ''", value=value))
 
     def call(*values: Any) -> str:  # noqa: ANN401 - any value of a template
-        if not any(map(is_markup, values)):
+        if not (escapes and any(map(is_markup, values))):
             return "".join(map(text, values))
         return safe(
             "".join(str(each) if is_markup(each) else escape(text(each)) for each in values)

@@ -36,13 +36,21 @@ def kind_of(node: nodes.Node) -> Kind | None:  # noqa: PLR0911 - one for each ki
         # The filter "list" is one of the locale's, which writes a text.
         case nodes.Filter() if node.name in _TEXT_FILTERS:
             return "text"
-        case nodes.Member(of=nodes.Name(name="loop")) if node.name in _NUMBERS_OF_A_LOOP:
+        case nodes.Member() if is_of_loop(node):
             return "number"
         case nodes.Unary(operator="-"):
             return "number"
         case nodes.Binary():
             return "text" if node.operator == "~" else None
     return None
+
+
+def is_of_loop(node: nodes.Node) -> bool:
+    """Tell whether an expression is a number that a loop counts, such as ``loop.index``."""
+    match node:
+        case nodes.Member(of=nodes.Name(name="loop")):
+            return node.name in _NUMBERS_OF_A_LOOP
+    return False
 
 
 def kind_of_type(name: str) -> Kind | None:

@@ -5,8 +5,10 @@ from typing import Any, Final
 
 from tasks.rendering.calls import calls
 from tasks.rendering.guards import MissingError
+from tasks.rendering.locale_filters import InputError
 from tasks.rendering.locale_filters.casing import CASES, cased, has_rules
 from tasks.rendering.sorting import dict_sorted_in, refuse_unknown_order, sorted_in
+from tasks.rendering.text_filters import require_text
 from tasks.rendering.values import MISSING
 
 LanguageFilter = Callable[..., Any]
@@ -53,6 +55,10 @@ def _casing(name: str) -> LanguageFilter:
     def change(language: str, _is_trial: bool, value: Any = None, /) -> str:  # noqa: ANN401, FBT001 - any value of a template
         if value is None or value is MISSING:
             raise MissingError(f"{name}: a value is missing")
+        try:
+            require_text(value)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
         return cased(name, language, str(value))
 
     return change

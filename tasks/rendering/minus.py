@@ -43,14 +43,23 @@ def hyphenated(source: str) -> list[Hyphenated]:
     result = []
     for node, right in found:
         # Of several hyphens in a name, the last is the outermost.
-        if right.name not in used and node.start not in places:
-            places.add(node.start)
-            result.append(Hyphenated(node.start, right.name, _message(source, node, right)))
+        start = _start(node)
+        if right.name not in used and start not in places:
+            places.add(start)
+            result.append(Hyphenated(start, right.name, _message(source, start, right)))
     return result
 
 
-def _message(source: str, node: nodes.Binary, right: nodes.Name) -> str:
-    written = source[node.start : right.end]
+def _start(node: nodes.Binary) -> int:
+    """Return where what looks like one name begins."""
+    left = node.left
+    while isinstance(left, nodes.Binary) and left.end == node.place:
+        left = left.left if left.operator == "-" and _is_tight(left, left.right) else left.right
+    return left.start
+
+
+def _message(source: str, start: int, right: nodes.Name) -> str:
+    written = source[start : right.end]
     *objects, last = re.split(r"\.(?=[^.]*$)", written)
     if objects and "[" not in last:
         remedy = f'write {objects[0]}["{last}"] for a member of that name'
@@ -61,8 +70,9 @@ def _message(source: str, node: nodes.Binary, right: nodes.Name) -> str:
 
 def _is_tight(node: nodes.Binary, right: nodes.Node) -> bool:
     left = node.left
-    while isinstance(left, nodes.Binary) and left.operator == "-":
-        left = left.right  # user.date-of-birth
+    # Of "x" ~ user.date-of-birth what is on the left ends in user.date.
+    while isinstance(left, nodes.Binary) and left.end == node.place:
+        left = left.right
     is_name = isinstance(left, nodes.Name | nodes.Member)
     return is_name and left.end == node.place and right.start == node.place + 1
 

@@ -10,6 +10,7 @@ from minijinja import Environment, pass_state
 from minijinja._lowlevel import State
 
 from tasks.rendering import bidi, samples
+from tasks.rendering.arithmetic import calculator
 from tasks.rendering.comparisons import holds
 from tasks.rendering.failures import FilterFailedError, Kind
 from tasks.rendering.guards import (
@@ -18,17 +19,22 @@ from tasks.rendering.guards import (
     guarded_filter,
     guarded_filters,
     guarded_tests,
+    some,
     there,
 )
 from tasks.rendering.joining import joiner
 from tasks.rendering.language_filters import NAMES, LanguageFilter, language_filters
 from tasks.rendering.locale_filters import FILTERS, MARKED_FILTERS, ArgumentError, FilterError
+from tasks.rendering.locale_filters.casing import CASES
+from tasks.rendering.locale_filters.errors import PatternError
+from tasks.rendering.locale_filters.patterns import FORMATS, MOMENTS, mistaken
 from tasks.rendering.markup_values import localized
 from tasks.rendering.number_filters import filters_of_numbers, tests_of_numbers
 from tasks.rendering.numbers import plain, whole
 from tasks.rendering.placed_values import FILTER as PLACED
 from tasks.rendering.placed_values import named_error, placed_value
-from tasks.rendering.rewriting import HOLDS, JOINED, THERE, WHOLE
+from tasks.rendering.rewriting import CALCULATED, HOLDS, JOINED, SOME, THERE, WHOLE
+from tasks.rendering.text_filters import text_filters
 from tasks.rendering.values import MISSING, Null
 
 
@@ -55,8 +61,9 @@ class Registration:
         self._sources = sources
         self._escapes = escapes
         filters, tests = guarded_filters(escapes=escapes), guarded_tests()
-        numbers = filters_of_numbers(engine(escapes=False).eval_expr, filters["sum"])
-        self._filters = filters | numbers | dict(replacing)
+        evaluate = engine(escapes=escapes).eval_expr
+        filters |= filters_of_numbers(engine(escapes=False).eval_expr, filters["sum"])
+        self._filters = filters | text_filters(evaluate, filters) | dict(replacing)
         attributes = guarded_filter("map", escapes=escapes)
         self._language_filters = language_filters(self._filters | {"map": attributes})
         self._tests = tests | tests_of_numbers(tests)
@@ -73,6 +80,9 @@ class Registration:
             self.add(environment, "filter", name, name)
         for name, function in MARKED_FILTERS.items():
             environment.add_filter(name, self._locale_filter("plural", "plural", function))
+        for name in CASES:
+            # In languages without rules of their own, which have the shorter way.
+            environment.add_filter(name, self._guarded("filter", self._filters[name], name))
         for name, use in NAMES.items():
             environment.add_filter(use, self._spoken(self._language_filters[name], name))
         environment.add_filter(bidi.LISTED, self._locale_filter("list", "list", _listed))
@@ -80,11 +90,13 @@ class Registration:
         for name in self._tests:
             self.add(environment, "test", name, name)
         environment.add_global(HOLDS, self._placed("comparison", holds))
+        environment.add_global(CALCULATED, self._placed("arithmetic", calculator()))
+        environment.add_global(JOINED, self._placed("~", joiner(escapes=self._escapes)))
         environment.add_global(WHOLE, whole)
+        environment.add_filter(SOME, some)
         environment.add_filter(THERE, self._placed("slice", there))
         if self._escapes:
             environment.add_filter(PLACED, self._placed_filter())
-            environment.add_global(JOINED, self._placed("~", joiner()))
 
     def add(self, environment: Environment, kind: Kind, name: str, use: str) -> None:
         """Add a filter or test that is used by ``use``, which errors will say."""
@@ -125,11 +137,28 @@ class Registration:
                 raise FilterFailedError("filter", use, state.name, missing)
             value = None if isinstance(value, Null) else plain(value)
             try:
+                if name in MOMENTS:
+                    pattern = arguments[0] if arguments else keywords.get("format")
+                    self._require_plain_pattern(use, state.name, pattern)
                 return function(self._sources[state.name][0], value, *arguments, **keywords)
             except FilterError as error:
                 raise FilterFailedError("filter", use, state.name, error) from None
 
         return call
+
+    def _require_plain_pattern(self, use: str, template: str, pattern: object) -> None:
+        """Refuse a pattern that says something else than it seems to.
+
+        One that stands in the source is refused at the publish; a version of before renders as it
+        did.
+        """
+        if not isinstance(pattern, str) or pattern in FORMATS:
+            return
+        wrong = mistaken(pattern)
+        if wrong is not None and self.is_trial:
+            raise PatternError(f"{use}: {wrong}")
+        if wrong is not None and pattern not in self._sources[template][1]:
+            raise ArgumentError(f"{use}: {wrong}")
 
     def _spoken(self, function: LanguageFilter, use: str) -> Callable[..., Any]:
         @pass_state

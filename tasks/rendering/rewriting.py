@@ -1,8 +1,9 @@
 """What the engine compiles in the place of a source: operators that it has too lenient, guarded.
 
-``a < b`` becomes a call of :func:`tasks.rendering.comparisons.holds`, and ``a[1:]``, which gives an
-empty list for a missing value, asks for the value first. In HTML ``a ~ b``, which makes text of
-markup, becomes a call of :mod:`tasks.rendering.joining`. No line is added or taken away.
+``a < b`` becomes a call of :func:`tasks.rendering.comparisons.holds`, ``a + b`` one of
+:mod:`tasks.rendering.arithmetic`, ``a ~ b`` one of :mod:`tasks.rendering.joining`, and ``a[1:]``,
+which gives an empty list for a missing value, asks for the value first. No line is added or taken
+away.
 """
 
 import re
@@ -11,19 +12,27 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from tasks.rendering.kinds import kind_of
+from tasks.rendering.kinds import is_of_loop, kind_of
 from tasks.rendering.numbers import LARGEST
+from tasks.rendering.scopes import ASKING, DEFAULTS
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import tree
-from tasks.rendering.syntax.walk import expressions, within
+from tasks.rendering.syntax.walk import assigned, conditions, expressions, within
+from tasks.rendering.tags import tags
 
+CALCULATED: Final = "__calculated"
 HOLDS: Final = "__holds"
 JOINED: Final = "__joined"
+SOME: Final = "__some"
 THERE: Final = "__there"
 WHOLE: Final = "__whole"
 """The names of the guards, which begin as no name does that an author would choose."""
 
-_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b")
+_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b|[-+*/%~]|\[|\.|\bset\b")
+_ARITHMETIC: Final = frozenset({"+", "-", "*", "/", "//", "%", "**"})
+_LARGEST_SIMPLE: Final = 2**31
+"""Of literals that the engine calculates with: no operator makes a number of two that it rounds."""
+
 Edit = tuple[int, int, str]
 
 
@@ -58,20 +67,23 @@ class Edits:
         return edited(source, [*self.opening, *self.inner, *self.closing])
 
 
-def rewritten(source: str, around: Edits, *, joins: bool = False) -> Rewritten:
+def rewritten(source: str, around: Edits) -> Rewritten:
     """Return ``source`` with guards, inside the edits of ``around``.
 
-    Without guards where its syntax cannot be read. With ``joins``, ``~`` is replaced too.
+    Without guards where its syntax cannot be read.
     """
-    return Edits(around.opening, _guards(source, joins=joins), around.closing).applied(source)
+    return Edits(around.opening, _guards(source), around.closing).applied(source)
 
 
-def _guards(source: str, *, joins: bool) -> list[Edit]:
-    joins = joins and "~" in source
-    may_need = _MAY_NEED.search(source) is not None or ("[" in source and ":" in source)
-    parts = tree(source) if joins or may_need else None
+def _guards(source: str) -> list[Edit]:
+    may_need = any(_MAY_NEED.search(tag.inner) for tag in tags(source))
+    parts = (tree(source) if may_need else None) or ()
+    asked = {id(condition) for condition in conditions(parts)}
+    edits = _Guards(source, frozenset(assigned(parts)))
     try:
-        return [edit for part in expressions(parts or ()) for edit in _edits(part, joins=joins)]
+        return [
+            edit for each in expressions(parts) for edit in edits.of(each, asked=id(each) in asked)
+        ]
     except RecursionError:  # a chain that is longer than anybody writes
         return []
 
@@ -97,41 +109,136 @@ def edited(source: str, edits: Iterable[Edit]) -> Rewritten:
     return Rewritten("".join([*pieces, source[last:]]), tuple(places), tuple(shifts))
 
 
-def _edits(node: nodes.Node, *, joins: bool) -> Iterator[Edit]:
-    is_comparison = isinstance(node, nodes.Comparison) and _needs_a_guard(node)
-    is_slice = isinstance(node, nodes.Index) and node.is_slice
-    if is_comparison:
+class _Guards:
+    """Returns the edits of the expressions of a source."""
+
+    def __init__(self, source: str, locals_: frozenset[str]) -> None:
+        self._source = source
+        self._locals = locals_
+
+    def of(  # noqa: C901, PLR0912 - a case for each kind of node
+        self, node: nodes.Node, *, asked: bool = False
+    ) -> Iterator[Edit]:
+        """Yield the edits of an expression, of two at one place the outer opening first.
+
+        ``asked`` tells whether it may be missing there.
+        """
+        match node:
+            case nodes.Member() | nodes.Index(is_slice=False) if asked:
+                yield from self._asked(node)
+            case nodes.Filter() if node.of is not None and node.name in DEFAULTS:
+                yield from self._first_asked(node, node.of)
+            case nodes.Test() if node.name in ASKING:
+                yield from self._first_asked(node, node.of)
+            case nodes.Unary(operator="not"):
+                yield from self.of(node.of, asked=True)
+            case nodes.Binary(operator="or"):
+                yield from self.of(node.left, asked=True)
+                yield from self.of(node.right, asked=asked)
+            case nodes.Binary(operator="and"):
+                yield from self.of(node.left, asked=asked)
+                yield from self.of(node.right, asked=asked)
+            case nodes.Condition():
+                yield from self.of(node.then, asked=asked)
+                yield from self.of(node.test, asked=True)
+                if node.other is not None:
+                    yield from self.of(node.other, asked=asked)
+            case nodes.Literal() if _is_too_large(node.value):
+                yield node.start, node.end, f'{WHOLE}("{node.value}")'
+            case nodes.Binary(operator="~"):
+                yield from self._joined(node)
+            case nodes.Binary() if node.operator in _ARITHMETIC and not _is_simple(node):
+                yield from self._calculated(node)
+            case nodes.Unary(operator="-") if not _is_simple(node):
+                yield from self._negated(node)
+            case nodes.Comparison() if _needs_a_guard(node):
+                yield from self._compared(node)
+            case nodes.Index(is_slice=True):
+                yield node.of.start, node.of.start, "("
+                yield from self.of(node.of)
+                yield node.of.end, node.of.end, f"|{THERE}({node.start}))"
+                for key in node.keys:
+                    yield from self.of(key)
+            case _:
+                for inner in within(node):
+                    yield from self.of(inner)
+
+    def _first_asked(self, node: nodes.Node, first: nodes.Node) -> Iterator[Edit]:
+        yield from self.of(first, asked=True)
+        for inner in within(node):
+            if inner is not first:
+                yield from self.of(inner)
+
+    def _asked(self, node: nodes.Member | nodes.Index) -> Iterator[Edit]:
+        """Yield the edits of a member that may be missing, as may what it is a member of."""
+        of = node.of
+        is_step = (
+            isinstance(of, nodes.Member)
+            or (isinstance(of, nodes.Index) and not of.is_slice)
+            # A name of the template's own may stand for nothing; a variable is given or left out.
+            or (isinstance(of, nodes.Name) and of.name in self._locals)
+        )
+        if is_step:
+            yield of.start, of.start, "("
+        yield from self.of(of, asked=True)
+        if is_step:
+            yield of.end, of.end, f"|{SOME})"
+        for key in node.keys if isinstance(node, nodes.Index) else ():
+            yield from self.of(key)
+
+    def _compared(self, node: nodes.Comparison) -> Iterator[Edit]:
         yield _inner_start(node), _inner_start(node), f"{HOLDS}({node.start},"
-    if is_slice and isinstance(node, nodes.Index):
-        yield node.of.start, node.of.start, "("
-    if isinstance(node, nodes.Literal) and _is_too_large(node.value):
-        yield node.start, node.end, f'{WHOLE}("{node.value}")'
-    if joins and isinstance(node, nodes.Binary) and node.operator == "~":
-        yield from _joined(node)
-        return
-    for inner in within(node):
-        yield from _edits(inner, joins=joins)
-        if is_slice and isinstance(node, nodes.Index) and inner is node.of:
-            yield inner.end, inner.end, f"|{THERE}({node.start}))"
-    if is_comparison and isinstance(node, nodes.Comparison):
+        yield from self.of(node.first)
         for each in node.rest:
             yield each.start, each.end, f',"{each.sign}",'
+            yield from self.of(each.operand)
         yield node.rest[-1].operand.end, node.rest[-1].operand.end, ")"
 
+    def _calculated(self, node: nodes.Binary) -> Iterator[Edit]:
+        yield node.left.start, node.left.start, f"{CALCULATED}({node.start},"
+        yield from self.of(node.left)
+        end = node.place + len(node.operator)
+        yield node.place, end, f',"{node.operator}",'
+        yield from self.of(node.right)
+        yield node.right.end, node.right.end, ")"
 
-def _joined(node: nodes.Binary) -> Iterator[Edit]:
-    yield node.left.start, node.left.start, f"{JOINED}({node.start},"
-    yield from _operand(node.left)
-    yield node.place, node.place + 1, ","
-    yield from _operand(node.right)
-    yield node.right.end, node.right.end, ")"
+    def _negated(self, node: nodes.Unary) -> Iterator[Edit]:
+        minus = self._source.rindex("-", node.start, node.of.start)
+        if isinstance(node.of, nodes.Literal) and isinstance(node.of.value, int):
+            yield minus, node.of.end, f'{WHOLE}("-{node.of.value}")'
+            return
+        yield minus, minus + 1, f'{CALCULATED}({node.start},0,"-",'
+        yield from self.of(node.of)
+        yield node.of.end, node.of.end, ")"
+
+    def _joined(self, node: nodes.Binary) -> Iterator[Edit]:
+        yield node.left.start, node.left.start, f"{JOINED}({node.start},"
+        yield from self._operand(node.left)
+        yield node.place, node.place + 1, ","
+        yield from self._operand(node.right)
+        yield node.right.end, node.right.end, ")"
+
+    def _operand(self, node: nodes.Node) -> Iterator[Edit]:
+        yield from self.of(node)
+        if isinstance(node, nodes.Condition) and node.other is None:
+            # It is nothing then, which a function cannot tell from what is missing.
+            yield node.test.end, node.test.end, ' else ""'
 
 
-def _operand(node: nodes.Node) -> Iterator[Edit]:
-    yield from _edits(node, joins=True)
-    if isinstance(node, nodes.Condition) and node.other is None:
-        # It is nothing then, which a function cannot tell from what is missing.
-        yield node.test.end, node.test.end, ' else ""'
+def _is_simple(node: nodes.Node) -> bool:
+    """Tell whether the engine calculates as :mod:`tasks.rendering.arithmetic` does, and faster."""
+    match node:
+        case nodes.Literal(value=bool() | float() | None):
+            return False
+        case nodes.Literal(value=int()):
+            return abs(node.value) <= _LARGEST_SIMPLE
+        case nodes.Literal():
+            return True
+        case nodes.Unary(operator="-"):
+            return _is_simple(node.of)
+        case nodes.Binary():
+            return node.operator in _ARITHMETIC and _is_simple(node.left) and _is_simple(node.right)
+    return is_of_loop(node)
 
 
 def _is_too_large(value: object) -> bool:

@@ -7,6 +7,7 @@ from typing import Final
 
 from tasks.rendering.paths import Path
 from tasks.rendering.syntax import nodes
+from tasks.rendering.text_filters import TEXT_FILTERS
 
 DEFAULTS: Final = frozenset({"d", "default"})
 ASKING: Final = frozenset({"defined", "none", "undefined"})
@@ -38,6 +39,28 @@ class Local:
     path: Path | None = None
     if_true: frozenset[Path] = NOTHING
     if_false: frozenset[Path] = NOTHING
+
+
+@dataclass(slots=True)
+class Use:
+    """A use of the value at ``path``.
+
+    Attributes
+    ----------
+    path
+        Of names, and of :data:`tasks.rendering.paths.ITEM` for the variable of a loop.
+    place
+        Where it stands in its source, in characters.
+    guarded
+        Whether a missing value is no error here: it is only asked about, or has a default.
+    present
+        The paths that surely have a value here.
+    """
+
+    path: Path
+    place: int
+    guarded: bool
+    present: frozenset[Path]
 
 
 OPAQUE: Final = Local()
@@ -173,3 +196,18 @@ def _outcome(
         return bool(COMPARES[sign](default, other.value))
     except TypeError:
         return None
+
+
+def printed_nodes(node: nodes.Node) -> list[nodes.Node]:
+    """Return the expressions whose values a print may show as they are."""
+    match node:
+        case nodes.Filter(of=nodes.Node()) if node.name in DEFAULTS:
+            return printed_nodes(node.of) if node.of is not None else []
+        case nodes.Filter(of=nodes.Node()) if node.name in TEXT_FILTERS:
+            return [] if node.of is None else printed_nodes(node.of)
+        case nodes.Binary(operator="or" | "and" | "~"):
+            return [*printed_nodes(node.left), *printed_nodes(node.right)]
+        case nodes.Condition():
+            others = [] if node.other is None else printed_nodes(node.other)
+            return [*printed_nodes(node.then), *others]
+    return [node]

@@ -21,6 +21,8 @@ from tasks.rendering.scopes import (
     Local,
     Names,
     Scope,
+    Use,
+    printed_nodes,
 )
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import Assignment, Block, Include, Part, Print, tree
@@ -34,26 +36,15 @@ _COMPARING_TESTS: Final = frozenset(
 )
 
 
+_OF_MACROS: Final = ("caller", "varargs", "kwargs")
+
+
 @dataclass(slots=True)
-class Use:
-    """A use of the value at ``path``.
-
-    Attributes
-    ----------
-    path
-        Of names, and of :data:`tasks.rendering.paths.ITEM` for the variable of a loop.
-    place
-        Where it stands in its source, in characters.
-    guarded
-        Whether a missing value is no error here: it is only asked about, or has a default.
-    present
-        The paths that surely have a value here.
-    """
-
-    path: Path
-    place: int
-    guarded: bool
-    present: frozenset[Path]
+class _Macro:
+    block: Block
+    scope: Scope
+    source: str
+    chain: tuple[str, ...]
 
 
 Side = tuple[Path | None, Kind | None]
@@ -122,6 +113,8 @@ class _Walker:
         self.comparisons: list[tuple[int, tuple[Side, ...]]] = []
         self.prints: list[tuple[int, Path]] = []
         self._seen: set[tuple[str, frozenset[tuple[str, Local]], frozenset[Path]]] = set()
+        self._macros: dict[str, _Macro] = {}
+        self._called: list[str] = []
 
     def reads(self, source: str) -> bool:
         """Walk through a source; tell whether it and its partials could be read."""
@@ -213,6 +206,7 @@ class _Walker:
                 return
         if block.word == "macro":
             scope[block.name] = OPAQUE
+            self._macros[block.name] = _Macro(block, dict(scope), source, chain)
         inner = dict(scope)
         if block.word == "with":
             for target, value in zip(block.targets, block.values, strict=False):
@@ -226,7 +220,7 @@ class _Walker:
             if block.word != "set":
                 inner |= dict.fromkeys((target.name for target in block.targets), OPAQUE)
         if block.word in {"macro", "call"}:
-            inner |= {"caller": OPAQUE, "varargs": OPAQUE, "kwargs": OPAQUE}
+            inner |= dict.fromkeys(_OF_MACROS, OPAQUE)
         for branch in block.branches:
             self._within(branch.inside, inner, present, source, chain)
         if block.word == "set":
@@ -291,7 +285,7 @@ class _Walker:
         for branch in others:
             self._within(branch.inside, dict(scope), present, source, chain)
 
-    def _value(  # noqa: C901, PLR0912 - a case for each kind of node
+    def _value(  # noqa: C901, PLR0912, PLR0915 - a case for each kind of node
         self,
         node: nodes.Node | None,
         scope: Scope,
@@ -309,11 +303,13 @@ class _Walker:
                 for item in node.items:
                     self._value(item, scope, present)
             case nodes.Member():
-                self._value(node.of, scope, present)
+                self._value(node.of, scope, present, guarded=guarded)
             case nodes.Index():
-                self._value(node.of, scope, present)
+                self._value(node.of, scope, present, guarded=guarded and not node.is_slice)
                 for key in node.keys:
                     self._value(key, scope, present)
+            case nodes.Call(of=nodes.Name(name=name)) if self._is_macro(name, scope):
+                self._call(node, self._macros[name], scope, present)
             case nodes.Call():
                 # A method is no member of the value that it is called of.
                 called = node.of.of if isinstance(node.of, nodes.Member) else node.of
@@ -358,9 +354,35 @@ class _Walker:
                 self._value(node.left, scope, present)
                 self._value(node.right, scope, present)
 
+    def _is_macro(self, name: str, scope: Scope) -> bool:
+        # One that calls itself may go through members of members without end.
+        return scope.get(name) == OPAQUE and name in self._macros and name not in self._called
+
+    def _call(
+        self, node: nodes.Call, macro: _Macro, scope: Scope, present: frozenset[Path]
+    ) -> None:
+        """Find the uses of what a macro is given, within the macro."""
+        parameters = [target.name for target in macro.block.targets]
+        inner = dict(macro.scope) | dict.fromkeys((*parameters, *_OF_MACROS), OPAQUE)
+        for number, argument in enumerate(node.arguments):
+            name = argument.name or (parameters[number] if number < len(parameters) else None)
+            local = self._local(argument.value, scope)
+            if local.path is None or name not in parameters:
+                self._value(argument.value, scope, present)
+            if name in parameters:
+                inner[name] = local
+        way = (f"macro {macro.block.name}", frozenset(inner.items()), present)
+        if way in self._seen:
+            return
+        self._seen.add(way)
+        self._called.append(macro.block.name)
+        for branch in macro.block.branches:
+            self._within(branch.inside, dict(inner), present, macro.source, macro.chain)
+        self._called.pop()
+
     def _print(self, value: nodes.Node, scope: Scope) -> None:
         if self._depth == 1:
-            for node in _printed(value):
+            for node in printed_nodes(value):
                 path = self._names.path(node, scope)
                 if path is not None:
                     self.prints.append((node.start, path))
@@ -375,16 +397,3 @@ class _Walker:
     ) -> None:
         for argument in arguments:
             self._value(argument.value, scope, present)
-
-
-def _printed(node: nodes.Node) -> list[nodes.Node]:
-    """Return the expressions whose values a print may show as they are."""
-    match node:
-        case nodes.Filter(of=nodes.Node()) if node.name in DEFAULTS:
-            return _printed(node.of) if node.of is not None else []
-        case nodes.Binary(operator="or" | "and"):
-            return [*_printed(node.left), *_printed(node.right)]
-        case nodes.Condition():
-            others = [] if node.other is None else _printed(node.other)
-            return [*_printed(node.then), *others]
-    return [node]

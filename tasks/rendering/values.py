@@ -64,6 +64,10 @@ class Missing(Null):
             raise AttributeError(name)
         return self
 
+    def __getitem__(self, key: object) -> "Missing":
+        """Return itself for every item."""
+        return self
+
     def __call__(self, *_: object, **__: object) -> "Missing":
         """Return itself as the result of a method of what is missing."""
         return self

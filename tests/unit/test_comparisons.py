@@ -236,14 +236,6 @@ def test_integers_are_exact_in_filters_and_literals(number: int) -> None:
         assert text(source, {"n": number}) == "y"
 
 
-@each("number", [2**63, 2**64, 2**200])
-def test_what_the_engine_cannot_count_with_is_refused(number: int) -> None:
-    """And nothing is rounded."""
-    for source in ("{{ n + 1 }}", "{{ n * 2 }}", "{{ -n }}", "{{ n / 2 }}"):
-        assert refused(source, {"n": number}).code == Code.VARIABLES_INVALID
-    assert text("{{ n + 1 }}", {"n": 1812345678901234567}) == "1812345678901234568"
-
-
 @each(
     "source",
     [

@@ -345,7 +345,7 @@ def test_misuse_is_told_with_the_name_and_the_place(source: str, code: Code) -> 
         ),
         ("{{ [{'a': '<'}]|map(attribute='a')|join|e }}", "&lt;"),
         ("{{ '<'|e|e }}", "&lt;"),
-        ("{{ 5|wordwrap }}{{ true|wordwrap }}", "5True"),
+        ("{{ 5|wordwrap }}{{ 1.5|wordwrap }}", "51.5"),
         ("{{ 'aa bb'|wordwrap(width=2) }}", "aa\nbb"),
         ("{{ 'aaaa bbbb cccc'|truncate(length=8) }}", "aaaa..."),
         ("{{ 'a b&'|urlencode }}{{ {'a': 'b c'}|urlencode }}", "a%20b%26a=b%20c"),

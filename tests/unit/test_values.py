@@ -90,13 +90,12 @@ class TestDecode:
         for plain in (False, True):
             assert ENGINE.body(ready, decode(payload, plain=plain)) == " ".join([digits] * 4)
 
-    def test_numbers_that_fit_are_numbers(self) -> None:
-        """They are counted with; those that do not fit are not, which is no silent loss."""
+    def test_numbers_are_counted_with(self) -> None:
+        """Those of the engine and those beyond, with no loss."""
         assert text("{{ n + 1 }}", n=10**18) == str(10**18 + 1)
         ready = ENGINE.prepare(source_of("{{ n + 1 }}", "sms"))
-        with pytest.raises(SourceError) as caught:
-            ENGINE.body(ready, decode(b'{"n": 12345678901234567890}'))
-        assert caught.value.code == Code.VARIABLES_INVALID
+        body = ENGINE.body(ready, decode(b'{"n": 12345678901234567890}'))
+        assert body == "12345678901234567891"
 
     @each("digits", ["1" * 18, "-" + "1" * 18, "1" * 19, "-" + "1" * 19])
     @each("other", ["1", "1" * 30, "1.5", '"1111111111111111111"'])
@@ -208,7 +207,7 @@ PRINTS: Final = (
     *("x", "o.x", "xs[0]", "xs|first", "xs|last", "xs", "o", "[x]", "[[x]]", "{'k': x}", "(x,)"),
     *("x|upper", "x|lower", "x|title", "x|capitalize", "x|trim", "x|string", "x|e", "x|striptags"),
     *("x|replace('a', 'b')", "'a'|replace('a', x)", "x|urlencode", "x|indent(2)", "x|pprint"),
-    *("x|wordwrap", "x ~ 'a'", "'a' ~ x", "xs ~ 'a'", "o ~ 'a'", "xs|join", "xs|join(', ')"),
+    *("x|wordwrap", "x ~ 'a'", "'a' ~ x", "xs|join", "xs|join(', ')"),
     *("['a']|join(x)", "['a', 'b']|join(x)", "xs|map('upper')|join", "xs|map('string')|first"),
     *("'%s'|format(x)", "'{}'.format(x)", "','.join(xs)", "xs|sort", "xs|unique", "xs|reverse"),
     *("xs|min", "xs|max", "xs|batch(1)", "xs|slice(1)", "xs|zip(xs)", "xs|chain(xs)", "xs + xs"),
@@ -219,9 +218,8 @@ PRINTS: Final = (
         "'a' if false else x",
         "x and 'a'",
         "x or x",
-        "x|default('d')",
     ),
-    *("xs|map('default', 'd')|join", "cycler([x]).next()", "{'k': x}.k", "xs|string", "o|string"),
+    *("cycler([x]).next()", "{'k': x}.k"),
 )
 PRINTING_BLOCKS: Final = (
     "{% for y in xs %}{{ y }}{% endfor %}",
@@ -269,7 +267,8 @@ class TestNull:
         [
             ("{% if x %}a{% else %}b{% endif %}{% if not o.x %}c{% endif %}", "bc"),
             ("{{ x is none }}{{ xs[0] is none }}{{ x is not none }}", "TrueTrueFalse"),
-            ("{{ x is defined }}{{ x is undefined }}{{ x is string }}", "TrueFalseFalse"),
+            ("{{ x is defined }}{{ x is undefined }}{{ x is string }}", "FalseTrueFalse"),
+            ("{{ x|default('d') }}{{ xs|map('default', 'd')|join }}", "dd"),
             ("{{ x|default('d', true) }}{{ x or 'e' }}{{ 'f' if x else 'g' }}", "deg"),
             ("{{ x == 1 }}{{ x == x }}{{ 1 in xs }}{{ x in xs }}", "FalseTrueFalseTrue"),
             ("a{{ xs|select|join }}b", "ab"),

@@ -42,7 +42,7 @@ def test_every_problem_of_a_loop_is_told_with_its_index(kind: str) -> None:
         ("variables.items[1].price", "undefined", 2, 17),
         ("variables.items[2].price", "null", 2, 17),
     ]
-    assert [each_["message"] for each_ in error.problems] == [
+    assert [each_["message"].partition(": send")[0] for each_ in error.problems] == [
         "null would be printed: items[1].sku",
         "no value for items[1].price",
         "null would be printed: items[2].price",

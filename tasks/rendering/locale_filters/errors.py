@@ -9,6 +9,10 @@ class ArgumentError(FilterError):
     """An argument of the filter is wrong: the template is at fault."""
 
 
+class PatternError(ArgumentError):
+    """A pattern of the template says something else than it seems to."""
+
+
 class InputError(FilterError):
     """The value does not match the filter: the values are at fault."""
 

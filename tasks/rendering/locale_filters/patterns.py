@@ -3,6 +3,10 @@
 import re
 from typing import Final
 
+FORMATS: Final = frozenset({"short", "medium", "long", "full"})
+MOMENTS: Final = ("date", "time", "datetime")
+"""The filters that take a pattern."""
+
 _QUOTED: Final = re.compile(r"'[^']*'")
 _HOUR_AND_MONTH: Final = re.compile("[hHkK]+[^A-Za-z\x00]?M")
 

@@ -20,6 +20,28 @@ def expressions(parts: Iterable[Part]) -> Iterator[nodes.Node]:
                     yield from expressions(branch.inside)
 
 
+def assigned(parts: Iterable[Part]) -> Iterator[str]:
+    """Yield the names that a source gives values itself, but for those of loops."""
+    for part in parts:
+        match part:
+            case Assignment():
+                yield from (target.name for target in part.targets)
+            case Block():
+                if part.word != "for":
+                    yield from (target.name for target in part.targets)
+                for branch in part.branches:
+                    yield from assigned(branch.inside)
+
+
+def conditions(parts: Iterable[Part]) -> Iterator[nodes.Node]:
+    """Yield each condition of an ``if`` or of a loop in order."""
+    for part in parts:
+        for branch in part.branches if isinstance(part, Block) else ():
+            if branch.test is not None:
+                yield branch.test
+            yield from conditions(branch.inside)
+
+
 def prints(parts: Iterable[Part]) -> Iterator[Print]:
     """Yield each print of a source in order."""
     for part in parts:

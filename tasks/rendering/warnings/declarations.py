@@ -31,4 +31,8 @@ def lost_languages(before: Iterable[str], now: Collection[str]) -> Iterator[dict
 
 def _meets(one: str, other: str) -> bool:
     """Tell whether one path leads to the other, or to a member of it."""
-    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+    return (
+        one == other
+        or one.startswith((f"{other}.", f"{other}["))
+        or other.startswith((f"{one}.", f"{one}["))
+    )

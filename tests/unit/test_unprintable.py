@@ -1,0 +1,57 @@
+"""Objects, arrays and booleans have no text, whatever would make one of them."""
+
+from typing import Any, Final
+
+import pytest
+
+from tasks.errors import Code
+from tasks.rendering.engine import Engine
+from tasks.rendering.explain import SourceError
+from tasks.rendering.limits import Limits
+from tasks.rendering.trial import try_out
+from tests.support.cases import each
+from tests.support.sources import given, source_of
+
+ENGINE: Final = Engine(Limits())
+VALUES: Final[tuple[Any, ...]] = ({"first": "Ada", "ssn": "123"}, ["a"], [], {}, True, False)
+FILTERS: Final = ("upper", "lower", "title", "capitalize", "trim", "string", "striptags")
+USES: Final = (
+    *("{{ n ~ '!' }}", "{{ 'Hi ' ~ n }}", "{{ [n] | join(', ') }}", "{{ '%s' | format(n) }}"),
+    *("{{ n | replace('a', 'b') }}", "{{ n | indent(2) }}", "{{ n | wordwrap }}"),
+    *("{{ n | truncate }}", "{{ [n] | urlencode }}", "{{ 1 | plural(one='# ' ~ n, other='#') }}"),
+    *("{% set x = n ~ '' %}{{ x }}", "{% macro m(x) %}{{ x ~ '' }}{% endmacro %}{{ m(n) }}"),
+    *("{{ [n] | map('string') | join }}", "{% for x in [n] %}{{ x ~ ',' }}{% endfor %}"),
+    *(f"{{{{ n | {name} }}}}" for name in FILTERS),
+)
+
+
+def body(source: str, kind: str, **values: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Render a body."""
+    return ENGINE.body(ENGINE.prepare(source_of(source, kind)), given(values))
+
+
+@each("source", USES)
+def test_no_filter_or_operator_makes_text_of_them(source: str) -> None:
+    """Python's way of writing them is not for readers; the error says what to do instead."""
+    for kind in ("sms", "email", "json"):
+        written = f'"{source}"' if kind == "json" else source
+        for value in VALUES:
+            with pytest.raises(SourceError, match=r"has no text|wrong type") as caught:
+                body(written, kind, n=value)
+            assert caught.value.code == Code.VARIABLES_INVALID
+            assert "Ada" not in caught.value.message
+
+
+def test_types_tell_at_publish() -> None:
+    """Of a variable that is declared as an object."""
+    for source in ("{{ n ~ '!' }}", "{{ n | upper }}"):
+        declared = [{"name": "n", "type": "object"}]
+        (problem,) = try_out(ENGINE, source_of(source, "sms"), declared, lambda: None)
+        assert "print one of its members" in problem["message"]
+
+
+def test_what_has_a_text_is_put_together_as_before() -> None:
+    """Numbers and texts, in any language."""
+    source = "{{ n ~ '-' ~ x }}{{ [n, x] | join(' ') | upper }}{{ ['a', 1] | join }}"
+    for kind in ("sms", "email"):
+        assert body(source, kind, n=1, x="é") == "1-é1 Éa1"
