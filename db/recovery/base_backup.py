@@ -17,13 +17,13 @@ from db.commands.core import Client
 from db.errors import Kind, OperationError
 from db.locks import alone
 from db.recovery import catalogue, server
-from db.recovery.catalogue import DATA, PARTIAL, BaseBackup
+from db.recovery.catalogue import DATA, MANIFEST, PARTIAL, BaseBackup
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.retention import retained
 from db.recovery.segments import Archive, leads_to
+from db.recovery.verify_backups import unlisted_checksums
 
 NAME: Final = "maintenance.base_backup"
-MANIFEST: Final = "backup_manifest"
 INCREMENTAL_SINCE: Final = 17
 
 
@@ -173,6 +173,7 @@ def _take(  # noqa: PLR0913, PLR0917 - one step of base_backup, with its paramet
             stop_lsn=stop,
             segment_bytes=facts.segment_bytes,
             bytes=sum(path.lstat().st_size for path in data.rglob("*") if not path.is_dir()),
+            checksums=unlisted_checksums(data),
         )
         sync(catalogue.write(draft, backup))
     return backup
