@@ -122,13 +122,18 @@ def set_up(
 def check_archiving(engine: Engine, policy: RecoveryPolicy) -> str:
     """Have a segment archived, check that it is in the directory, and return its name."""
     _, segment = server.archive_now(engine, "template-service pitr setup")
+    require_archived(policy, segment)
+    return segment
+
+
+def require_archived(policy: RecoveryPolicy, segment: str) -> None:
+    """Refuse a directory that a segment of the server did not arrive in (``archive_elsewhere``)."""
     if not (policy.wal / segment).exists():
         raise OperationError(
             "archive_elsewhere",
             f"the server archived {segment}, but it is not in {policy.wal}",
             "mount that directory under the same path on the server's machine",
         )
-    return segment
 
 
 def command(policy: RecoveryPolicy) -> str:

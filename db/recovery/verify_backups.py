@@ -84,6 +84,10 @@ def _reasons(
     if backup.parent is not None:
         yield from _parent(data, backup, by_name.get(backup.parent))
     yield from _directory(data, backup)
+    if names := _tablespaces(data):
+        # pg_verifybackup would follow the links, wherever they lead.
+        yield "tablespaces", f"it has tablespaces, which are not supported: {', '.join(names)}"
+        return
     try:
         physical.verify(programs, data)
     except OperationError as error:
@@ -113,10 +117,6 @@ def _directory(data: Path, backup: BaseBackup) -> Iterator[tuple[str, str]]:
     missing = [name for name in _DIRECTORIES if not (data / name).is_dir()]
     if missing:
         yield "backup_damaged", f"directories are missing: {', '.join(missing)}"
-    spaces = data / "pg_tblspc"
-    names = sorted(path.name for path in spaces.iterdir()) if spaces.is_dir() else []
-    if names or (data / "tablespace_map").exists():
-        yield "tablespaces", f"it has tablespaces, which are not supported: {', '.join(names)}"
     for name, wanted in backup.checksums.items():
         found = unlisted_checksums(data).get(name)
         if found != wanted:
@@ -124,6 +124,12 @@ def _directory(data: Path, backup: BaseBackup) -> Iterator[tuple[str, str]]:
             yield "backup_damaged", f"{name} {state}"
     if (data / "recovery.signal").exists():
         yield "backup_damaged", "recovery.signal is in it, which no base backup of a primary has"
+
+
+def _tablespaces(data: Path) -> list[str]:
+    spaces = data / "pg_tblspc"
+    names = sorted(path.name for path in spaces.iterdir()) if spaces.is_dir() else []
+    return names + ["tablespace_map"] * (data / "tablespace_map").exists()
 
 
 def _entry(programs: Programs, data: Path, backup: BaseBackup) -> Iterator[tuple[str, str]]:

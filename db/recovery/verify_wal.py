@@ -48,7 +48,7 @@ def wal_problems(
     yield from _gaps(archive, backups)
     good: list[str] = []
     for name in sorted(archive.sizes):
-        if (problem := _segment(archive, name)) is None:
+        if (problem := segment_problem(archive, name)) is None:
             good.append(name)
         else:
             yield problem
@@ -97,7 +97,8 @@ def _gaps(archive: Archive, backups: Sequence[BaseBackup]) -> Iterator[Problem]:
         yield Problem("segment_missing", run[0], one if len(run) == 1 else several)
 
 
-def _segment(archive: Archive, name: str) -> Problem | None:
+def segment_problem(archive: Archive, name: str) -> Problem | None:
+    """Return what names, sizes and pages show of a segment: its records are not read."""
     size = archive.sizes[name]
     if size != archive.segment_bytes:
         return Problem(

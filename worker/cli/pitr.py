@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 @click.group(
     cls=Group,
-    lazy={"restore": "worker.cli.pitr_restore:restore"},
+    lazy={
+        "check": "worker.cli.pitr_verify:check",
+        "restore": "worker.cli.pitr_restore:restore",
+        "verify": "worker.cli.pitr_verify:verify",
+    },
     example="pitr status\npitr base-backup",
 )
 def pitr() -> None:
