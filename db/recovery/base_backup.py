@@ -16,7 +16,7 @@ from db.commands import physical
 from db.commands.core import Client
 from db.errors import Kind, OperationError
 from db.locks import alone
-from db.recovery import catalogue, server
+from db.recovery import catalogue, figures, server
 from db.recovery.catalogue import DATA, MANIFEST, PARTIAL, BaseBackup
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.retention import retained
@@ -205,6 +205,7 @@ def _apply_retention(
     client: Client, policy: RecoveryPolicy, backups: list[BaseBackup]
 ) -> tuple[str, ...]:
     retention = retained(backups, policy.keep)
+    figures.expire(policy, [each for each in backups if each.name not in retention.remove])
     for name in retention.remove:
         # Renamed first: an interrupted removal leaves no backup that looks complete.
         removed = policy.base / f"{name}{PARTIAL}"

@@ -42,3 +42,13 @@ class RecoveryPolicy:
     def base(self) -> Path:
         """The base backups, a directory each."""
         return self.directory.absolute() / "base"
+
+    @property
+    def figures(self) -> Path:
+        """Figures of the database, with which recovery drills compare."""
+        return self.directory.absolute() / "figures"
+
+    @property
+    def drill(self) -> Path:
+        """The result of the last recovery drill."""
+        return self.directory.absolute() / "drill.json"

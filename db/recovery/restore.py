@@ -16,7 +16,7 @@ from db.errors import Kind, OperationError
 from db.recovery.catalogue import DATA, MANIFEST, BaseBackup
 from db.recovery.plan import RecoveryPlan, plan_recovery
 from db.recovery.policy import RecoveryPolicy
-from db.recovery.replay import Proof, replay
+from db.recovery.replay import Inspect, Proof, replay
 from db.recovery.segments import parsed_lsn, segment_number
 from db.recovery.target import Target
 from db.recovery.verify import require_programs
@@ -56,6 +56,7 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
     base: str | None = None,
     timeline: int | None = None,
     say: Say = lambda _: None,
+    inspect: Inspect | None = None,
 ) -> RestoredCluster:
     """Restore a new data directory from a base backup and archived WAL, and check it.
 
@@ -78,6 +79,8 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
         The timeline to follow; by default the newest in the archive.
     say
         Called with each step.
+    inspect
+        Checks the recovered server; its error ends the restore.
     """
     start = monotonic()
     into = into.absolute()
@@ -112,6 +115,7 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
             timeline=plan.timeline,
             user=plan.chain[-1].superuser,
             database=database,
+            inspect=inspect,
         )
         if target == Target():
             _check_end(plan, proof)

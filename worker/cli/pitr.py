@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     cls=Group,
     lazy={
         "check": "worker.cli.pitr_verify:check",
+        "drill": "worker.cli.pitr_verify:drill",
+        "figures": "worker.cli.pitr_verify:figures",
         "restore": "worker.cli.pitr_restore:restore",
         "verify": "worker.cli.pitr_verify:verify",
     },
