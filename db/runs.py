@@ -36,6 +36,15 @@ WHERE NOT EXISTS (
 )
 ON CONFLICT DO NOTHING
 """)
+_IS_KNOWN: Final = text("""
+SELECT EXISTS (SELECT FROM maintenance_runs WHERE task = :task AND due_at >= :due_at)
+""")
+_LAST_END: Final = text("""
+SELECT state, error FROM maintenance_runs
+WHERE task = :task AND state IN ('done', 'failed')
+ORDER BY created_at DESC
+LIMIT 1
+""")
 _BEGIN: Final = text("""
 INSERT INTO maintenance_runs AS r (task, id, state, started_at)
 VALUES (:task, :id, 'running', clock_timestamp())
@@ -110,6 +119,20 @@ def pass_over(engine: Engine, task: str, run_id: str, due_at: datetime) -> None:
     """Start the schedule of a new task after a due time in the past."""
     with quick_transaction(engine) as connection:
         connection.execute(_PASS_OVER, {"task": task, "id": run_id, "due_at": due_at})
+
+
+def is_known(engine: Engine, task: str, due_at: datetime) -> bool:
+    """Tell whether a due run of ``task``, or a later one, is recorded. Nothing is written."""
+    with quick_transaction(engine) as connection:
+        parameters = {"task": task, "due_at": due_at}
+        return bool(connection.execute(_IS_KNOWN, parameters).scalar_one())
+
+
+def differs(engine: Engine, task: str, error: str | None) -> bool:
+    """Tell whether the last recorded run of ``task`` ended in another way than with ``error``."""
+    with quick_transaction(engine) as connection:
+        row = connection.execute(_LAST_END, {"task": task}).one_or_none()
+    return row is None or row.error != error
 
 
 def begin(engine: Engine, task: str, run_id: str) -> dict[str, Any] | None:
