@@ -73,6 +73,18 @@ SELECT n.*, (
 FROM newest AS n
 ORDER BY n.task
 """)
+_TABLE: Final = text("SELECT to_regclass('maintenance_runs')")
+_FAILED: Final = text("""
+SELECT * FROM (
+    SELECT DISTINCT ON (task)
+        task, id, due_at, state, created_at, started_at, finished_at, result, error
+    FROM maintenance_runs
+    WHERE finished_at IS NOT NULL AND state <> 'skipped'
+    ORDER BY task, created_at DESC
+) AS newest
+WHERE state = 'failed'
+ORDER BY task
+""")
 _OF_TASK: Final = text("""
 SELECT task, id, due_at, state, created_at, started_at, finished_at, result, error
 FROM maintenance_runs
@@ -160,6 +172,14 @@ def newest(engine: Engine) -> list[Newest]:
     """Return the newest run of each task, by name."""
     with engine.connect() as connection:
         return [Newest(Run(*row[:-1]), row[-1]) for row in connection.execute(_NEWEST)]
+
+
+def failed(engine: Engine) -> list[Run]:
+    """Return the newest run of each task whose newest finished run has failed, by name."""
+    with engine.connect() as connection:
+        if connection.scalar(_TABLE) is None:  # before the first migration
+            return []
+        return [Run(*row) for row in connection.execute(_FAILED)]
 
 
 def of_task(engine: Engine, task: str, limit: int) -> list[Run]:

@@ -61,7 +61,12 @@ def report(*, json_: bool) -> None:
     settings = operator_settings()
     policies = configuration(settings)
     with operator_engine(policies) as engine:
-        result = figures(engine, policies.operations.backup, _backlog(settings))
+        result = figures(
+            engine,
+            policies.operations.backup,
+            _backlog(settings),
+            policies.operations.recovery,
+        )
     if json_:
         print(result.model_dump_json(indent=2))
     else:
@@ -69,6 +74,7 @@ def report(*, json_: bool) -> None:
 
 
 def _findings(settings: Settings) -> list[Finding]:
+    from db import runs
     from db.backup import scratch
     from db.backup.catalogue import open_catalogue
     from db.backup.source import Source
@@ -76,6 +82,7 @@ def _findings(settings: Settings) -> list[Finding]:
     from db.monitoring.checks import copies
     from db.monitoring.checks.finding import Limits
     from db.recovery import catalogue as base_backups
+    from db.recovery.drill import read_record
     from db.recovery.status import archive_problems
     from db.session import autocommitting
     from worker.configuration import configuration as configure
@@ -88,6 +95,7 @@ def _findings(settings: Settings) -> list[Finding]:
         with autocommitting(engine) as session:
             databases = scratch.orphans(session)
             source = Source.of(session)
+        findings += copies.failed_runs(runs.failed(engine), now)
     policy = configuration.operations.backup
     directories = {Path(tempfile.gettempdir()), Path(policy.scratch or tempfile.gettempdir())}
     findings += copies.leftovers(sorted(directories), databases)
@@ -102,6 +110,8 @@ def _findings(settings: Settings) -> list[Finding]:
     ]
     findings += copies.base_backups(ended_at, limits, now)
     findings += copies.wal(archive_problems(configuration.operations.recovery))
+    drills = read_record(configuration.operations.recovery)
+    findings += copies.recovery(drills, ended_at, limits, now)
     if _has_broker():
         from worker import broker_checks
         from worker.broker import connection
