@@ -204,7 +204,8 @@ def _wal_range(data: Path) -> tuple[int, str, str]:
 def _apply_retention(
     client: Client, policy: RecoveryPolicy, backups: list[BaseBackup]
 ) -> tuple[str, ...]:
-    retention = retained(backups, policy.keep)
+    window = datetime.now(UTC) - timedelta(days=policy.window_days)
+    retention = retained(backups, policy.keep, window if policy.window_days else None)
     figures.expire(policy, [each for each in backups if each.name not in retention.remove])
     for name in retention.remove:
         # Renamed first: an interrupted removal leaves no backup that looks complete.

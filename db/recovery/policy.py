@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
-from annotated_types import Gt
+from annotated_types import Ge, Gt
 
 # The most that is lost with the server's disk, at 16 MiB of archive for each timeout in which
 # anything was written.
@@ -26,6 +26,14 @@ class RecoveryPolicy:
         Gt(0),
         "Number of full base backups to keep, each with its incremental ones and WAL.",
     ] = 4
+    # Four weekly base backups reach back further than most windows; who takes them more often, or
+    # keeps fewer, sets the days that must stay.
+    window_days: Annotated[
+        int,
+        Ge(0),
+        "Days of which every second stays recoverable, whatever the number of full base backups. "
+        "0: only the number counts.",
+    ] = 0
     full_days: Annotated[
         int,
         Gt(0),

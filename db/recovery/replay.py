@@ -136,16 +136,20 @@ def replay(  # noqa: PLR0913 - by name, as they are settings of the recovery
                 reads=[archive],
             )
             try:
-                with cluster:
-                    proof = _state(cluster.url(database, user))
-                    if inspect is not None:
-                        inspect(cluster, user, database)
-                break
+                cluster.start()
             except OperationError as error:
                 # The WAL told of higher settings of the primary, which the control file now has.
                 before, needed = needed, _capacities(programs, data)
                 if needed == before:
                     raise _recovery_error(error, target, cluster.log()) from None
+                continue
+            try:
+                proof = _state(cluster.url(database, user))
+                if inspect is not None:
+                    inspect(cluster, user, database)
+            finally:
+                cluster.stop()
+            break
     _raise_settings(data, first, _capacities(programs, data))
     return proof
 
