@@ -24,7 +24,13 @@ RUN pip install --no-index --no-build-isolation --editable '.[object-storage,enc
 FROM python:${PYTHON}-slim
 RUN useradd --system --uid 10001 --user-group --no-create-home service \
     # For dumps and base backups: volumes take over its owner.
-    && install --directory --owner service --group service /var/lib/template-service
+    && install --directory --owner service --group service /var/lib/template-service \
+    # The WAL archive, which PostgreSQL's image writes to: as user and group 999. What is written
+    # there keeps the group.
+    && install --directory --owner service --group 999 --mode 0750 \
+    /var/lib/template-service/recovery \
+    && install --directory --owner service --group 999 --mode 2770 \
+    /var/lib/template-service/recovery/wal
 COPY --from=packages /venv /venv
 COPY --from=packages /app /app
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \

@@ -36,6 +36,15 @@ WHERE NOT EXISTS (
 )
 ON CONFLICT DO NOTHING
 """)
+_IS_KNOWN: Final = text("""
+SELECT EXISTS (SELECT FROM maintenance_runs WHERE task = :task AND due_at >= :due_at)
+""")
+_LAST_END: Final = text("""
+SELECT state, error FROM maintenance_runs
+WHERE task = :task AND state IN ('done', 'failed')
+ORDER BY created_at DESC
+LIMIT 1
+""")
 _BEGIN: Final = text("""
 INSERT INTO maintenance_runs AS r (task, id, state, started_at)
 VALUES (:task, :id, 'running', clock_timestamp())
@@ -63,6 +72,18 @@ SELECT n.*, (
 ) AS done_at
 FROM newest AS n
 ORDER BY n.task
+""")
+_TABLE: Final = text("SELECT to_regclass('maintenance_runs')")
+_FAILED: Final = text("""
+SELECT * FROM (
+    SELECT DISTINCT ON (task)
+        task, id, due_at, state, created_at, started_at, finished_at, result, error
+    FROM maintenance_runs
+    WHERE finished_at IS NOT NULL AND state <> 'skipped'
+    ORDER BY task, created_at DESC
+) AS newest
+WHERE state = 'failed'
+ORDER BY task
 """)
 _OF_TASK: Final = text("""
 SELECT task, id, due_at, state, created_at, started_at, finished_at, result, error
@@ -112,6 +133,20 @@ def pass_over(engine: Engine, task: str, run_id: str, due_at: datetime) -> None:
         connection.execute(_PASS_OVER, {"task": task, "id": run_id, "due_at": due_at})
 
 
+def is_known(engine: Engine, task: str, due_at: datetime) -> bool:
+    """Tell whether a due run of ``task``, or a later one, is recorded. Nothing is written."""
+    with quick_transaction(engine) as connection:
+        parameters = {"task": task, "due_at": due_at}
+        return bool(connection.execute(_IS_KNOWN, parameters).scalar_one())
+
+
+def differs(engine: Engine, task: str, error: str | None) -> bool:
+    """Tell whether the last recorded run of ``task`` ended in another way than with ``error``."""
+    with quick_transaction(engine) as connection:
+        row = connection.execute(_LAST_END, {"task": task}).one_or_none()
+    return row is None or row.error != error
+
+
 def begin(engine: Engine, task: str, run_id: str) -> dict[str, Any] | None:
     """Record the start of a run; return the result if a run with that id is already done."""
     with quick_transaction(engine) as connection:
@@ -137,6 +172,14 @@ def newest(engine: Engine) -> list[Newest]:
     """Return the newest run of each task, by name."""
     with engine.connect() as connection:
         return [Newest(Run(*row[:-1]), row[-1]) for row in connection.execute(_NEWEST)]
+
+
+def failed(engine: Engine) -> list[Run]:
+    """Return the newest run of each task whose newest finished run has failed, by name."""
+    with engine.connect() as connection:
+        if connection.scalar(_TABLE) is None:  # before the first migration
+            return []
+        return [Run(*row) for row in connection.execute(_FAILED)]
 
 
 def of_task(engine: Engine, task: str, limit: int) -> list[Run]:

@@ -86,6 +86,13 @@ JOBS: Final = (
         is_backup=True,
     ),
     Job(
+        "maintenance.recovery_figures",
+        "20 0,6,12,18 * * *",
+        "Record rows and digests of all tables, for recovery drills to compare with.",
+        "tasks.services.recovery:record_figures",
+        has_command=False,
+    ),
+    Job(
         "maintenance.analyze",
         "30 2 * * *",
         "Update the planner's statistics of each table.",
@@ -128,6 +135,13 @@ JOBS: Final = (
         "0 5 1 * *",
         "Rebuild each index while it is in use, and drop invalid ones.",
         "tasks.services.maintenance:reindex",
+    ),
+    Job(
+        "maintenance.recovery_drill",
+        "0 6 * * 0",
+        "Verify archived WAL, recover to a random recorded time, and compare all of it.",
+        "tasks.services.recovery:drill",
+        has_command=False,
     ),
     Job(
         "maintenance.report",

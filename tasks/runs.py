@@ -23,7 +23,10 @@ from tasks.runtime import Runtime
 logger = logging.getLogger(__name__)
 
 QUIET: Final = frozenset({"maintenance.report"})
-"""Run each minute: an event at DEBUG when nothing is wrong."""
+"""Run each minute: an event at DEBUG when nothing is wrong, and a record of a change only.
+
+A row for each would be WAL for each: an idle server would archive a segment a minute.
+"""
 
 
 class Run:
@@ -58,7 +61,7 @@ def recorded(task: str, run_id: str, message: Maintain, process: Runtime, do: Do
     """Run a job, record it, and log its numbers.
 
     A message that is redelivered, or sent by two beats, gets the result of the first run. A dry run
-    is not recorded.
+    is not recorded, and of :data:`QUIET` only a run that ends in another way than the last one.
 
     Parameters
     ----------
@@ -74,8 +77,9 @@ def recorded(task: str, run_id: str, message: Maintain, process: Runtime, do: Do
     """
     run = Run(process)
     start = time.monotonic()
+    is_kept = not message.dry_run and task not in QUIET
     try:
-        if not message.dry_run:
+        if is_kept:
             with permanent_errors_explained():
                 known = runs.begin(run.engine, task, run_id)
             if known is not None:
@@ -98,7 +102,9 @@ def recorded(task: str, run_id: str, message: Maintain, process: Runtime, do: Do
             if not message.dry_run:
                 _record_failure(run.engine, task, run_id, code)
             raise
-        if not message.dry_run:
+        if is_kept or (not message.dry_run and runs.differs(run.engine, task, None)):
+            if not is_kept:
+                runs.begin(run.engine, task, run_id)
             runs.end(run.engine, task, run_id, result)
     finally:
         run.close()
@@ -153,6 +159,10 @@ def numbers(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _record_failure(engine: Engine, task: str, run_id: str, code: str) -> None:
     try:
+        if task in QUIET:
+            if not runs.differs(engine, task, code):
+                return
+            runs.begin(engine, task, run_id)
         runs.fail(engine, task, run_id, code)
     except SQLAlchemyError:
         # Where the database is away, the job's own error says so.

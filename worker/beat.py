@@ -9,6 +9,7 @@ its task detects the duplicate.
 
 import copy
 import logging
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -18,14 +19,18 @@ from celery.schedules import crontab
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from db import runs
+from db.locks import alone
 from db.session import is_transient, make_engine
 from tasks.events import log_event
+from tasks.runs import QUIET
 from worker.configuration import configuration
 from worker.settings import load
 
 logger = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 5.0
+HELD_SECONDS: Final = 5.0
+"""For which the lock of a run that is not recorded is held: the clocks of beats differ by less."""
 MINUTE: Final = timedelta(minutes=1)
 DAYS: Final = 366 * 8
 """How far back to search for a due time: every cron date, also 29 February, is within 8 years."""
@@ -43,6 +48,8 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
             configuration(load()).maintenance, application_name="template-service beat"
         )
         self._seen: dict[str, datetime] = {}
+        self._held = ExitStack()
+        self._is_holding = False
         super().__init__(*arguments, **options)
 
     def tick(self, *_: object, **__: object) -> float:
@@ -51,8 +58,12 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
             Path(heartbeat).touch()
         now = self.now()
         try:
-            # A list, so that every entry is tried even if another has failed.
-            results = [self._send_if_due(entry, now) for entry in self.schedule.values()]
+            self._held.close()
+            self._is_holding = False
+            # A list, so that every entry is tried even if another has failed. Those that hold a
+            # connection come last: the pool may have one only.
+            entries = sorted(self.schedule.values(), key=lambda entry: entry.task in QUIET)
+            results = [self._send_if_due(entry, now) for entry in entries]
             is_done = all(results)
         except SQLAlchemyError as error:
             if not is_transient(error):
@@ -63,7 +74,8 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
         if not is_done:
             return RETRY_SECONDS
         next_minute = now.replace(second=0, microsecond=0) + MINUTE
-        return max(0.0, (next_minute - self.now()).total_seconds())
+        seconds = max(0.0, (next_minute - self.now()).total_seconds())
+        return min(seconds, HELD_SECONDS) if self._is_holding else seconds
 
     def now(self) -> datetime:
         """Return the time."""
@@ -72,6 +84,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
     def close(self) -> None:
         """Close the connections."""
         super().close()
+        self._held.close()
         self._engine.dispose()
 
     @property
@@ -108,13 +121,26 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
     def _send(self, entry: Any, run_id: str, due: datetime) -> None:  # noqa: ANN401 - Celery ships no types
         # Before the transaction: this blocks while the broker is unavailable.
         producer = self.producer
-        with runs.claimed(self._engine, entry.task, run_id, due) as is_mine:
+        with self._claimed(entry.task, run_id, due) as is_mine:
             if is_mine:
                 sent = copy.copy(entry)
                 sent.options = {**entry.options, "task_id": run_id}
                 self.apply_async(sent, producer=producer, advance=False)
                 late = (self.now() - due).total_seconds()
                 log_event(logger, "beat_sent", task=entry.task, id=run_id, late_seconds=late)
+
+    def _claimed(self, task: str, run_id: str, due: datetime) -> AbstractContextManager[bool]:
+        """Claim a run: in the table, or of one that is not recorded by a lock for some seconds.
+
+        Beats that have nearly the same time look at a minute at the same moment. One that starts
+        later in it may send the run again, which is harmless.
+        """
+        if task not in QUIET:
+            return runs.claimed(self._engine, task, run_id, due)
+        if runs.is_known(self._engine, task, due):
+            return nullcontext(enter_result=False)
+        self._is_holding = True
+        return nullcontext(self._held.enter_context(alone(self._engine, run_id)))
 
 
 def last_due(schedule: crontab, now: datetime) -> datetime | None:

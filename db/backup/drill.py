@@ -234,7 +234,7 @@ def _check(  # noqa: PLR0913, PLR0917 - the body of a drill
         _migrate(cluster.url(expected), entry, str(entry.revision))
         wanted = structure(cluster.url(expected))
         objects = compare_structure(entry, structure(client.url), wanted)
-        is_amchecked = _amcheck(client, jobs)
+        is_amchecked = amcheck(client, jobs)
         _migrate(client.url, entry, "head")
         with connected(client.url) as connection:
             rendered = render(connection)
@@ -283,7 +283,8 @@ def _migrate(url: str, entry: Entry, to: str) -> None:
         ) from error
 
 
-def _amcheck(client: Client, jobs: int) -> bool:
+def amcheck(client: Client, jobs: int) -> bool:
+    """Verify tables and indexes with amcheck; return ``False`` if the server does not have it."""
     with connected(client.url) as connection:
         if connection.execute(_AMCHECK).fetchone() is None:
             return False

@@ -66,6 +66,7 @@ class PrivateCluster:
         self._parent: int | None = None
         self._run: OwnedDirectory | None = None
         self._process: Process | None = None
+        self._last_log = ""
 
     def __enter__(self) -> Self:
         """Start it."""
@@ -120,6 +121,7 @@ class PrivateCluster:
         """Stop it and wait until it is gone; the data stay. Safe to call again."""
         if self._process is not None:
             self._process.stop()
+            self._last_log = self._process.output()
             self._process = None
         if self._run is not None:
             self._run.remove()
@@ -138,8 +140,8 @@ class PrivateCluster:
         return f"postgresql://{quote(user)}@/{quote(database)}?host={host}&port={port}"
 
     def log(self) -> str:
-        """Return its log since its start."""
-        return "" if self._process is None else self._process.output()
+        """Return its log since its start, also when it has ended."""
+        return self._last_log if self._process is None else self._process.output()
 
     def _seen(self) -> tuple[Path, list[int]]:
         """Return the data directory as the server sees it, and the descriptors for that."""

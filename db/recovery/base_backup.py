@@ -16,14 +16,14 @@ from db.commands import physical
 from db.commands.core import Client
 from db.errors import Kind, OperationError
 from db.locks import alone
-from db.recovery import catalogue, server
-from db.recovery.catalogue import DATA, PARTIAL, BaseBackup
+from db.recovery import catalogue, figures, server
+from db.recovery.catalogue import DATA, MANIFEST, PARTIAL, BaseBackup
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.retention import retained
 from db.recovery.segments import Archive, leads_to
+from db.recovery.verify_backups import unlisted_checksums
 
 NAME: Final = "maintenance.base_backup"
-MANIFEST: Final = "backup_manifest"
 INCREMENTAL_SINCE: Final = 17
 
 
@@ -173,6 +173,7 @@ def _take(  # noqa: PLR0913, PLR0917 - one step of base_backup, with its paramet
             stop_lsn=stop,
             segment_bytes=facts.segment_bytes,
             bytes=sum(path.lstat().st_size for path in data.rglob("*") if not path.is_dir()),
+            checksums=unlisted_checksums(data),
         )
         sync(catalogue.write(draft, backup))
     return backup
@@ -203,7 +204,9 @@ def _wal_range(data: Path) -> tuple[int, str, str]:
 def _apply_retention(
     client: Client, policy: RecoveryPolicy, backups: list[BaseBackup]
 ) -> tuple[str, ...]:
-    retention = retained(backups, policy.keep)
+    window = datetime.now(UTC) - timedelta(days=policy.window_days)
+    retention = retained(backups, policy.keep, window if policy.window_days else None)
+    figures.expire(policy, [each for each in backups if each.name not in retention.remove])
     for name in retention.remove:
         # Renamed first: an interrupted removal leaves no backup that looks complete.
         removed = policy.base / f"{name}{PARTIAL}"

@@ -6,7 +6,7 @@ name when both are complete and synced; until then, and while it is removed, it 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from db.recovery.segments import parsed_lsn, segment_name
 
 ENTRY: Final = "backup.json"
 DATA: Final = "data"
+MANIFEST: Final = "backup_manifest"
 PARTIAL: Final = ".partial"
 
 
@@ -41,6 +42,8 @@ class BaseBackup:
         The system identifier of the database cluster.
     timeline, start_lsn, stop_lsn
         The WAL that it needs at least and contains.
+    checksums
+        SHA-256 of the files that its manifest does not cover, by name.
     """
 
     name: str
@@ -55,6 +58,7 @@ class BaseBackup:
     stop_lsn: str
     segment_bytes: int
     bytes: int
+    checksums: dict[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:

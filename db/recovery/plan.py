@@ -12,7 +12,7 @@ from db.recovery.catalogue import BaseBackup
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.segments import Archive, Coverage, coverage, leads_to, route
 from db.recovery.target import Target
-from db.recovery.transactions import ends_until, has_end, has_restore_point, last_end
+from db.recovery.transactions import ends_until, has_end, has_record, has_restore_point, last_end
 
 _STATUS = "template-service pitr status lists the base backups and the recoverable time range"
 
@@ -142,11 +142,11 @@ def _newest_before(
             return backup
         newer = names
     oldest = candidates[-1]
-    if target.time is not None:
+    if target.time is not None or target.lsn is not None:
         raise OperationError(
             "target_before_backup",
             f"{target} is before the first base backup, which ended at "
-            f"{oldest.ended_at.isoformat()}",
+            f"{oldest.stop_lsn if target.time is None else oldest.ended_at.isoformat()}",
             _STATUS,
         )
     wal = ways[oldest.name]
@@ -168,6 +168,8 @@ def _leads_to(
         return has_restore_point(programs, archive, names, target.restore_point, backup.stop)
     if target.before_transaction is not None:
         return has_end(programs, archive, names, target.short_transaction, backup.stop)
+    if target.lsn is not None:
+        return backup.stop <= target.lsn
     return True
 
 
@@ -178,6 +180,9 @@ def _check_end(
     if target.time is not None:
         last, _ = last_end(programs, archive, wal.names)
         if last is not None and target.time < last:
+            return
+    elif target.lsn is not None:
+        if has_record(programs, archive, wal.names, target.lsn):
             return
     elif target != Target() or wal.fault is None:
         return

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
-from annotated_types import Predicate
+from annotated_types import Ge, Predicate
 
 from db.bounds import COUNT, DAYS
 
@@ -29,6 +29,14 @@ class RecoveryPolicy:
         COUNT,
         "Number of full base backups to keep, each with its incremental ones and WAL.",
     ] = 4
+    # Four weekly base backups reach back further than most windows; who takes them more often, or
+    # keeps fewer, sets the days that must stay.
+    window_days: Annotated[
+        int,
+        Ge(0),
+        "Days of which every second stays recoverable, whatever the number of full base backups. "
+        "0: only the number counts.",
+    ] = 0
     full_days: Annotated[
         int,
         DAYS,
@@ -45,3 +53,13 @@ class RecoveryPolicy:
     def base(self) -> Path:
         """The base backups, a directory each."""
         return self.directory.absolute() / "base"
+
+    @property
+    def figures(self) -> Path:
+        """Figures of the database, with which recovery drills compare."""
+        return self.directory.absolute() / "figures"
+
+    @property
+    def drill(self) -> Path:
+        """The result of the last recovery drill."""
+        return self.directory.absolute() / "drill.json"

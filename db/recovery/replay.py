@@ -1,7 +1,11 @@
 """Replay WAL on a data directory with a private server, and check the recovered database."""
 
+import os
 import re
 import shlex
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +22,9 @@ from db.errors import Kind, OperationError
 from db.maintenance import TABLES
 from db.postgres_errors import find_cause
 from db.recovery.target import Target
+
+Inspect = Callable[[PrivateCluster, str, str], None]
+"""Checks a recovered server, with the name of a superuser and of the database."""
 
 REPLAY_TIMEOUT: Final = 7 * 86_400.0
 _CONFIGURATION: Final = "postgresql.conf"
@@ -91,11 +98,12 @@ def replay(  # noqa: PLR0913 - by name, as they are settings of the recovery
     timeline: int,
     user: str,
     database: str,
+    inspect: Inspect | None = None,
 ) -> Proof:
     """Recover a data directory up to ``target``, count its rows, and stop its server.
 
     Raises OperationError: ``target_before_backup``, ``wal_damaged``, ``disk_full`` or
-    ``server_failed``. The data directory is unusable then.
+    ``server_failed``, with the file that has the server's log. The data directory is unusable then.
 
     Parameters
     ----------
@@ -105,32 +113,77 @@ def replay(  # noqa: PLR0913 - by name, as they are settings of the recovery
         The timeline to follow.
     user, database
         For the connection once it is recovered.
+    inspect
+        Called with the recovered server, the name of the user and of the database.
     """
-    control = physical.control_data(programs, data)
     settings = {
         **_SETTINGS,
-        **{setting: control[name] for name, setting in _CAPACITIES.items()},
         **target.settings(),
         "recovery_target_timeline": str(timeline),
         "restore_command": f"cp {shlex.quote(str(archive)).replace('%', '%%')}/'%f' '%p'",
     }
+    # A base backup of a standby has this one, and a standby never ends its recovery.
+    (data / "standby.signal").unlink(missing_ok=True)
     (data / "recovery.signal").touch()
-    # Debian keeps the configuration elsewhere; without a file PostgreSQL does not start.
+    with _borrowed_configuration(data):
+        first = needed = _capacities(programs, data)
+        while True:
+            cluster = PrivateCluster(
+                programs,
+                data,
+                settings=settings | needed,
+                start_timeout=REPLAY_TIMEOUT,
+                reads=[archive],
+            )
+            try:
+                cluster.start()
+            except OperationError as error:
+                # The WAL told of higher settings of the primary, which the control file now has.
+                before, needed = needed, _capacities(programs, data)
+                if needed == before:
+                    raise _recovery_error(error, target, cluster.log()) from None
+                continue
+            try:
+                proof = _state(cluster.url(database, user))
+                if inspect is not None:
+                    inspect(cluster, user, database)
+            finally:
+                cluster.stop()
+            break
+    _raise_settings(data, first, _capacities(programs, data))
+    return proof
+
+
+def _capacities(programs: Programs, data: Path) -> dict[str, str]:
+    """Return the settings that a recovery of a data directory needs at least."""
+    control = physical.control_data(programs, data)
+    return {setting: control[name] for name, setting in _CAPACITIES.items()}
+
+
+def _raise_settings(data: Path, first: Mapping[str, str], last: Mapping[str, str]) -> None:
+    """Write the settings that were raised after the base backup into the data directory.
+
+    With fewer prepared transactions than it holds, PostgreSQL would not start.
+    """
+    raised = [f"{name} = '{value}'\n" for name, value in last.items() if value != first[name]]
+    if raised:
+        with (data / "postgresql.auto.conf").open("a") as file:
+            file.writelines(raised)
+
+
+@contextmanager
+def _borrowed_configuration(data: Path) -> Iterator[None]:
+    """Create the file of settings where there is none, and remove it in the end.
+
+    Debian keeps the configuration elsewhere; without a file PostgreSQL does not start.
+    """
     configuration = data / _CONFIGURATION
     borrowed = not configuration.exists()
     if borrowed:
         configuration.touch()
-    cluster = PrivateCluster(
-        programs, data, settings=settings, start_timeout=REPLAY_TIMEOUT, reads=[archive]
-    )
-    try:
-        with cluster:
-            proof = _state(cluster.url(database, user))
-    except OperationError as error:
-        raise _recovery_error(error, target) from None
+    yield
     if borrowed:
         configuration.unlink()
-    return proof
 
 
 def _state(url: str) -> Proof:
@@ -147,11 +200,21 @@ def _rows(connection: psycopg.Connection, table: str) -> int:
     return 0 if row is None else int(row[0])
 
 
-def _recovery_error(error: OperationError, target: Target) -> OperationError:
-    """Return the error with the cause alone, which the log of 20 lines would hide."""
+def _recovery_error(error: OperationError, target: Target, log: str) -> OperationError:
+    """Return the error with the cause alone, and the file that has the whole log."""
+    kept = f"; the server's log is in {_keep(log)}" if log else ""
     cause = find_cause(error.message)
     if cause is None or error.kind not in _RECOVERY_KINDS:
-        return error
-    reasons = _REASON.findall(error.message)
+        return OperationError(error.kind, f"{error.message}{kept}", error.remedy)
+    reasons = _REASON.findall(log)
     reported = "; ".join([cause.find(error.message) or "", *reasons[-1:]])
-    return OperationError(cause.kind, f"recovery to {target} failed: {reported}", cause.remedy)
+    return OperationError(
+        cause.kind, f"recovery to {target} failed: {reported}{kept}", cause.remedy
+    )
+
+
+def _keep(log: str) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix="template-service-recovery-", suffix=".log")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(log)
+    return Path(name)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Final
 
 from db.cluster.children import Rights
 from db.cluster.processes import sync
@@ -14,14 +13,14 @@ from db.cluster.programs import Programs
 from db.cluster.unprivileged import give, user_for
 from db.commands import physical
 from db.errors import Kind, OperationError
-from db.recovery.catalogue import DATA, BaseBackup
+from db.recovery.catalogue import DATA, MANIFEST, BaseBackup
 from db.recovery.plan import RecoveryPlan, plan_recovery
 from db.recovery.policy import RecoveryPolicy
-from db.recovery.replay import Proof, replay
+from db.recovery.replay import Inspect, Proof, replay
 from db.recovery.segments import parsed_lsn, segment_number
 from db.recovery.target import Target
+from db.recovery.verify import require_programs
 
-MANIFEST: Final = "backup_manifest"
 Say = Callable[[str], None]
 
 
@@ -57,6 +56,7 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
     base: str | None = None,
     timeline: int | None = None,
     say: Say = lambda _: None,
+    inspect: Inspect | None = None,
 ) -> RestoredCluster:
     """Restore a new data directory from a base backup and archived WAL, and check it.
 
@@ -79,6 +79,8 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
         The timeline to follow; by default the newest in the archive.
     say
         Called with each step.
+    inspect
+        Checks the recovered server; its error ends the restore.
     """
     start = monotonic()
     into = into.absolute()
@@ -95,7 +97,7 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
             "create it, or pass another directory",
         )
     plan = plan_recovery(programs, policy, target, base=base, timeline=timeline)
-    _check_programs(programs, plan.chain[-1])
+    require_programs(programs, plan.chain[-1])
     for backup in plan.chain:
         say(f"verifying base backup {backup.name} ({backup.kind})")
         physical.verify(programs, policy.base / backup.name / DATA)
@@ -113,21 +115,12 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
             timeline=plan.timeline,
             user=plan.chain[-1].superuser,
             database=database,
+            inspect=inspect,
         )
         if target == Target():
             _check_end(plan, proof)
     names = tuple(backup.name for backup in plan.chain)
     return RestoredCluster(into, names, proof, monotonic() - start)
-
-
-def _check_programs(programs: Programs, backup: BaseBackup) -> None:
-    if programs.major("postgres") != backup.major:
-        raise OperationError(
-            "programs_do_not_fit",
-            f"base backup {backup.name} is of PostgreSQL {backup.major}, the programs in "
-            f"{programs.folder} are of {programs.major('postgres')}",
-            f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to those of PostgreSQL {backup.major}",
-        )
 
 
 @contextmanager

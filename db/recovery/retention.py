@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from db.recovery.catalogue import BaseBackup
 
@@ -22,14 +23,23 @@ class Retention:
     oldest_segment: str | None
 
 
-def retained(backups: Sequence[BaseBackup], keep: int) -> Retention:
+def retained(backups: Sequence[BaseBackup], keep: int, window: datetime | None = None) -> Retention:
     """Return what to remove so that the newest ``keep`` (at least 1) full backups are kept.
 
     All backups since the oldest of those are kept, and all that they build on. With fewer than
     ``keep`` full backups nothing is removed.
+
+    Parameters
+    ----------
+    window
+        Every time since then stays recoverable: the newest backup that ended before it is kept as
+        well. While there is none, nothing is removed.
     """
     full = sorted(backup.started_at for backup in backups if backup.parent is None)
     since = full[-keep] if len(full) >= keep else None
+    if window is not None and since is not None:
+        before = [backup.started_at for backup in backups if backup.ended_at <= window]
+        since = min(since, max(before)) if before else None
     by_name = {backup.name: backup for backup in backups}
     staying: dict[str, BaseBackup] = {}
     for backup in backups:

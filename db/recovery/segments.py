@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 NAME: Final = re.compile(r"[0-9A-F]{24}", re.ASCII)
-_HISTORY: Final = re.compile(r"([0-9A-F]{8})\.history", re.ASCII)
+HISTORY_FILE: Final = re.compile(r"([0-9A-F]{8})\.history", re.ASCII)
 _HISTORY_LINE: Final = re.compile(r"\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)", re.ASCII)
 # XLogLongPageHeaderData in PostgreSQL's src/include/access/xlog_internal.h: magic, info, timeline,
 # page address, length of the rest of a record, system identifier, sizes of segment and page.
@@ -70,6 +70,8 @@ class Archive:
         strangers: dict[str, str] = {}
         history: dict[int, tuple[tuple[int, int], ...]] = {}
         for path in folder.iterdir() if folder.is_dir() else ():
+            if not path.is_file():
+                continue
             if NAME.fullmatch(path.name):
                 size = path.stat().st_size
                 owner = None if system is None or size != segment_bytes else segment_system(path)
@@ -77,15 +79,15 @@ class Archive:
                     sizes[path.name] = size
                 else:
                     strangers[path.name] = f"segment {path.name} is of another cluster ({owner})"
-            elif (match := _HISTORY.fullmatch(path.name)) is not None:
-                history[int(match[1], 16)] = ancestors(path.read_text())
+            elif (match := HISTORY_FILE.fullmatch(path.name)) is not None:
+                history[int(match[1], 16)] = ancestors(path.read_text(errors="replace"))
         return cls(folder, sizes, segment_bytes, history, system, strangers)
 
     @property
     def newest_timeline(self) -> int:
         """The highest timeline of the cluster, from its segments and history files."""
         own = {int(name[:8], 16) for name in self.sizes}
-        return max([1, *own, *(number for number in self.history if self._follows(number, own))])
+        return max([1, *own, *(number for number in self.history if self.follows(number, own))])
 
     @property
     def timelines(self) -> list[int]:
@@ -97,7 +99,7 @@ class Archive:
         first = segment_name(timeline, lsn // self.segment_bytes, self.segment_bytes)
         return sorted(name for name in self.sizes if name[:8] == first[:8] and name >= first)
 
-    def _follows(self, timeline: int, own: set[int]) -> bool:
+    def follows(self, timeline: int, own: set[int]) -> bool:
         """Tell whether a history file is of this cluster.
 
         It names no cluster: one without segments must begin within those of its parent.
@@ -139,7 +141,7 @@ def segment_system(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             content = file.read(_HEADER.size)
-    except FileNotFoundError:  # removed meanwhile
+    except OSError:  # removed meanwhile, or unreadable
         return None
     if len(content) < _HEADER.size:
         return None
@@ -170,6 +172,28 @@ def ancestors(history: str) -> tuple[tuple[int, int], ...]:
     return tuple((int(match[1]), parsed_lsn(match[2])) for match in matches if match is not None)
 
 
+def history_problem(archive: Archive, timeline: int) -> str | None:
+    """Return what is wrong with the history file of a timeline, or ``None``."""
+    text = (archive.folder / f"{timeline:08X}.history").read_text(errors="replace")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    way = archive.history[timeline]
+    if len(way) != len(lines) or not way:
+        return "cannot be read"
+    numbers, ends = zip(*way, strict=True)
+    if list(numbers) != sorted({*numbers}) or numbers[-1] >= timeline or list(ends) != sorted(ends):
+        return "does not name the timelines before it in order"
+    parent, end = way[-1]
+    if way[:-1] != archive.history.get(parent, way[:-1]):
+        return f"differs from {parent:08X}.history"
+    first = end // archive.segment_bytes
+    own = archive.segments_of(timeline, 0)
+    if own and segment_number(own[0], archive.segment_bytes) < first:
+        return f"says that timeline {timeline} begins after segment {own[0]}"
+    if not own and not archive.follows(timeline, set(archive.timelines)):
+        return "is of another cluster: no segment leads to it"
+    return None
+
+
 def leads_to(history: History, timeline: int, lsn: int, target: int) -> bool:
     """Tell whether a recovery from an LSN on ``timeline`` can end on timeline ``target``."""
     if timeline == target:
@@ -198,7 +222,7 @@ def route(
 def coverage(archive: Archive, pieces: list[Piece]) -> Coverage:
     """Return the segments of a route up to the first that is missing or has a wrong size."""
     names: list[str] = []
-    for name in _wanted(archive, pieces):
+    for name in wanted(archive, pieces):
         size = archive.sizes.get(name)
         if size is None and name in archive.strangers:
             return Coverage(tuple(names), archive.strangers[name], "wal_damaged")
@@ -211,7 +235,7 @@ def coverage(archive: Archive, pieces: list[Piece]) -> Coverage:
     return Coverage(tuple(names))
 
 
-def _wanted(archive: Archive, pieces: list[Piece]) -> Iterator[str]:
+def wanted(archive: Archive, pieces: list[Piece]) -> Iterator[str]:
     """Yield the names of a route in order, up to the last one in the archive."""
     size = archive.segment_bytes
     for piece in pieces:

@@ -7,6 +7,7 @@ settings to ``postgresql.auto.conf``, which a restored data directory has too.
 import os
 import shlex
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -31,6 +32,8 @@ SUMMARIES_SINCE: Final = 170_000
 SYSTEM: Final = "system"
 """File next to archive.sh with the system identifier of the archive's cluster."""
 RELOAD_TIMEOUT: Final = 10.0
+_ALTER: Final = sql.SQL("ALTER SYSTEM SET {} = {}")
+_RELOAD: Final = "SELECT pg_reload_conf()"
 _SETTINGS: Final = """
 SELECT name, setting, source, pending_restart FROM pg_settings WHERE name = ANY(%s)
 """
@@ -90,6 +93,14 @@ def wanted(engine: Engine, policy: RecoveryPolicy, *, archive_timeout: int) -> d
     return {name: value for name, value in values.items() if current[name].value != value}
 
 
+def statements(changes: Mapping[str, str]) -> list[str]:
+    """Return the statements that change these settings, for psql and as a superuser."""
+    if not changes:
+        return []
+    altered = [_ALTER.format(sql.Identifier(name), sql.Literal(changes[name])) for name in changes]
+    return [f"{each.as_string()};" for each in (*altered, sql.SQL(_RELOAD))]
+
+
 def set_up(
     engine: Engine, programs: Programs, policy: RecoveryPolicy, *, archive_timeout: int
 ) -> Setup:
@@ -122,13 +133,18 @@ def set_up(
 def check_archiving(engine: Engine, policy: RecoveryPolicy) -> str:
     """Have a segment archived, check that it is in the directory, and return its name."""
     _, segment = server.archive_now(engine, "template-service pitr setup")
+    require_archived(policy, segment)
+    return segment
+
+
+def require_archived(policy: RecoveryPolicy, segment: str) -> None:
+    """Refuse a directory that a segment of the server did not arrive in (``archive_elsewhere``)."""
     if not (policy.wal / segment).exists():
         raise OperationError(
             "archive_elsewhere",
             f"the server archived {segment}, but it is not in {policy.wal}",
             "mount that directory under the same path on the server's machine",
         )
-    return segment
 
 
 def command(policy: RecoveryPolicy) -> str:
@@ -214,14 +230,14 @@ def _settings(connection: psycopg.Connection, names: list[str]) -> dict[str, _Se
 def _alter(connection: psycopg.Connection, changes: dict[str, str]) -> None:
     try:
         for name, value in changes.items():
-            statement = sql.SQL("ALTER SYSTEM SET {} = {}")
-            connection.execute(statement.format(sql.Identifier(name), sql.Literal(value)))
-        connection.execute("SELECT pg_reload_conf()")
+            connection.execute(_ALTER.format(sql.Identifier(name), sql.Literal(value)))
+        connection.execute(_RELOAD)
     except psycopg.errors.InsufficientPrivilege as error:
         raise OperationError(
             Kind.PERMISSION_DENIED,
             f"this role may not change the server's settings: {error.diag.message_primary}",
-            "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to a superuser for this command",
+            "run the statements above as a superuser, or set "
+            "TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to one for this command",
         ) from None
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from db.recovery.pages import lsn_text
+
 _SETTINGS: Final = (
     "recovery_target",
     "recovery_target_lsn",
@@ -19,7 +21,7 @@ _XID_BITS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A time, a named restore point, the moment before a transaction, or none: the latest.
+    """A time, a restore point, the moment before a transaction, an LSN, or none: the latest.
 
     Attributes
     ----------
@@ -30,11 +32,14 @@ class Target:
     before_transaction
         ID of a transaction to stop before; all that ended before it are included, whatever
         their IDs.
+    lsn
+        An LSN to stop at: records that begin before it are included.
     """
 
     time: datetime | None = None
     restore_point: str | None = None
     before_transaction: int | None = None
+    lsn: int | None = None
 
     def settings(self) -> dict[str, str]:
         """Return the settings of the server that recovers.
@@ -49,10 +54,13 @@ class Target:
             target["recovery_target_name"] = self.restore_point
         elif self.before_transaction is not None:
             target["recovery_target_xid"] = str(self.short_transaction)
+        elif self.lsn is not None:
+            target["recovery_target_lsn"] = lsn_text(self.lsn)
+        is_exclusive = self.before_transaction is not None or self.lsn is not None
         return {
             **{name: "" for name in _SETTINGS if name not in target},
             **target,
-            "recovery_target_inclusive": "off" if self.before_transaction is not None else "on",
+            "recovery_target_inclusive": "off" if is_exclusive else "on",
             "recovery_target_action": "promote",
         }
 
@@ -69,4 +77,6 @@ class Target:
             return f"restore point {self.restore_point}"
         if self.before_transaction is not None:
             return f"the moment before transaction {self.before_transaction}"
+        if self.lsn is not None:
+            return f"LSN {lsn_text(self.lsn)}"
         return "the latest"

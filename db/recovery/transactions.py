@@ -9,7 +9,7 @@ from typing import Final
 from db.cluster.programs import Programs
 from db.commands.physical import WalRecord, wal_records
 from db.errors import OperationError
-from db.recovery.segments import Archive, parsed_lsn
+from db.recovery.segments import Archive, parsed_lsn, segment_number
 
 _END: Final = re.compile(
     r"(COMMIT|ABORT)(?:_PREPARED (\d+):)? (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}) UTC", re.ASCII
@@ -94,6 +94,13 @@ def has_end(
         ended(record) is not None and parsed_lsn(record.lsn) >= after
         for record in records(programs, archive, names, ["Transaction"], transaction)
     )
+
+
+def has_record(programs: Programs, archive: Archive, names: Sequence[str], lsn: int) -> bool:
+    """Tell whether these segments have a record that begins at an LSN or after it."""
+    size = archive.segment_bytes
+    names = [name for name in names if segment_number(name, size) >= lsn // size]
+    return any(parsed_lsn(record.lsn) >= lsn for record in records(programs, archive, names, ()))
 
 
 def ended(record: WalRecord) -> tuple[int, datetime, bool] | None:

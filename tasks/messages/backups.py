@@ -1,4 +1,6 @@
-"""Results of ``maintenance.backup``, ``verify_backup`` and ``base_backup``."""
+"""Results of dumps, base backups and the drills that prove them."""
+
+from datetime import datetime
 
 from pydantic import Field
 
@@ -66,3 +68,39 @@ class BaseBackedUp(Result):
     size: int = 0
     seconds: float = 0
     expired: tuple[str, ...] = ()
+
+
+class RecordedFigures(Result):
+    """Answer of ``maintenance.recovery_figures``.
+
+    ``recorded_at`` is the moment whose figures were recorded, ``tables`` and ``rows`` how many.
+    ``skipped`` where WAL is not archived; ``reason`` says so.
+    """
+
+    dry_run: bool = False
+    skipped: bool = False
+    reason: str | None = None
+    recorded_at: datetime | None = None
+    tables: int = 0
+    rows: int = 0
+
+
+class DrilledRecovery(Result):
+    """Answer of ``maintenance.recovery_drill``.
+
+    The database was recovered to the moment ``recovered_to``, at ``lsn``, from the base backups
+    ``base``; ``rows`` are those of each table, numbers and contents as recorded at that moment.
+    ``segments`` and ``base_backups`` were verified before, ``seconds`` is what all of it took.
+    ``reason`` says why it was ``skipped``, or why the newest WAL was not part of it.
+    """
+
+    dry_run: bool = False
+    skipped: bool = False
+    reason: str | None = None
+    recovered_to: datetime | None = None
+    lsn: str | None = None
+    base: tuple[str, ...] = ()
+    rows: dict[str, int] = Field(default_factory=dict)
+    segments: int = 0
+    base_backups: int = 0
+    seconds: float = 0

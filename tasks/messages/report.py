@@ -77,6 +77,28 @@ class Report(Result):
     backup_verified_age_seconds: float | None = Field(
         description="Since a restore last proved a full dump."
     )
+    base_backup_age_seconds: float | None = Field(
+        default=None, description="Age of the newest base backup."
+    )
+    recovery_earliest_age_seconds: float | None = Field(
+        default=None, description="Since the earliest time that can be recovered."
+    )
+    recovery_latest_age_seconds: float | None = Field(
+        default=None, description="Since the end of the archived WAL: what a lost disk would lose."
+    )
+    recovery_gaps: int | None = Field(
+        default=None, description="Base backups whose archived WAL has a gap or a damaged segment."
+    )
+    recovery_proved_age_seconds: float | None = Field(
+        default=None, description="Since a recovery drill last proved a recovery."
+    )
+    recovery_drill_failed: bool | None = Field(
+        default=None, description="Whether the last recovery drill found a problem."
+    )
+    failed_runs: dict[str, float] = Field(
+        default_factory=dict,
+        description="Seconds since the newest run of a maintenance task failed, by task.",
+    )
     queues: dict[str, QueueFigures] | None = Field(
         description="The backlog of each queue of the broker, dead letters too."
     )

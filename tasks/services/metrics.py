@@ -29,6 +29,12 @@ _ONE_NUMBER: Final = {
     "archived_age_seconds": "wal_archived_age_seconds",
     "backup_age_seconds": "backup_age_seconds",
     "backup_verified_age_seconds": "backup_verified_age_seconds",
+    "base_backup_age_seconds": "base_backup_age_seconds",
+    "recovery_earliest_age_seconds": "recovery_earliest_age_seconds",
+    "recovery_latest_age_seconds": "recovery_latest_age_seconds",
+    "recovery_gaps": "recovery_gaps",
+    "recovery_proved_age_seconds": "recovery_proved_age_seconds",
+    "recovery_drill_failed": "recovery_drill_failed",
     "dead_letters": "dead_letters",
     "dead_letters_bytes": "dead_letters_bytes",
     "dead_letters_oldest_age_seconds": "dead_letters_oldest_age_seconds",
@@ -104,6 +110,12 @@ class _Metrics(Collector):
             "Time that a standby took to apply the last commit.",
             "replica",
             {name: replica.lag_seconds for name, replica in report.replicas.items()},
+        )
+        yield _labelled(
+            "failed_run_age_seconds",
+            "Since the newest run of a maintenance task failed.",
+            "task",
+            report.failed_runs,
         )
         queues = report.queues or {}
         yield _labelled(

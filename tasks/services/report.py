@@ -5,12 +5,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from db import runs
 from db.backup.catalogue import open_catalogue
 from db.backup.policy import BackupPolicy
 from db.backup.source import Source
 from db.errors import OperationError
 from db.monitoring import ages
 from db.monitoring.figures import Figures, figures
+from db.recovery.facts import recovery_facts
+from db.recovery.policy import RecoveryPolicy
 from db.session import autocommitting
 from tasks.broker import Backlog
 from tasks.messages.maintenance import Maintain
@@ -22,13 +25,19 @@ from tasks.services import metrics
 def publish(message: Maintain, run: Run) -> Report:
     """Return the figures of this moment; a dry run writes no file of metrics."""
     operations = run.configuration.operations
-    result = report(run.engine, operations.backup, run.process.broker.backlog())
+    backlog = run.process.broker.backlog()
+    result = report(run.engine, operations.backup, backlog, operations.recovery)
     if operations.metrics_file and not message.dry_run:
         metrics.write(result, operations.metrics_file)
     return result
 
 
-def report(engine: Engine, policy: BackupPolicy, backlog: Backlog | None) -> Report:
+def report(
+    engine: Engine,
+    policy: BackupPolicy,
+    backlog: Backlog | None,
+    recovery: RecoveryPolicy | None = None,
+) -> Report:
     """Return the figures of this moment.
 
     Parameters
@@ -39,18 +48,26 @@ def report(engine: Engine, policy: BackupPolicy, backlog: Backlog | None) -> Rep
         Where the dumps are.
     backlog
         The figures of the broker, None when it did not answer.
+    recovery
+        Where base backups and archived WAL are.
     """
     database = figures(engine)
     now = datetime.now(UTC)
     dumps = _dumps(engine, policy, now)
+    of_recovery = {} if recovery is None else _of_recovery(recovery, now)
     unknown = [] if database.tables is not None else ["tables: locked"]
     unknown += [] if dumps.problem is None else [f"backups: {dumps.problem}"]
+    unknown += [] if of_recovery is not None else ["recovery: unreadable"]
     unknown += [] if backlog is not None else ["queues: no answer"]
     return Report(
         at=now,
         **_of_database(database),
         backup_age_seconds=dumps.newest,
         backup_verified_age_seconds=dumps.verified,
+        **(of_recovery or {}),
+        failed_runs={
+            run.task: _seconds(run.finished_at, now) or 0.0 for run in runs.failed(engine)
+        },
         **_of_broker(backlog),
         unknown=unknown,
     )
@@ -72,6 +89,28 @@ def _dumps(engine: Engine, policy: BackupPolicy, now: datetime) -> _Dumps:
     except OperationError as error:
         return _Dumps(problem=error.kind)
     return _Dumps(_seconds(ages.newest(entries), now), _seconds(ages.last_verified(entries), now))
+
+
+def _of_recovery(policy: RecoveryPolicy, now: datetime) -> dict[str, object] | None:
+    """Return the fields about recovery; ``None`` if this user may not read the directories."""
+    try:
+        facts = recovery_facts(policy)
+    except OSError:
+        return None
+    proved, newest = (
+        facts.drills.proved,
+        max((b.ended_at for b in facts.base_backups), default=None),
+    )
+    return {
+        "base_backup_age_seconds": _seconds(newest, now),
+        "recovery_earliest_age_seconds": _seconds(facts.earliest, now),
+        "recovery_latest_age_seconds": _seconds(facts.latest, now),
+        "recovery_gaps": facts.gaps if facts.base_backups else None,
+        "recovery_proved_age_seconds": _seconds(
+            None if proved is None else proved.finished_at, now
+        ),
+        "recovery_drill_failed": facts.drills.problem is not None,
+    }
 
 
 def _seconds(then: datetime | None, now: datetime) -> float | None:

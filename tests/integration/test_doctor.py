@@ -522,6 +522,7 @@ class TestCommand:
             "dump_old": "error",
             "dump_unverified": "error",
             "base_backup_old": "warning",
+            "recovery_unproved": "warning",
         }
         output = operator.refused("doctor")
         for finding in findings:

@@ -15,7 +15,7 @@ import pytest
 from db.cluster.programs import Programs
 from db.commands.physical import control_data
 from db.recovery.policy import RecoveryPolicy
-from db.recovery.setup import command
+from db.recovery.setup import command, statements
 from tasks.configuration import Operations
 from tasks.messages.backups import BaseBackedUp
 from tasks.messages.maintenance import Maintain
@@ -61,6 +61,22 @@ def test_setup_is_idempotent(history: History) -> None:
     assert history.server.run("SHOW archive_command") == command(history.server.policy)
     assert history.server.run("SHOW summarize_wal") == "on"
     assert history.server.run("SHOW archive_timeout") == "1min"
+
+
+def test_setup_prints_statements_that_can_be_pasted(history: History) -> None:
+    """Quotes in the values are those of SQL."""
+    server = history.server
+    printed = server.call("setup", "--yes", "--archive-timeout", "61").stdout.splitlines()
+    assert printed[:2] == [
+        """ALTER SYSTEM SET "archive_timeout" = '61';""",
+        "SELECT pg_reload_conf();",
+    ]
+    wanted = statements({"archive_command": command(server.policy)})
+    with psycopg.connect(server.stack.postgres.url, autocommit=True) as connection:
+        for statement in wanted:
+            connection.execute(statement.encode())
+    assert server.run("SHOW archive_command") == command(server.policy)
+    server.json("setup", "--yes")
 
 
 def test_only_the_server_can_write_to_the_archive(history: History) -> None:
@@ -114,6 +130,20 @@ def test_a_restore_stops_just_before_a_transaction(history: History, tmp_path: P
         history, tmp_path / "data", "--before-transaction", str(transaction["transaction"])
     )
     assert result["proof"]["tables"]["templates"] == 25
+
+
+def test_a_restore_stops_just_before_an_lsn(history: History, tmp_path: Path) -> None:
+    """What the server showed as its position at that moment is included, and nothing after it."""
+    lsn = history.server.run("SELECT pg_current_wal_insert_lsn()::text")
+    history.server.add(1)
+    try:
+        result = restored(history, tmp_path / "data", "--lsn", lsn)
+    finally:
+        history.server.run(
+            "DELETE FROM templates WHERE id ="
+            " (SELECT id FROM templates ORDER BY created_at DESC LIMIT 1)"
+        )
+    assert result["proof"]["tables"]["templates"] == 21
 
 
 def test_a_restore_reaches_the_latest_wal(history: History, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from db.recovery.segments import NAME, segment_name, segment_number
 from db.recovery.status import archive_problems
 from tests.support.recovery import History, Server, flipped, lived, replaced
 
+_LOG = re.compile(r"the server's log is in (\S+)")
 Damage = Callable[[History, RecoveryPolicy], None]
 
 
@@ -44,6 +46,9 @@ def refused(history: History, policy: RecoveryPolicy, into: Path, *arguments: st
     assert "Error: " in done.stderr
     assert sorted(into.parent.iterdir()) == beside
     assert files(policy.directory) == before
+    for log in map(Path, _LOG.findall(done.stderr)):
+        assert "recovery" in log.read_text()
+        log.unlink()
     return done
 
 
@@ -195,6 +200,8 @@ def test_a_damaged_segment_is_reported(history: History, tmp_path: Path, target:
     [
         (["--to", "2020-01-01T00:00:00Z"], "before the first base backup"),
         (["--to", "2200-01-01T00:00:00Z"], "archived WAL ends before"),
+        (["--lsn", "0/1000028"], "before the first base backup"),
+        (["--lsn", "FF/0"], "archived WAL ends before LSN FF/0"),
         (["--restore-point", "nobody made it"], "is not in the archived WAL"),
         (["--before-transaction", "2000000000"], "is not in the archived WAL"),
         (["--latest", "--from", "nobody-took-it"], "base backup nobody-took-it does not exist"),
@@ -232,7 +239,9 @@ def test_a_missing_archive_is_reported(history: History, tmp_path: Path) -> None
     assert "no base backup in" in listed.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["--latest", "--to", "2026-01-01"], ["--to", "soon"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["--latest", "--to", "2026-01-01"], ["--to", "soon"], ["--lsn", "7"]]
+)
 def test_an_invalid_target_is_a_usage_error(
     history: History, tmp_path: Path, arguments: list[str]
 ) -> None:

@@ -32,7 +32,14 @@ from worker.settings import load
 
 QUEUE = "maintenance"
 NIGHT = datetime(2026, 11, 22, 1, 59, 30, tzinfo=UTC)  # a Sunday
-DAILY = {"analyze", "backup", "prune_records", "prune_versions", "purge_templates"}
+DAILY = {
+    "analyze",
+    "backup",
+    "prune_records",
+    "prune_versions",
+    "purge_templates",
+    "recovery_figures",
+}
 DONE = DeletedRows(dry_run=False, skipped=False, deleted=7, batches=1, skipped_batches=0)
 
 
@@ -147,7 +154,7 @@ class TestBeat:
         beat = beats()
         beat.at(NIGHT + timedelta(hours=26))
         task_names = {run.partition("@")[0] for run in sent()}
-        assert task_names == DAILY | {"report", "vacuum", "verify_backup"}
+        assert task_names == DAILY | {"recovery_drill", "report", "vacuum", "verify_backup"}
         beat.at(NIGHT + timedelta(hours=26, seconds=10))
         assert sent() == []
 

@@ -111,3 +111,21 @@ def test_an_example() -> None:
     retention = retained(backups, 2)
     assert retention.remove == ("backup-001", "backup-000")
     assert retention.oldest_segment == backups[2].first_segment == "000000010000000000000003"
+
+
+@given(catalogues(), st.integers(1, 5), st.integers(0, 12))
+def test_every_time_of_the_window_stays_recoverable(
+    backups: list[BaseBackup], keep: int, day: int
+) -> None:
+    """As it was before: from the newest backup that ended before each time, or none."""
+    window = FIRST + timedelta(days=day)
+    remove = retained(backups, keep, window).remove
+    stay = [each for each in backups if each.name not in remove]
+    assert {each.name for each in staying(backups, keep)} <= {each.name for each in stay}
+    for number in range(day, 14):
+        time = FIRST + timedelta(days=number)
+        before = [each.name for each in backups if each.ended_at <= time]
+        kept = [each.name for each in stay if each.ended_at <= time]
+        assert max(kept, default=None) == max(before, default=None)
+    if not any(each.ended_at <= window for each in backups):
+        assert remove == ()

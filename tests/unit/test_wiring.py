@@ -44,6 +44,8 @@ NAMES = {
     "maintenance.backup",
     "maintenance.verify_backup",
     "maintenance.base_backup",
+    "maintenance.recovery_figures",
+    "maintenance.recovery_drill",
     "maintenance.reindex",
     "maintenance.purge_templates",
     "maintenance.prune_versions",

@@ -77,7 +77,12 @@ def report(*, history: bool, days: int, json_: bool) -> None:
     settings = operator_settings()
     policies = configuration(settings)
     with operator_engine(policies) as engine:
-        result = figures(engine, policies.operations.backup, _backlog(settings))
+        result = figures(
+            engine,
+            policies.operations.backup,
+            _backlog(settings),
+            policies.operations.recovery,
+        )
     if json_:
         print(result.model_dump_json(indent=2))
     else:
@@ -85,6 +90,7 @@ def report(*, history: bool, days: int, json_: bool) -> None:
 
 
 def _findings(settings: Settings) -> list[Finding]:
+    from db import runs
     from db.backup import scratch
     from db.backup.catalogue import open_catalogue
     from db.backup.source import Source
@@ -92,6 +98,7 @@ def _findings(settings: Settings) -> list[Finding]:
     from db.monitoring.checks import copies
     from db.monitoring.checks.finding import Limits
     from db.recovery import catalogue as base_backups
+    from db.recovery.drill import read_record
     from db.recovery.status import archive_problems
     from db.session import autocommitting
     from worker.configuration import configuration as configure
@@ -104,6 +111,7 @@ def _findings(settings: Settings) -> list[Finding]:
         with autocommitting(engine) as session:
             databases = scratch.orphans(session)
             source = Source.of(session)
+        findings += copies.failed_runs(runs.failed(engine), now)
     policy = configuration.operations.backup
     directories = {Path(tempfile.gettempdir()), Path(policy.scratch or tempfile.gettempdir())}
     findings += copies.leftovers(sorted(directories), databases)
@@ -118,6 +126,7 @@ def _findings(settings: Settings) -> list[Finding]:
         ended_at = [backup.ended_at for backup in base_backups.read(recovery.base)]
         findings += copies.base_backups(ended_at, limits, now)
         findings += copies.wal(archive_problems(recovery))
+        findings += copies.recovery(read_record(recovery), ended_at, limits, now)
     except OSError as error:
         findings.append(copies.unreadable(recovery.base.parent, error))
     if _has_broker():

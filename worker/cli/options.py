@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LSN: Final = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})", re.ASCII)
 _DURATION: Final = re.compile(r"(\d+)\s*([smhd])", re.ASCII)
 LONGEST: Final = 36_500 * 86_400
 
@@ -63,3 +64,19 @@ class Moment(click.ParamType[datetime]):
             click.echo(f"{value} is taken as UTC", err=True)
             return moment.replace(tzinfo=UTC)
         return moment
+
+
+class Lsn(click.ParamType[int]):
+    """An LSN such as ``0/3000028``, as a number."""
+
+    name = "lsn"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the number."""
+        if isinstance(value, int):
+            return value
+        if (match := _LSN.fullmatch(str(value))) is None:
+            self.fail(f"{value!r} is not an LSN such as 0/3000028", param, ctx)
+        return (int(match[1], 16) << 32) + int(match[2], 16)

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 @click.group(
     cls=Group,
-    lazy={"restore": "worker.cli.pitr_restore:restore"},
+    lazy={
+        "check": "worker.cli.pitr_verify:check",
+        "drill": "worker.cli.pitr_verify:drill",
+        "figures": "worker.cli.pitr_verify:figures",
+        "restore": "worker.cli.pitr_restore:restore",
+        "verify": "worker.cli.pitr_verify:verify",
+    },
     example="pitr status\npitr base-backup",
 )
 def pitr() -> None:
@@ -46,15 +52,15 @@ def setup(*, archive_timeout: int, yes: bool, json_: bool) -> None:
 
     Safe to repeat, for example after a restart that it asks for.
     """
-    from db.recovery.setup import set_up, wanted
+    from db.recovery.setup import set_up, statements, wanted
     from worker.local.supervisor import permissions_explained
 
     configuration = operator_configuration()
     policy = configuration.operations.recovery
     with permissions_explained(), operator_engine(configuration) as engine:
         changes = wanted(engine, policy, archive_timeout=archive_timeout)
-        for name, value in changes.items() if not json_ else ():
-            print(f"ALTER SYSTEM SET {name} = '{value}'")
+        for statement in statements(changes) if not json_ else ():
+            print(statement)
         if changes:
             confirm("Change these settings of the server?", yes=yes)
         done = set_up(

@@ -11,7 +11,7 @@ import click
 from db.errors import OperationError
 from worker.cli.base import Command
 from worker.cli.operator import operator_configuration, operator_engine
-from worker.cli.options import Moment, json_option, yes_option
+from worker.cli.options import Lsn, Moment, json_option, yes_option
 from worker.cli.output import confirm, print_json
 from worker.cli.wal import archive_latest
 
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     metavar="NUMBER",
     help="Target: just before this transaction ID.",
 )
+@click.option(
+    "--lsn",
+    type=Lsn(),
+    help="Target: just before this LSN, such as 0/3000028 (pg_current_wal_lsn).",
+)
 @click.option("--latest", is_flag=True, help="Target: the end of the archived WAL.")
 @click.option("--into", type=click.Path(path_type=Path), help="New data directory.")
 @click.option("--replace-local", is_flag=True, help="The local stack's data directory instead.")
@@ -46,6 +51,7 @@ def restore(  # noqa: PLR0913 - its options
     time: datetime | None,
     restore_point: str | None,
     before_transaction: int | None,
+    lsn: int | None,
     latest: bool,
     into: Path | None,
     replace_local: bool,
@@ -66,10 +72,10 @@ def restore(  # noqa: PLR0913 - its options
     from worker.local.supervisor import permissions_explained, supervising
     from worker.local.swap import restore_directory, swap_data
 
-    targets = (time is not None, restore_point is not None, before_transaction is not None, latest)
-    if sum(targets) != 1:
+    named = [time, restore_point, before_transaction, lsn]
+    if len([value for value in named if value is not None]) + latest != 1:
         raise click.UsageError(
-            "pass exactly one of --to, --restore-point, --before-transaction and --latest"
+            "pass exactly one of --to, --restore-point, --before-transaction, --lsn and --latest"
         )
     if (into is None) != replace_local:
         raise click.UsageError("pass exactly one of --into and --replace-local")
@@ -89,7 +95,7 @@ def restore(  # noqa: PLR0913 - its options
             configuration.client.programs,
             configuration.operations.recovery,
             connection_options(configuration.maintenance.url).get("dbname", "postgres"),
-            Target(time, restore_point, before_transaction),
+            Target(time, restore_point, before_transaction, lsn),
             into if into is not None else restore_directory(local_directory()),
             base=base,
             timeline=timeline,

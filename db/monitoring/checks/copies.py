@@ -11,6 +11,8 @@ from db.errors import OperationError
 from db.monitoring import ages
 from db.monitoring.checks.finding import CheckContext, Finding, Limits
 from db.printed import identifier, literal
+from db.recovery.drill import DrillRecord
+from db.runs import Run
 from db.units import age, counted, size
 
 _DUMP: Final = "template-service backup create"
@@ -234,6 +236,51 @@ def wal(problems: Sequence[str]) -> Iterator[Finding]:
             problem,
             "point-in-time recovery from an older base backup ends there",
             "template-service pitr base-backup --full, then template-service pitr status",
+        )
+
+
+def recovery(
+    drills: DrillRecord, base_backups: Sequence[datetime], limits: Limits, now: datetime
+) -> Iterator[Finding]:
+    """Check that a recovery drill proved a recovery, once there was time for one.
+
+    Parameters
+    ----------
+    base_backups
+        The end times of the verified ones.
+    """
+    if drills.problem is not None:
+        yield Finding(
+            "recovery_failed",
+            "error",
+            f"the last recovery drill failed: {drills.problem}",
+            "a recovery to some times, or to all, would fail or differ",
+            "template-service pitr verify, then template-service pitr drill",
+        )
+    last = None if drills.proved is None else drills.proved.finished_at
+    since = min(base_backups, default=None) if last is None else last
+    if since is not None and now - since > limits.verified_age:
+        yield Finding(
+            "recovery_unproved",
+            "warning",
+            "no recovery was proved by a drill"
+            if last is None
+            else f"the last proved recovery is {_old(last, now)}",
+            "archived WAL and base backups may be unusable",
+            "template-service pitr drill",
+        )
+
+
+def failed_runs(failed: Sequence[Run], now: datetime) -> Iterator[Finding]:
+    """Report maintenance tasks whose newest run failed."""
+    for run in failed:
+        ago = "" if run.finished_at is None else f" {_old(run.finished_at, now)[:-4]} ago"
+        yield Finding(
+            "run_failed",
+            "warning",
+            f"{run.task} failed{ago}: {run.error}",
+            "what it does has not been done since",
+            f"template-service maintenance history --task {run.task.partition('.')[2]}",
         )
 
 

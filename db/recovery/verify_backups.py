@@ -1,0 +1,164 @@
+"""Verify base backups: every file against the manifest, and what the manifest does not cover."""
+
+import hashlib
+import json
+import re
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from db.cluster.programs import Programs
+from db.commands import physical
+from db.errors import OperationError
+from db.recovery import catalogue
+from db.recovery.catalogue import DATA, ENTRY, MANIFEST, BaseBackup
+from db.recovery.policy import RecoveryPolicy
+from db.recovery.problems import Problem
+
+CONFIGURATION: Final = "postgresql.auto.conf"
+"""The one file of a base backup that PostgreSQL reads at its start and no manifest covers."""
+# PostgreSQL does not start without these, and a manifest lists files only.
+_DIRECTORIES: Final = (
+    "base",
+    "global",
+    "pg_commit_ts",
+    "pg_dynshmem",
+    "pg_logical",
+    "pg_multixact",
+    "pg_notify",
+    "pg_replslot",
+    "pg_serial",
+    "pg_snapshots",
+    "pg_stat",
+    "pg_stat_tmp",
+    "pg_subtrans",
+    "pg_tblspc",
+    "pg_twophase",
+    "pg_wal",
+    "pg_xact",
+)
+# PostgreSQL starts with 0700 and 0750: postgres' miscinit.c, checkDataDir.
+_FORBIDDEN: Final = stat.S_IWGRP | stat.S_IRWXO
+_PARENT_LSN: Final = re.compile(r"^INCREMENTAL FROM LSN: ([0-9A-F]+/[0-9A-F]+)$", re.MULTILINE)
+_REPORTED: Final = re.compile(r"pg_verifybackup: error: ([^/\n]*)")
+
+
+def unlisted_checksums(data: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that the manifest does not cover, by name."""
+    files = [name for name in (CONFIGURATION,) if (data / name).is_file()]
+    return {name: hashlib.sha256((data / name).read_bytes()).hexdigest() for name in files}
+
+
+def backup_problems(
+    programs: Programs, policy: RecoveryPolicy, backups: Sequence[BaseBackup], system: str
+) -> Iterator[Problem]:
+    """Yield the problems of all base backups of a directory.
+
+    Parameters
+    ----------
+    system
+        The system identifier of the cluster.
+    """
+    for name in catalogue.unreadable(policy.base):
+        yield Problem("entry_unreadable", name, f"base backup {name} has no readable {ENTRY}")
+    by_name = {backup.name: backup for backup in backups}
+    for backup in backups:
+        for kind, reason in _reasons(programs, policy, backup, by_name, system):
+            yield Problem(kind, backup.name, f"base backup {backup.name}: {reason}")
+
+
+def _reasons(
+    programs: Programs,
+    policy: RecoveryPolicy,
+    backup: BaseBackup,
+    by_name: Mapping[str, BaseBackup],
+    system: str,
+) -> Iterator[tuple[str, str]]:
+    data = policy.base / backup.name / DATA
+    if backup.system != system:
+        yield "backup_foreign", f"it is of cluster {backup.system}, others are of {system}"
+    if not data.is_dir():
+        yield "backup_damaged", f"its directory {DATA} is missing"
+        return
+    if backup.parent is not None:
+        yield from _parent(data, backup, by_name.get(backup.parent))
+    yield from _directory(data, backup)
+    if names := _tablespaces(data):
+        # pg_verifybackup would follow the links, wherever they lead.
+        yield "tablespaces", f"it has tablespaces, which are not supported: {', '.join(names)}"
+        return
+    try:
+        physical.verify(programs, data)
+    except OperationError as error:
+        yield "backup_damaged", error.message.partition(" is damaged: ")[2] or error.message
+        return  # what follows reads the same files
+    yield from _entry(programs, data, backup)
+
+
+def _parent(data: Path, backup: BaseBackup, parent: BaseBackup | None) -> Iterator[tuple[str, str]]:
+    if parent is None:
+        yield "parent_missing", f"it builds on {backup.parent}, which is missing"
+        return
+    found = _PARENT_LSN.search(_text(data / "backup_label"))
+    if found is None or found[1] != parent.start_lsn:
+        begin = "no LSN" if found is None else found[1]
+        ours = f"{parent.name} began at {parent.start_lsn}"
+        yield "parent_differs", f"it builds on a backup that began at {begin}, {ours}"
+
+
+def _directory(data: Path, backup: BaseBackup) -> Iterator[tuple[str, str]]:
+    """Yield what pg_verifybackup ignores."""
+    if (mode := stat.S_IMODE(data.stat().st_mode)) & _FORBIDDEN:
+        yield (
+            "permissions",
+            f"{DATA} has permissions {mode:04o}: PostgreSQL starts with 0700 or 0750 only",
+        )
+    missing = [name for name in _DIRECTORIES if not (data / name).is_dir()]
+    if missing:
+        yield "backup_damaged", f"directories are missing: {', '.join(missing)}"
+    for name, wanted in backup.checksums.items():
+        found = unlisted_checksums(data).get(name)
+        if found != wanted:
+            state = "is missing" if found is None else "has another checksum than recorded"
+            yield "backup_damaged", f"{name} {state}"
+    if (data / "recovery.signal").exists():
+        yield "backup_damaged", "recovery.signal is in it, which no base backup of a primary has"
+
+
+def _tablespaces(data: Path) -> list[str]:
+    spaces = data / "pg_tblspc"
+    names = sorted(path.name for path in spaces.iterdir()) if spaces.is_dir() else []
+    return names + ["tablespace_map"] * (data / "tablespace_map").exists()
+
+
+def _entry(programs: Programs, data: Path, backup: BaseBackup) -> Iterator[tuple[str, str]]:
+    """Yield how the catalog entry differs from the files."""
+    try:
+        control = physical.control_data(programs, data)
+        ranges: list[dict[str, Any]] = json.loads((data / MANIFEST).read_bytes())["WAL-Ranges"]
+        label = _text(data / "backup_label")
+        size = sum(path.lstat().st_size for path in data.rglob("*") if not path.is_dir())
+    except OperationError as error:
+        yield "backup_damaged", error.message
+        return
+    facts: dict[str, tuple[object, object]] = {
+        "system": (backup.system, control.get("Database system identifier")),
+        "timeline": (backup.timeline, ranges[-1]["Timeline"]),
+        "start_lsn": (backup.start_lsn, ranges[0]["Start-LSN"]),
+        "stop_lsn": (backup.stop_lsn, ranges[-1]["End-LSN"]),
+        "segment_bytes": (str(backup.segment_bytes), control.get("Bytes per WAL segment")),
+        "bytes": (backup.bytes, size),
+    }
+    for name, (recorded, found) in facts.items():
+        if recorded != found:
+            yield "entry_differs", f"{ENTRY} has {name} {recorded}, the files {found}"
+    if f"START WAL LOCATION: {backup.start_lsn} " not in label:
+        yield "entry_differs", f"{ENTRY} has start_lsn {backup.start_lsn}, backup_label another"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
