@@ -109,7 +109,9 @@ FORMS: Final[dict[str, Any]] = {
     "in a group of groups": lambda it: {
         "callbacks": [canvas("group", tasks=[canvas("group", tasks=[it])])]
     },
-    "link of a link": lambda it: {"callbacks": [signature("a", options={"queue": "q", "link": it})]},
+    "link of a link": lambda it: {
+        "callbacks": [signature("a", options={"queue": "q", "link": it})]
+    },
     "link_error of a link_error": lambda it: {
         "errbacks": [signature("a", options={"queue": "q", "link_error": [it]})]
     },

@@ -238,7 +238,7 @@ _OPTIONS = st.fixed_dictionaries(
 )
 
 
-_DESTINATIONS: Final = {
+_DESTINATIONS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "queue": st.sampled_from(["delivery", "delivery", "sms", "render"]),
     "routing_key": st.sampled_from(["delivery", "render"]),
     "exchange": st.just("delivery"),
@@ -248,14 +248,14 @@ _DESTINATIONS: Final = {
 
 def _canvas(
     signature: Any,  # noqa: ANN401 - Celery ships no types
-    destinations: dict[str, st.SearchStrategy[str]] | None = None,
+    destinations: dict[str, st.SearchStrategy[Any]] | None = None,
 ) -> st.SearchStrategy[Any]:
     """Return signatures alone and in one another.
 
     Of tasks of other services, which name their queue; or of these and ours, each with some of
     ``destinations`` among its options.
     """
-    options = st.fixed_dictionaries(
+    options: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         {} if destinations else {"queue": st.just("delivery")},
         optional=destinations
         or {
@@ -276,7 +276,9 @@ def _canvas(
         options,
         st.booleans(),
     )
-    around = st.one_of(st.just({}), options if destinations else st.just({}))
+    around: st.SearchStrategy[dict[str, Any]] = st.one_of(
+        st.just({}), options if destinations else st.just({})
+    )
     return st.recursive(
         single,
         lambda inner: st.builds(
