@@ -189,13 +189,23 @@ def install_alone(environment: Path, project: Path, *, extra: str) -> None:
         source, index = Path(folder) / "source", Path(folder) / "index"
         # A build leaves files next to its sources.
         shutil.copytree(project, source, ignore=shutil.ignore_patterns("build", "*.egg-info"))
-        build = "-m pip wheel --quiet --no-deps --no-index --no-build-isolation -w".split()
-        subprocess.run([sys.executable, *build, str(index), str(source)], check=True)
+        build = [
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-index",
+            "--no-build-isolation",
+            "-w",
+        ]
+        build += ["--no-build-isolation", "-w", str(index), str(source)]
+        subprocess.run([sys.executable, *build], check=True)
         (wheel,) = index.iterdir()
         for name in _required_by(source, extra):
             _repack(name, index)
         python = environment / "bin" / "python"
-        install = "-m pip install --quiet --no-compile --no-index --find-links".split()
+        install = ["-m", "pip", "install", "--quiet", "--no-compile", "--no-index", "--find-links"]
         subprocess.run([python, *install, str(index), f"{wheel}[{extra}]"], check=True)
 
 
