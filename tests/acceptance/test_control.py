@@ -18,7 +18,7 @@ from tests.support.held import held
 from tests.support.producer import Producer
 from tests.support.stacks import small_stack
 from worker.local import LocalStack
-from worker.local.stack import checkout
+from worker.local.stack import code_directory
 
 TIMEOUT = 30
 NONE = {"template_id": "no-such"}
@@ -146,7 +146,7 @@ def test_celery_purge_empties_the_queues(
     done = subprocess.run(
         [sys.executable, "-m", "celery", "-A", "worker", "purge", "--force"],
         env=own.environment(),
-        cwd=checkout(),
+        cwd=code_directory(),
         capture_output=True,
         text=True,
         check=True,

@@ -24,7 +24,7 @@ from tests.support.stacks import QUICK
 from worker import rabbitmq
 from worker.cli import main
 from worker.local import LocalStack
-from worker.local.stack import QUEUES, checkout
+from worker.local.stack import QUEUES, code_directory
 from worker.settings import load
 
 STOCK: Final = "kombu.transport.pyamqp:Transport"
@@ -116,7 +116,7 @@ class Broker:
             log=directory / "worker.log",
             record=directory / "worker.process",
             environment=self.environment | settings,
-            directory=checkout(),
+            directory=code_directory(),
             death_signal=signal.SIGKILL,
         )
 

@@ -16,7 +16,7 @@ from tests.support.producer import Producer
 from tests.support.stacks import QUICK
 from worker.local import LocalStack
 from worker.local.server import HOST
-from worker.local.stack import checkout
+from worker.local.stack import code_directory
 
 NONE = {"template_id": "no-such"}
 
@@ -46,7 +46,7 @@ def working(
             "CELERY_RESULT_BACKEND": server.url_of(1),
             "TEMPLATE_SERVICE_BROKER_KEY_PREFIX": prefix,
         },
-        directory=checkout(),
+        directory=code_directory(),
         death_signal=signal.SIGKILL,
     )
     worker.start()

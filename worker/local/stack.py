@@ -305,7 +305,7 @@ class LocalStack:
             log=self.logs / f"{name}.log",
             record=self._record(name),
             environment=self.environment(),
-            directory=checkout(),
+            directory=code_directory(),
             stop_timeout=stop_timeout,
             death_signal=signal.SIGTERM if self._die_with_parent else None,
         )
@@ -340,25 +340,22 @@ class LocalStack:
         return None if identity is None else identity.pid
 
 
-def checkout() -> Path:
-    """Return the root of the checkout that this code is part of.
-
-    Raises OperationError: ``no_checkout``: it was installed without one.
-    """
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "alembic.ini").exists():
-        raise OperationError(
-            "no_checkout",
-            f"{root} is not a checkout of this project: alembic.ini is missing",
-            "run this in a checkout",
-        )
-    return root
+def code_directory() -> Path:
+    """Return the directory that has the packages: a checkout's root, or site-packages."""
+    return Path(__file__).resolve().parents[2]
 
 
 def local_directory() -> Path:
-    """Return the directory of the local stack: ``TEMPLATE_SERVICE_LOCAL_DIR``, or ``.local``."""
+    """Return the directory of the local stack: ``TEMPLATE_SERVICE_LOCAL_DIR``, or ``.local``.
+
+    That is in the checkout, or where the command is run if it was installed as a wheel.
+    """
     configured = os.environ.get(DIRECTORY_VARIABLE)
-    return Path(configured).absolute() if configured else checkout() / ".local"
+    if configured:
+        return Path(configured).absolute()
+    root = code_directory()
+    is_checkout = (root / "alembic.ini").exists()
+    return (root if is_checkout else Path.cwd()) / ".local"
 
 
 def stack_directory(directory: Path) -> Path:

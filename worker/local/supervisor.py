@@ -21,7 +21,7 @@ from worker.local.server import lock_directory
 from worker.local.stack import (
     DIRECTORY_VARIABLE,
     LocalStack,
-    checkout,
+    code_directory,
     local_directory,
     stack_directory,
 )
@@ -88,7 +88,7 @@ def detach(directory: Path) -> LocalStack:
                 stdout=descriptor,
                 stderr=descriptor,
                 pass_fds=[writer],
-                cwd=checkout(),
+                cwd=code_directory(),
                 start_new_session=True,
             )
         finally:
