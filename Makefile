@@ -27,7 +27,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:  # such as a .venv/bin/python without pip, which Debian leaves when python3-venv is not installed
-.PHONY: help demo up extras test chaos coverage test-postgres15 test-brokers test-browser test-producers check contract bench lock format clean
+.PHONY: help demo up extras test chaos coverage test-postgres15 test-brokers test-browser test-producers test-image check contract bench lock format clean
 
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ test-browser: $(VENV)/.dev ## Screenshots of right-to-left mail in Debian's Chro
 test-producers: $(VENV)/.dev ## Producers in Node.js, TypeScript, Go, PHP, Ruby and Java; installs what is missing of Debian and npm
 	@.ci/producers
 	@$(BIN)/python -m pytest tests/producers $(ARGS)
+
+test-image: $(VENV)/.dev ## Build the image with podman on a bootstrapped Debian, and run its worker; installs what is missing
+	@.ci/image
+	@$(BIN)/python -m pytest tests/image $(ARGS)
 
 check: $(VENV)/.dev ## Lint, types, direction of imports, and whether lock files, contract and client are current
 	@$(BIN)/ruff check .

@@ -13,9 +13,7 @@ from worker.cli.output import print_json
 
 @click.command(
     cls=Command,
-    example="contract > asyncapi.json\n"
-    "contract --json-schema > schemas.json\n"
-    "contract --against released.json --json",
+    example="contract\ncontract --json-schema\ncontract --against docs/contract-released.json",
 )
 @click.option("--json-schema", is_flag=True, help="JSON Schemas of messages and results alone.")
 @click.option(
