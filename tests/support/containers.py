@@ -53,7 +53,7 @@ class Podman:
 
     def build(self, checkout: Path, image: str) -> None:
         """Build the image of the Dockerfile, with packages that are downloaded first."""
-        version = self.run("run", "--rm", BASE, *("python", "-V")).stdout.split()[1]
+        version = self.run("run", "--rm", *RUN, BASE, "python", "-V").stdout.split()[1]
         wheels, configuration = self.directory / "wheels", self.directory / "pip.conf"
         _download(checkout / "requirements-extras.lock", version, wheels)
         configuration.write_text(PIP_CONFIGURATION)
