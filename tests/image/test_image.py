@@ -22,11 +22,12 @@ TIMEOUT = 60
 def podman(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Iterator[Podman]:
     """Give podman with the image of the checkout."""
     podman = Podman(tmp_path_factory.mktemp("podman"))
-    podman.import_base()
-    podman.build(checkout, IMAGE)
-    yield podman
-    podman.run("rm", "--all", "--force")
-    podman.run("rmi", "--all", "--force")
+    try:
+        podman.import_base()
+        podman.build(checkout, IMAGE)
+        yield podman
+    finally:
+        podman.clear()
 
 
 @pytest.fixture

@@ -37,6 +37,14 @@ class Podman:
         assert done.returncode == 0 or not check, f"{arguments[0]}: {done.stdout}{done.stderr}"
         return done
 
+    def clear(self) -> None:
+        """Remove all containers and images, and the mount that podman leaves over its images."""
+        self.run("rm", "--all", "--force", check=False)
+        self.run("rmi", "--all", "--force", check=False)
+        overlay = self.directory / "images" / "overlay"
+        if overlay.is_mount():
+            subprocess.run(["umount", overlay], check=True)
+
     def import_base(self) -> None:
         """Import a Debian with Python; skip if containers cannot run here."""
         root = self.directory / "debian"
