@@ -8,7 +8,7 @@ COPY requirements-extras.lock /tmp/
 # Neither resolved nor built, then checked for completeness: as in the Makefile, which says why.
 RUN pip install --no-deps --only-binary :all: --require-hashes -r /tmp/requirements-extras.lock
 WORKDIR /app
-COPY pyproject.toml README.md alembic.ini ./
+COPY pyproject.toml README.md LICENSE alembic.ini ./
 COPY alembic alembic
 COPY db db
 COPY tasks tasks

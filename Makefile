@@ -27,7 +27,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:  # such as a .venv/bin/python without pip, which Debian leaves when python3-venv is not installed
-.PHONY: help demo up extras test chaos coverage test-postgres15 test-brokers test-browser check bench lock format clean
+.PHONY: help demo up extras test chaos coverage test-postgres15 test-brokers test-browser test-producers test-image check contract bench lock format clean
 
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,11 +62,22 @@ test-browser: $(VENV)/.dev ## Screenshots of right-to-left mail in Debian's Chro
 	@test -x $(CHROMIUM) || .ci/chromium
 	@TEST_CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest tests/browser $(ARGS)
 
-check: $(VENV)/.dev ## Lint, types, direction of imports, and whether the lock files are current
+test-producers: $(VENV)/.dev ## Producers in Node.js, TypeScript, Go, PHP, Ruby and Java; installs what is missing of Debian and npm
+	@.ci/producers
+	@$(BIN)/python -m pytest tests/producers $(ARGS)
+
+test-image: $(VENV)/.dev ## Build the image with podman on a bootstrapped Debian, and run its worker; installs what is missing
+	@.ci/image
+	@$(BIN)/python -m pytest tests/image $(ARGS)
+
+check: $(VENV)/.dev ## Lint, types, direction of imports, and whether lock files, contract and client are current
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/template-service contract | cmp -s - docs/contract.json || { echo "docs/contract.json is not current: run make contract"; exit 1; }
+	@$(BIN)/template-service contract --against docs/contract-released.json
+	@$(BIN)/python client/generate.py --check
 	@set -e; scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; cp requirements*.lock "$$scratch"; \
 	$(UV_COMPILE) -o "$$scratch/requirements.lock"; \
 	$(UV_COMPILE) --all-extras -c "$$scratch/requirements.lock" -o "$$scratch/requirements-extras.lock"; \
@@ -74,6 +85,10 @@ check: $(VENV)/.dev ## Lint, types, direction of imports, and whether the lock f
 	for lock in requirements.lock requirements-extras.lock requirements-dev.lock; do \
 		diff -q "$$lock" "$$scratch/$$lock" || { echo "$$lock is not current: run make lock"; exit 1; }; \
 	done; echo "lock files current"
+
+contract: $(VENV)/.dev ## Write docs/contract.json and the client's generated modules from the models of messages
+	@contract=$$($(BIN)/template-service contract) && printf '%s\n' "$$contract" > docs/contract.json
+	@$(BIN)/python client/generate.py
 
 bench: $(VENV)/.dev ## Measure renders and batches against a no-op task and bare loops
 	@$(BIN)/python -m bench $(ARGS)

@@ -1,4 +1,4 @@
-"""The migrations of this checkout, without alembic's command line."""
+"""The migrations of this checkout or wheel, without alembic's command line."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +9,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+_PACKAGE: Final = Path(__file__).resolve().parent
+_IN_WHEEL: Final = _PACKAGE / "alembic"  # see setup.py
+SCRIPTS: Final = _IN_WHEEL if _IN_WHEEL.exists() else _PACKAGE.parent / "alembic"
 
 # alembic.context is global: without the lock, two threads could migrate each other's database.
 _one_at_a_time = Lock()
@@ -37,7 +39,7 @@ def upgrade(url: str, revision: str = "head") -> None:
     """Upgrade a database, which may be empty, to a revision of this checkout."""
     # Without alembic.ini: its [loggers] would replace those of the worker.
     config = Config()
-    config.set_main_option("script_location", str(ROOT / "alembic"))
+    config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["database_url"] = url
     with _one_at_a_time:
         command.upgrade(config, revision)
@@ -45,4 +47,4 @@ def upgrade(url: str, revision: str = "head") -> None:
 
 @lru_cache(maxsize=1)
 def _scripts() -> ScriptDirectory:
-    return ScriptDirectory(str(ROOT / "alembic"))
+    return ScriptDirectory(str(SCRIPTS))

@@ -16,6 +16,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -68,6 +69,8 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
     typing = False  # the message's model checks keywords, and names all that is wrong
     throws = (ServiceError,)
     message: type[Message]
+    result: type[Result] | None
+    """None of maintenance tasks, whose jobs are imported when they run."""
     execute: Callable[["ServiceTask", Any, Runtime], Answer]
 
     def serve(self, arguments: tuple[object, ...], keywords: Mapping[str, Any]) -> Answer:
@@ -275,20 +278,29 @@ def read(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # no
     return _declare(name, model, execute, options)
 
 
-def lookup(name: str, model: type[M], **options: Any) -> Callable[..., Any]:  # noqa: ANN401 - Celery's options
-    """Declare a task that reads in single statements and writes nothing."""
+def lookup(
+    name: str,
+    model: type[M],
+    *,
+    result: type[Result] | None = None,
+    **options: Any,  # noqa: ANN401 - Celery's options
+) -> Callable[..., Any]:
+    """Declare a task that reads in single statements and writes nothing.
+
+    ``result`` describes the answer of a function that returns it as JSON.
+    """
 
     def execute(
         _: ServiceTask, do: Callable[[M, Lookup], Result | Answer], message: M, process: Runtime
     ) -> Answer:
         with process.statements() as connection:
-            result = do(message, Lookup(connection, process))
-        if isinstance(result, Answer):
-            return result
+            answer = do(message, Lookup(connection, process))
+        if isinstance(answer, Answer):
+            return answer
         # Members that a type of template does not have are omitted, not null.
-        return Answer(result.model_dump(mode="json", exclude_unset=True))
+        return Answer(answer.model_dump(mode="json", exclude_unset=True))
 
-    return _declare(name, model, execute, options)
+    return _declare(name, model, execute, options, result)
 
 
 def maintenance(job: Job) -> object:
@@ -324,12 +336,15 @@ def _declare(
     model: type[Message],
     execute: Callable[..., Answer],
     options: Mapping[str, Any],
+    result: type[Result] | None = None,
 ) -> Callable[..., Any]:
     def decorate(do: Callable[[Any, Any], Result | Answer]) -> object:
         # Positional only: a producer's keyword "self" must be refused, not raise TypeError.
         def run(self: ServiceTask, /, *arguments: object, **keywords: object) -> Answer:
             return self.serve(arguments, keywords)
 
+        returned = signature(do).return_annotation
+        is_model = issubclass(returned, Result) and returned is not Result
         run.__doc__ = do.__doc__
         run.__module__ = do.__module__
         return shared_task(
@@ -338,6 +353,7 @@ def _declare(
             bind=True,
             base=ServiceTask,
             message=model,
+            result=returned if is_model else result,
             execute=lambda self, message, process: execute(self, do, message, process),
             **options,
         )

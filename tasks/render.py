@@ -1,18 +1,25 @@
 """``render.*``: the tasks that finish texts."""
 
 from tasks.base import lookup
-from tasks.messages.render import Preview, Previewed, RenderBatch, RenderOne
+from tasks.messages.render import (
+    BatchRendered,
+    Preview,
+    Previewed,
+    RenderBatch,
+    Rendered,
+    RenderOne,
+)
 from tasks.services import batches, previews, rendering
 from tasks.work import Answer, Lookup
 
 
-@lookup("render.one", RenderOne)
+@lookup("render.one", RenderOne, result=Rendered)
 def one(message: RenderOne, work: Lookup) -> Answer:
     """Render one template for one recipient."""
     return Answer(rendering.render(message, work))
 
 
-@lookup("render.batch", RenderBatch)
+@lookup("render.batch", RenderBatch, result=BatchRendered)
 def batch(message: RenderBatch, work: Lookup) -> Answer:
     """Render one template for many recipients."""
     return batches.render_batch(message, work)

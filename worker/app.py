@@ -12,14 +12,7 @@ from worker.node import signals
 from worker.node.decoding import use_plain_json
 from worker.results import backend_url
 from worker.settings import Settings, load
-
-TASKS = (
-    "tasks.templates",
-    "tasks.versions",
-    "tasks.translations",
-    "tasks.render",
-    "tasks.maintenance",
-)
+from worker.task_modules import TASKS
 
 
 def make_app(settings: Settings) -> Celery:

@@ -4,33 +4,26 @@ import os
 from pathlib import Path
 from typing import Final
 
-from db.errors import OperationError
-
 DIRECTORY_VARIABLE: Final = "TEMPLATE_SERVICE_LOCAL_DIR"
 # https://refspecs.linuxfoundation.org/FHS_3.0/fhs/ch05s08.html
 INSTALLED: Final = Path("/var/lib/template-service")
 """Directory of the service's files where it is installed without a checkout."""
 
 
-def checkout() -> Path:
-    """Return the root of the checkout that this code is part of.
-
-    Raises OperationError: ``no_checkout``: it was installed without one.
-    """
-    root = _root()
-    if not _is_checkout(root):
-        raise OperationError(
-            "no_checkout",
-            f"{root} is not a checkout of this project: alembic.ini is missing",
-            "run this in a checkout",
-        )
-    return root
+def code_directory() -> Path:
+    """Return the directory that has the packages: a checkout's root, or site-packages."""
+    return Path(__file__).resolve().parents[1]
 
 
 def local_directory() -> Path:
-    """Return the directory of the local stack: ``TEMPLATE_SERVICE_LOCAL_DIR``, or ``.local``."""
+    """Return the directory of the local stack: ``TEMPLATE_SERVICE_LOCAL_DIR``, or ``.local``.
+
+    That is in the checkout, or where the command is run if it was installed as a wheel.
+    """
     configured = os.environ.get(DIRECTORY_VARIABLE)
-    return Path(configured).absolute() if configured else checkout() / ".local"
+    if configured:
+        return Path(configured).absolute()
+    return (code_directory() if _is_checkout() else Path.cwd()) / ".local"
 
 
 def service_path(path: Path | str) -> Path:
@@ -39,14 +32,10 @@ def service_path(path: Path | str) -> Path:
     A relative path is one below :func:`local_directory`, or without a checkout below
     :data:`INSTALLED`: an operator's shell, a worker and beat find the same files.
     """
-    if os.environ.get(DIRECTORY_VARIABLE) or _is_checkout(_root()):
+    if os.environ.get(DIRECTORY_VARIABLE) or _is_checkout():
         return local_directory() / path
     return INSTALLED / path
 
 
-def _root() -> Path:
-    return Path(__file__).resolve().parents[1]
-
-
-def _is_checkout(root: Path) -> bool:
-    return (root / "alembic.ini").exists()
+def _is_checkout() -> bool:
+    return (code_directory() / "alembic.ini").exists()

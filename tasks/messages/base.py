@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from tasks.errors import InvalidMessage, Problem, TooLarge, problem
+from tasks.messages.described import NO_NUL, described
 from tasks.messages.explained import message_of
 from tasks.messages.fields import without_nul
 from tasks.rendering.limits import Limits
@@ -22,17 +23,21 @@ _OTHER_TYPES_FAIL = (
 )
 _STEP = re.compile(r"[.\[]")
 IdempotencyKey = Annotated[
-    str, Field(min_length=1, max_length=KEY_LENGTH), AfterValidator(without_nul)
+    str,
+    Field(min_length=1, max_length=KEY_LENGTH),
+    AfterValidator(without_nul),
+    described(pattern=NO_NUL),
 ]
 
 
 class Message(BaseModel):
     """Keyword arguments of a task. Unknown ones are refused, and types are not converted.
 
-    ``one_by_one`` names keywords whose items the task validates itself, each with :func:`parse`.
+    ``one_by_one`` has the models of keywords whose items the task validates itself, each with
+    :func:`parse`.
     """
 
-    one_by_one: ClassVar[frozenset[str]] = frozenset()
+    one_by_one: ClassVar[Mapping[str, type["Message"]]] = {}
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 

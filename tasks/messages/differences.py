@@ -1,12 +1,15 @@
 """Message and result of ``version.diff``."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from tasks.messages.base import Message, Result
+from tasks.messages.described import described
 from tasks.messages.fields import TemplateId, VersionName
+from tasks.messages.versions import Declarations
 
+Declaration = Annotated[dict[str, Any], described(x_model="DeclaredVariable")]
 State = Literal["current", "stale"]
 
 
@@ -18,7 +21,7 @@ class DiffVersions(Message):
     to_version: VersionName
 
 
-class Change(Result):
+class FromTo(Result):
     """Base of results with a member ``from``, which is a word of Python."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
@@ -37,19 +40,19 @@ class TextChange(Result):
     diff: list[str] | None
 
 
-class VariableChange(Change):
+class VariableChange(FromTo):
     """A variable that both versions declare, not in the same way."""
 
     name: str
-    from_: dict[str, Any] = Field(alias="from")
-    to: dict[str, Any]
+    from_: Declaration = Field(alias="from")
+    to: Declaration
 
 
 class VariableChanges(Result):
     """The declared variables in two versions, in the order in which they are declared."""
 
-    added: list[dict[str, Any]]
-    removed: list[dict[str, Any]]
+    added: Declarations
+    removed: Declarations
     changed: list[VariableChange]
 
 
@@ -61,14 +64,14 @@ class KeyChanges(Result):
     changed: list[str]
 
 
-class OwnLanguage(Change):
+class OwnLanguage(FromTo):
     """The language of each version's own text."""
 
     from_: str = Field(alias="from")
     to: str
 
 
-class StateChange(Change):
+class StateChange(FromTo):
     """The state of a translation in each version."""
 
     from_: State = Field(alias="from")

@@ -10,6 +10,7 @@ from langcodes.tag_parser import LanguageTagError
 from pydantic import AfterValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from tasks.messages.described import NO_NUL, described, source
 from tasks.rendering.limits import Limits
 from tasks.rendering.outputs import BIDI_CONTROLS
 
@@ -179,14 +180,25 @@ def _preheader(text: str, info: ValidationInfo) -> str:
     return without_nul(text)
 
 
-TemplateId = Annotated[str, AfterValidator(_template_id)]
-VersionName = Annotated[str, AfterValidator(_version)]
-LanguageCode = Annotated[str, AfterValidator(_stored_language)]
-RequestedLanguage = Annotated[str, AfterValidator(_requested_language)]
-Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line)]
-Category = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line)]
-Description = Annotated[str, Field(max_length=10_000), AfterValidator(without_nul)]
-Body = Annotated[str, Field(min_length=1), AfterValidator(_body)]
-Subject = Annotated[str, AfterValidator(_subject)]
-OwnText = Annotated[str, Field(min_length=1), AfterValidator(_own_text)]
-Preheader = Annotated[str, Field(min_length=1), AfterValidator(_preheader)]
+ONE_LINE = described(
+    pattern="^[^\\u0000-\\u001f\\u007f\\u0085\\u2028\\u2029\\u061c\\u200e\\u200f\\u202a-\\u202e"
+    "\\u2066-\\u2069]*$"
+)
+LANGUAGE = described(minLength=2, maxLength=REQUESTED_LANGUAGE_LENGTH, examples=["de", "pt-BR"])
+TemplateId = Annotated[
+    str, AfterValidator(_template_id), described(pattern="^[a-z0-9][a-z0-9_.-]{0,254}$")
+]
+VersionName = Annotated[
+    str, AfterValidator(_version), described(pattern="^[A-Za-z0-9][A-Za-z0-9_.+-]{0,49}$")
+]
+LanguageCode = Annotated[str, AfterValidator(_stored_language), LANGUAGE]
+RequestedLanguage = Annotated[str, AfterValidator(_requested_language), LANGUAGE]
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line), ONE_LINE]
+Category = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line), ONE_LINE]
+Description = Annotated[
+    str, Field(max_length=10_000), AfterValidator(without_nul), described(pattern=NO_NUL)
+]
+Body = Annotated[str, Field(min_length=1), AfterValidator(_body), source("body_bytes")]
+Subject = Annotated[str, AfterValidator(_subject), source("subject_bytes")]
+OwnText = Annotated[str, Field(min_length=1), AfterValidator(_own_text), source("body_bytes")]
+Preheader = Annotated[str, Field(min_length=1), AfterValidator(_preheader), source("subject_bytes")]

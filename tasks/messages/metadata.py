@@ -7,6 +7,7 @@ from pydantic import AfterValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from tasks.messages.base import JsonObject
+from tasks.messages.described import described
 from tasks.messages.fields import canonical_language, json_without_nul, limits_of, within
 
 
@@ -34,5 +35,6 @@ def _own_language(language: object) -> str:
     raise PydanticCustomError("language_code", "metadata.language: {problem}", {"problem": problem})
 
 
-Metadata = Annotated[JsonObject, AfterValidator(_metadata)]
-VersionMetadata = Annotated[JsonObject, AfterValidator(_version_metadata)]
+_SIZE = described(x_limit="variables_bytes")
+Metadata = Annotated[JsonObject, AfterValidator(_metadata), _SIZE]
+VersionMetadata = Annotated[JsonObject, AfterValidator(_version_metadata), _SIZE]

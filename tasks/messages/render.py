@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from tasks.messages.base import KEY_LENGTH, JsonObject, Message, Result
+from tasks.messages.described import described, items_are
 from tasks.messages.fields import (
     Body,
     Fallback,
@@ -22,8 +23,9 @@ from tasks.messages.fields import (
     within,
 )
 from tasks.messages.python_values import MARK, converted
-from tasks.messages.versions import Variables
+from tasks.messages.versions import Declarations, Variables, Warned
 from tasks.rendering.languages import Reason
+from tasks.rendering.limits import Limits
 
 
 def _values(value: JsonObject, info: ValidationInfo) -> JsonObject:
@@ -50,7 +52,9 @@ def _key(value: object) -> object:
     return value
 
 
-Values = Annotated[JsonObject, AfterValidator(_values)]
+Values = Annotated[JsonObject, AfterValidator(_values), described(x_limit="variables_bytes")]
+Key = Annotated[str, Field(min_length=1, max_length=KEY_LENGTH)] | int
+Partials = Annotated[list[dict[str, str]], items_are("UsedPartial")]
 
 
 class RenderOne(Message):
@@ -63,6 +67,14 @@ class RenderOne(Message):
     fallback: Fallback = "closest"
 
 
+class BatchItem(Message):
+    """One recipient of a batch; the result repeats ``key``."""
+
+    key: Annotated[str | int, PlainValidator(_key, json_schema_input_type=Key)]
+    variables: JsonObject = Field(default_factory=dict)
+    language: RequestedLanguage | None = None
+
+
 class RenderBatch(Message):
     """``render.batch``: one version for many recipients.
 
@@ -70,22 +82,18 @@ class RenderBatch(Message):
     :class:`BatchItem`, so that a bad one does not fail the others.
     """
 
-    one_by_one = frozenset({"items"})
+    one_by_one = {"items": BatchItem}  # noqa: RUF012 - a ClassVar of the base
 
     template_id: TemplateId
-    items: Annotated[list[Any], AfterValidator(_few_enough)]
+    items: Annotated[
+        list[Any],
+        AfterValidator(_few_enough),
+        described(maxItems=Limits().batch_items, x_limit="batch_items", x_items="BatchItem"),
+    ]
     variables: Values = Field(default_factory=dict)
     language: RequestedLanguage | None = None
     version: VersionName | None = None
     fallback: Fallback = "closest"
-
-
-class BatchItem(Message):
-    """One recipient of a batch; the result repeats ``key``."""
-
-    key: Annotated[str | int, PlainValidator(_key)]
-    variables: JsonObject = Field(default_factory=dict)
-    language: RequestedLanguage | None = None
 
 
 class Preview(Message):
@@ -130,8 +138,16 @@ class Finished(Result):
     content_sha256: str
 
 
-class Rendered(Finished):
-    """Answer of ``render.one``.
+class UsedPartial(Result):
+    """A partial that went into a text."""
+
+    template_id: str
+    version: str
+    language: str
+
+
+class LocalizedParts(Finished):
+    """The finished parts for one recipient, and how the language was chosen.
 
     ``fallback_chain`` holds the languages that were looked for, from the requested one to the one
     used, and ``language_reason`` why that one: ``exact``, ``closest``, ``default`` (none is near)
@@ -141,18 +157,58 @@ class Rendered(Finished):
     text has changed since its translation, which was rendered, was written.
     """
 
-    template_id: str
-    version: str
-    version_id: str
-    type: TemplateType
     requested_language: str | None
     language: str
     language_reason: Reason
     fallback_chain: list[str]
-    partials: list[dict[str, str]]
+    partials: Partials
     stale: bool
     defaulted: list[str]
     unused: list[str]
+
+
+class Rendered(LocalizedParts):
+    """Answer of ``render.one``."""
+
+    template_id: str
+    version: str
+    version_id: str
+    type: TemplateType
+
+
+class RenderedItem(LocalizedParts):
+    """An item of a batch that was rendered."""
+
+    key: str | int
+    ok: Literal[True]
+
+
+class ItemError(Result):
+    """What ``render.one`` would have been refused with; paths begin with the item."""
+
+    code: str
+    message: str
+    details: Annotated[list[dict[str, Any]], items_are("Problem")]
+
+
+class FailedItem(Result):
+    """An item of a batch that was refused; ``key`` is null where there is none to show."""
+
+    key: str | int | None
+    ok: Literal[False]
+    error: ItemError
+
+
+class BatchRendered(Result):
+    """Answer of ``render.batch``: a result for each item, in their order."""
+
+    template_id: str
+    version: str
+    version_id: str
+    type: TemplateType
+    rendered: int
+    failed: int
+    items: list[RenderedItem | FailedItem]
 
 
 class Previewed(Finished):
@@ -163,8 +219,8 @@ class Previewed(Finished):
 
     type: TemplateType
     language: str
-    partials: list[dict[str, str]]
-    variables: list[dict[str, Any]]
+    partials: Partials
+    variables: Declarations
     defaulted: list[str]
     unused: list[str]
-    warnings: list[dict[str, Any]] = Field(default_factory=list)
+    warnings: Warned = Field(default_factory=list)

@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from tasks.messages.base import JsonObject, Message, Result, WriteMessage
+from tasks.messages.described import NO_NUL, described
 from tasks.messages.fields import (
     Category,
     Description,
@@ -24,8 +25,12 @@ CHANGEABLE = ("name", "description", "category", "is_active", "metadata")
 
 
 Prefix = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
-Tag = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(without_nul)]
-SearchText = Annotated[str, Field(min_length=2, max_length=255), AfterValidator(without_nul)]
+Tag = Annotated[
+    str, Field(min_length=1, max_length=255), AfterValidator(without_nul), described(pattern=NO_NUL)
+]
+SearchText = Annotated[
+    str, Field(min_length=2, max_length=255), AfterValidator(without_nul), described(pattern=NO_NUL)
+]
 
 
 class CreateTemplate(WriteMessage):
@@ -45,6 +50,8 @@ class UpdateTemplate(WriteMessage):
 
     ``metadata`` takes the place of the whole object.
     """
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 2})
 
     template_id: TemplateId
     name: Name | None = None

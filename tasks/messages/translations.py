@@ -1,7 +1,7 @@
 """Messages and results of ``translation.*``."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from tasks.messages.fields import (
     TemplateId,
     VersionName,
 )
+from tasks.messages.versions import Warned
 
 
 class UpsertTranslation(WriteMessage):
@@ -61,7 +62,7 @@ class UpsertedTranslation(Result):
 
     translation: Translation
     created: bool
-    warnings: list[dict[str, Any]] = Field(default_factory=list)
+    warnings: Warned = Field(default_factory=list)
 
 
 class DeletedTranslation(Result):

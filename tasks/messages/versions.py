@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from tasks.messages.base import Message, Result, WriteMessage
+from tasks.messages.described import described, items_are
 from tasks.messages.fields import (
     Body,
     Description,
@@ -26,6 +27,7 @@ from tasks.messages.fields import (
 )
 from tasks.messages.metadata import VersionMetadata
 from tasks.messages.python_values import converted
+from tasks.rendering.limits import Limits
 from tasks.rendering.paths import parsed, written
 from tasks.rendering.render_names import RENDER_NAMES
 
@@ -68,6 +70,11 @@ def _name_problem(text: str) -> str:
     )
 
 
+VariableName = Annotated[
+    str, AfterValidator(_variable_name), described(minLength=1, maxLength=LONGEST_NAME)
+]
+
+
 class Variable(BaseModel):
     """A placeholder that a version's sources may use.
 
@@ -78,7 +85,7 @@ class Variable(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    name: Annotated[str, AfterValidator(_variable_name)]
+    name: VariableName
     type: VariableType = "any"
     required: bool = True
     default: Annotated[Any, AfterValidator(json_without_nul), AfterValidator(converted)] = None
@@ -144,13 +151,20 @@ def _few_enough(value: dict[str, Text], info: ValidationInfo) -> dict[str, Text]
 
 
 Variables = Annotated[
-    list[Annotated[Variable, BeforeValidator(_named)]],
+    list[
+        Annotated[Variable, BeforeValidator(_named, json_schema_input_type=VariableName | Variable)]
+    ],
     Field(max_length=MOST_VARIABLES),
     AfterValidator(_unique_names),
 ]
 Translations = Annotated[
-    dict[LanguageCode, Text], BeforeValidator(_unique_languages), AfterValidator(_few_enough)
+    dict[LanguageCode, Text],
+    BeforeValidator(_unique_languages),
+    AfterValidator(_few_enough),
+    described(maxProperties=Limits().translations, x_limit="translations"),
 ]
+Declarations = Annotated[list[dict[str, Any]], items_are("DeclaredVariable")]
+Warned = Annotated[list[dict[str, Any]], items_are("TextWarning")]
 
 
 class PublishVersion(WriteMessage):
@@ -196,6 +210,28 @@ class ListVersions(Message):
     template_id: TemplateId
 
 
+class DeclaredVariable(Result):
+    """A variable as a version has it; what was not declared of it is left out."""
+
+    name: str
+    type: VariableType
+    required: bool = True
+    default: Any = None
+    description: str = ""
+    example: Any = None
+
+
+class TextWarning(Result):
+    """What is worth a look, and refuses nothing; ``line`` and ``column`` count from 1."""
+
+    code: str
+    path: str
+    message: str
+    remedy: str
+    line: int = 1
+    column: int = 1
+
+
 class CarriedTranslations(Result):
     """The languages of the previous version by what became of them, each list sorted.
 
@@ -228,10 +264,10 @@ class PublishedVersion(Result):
     version_id: str
     previous_version: str | None
     is_current: bool
-    variables: list[dict[str, Any]]
+    variables: Declarations
     translations: CarriedTranslations
     breaking: list[Change]
-    warnings: list[dict[str, Any]] = Field(default_factory=list)
+    warnings: Warned = Field(default_factory=list)
 
 
 class ActivatedVersion(Result):
@@ -253,7 +289,7 @@ class VersionText(Result):
     text: str | None
     preheader: str | None
     inline_css: bool
-    variables: list[dict[str, Any]]
+    variables: Declarations
     metadata: dict[str, Any]
     is_current: bool
     created_at: datetime

@@ -76,6 +76,23 @@ def test_an_undecodable_message_is_a_dead_letter_and_a_failure(
     assert worker_processes(stack) == before
 
 
+def test_a_link_without_a_queue_is_refused_before_any_work(
+    producer: Producer, stack: LocalStack
+) -> None:
+    """It would end here as a dead letter with the text in it; the answer says how to write it."""
+    template = templates.published(producer, "Dear {{ name }}", type="sms")
+    message = {"template_id": template, "variables": {"name": "Ada"}}
+    link = producer.app.signature("sms.send")
+    with pytest.raises(RefusedError) as refused:
+        producer.call("render.one", message, link=link)
+    assert (refused.value.code, refused.value.paths) == ("invalid_message", {"headers.callbacks"})
+    (problem,) = refused.value.details
+    assert "the queue of 'sms.send' is missing" in problem["message"]
+    assert "options" in problem["message"]
+    tasks = [letter["headers"].get("task") for letter in dead_letters(stack.valkey.url)]
+    assert "sms.send" not in tasks
+
+
 @pytest.mark.parametrize("without", ["id", "task"])
 def test_a_message_without_an_id_or_a_task_is_a_dead_letter(
     producer: Producer, stack: LocalStack, without: str

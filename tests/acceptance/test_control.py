@@ -17,7 +17,7 @@ from tests.factories import templates
 from tests.support.held import held
 from tests.support.producer import Producer
 from tests.support.stacks import small_stack
-from worker.directories import checkout
+from worker.directories import code_directory
 from worker.local import LocalStack
 
 TIMEOUT = 30
@@ -146,7 +146,7 @@ def test_celery_purge_empties_the_queues(
     done = subprocess.run(
         [sys.executable, "-m", "celery", "-A", "worker", "purge", "--force"],
         env=own.environment(),
-        cwd=checkout(),
+        cwd=code_directory(),
         capture_output=True,
         text=True,
         check=True,

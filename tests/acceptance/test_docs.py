@@ -15,6 +15,7 @@ from tasks.rendering.engine import Engine
 from tasks.rendering.limits import Limits
 from tasks.rendering.locale_filters import FILTERS
 from tests.support import compose
+from tests.support.contract import errors_of, errors_of_result
 from tests.support.documents import Block, Example, blocks, examples, refusal_text, renamed
 from tests.support.producer import Producer
 from tests.support.tasks import Tasks
@@ -201,6 +202,13 @@ def _check_answers(example: Example, producer: Producer) -> None:
         )
         for task, keywords in example.messages()
     ]
+    for (task, _), answer in zip(example.messages(), answers, strict=True):
+        schema_errors = (
+            errors_of_result(task, answer["result"])
+            if answer["status"] == "SUCCESS"
+            else errors_of("Refusal", answer["result"])
+        )
+        assert schema_errors == [], example.block.place
     is_refused = any(block.role == "refused" for block in example.shown)
     expected = "FAILURE" if is_refused else "SUCCESS"
     for answer in answers:

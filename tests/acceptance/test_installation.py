@@ -30,6 +30,7 @@ from tests.support.packages import (
 
 RUNTIME, EXTRAS, DEV = "requirements.lock", "requirements-extras.lock", "requirements-dev.lock"
 TARGETS = {RUNTIME: ".venv/.runtime", EXTRAS: "extras", DEV: ".venv/.dev"}
+COPIED = ("Makefile", "pyproject.toml", "README.md", "LICENSE", "tests/data/oldest-pip.lock")
 NOT_LOCKED = {"pip", "template-service"}
 
 
@@ -45,7 +46,7 @@ class Newcomer:
     def __init__(self, folder: Path, checkout: Path, index: LaterIndex) -> None:
         self.folder = folder
         self._index = index
-        for name in ("Makefile", "pyproject.toml", "README.md", "tests/data/oldest-pip.lock"):
+        for name in COPIED:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(checkout / name, folder / name)
         for name in TARGETS:

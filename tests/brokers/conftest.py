@@ -23,7 +23,7 @@ from tests.support.producer import Producer
 from tests.support.stacks import QUICK
 from worker import rabbitmq
 from worker.cli import main
-from worker.directories import checkout
+from worker.directories import code_directory
 from worker.local import LocalStack
 from worker.local.stack import QUEUES
 from worker.settings import load
@@ -117,7 +117,7 @@ class Broker:
             log=directory / "worker.log",
             record=directory / "worker.process",
             environment=self.environment | settings,
-            directory=checkout(),
+            directory=code_directory(),
             death_signal=signal.SIGKILL,
         )
 

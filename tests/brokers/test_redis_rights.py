@@ -14,7 +14,7 @@ from tests.brokers.conftest import wait_for
 from tests.brokers.servers import DebianRedis
 from tests.support.producer import Producer
 from tests.support.stacks import QUICK
-from worker.directories import checkout
+from worker.directories import code_directory
 from worker.local import LocalStack
 from worker.local.server import HOST
 
@@ -46,7 +46,7 @@ def working(
             "CELERY_RESULT_BACKEND": server.url_of(1),
             "TEMPLATE_SERVICE_BROKER_KEY_PREFIX": prefix,
         },
-        directory=checkout(),
+        directory=code_directory(),
         death_signal=signal.SIGKILL,
     )
     worker.start()

@@ -13,7 +13,7 @@ from tests.brokers.servers import REDIS, DebianRedis, program
 from tests.factories import templates
 from tests.support.producer import Producer
 from tests.support.stacks import QUICK
-from worker.directories import checkout
+from worker.directories import code_directory
 from worker.local import LocalStack
 from worker.local.server import HOST, free_port
 from worker.transport import register
@@ -117,7 +117,7 @@ def test_a_worker_follows_a_failover(watched: Watched, servers: LocalStack, tmp_
         log=tmp_path / "worker.log",
         record=tmp_path / "worker.process",
         environment=environment,
-        directory=checkout(),
+        directory=code_directory(),
     )
     worker.start()
     try:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -260,6 +261,8 @@ def test_valkey_is_set_up_as_documented(tmp_path: Path) -> None:
         redis.Redis.from_url(local.url, decode_responses=True) as client,
     ):
         assert {name: client.config_get(name)[name] for name in wanted} == wanted
+    # Without a user, redis-cli 7 sends an empty name and is refused with WRONGPASS.
+    assert urlsplit(local.url).username == "default"
 
 
 def test_only_test_servers_run_without_fsync(tmp_path: Path) -> None:

@@ -112,6 +112,22 @@ def test_a_message_of_any_priority_wakes_an_idle_consumer(
             message.ack()
 
 
+def test_the_lowest_priority_is_taken_first(channel: Channel, servers: LocalStack) -> None:
+    """As docs/integration/overview.md says: 0 is first, and there are four lists."""
+    with Connection(servers.valkey.url_of(3), transport=redis.Transport) as producer:
+        for priority in (9, 4, 0, 7, None):
+            body = {"priority": priority}
+            producer.Producer().publish(body, routing_key="by-priority", priority=priority)
+    with channel.conn_or_acquire() as client:
+        lists = ["by-priority", *(f"by-priority\x06\x16{number}" for number in (3, 6, 9))]
+        assert [client.llen(name) for name in lists] == [2, 1, 1, 1]
+    taken = []
+    while (message := channel.basic_get("by-priority")) is not None:
+        taken.append(message.payload["priority"])
+        message.ack()
+    assert taken == [0, None, 4, 7, 9]
+
+
 def test_messages_of_kombus_transport_are_put_back_after_the_visibility_timeout(
     channel: Channel, servers: LocalStack
 ) -> None:

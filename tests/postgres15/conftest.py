@@ -26,7 +26,7 @@ from tests.support.certificates import Authority
 from tests.support.producer import Producer
 from tests.support.stacks import QUICK
 from worker.cli import main
-from worker.directories import checkout
+from worker.directories import code_directory
 from worker.local.server import free_port
 from worker.local.valkey import LocalValkey
 
@@ -148,7 +148,7 @@ class Server:
         subprocess.run(
             [sys.executable, "-m", "alembic", *arguments],
             check=True,
-            cwd=checkout(),
+            cwd=code_directory(),
             env=os.environ | self.environment() | ({} if url is None else {"DATABASE_URL": url}),
             capture_output=True,
         )
@@ -211,7 +211,7 @@ def producer(server: Server, roles: Mapping[str, str], valkey: LocalValkey) -> I
         log=server.folder / "worker.log",
         record=server.folder / "worker.process",
         environment=os.environ | server.environment(**broker, **roles) | QUICK,
-        directory=checkout(),
+        directory=code_directory(),
         death_signal=signal.SIGTERM,
     )
     with Producer(valkey.url, valkey.url_of(1)) as producer:

@@ -17,8 +17,8 @@ from tests.factories import templates
 from tests.postgres15.conftest import DATABASE, OPTIONS, Server
 from tests.support.producer import Producer
 from tests.support.stacks import QUICK
+from worker.directories import code_directory
 from worker.local.server import HOST, free_port
-from worker.local.stack import checkout
 from worker.local.valkey import LocalValkey
 
 CONFIGURATION: Final = """\
@@ -129,7 +129,7 @@ def pooled(
         log=folder / "worker.log",
         record=folder / "worker.process",
         environment=os.environ | server.environment(**broker, **roles) | behind | QUICK,
-        directory=checkout(),
+        directory=code_directory(),
         death_signal=signal.SIGTERM,
     )
     with Producer(valkey.url_of(2), valkey.url_of(3)) as producer:

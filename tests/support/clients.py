@@ -217,6 +217,29 @@ CLIENTS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
             "errbacks": [signature("delivery.failed", priority=3, countdown=1)],
         }
     ),
+    "by hand, with links": lambda: celery(
+        {
+            "callbacks": [{"task": RESULTS, "options": {"queue": "delivery"}}],
+            "errbacks": [{"task": TASK, "immutable": True}],
+            "chain": [
+                {
+                    "task": "celery.group",
+                    "subtask_type": "group",
+                    "kwargs": {
+                        "tasks": [
+                            {
+                                "task": RESULTS,
+                                "args": None,
+                                "kwargs": None,
+                                "options": {"queue": "delivery", "link": {"task": TASK}},
+                            },
+                            {"task": TASK},
+                        ]
+                    },
+                }
+            ],
+        }
+    ),
     "celery, in a chain": lambda: celery(
         {"chain": [signature("delivery.log", headers={"a": 1}), signature(expires=60)]}
     ),

@@ -51,6 +51,7 @@ VALUES: Final[tuple[Any, ...]] = (
     "2026-01-31T10:00:00+23:59",
     "9999-12-31T23:59:59-12:00",
     "maintenance.vacuum",
+    "render",
     "celery.map",
     [],
     [None],

@@ -2,13 +2,16 @@
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from packaging.requirements import Requirement
@@ -175,3 +178,66 @@ def _files(name: str) -> dict[str, bytes]:
         for path in metadata.files(name) or ()
         if path.name != "RECORD" and path.suffix != ".pyc" and ".." not in path.parts
     }
+
+
+def install_alone(environment: Path, project: Path, *, extra: str) -> None:
+    """Build the wheel of a project, and install it with what it requires, as pip does.
+
+    From an index of the packages that are installed here, with their code: no network is needed.
+    """
+    with TemporaryDirectory() as folder:
+        source, index = Path(folder) / "source", Path(folder) / "index"
+        # A build leaves files next to its sources.
+        shutil.copytree(project, source, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+        build = [
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-index",
+            "--no-build-isolation",
+            "-w",
+        ]
+        build += ["--no-build-isolation", "-w", str(index), str(source)]
+        subprocess.run([sys.executable, *build], check=True)
+        (wheel,) = index.iterdir()
+        for name in _required_by(source, extra):
+            _repack(name, index)
+        python = environment / "bin" / "python"
+        install = ["-m", "pip", "install", "--quiet", "--no-compile", "--no-index", "--find-links"]
+        subprocess.run([python, *install, str(index), f"{wheel}[{extra}]"], check=True)
+
+
+def _required_by(project: Path, extra: str) -> set[str]:
+    """Return all packages that an interpreter like this one needs for a project with an extra."""
+    table = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    lines = [*table["dependencies"], *table["optional-dependencies"][extra]]
+    open_ = [Requirement(line) for line in lines]
+    found: dict[str, set[str]] = {}
+    while open_:
+        requirement = open_.pop()
+        name = canonicalize_name(requirement.name)
+        extras = {"", *requirement.extras}
+        if extras <= found.get(name, set()):
+            continue
+        found.setdefault(name, set()).update(extras)
+        for line in metadata.requires(name) or ():
+            required = Requirement(line)
+            marker = required.marker
+            if marker is None or any(marker.evaluate({"extra": each}) for each in extras):
+                open_.append(required)
+    return set(found)
+
+
+def _repack(name: str, folder: Path) -> None:
+    """Write the wheel of an installed package."""
+    files = _files(name)
+    (information,) = {path.split("/")[0] for path in files if path.endswith(".dist-info/METADATA")}
+    wheel_name = information.removesuffix(".dist-info")
+    # The last one, if it is also for Python 2.
+    *_, tag = re.findall(r"^Tag: (\S+)", files[f"{information}/WHEEL"].decode(), re.MULTILINE)
+    files[f"{information}/RECORD"] = "".join(f"{path},,\n" for path in files).encode()
+    with zipfile.ZipFile(folder / f"{wheel_name}-{tag}.whl", "w") as archive:
+        for path, data in files.items():
+            archive.writestr(path, data)

@@ -161,9 +161,9 @@ def test_the_entrypoint_puts_passwords_into_addresses(checkout: Path, tmp_path: 
         "for name in sorted(os.environ): print(name, os.environ[name])",
         DATABASE_URL="postgresql://service@postgres:5432/service?sslmode=require",
         DATABASE_URL_PASSWORD_FILE=str(secret),
-        CELERY_BROKER_URL="redis://valkey:6379/0",
+        CELERY_BROKER_URL="redis://default@valkey:6379/0",
         CELERY_BROKER_URL_PASSWORD_FILE=str(secret),
-        CELERY_RESULT_BACKEND="redis://valkey:6379/1",
+        CELERY_RESULT_BACKEND="redis://default@valkey:6379/1",
     )
     assert done.returncode == 0, done.stderr
     variables = dict(line.split(" ", 1) for line in done.stdout.splitlines())
@@ -171,8 +171,8 @@ def test_the_entrypoint_puts_passwords_into_addresses(checkout: Path, tmp_path: 
     assert variables["DATABASE_URL"] == (
         f"postgresql://service:{quoted}@postgres:5432/service?sslmode=require"
     )
-    assert variables["CELERY_BROKER_URL"] == f"redis://:{quoted}@valkey:6379/0"
-    assert variables["CELERY_RESULT_BACKEND"] == "redis://valkey:6379/1"
+    assert variables["CELERY_BROKER_URL"] == f"redis://default:{quoted}@valkey:6379/0"
+    assert variables["CELERY_RESULT_BACKEND"] == "redis://default@valkey:6379/1"
     assert not [name for name in variables if name.endswith("_PASSWORD_FILE")]
 
 

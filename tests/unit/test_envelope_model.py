@@ -18,11 +18,13 @@ from celery import _state, chain, chord, group
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.support.clients import CLIENTS, KEYWORDS, QUEUE, RESULTS, TASK, raw
+from tests.support.clients import CLIENTS, KEYWORDS, QUEUE, RESULTS, TASK, celery, raw
 from tests.support.main_process import OUTCOMES, MainProcess, formatted_logs
 from tests.support.mutations import mutations
+from worker.declared_queues import QUEUES
 from worker.envelope import Envelope, Parts, Refusal, Rules, check, read
 from worker.node.decoding import use_plain_json
+from worker.queues import ROUTES, QueueName
 
 MUTATIONS: Final = int(os.environ.get("ENVELOPE_MUTATIONS", "3000"))
 """Ten seconds' worth."""
@@ -42,6 +44,9 @@ CELERY: Final[dict[str, Any]] = {
     "task_time_limit": 30,
     # As in worker.celery_settings.
     "task_annotations": {"*": {"Request": "worker.node.request:Request", "max_retries": 8}},
+    "task_queues": QUEUES,
+    "task_default_queue": "templates",
+    "task_routes": ROUTES,
     "timezone": "UTC",
     "worker_send_task_events": True,
     # Without it Celery's client warns of each errback of a chord.
@@ -69,6 +74,15 @@ def accepted(entry: bytes) -> Envelope:
     return envelope
 
 
+def lost(main_process: MainProcess) -> list[tuple[bytes, str]]:
+    """Return what was sent to a queue of this service, for a task that it does not have."""
+    published = [
+        (queue, json.loads(entry)["headers"]["task"]) for queue, entry in main_process.published()
+    ]
+    own = [name.encode() for name in QueueName]
+    return [(queue, task) for queue, task in published if queue in own and task not in RULES.tasks]
+
+
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_message_of_every_client_is_taken(
@@ -76,6 +90,7 @@ def test_a_message_of_every_client_is_taken(
 ) -> None:
     """Those too of other languages, which leave out headers or send null."""
     main_process.take(accepted(raw(CLIENTS[client]())), outcome)
+    assert lost(main_process) == []
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
@@ -96,6 +111,7 @@ def test_what_is_accepted_of_mutated_messages_is_taken(
             continue
         try:
             main_process.take(envelope, OUTCOMES[number % len(OUTCOMES)])
+            assert lost(main_process) == []
         except Exception as error:
             error.add_note(f"ENVELOPE_SEED={seed}, message {number}: {entry!r}")
             raise
@@ -144,6 +160,26 @@ def test_what_celerys_own_client_sends_is_taken(
         call |= data.draw(_canvas(signature))
     sent = main_process.sent(call, form, options)
     main_process.take(accepted(sent), data.draw(st.sampled_from(OUTCOMES)))
+    assert lost(main_process) == []
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@given(st.data())
+@settings(max_examples=200, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+def test_no_callback_that_is_accepted_ends_in_a_queue_of_this_service(
+    main_process: MainProcess, data: st.DataObject
+) -> None:
+    """Whichever of its tasks and of the groups around them name a queue, or one of ours."""
+    canvas = _canvas(main_process.app.signature, _DESTINATIONS)
+    field = data.draw(st.sampled_from(["callbacks", "errbacks", "chain"]))
+    signatures = [json.loads(json.dumps(data.draw(canvas)))]
+    envelope = read(raw(celery({field: signatures})), RULES, QUEUE)
+    outcome = "refused" if field == "errbacks" else "success"
+    if isinstance(envelope, Envelope):
+        main_process.take(envelope, outcome)
+        assert lost(main_process) == []
+    else:
+        assert all("queue" in problem["message"] for problem in envelope.problems)
 
 
 @pytest.mark.parametrize("outcome", ["retried", "lost"])
@@ -202,11 +238,27 @@ _OPTIONS = st.fixed_dictionaries(
 )
 
 
-def _canvas(signature: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - Celery ships no types
-    """Return signatures of tasks of other services, alone and in one another."""
-    options = st.fixed_dictionaries(
-        {"queue": st.just("delivery")},
-        optional={
+_DESTINATIONS: Final[dict[str, st.SearchStrategy[Any]]] = {
+    "queue": st.sampled_from(["delivery", "delivery", "sms", "render"]),
+    "routing_key": st.sampled_from(["delivery", "render"]),
+    "exchange": st.just("delivery"),
+    "exchange_type": st.just("topic"),
+}
+
+
+def _canvas(
+    signature: Any,  # noqa: ANN401 - Celery ships no types
+    destinations: dict[str, st.SearchStrategy[Any]] | None = None,
+) -> st.SearchStrategy[Any]:
+    """Return signatures alone and in one another.
+
+    Of tasks of other services, which name their queue; or of these and ours, each with some of
+    ``destinations`` among its options.
+    """
+    options: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+        {} if destinations else {"queue": st.just("delivery")},
+        optional=destinations
+        or {
             "countdown": st.integers(0, 100),
             "expires": st.one_of(st.integers(1, 1000), _MOMENTS),
             "eta": _MOMENTS,
@@ -217,20 +269,28 @@ def _canvas(signature: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - Celery 
         },
     )
     single = st.builds(
-        lambda options, immutable: signature(
-            RESULTS, args=(1,), kwargs={"a": 1}, options=options, immutable=immutable
+        lambda task, options, immutable: signature(
+            task, args=(1,), kwargs={"a": 1}, options=options, immutable=immutable
         ),
+        st.sampled_from([RESULTS, TASK] if destinations else [RESULTS]),
         options,
         st.booleans(),
     )
+    around: st.SearchStrategy[dict[str, Any]] = st.one_of(
+        st.just({}), options if destinations else st.just({})
+    )
     return st.recursive(
         single,
-        lambda inner: st.one_of(
-            st.lists(inner, min_size=2, max_size=3).map(chain),
-            st.lists(inner, min_size=1, max_size=3).map(group),
-            st.tuples(st.lists(inner, min_size=1, max_size=2), single).map(
-                lambda parts: chord(parts[0], parts[1])
+        lambda inner: st.builds(
+            lambda canvas, options: canvas.set(**options),
+            st.one_of(
+                st.lists(inner, min_size=2, max_size=3).map(chain),
+                st.lists(inner, min_size=1, max_size=3).map(group),
+                st.tuples(st.lists(inner, min_size=1, max_size=2), single).map(
+                    lambda parts: chord(parts[0], parts[1])
+                ),
             ),
+            around,
         ),
         max_leaves=4,
     )

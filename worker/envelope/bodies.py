@@ -4,7 +4,7 @@ import binascii
 import json
 from typing import Any, Final, NamedTuple
 
-from worker.envelope.callbacks import FIELDS, write_out_times
+from worker.envelope.callbacks import FIELDS, complete, write_out_times
 from worker.envelope.fields import is_reachable
 from worker.envelope.plain_json import brackets, decoded, deeper_than, plain
 from worker.envelope.refusals import (
@@ -85,8 +85,10 @@ def content_of(body: bytes, rules: Rules) -> tuple[Content, bytes]:
     if not is_plain and not plain([args, list(kwargs), embed]):
         message = "plain JSON was expected, but for the values of keyword arguments"
         raise RefusedError.at("body", MALFORMED, message)
-    if embed and _MARK in body and write_out_times(embed):
-        body = json.dumps(value).encode()
+    if embed:
+        has_new_times = _MARK in body and write_out_times(embed)
+        if complete(embed) or has_new_times:
+            body = json.dumps(value).encode()
     return Content(args, kwargs, embed), body
 
 

@@ -1,15 +1,19 @@
 """Checks of a message's callbacks: task signatures, which may be nested.
 
 Celery builds and sends callbacks after the task's work is done; if a pool process was lost, in the
-worker's main process. A malformed one would fail a finished task, or break the worker.
+worker's main process. A malformed one would fail a finished task, or break the worker. One for
+another service that names no queue would be sent to a queue of this service, and become a dead
+letter with the rendered text in it.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tasks.errors import Problem
+from worker.envelope.destinations import destination_problem
 from worker.envelope.fields import LONGEST_ID, is_id
+from worker.envelope.rules import Rules
 from worker.envelope.signatures import LINKS, PARTS, shape_problem
 
 FORBIDDEN: Final = re.compile(r"maintenance\.")
@@ -18,14 +22,25 @@ MOST_SIGNATURES: Final = 10_000
 
 _A_LIST: Final = (list, "a list of task signatures")
 _FIELD_TYPES: Final = {"chord": (dict, "a task signature")}
+_COMPLETED: Final = (("args", list), ("kwargs", dict), ("options", dict))
 
 _MARKED: Final = frozenset({"__type__", "__value__"})
 """Members of the object that kombu writes for types JSON lacks, such as datetime
 (kombu/utils/json.py)."""
 
 
-def callback_problems(embed: Mapping[str, Any], allowed: re.Pattern[str]) -> list[Problem]:
-    """Return a problem for each task in ``embed`` that is malformed or forbidden as a callback."""
+class _Nested(NamedTuple):
+    """A value where a signature is expected, and whether it is sent as a message.
+
+    The task that ``celery.map`` calls is not.
+    """
+
+    value: object
+    is_sent: bool = True
+
+
+def callback_problems(embed: Mapping[str, Any], rules: Rules) -> list[Problem]:
+    """Return a problem for each task in ``embed`` that is malformed or may not be called."""
     problems: list[Problem] = []
     for field in FIELDS:
         value = embed.get(field)
@@ -35,16 +50,18 @@ def callback_problems(embed: Mapping[str, Any], allowed: re.Pattern[str]) -> lis
         if not isinstance(value, expected_type):
             problems.append(_problem(field, f"{description} was expected"))
             continue
-        problems.extend(_problem(field, message) for message in _signature_problems(value, allowed))
+        problems.extend(_problem(field, message) for message in _signature_problems(value, rules))
     return problems
 
 
-def _signature_problems(value: object, allowed: re.Pattern[str]) -> Iterator[str]:
+def _signature_problems(value: object, rules: Rules) -> Iterator[str]:
     """Yield the problems of signatures and of all signatures nested in them."""
-    stack: list[object] = list(value) if isinstance(value, list) else [value]
+    # A stack reverses the order; problems are reported in the order of the message.
+    stack = [_Nested(item) for item in reversed(_listed(value))]
     seen = 0
     while stack:
-        item = stack.pop()
+        nested = stack.pop()
+        item = nested.value
         seen += 1
         if seen > MOST_SIGNATURES:
             yield f"at most {MOST_SIGNATURES} task signatures were expected"
@@ -52,24 +69,56 @@ def _signature_problems(value: object, allowed: re.Pattern[str]) -> Iterator[str
         if not isinstance(item, dict) or not is_id(item.get("task")):
             yield f"a task signature was expected, with a task name of 1 to {LONGEST_ID} characters"
             continue
-        if FORBIDDEN.match(item["task"]) or allowed.fullmatch(item["task"]) is None:
+        if FORBIDDEN.match(item["task"]) or rules.callbacks.fullmatch(item["task"]) is None:
             yield "calls a task that callbacks may not call"
         problem = shape_problem(item)
         if problem is not None:
             yield problem
             continue
-        options = item["options"]
-        if item.get("subtask_type"):
-            stack.extend(_flat(item["kwargs"].get(part) for part in PARTS))
-        stack.extend(_flat(options.get(link) for link in LINKS))
+        if nested.is_sent:
+            problem = destination_problem(item, rules.tasks)
+            if problem is not None:
+                yield problem
+        stack.extend(reversed(list(_nested_in(item))))
 
 
-def _flat(values: Iterator[Any]) -> Iterator[object]:
-    for value in values:
-        if isinstance(value, list):
-            yield from value
-        elif value is not None:
-            yield value
+def _nested_in(signature: dict[str, Any]) -> Iterator[_Nested]:
+    """Yield what the parts and the options of a well-formed signature hold."""
+    if signature.get("subtask_type"):
+        for part in PARTS:
+            for value in _listed(signature["kwargs"].get(part)):
+                yield _Nested(value, is_sent=part != "task")
+    for link in LINKS:
+        for value in _listed(signature["options"].get(link)):
+            yield _Nested(value)
+
+
+def _listed(value: object) -> list[Any]:
+    """Return a list of signatures: Celery reads one alone, too."""
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def complete(embed: Mapping[str, Any]) -> bool:
+    """Add the members that a signature may leave out; return whether any were missing.
+
+    Celery's own clients write them always, and its worker fails without (``celery.canvas``).
+    """
+    changed = False
+    stack = [item for field in FIELDS for item in _listed(embed.get(field))]
+    while stack:
+        item = stack.pop()
+        if not isinstance(item, dict) or not isinstance(item.get("task"), str):
+            continue  # it is refused as malformed
+        for name, kind in _COMPLETED:
+            if item.get(name) is None:
+                item[name] = kind()
+                changed = True
+        for members, names in ((item["options"], LINKS), (item["kwargs"], PARTS)):
+            if isinstance(members, dict) and (names is LINKS or item.get("subtask_type")):
+                stack += [each for name in names for each in _listed(members.get(name))]
+    return changed
 
 
 def write_out_times(embed: object) -> bool:

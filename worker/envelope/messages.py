@@ -154,7 +154,7 @@ def _checked(
         known = str(headers["id"]) if is_reachable(headers.get("id")) else None
         return error.with_others(problems, known or error.refusal.task_id or task_id)
     if content.embed:
-        problems += callback_problems(content.embed, rules.callbacks)
+        problems += callback_problems(content.embed, rules)
         problems += chord_problems(content.embed, headers)
     if problems:
         unknown = all(problem["type"] == refusals.UNKNOWN_TASK for problem in problems)

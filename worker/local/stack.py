@@ -23,7 +23,7 @@ from db.cluster.processes import Identity, Process, private_directory, wait_unti
 from db.cluster.programs import Programs
 from db.errors import OperationError
 from db.postgres_errors import RETRY
-from worker.directories import checkout, local_directory
+from worker.directories import code_directory, local_directory
 from worker.local.flower import Flower
 from worker.local.postgres import NAME, LocalPostgres
 from worker.local.server import LocalServer, mask
@@ -305,7 +305,7 @@ class LocalStack:
             log=self.logs / f"{name}.log",
             record=self._record(name),
             environment=self.environment(),
-            directory=checkout(),
+            directory=code_directory(),
             stop_timeout=stop_timeout,
             death_signal=signal.SIGTERM if self._die_with_parent else None,
         )

@@ -17,7 +17,7 @@ from typing import Final
 
 from db.cluster.processes import Identity, private_directory, rotate, wait_until
 from db.errors import Kind, OperationError
-from worker.directories import DIRECTORY_VARIABLE, checkout, local_directory
+from worker.directories import DIRECTORY_VARIABLE, code_directory, local_directory
 from worker.local.server import lock_directory
 from worker.local.stack import LocalStack, stack_directory
 
@@ -83,7 +83,7 @@ def detach(directory: Path) -> LocalStack:
                 stdout=descriptor,
                 stderr=descriptor,
                 pass_fds=[writer],
-                cwd=checkout(),
+                cwd=code_directory(),
                 start_new_session=True,
             )
         finally:

@@ -39,12 +39,15 @@ class LocalValkey(LocalServer):
 
     @property
     def url(self) -> str:
-        """Address of database 0: ``redis://:PASSWORD@127.0.0.1:PORT/0``."""
+        """Address of database 0: ``redis://default:PASSWORD@127.0.0.1:PORT/0``."""
         return self.url_of(0)
 
     def url_of(self, database: int) -> str:
-        """Return the address of one of its 16 databases."""
-        return f"redis://:{self.password}@{HOST}:{self.port}/{database}"
+        """Return the address of one of its 16 databases.
+
+        With the name of the default user: redis-cli 7 sends an empty one if it is missing.
+        """
+        return f"redis://default:{self.password}@{HOST}:{self.port}/{database}"
 
     def answers(self) -> bool:
         """Tell whether Valkey answers at :attr:`url`; takes 2 s at most."""

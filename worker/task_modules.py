@@ -1,0 +1,11 @@
+"""The modules that declare the tasks of this service."""
+
+from typing import Final
+
+TASKS: Final = (
+    "tasks.templates",
+    "tasks.versions",
+    "tasks.translations",
+    "tasks.render",
+    "tasks.maintenance",
+)
