@@ -17,6 +17,7 @@ COMMANDS = {
     "db": "worker.cli.database:database",
     "maintenance": "worker.cli.maintenance:maintenance",
     "dead-letters": "worker.cli.dead_letters:dead_letters",
+    "templates": "worker.cli.templates:templates",
 }
 
 

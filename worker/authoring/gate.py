@@ -1,0 +1,100 @@
+"""The publish gate over the files of a folder: the same steps as a publish, and no database."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tasks.errors import Problem, ServiceError, problem
+from tasks.rendering.client import Renderer
+from tasks.rendering.limits import SECONDS_OF_EACH
+from tasks.services.candidates import Candidates, Compiled
+from tasks.services.gate import Gate
+from tasks.services.outputs import require_other_languages, require_parts
+from worker.authoring.definition import Definition
+from worker.authoring.library import FolderLibrary, Graph
+
+_PATIENCE: Final = 10
+"""How many times as long as in a worker trial renders may take: an author's machine does other
+things, and no pool process waits for this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A template that has passed the gate.
+
+    Attributes
+    ----------
+    variables
+        Declared or inferred.
+    texts
+        The version's own text, then its translations, as they are rendered.
+    """
+
+    definition: Definition
+    library: FolderLibrary
+    variables: list[dict[str, Any]]
+    texts: Sequence[Compiled]
+    warnings: Sequence[Mapping[str, Any]]
+
+
+class FolderGate:
+    """Takes templates of a folder through the publish gate.
+
+    Parameters
+    ----------
+    renderer
+        Compiles and renders them; its limits are those of the gate.
+    graph
+        The templates. What passes becomes known in it, for those that use it.
+    default_language
+        The language of a version's own text where its metadata does not say.
+    """
+
+    def __init__(self, renderer: Renderer, graph: Graph, default_language: str) -> None:
+        self._renderer = renderer
+        self._graph = graph
+        self._default_language = default_language
+
+    def check(self, definition: Definition) -> Passed | list[Problem]:
+        """Return a template that passes the gate, or all problems of the step that it fails."""
+        try:
+            passed = self._check(definition)
+        except ServiceError as refusal:
+            return refusal.details or [problem("", refusal.args[0], refusal.message)]
+        name = definition.template_id
+        self._graph.variables[name] = passed.variables
+        if definition.inline_css or definition.format:
+            for text in passed.texts:
+                language = text.candidate.prefix.removeprefix("translations.").rstrip(".")
+                self._graph.inlined[name, language] = text.candidate.text["body"]
+        return passed
+
+    def _check(self, definition: Definition) -> Passed:
+        require_parts(definition.type, definition.texts(), inline_css=definition.inline_css)
+        limits = self._renderer.limits
+        library = self._graph.library(definition, self._default_language)
+        place = self._graph.place(definition, limits.partial_depth)
+        seconds = limits.trial_seconds + SECONDS_OF_EACH * len(definition.translations)
+        gate = Gate(self._renderer, library, place, time.monotonic() + _PATIENCE * seconds)
+        candidates = Candidates(definition.type, self._default_language, library)
+        candidate = candidates.own(definition.own, definition.version_metadata)
+        language = candidate.text["language"]
+        require_other_languages(language, definition.translations, "translations")
+        others = [
+            candidates.translation(candidate, other, text, f"translations.{other}.")
+            for other, text in definition.translations.items()
+        ]
+        as_sent = gate.compile([candidate, *others])
+        own, *given = as_sent
+        variables = gate.compare(own, given, definition.variables)
+        texts = gate.inline(as_sent) if definition.inline_css else as_sent
+        gate.try_out(texts, variables)
+        adviser = gate.adviser()
+        declared = [each["name"] for each in definition.variables or ()]
+        warnings = [
+            *adviser.unused(as_sent, declared, "variables"),
+            *adviser.sources(as_sent),
+            *adviser.outputs(texts, variables),
+        ]
+        return Passed(definition, library, variables, texts, warnings)
