@@ -25,6 +25,11 @@ _TEXTS = (
     .where(_translations.template_version_id == bindparam("version"))
     .order_by(_translations.language_code)
 )
+_TEXTS_OF = (
+    select(_translations.template_version_id, *_TEXTS.selected_columns)
+    .where(_translations.template_version_id.in_(bindparam("versions", expanding=True)))
+    .order_by(_translations.language_code)
+)
 _PARTS = ("subject", "body", "text", "preheader")
 _COUNT = select(func.count()).where(_translations.template_version_id == bindparam("version"))
 _STATES = (
@@ -123,6 +128,14 @@ def remove(session: Session, version: UUID, language: str) -> bool:
 def texts(session: Session, version: UUID) -> list[StoredText]:
     """Return the texts of a version's translations, by language."""
     return [StoredText(*row) for row in session.execute(_TEXTS, {"version": version})]
+
+
+def texts_of(session: Session, versions: Sequence[UUID]) -> dict[UUID, list[StoredText]]:
+    """Return for each version the texts of its translations, by language."""
+    texts: dict[UUID, list[StoredText]] = {version: [] for version in versions}
+    for version, *row in session.execute(_TEXTS_OF, {"versions": list(versions)}):
+        texts[version].append(StoredText(*row))
+    return texts
 
 
 def carry(

@@ -1,6 +1,6 @@
 """Translations of the previous version that a publish takes over, or would drop."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -45,8 +45,11 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     own: Compiled,
     variables: Stored,
     work: Work,
+    is_carried: Callable[[str], bool],
 ) -> Carried:
     """Return which translations of the previous version pass the gate with the new one.
+
+    ``is_carried`` tells whether a language is to be taken over at all.
 
     Raises
     ------
@@ -69,11 +72,11 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
         language = row.language_code
         if language == own_language:
             is_new = candidates.language(previous.info) != own_language
-            if is_new and message.carry_translations and not message.allow_dropped_translations:
+            if is_new and is_carried(language) and not message.allow_dropped_translations:
                 raise translated_already(language, previous.version)
             carried.result.dropped.append(language)
             continue
-        if not message.carry_translations:
+        if not is_carried(language):
             carried.result.dropped.append(language)
             continue
         path = f"translations.{language}."

@@ -1,6 +1,7 @@
 """``version.publish``: compile, compare, try out, store."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from db import models
@@ -8,7 +9,7 @@ from db.queries import partials, translations, versions
 from db.queries.translations import Written
 from db.queries.versions import VersionRow
 from db.session import driver_connection
-from tasks.errors import BreakingChange, Problem, VersionExists
+from tasks.errors import BreakingChange, Problem, VersionConflict, VersionExists, VersionNotDraft
 from tasks.messages.versions import CarriedTranslations, Change, PublishedVersion, PublishVersion
 from tasks.rendering.changes import breaking_changes
 from tasks.rendering.partials import every_block, partials_of
@@ -17,14 +18,31 @@ from tasks.rendering.warnings import lost_languages
 from tasks.services import graph
 from tasks.services.candidates import Candidates, Compiled
 from tasks.services.carrying import Carried, carry_over, dropped_languages
+from tasks.services.expectations import (
+    require_expected,
+    schedule_condition,
+    stored_version_digest,
+)
 from tasks.services.gate import Gate, Stored
 from tasks.services.outputs import require_other_languages, require_parts
 from tasks.services.templates import existing
-from tasks.services.versions import require_expected
 from tasks.work import Work
 
 
-def publish(message: PublishVersion, work: Work) -> PublishedVersion:
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """How a publish within a bundle differs from one alone.
+
+    ``carried`` are the languages to take over as they are stored, whatever else the message says;
+    the bundle itself checks the users of a partial after a ``breaking`` change.
+    """
+
+    carried: frozenset[str]
+
+
+def publish(
+    message: PublishVersion, work: Work, bundled: Bundled | None = None
+) -> PublishedVersion:
     """Insert a version and make it current, once its texts have passed the gate."""
     session = work.session
     connection = driver_connection(session)
@@ -63,21 +81,30 @@ def publish(message: PublishVersion, work: Work) -> PublishedVersion:
     ]
 
     template = existing(work, message.template_id, lock=True)
-    previous = versions.find(session, template.id, None)
-    require_expected(message.template_id, message.expected_version, previous)
-    breaking = _breaking_changes(message, template, previous, variables, work)
-    carry = carry_over(message, template, previous, own, variables, work)
+    previous = require_expected(message, work, template)
+    breaking = _breaking_changes(template, previous, variables, message.body)
+    is_deferred = bundled is not None and template.type == "partial"
+    if breaking and not (message.allow_breaking or is_deferred):
+        assert previous is not None  # noqa: S101 - for the type checker: there is what breaks
+        raise breaking_change(work, template, previous.version, breaking)
+    is_carried = _carried_languages(message, bundled)
+    carry = carry_over(message, template, previous, own, variables, work, is_carried)
     _require_carried(message, previous, carry)
 
     def inlined(text: Compiled) -> str | None:
         return text.candidate.text["body"] if message.inline_css else None
 
+    if message.replace_draft:
+        _remove_draft(message, template, work)
     version = versions.add(
         session,
         template_id=template.id,
         name=message.version,
-        is_current=message.activate,
+        is_current=message.is_activated_now,
+        activate_at=message.activate_at,
+        activate_expected=_activate_expected(message),
         **mine._asdict(),
+        format=message.format,
         inline_css=message.inline_css,
         inlined_body=inlined(own),
         variables=variables,
@@ -102,7 +129,8 @@ def publish(message: PublishVersion, work: Work) -> PublishedVersion:
         version=version.version,
         version_id=str(version.id),
         previous_version=previous.version if previous is not None else None,
-        is_current=message.activate,
+        is_current=message.is_activated_now,
+        activate_at=message.activate_at,
         variables=variables,
         translations=carry.result,
         breaking=[Change.model_validate(problem) for problem in breaking],
@@ -146,35 +174,63 @@ def _require_carried(message: PublishVersion, previous: VersionRow | None, carry
 
 
 def _breaking_changes(
-    message: PublishVersion,
-    template: models.Template,
-    previous: VersionRow | None,
-    variables: Stored,
-    work: Work,
+    template: models.Template, previous: VersionRow | None, variables: Stored, body: str
 ) -> list[Problem]:
-    """Return what breaks producers of the current version, where the message allows it.
-
-    Raises
-    ------
-    BreakingChange
-        The message does not.
-    """
+    """Return what breaks producers of the current version, or users of a partial."""
     if previous is None:
         return []
     problems = breaking_changes(previous.variables, variables)
     if template.type == "partial":
         # The text of a block that a layout no longer has would not be shown any more.
-        gone = every_block(previous.body) - every_block(message.body)
+        gone = every_block(previous.body) - every_block(body)
         problems += [
             {"path": "body", "type": "block_gone", "message": f"block '{name}' is gone"}
             for name in sorted(gone)
         ]
-    if problems and not message.allow_breaking:
-        users = graph.users(work, template)
-        by = f" (used by {', '.join(users)})" if users else ""
-        raise BreakingChange.of(
-            f"the version breaks producers of version '{previous.version}' of "
-            f"'{message.template_id}'{by}; allow_breaking lets it pass",
-            problems,
-        )
     return problems
+
+
+def breaking_change(
+    work: Work, template: models.Template, previous: str, problems: Iterable[Problem]
+) -> BreakingChange:
+    """Return the error of a version that breaks producers of the ``previous`` one."""
+    users = graph.users(work, template)
+    by = f" (used by {', '.join(users)})" if users else ""
+    return BreakingChange.of(
+        f"the version breaks producers of version '{previous}' of "
+        f"'{template.template_id}'{by}; allow_breaking lets it pass",
+        problems,
+    )
+
+
+def _carried_languages(message: PublishVersion, bundled: Bundled | None) -> Callable[[str], bool]:
+    kept = bundled.carried if bundled is not None else frozenset()
+    return lambda language: message.carry_translations or language in kept
+
+
+def _activate_expected(message: PublishVersion) -> str | None:
+    return None if message.activate_at is None else schedule_condition(message.expected_version)
+
+
+def _remove_draft(message: PublishVersion, template: models.Template, work: Work) -> None:
+    """Delete the draft that the message replaces; without one there is nothing to delete.
+
+    Raises
+    ------
+    VersionNotDraft
+        The version was current at some time.
+    VersionConflict
+        The draft is not the expected one.
+    """
+    draft = versions.find(work.session, template.id, message.version)
+    if draft is not None and not draft.is_draft:
+        raise VersionNotDraft.named(template.template_id, draft.version)
+    if message.expected_draft is not None:
+        actual = stored_version_digest(work, draft) if draft is not None else ""
+        if actual != message.expected_draft:
+            name = draft.version if draft is not None else None
+            raise VersionConflict.of_digests(
+                template.template_id, message.expected_draft, actual, name, "expected_draft"
+            )
+    if draft is not None:
+        versions.remove(work.session, draft.id)

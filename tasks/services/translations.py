@@ -13,6 +13,7 @@ from tasks.messages.translations import (
 )
 from tasks.rendering.texts import Sources
 from tasks.services import graph
+from tasks.services.expectations import require_expected
 from tasks.services.gate import Gate
 from tasks.services.outputs import own_language, require_parts
 from tasks.services.templates import locked_template
@@ -23,6 +24,7 @@ from tasks.work import Work
 def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
     """Write one language of a version, once its text has passed the gate."""
     template = locked_template(work, message.template_id)
+    require_expected(message, work, template)
     version = existing_version(work, template, message.version)
     mine = Sources(version.subject, version.body, version.text, version.preheader)
     its = Sources(message.subject, message.body, message.text, message.preheader)
@@ -70,6 +72,7 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
 def delete(message: DeleteTranslation, work: Work) -> DeletedTranslation:
     """Remove one language of a version."""
     template = locked_template(work, message.template_id)
+    require_expected(message, work, template)
     version = existing_version(work, template, message.version)
     if not translations.remove(work.session, version.id, message.language_code):
         available = translations.states(work.session, [version.id])[version.id]
