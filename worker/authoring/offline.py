@@ -10,7 +10,7 @@ from tasks.messages.fields import canonical_language
 from tasks.rendering.client import Renderer
 from tasks.rendering.limits import Limits
 from worker.authoring.check import THREADS, Checked, Checker
-from worker.authoring.folder import read_folder
+from worker.authoring.folder import Folder, read_folder
 from worker.settings import from_environment
 
 _UNUSED = {
@@ -30,6 +30,11 @@ def author_settings() -> tuple[Limits, str]:
     """
     settings = from_environment(_UNUSED | {k: v for k, v in os.environ.items() if v})
     return settings.limits, settings.default_language
+
+
+def lazy_renderer(limits: Limits) -> Renderer:
+    """Return a renderer whose processes start when they are needed: most pushes need none."""
+    return Renderer(limits)
 
 
 def started(limits: Limits, processes: int) -> Renderer:
@@ -66,11 +71,22 @@ def checked_folder(
     """
     limits, default_language = author_settings()
     folder = read_folder(root, limits)
-    unknown = sorted({*ids} - folder.by_id().keys())
-    if unknown:
-        names = ", ".join(f"'{each}'" for each in unknown)
-        raise OperationError("unknown", f"{root} has no template {names}", "check the names")
+    require_known(folder, ids)
     with started(limits, min(THREADS, len(ids or folder.templates))) as renderer:
         checker = Checker(folder, renderer, default_language)
         checked = checker.check(ids or None, languages=languages, update=update)
     return checked, len(ids or folder.templates)
+
+
+def require_known(folder: Folder, ids: Sequence[str]) -> None:
+    """Make sure that a folder has the templates of some ids.
+
+    Raises
+    ------
+    OperationError
+        It has not.
+    """
+    unknown = sorted({*ids} - folder.by_id().keys())
+    if unknown:
+        names = ", ".join(f"'{each}'" for each in unknown)
+        raise OperationError("unknown", f"{folder.root} has no template {names}", "check the names")
