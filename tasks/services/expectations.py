@@ -4,14 +4,14 @@ from db import models
 from db.queries import translations, versions
 from db.queries.versions import VersionRow
 from tasks.errors import VersionConflict
-from tasks.messages.base import ConditionalWrite
+from tasks.messages.base import Conditions
 from tasks.rendering.digests import template_digest, version_digest
 from tasks.services.views import contents, own_fields
 from tasks.work import Work
 
 
 def require_expected(
-    message: ConditionalWrite, work: Work, template: models.Template
+    message: Conditions, work: Work, template: models.Template
 ) -> VersionRow | None:
     """Return the current version, once it is certain that it is what the message expects.
 
