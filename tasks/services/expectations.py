@@ -60,3 +60,8 @@ def stored_version_digest(work: Work, version: VersionRow) -> str:
 def schedule_condition(expected: str | int | None) -> str | None:
     """Return an expected version as it is stored with a schedule: empty for none."""
     return "" if expected == 0 else None if expected is None else str(expected)
+
+
+def expected_of(condition: str | None) -> str | int | None:
+    """Return the expected version of a schedule, as a message has it."""
+    return 0 if condition == "" else condition
