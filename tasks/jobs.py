@@ -119,6 +119,12 @@ JOBS: Final = (
         "tasks.services.maintenance:reindex",
     ),
     Job(
+        "maintenance.activate_scheduled",
+        "* * * * *",
+        "Make versions current whose time has come.",
+        "tasks.services.activations:activate_scheduled",
+    ),
+    Job(
         "maintenance.report",
         "* * * * *",
         "Return the figures of this moment, and write them for Prometheus.",

@@ -21,7 +21,7 @@ from tasks.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
-QUIET: Final = frozenset({"maintenance.report"})
+QUIET: Final = frozenset({"maintenance.report", "maintenance.activate_scheduled"})
 """Run each minute: an event at DEBUG when nothing is wrong."""
 
 

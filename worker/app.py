@@ -14,6 +14,7 @@ from worker.results import backend_url
 from worker.settings import Settings, load
 
 TASKS = (
+    "tasks.bundles",
     "tasks.templates",
     "tasks.versions",
     "tasks.translations",

@@ -21,6 +21,7 @@ _TEXTS = (
         _translations.text,
         _translations.preheader,
         _translations.is_stale,
+        _translations.inlined_body,
     )
     .where(_translations.template_version_id == bindparam("version"))
     .order_by(_translations.language_code)
@@ -76,7 +77,10 @@ WHERE t.template_version_id = %(previous)s
 
 
 class StoredText(NamedTuple):
-    """The text of a translation; without a subject the version's is used."""
+    """The text of a translation; without a subject the version's is used.
+
+    ``inlined_body`` is the body to render where it is not ``body``.
+    """
 
     language_code: str
     subject: str | None
@@ -84,6 +88,7 @@ class StoredText(NamedTuple):
     text: str | None
     preheader: str | None
     is_stale: bool
+    inlined_body: str | None
 
 
 class Written(NamedTuple):

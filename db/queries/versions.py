@@ -112,6 +112,19 @@ WHERE v.template_id = ANY(:templates) AND v.is_current
 """)
 
 
+_DUE = text("""
+SELECT t.template_id, v.id, v.activate_at
+FROM template_versions AS v
+JOIN templates AS t ON t.id = v.template_id
+WHERE v.activate_at <= clock_timestamp()
+ORDER BY v.activate_at, t.template_id
+LIMIT :limit
+""")
+_SCHEDULED = select(_versions.version, _versions.activate_at, _versions.activate_expected).where(
+    _versions.id == bindparam("version_id")
+)
+
+
 class VersionRow(NamedTuple):
     """A version; immutable except for ``is_current`` and what belongs to it, and a draft."""
 
@@ -211,6 +224,33 @@ def schedule(session: Session, version: UUID, at: datetime, expected: str | None
 def unschedule(session: Session, version: UUID, error: str | None = None) -> None:
     """Forget when a version becomes current; ``error`` is the code of what prevented it."""
     session.execute(_UNSCHEDULE, {"version_id": version, "error": error})
+
+
+class Due(NamedTuple):
+    """A version whose time to become current has come."""
+
+    template_id: str
+    id: UUID
+    activate_at: datetime
+
+
+class Scheduled(NamedTuple):
+    """The schedule of a version; ``expected`` is as in the model."""
+
+    version: str
+    activate_at: datetime | None
+    expected: str | None
+
+
+def due(session: Session, limit: int) -> list[Due]:
+    """Return versions whose time has come, the longest overdue first."""
+    return [Due(*row) for row in session.execute(_DUE, {"limit": limit})]
+
+
+def scheduled(session: Session, version: UUID) -> Scheduled | None:
+    """Return the schedule of a version, None if the version is gone."""
+    row = session.execute(_SCHEDULED, {"version_id": version}).one_or_none()
+    return None if row is None else Scheduled(*row)
 
 
 def newest_first(session: Session, template: UUID) -> Sequence[TemplateVersion]:

@@ -52,8 +52,8 @@ class WriteMessage(Message):
         return self.model_dump(mode="json", exclude={"idempotency_key"}, exclude_defaults=True)
 
 
-class ConditionalWrite(WriteMessage):
-    """A write that is refused where the template is not as the producer has read it.
+class Conditions(Message):
+    """What a template must be like: as the producer has read it.
 
     ``expected_version`` names the current version, 0 stands for none. ``expected_digest`` is the
     template's digest, which also changes with its fields and translations.
@@ -61,6 +61,10 @@ class ConditionalWrite(WriteMessage):
 
     expected_version: ExpectedVersion = None
     expected_digest: Digest | None = None
+
+
+class ConditionalWrite(WriteMessage, Conditions):
+    """A write that is refused where the template is not as the producer has read it."""
 
 
 class Result(BaseModel):

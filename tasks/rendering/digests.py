@@ -44,13 +44,21 @@ def template_digest(fields: Mapping[str, Any], version: str | None) -> str:
     return _sha256({**{field: fields.get(field) for field in _FIELDS}, "version": version})
 
 
+def is_equal(one: object, other: object) -> bool:
+    """Tell whether two JSON values are the same, however their numbers are written."""
+    return _written(one) == _written(other)
+
+
 def _parts(text: Mapping[str, Any]) -> dict[str, Any]:
     return {part: text.get(part) for part in PARTS}
 
 
 def _sha256(content: Mapping[str, Any]) -> str:
-    written = json.dumps(_plain(content), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(written.encode()).hexdigest()
+    return hashlib.sha256(_written(content).encode()).hexdigest()
+
+
+def _written(value: object) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value

@@ -4,14 +4,14 @@ from db import models
 from db.queries import translations, versions
 from db.queries.versions import VersionRow
 from tasks.errors import VersionConflict
-from tasks.messages.base import ConditionalWrite
+from tasks.messages.base import Conditions
 from tasks.rendering.digests import template_digest, version_digest
 from tasks.services.views import contents, own_fields
 from tasks.work import Work
 
 
 def require_expected(
-    message: ConditionalWrite, work: Work, template: models.Template
+    message: Conditions, work: Work, template: models.Template
 ) -> VersionRow | None:
     """Return the current version, once it is certain that it is what the message expects.
 
@@ -60,3 +60,8 @@ def stored_version_digest(work: Work, version: VersionRow) -> str:
 def schedule_condition(expected: str | int | None) -> str | None:
     """Return an expected version as it is stored with a schedule: empty for none."""
     return "" if expected == 0 else None if expected is None else str(expected)
+
+
+def expected_of(condition: str | None) -> str | int | None:
+    """Return the expected version of a schedule, as a message has it."""
+    return 0 if condition == "" else condition
