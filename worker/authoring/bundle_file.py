@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from tasks.messages.bundles import BundledTemplate
-
 from tasks.errors import Problem, ServiceError
 from tasks.messages.base import parse
+from tasks.messages.bundles import BundledTemplate
 from tasks.rendering.limits import MIB, Limits
 from tasks.rendering.texts import PARTS
 from worker.authoring.definition import Definition, normal, of_entry
@@ -47,14 +46,14 @@ def read_file(file: Path, limits: Limits) -> Folder:
         return Folder(file.parent, [], files.findings)
     try:
         content = json.loads(text)
-        entries = content["templates"]
-        if content["format"] != FORMAT or not isinstance(entries, list):
-            raise ValueError(f"expected an export of the format {FORMAT}")
     except json.JSONDecodeError as problem:
         message = f"not valid JSON: {problem.msg}"
         finding = error(file.name, "json", message, problem.lineno, problem.colno)
         return Folder(file.parent, [], [finding])
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except RecursionError:
+        content = None
+    entries = content.get("templates") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or content.get("format") != FORMAT:
         message = f"not an export: expected an object with the format {FORMAT} and templates"
         return Folder(file.parent, [], [error(file.name, "export", message)])
     templates = [_template(file.name, index, entry, limits) for index, entry in enumerate(entries)]
@@ -105,7 +104,7 @@ def _definition(entry: Any, limits: Limits) -> tuple[Definition | None, list[Pro
     version = parsed.version
     assert version is not None  # noqa: S101 - for the type checker: it is an object
     variables = None if version.variables is None else [each.stored() for each in version.variables]
-    content = {
+    content: dict[str, Any] = {
         **{part: getattr(version, part) for part in PARTS},
         "format": version.format,
         "inline_css": version.inline_css,

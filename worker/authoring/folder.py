@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tasks.errors import Problem, ServiceError
 from tasks.messages.base import parse as parse_message
@@ -143,6 +143,14 @@ def _twice(templates: Sequence[FolderTemplate]) -> list[Finding]:
     return findings
 
 
+class _Texts(NamedTuple):
+    """The sources of a template, and the format of their bodies."""
+
+    own: Mapping[Part, str]
+    translations: Mapping[str, Mapping[Part, str]]
+    format: str | None
+
+
 class _Reader:
     """Reads the files of one template."""
 
@@ -177,10 +185,10 @@ class _Reader:
         template = self._template(template_id, None, samples, text)
         if own is None or errors(self._files.findings):
             return template
-        definition, problems = _definition(template_id, header, own, translations, self._limits)
+        is_mjml = self._sources["body"].endswith(layout.MJML_BODY)
+        texts = _Texts(own, translations, MJML if is_mjml else None)
+        definition, problems = _definition(template_id, header, texts, self._limits)
         found = [*template.findings, *(template.finding(problem) for problem in problems)]
-        if definition is not None and self._sources["body"].endswith(layout.MJML_BODY):
-            definition = replace(definition, format=MJML)
         return replace(template, definition=definition, findings=of_template(template_id, found))
 
     def _template(
@@ -330,18 +338,18 @@ class _Reader:
 def _definition(
     template_id: str,
     header: Header,
-    own: Mapping[Part, str],
-    translations: Mapping[str, Mapping[Part, str]],
+    texts: _Texts,
     limits: Limits,
 ) -> tuple[Definition | None, list[Problem]]:
     """Return a definition whose members are valid in messages, or all problems."""
-    publish: dict[str, Any] = dict(own.items())
+    publish: dict[str, Any] = dict(texts.own.items())
     publish |= {
         "template_id": template_id,
+        "format": texts.format,
         "inline_css": header.inline_css,
         "metadata": header.version_metadata,
         "variables": header.variables,
-        "translations": {language: dict(text) for language, text in translations.items()},
+        "translations": {language: dict(text) for language, text in texts.translations.items()},
     }
     create = {"template_id": template_id, **header.fields}
     problems: list[Problem] = []
@@ -359,7 +367,8 @@ def _definition(
         template_id=template_id,
         name=template.name,
         type=template.type,
-        own=_sources(own),
+        own=_sources(texts.own),
+        format=texts.format,
         description=template.description,
         category=template.category,
         is_active=template.is_active,
@@ -367,7 +376,7 @@ def _definition(
         inline_css=version.inline_css,
         variables=None if variables is None else normal(variables),
         version_metadata=version.metadata,
-        translations={language: _sources(text) for language, text in translations.items()},
+        translations={language: _sources(text) for language, text in texts.translations.items()},
     ), []
 
 

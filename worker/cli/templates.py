@@ -6,9 +6,24 @@ import click
 
 from worker.cli.base import Group
 
+_STORED = "worker.cli.templates_stored"
+_SYNC = "worker.cli.templates_sync"
 COMMANDS = {
     "new": "worker.cli.templates_check:new",
     "check": "worker.cli.templates_check:check",
+    "pull": f"{_SYNC}:pull",
+    "push": f"{_SYNC}:push",
+    "export": f"{_SYNC}:export",
+    "import": f"{_SYNC}:import_",
+    "list": f"{_STORED}:list_",
+    "show": f"{_STORED}:show",
+    "render": f"{_STORED}:render",
+    "history": f"{_STORED}:history",
+    "diff": f"{_STORED}:diff",
+    "activate": f"{_STORED}:activate",
+    "delete": f"{_STORED}:delete",
+    "restore": f"{_STORED}:restore",
+    "users": f"{_STORED}:users",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,19 +10,10 @@ import click
 from worker.cli.base import Command
 from worker.cli.options import json_option
 from worker.cli.output import print_json
+from worker.cli.templates_session import TYPES, folder_option, ids_argument, prefix_of
 
 if TYPE_CHECKING:
     from worker.authoring.check import Checked
-
-TYPES = ("email", "in_app", "sms", "push", "json", "partial")
-folder_option = click.option(
-    "--folder",
-    type=click.Path(path_type=Path),
-    default=Path("templates"),
-    show_default=True,
-    help="Folder of the templates.",
-)
-ids_argument = click.argument("ids", nargs=-1, metavar="[TEMPLATE]...")
 
 
 @click.command(cls=Command, example="templates new welcome --type email\ntemplates new news --mjml")
@@ -90,11 +80,6 @@ def check(  # noqa: PLR0913 - options of a command
     _print(result, "json" if json_ else format_, prefix_of(folder), count)
     if result.errors or (strict and result.findings):
         raise SystemExit(1)
-
-
-def prefix_of(folder: Path) -> str:
-    """Return the path of a folder from here, which findings are shown behind."""
-    return os.path.relpath(folder)
 
 
 def _print(result: Checked, format_: str, prefix: str, count: int) -> None:

@@ -29,7 +29,7 @@ ids_argument = click.argument("ids", nargs=-1, metavar="[TEMPLATE]...")
 overwrite_option = click.option(
     "--overwrite",
     is_flag=True,
-    help="No conflicts: this side wins over what the other has changed.",
+    help="No conflicts: what the other side has changed is replaced.",
 )
 
 

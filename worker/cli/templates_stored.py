@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from worker.cli.base import Command
 from worker.cli.options import Moment, json_option, yes_option
 from worker.cli.output import confirm, print_json, print_table
 from worker.cli.templates_session import TYPES, call, id_argument, open_producer
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 version_option = click.option("--version", help="Name of a version (default: the current one).")
 language_option = click.option("--language", help="Language, such as de-AT.")
@@ -191,8 +194,8 @@ def activate(
     template_id: str,
     version: str,
     expected_version: str | None,
-    at: Any,
-    json_: bool,  # noqa: ANN401
+    at: datetime | None,
+    json_: bool,
 ) -> None:
     """Make a version current, to roll back or forward."""
     keywords = {
