@@ -13,6 +13,7 @@ from tasks.rendering.client import Renderer
 from tasks.rendering.texts import Part
 from worker.authoring import layout
 from worker.authoring.definition import Definition
+from worker.authoring.dependencies import Dependencies
 from worker.authoring.files import write
 from worker.authoring.findings import (
     Finding,
@@ -25,7 +26,7 @@ from worker.authoring.findings import (
 )
 from worker.authoring.folder import Folder, FolderTemplate
 from worker.authoring.gate import FolderGate, Passed
-from worker.authoring.library import Graph
+from worker.authoring.library import Partials
 from worker.authoring.rendering import render
 from worker.authoring.samples import Sample, expected_files
 
@@ -72,8 +73,10 @@ class Checker:
         self._folder = folder
         self._renderer = renderer
         self._templates = folder.by_id()
-        self._graph = Graph.of(folder.definitions())
-        self._gate = FolderGate(renderer, self._graph, default_language)
+        self._definitions = {each.template_id: each for each in folder.definitions()}
+        self._graph = Dependencies(self._definitions.values())
+        partials = Partials(self._definitions, self._graph)
+        self._gate = FolderGate(renderer, partials, default_language)
         self._default_language = default_language
 
     def check(
@@ -99,7 +102,8 @@ class Checker:
         broken |= {each.template_id for each in self._folder.templates if each.definition is None}
         wanted = None if only is None else self._graph.reached(only)
         if wanted is not None:
-            checked.findings = [each for each in checked.findings if each.template_id in wanted]
+            about = {"", *wanted}
+            checked.findings = [each for each in checked.findings if each.template_id in about]
         with ThreadPoolExecutor(THREADS) as pool:
             for group in self._graph.order():
                 names = [name for name in group if wanted is None or name in wanted]
@@ -139,7 +143,7 @@ class Checker:
 
     def _try_gate(self, name: str) -> tuple[Passed | None, list[Finding]]:
         template = self._templates[name]
-        result = self._gate.check(self._graph.definitions[name])
+        result = self._gate.check(self._definitions[name])
         if isinstance(result, Passed):
             found = [_of_warning(template, each) for each in result.warnings]
             return result, of_template(name, found)
@@ -192,7 +196,7 @@ class Checker:
         self, wanted: Collection[str] | None, required: Collection[str]
     ) -> Iterable[Finding]:
         """Yield a finding for each template that lacks languages which it should have."""
-        definitions = self._graph.definitions
+        definitions = self._definitions
         every = {language for each in definitions.values() for language in each.translations}
         for name, definition in definitions.items():
             if wanted is not None and name not in wanted:

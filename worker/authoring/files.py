@@ -79,12 +79,9 @@ class Files:
                     message = f"the file has {status.st_size} bytes, the limit is {limit}"
                     self._refuse(path, "too_large", message)
                     return None
-                data = file.read(limit + 1)
+                data = file.read(status.st_size + 1)
         except OSError as problem:
             self._unreadable(path, problem)
-            return None
-        if len(data) > limit:
-            self._refuse(path, "too_large", f"the file has over {limit} bytes, which is the limit")
             return None
         return data
 

@@ -12,7 +12,7 @@ from tasks.services.candidates import Candidates, Compiled
 from tasks.services.gate import Gate
 from tasks.services.outputs import require_other_languages, require_parts
 from worker.authoring.definition import Definition
-from worker.authoring.library import FolderLibrary, Graph
+from worker.authoring.library import FolderLibrary, Partials
 
 _PATIENCE: Final = 10
 """How many times as long as in a worker trial renders may take: an author's machine does other
@@ -45,15 +45,15 @@ class FolderGate:
     ----------
     renderer
         Compiles and renders them; its limits are those of the gate.
-    graph
-        The templates. What passes becomes known in it, for those that use it.
+    partials
+        Those of the folder. What passes becomes known in it, for those that use it.
     default_language
         The language of a version's own text where its metadata does not say.
     """
 
-    def __init__(self, renderer: Renderer, graph: Graph, default_language: str) -> None:
+    def __init__(self, renderer: Renderer, partials: Partials, default_language: str) -> None:
         self._renderer = renderer
-        self._graph = graph
+        self._partials = partials
         self._default_language = default_language
 
     def check(self, definition: Definition) -> Passed | list[Problem]:
@@ -63,18 +63,18 @@ class FolderGate:
         except ServiceError as refusal:
             return refusal.details or [problem("", refusal.args[0], refusal.message)]
         name = definition.template_id
-        self._graph.variables[name] = passed.variables
+        self._partials.variables[name] = passed.variables
         if definition.inline_css or definition.format:
             for text in passed.texts:
                 language = text.candidate.prefix.removeprefix("translations.").rstrip(".")
-                self._graph.inlined[name, language] = text.candidate.text["body"]
+                self._partials.rendered[name, language] = text.candidate.text["body"]
         return passed
 
     def _check(self, definition: Definition) -> Passed:
         require_parts(definition.type, definition.texts(), inline_css=definition.inline_css)
         limits = self._renderer.limits
-        library = self._graph.library(definition, self._default_language)
-        place = self._graph.place(definition, limits.partial_depth)
+        library = self._partials.library(definition, self._default_language)
+        place = self._partials.place(definition, limits.partial_depth)
         seconds = limits.trial_seconds + SECONDS_OF_EACH * len(definition.translations)
         gate = Gate(self._renderer, library, place, time.monotonic() + _PATIENCE * seconds)
         candidates = Candidates(definition.type, self._default_language, library)

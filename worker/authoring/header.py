@@ -35,6 +35,7 @@ _KEYS: Final = frozenset(
         *(f"{table}{_AS_JSON}" for table in TABLES),
     }
 )
+_VARIABLE_KEYS: Final = ("name", "type", "required", "default", "example", "description")
 _MARK: Final = "\ufeff"
 _VARIABLE: Final = re.compile(r"^[ \t]*\[\[variables\]\]", re.MULTILINE)
 
@@ -244,8 +245,9 @@ def _wanted(definition: Definition, folder: str) -> dict[str, Any]:
 
 def _written_variable(variable: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for key, value in variable.items():
-        if key == "required" and value is True:
+    for key in _VARIABLE_KEYS:
+        value = variable.get(key)
+        if value is None or (key == "required" and value is True):
             continue
         result |= _storable(key, value) if key in {"default", "example"} else {key: value}
     return result

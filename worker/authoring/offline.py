@@ -1,6 +1,5 @@
 """Checks of a folder on this machine: with the settings of the environment, and no server."""
 
-import os
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,31 +9,8 @@ from tasks.messages.fields import canonical_language
 from tasks.rendering.client import Renderer
 from tasks.rendering.limits import Limits
 from worker.authoring.check import THREADS, Checked, Checker
-from worker.authoring.folder import Folder, read_folder
-from worker.settings import from_environment
-
-_UNUSED = {
-    "DATABASE_URL": "postgresql://unused.invalid/none",
-    "CELERY_BROKER_URL": "redis://unused.invalid/0",
-    "CELERY_RESULT_BACKEND": "redis://unused.invalid/1",
-}
-
-
-def author_settings() -> tuple[Limits, str]:
-    """Return the limits and the default language of the environment; it need name no server.
-
-    Raises
-    ------
-    SettingsError
-        Naming each wrong setting and what was expected.
-    """
-    settings = from_environment(_UNUSED | {k: v for k, v in os.environ.items() if v})
-    return settings.limits, settings.default_language
-
-
-def lazy_renderer(limits: Limits) -> Renderer:
-    """Return a renderer whose processes start when they are needed: most pushes need none."""
-    return Renderer(limits)
+from worker.authoring.reading import read_folder
+from worker.authoring.settings import author_settings
 
 
 def started(limits: Limits, processes: int) -> Renderer:
@@ -71,22 +47,8 @@ def checked_folder(
     """
     limits, default_language = author_settings()
     folder = read_folder(root, limits)
-    require_known(folder, ids)
+    folder.require(ids)
     with started(limits, min(THREADS, len(ids or folder.templates))) as renderer:
         checker = Checker(folder, renderer, default_language)
         checked = checker.check(ids or None, languages=languages, update=update)
     return checked, len(ids or folder.templates)
-
-
-def require_known(folder: Folder, ids: Sequence[str]) -> None:
-    """Make sure that a folder has the templates of some ids.
-
-    Raises
-    ------
-    OperationError
-        It has not.
-    """
-    unknown = sorted({*ids} - folder.by_id().keys())
-    if unknown:
-        names = ", ".join(f"'{each}'" for each in unknown)
-        raise OperationError("unknown", f"{folder.root} has no template {names}", "check the names")

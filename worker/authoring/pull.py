@@ -9,7 +9,8 @@ from typing import Final
 from db.errors import OperationError
 from tasks.rendering.limits import Limits
 from worker.authoring import service as remotes
-from worker.authoring.folder import Folder, FolderTemplate, read_template
+from worker.authoring.folder import Folder, FolderTemplate
+from worker.authoring.reading import read_template
 from worker.authoring.service import Caller, Remote
 from worker.authoring.state import Base, State
 from worker.authoring.writing import write_template

@@ -4,18 +4,20 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from db.errors import OperationError
 from tasks.errors import Problem
 from worker.authoring import service as remotes
-from worker.authoring.check import Checked, Checker
-from worker.authoring.findings import Finding, Severity, of_template
+from worker.authoring.dependencies import Dependencies
+from worker.authoring.findings import Finding, Severity, errors, of_template
 from worker.authoring.folder import Folder
-from worker.authoring.library import Graph
 from worker.authoring.plan import Action, Step, compare, decide, in_order
 from worker.authoring.service import Caller, Remote
 from worker.authoring.state import Base, State
+
+if TYPE_CHECKING:
+    from worker.authoring.check import Checker
 
 _SAVE_SECONDS: Final = 1.0
 """Between two saves of the state while messages are answered."""
@@ -49,13 +51,13 @@ class Plan:
         One for each template, by id.
     groups
         The steps that publish, partials before their users.
-    checked
-        What the check found in them.
+    findings
+        What the check found in what is to be published, and in what uses it.
     """
 
     steps: list[Step]
     groups: list[list[Step]]
-    checked: Checked
+    findings: list[Finding]
     remote: Mapping[str, Remote]
 
     @property
@@ -101,16 +103,19 @@ class Push:
     state
         What the folder has pulled.
     checker
-        Checks what is to be published, before anything is.
+        Returns what checks the folder; called only where something is to be published, for it
+        imports the gate.
     """
 
-    def __init__(self, folder: Folder, service: Sender, state: State, checker: Checker) -> None:
+    def __init__(
+        self, folder: Folder, service: Sender, state: State, checker: Callable[[], "Checker"]
+    ) -> None:
         self._folder = folder
         self._service = service
         self._state = state
         self._checker = checker
         self._definitions = {each.template_id: each for each in folder.definitions()}
-        self._graph = Graph.of(self._definitions.values())
+        self._graph = Dependencies(self._definitions.values())
 
     def plan(self, ids: Collection[str] | None, *, overwrite: bool = False) -> Plan:
         """Return what would be done with templates, all or those named; nothing is sent."""
@@ -124,11 +129,12 @@ class Push:
         changed = {name for name, step in steps.items() if step.action is not Action.UNCHANGED}
         # Who uses a changed partial may not fit it any more.
         partials = {name for name in changed if self._definitions[name].type == "partial"}
-        broken = [each for each in self._folder.templates if each.definition is None]
-        only = changed | self._graph.users(partials) | {each.template_id for each in broken}
-        checked = self._checker.check(only if ids is None else only | {*ids})
+        broken = {each.template_id for each in errors(self._folder.every_finding())}
+        only = changed | self._graph.users(partials)
+        only |= broken if ids is None else broken & self._graph.reached(ids) | (broken & {""})
+        checked = self._checker().check(only) if only else None
         for name in changed:
-            passed = checked.passed.get(name)
+            passed = None if checked is None else checked.passed.get(name)
             if passed is not None and self._definitions[name].variables is None:
                 digest = passed.definition.declaring(passed.variables).digest()
                 if name in known and known[name].digest == digest:
@@ -138,7 +144,8 @@ class Push:
             if step.action is Action.UNCHANGED and name in known:
                 self._note(name, known[name].version, known[name].digest)
         groups = in_order(steps.values(), self._graph.order())
-        return Plan(list(steps.values()), groups, checked, known)
+        found = [] if checked is None else checked.findings
+        return Plan(list(steps.values()), groups, found, known)
 
     def apply(
         self, plan: Plan, allowed: Permissions, progress: Callable[[int], None]

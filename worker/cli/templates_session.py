@@ -53,8 +53,8 @@ def call(task: str, keywords: Mapping[str, Any]) -> dict[str, Any]:
 
 def read(folder: Path) -> Folder:
     """Return the templates of a folder."""
-    from worker.authoring.folder import read_folder
-    from worker.authoring.offline import author_settings
+    from worker.authoring.reading import read_folder
+    from worker.authoring.settings import author_settings
 
     return read_folder(folder, author_settings()[0])
 

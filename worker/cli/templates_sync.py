@@ -25,6 +25,7 @@ from worker.cli.templates_session import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from worker.authoring.check import Checker
     from worker.authoring.folder import Folder
     from worker.authoring.plan import Step
     from worker.authoring.pull import PullStep
@@ -127,14 +128,20 @@ class Publication:
         self, folder: Folder, ids: Sequence[str], *, dry_run: bool, exit_code: bool = False
     ) -> None:
         """Show the plan, then do it."""
-        from worker.authoring.check import Checker
-        from worker.authoring.offline import author_settings, lazy_renderer, require_known
+        from tasks.rendering.client import Renderer
         from worker.authoring.push import Push
+        from worker.authoring.settings import author_settings
 
-        require_known(folder, ids)
+        folder.require(ids)
         limits, default_language = author_settings()
-        with open_producer() as producer, lazy_renderer(limits) as renderer:
-            checker = Checker(folder, renderer, default_language)
+        # Its processes start when they are needed: most pushes need none.
+        with open_producer() as producer, Renderer(limits) as renderer:
+
+            def checker() -> Checker:
+                from worker.authoring.check import Checker
+
+                return Checker(folder, renderer, default_language)
+
             push = Push(folder, producer, state_of(self._folder), checker)
             plan = push.plan(ids or None, overwrite=self._allowed.overwrite)
             self._print_plan(plan)
@@ -167,8 +174,8 @@ class Publication:
 
         if self._json:
             return
-        if plan.checked.findings:
-            print(reports.as_text(plan.checked.findings, self._prefix))
+        if plan.findings:
+            print(reports.as_text(plan.findings, self._prefix))
         for step in plan.steps:
             if step.action != "unchanged" or step.reason:
                 print(_line(step))
@@ -176,15 +183,17 @@ class Publication:
 
     def _refuse(self, plan: Plan, *, dry_run: bool) -> None:
         """End a push that may not be done; nothing has been published."""
+        from worker.authoring.findings import errors
+
         reasons = plan.blocked(self._allowed)
-        if not (plan.checked.errors or plan.conflicts or reasons):
+        if not (errors(plan.findings) or plan.conflicts or reasons):
             return
         if self._json:
             self._finish(plan, [], dry_run=dry_run, reasons=reasons)
         for reason in reasons:
             click.echo(reason, err=True)
         click.echo("Nothing was published.", err=True)
-        raise SystemExit(CONFLICT if plan.conflicts and not plan.checked.errors else 1)
+        raise SystemExit(CONFLICT if plan.conflicts and not errors(plan.findings) else 1)
 
     def _progress(self, done: int, total: int) -> None:
         if sys.stderr.isatty():
@@ -226,7 +235,7 @@ class Publication:
                     "dry_run": dry_run,
                     "counts": counts(plan.steps),
                     "templates": [step.as_json() for step in plan.steps],
-                    "findings": [each.as_json() for each in plan.checked.findings],
+                    "findings": [each.as_json() for each in plan.findings],
                     "blocked": reasons,
                     "published": published,
                     "refused": [each.as_json() for each in refused],
@@ -283,8 +292,8 @@ def import_(  # noqa: PLR0913 - options of a command
 ) -> None:
     """Publish the templates of a file that differ from the service's. Exits as `push` does."""
     from worker.authoring.bundle_file import read_file
-    from worker.authoring.offline import author_settings
     from worker.authoring.push import Permissions
+    from worker.authoring.settings import author_settings
 
     allowed = Permissions(overwrite=overwrite, breaking=breaking, dropped=drop_translations)
     folder = read_file(file, author_settings()[0])
