@@ -11,6 +11,7 @@ _SYNC = "worker.cli.templates_sync"
 COMMANDS = {
     "new": "worker.cli.templates_check:new",
     "check": "worker.cli.templates_check:check",
+    "preview": "worker.cli.templates_preview:preview",
     "pull": f"{_SYNC}:pull",
     "push": f"{_SYNC}:push",
     "export": f"{_SYNC}:export",
