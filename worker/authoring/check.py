@@ -100,6 +100,10 @@ class Checker:
         checked = Checked(self._folder.every_finding())
         broken = {each.template_id for each in checked.errors if each.template_id}
         broken |= {each.template_id for each in self._folder.templates if each.definition is None}
+        for name, definition in self._definitions.items():
+            problems = self._graph.cycles(definition)
+            checked.findings += of_template(name, map(self._templates[name].finding, problems))
+            broken |= {name} if problems else set()
         wanted = None if only is None else self._graph.reached(only)
         if wanted is not None:
             about = {"", *wanted}

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -30,7 +29,7 @@ _ASSETS: Final = Path(__file__).parent / "assets"
 _TYPES: Final = {"page.css": "text/css", "page.js": "text/javascript"}
 _PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "frame-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
 # Scripts do not run, and nothing is loaded from another host: a preview must not report to one.
@@ -148,15 +147,8 @@ class View(Handler):
         if not self.request.headers.get("Content-Type", "").startswith("application/json"):
             raise HTTPError(415)
         try:
-            asked: dict[str, Any] = json.loads(self.request.body)
-            view = partial(
-                Session.view,
-                template_id=str(asked["template_id"]),
-                language=asked.get("language"),
-                sample=asked.get("sample"),
-                values=asked.get("values"),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            view = _asked(json.loads(self.request.body))
+        except (ValueError, RecursionError):
             raise HTTPError(400) from None
         found = await self.preview.run(view)
         if found is None:
@@ -166,6 +158,21 @@ class View(Handler):
             found["frame"] = self.preview.pages.add(rendered["body"])
             found["has_dark_styles"] = has_dark_styles(rendered["body"])
         self.write(found)
+
+
+def _asked(question: Any) -> Callable[[Session], dict[str, Any] | None]:  # noqa: ANN401 - a JSON value
+    """Return what answers a question of the page; raise ValueError if it is none."""
+    match question:
+        case {
+            "template_id": str(template_id),
+            "language": str() | None as language,
+            "sample": str() | None as sample,
+            "values": dict() | None as values,
+        }:
+            return lambda session: session.view(
+                template_id, language=language, sample=sample, values=values
+            )
+    raise ValueError("a question that the page does not ask")
 
 
 class Frame(Handler):

@@ -157,13 +157,8 @@ class Session:
         except ServiceError as refusal:
             return shown | {"rendered": None, "refused": refusal.details}
         if passed.definition.type == "sms":
-            body = parts["body"]
-            parts["costly"] = sorted(
-                {
-                    *(parts.get("ucs2_characters") or ()),
-                    *(each for each in body if each in EXTENSION),
-                }
-            )
+            twice = sorted({each for each in parts["body"] if each in EXTENSION})
+            parts["costly"] = parts.get("ucs2_characters") or twice
         return shown | {"rendered": parts}
 
     def _check(self, template_id: str) -> Checked:

@@ -18,6 +18,16 @@ function say(text) {
   if ($("status").textContent !== text) $("status").textContent = text;
 }
 
+// Whoever uses the keyboard stays where they are when something is drawn anew.
+function keepingFocus(container, key, drawAgain) {
+  const focused = document.activeElement;
+  const name = container.contains(focused) ? focused.closest(`[data-${key}]`)?.dataset[key] : undefined;
+  drawAgain();
+  if (name === undefined) return;
+  const again = [...container.querySelectorAll(`[data-${key}]`)].find((each) => each.dataset[key] === name);
+  (again?.querySelector("a, summary") ?? again)?.focus();
+}
+
 // ---- the list
 
 async function loadList() {
@@ -37,9 +47,11 @@ function drawList() {
       const link = element("a", { href: `#${encodeURIComponent(each.template_id)}` },
         each.template_id, " ", element("span", { className: "kind" }, each.type ?? "", each.has_errors ? " (errors)" : ""));
       if (each.template_id === state.template) link.setAttribute("aria-current", "page");
-      return element("li", {}, link);
+      const item = element("li", {}, link);
+      item.dataset.template = each.template_id;
+      return item;
     });
-  $("list").replaceChildren(...items);
+  keepingFocus($("list"), "template", () => $("list").replaceChildren(...items));
 }
 
 function choose(template) {
@@ -219,14 +231,15 @@ function typed(input) {
 
 function drawSources(view) {
   const open = new Set([...$("sources").querySelectorAll("details[open]")].map((each) => each.dataset.file));
-  $("sources").replaceChildren(...view.sources.filter((each) => each.text !== null).map((source) => {
+  const sources = view.sources.filter((each) => each.text !== null).map((source) => {
     const here = view.findings.filter((each) => each.file === source.file && each.line);
     const lines = source.text.split("\n").map((text, index) => line(text, index + 1, here));
     const details = element("details", { open: open.has(source.file) || here.some((each) => each.severity === "error") },
       element("summary", {}, source.file), element("pre", { className: "source", tabIndex: 0, ariaLabel: source.file }, ...lines));
     details.dataset.file = source.file;
     return details;
-  }));
+  });
+  keepingFocus($("sources"), "file", () => $("sources").replaceChildren(...sources));
 }
 
 function line(text, number, findings) {
@@ -280,7 +293,9 @@ $("values").addEventListener("input", (event) => {
 });
 $("values-json").addEventListener("input", (event) => {
   try {
-    state.values = JSON.parse(event.target.value);
+    const values = JSON.parse(event.target.value);
+    if (typeof values !== "object" || values === null || Array.isArray(values)) throw new Error("an object is expected");
+    state.values = values;
     show();
   } catch (error) {
     $("values-problem").textContent = `Not valid JSON: ${error.message}`;
