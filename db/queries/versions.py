@@ -147,9 +147,9 @@ class VersionRow(NamedTuple):
     schedule_error: str | None
 
     @property
-    def is_rendered_as_sent(self) -> bool:
-        """Whether bodies are rendered as they were sent, neither compiled nor inlined."""
-        return not (self.inline_css or self.format)
+    def is_rendered_otherwise(self) -> bool:
+        """Whether bodies are rendered in another form than they were sent in."""
+        return self.inline_css or self.format is not None
 
 
 class Added(NamedTuple):

@@ -216,6 +216,11 @@ class NewVersion(BaseModel):
         """Whether the version becomes current when it is published."""
         return self.activate and self.activate_at is None
 
+    @property
+    def is_rendered_otherwise(self) -> bool:
+        """Whether bodies are rendered in another form than they were sent in."""
+        return self.inline_css or self.format is not None
+
 
 class PublishVersion(NewVersion, ConditionalWrite):
     """``version.publish``: insert an immutable version and, by default, make it current."""
