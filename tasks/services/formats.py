@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from tasks.errors import Problem, ServiceError, TemplateSyntax
 from tasks.rendering.client import Renderer
@@ -17,6 +17,7 @@ from tasks.rendering.places import placed, source_place
 from tasks.rendering.texts import Sources
 
 P = TypeVar("P", Problem, dict[str, Any])
+_PLACE: Final = frozenset({"line", "column", "snippet"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,9 @@ class Formatted:
         lines = body.html.split("\n")
         offset = sum(len(line) + 1 for line in lines[: problem["line"] - 1])
         place = source_place(body.spans, offset + problem["column"] - 1)
-        given = {k: v for k, v in problem.items() if k not in {"line", "column", "snippet"}}
+        given = {key: value for key, value in problem.items() if key not in _PLACE}
         where = placed("", "", "", body.source, place)
-        shown = {k: v for k, v in where.items() if k in {"line", "column", "snippet"}}
+        shown = {key: value for key, value in where.items() if key in _PLACE & problem.keys()}
         return cast("P", {**given, **shown})
 
 

@@ -14,7 +14,7 @@ from tasks.messages.versions import CarriedTranslations, Change, PublishedVersio
 from tasks.rendering.changes import breaking_changes
 from tasks.rendering.partials import every_block, partials_of
 from tasks.rendering.texts import Sources
-from tasks.rendering.warnings import lost_languages
+from tasks.rendering.warnings import lost_languages, scheduled_versions
 from tasks.services import graph
 from tasks.services.candidates import Candidates, Compiled
 from tasks.services.carrying import Carried, carry_over, dropped_languages
@@ -84,6 +84,7 @@ def publish(
     is_carried = _carried_languages(message, bundled)
     carry = carry_over(message, template, previous, own, variables, work, is_carried)
     _require_carried(message, previous, carry)
+    upcoming = versions.upcoming(session, template.id)
     if message.replace_draft:
         _remove_draft(message, template, work)
     version = _stored(message, template, passed, work)
@@ -97,6 +98,7 @@ def publish(
         )
     partials.add_uses(connection, version.id, partials_of(passed.sources()) | carry.partials)
     lost = _lost(message, passed.candidates, previous, own, carry.result, work)
+    others = [each for each in upcoming if each.version != version.version]
     return PublishedVersion(
         template_id=message.template_id,
         version=version.version,
@@ -107,7 +109,7 @@ def publish(
         variables=variables,
         translations=carry.result,
         breaking=[Change.model_validate(problem) for problem in breaking],
-        warnings=[*passed.warned, *lost],
+        warnings=[*passed.warned, *lost, *scheduled_versions(others)],
     )
 
 
