@@ -102,10 +102,12 @@ class _Bundle:
         for entry in self._entries:
             self._switch_off(entry)
         published = {entry.id for entry in self._entries if entry.published is not None}
+        # Refused, but with the text that is stored.
+        unchanged = {entry.id for entry in self._entries if entry.version is None}
         users = Users(self._work, self._deadline, self._ids)
         for entry, _ in order:
             if entry.changes_partial:
-                users.check(entry, published, self._refused)
+                users.check(entry, published, self._refused - unchanged)
 
     def _open(self, entry: Entry) -> None:
         """Lock the row of a template, created if there is none, and read what is stored."""
