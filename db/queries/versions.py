@@ -120,6 +120,11 @@ WHERE v.activate_at <= clock_timestamp()
 ORDER BY v.activate_at, t.template_id
 LIMIT :limit
 """)
+_UPCOMING = (
+    select(_versions.version, _versions.activate_at)
+    .where(_versions.template_id == bindparam("template"), _versions.activate_at.is_not(None))
+    .order_by(_versions.activate_at, _versions.version)
+)
 _SCHEDULED = select(_versions.version, _versions.activate_at, _versions.activate_expected).where(
     _versions.id == bindparam("version_id")
 )
@@ -147,9 +152,9 @@ class VersionRow(NamedTuple):
     schedule_error: str | None
 
     @property
-    def is_rendered_as_sent(self) -> bool:
-        """Whether bodies are rendered as they were sent, neither compiled nor inlined."""
-        return not (self.inline_css or self.format)
+    def is_rendered_otherwise(self) -> bool:
+        """Whether bodies are rendered in another form than they were sent in."""
+        return self.inline_css or self.format is not None
 
 
 class Added(NamedTuple):
@@ -234,6 +239,13 @@ class Due(NamedTuple):
     activate_at: datetime
 
 
+class Upcoming(NamedTuple):
+    """A version that will be current."""
+
+    version: str
+    activate_at: datetime
+
+
 class Scheduled(NamedTuple):
     """The schedule of a version; ``expected`` is as in the model."""
 
@@ -245,6 +257,11 @@ class Scheduled(NamedTuple):
 def due(session: Session, limit: int) -> list[Due]:
     """Return versions whose time has come, the longest overdue first."""
     return [Due(*row) for row in session.execute(_DUE, {"limit": limit})]
+
+
+def upcoming(session: Session, template: UUID) -> list[Upcoming]:
+    """Return the versions of a template that will be current, by time."""
+    return [Upcoming(*row) for row in session.execute(_UPCOMING, {"template": template})]
 
 
 def scheduled(session: Session, version: UUID) -> Scheduled | None:

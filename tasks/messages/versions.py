@@ -216,17 +216,25 @@ class NewVersion(BaseModel):
         """Whether the version becomes current when it is published."""
         return self.activate and self.activate_at is None
 
+    @property
+    def is_rendered_otherwise(self) -> bool:
+        """Whether bodies are rendered in another form than they were sent in."""
+        return self.inline_css or self.format is not None
 
-class PublishVersion(NewVersion, ConditionalWrite):
+
+class _OfTemplate(ConditionalWrite):
+    """A write to one template; its problems are told in the order of the fields."""
+
+    template_id: TemplateId
+
+
+class PublishVersion(NewVersion, _OfTemplate):
     """``version.publish``: insert an immutable version and, by default, make it current."""
 
-    template_id: TemplateId
 
-
-class ActivateVersion(ConditionalWrite):
+class ActivateVersion(_OfTemplate):
     """``version.activate``: make a version current, to roll back or forward, now or later."""
 
-    template_id: TemplateId
     version: VersionName
     activate_at: Moment | None = None
 

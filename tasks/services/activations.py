@@ -76,7 +76,7 @@ def _report(due: Due, version: str, error: ServiceError | None) -> None:
             "version_activated",
             template_id=due.template_id,
             version=version,
-            seconds_late=seconds,
+            late_seconds=seconds,
         )
     else:
         log_event(
@@ -85,6 +85,6 @@ def _report(due: Due, version: str, error: ServiceError | None) -> None:
             level=logging.ERROR,
             template_id=due.template_id,
             version=version,
-            seconds_late=seconds,
+            late_seconds=seconds,
             error=str(error.args[0]),
         )

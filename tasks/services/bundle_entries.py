@@ -29,7 +29,8 @@ class Entry:
 
     ``index`` is its place in the message; ``message`` is None for one that is invalid. ``row`` and
     ``before`` are the template and its current version as they are stored, with the texts of the
-    version's translations; ``digests`` those of versions that a publish need not repeat.
+    version's translations; ``digests`` has the versions that a publish need not repeat: the current
+    one, and for a draft the newest draft.
     """
 
     index: int
@@ -38,7 +39,7 @@ class Entry:
     row: models.Template | None = None
     before: VersionRow | None = None
     texts: Sequence[StoredText] = ()
-    digests: frozenset[str] = frozenset()
+    digests: Mapping[str, VersionRow] = field(default_factory=dict)
     is_new: bool = False
     fields: list[str] = field(default_factory=list)
     published: PublishedVersion | None = None
@@ -96,28 +97,26 @@ class Entry:
             self.fields = [
                 name for name in CHANGEABLE if not is_equal(stored[name], getattr(given, name))
             ]
-        self.digests = frozenset(self._stored_digests(work, row))
+        self.digests = dict(self._stored_digests(work, row))
 
-    def _stored_digests(self, work: Work, row: models.Template) -> Iterable[str]:
-        if self.before is not None:
-            yield version_digest(views.contents(self.before, self.texts))
+    def _stored_digests(self, work: Work, row: models.Template) -> Iterable[tuple[str, VersionRow]]:
         if self.version is not None and not self.version.is_activated_now:
             draft = versions.newest_draft(work.session, row.id)
             if draft is not None:
                 texts = translations.texts(work.session, draft.id)
-                yield version_digest(views.contents(draft, texts))
+                yield version_digest(views.contents(draft, texts)), draft
+        if self.before is not None:
+            yield version_digest(views.contents(self.before, self.texts)), self.before
 
-    def is_stored(self) -> bool:
-        """Tell whether there is a version with the contents that are to be published.
+    def stored(self) -> VersionRow | None:
+        """Return a version with the contents that are to be published, None if there is none.
 
         Without declared variables, only the gate can tell.
         """
         new = self.version
-        return (
-            new is not None
-            and new.variables is not None
-            and version_digest(self._contents(new)) in self.digests
-        )
+        if new is None or new.variables is None:
+            return None
+        return self.digests.get(version_digest(self._contents(new)))
 
     def same_translations(self) -> frozenset[str]:
         """Return the languages that are sent as they are stored."""

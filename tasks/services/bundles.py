@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from db.queries import partials, templates, versions
+from db.queries.versions import VersionRow
 from db.session import driver_connection
 from tasks.errors import (
     BundleRefused,
@@ -101,10 +102,12 @@ class _Bundle:
         for entry in self._entries:
             self._switch_off(entry)
         published = {entry.id for entry in self._entries if entry.published is not None}
+        # Refused, but with the text that is stored.
+        unchanged = {entry.id for entry in self._entries if entry.version is None}
         users = Users(self._work, self._deadline, self._ids)
         for entry, _ in order:
             if entry.changes_partial:
-                users.check(entry, published, self._refused)
+                users.check(entry, published, self._refused - unchanged)
 
     def _open(self, entry: Entry) -> None:
         """Lock the row of a template, created if there is none, and read what is stored."""
@@ -147,17 +150,18 @@ class _Bundle:
         early = [name for name in entry.fields if name != "is_active" or given.is_active]
         if early:
             _change(entry, early, self._work)
-        if entry.version is not None and not entry.is_stored():
-            self._publish(entry, entry.version, refused)
-        elif entry.version is not None and entry.version.activate_at is not None:
-            self._reschedule(entry, entry.version)
+        if entry.version is not None and (stored := entry.stored()) is None:
+            stored = self._published(entry, entry.version, refused)
+        if entry.version is not None and stored is not None:
+            self._reschedule(entry, entry.version, stored)
         if entry.conflict is not None and (entry.changes or entry.problems):
             found, entry.problems = entry.problems, []
             entry.refuse(entry.conflict)
             entry.problems += found
         session.flush()
 
-    def _publish(self, entry: Entry, new: NewVersion, refused: list[str]) -> None:
+    def _published(self, entry: Entry, new: NewVersion, refused: list[str]) -> VersionRow | None:
+        """Publish a version; return the stored one that it repeats, if it does."""
         if time.monotonic() > self._deadline:
             seconds = self._work.configuration.limits.batch_seconds
             entry.refuse(
@@ -168,7 +172,7 @@ class _Bundle:
                     f"the bundle took more than {seconds:g} s: send fewer templates in each",
                 )
             )
-            return
+            return None
         kept = entry.same_translations()
         fields = {name: getattr(new, name) for name in NewVersion.model_fields}
         fields["translations"] = {
@@ -188,30 +192,29 @@ class _Bundle:
         except ServiceError as error:
             savepoint.rollback()
             entry.refuse(_of_itself(error, refused))
-            return
-        if self._is_repeated(entry, published.version):
+            return None
+        if (stored := self._repeated(entry, published.version)) is not None:
             savepoint.rollback()
-            return
+            return stored
         savepoint.commit()
         entry.published = published
         if refused:
             entry.refuse(_of_itself(None, refused))
+        return None
 
-    def _is_repeated(self, entry: Entry, name: str) -> bool:
-        """Tell whether a version that was published has the contents of one before."""
+    def _repeated(self, entry: Entry, name: str) -> VersionRow | None:
+        """Return the version before whose contents a published one has, None if there is none."""
         assert entry.row is not None  # noqa: S101 - for the type checker: it is open
         version = versions.find(self._work.session, entry.row.id, name)
         assert version is not None  # noqa: S101 - for the type checker: it was published
-        return stored_version_digest(self._work, version) in entry.digests
+        return entry.digests.get(stored_version_digest(self._work, version))
 
-    def _reschedule(self, entry: Entry, new: NewVersion) -> None:
+    def _reschedule(self, entry: Entry, new: NewVersion, draft: VersionRow) -> None:
         """Set the time of a draft that is stored already."""
-        assert entry.row is not None  # noqa: S101 - for the type checker: it is open
+        if not draft.is_draft or new.activate_at in {None, draft.activate_at}:
+            return
         assert entry.message is not None  # noqa: S101 - for the type checker: the entries are valid
         assert new.activate_at is not None  # noqa: S101 - for the type checker: there is a time
-        draft = versions.newest_draft(self._work.session, entry.row.id)
-        if draft is None or draft.activate_at == new.activate_at:
-            return
         expected = schedule_condition(entry.message.expected_version)
         versions.schedule(self._work.session, draft.id, new.activate_at, expected)
         entry.rescheduled = (draft, new.activate_at)

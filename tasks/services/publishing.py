@@ -1,20 +1,20 @@
 """``version.publish``: compile, compare, try out, store."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from db import models
 from db.queries import partials, translations, versions
 from db.queries.translations import Written
-from db.queries.versions import VersionRow
+from db.queries.versions import Added, VersionRow
 from db.session import driver_connection
 from tasks.errors import BreakingChange, Problem, VersionConflict, VersionExists, VersionNotDraft
 from tasks.messages.versions import CarriedTranslations, Change, PublishedVersion, PublishVersion
 from tasks.rendering.changes import breaking_changes
 from tasks.rendering.partials import every_block, partials_of
 from tasks.rendering.texts import Sources
-from tasks.rendering.warnings import lost_languages
+from tasks.rendering.warnings import lost_languages, scheduled_versions
 from tasks.services import graph
 from tasks.services.candidates import Candidates, Compiled
 from tasks.services.carrying import Carried, carry_over, dropped_languages
@@ -23,6 +23,7 @@ from tasks.services.expectations import (
     schedule_condition,
     stored_version_digest,
 )
+from tasks.services.formats import formatted
 from tasks.services.gate import Gate, Stored
 from tasks.services.outputs import require_other_languages, require_parts
 from tasks.services.templates import existing
@@ -40,45 +41,38 @@ class Bundled:
     carried: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """The texts of a version that have passed the gate.
+
+    ``mine`` and ``texts`` are as they were sent, ``own`` and ``given`` as they are rendered, both
+    in the order of the message; ``warned`` is what is worth a look.
+    """
+
+    mine: Sources
+    texts: Mapping[str, Sources]
+    own: Compiled
+    given: Sequence[Compiled]
+    variables: Stored
+    candidates: Candidates
+    warned: Sequence[dict[str, Any]]
+
+    def sources(self) -> list[str]:
+        """Return all sources."""
+        return [source for text in (self.mine, *self.texts.values()) for source in text.given()]
+
+
 def publish(
     message: PublishVersion, work: Work, bundled: Bundled | None = None
 ) -> PublishedVersion:
     """Insert a version and make it current, once its texts have passed the gate."""
     session = work.session
     connection = driver_connection(session)
-    mine = Sources(message.subject, message.body, message.text, message.preheader)
-    texts = {
-        language: Sources(text.subject, text.body, text.text, text.preheader)
-        for language, text in message.translations.items()
-    }
-    sources = [source for text in (mine, *texts.values()) for source in text.given()]
     partials.lock_graph(connection, message.template_id)
-    template = existing(work, message.template_id)
-    paths = {f"translations.{language}.": text for language, text in texts.items()}
-    require_parts(template.type, [("", mine), *paths.items()], inline_css=message.inline_css)
-
     # The gate renders for up to seconds, so it comes before the row lock that other publishes of
     # the template wait for. A template's type never changes.
-    gate, candidates = Gate.of(work, template, sources)
-    candidate = candidates.own(mine, message.metadata)
-    require_other_languages(candidate.text["language"], texts, "translations")
-    others = [
-        candidates.translation(candidate, language, text, f"translations.{language}.")
-        for language, text in texts.items()
-    ]
-    as_sent = gate.compile([candidate, *others])
-    own, *given = as_sent
-    declared = None if message.variables is None else [each.stored() for each in message.variables]
-    variables = gate.compare(own, given, declared)
-    if message.inline_css:
-        own, *given = gate.inline([own, *given])
-    gate.try_out([own, *given], variables)
-    adviser = gate.adviser()
-    warned = [
-        *adviser.unused(as_sent, [each["name"] for each in declared or ()], "variables"),
-        *adviser.sources(as_sent),
-        *adviser.outputs([own, *given], variables),
-    ]
+    passed = _passed(message, existing(work, message.template_id), work)
+    own, variables = passed.own, passed.variables
 
     template = existing(work, message.template_id, lock=True)
     previous = require_expected(message, work, template)
@@ -90,31 +84,10 @@ def publish(
     is_carried = _carried_languages(message, bundled)
     carry = carry_over(message, template, previous, own, variables, work, is_carried)
     _require_carried(message, previous, carry)
-
-    def inlined(text: Compiled) -> str | None:
-        return text.candidate.text["body"] if message.inline_css else None
-
+    upcoming = versions.upcoming(session, template.id)
     if message.replace_draft:
         _remove_draft(message, template, work)
-    version = versions.add(
-        session,
-        template_id=template.id,
-        name=message.version,
-        is_current=message.is_activated_now,
-        activate_at=message.activate_at,
-        activate_expected=_activate_expected(message),
-        **mine._asdict(),
-        format=message.format,
-        inline_css=message.inline_css,
-        inlined_body=inlined(own),
-        variables=variables,
-        info=message.metadata,
-    )
-    if version is None:
-        raise VersionExists.named(message.template_id, str(message.version))
-    for (language, text), compiled in zip(texts.items(), given, strict=True):
-        row = Written(*text, inlined=inlined(compiled))
-        translations.upsert(connection, version.id, language, row)
+    version = _stored(message, template, passed, work)
     if previous is not None and carry.inlined:
         translations.carry(
             connection,
@@ -123,7 +96,9 @@ def publish(
             carry.inlined,
             source_changed=carry.source_changed,
         )
-    partials.add_uses(connection, version.id, partials_of(sources) | carry.partials)
+    partials.add_uses(connection, version.id, partials_of(passed.sources()) | carry.partials)
+    lost = _lost(message, passed.candidates, previous, own, carry.result, work)
+    others = [each for each in upcoming if each.version != version.version]
     return PublishedVersion(
         template_id=message.template_id,
         version=version.version,
@@ -134,8 +109,85 @@ def publish(
         variables=variables,
         translations=carry.result,
         breaking=[Change.model_validate(problem) for problem in breaking],
-        warnings=[*warned, *_lost(message, candidates, previous, own, carry.result, work)],
+        warnings=[*passed.warned, *lost, *scheduled_versions(others)],
     )
+
+
+def _passed(message: PublishVersion, template: models.Template, work: Work) -> _Passed:
+    """Return the texts of a message, once they have passed the gate."""
+    mine = Sources(message.subject, message.body, message.text, message.preheader)
+    texts = {
+        language: Sources(text.subject, text.body, text.text, text.preheader)
+        for language, text in message.translations.items()
+    }
+    paths = {"": mine} | {f"translations.{language}.": text for language, text in texts.items()}
+    require_parts(
+        template.type,
+        paths.items(),
+        inline_css=message.inline_css,
+        source_format=message.format,
+    )
+    html = formatted(message.format, paths, work.runtime.renderer, work.configuration.limits)
+    sources = [source for text in html.texts.values() for source in text.given()]
+    declared = None if message.variables is None else [each.stored() for each in message.variables]
+    with html.places():
+        gate, candidates = Gate.of(work, template, sources)
+        candidate = candidates.own(html.texts[""], message.metadata)
+        require_other_languages(candidate.text["language"], texts, "translations")
+        others = [
+            candidates.translation(candidate, language, html.texts[prefix], prefix)
+            for language, prefix in ((each, f"translations.{each}.") for each in texts)
+        ]
+        as_sent = gate.compile([candidate, *others])
+        own, *given = as_sent
+        variables = gate.compare(own, given, declared)
+        if message.inline_css:
+            own, *given = gate.inline([own, *given])
+        gate.try_out([own, *given], variables)
+    adviser = gate.adviser()
+    warned = [
+        *adviser.unused(as_sent, [each["name"] for each in declared or ()], "variables"),
+        *adviser.sources(as_sent),
+        *adviser.outputs([own, *given], variables),
+    ]
+    return _Passed(mine, texts, own, given, variables, candidates, html.placed(warned))
+
+
+def _stored(
+    message: PublishVersion, template: models.Template, passed: _Passed, work: Work
+) -> Added:
+    """Insert a version with its translations.
+
+    Raises
+    ------
+    VersionExists
+        There is one of that name.
+    """
+
+    def rendered(text: Compiled) -> str | None:
+        return text.candidate.text["body"] if message.is_rendered_otherwise else None
+
+    version = versions.add(
+        work.session,
+        template_id=template.id,
+        name=message.version,
+        is_current=message.is_activated_now,
+        activate_at=message.activate_at,
+        activate_expected=_activate_expected(message),
+        **passed.mine._asdict(),
+        format=message.format,
+        inline_css=message.inline_css,
+        inlined_body=rendered(passed.own),
+        variables=passed.variables,
+        info=message.metadata,
+    )
+    if version is None:
+        raise VersionExists.named(message.template_id, str(message.version))
+    connection = driver_connection(work.session)
+    for (language, text), compiled in zip(passed.texts.items(), passed.given, strict=True):
+        row = Written(*text, inlined=rendered(compiled))
+        translations.upsert(connection, version.id, language, row)
+    return version
 
 
 def _lost(  # noqa: PLR0913, PLR0917 - all that a publish knows by then

@@ -24,6 +24,7 @@ from worker.queues import QueueName
 from worker.settings import VARIABLES
 
 TIMEOUT = 60
+NAMES = ("welcome_email", "order_shipped", "shop_layout", "shop_receipt")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{6})?Z")
 
@@ -32,7 +33,7 @@ def test_the_examples_of_the_messages_document_work(
     stack: LocalStack, producer: Producer, checkout: Path, tmp_path: Path
 ) -> None:
     """Every message of docs/messages.md gets the answer that stands below it."""
-    names = {name: f"{name}-{uuid.uuid4().hex[:8]}" for name in ("welcome_email", "order_shipped")}
+    names = {name: f"{name}-{uuid.uuid4().hex[:8]}" for name in NAMES}
     # The blocks of RabbitMQ are run by tests/brokers.
     document = [
         renamed(block, names)
@@ -247,7 +248,9 @@ def _compare(output: str, block: Block) -> None:
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Return ``value`` with ids and times, which differ each time, replaced by their kind."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        # A digest depends on the names of partials, which a test changes.
+        plain = {key: _plain(item) for key, item in value.items()}
+        return plain | ({"digest": "a digest"} if "digest" in plain else {})
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, str) and _UUID.fullmatch(value):
