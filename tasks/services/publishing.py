@@ -1,6 +1,6 @@
 """``version.publish``: compile, compare, try out, store."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +18,13 @@ from tasks.rendering.warnings import lost_languages, scheduled_versions
 from tasks.services import graph
 from tasks.services.candidates import Candidates, Compiled
 from tasks.services.carrying import Carried, carry_over, dropped_languages
+from tasks.services.examination import Examined, Submitted, examine
 from tasks.services.expectations import (
     require_expected,
     schedule_condition,
     stored_version_digest,
 )
-from tasks.services.formats import formatted
 from tasks.services.gate import Gate, Stored
-from tasks.services.outputs import require_other_languages, require_parts
 from tasks.services.templates import existing
 from tasks.work import Work
 
@@ -45,17 +44,13 @@ class Bundled:
 class _Passed:
     """The texts of a version that have passed the gate.
 
-    ``mine`` and ``texts`` are as they were sent, ``own`` and ``given`` as they are rendered, both
-    in the order of the message; ``warned`` is what is worth a look.
+    ``mine`` and ``texts`` are as they were sent, those of ``examined`` as they are rendered, in
+    the order of the message.
     """
 
     mine: Sources
     texts: Mapping[str, Sources]
-    own: Compiled
-    given: Sequence[Compiled]
-    variables: Stored
-    candidates: Candidates
-    warned: Sequence[dict[str, Any]]
+    examined: Examined
 
     def sources(self) -> list[str]:
         """Return all sources."""
@@ -72,7 +67,7 @@ def publish(
     # The gate renders for up to seconds, so it comes before the row lock that other publishes of
     # the template wait for. A template's type never changes.
     passed = _passed(message, existing(work, message.template_id), work)
-    own, variables = passed.own, passed.variables
+    own, variables = passed.examined.own, passed.examined.variables
 
     template = existing(work, message.template_id, lock=True)
     previous = require_expected(message, work, template)
@@ -97,7 +92,7 @@ def publish(
             source_changed=carry.source_changed,
         )
     partials.add_uses(connection, version.id, partials_of(passed.sources()) | carry.partials)
-    lost = _lost(message, passed.candidates, previous, own, carry.result, work)
+    lost = _lost(message, passed.examined.candidates, previous, own, carry.result, work)
     others = [each for each in upcoming if each.version != version.version]
     return PublishedVersion(
         template_id=message.template_id,
@@ -109,7 +104,7 @@ def publish(
         variables=variables,
         translations=carry.result,
         breaking=[Change.model_validate(problem) for problem in breaking],
-        warnings=[*passed.warned, *lost, *scheduled_versions(others)],
+        warnings=[*passed.examined.warnings, *lost, *scheduled_versions(others)],
     )
 
 
@@ -120,37 +115,19 @@ def _passed(message: PublishVersion, template: models.Template, work: Work) -> _
         language: Sources(text.subject, text.body, text.text, text.preheader)
         for language, text in message.translations.items()
     }
-    paths = {"": mine} | {f"translations.{language}.": text for language, text in texts.items()}
-    require_parts(
-        template.type,
-        paths.items(),
+    submitted = Submitted(
+        type=template.type,
+        own=mine,
+        translations=texts,
+        format=message.format,
         inline_css=message.inline_css,
-        source_format=message.format,
+        variables=None if message.variables is None else [e.stored() for e in message.variables],
+        metadata=message.metadata,
     )
-    html = formatted(message.format, paths, work.runtime.renderer, work.configuration.limits)
-    sources = [source for text in html.texts.values() for source in text.given()]
-    declared = None if message.variables is None else [each.stored() for each in message.variables]
-    with html.places():
-        gate, candidates = Gate.of(work, template, sources)
-        candidate = candidates.own(html.texts[""], message.metadata)
-        require_other_languages(candidate.text["language"], texts, "translations")
-        others = [
-            candidates.translation(candidate, language, html.texts[prefix], prefix)
-            for language, prefix in ((each, f"translations.{each}.") for each in texts)
-        ]
-        as_sent = gate.compile([candidate, *others])
-        own, *given = as_sent
-        variables = gate.compare(own, given, declared)
-        if message.inline_css:
-            own, *given = gate.inline([own, *given])
-        gate.try_out([own, *given], variables)
-    adviser = gate.adviser()
-    warned = [
-        *adviser.unused(as_sent, [each["name"] for each in declared or ()], "variables"),
-        *adviser.sources(as_sent),
-        *adviser.outputs([own, *given], variables),
-    ]
-    return _Passed(mine, texts, own, given, variables, candidates, html.placed(warned))
+    passed = examine(
+        submitted, work.runtime.renderer, lambda sources: Gate.of(work, template, sources)
+    )
+    return _Passed(mine, texts, passed)
 
 
 def _stored(
@@ -177,14 +154,14 @@ def _stored(
         **passed.mine._asdict(),
         format=message.format,
         inline_css=message.inline_css,
-        inlined_body=rendered(passed.own),
-        variables=passed.variables,
+        inlined_body=rendered(passed.examined.own),
+        variables=passed.examined.variables,
         info=message.metadata,
     )
     if version is None:
         raise VersionExists.named(message.template_id, str(message.version))
     connection = driver_connection(work.session)
-    for (language, text), compiled in zip(passed.texts.items(), passed.given, strict=True):
+    for (language, text), compiled in zip(passed.texts.items(), passed.examined.given, strict=True):
         row = Written(*text, inlined=rendered(compiled))
         translations.upsert(connection, version.id, language, row)
     return version

@@ -9,8 +9,8 @@ from tasks.errors import Problem, ServiceError, problem
 from tasks.rendering.client import Renderer
 from tasks.rendering.limits import SECONDS_OF_EACH
 from tasks.services.candidates import Candidates, Compiled
+from tasks.services.examination import Submitted, examine
 from tasks.services.gate import Gate
-from tasks.services.outputs import require_other_languages, require_parts
 from worker.authoring.definition import Definition
 from worker.authoring.library import FolderLibrary, Partials
 
@@ -71,30 +71,29 @@ class FolderGate:
         return passed
 
     def _check(self, definition: Definition) -> Passed:
-        require_parts(definition.type, definition.texts(), inline_css=definition.inline_css)
         limits = self._renderer.limits
+        # A partial may be used only where it passes, so those that a text uses are all known.
         library = self._partials.library(definition, self._default_language)
         place = self._partials.place(definition, limits.partial_depth)
         seconds = limits.trial_seconds + SECONDS_OF_EACH * len(definition.translations)
-        gate = Gate(self._renderer, library, place, time.monotonic() + _PATIENCE * seconds)
-        candidates = Candidates(definition.type, self._default_language, library)
-        candidate = candidates.own(definition.own, definition.version_metadata)
-        language = candidate.text["language"]
-        require_other_languages(language, definition.translations, "translations")
-        others = [
-            candidates.translation(candidate, other, text, f"translations.{other}.")
-            for other, text in definition.translations.items()
-        ]
-        as_sent = gate.compile([candidate, *others])
-        own, *given = as_sent
-        variables = gate.compare(own, given, definition.variables)
-        texts = gate.inline(as_sent) if definition.inline_css else as_sent
-        gate.try_out(texts, variables)
-        adviser = gate.adviser()
-        declared = [each["name"] for each in definition.variables or ()]
-        warnings = [
-            *adviser.unused(as_sent, declared, "variables"),
-            *adviser.sources(as_sent),
-            *adviser.outputs(texts, variables),
-        ]
-        return Passed(definition, library, variables, texts, warnings)
+
+        def make_gate(_: Sequence[str]) -> tuple[Gate, Candidates]:
+            deadline = time.monotonic() + _PATIENCE * seconds
+            gate = Gate(self._renderer, library, place, deadline)
+            return gate, Candidates(definition.type, self._default_language, library)
+
+        examined = examine(_submitted(definition), self._renderer, make_gate)
+        texts = [examined.own, *examined.given]
+        return Passed(definition, library, examined.variables, texts, examined.warnings)
+
+
+def _submitted(definition: Definition) -> Submitted:
+    return Submitted(
+        type=definition.type,
+        own=definition.own,
+        translations=definition.translations,
+        format=definition.format,
+        inline_css=definition.inline_css,
+        variables=definition.variables,
+        metadata=definition.version_metadata,
+    )
