@@ -138,7 +138,7 @@ def test_two_authors_never_overwrite_each_other(
     grace.edit(with_body("<p>Grace's {{ name }}</p>"))
     _, plan = grace.plan()
     (step,) = plan.conflicts
-    assert "version '2' was published since version '1' was pulled" in step.reason
+    assert "version '2' is current, and version '1' was when it was pulled" in step.reason
     assert plan.groups == []
     assert grace.pull() == {"greeting": Pulled.CONFLICT}
     assert "Grace's" in (grace.root / "greeting" / "body.html").read_text()
@@ -324,3 +324,18 @@ def test_the_state_has_no_password_and_is_not_committed(ada: Author) -> None:
     folder = ada.root / ".template-service"
     assert "secret" not in (folder / "state.json").read_text()
     assert (folder / ".gitignore").read_text() == "*\n"
+
+
+def test_a_draft_is_for_nobody_until_it_is_activated(ada: Author, service: Service) -> None:
+    """The folder stays as it was pulled, so that a later push publishes it."""
+    service.publish(simple())
+    ada.pull()
+    ada.edit(with_body("<p>Dear {{ name }}</p>"))
+    ada.push(draft=True)
+    (_, sent) = service.received[-1]
+    assert sent["templates"][0]["version"]["activate"] is False
+    assert State(ada.root, BROKER).get("greeting") == (
+        "1",
+        simple().digest(),
+        simple().digest(),
+    )

@@ -121,22 +121,17 @@ def decide(
     step.action = Action.CHANGE
     if overwrite or (base is not None and base.digest == remote.digest):
         return step
-    now = _named(remote.version)
     if base is None:
         step.action = Action.CONFLICT
-        step.reason = f"differs from {now} on the service, which this folder has never pulled: "
-        step.reason += "pull it, or pass --overwrite"
+        step.reason = f"differs from {_named(remote.version)} on the service, which this folder "
+        step.reason += "has never pulled: pull it, or pass --overwrite"
     elif base.local == digest:
         step.action = Action.BEHIND
-        step.reason = f"{now} was published since {_named(base.version)} was pulled: pull it"
-        if base.version == remote.version:
-            step.reason = f"{now} has changed since it was pulled: pull it"
+        step.reason = f"{_since(base, remote)}: pull it"
     else:
         step.action = Action.CONFLICT
-        step.reason = f"{now} was published since {_named(base.version)} was pulled, and the folder"
-        if base.version == remote.version:
-            step.reason = f"{now} has changed since it was pulled, and the folder"
-        step.reason += " has changed, too: pull it, or pass --overwrite"
+        step.reason = f"{_since(base, remote)}, and the folder has changed, too: pull it, or pass "
+        step.reason += "--overwrite"
     return step
 
 
@@ -212,6 +207,13 @@ def _with_lf(sources: Sources) -> Sources:
         if text is not None
     }
     return sources._replace(**changed)
+
+
+def _since(base: Base, remote: Remote) -> str:
+    """Return what has become of a template since the last pull or push."""
+    if base.version == remote.version:
+        return f"{_named(remote.version)} has changed since it was pulled"
+    return f"{_named(remote.version)} is current, and {_named(base.version)} was when it was pulled"
 
 
 def _named(version: str | None) -> str:

@@ -34,11 +34,12 @@ class Sender(Caller, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What an author allows a push to do."""
+    """What an author allows a push to do; ``draft`` publishes without making current."""
 
     overwrite: bool = False
     breaking: bool = False
     dropped: bool = False
+    draft: bool = False
 
 
 @dataclass(slots=True)
@@ -170,7 +171,7 @@ class Push:
                         messages[name] = self._message([step], plan, allowed)
                 steps = {step.template_id: step for step in group}
                 for name, answer in self._service.stream_calls("bundle.apply", messages):
-                    outcome = self._outcome([name], answer)
+                    outcome = self._outcome([name], answer, is_draft=allowed.draft)
                     if not outcome.published:
                         failed.add(name)
                     done += 1
@@ -187,7 +188,9 @@ class Push:
         steps = [step for group in plan.groups for step in group]
         message = self._message(steps, plan, allowed)
         ((_, answer),) = self._service.stream_calls("bundle.apply", {"": message})
-        outcome = self._outcome([step.template_id for step in steps], answer)
+        outcome = self._outcome(
+            [step.template_id for step in steps], answer, is_draft=allowed.draft
+        )
         self._save()
         return outcome
 
@@ -233,6 +236,7 @@ class Push:
             "carry_translations": False,
             "allow_breaking": allowed.breaking,
             "allow_dropped_translations": allowed.dropped,
+            "activate": not allowed.draft,
         }
         remote = plan.remote.get(step.template_id)
         if remote is None:
@@ -242,13 +246,16 @@ class Push:
             entry["expected_digest"] = remote.digest
         return entry
 
-    def _outcome(self, names: list[str], answer: dict[str, Any] | Exception) -> Outcome:
+    def _outcome(
+        self, names: list[str], answer: dict[str, Any] | Exception, *, is_draft: bool
+    ) -> Outcome:
         if isinstance(answer, dict):
             outcome = Outcome()
             for result in answer["templates"]:
                 name = result["template_id"]
                 outcome.published[name] = result["version"]
-                self._note(name, result["version"], result["digest"])
+                if not is_draft:
+                    self._note(name, result["version"], result["digest"])
             return outcome
         code, message, details = answer.args
         outcome = Outcome()

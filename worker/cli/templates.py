@@ -22,6 +22,7 @@ COMMANDS = {
     "history": f"{_STORED}:history",
     "diff": f"{_STORED}:diff",
     "activate": f"{_STORED}:activate",
+    "unschedule": f"{_STORED}:unschedule",
     "delete": f"{_STORED}:delete",
     "restore": f"{_STORED}:restore",
     "users": f"{_STORED}:users",

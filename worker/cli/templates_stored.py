@@ -183,7 +183,11 @@ def diff(*, template_id: str, from_version: str, to_version: str, json_: bool) -
         print(f"breaking: {each['path']}: {each['message']}")
 
 
-@click.command(cls=Command, example="templates activate welcome 3")
+@click.command(
+    cls=Command,
+    example="templates activate welcome 3\n"
+    "templates activate welcome 4 --at 2026-12-01T09:00:00+01:00",
+)
 @id_argument
 @click.argument("version")
 @expected_option
@@ -212,6 +216,19 @@ def activate(
     else:
         print(f"version {done['version']} of {template_id} is current; before: "
               f"{done['previous_version']}")  # fmt: skip
+
+
+@click.command(cls=Command, example="templates unschedule welcome 3")
+@id_argument
+@click.argument("version")
+@json_option
+def unschedule(*, template_id: str, version: str, json_: bool) -> None:
+    """Cancel the activation of a version at a later time."""
+    done = call("version.unschedule", {"template_id": template_id, "version": version})
+    sentence = f"version {version} of {template_id} is not scheduled any more"
+    if not done["cancelled"]:
+        sentence = f"version {version} of {template_id} was not scheduled"
+    _report(done, sentence, json_=json_)
 
 
 @click.command(cls=Command, example="templates delete welcome")

@@ -84,6 +84,7 @@ def pull(
     "--drop-translations", is_flag=True, help="Translations that the folder has not are dropped."
 )
 @click.option("--atomic", is_flag=True, help="All templates in one transaction, or none.")
+@click.option("--draft", is_flag=True, help="Versions that nobody gets until they are activated.")
 @click.option(
     "--exit-code", is_flag=True, help="Exit status 4 of a dry run that would publish something."
 )
@@ -97,6 +98,7 @@ def push(  # noqa: PLR0913 - options of a command
     breaking: bool,
     drop_translations: bool,
     atomic: bool,
+    draft: bool,
     exit_code: bool,
     dry_run: bool,
     json_: bool,
@@ -107,7 +109,9 @@ def push(  # noqa: PLR0913 - options of a command
     """
     from worker.authoring.push import Permissions
 
-    allowed = Permissions(overwrite=overwrite, breaking=breaking, dropped=drop_translations)
+    allowed = Permissions(
+        overwrite=overwrite, breaking=breaking, dropped=drop_translations, draft=draft
+    )
     sync = Publication(folder, allowed, atomic=atomic, json_=json_)
     sync.run(read(folder), ids, dry_run=dry_run, exit_code=exit_code)
 
@@ -205,7 +209,8 @@ class Publication:
         if self._json:
             return
         for name, version in outcome.published.items():
-            print(f"published {name}: version {version}")
+            what = "draft" if self._allowed.draft else "published"
+            print(f"{what} {name}: version {version}")
         if outcome.refused:
             print(reports.as_text(outcome.refused, self._prefix))
         for conflict in outcome.conflicts:
@@ -304,10 +309,10 @@ def import_(  # noqa: PLR0913 - options of a command
 def _line(step: Step) -> str:
     version = f" (version {step.version})" if step.version is not None else ""
     line = f"{_MARKS[step.action]} {step.action:<9} {step.template_id}{version}"
+    if step.parts and step.is_write:
+        line += f": {', '.join(step.parts)}"
     if step.reason:
         line += f": {step.reason}"
-    if step.parts:
-        line += f": {', '.join(step.parts)}"
     lines = [line]
     for name, languages in (("become stale", step.stale), ("are dropped", step.dropped)):
         if languages:
