@@ -122,7 +122,8 @@ def render(  # noqa: PLR0913 - options of a command
     if rendered.get(part) is None:
         parts = ", ".join(key for key in _PARTS if rendered.get(key) is not None)
         raise click.ClickException(f"there is no {part}; there are: {parts}")
-    sys.stdout.write(_shown(rendered[part]) + "\n")
+    text = _shown(rendered[part])
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
 
 _PARTS = ("subject", "preheader", "body", "text", "title", "document")
