@@ -262,7 +262,7 @@ class TestRefusals:
     def test_too_many_templates_are_refused(self, tasks: Tasks) -> None:
         """Before any of them is read."""
         with pytest.raises(RefusedError) as caught:
-            apply(tasks, *([entry("a")] * 201))
+            apply(tasks, *([entry("a")] * 1001))
         assert caught.value.code == "too_large"
 
     def test_a_soft_deleted_template_is_not_replaced(self, tasks: Tasks) -> None:
