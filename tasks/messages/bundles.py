@@ -36,6 +36,10 @@ class ApplyBundle(WriteMessage):
     templates: Annotated[list[Any], Field(min_length=1), AfterValidator(_few_enough)]
     dry_run: bool = False
 
+    def content(self) -> dict[str, Any]:
+        """Return the content as it came: templates are not validated yet, lone surrogates too."""
+        return {"templates": self.templates, "dry_run": self.dry_run}
+
 
 class BundledTemplate(Conditions):
     """A template of a bundle: all of its own fields, and the version to publish, if any."""

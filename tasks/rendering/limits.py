@@ -40,7 +40,7 @@ class Limits:
     batch_bytes: Annotated[
         int, Gt(0), "Body of a message of render.batch or bundle.apply, in bytes."
     ] = 4 * MIB
-    bundle_templates: Annotated[int, Gt(0), "Templates of one bundle.apply."] = 200
+    bundle_templates: Annotated[int, Gt(0), "Templates of one bundle.apply."] = 1000
     batch_items: Annotated[int, Gt(0), "Items of one batch."] = 1000
     batch_output_bytes: Annotated[int, Gt(0), "All results of one batch, in bytes of JSON."] = (
         64 * MIB

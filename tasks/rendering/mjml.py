@@ -15,6 +15,7 @@ import mrml
 
 from tasks.rendering.explain import SourceError
 from tasks.rendering.markup import tokens
+from tasks.rendering.plain_text.elements import VOID
 from tasks.rendering.tags import Kind, Tag, tags
 
 DEPTH: Final = 100
@@ -181,7 +182,23 @@ def _unreadable(page: _Source, message: str) -> SourceError:
         ):
             text = f'this is no MJML: an attribute of <{token.name}> is written name="value"'
             return page.refuse(text, token.start)
+    if (left := _unclosed(page.words)) is not None:
+        name, place = left
+        return page.refuse(f"this is no MJML: <{name}> is not closed here, as in XML", place)
     return page.refuse(f"this is no MJML: {message}", None)
+
+
+def _unclosed(words: str) -> tuple[str, int] | None:
+    """Return an element, of HTML too, that is open where another one ends, and where that is."""
+    open_: list[tuple[str, int]] = []
+    for token in tokens(words):
+        if token.sort == "start" and token.name not in VOID and words[token.end - 2] != "/":
+            open_.append((token.name, token.start))
+        elif token.sort == "end" and open_:
+            name, start = open_.pop()
+            if name != token.name:
+                return name, start
+    return open_[-1] if open_ else None
 
 
 def _written(page: _Source, html: str) -> tuple[str, list[tuple[int, int, int]]]:

@@ -18,7 +18,7 @@ from tasks.services import views
 from tasks.work import Work
 
 MOST_OF_EACH: Final = 20
-"""Problems of one template that an answer lists: others have some too."""
+"""Problems, and warnings, of one template that an answer lists: others have some too."""
 
 _OWN_PATHS: Final = ("template_id", "name", "type", "is_active", "expected_")
 

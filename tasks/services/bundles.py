@@ -1,7 +1,8 @@
 """``bundle.apply``: a set of templates, all of them or none.
 
-Each template takes the steps of a publish of its own, partials before their users, and each in a
-savepoint: so all problems of all templates are found, and a dry run is the same work, undone.
+Each template takes the steps of a publish of its own, partials before their users. A publish that
+is refused has written nothing, so that all problems of all templates are found; a dry run is the
+same work, undone.
 """
 
 import time
@@ -24,7 +25,7 @@ from tasks.messages.bundles import AppliedBundle, AppliedTemplate, ApplyBundle, 
 from tasks.messages.fields import TEMPLATE_ID
 from tasks.messages.versions import NewVersion, PublishVersion
 from tasks.services import graph, publishing
-from tasks.services.bundle_entries import Entry
+from tasks.services.bundle_entries import MOST_OF_EACH, Entry
 from tasks.services.bundle_order import ordered
 from tasks.services.bundle_users import Users
 from tasks.services.expectations import (
@@ -186,17 +187,21 @@ class _Bundle:
             template_id=entry.id,
             expected_version=later if new.activate_at is not None else None,
         )
-        savepoint = self._work.session.begin_nested()
+        # Only inferred variables may turn out to be those that are stored. Other publishes get no
+        # savepoint: with more than 64 in a transaction, everybody's snapshots become slower.
+        savepoint = self._work.session.begin_nested() if new.variables is None else None
         try:
             published = publishing.publish(message, self._work, Bundled(carried=kept))
         except ServiceError as error:
-            savepoint.rollback()
+            if savepoint is not None:
+                savepoint.rollback()
             entry.refuse(_of_itself(error, refused))
             return None
-        if (stored := self._repeated(entry, published.version)) is not None:
-            savepoint.rollback()
-            return stored
-        savepoint.commit()
+        if savepoint is not None:
+            if (stored := self._repeated(entry, published.version)) is not None:
+                savepoint.rollback()
+                return stored
+            savepoint.commit()
         entry.published = published
         if refused:
             entry.refuse(_of_itself(None, refused))
@@ -320,7 +325,7 @@ def _applied(entry: Entry, work: Work) -> AppliedTemplate:
         translations=entry.translations(),
         breaking=published.breaking if published is not None else [],
         users=entry.users,
-        warnings=published.warnings if published is not None else [],
+        warnings=published.warnings[:MOST_OF_EACH] if published is not None else [],
         problems=[dict(each) for each in entry.problems],
         **shown,
     )

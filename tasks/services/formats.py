@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar, cast
 
-from tasks.errors import Problem, ServiceError, TemplateSyntax
+from tasks.errors import Problem, RenderLimitExceeded, ServiceError, TemplateSyntax
 from tasks.rendering.client import Renderer
 from tasks.rendering.limits import Limits
 from tasks.rendering.places import placed, source_place
@@ -73,6 +73,8 @@ def formatted(
     ------
     TemplateSyntax
         Bodies do not compile; with the problems of all.
+    RenderLimitExceeded
+        A body takes too long, or gives too much HTML.
     """
     if source_format is None:
         return Formatted(texts)
@@ -81,6 +83,10 @@ def formatted(
     compiled, problems = renderer.compile_mjml(sources, deadline)
     if problems:
         raise TemplateSyntax.of("the MJML does not compile", problems)
+    for source, (html, _) in zip(sources, compiled, strict=True):
+        if (size := len(html.encode())) > limits.output_bytes:
+            message = f"the HTML of the MJML is {size} bytes, the limit is {limits.output_bytes}"
+            raise RenderLimitExceeded.at(source["path"], "limit", message)
     bodies = {
         source["path"]: _Body(source["source"], html, [(a, b, c) for a, b, c in spans])
         for source, (html, spans) in zip(sources, compiled, strict=True)

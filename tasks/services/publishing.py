@@ -80,8 +80,10 @@ def publish(
     carry = carry_over(message, template, previous, own, variables, work, is_carried)
     _require_carried(message, previous, carry)
     upcoming = versions.upcoming(session, template.id)
-    if message.replace_draft:
-        _remove_draft(message, template, work)
+    draft = _replaced(message, template, work)
+    # Nothing is written before this, and nothing is refused after it: a bundle relies on that.
+    if draft is not None:
+        versions.remove(session, draft.id)
     version = _stored(message, template, passed, work)
     if previous is not None and carry.inlined:
         translations.carry(
@@ -133,13 +135,7 @@ def _passed(message: PublishVersion, template: models.Template, work: Work) -> _
 def _stored(
     message: PublishVersion, template: models.Template, passed: _Passed, work: Work
 ) -> Added:
-    """Insert a version with its translations.
-
-    Raises
-    ------
-    VersionExists
-        There is one of that name.
-    """
+    """Insert a version with its translations; its name is free."""
 
     def rendered(text: Compiled) -> str | None:
         return text.candidate.text["body"] if message.is_rendered_otherwise else None
@@ -158,8 +154,7 @@ def _stored(
         variables=passed.examined.variables,
         info=message.metadata,
     )
-    if version is None:
-        raise VersionExists.named(message.template_id, str(message.version))
+    assert version is not None  # noqa: S101 - for the type checker: the template's row is locked
     connection = driver_connection(work.session)
     for (language, text), compiled in zip(passed.texts.items(), passed.examined.given, strict=True):
         row = Written(*text, inlined=rendered(compiled))
@@ -241,17 +236,25 @@ def _activate_expected(message: PublishVersion) -> str | None:
     return None if message.activate_at is None else schedule_condition(message.expected_version)
 
 
-def _remove_draft(message: PublishVersion, template: models.Template, work: Work) -> None:
-    """Delete the draft that the message replaces; without one there is nothing to delete.
+def _replaced(message: PublishVersion, template: models.Template, work: Work) -> VersionRow | None:
+    """Return the draft that the message replaces, if any; else make sure that its name is free.
 
     Raises
     ------
+    VersionExists
+        There is a version of that name, which the message does not replace.
     VersionNotDraft
         The version was current at some time.
     VersionConflict
         The draft is not the expected one.
     """
+    if message.version is None:
+        return None
     draft = versions.find(work.session, template.id, message.version)
+    if not message.replace_draft:
+        if draft is not None:
+            raise VersionExists.named(template.template_id, draft.version)
+        return None
     if draft is not None and not draft.is_draft:
         raise VersionNotDraft.named(template.template_id, draft.version)
     if message.expected_draft is not None:
@@ -261,5 +264,4 @@ def _remove_draft(message: PublishVersion, template: models.Template, work: Work
             raise VersionConflict.of_digests(
                 template.template_id, message.expected_draft, actual, name, "expected_draft"
             )
-    if draft is not None:
-        versions.remove(work.session, draft.id)
+    return draft

@@ -259,10 +259,25 @@ class TestRefusals:
         (problem,) = refused(tasks, given)  # type: ignore[arg-type]
         assert (problem["path"], problem["code"]) == ("templates[0]", "invalid_message")
 
+    @each(
+        ("name", "path"),
+        [
+            ("\ud800", "templates[0].name"),
+            ("a\x00", "templates[0].name"),
+            ("", "templates[0].name"),
+        ],
+    )
+    def test_each_template_is_validated_by_itself(
+        self, tasks: Tasks, ids: Ids, name: str, path: str
+    ) -> None:
+        """As it would be in a message of its own."""
+        (problem,) = refused(tasks, entry(ids("a"), "x", name=name))
+        assert (problem["path"], problem["template_id"]) == (path, ids("a"))
+
     def test_too_many_templates_are_refused(self, tasks: Tasks) -> None:
         """Before any of them is read."""
         with pytest.raises(RefusedError) as caught:
-            apply(tasks, *([entry("a")] * 201))
+            apply(tasks, *([entry("a")] * 1001))
         assert caught.value.code == "too_large"
 
     def test_a_soft_deleted_template_is_not_replaced(self, tasks: Tasks) -> None:

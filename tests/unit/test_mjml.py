@@ -63,6 +63,7 @@ def test_comments_of_the_engine_are_left_out() -> None:
         ("<mj-txt>a</mj-txt>", "<mj-txt> is no element", 4, 1),
         ("<mj-text>a < b</mj-text>", "&lt;", 4, 12),
         ("<mj-text><b a=></b></mj-text>", 'an attribute of <b> is written name="value"', 4, 10),
+        ("<mj-raw><table><tr></mj-raw>", "<tr> is not closed here", 4, 16),
         ("<mj-text {% if a %}color='x'{% endif %}>a</mj-text>", "an attribute of <mj-text>", 4, 1),
         ('<mj-image src="a" width="{{ w }}" />', "no place for this", 4, 26),
         ('<mj-button title="{{ t }}">é💛</mj-button>', "no place for this", 4, 19),
