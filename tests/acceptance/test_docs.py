@@ -69,13 +69,14 @@ def test_the_examples_of_the_templates_document_work(producer: Producer, checkou
 def test_the_examples_of_the_readme_work(stack: LocalStack, checkout: Path, tmp_path: Path) -> None:
     """What the README shows to run beside a running stack does what it says."""
     names = {
-        "greeting": f"greeting-{uuid.uuid4().hex[:8]}",
+        **{name: f"{name}-{uuid.uuid4().hex[:8]}" for name in ("greeting", "letter")},
         ". .local/env": f". {stack.environment_file}",
     }
     document = [renamed(block, names) for block in blocks(checkout / "README.md") if block.role]
     runs = [example for example in examples(document) if example.block.role == "run"]
-    assert [example.block.language for example in runs] == ["python", "sh"]
-    python, shell = runs
+    assert [example.block.language for example in runs] == ["sh", "python", "sh"]
+    start, python, shell = runs
+    _check_output(_run_shell(start.block, stack, tmp_path), start)
     _check_output(_run_python(python.block, stack, tmp_path), python)
     _check_output(_run_shell(shell.block, stack, checkout), shell)
 

@@ -34,12 +34,16 @@ class Sender(Caller, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What an author allows a push to do; ``draft`` publishes without making current."""
+    """What an author allows a push to do.
+
+    ``draft`` publishes without making current, ``atomic`` all templates in one message.
+    """
 
     overwrite: bool = False
     breaking: bool = False
     dropped: bool = False
     draft: bool = False
+    atomic: bool = False
 
 
 @dataclass(slots=True)
@@ -70,7 +74,9 @@ class Plan:
         """Return a sentence for each step that the author has not allowed."""
         reasons = []
         for step in (step for group in self.groups for step in group):
-            if step.breaking and not allowed.breaking:
+            # In one message the service lets a partial change that breaks none of its users.
+            is_decided_there = allowed.atomic and step.type == "partial"
+            if step.breaking and not allowed.breaking and not is_decided_there:
                 what = "; ".join(f"{each['path']}: {each['message']}" for each in step.breaking)
                 reasons.append(f"{step.template_id}: breaks producers, pass --breaking: {what}")
             if step.dropped and not allowed.dropped:
@@ -260,7 +266,8 @@ class Push:
         code, message, details = answer.args
         outcome = Outcome()
         for problem in details or [{"path": "", "type": code, "message": message}]:
-            name = problem.get("template_id") or names[0]
+            # A problem of the message as a whole, such as its size, is of no template.
+            name = problem.get("template_id") or (names[0] if len(names) == 1 else "")
             if problem.get("code", code) == "version_conflict":
                 outcome.conflicts.append(f"{name}: {problem['message']}")
             else:
@@ -272,7 +279,7 @@ class Push:
         template = self._folder.by_id().get(name)
         path = problem["path"].partition("].")[2].removeprefix("version.")
         if template is None:
-            return Finding("", 0, 0, Severity.ERROR, problem["type"], problem["message"])
+            return Finding(".", 0, 0, Severity.ERROR, problem["type"], problem["message"])
         (finding,) = of_template(name, [template.finding({**problem, "path": path})])
         return finding
 

@@ -110,9 +110,13 @@ def push(  # noqa: PLR0913 - options of a command
     from worker.authoring.push import Permissions
 
     allowed = Permissions(
-        overwrite=overwrite, breaking=breaking, dropped=drop_translations, draft=draft
+        overwrite=overwrite,
+        breaking=breaking,
+        dropped=drop_translations,
+        draft=draft,
+        atomic=atomic,
     )
-    sync = Publication(folder, allowed, atomic=atomic, json_=json_)
+    sync = Publication(folder, allowed, json_=json_)
     sync.run(read(folder), ids, dry_run=dry_run, exit_code=exit_code)
 
 
@@ -120,11 +124,10 @@ class Publication:
     """A push from a folder or a file, and what is printed of it."""
 
     def __init__(
-        self, folder: Path, allowed: Permissions, *, atomic: bool, json_: bool, prefix: str = ""
+        self, folder: Path, allowed: Permissions, *, json_: bool, prefix: str = ""
     ) -> None:
         self._folder = folder
         self._allowed = allowed
-        self._atomic = atomic
         self._json = json_
         self._prefix = prefix or prefix_of(folder)
 
@@ -162,7 +165,7 @@ class Publication:
         if not plan.groups:
             push.save()
             return []
-        if self._atomic:
+        if self._allowed.atomic:
             outcome = push.apply_at_once(plan, self._allowed)
             self._print_outcome(outcome)
             return [outcome]
@@ -300,9 +303,11 @@ def import_(  # noqa: PLR0913 - options of a command
     from worker.authoring.push import Permissions
     from worker.authoring.settings import author_settings
 
-    allowed = Permissions(overwrite=overwrite, breaking=breaking, dropped=drop_translations)
+    allowed = Permissions(
+        overwrite=overwrite, breaking=breaking, dropped=drop_translations, atomic=atomic
+    )
     folder = read_file(file, author_settings()[0])
-    sync = Publication(file, allowed, atomic=atomic, json_=json_, prefix=prefix_of(file.parent))
+    sync = Publication(file, allowed, json_=json_, prefix=prefix_of(file.parent))
     sync.run(folder, (), dry_run=dry_run)
 
 
