@@ -123,7 +123,7 @@ class Producer:
             answers = self._answers(waiting)
             for task_id, stored in answers.items():
                 message = waiting.pop(task_id)
-                yield message.key, self._result(message, stored)
+                yield message.key, self.result(message, stored)
                 last = time.monotonic()
             if answers:
                 continue
@@ -179,7 +179,14 @@ class Producer:
             if each["status"] in {"SUCCESS", "FAILURE"}
         }
 
-    def _result(self, message: Message, stored: Mapping[str, Any]) -> dict[str, Any] | Refusal:
+    def result(self, message: Message, stored: Mapping[str, Any]) -> dict[str, Any] | Refusal:
+        """Return what the result backend holds of a message.
+
+        Raises
+        ------
+        OperationError
+            It is no answer of the contract, or that of an older service.
+        """
         result = stored["result"]
         if stored["status"] == "SUCCESS":
             answer: dict[str, Any] = result

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,6 @@ from urllib.parse import urlsplit
 
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop, PeriodicCallback
-from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -242,11 +242,12 @@ async def serve(
         The port is taken.
     """
     try:
-        sockets = bind_sockets(port, ADDRESS)
+        listening = socket.create_server((ADDRESS, port))
     except OSError as error:
         message = f"port {port} of this machine cannot be used: {error.strerror}"
         raise OperationError("port", message, "pass another one with --port") from None
-    port = sockets[0].getsockname()[1]
+    listening.setblocking(False)
+    port = listening.getsockname()[1]
     preview = Preview(session)
     names = frozenset(f"{name}:{port}" for name in (ADDRESS, "localhost"))
     shared = {"preview": preview, "hosts": names}
@@ -259,7 +260,7 @@ async def serve(
         (r"/frame/([0-9a-f]{64})", Frame, shared),
     ]
     server = HTTPServer(Application(routes, log_function=_ignored), max_body_size=_BODY_BYTES)
-    server.add_sockets(sockets)
+    server.add_socket(listening)
     timers = [
         PeriodicCallback(preview.watch, WATCH_MILLISECONDS),
         PeriodicCallback(preview.scan, SCAN_MILLISECONDS),
