@@ -246,7 +246,7 @@ async def serve(
     except OSError as error:
         message = f"port {port} of this machine cannot be used: {error.strerror}"
         raise OperationError("port", message, "pass another one with --port") from None
-    listening.setblocking(False)
+    listening.settimeout(0)
     port = listening.getsockname()[1]
     preview = Preview(session)
     names = frozenset(f"{name}:{port}" for name in (ADDRESS, "localhost"))
