@@ -16,7 +16,7 @@ from tasks.rendering.texts import Sources
 from tests.support.definitions import LIMITS, simple, written
 from worker.preview.pages import Pages, shown
 from worker.preview.server import serve
-from worker.preview.session import Session
+from worker.preview.session import Session, snapshot
 
 PAGE = (Path(__file__).parent.parent / "data" / "responsive.html").read_bytes().decode()
 
@@ -69,7 +69,8 @@ def test_a_change_concerns_those_that_use_it(session: Session, tmp_path: Path) -
     assert session.changed({"greeting"}) == {"footer", "greeting"}
     assert "so long" in view(session)["rendered"]["body"]
     (tmp_path / "footer" / "body.html").write_text("<p>{{</p>")
-    assert session.changed() == {"footer", "greeting"}
+    assert session.catch_up(snapshot(tmp_path)) == {"footer", "greeting"}
+    assert session.catch_up(snapshot(tmp_path)) == set()
     broken = view(session)
     assert broken["rendered"] is None
     assert {each["file"] for each in broken["findings"]} == {
@@ -77,8 +78,7 @@ def test_a_change_concerns_those_that_use_it(session: Session, tmp_path: Path) -
         "greeting/template.toml",
     }
     written(tmp_path, simple("late"))
-    assert not session.is_complete()
-    session.read()
+    assert session.catch_up(snapshot(tmp_path)) is None
     assert [each["template_id"] for each in session.templates()] == ["footer", "greeting", "late"]
 
 

@@ -67,14 +67,22 @@ class Checker:
         Its limits are those of the gate.
     default_language
         As in :class:`~worker.authoring.gate.FolderGate`.
+    dependencies
+        Those of the folder, where they are known.
     """
 
-    def __init__(self, folder: Folder, renderer: Renderer, default_language: str) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        renderer: Renderer,
+        default_language: str,
+        dependencies: Dependencies | None = None,
+    ) -> None:
         self._folder = folder
         self._renderer = renderer
         self._templates = folder.by_id()
         self._definitions = {each.template_id: each for each in folder.definitions()}
-        self._graph = Dependencies(self._definitions.values())
+        self._graph = dependencies or Dependencies(self._definitions.values())
         partials = Partials(self._definitions, self._graph)
         self._gate = FolderGate(renderer, partials, default_language)
         self._default_language = default_language

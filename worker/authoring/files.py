@@ -45,7 +45,7 @@ class Files:
         except OSError as problem:
             self._unreadable(folder, problem)
             return []
-        return [entry for entry in entries if not _is_ignored(entry.name)]
+        return [entry for entry in entries if not is_ignored(entry.name)]
 
     def read(self, path: Path, limit: int, *, keeps_mark: bool = False) -> str | None:
         """Return the text of a file, or None with a finding.
@@ -167,7 +167,7 @@ def remove(paths: Iterable[Path]) -> None:
             parent.rmdir()
 
 
-def _is_ignored(name: str) -> bool:
+def is_ignored(name: str) -> bool:
     """Tell whether a file is an editor's or a system's, and nobody's template."""
     return name.startswith(".") or name.endswith("~")
 

@@ -16,7 +16,7 @@ from tornado.websocket import WebSocketHandler
 
 from db.errors import OperationError
 from worker.preview.pages import Pages, has_dark_styles, shown
-from worker.preview.session import Session
+from worker.preview.session import Session, snapshot
 
 ADDRESS: Final = "127.0.0.1"
 WATCH_MILLISECONDS: Final = 50
@@ -71,12 +71,9 @@ class Preview:
             return
         self._is_scanning = True
         try:
-            is_complete = await self.run(lambda session: session.is_complete())
-            if not is_complete:
-                await self.run(lambda session: session.read())
-                self._tell(None)
-            else:
-                self._tell(await self.run(lambda session: session.changed()))
+            # Apart from the session, so that a page need not wait for a thousand folders.
+            now = await IOLoop.current().run_in_executor(None, snapshot, self._session.root)
+            self._tell(await self.run(lambda session: session.catch_up(now)))
         finally:
             self._is_scanning = False
 

@@ -13,6 +13,7 @@ from tasks.rendering.sms import EXTENSION
 from worker.authoring import layout
 from worker.authoring.check import Checked, Checker
 from worker.authoring.dependencies import Dependencies
+from worker.authoring.files import is_ignored
 from worker.authoring.folder import Folder, FolderTemplate
 from worker.authoring.gate import Passed
 from worker.authoring.reading import read_folder, read_template
@@ -47,50 +48,43 @@ class Session:
     """
 
     def __init__(self, root: Path, renderer: Renderer, default_language: str) -> None:
-        self._root = root
         self._renderer = renderer
         self._default_language = default_language
         self._known: dict[str, _Known] = {}
         self._folder = Folder(root, [], [])
         self._dependencies = Dependencies(())
         self._signatures: dict[str, Signature] = {}
+        self.root = root
         self.read()
 
     def read(self) -> None:
         """Read the whole folder, as when templates were added or removed."""
-        self._set(read_folder(self._root, self._renderer.limits))
+        self._set(read_folder(self.root, self._renderer.limits))
         self._signatures = {
-            each.path: signature(self._root / each.path) for each in self._folder.templates
+            each.path: signature(self.root / each.path) for each in self._folder.templates
         }
 
-    def is_complete(self) -> bool:
-        """Tell whether the folder has the templates that were read, and no others."""
-        found = {
-            os.path.relpath(path, self._root)
-            for path, _, files in os.walk(self._root)
-            if layout.HEADER in files
-        }
-        return found == {each.path for each in self._folder.templates}
+    def catch_up(self, now: Mapping[str, Signature]) -> set[str] | None:
+        """Read what differs from a snapshot; return the templates that change, None for the list.
 
-    def changed(self, ids: set[str] | None = None) -> set[str]:
-        """Read templates again whose files have changed; return them and those that use them.
-
-        ``ids`` limits the search to these and their partials; None searches all.
+        Parameters
+        ----------
+        now
+            The folder as :func:`snapshot` has found it a moment ago.
         """
-        watched = None if ids is None else self._dependencies.reached(ids)
-        found = set()
-        templates = list(self._folder.templates)
-        for index, template in enumerate(templates):
-            if watched is not None and template.template_id not in watched:
-                continue
-            now = signature(self._root / template.path)
-            if now != self._signatures.get(template.path):
-                self._signatures[template.path] = now
-                templates[index] = self._read_again(template)
-                found.add(template.template_id)
-        if found:
-            self._set(replace(self._folder, templates=templates))
-        return self._dependencies.users(found)
+        if now.keys() != {each.path for each in self._folder.templates}:
+            self.read()
+            return None
+        return self._read_changed(now)
+
+    def changed(self, ids: set[str]) -> set[str]:
+        """Read templates and their partials again where their files have changed.
+
+        Returns the templates that change, with those that use them.
+        """
+        by_id = self._folder.by_id()
+        watched = [by_id[name].path for name in self._dependencies.reached(ids) if name in by_id]
+        return self._read_changed({path: signature(self.root / path) for path in watched})
 
     def templates(self) -> list[dict[str, Any]]:
         """Return the templates of the list, by id."""
@@ -169,7 +163,9 @@ class Session:
         signatures = {path: self._signatures.get(path, {}) for path in paths}
         known = self._known.get(template_id)
         if known is None or known.signatures != signatures:
-            checker = Checker(self._folder, self._renderer, self._default_language)
+            checker = Checker(
+                self._folder, self._renderer, self._default_language, self._dependencies
+            )
             known = self._known[template_id] = _Known(signatures, checker.check([template_id]))
         return known.checked
 
@@ -196,8 +192,8 @@ class Session:
         }
 
     def _source(self, file: str) -> str | None:
-        path = self._root / file
-        if not path.resolve().is_relative_to(self._root.resolve()):
+        path = self.root / file
+        if not path.resolve().is_relative_to(self.root.resolve()):
             return None
         try:
             with path.open(encoding="utf-8", errors="replace", newline="") as opened:
@@ -205,12 +201,36 @@ class Session:
         except OSError:
             return None
 
+    def _read_changed(self, now: Mapping[str, Signature]) -> set[str]:
+        different = {path for path, each in now.items() if each != self._signatures.get(path)}
+        if not different:
+            return set()
+        templates = [
+            self._read_again(each) if each.path in different else each
+            for each in self._folder.templates
+        ]
+        self._signatures |= {path: now[path] for path in different}
+        self._set(replace(self._folder, templates=templates))
+        found = {each.template_id for each in templates if each.path in different}
+        return self._dependencies.users(found)
+
     def _set(self, folder: Folder) -> None:
         self._folder = folder
         self._dependencies = Dependencies(folder.definitions())
 
     def _read_again(self, template: FolderTemplate) -> FolderTemplate:
-        return read_template(self._root, self._root / template.path, self._renderer.limits)
+        return read_template(self.root, self.root / template.path, self._renderer.limits)
+
+
+def snapshot(root: Path) -> dict[str, Signature]:
+    """Return the state of the files of each template below a folder, by path."""
+    found = {}
+    for path, folders, files in os.walk(root):
+        if layout.HEADER in files:
+            found[os.path.relpath(path, root)] = signature(Path(path))
+            folders.clear()  # Templates do not lie in others.
+        folders[:] = [each for each in folders if not is_ignored(each)]
+    return found
 
 
 def signature(folder: Path) -> Signature:

@@ -31,7 +31,10 @@ function keepingFocus(container, key, drawAgain) {
 // ---- the list
 
 async function loadList() {
-  const answer = await (await fetch("/api/templates")).json();
+  const text = await (await fetch("/api/templates")).text();
+  if (text === loadList.last) return;
+  loadList.last = text;
+  const answer = JSON.parse(text);
   state.list = answer.templates;
   $("folder-problems").replaceChildren(...answer.problems.map(finding));
   drawList();
