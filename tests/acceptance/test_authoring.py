@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 from urllib.request import urlopen
@@ -15,6 +16,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # PyYAML ships no types
 
 from tests.support.documents import Block, blocks, examples
+from tests.support.forked_commands import forked_commands
 from tests.support.stacks import small_stack
 from worker.local import LocalStack
 
@@ -29,11 +31,18 @@ def own_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 
 @pytest.fixture(scope="module")
-def environment(own_stack: LocalStack) -> dict[str, str]:
+def real(own_stack: LocalStack) -> dict[str, str]:
     """Return the environment of an author, who has no access to the database."""
     environment = own_stack.environment()
     del environment["DATABASE_URL"]
     return environment
+
+
+@pytest.fixture(scope="module")
+def environment(real: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Yield the same, in which commands start quickly."""
+    with forked_commands(real) as environment:
+        yield environment
 
 
 def run(
@@ -52,7 +61,7 @@ def run(
 
 
 def test_every_block_of_the_authoring_document_works(
-    environment: dict[str, str], checkout: Path, tmp_path: Path
+    environment: dict[str, str], real: dict[str, str], checkout: Path, tmp_path: Path
 ) -> None:
     """Each command prints what stands below it, and each example of a file does its work."""
     document = list(blocks(checkout / "docs" / "authoring.md"))
@@ -67,7 +76,7 @@ def test_every_block_of_the_authoring_document_works(
         assert re.fullmatch(pattern, output, re.DOTALL), f"{shown.place}: it was\n{output}"
         ran += 1
     assert ran > 12
-    _check_preview(others["preview"], tmp_path, environment)
+    _check_preview(others["preview"], tmp_path, real)
     _check_hook(others["pre-commit"], tmp_path, environment)
     _check_workflow(others["ci"], tmp_path, environment)
 
@@ -136,11 +145,32 @@ def copied(source: Path, target: Path) -> None:
     shutil.copytree(source, target, ignore=shutil.ignore_patterns(".template-service"))
 
 
-def test_a_broker_that_is_away_is_a_sentence(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_of_two_who_push_at_once_one_is_told(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Each has the same version before; the loser's text is published by nobody."""
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir()
+    new = "template-service templates new twice --type in_app && template-service templates push"
+    assert run(new, ours, environment).returncode == 0
+    shutil.copytree(ours, theirs)
+    for folder in (ours, theirs):
+        body = folder / "templates" / "twice" / "body.html"
+        body.write_text(f"<p>{folder.name} {{{{ name }}}}</p>")
+    with ThreadPoolExecutor(2) as pool:
+        push = "template-service templates push"
+        pushes = list(pool.map(lambda each: run(push, each, environment), (ours, theirs)))
+    assert sorted(each.returncode for each in pushes) == [0, 3], pushes
+    winner = (ours, theirs)[pushes[0].returncode != 0]
+    loser = next(each for each in pushes if each.returncode == 3)
+    assert re.search(r"expected '1', current is '2'|'2' is current, and version '1'", loser.stdout)
+    render = """template-service templates render twice --values '{"name": "Ada"}'"""
+    assert run(render, tmp_path, environment).stdout == f"<p>{winner.name} Ada</p>\n"
+
+
+def test_a_broker_that_is_away_is_a_sentence(tmp_path: Path, real: dict[str, str]) -> None:
     """And nothing was published; no password is shown."""
-    run("template-service templates new a", tmp_path, environment)
+    run("template-service templates new a", tmp_path, real)
     away = "redis://:secret@127.0.0.1:1/0"
-    elsewhere = environment | {"CELERY_BROKER_URL": away}
+    elsewhere = real | {"CELERY_BROKER_URL": away}
     done = run("template-service templates push", tmp_path, elsewhere)
     assert done.returncode == 1
     assert done.stderr.startswith("Error: the broker at redis://127.0.0.1:1/0 does not answer")
