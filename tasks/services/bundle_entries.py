@@ -71,12 +71,12 @@ class Entry:
     @property
     def changes_partial(self) -> bool:
         """Whether the text of a partial, as others include it, changes."""
-        return (
-            self.published is not None
-            and self.published.is_current
-            and self.message is not None
-            and self.message.type == "partial"
-        )
+        return self.changes_current and self.message is not None and self.message.type == "partial"
+
+    @property
+    def changes_current(self) -> bool:
+        """Whether another version becomes current."""
+        return self.published is not None and self.published.is_current
 
     def refuse(self, error: ServiceError) -> None:
         """Note the problems of an error, with their paths in the bundle."""

@@ -102,7 +102,7 @@ class _Bundle:
                 self._refused.add(entry.id)
         for entry in self._entries:
             self._switch_off(entry)
-        published = {entry.id for entry in self._entries if entry.published is not None}
+        published = {entry.id for entry in self._entries if entry.changes_current}
         # Refused, but with the text that is stored.
         unchanged = {entry.id for entry in self._entries if entry.version is None}
         users = Users(self._work, self._deadline, self._ids)

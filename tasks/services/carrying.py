@@ -86,14 +86,10 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
             text = f"a version has at most {limit} translations"
             problems: list[Problem] = [problem(path[:-1], "too_large", text)]
             passed = None
-        elif previous.format != message.format:
-            text = (
-                f"it is written in {previous.format or 'HTML'}, not in {message.format or 'HTML'}"
-            )
-            problems = [problem(f"{path}body", "other_format", text)]
-            passed = None
         else:
-            passed, problems = _fitting(message, row, own, gate, candidates, variables, work)
+            passed, problems = _fitting(
+                message, previous.format, row, own, gate, candidates, variables, work
+            )
         if passed is None:
             carried.result.dropped.append(language)
             carried.problems += problems[:MOST_OF_EACH]
@@ -109,6 +105,7 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
 
 def _fitting(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     message: PublishVersion,
+    previous_format: str | None,
     row: StoredText,
     own: Compiled,
     gate: Gate,
@@ -118,6 +115,9 @@ def _fitting(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
 ) -> tuple[Candidate | None, list[Problem]]:
     """Return a stored translation as the new version renders it, or what is wrong with it."""
     path = f"translations.{row.language_code}."
+    if previous_format != message.format:
+        text = f"it is written in {previous_format or 'HTML'}, not in {message.format or 'HTML'}"
+        return None, [problem(f"{path}body", "other_format", text)]
     renderer, limits = work.runtime.renderer, work.configuration.limits
     try:
         html = formatted(message.format, {path: _sources(row)}, renderer, limits)

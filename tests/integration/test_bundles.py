@@ -242,6 +242,20 @@ class TestRefusals:
         assert actions(done) == ["changed"] * 3
         assert [each["type"] for each in done["templates"][0]["breaking"]] == ["block_gone"]
 
+    def test_a_draft_of_a_user_does_not_save_a_breaking_partial(
+        self, tasks: Tasks, ids: Ids
+    ) -> None:
+        """What is current is what is rendered."""
+        user = f'{{% extends "{ids("p")}" %}}{{% block NAME %}}Hi{{% endblock %}}'
+        partial = entry(ids("p"), "{% block a %}{% endblock %}", type="partial")
+        apply(tasks, partial, entry(ids("u"), user.replace("NAME", "a")))
+        other = entry(ids("p"), "{% block b %}{% endblock %}", type="partial")
+        draft = entry(ids("u"), user.replace("NAME", "b"), activate=False)
+        assert {each["type"] for each in refused(tasks, other, draft)} == {
+            "block_gone",
+            "user_breaks",
+        }
+
     def test_a_breaking_template_is_refused_as_by_version_publish(
         self, tasks: Tasks, ids: Ids
     ) -> None:

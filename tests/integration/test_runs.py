@@ -1,6 +1,7 @@
 """Runs of maintenance: sent once by any number of beats, worked on once, and to be looked up."""
 
 import json
+import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -335,6 +336,12 @@ class TestCommands:
         done = CliRunner().invoke(maintenance, arguments, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return done.output
+
+    def test_scheduled_versions_are_activated_by_hand(self) -> None:
+        """What it would do, and what it did."""
+        pattern = r"(Would activate|Activated) \d+ versions?, 0 failed\.\n"
+        for arguments in ((), ("--dry-run",)):
+            assert re.fullmatch(pattern, self.run("activate-scheduled", *arguments))
 
     @pytest.mark.parametrize("command", ["vacuum", "analyze", "reindex"])
     def test_maintenance_commands_show_tables_and_seconds(self, command: str) -> None:
