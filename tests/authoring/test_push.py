@@ -12,6 +12,7 @@ from tasks.rendering.client import Renderer
 from tasks.rendering.texts import Sources
 from tests.support.definitions import LIMITS, simple, written
 from tests.support.service import Service, away
+from worker.authoring import header
 from worker.authoring.check import Checker
 from worker.authoring.definition import Definition
 from worker.authoring.plan import Action
@@ -324,6 +325,24 @@ def test_the_state_has_no_password_and_is_not_committed(ada: Author) -> None:
     folder = ada.root / ".template-service"
     assert "secret" not in (folder / "state.json").read_text()
     assert (folder / ".gitignore").read_text() == "*\n"
+
+
+def test_an_interrupted_pull_leaves_no_half_of_a_template(
+    ada: Author, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one begins anew."""
+    service.publish(simple())
+
+    def full(*_: object) -> None:
+        raise OperationError("not_writable", "the disk is full", "free it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(header, "written", full)
+        with pytest.raises(OperationError, match="full"):
+            ada.pull()
+    assert not (ada.root / "greeting").exists()
+    assert ada.pull() == {"greeting": Pulled.ADDED}
+    assert ada.actions() == {"greeting": Action.UNCHANGED}
 
 
 def test_a_draft_is_for_nobody_until_it_is_activated(ada: Author, service: Service) -> None:

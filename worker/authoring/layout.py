@@ -8,6 +8,9 @@ HEADER: Final = "template.toml"
 TRANSLATIONS: Final = "translations"
 SAMPLES: Final = "samples"
 STATE: Final = ".template-service"
+STAGING: Final = ".pulling"
+"""Hidden, as all that the reader ignores."""
+
 NOTES: Final = frozenset({"README.md"})
 """Files that a folder of a template may have next to its own."""
 

@@ -13,7 +13,7 @@ from worker.authoring.folder import Folder, FolderTemplate
 from worker.authoring.reading import read_template
 from worker.authoring.service import Caller, Remote
 from worker.authoring.state import Base, State
-from worker.authoring.writing import write_template
+from worker.authoring.writing import write_new, write_template
 
 _LARGEST: Final = 2**62
 
@@ -130,7 +130,8 @@ class Pull:
         if local is None and (folder.exists() or folder.is_symlink()):
             reason = f"{folder} is there, and is not the folder of this template"
             return PullStep(name, Pulled.CONFLICT, remote.version, [], reason)
-        files = write_template(root, folder, remote.definition)
+        write = write_new if local is None else write_template
+        files = write(root, folder, remote.definition)
         written = _read_again(root, folder)
         if written.definition is None or written.definition.digest() != remote.digest:
             raise OperationError(

@@ -2,7 +2,9 @@
 
 from contextlib import suppress
 from pathlib import Path
+from shutil import rmtree
 
+from db.errors import OperationError
 from tasks.messages.fields import canonical_language
 from tasks.rendering.texts import PARTS, Sources
 from worker.authoring import header, layout
@@ -26,24 +28,42 @@ def contents(definition: Definition, folder: Path) -> dict[str, str]:
     return files
 
 
-def write_template(root: Path, folder: Path, definition: Definition) -> list[str]:
+def write_new(root: Path, folder: Path, definition: Definition) -> list[str]:
+    """Write the folder of a template that is not there yet, whole or not at all."""
+    staging = root / layout.STAGING
+    rmtree(staging, ignore_errors=True)  # of a pull that was interrupted
+    files = write_template(root, staging, definition, name=folder.name)
+    try:
+        staging.rename(folder)
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise OperationError(
+            "not_writable", f"{folder} cannot be written: {reason}", "free the path or the disk"
+        ) from problem
+    return files
+
+
+def write_template(
+    root: Path, folder: Path, definition: Definition, name: str | None = None
+) -> list[str]:
     """Bring the folder of a template to what a definition says; return the files that changed.
 
-    Samples and notes stay.
+    Samples and notes stay. ``name`` is what the folder will be called, if not as it is.
     """
+    name = name or folder.name
     changed = []
     wanted = contents(definition, folder)
-    for name, text in wanted.items():
-        path = folder / name
+    for file, text in wanted.items():
+        path = folder / file
         data = layout.with_last_line_break(path.name, text).encode()
         if _says(path, path.name, text):
             continue
         write(root, path, data)
-        changed.append(name)
+        changed.append(file)
     path = folder / layout.HEADER
     existing = _existing(path)
-    if existing is None or not header.says(existing, definition, folder.name):
-        write(root, path, header.written(definition, folder.name, existing).encode())
+    if existing is None or not header.says(existing, definition, name):
+        write(root, path, header.written(definition, name, existing).encode())
         changed.append(layout.HEADER)
     gone = [each for each in _source_files(folder) if _name(folder, each) not in wanted]
     remove(gone)
