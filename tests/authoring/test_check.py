@@ -129,6 +129,20 @@ BAD_FILES: dict[str, tuple[str, bytes | None, str]] = {
         b'{"variables": {"nam": "Ada"}}',
         "samples/ada.json: error: variables.name: is required",
     ),
+    "TOML without end": ("template.toml", b"a = " + b"[" * 100_000, "not valid TOML: nested too"),
+    "a number without end": ("template.toml", b"a = " + b"1" * 9_999, "a number is too long"),
+    "JSON without end": ("samples/ada.json", b"[" * 100_000, "not valid JSON: nested too deeply"),
+    "a lone surrogate": (
+        "samples/ada.json",
+        b'{"variables": {"name": "\\ud800"}}',
+        "samples/ada.json: error: variables.name: text contains a lone surrogate",
+    ),
+    "no number": ("samples/ada.json", b'{"variables": {"name": NaN}}', "expected a finite number"),
+    "sample in no language": (
+        "samples/ada.json",
+        b'{"language": "d", "variables": {"name": "Ada"}}',
+        "samples/ada.json: error: language: expected a BCP 47 language tag",
+    ),
     "output without a sample": (
         "samples/ada.body.html",
         b"<p>",

@@ -50,7 +50,7 @@ def read_file(file: Path, limits: Limits) -> Folder:
         message = f"not valid JSON: {problem.msg}"
         finding = error(file.name, "json", message, problem.lineno, problem.colno)
         return Folder(file.parent, [], [finding])
-    except RecursionError:
+    except (ValueError, RecursionError):  # a number, or a depth, that nobody writes
         content = None
     entries = content.get("templates") if isinstance(content, dict) else None
     if not isinstance(entries, list) or content.get("format") != FORMAT:

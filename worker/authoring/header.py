@@ -73,6 +73,9 @@ def parse(text: str, file: str) -> tuple[Header | None, list[Finding]]:
     except tomllib.TOMLDecodeError as problem:
         message, line, column = _decode_error(problem, text)
         return None, [error(file, "toml", f"not valid TOML: {message}", line, column)]
+    except (ValueError, RecursionError) as problem:
+        reason = "a number is too long" if isinstance(problem, ValueError) else "nested too deeply"
+        return None, [error(file, "toml", f"not valid TOML: {reason}", 1, 1)]
     findings = []
     for key in document.keys() - _KEYS:
         known = ", ".join(sorted(_KEYS - {f"{table}{_AS_JSON}" for table in TABLES}))
@@ -198,7 +201,7 @@ def _variable(value: Any) -> Any:  # noqa: ANN401 - a JSON value
 def _from_json(key: str, text: object) -> Any:  # noqa: ANN401 - a JSON value
     try:
         return json.loads(text if isinstance(text, str) else "")
-    except ValueError as problem:
+    except (ValueError, RecursionError) as problem:
         raise ValueError(f"{key} is not text in JSON: {problem}") from None
 
 

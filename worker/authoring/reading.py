@@ -44,22 +44,31 @@ def read_template(root: Path, path: Path, limits: Limits) -> FolderTemplate:
     return _Reader(root, path, limits).read()
 
 
-def _template_folders(files: Files, folder: Path) -> list[Path]:
-    if (folder / layout.HEADER).is_symlink() or (folder / layout.HEADER).exists():
-        return [folder]
+def _template_folders(files: Files, root: Path) -> list[Path]:
+    """Return the folders of templates below a folder, by path."""
     found: list[Path] = []
-    for entry in files.entries(folder):
-        path = folder / entry.name
-        if entry.is_symlink():
-            if not files.is_inside(path):
-                message = "a symbolic link leads out of the folder: put a copy in its place"
-                files.findings.append(error(files.name(path), "link_outside", message))
-            elif path.is_dir():
-                message = "a symbolic link to a folder: templates are not looked for behind links"
-                files.findings.append(error(files.name(path), "link_to_folder", message))
-        elif entry.is_dir():
-            found += _template_folders(files, path)
-    return found
+    left = [root]
+    while left:
+        folder = left.pop()
+        if (folder / layout.HEADER).is_symlink() or (folder / layout.HEADER).exists():
+            found.append(folder)
+            continue
+        for entry in files.entries(folder):
+            path = folder / entry.name
+            if entry.is_symlink():
+                _refuse_folder_link(files, path)
+            elif entry.is_dir():
+                left.append(path)
+    return sorted(found)
+
+
+def _refuse_folder_link(files: Files, path: Path) -> None:
+    if not files.is_inside(path):
+        message = "a symbolic link leads out of the folder: put a copy in its place"
+        files.findings.append(error(files.name(path), "link_outside", message))
+    elif path.is_dir():
+        message = "a symbolic link to a folder: templates are not looked for behind links"
+        files.findings.append(error(files.name(path), "link_to_folder", message))
 
 
 def _twice(templates: Sequence[FolderTemplate]) -> list[Finding]:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.errors import LanguageNotFound, VariablesInvalid
-from tasks.messages.fields import REQUESTED_LANGUAGE_LENGTH, canonical_language
+from tasks.errors import VariablesInvalid
+from tasks.messages.base import parse
+from tasks.messages.render import RenderOne
 from tasks.rendering.client import Renderer
 from tasks.rendering.frames import encode
 from tasks.rendering.languages import choose
@@ -25,13 +26,15 @@ def render(
     ServiceError
         As ``render.one`` is refused.
     """
+    given = {"template_id": passed.definition.template_id, "variables": dict(variables)}
+    message = parse(RenderOne, given | {"language": language}, renderer.limits)
     by_language = {text.candidate.text["language"]: text.candidate for text in passed.texts}
     own = passed.texts[0].candidate.text["language"]
-    choice = choose(_requested(language), tuple(sorted({*by_language} - {own})), own, "closest")
+    choice = choose(message.language, tuple(sorted({*by_language} - {own})), own, "closest")
     assert choice is not None  # noqa: S101 - for the type checker: some language is the closest
     text = by_language[choice.language].text
     schema = Schema([*passed.variables, *passed.library.beyond(passed.variables)])
-    bound, problems = schema.bind(variables)
+    bound, problems = schema.bind(message.variables)
     if problems:
         raise VariablesInvalid.of(
             f"the variables do not match{named(problems)}", with_places(problems, text)
@@ -49,12 +52,3 @@ def example_values(passed: Passed) -> dict[str, Any]:
     """Return a value for each variable, also of partials: its example, or made from its type."""
     names = [variable["name"] for variable in passed.variables]
     return sample_values([*passed.variables, *passed.library.undeclared(names)])
-
-
-def _requested(language: str | None) -> str | None:
-    if language is None:
-        return None
-    try:
-        return canonical_language(language, REQUESTED_LANGUAGE_LENGTH)
-    except ValueError as error:
-        raise LanguageNotFound.at("language", "language_code", str(error)) from None

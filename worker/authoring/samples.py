@@ -42,8 +42,9 @@ def parse(text: str, name: str, file: str) -> tuple[Sample | None, list[Finding]
     except json.JSONDecodeError as problem:
         message = f"not valid JSON: {problem.msg}"
         return None, [error(file, "json", message, problem.lineno, problem.colno)]
-    except RecursionError:
-        return None, [error(file, "json", "not valid JSON: nested too deeply", 1, 1)]
+    except (ValueError, RecursionError) as problem:
+        reason = "a number is too long" if isinstance(problem, ValueError) else "nested too deeply"
+        return None, [error(file, "json", f"not valid JSON: {reason}", 1, 1)]
     if not isinstance(content, dict):
         message = 'expected an object such as {"language": "de", "variables": {"name": "Ada"}}'
         return None, [error(file, "sample", message, 1, 1)]
