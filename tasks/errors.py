@@ -27,7 +27,9 @@ class Code(StrEnum):
     VERSION_EXISTS = "version_exists"
     VERSION_NOT_FOUND = "version_not_found"
     VERSION_CONFLICT = "version_conflict"
+    VERSION_NOT_DRAFT = "version_not_draft"
     BREAKING_CHANGE = "breaking_change"
+    BUNDLE_REFUSED = "bundle_refused"
     LANGUAGE_NOT_FOUND = "language_not_found"
     TEMPLATE_SYNTAX = "template_syntax"
     PLACEHOLDER_MISMATCH = "placeholder_mismatch"
@@ -45,7 +47,9 @@ class Problem(TypedDict):
     ``path`` leads to the place in the message (``variables.user.name``, ``items[3].key``);
     ``type`` is a short machine-readable name; ``message`` says what was expected. Problems of a
     template's source also carry ``line`` and ``column`` (both from 1) and ``snippet``, the line
-    with a caret under the place.
+    with a caret under the place. Conflicts carry what was ``expected`` and what is ``current``;
+    problems of a bundle ``template_id`` and ``code``, the code of the same problem in a message of
+    its own.
     """
 
     path: str
@@ -54,6 +58,11 @@ class Problem(TypedDict):
     line: NotRequired[int]
     column: NotRequired[int]
     snippet: NotRequired[str]
+    expected: NotRequired[str | int]
+    current: NotRequired[str | int]
+    current_version: NotRequired[str | None]
+    template_id: NotRequired[str]
+    code: NotRequired[str]
 
 
 def problem(path: str, kind: str, message: str) -> Problem:
@@ -228,19 +237,54 @@ class VersionNotFound(ServiceError):
 
 
 class VersionConflict(ServiceError):
-    """Another producer was first: the current version is not the expected one."""
+    """Another producer was first: the template is not as the message expects it to be."""
 
     code = Code.VERSION_CONFLICT
 
     @classmethod
-    def between(cls, template_id: str, expected: str, current: str | None) -> Self:
+    def between(cls, template_id: str, expected: str | int, current: str | None) -> Self:
         """Return the error naming the ``expected`` and the ``current`` version."""
+        wanted = f"'{expected}'" if isinstance(expected, str) else "none"
         actual = f"'{current}'" if current is not None else "none"
+        conflict = problem(
+            "expected_version", "conflict", f"expected {wanted}, current is {actual}"
+        )
+        conflict |= {"expected": expected, "current": current if current is not None else 0}
+        return cls.of(
+            f"template '{template_id}': expected version {wanted}, current is {actual}", [conflict]
+        )
+
+    @classmethod
+    def of_digests(
+        cls, template_id: str, expected: str, current: str, version: str | None, path: str
+    ) -> Self:
+        """Return the error of a template or a draft that has changed since it was read.
+
+        ``version`` is the current version, or the draft.
+        """
+        what = f"version {version!r}" if version is not None else "no version"
+        changed = problem(
+            path, "changed", f"the contents differ from those expected; it has {what} now"
+        )
+        changed |= {"expected": expected, "current": current, "current_version": version}
+        message = f"template '{template_id}' was changed since it was read; it has {what} now"
+        return cls.of(message, [changed])
+
+
+class VersionNotDraft(ServiceError):
+    """The version was current at some time, so it cannot be replaced."""
+
+    code = Code.VERSION_NOT_DRAFT
+
+    @classmethod
+    def named(cls, template_id: str, version: str) -> Self:
+        """Return the error for ``version`` of ``template_id``."""
         return cls.at(
-            "expected_version",
-            "conflict",
-            f"template '{template_id}': expected version '{expected}', current is {actual}",
-            f"expected '{expected}', current is {actual}",
+            "replace_draft",
+            "not_draft",
+            f"version '{version}' of '{template_id}' is not a draft",
+            f"only a version that was never current can be replaced: publish '{version}' under "
+            "another name, or leave version out for the next number",
         )
 
 
@@ -248,6 +292,12 @@ class BreakingChange(ServiceError):
     """Producers of the current version would be refused by the new one."""
 
     code = Code.BREAKING_CHANGE
+
+
+class BundleRefused(ServiceError):
+    """Templates of a bundle are refused, and nothing of it is stored."""
+
+    code = Code.BUNDLE_REFUSED
 
 
 class LanguageNotFound(ServiceError):

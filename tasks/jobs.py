@@ -144,6 +144,12 @@ JOBS: Final = (
         has_command=False,
     ),
     Job(
+        "maintenance.activate_scheduled",
+        "* * * * *",
+        "Make versions current whose time has come.",
+        "tasks.services.activations:activate_scheduled",
+    ),
+    Job(
         "maintenance.report",
         "* * * * *",
         "Return the figures of this moment, and write them for Prometheus.",

@@ -1,6 +1,7 @@
 """``template.*``: the tasks of templates."""
 
 from tasks.base import lookup, read, write
+from tasks.messages.exports import ExportedPage, ExportTemplates
 from tasks.messages.templates import (
     CreateTemplate,
     DeleteTemplate,
@@ -12,7 +13,7 @@ from tasks.messages.templates import (
     TemplatePage,
     UpdateTemplate,
 )
-from tasks.services import templates
+from tasks.services import exports, templates
 from tasks.work import Lookup, Work
 
 
@@ -31,13 +32,13 @@ def update(message: UpdateTemplate, work: Work) -> Template:
 @write("template.delete", DeleteTemplate)
 def delete(message: DeleteTemplate, work: Work) -> Template:
     """Soft-delete a template."""
-    return templates.delete(message.template_id, work)
+    return templates.delete(message, work)
 
 
 @write("template.restore", RestoreTemplate)
 def restore(message: RestoreTemplate, work: Work) -> Template:
     """Undo the soft delete of a template."""
-    return templates.restore(message.template_id, work)
+    return templates.restore(message, work)
 
 
 @lookup("template.get", GetTemplate)
@@ -50,3 +51,9 @@ def get(message: GetTemplate, work: Lookup) -> TemplateDetails:
 def list_(message: ListTemplates, work: Work) -> TemplatePage:
     """Return a page of templates."""
     return templates.page(message, work)
+
+
+@read("template.export", ExportTemplates)
+def export(message: ExportTemplates, work: Work) -> ExportedPage:
+    """Return a page of templates with their texts, or digests."""
+    return exports.page(message, work)

@@ -8,6 +8,8 @@ from tasks.messages.versions import (
     ListVersions,
     PublishedVersion,
     PublishVersion,
+    UnscheduledVersion,
+    UnscheduleVersion,
     VersionList,
 )
 from tasks.services import differences, publishing, versions
@@ -22,8 +24,14 @@ def publish(message: PublishVersion, work: Work) -> PublishedVersion:
 
 @write("version.activate", ActivateVersion)
 def activate(message: ActivateVersion, work: Work) -> ActivatedVersion:
-    """Make a version the current one."""
+    """Make a version the current one, now or later."""
     return versions.activate(message, work)
+
+
+@write("version.unschedule", UnscheduleVersion)
+def unschedule(message: UnscheduleVersion, work: Work) -> UnscheduledVersion:
+    """Cancel the scheduled activation of a version."""
+    return versions.unschedule(message, work)
 
 
 @read("version.list", ListVersions)

@@ -22,6 +22,7 @@ LONGEST = (
     "test_operations.py::test_every_block_of_the_operations_document_works[recovery]",
     "test_operations.py::test_every_block_of_the_operations_document_works[everyday]",
     "test_docs.py::test_the_examples_of_the_readme_work",
+    "test_authoring.py::test_every_block_of_the_authoring_document_works",
 )
 """Begun last, one of these would be what everybody else waits for."""
 

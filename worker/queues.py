@@ -25,6 +25,7 @@ CONSUMED: Final = (
 ROUTES: Final = {
     "template.*": {"queue": QueueName.TEMPLATES.value},
     "version.*": {"queue": QueueName.TEMPLATES.value},
+    "bundle.*": {"queue": QueueName.TEMPLATES.value},
     "translation.*": {"queue": QueueName.TEMPLATES.value},
     "render.one": {"queue": QueueName.RENDER.value},
     "render.preview": {"queue": QueueName.RENDER.value},

@@ -3,6 +3,7 @@
 from typing import Final
 
 TASKS: Final = (
+    "tasks.bundles",
     "tasks.templates",
     "tasks.versions",
     "tasks.translations",

@@ -16,14 +16,17 @@ _RANKED: Final = """
 SELECT v.id,
        v.template_id,
        v.is_current,
+       v.activate_at,
        row_number() OVER (
            PARTITION BY v.template_id ORDER BY v.created_at DESC, v.id DESC
        ) AS place
 FROM template_versions AS v
 """
-_PRUNABLE: Final = text(
-    f"SELECT count(*) FROM ({_RANKED}) AS ranked WHERE place > :keep AND NOT is_current"  # noqa: S608 - no input
-)
+# A version that will be current at some time stays, too.
+_PRUNABLE: Final = text(f"""
+SELECT count(*) FROM ({_RANKED}) AS ranked
+WHERE place > :keep AND NOT is_current AND activate_at IS NULL
+""")  # noqa: S608 - no input
 # Their rows are locked against a publish or activate, which would change the current version;
 # templates that are being published to are left to the next run.
 _CROWDED: Final = text("""
@@ -56,6 +59,7 @@ CROSS JOIN LATERAL (
     WHERE v.template_id = t.id
         AND (v.created_at, v.id) <= (newest.created_at, newest.id)
         AND NOT v.is_current
+        AND v.activate_at IS NULL
     ORDER BY v.created_at, v.id
     LIMIT :batch
 ) AS old
@@ -68,8 +72,8 @@ _DELETE: Final = text("DELETE FROM template_versions WHERE id = ANY(:ids)")
 def prune_versions(engine: Engine, *, keep: int, batch: int, dry_run: bool) -> Deleted:
     """Delete all but the newest ``keep`` versions of each template, never the current one.
 
-    The oldest are deleted first, up to ``batch`` versions and translations in a transaction; the
-    result counts versions.
+    Versions with a scheduled activation stay, too. The oldest are deleted first, up to ``batch``
+    versions and translations in a transaction; the result counts versions.
     """
     with alone(engine, TASK) as free:
         if not free:

@@ -1,4 +1,4 @@
-"""The versions of templates, immutable except for ``is_current``."""
+"""The versions of templates, immutable except for being current and when they will be."""
 
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,10 @@ class TemplateVersion(Base):
     """A version: the sources of its texts, and the variables they use.
 
     A null ``text`` is derived from the body; ``inlined_body`` is the body that is rendered where
-    ``inline_css`` had its styles inlined.
+    ``inline_css`` had its styles inlined, or which was compiled from another ``format``. A draft
+    was never current. ``activate_at`` is when it will be, if the current version is
+    ``activate_expected`` then: null for any, empty for none; ``schedule_error`` is the code of the
+    error that prevented it.
     """
 
     __tablename__ = "template_versions"
@@ -44,6 +47,12 @@ class TemplateVersion(Base):
         ),
         # For prune_versions, which finds the newest versions of each template.
         Index("idx_template_versions_template_created", "template_id", "created_at"),
+        # For activate_scheduled, once a minute; few versions have a time.
+        Index(
+            "idx_template_versions_activate_at",
+            "activate_at",
+            postgresql_where=sql("activate_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(
@@ -57,10 +66,16 @@ class TemplateVersion(Base):
     preheader: Mapped[str | None] = mapped_column(Text)
     inline_css: Mapped[bool] = mapped_column(Boolean, server_default=false())
     inlined_body: Mapped[str | None] = mapped_column(Text)
+    format: Mapped[str | None] = mapped_column(String(20))
     variables: Mapped[list[dict[str, Any]]] = mapped_column(
         JSONB, server_default=sql("'[]'::jsonb")
     )
     is_current: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    is_draft: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    activated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    activate_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    activate_expected: Mapped[str | None] = mapped_column(String(50))
+    schedule_error: Mapped[str | None] = mapped_column(String(100))
     # "metadata" is taken by SQLAlchemy's declarative base.
     info: Mapped[dict[str, Any]] = mapped_column(
         "metadata", JSONB, server_default=sql("'{}'::jsonb")

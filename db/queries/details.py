@@ -36,6 +36,11 @@ SELECT c.version,
        v.metadata,
        v.is_current,
        v.created_at,
+       v.format,
+       v.is_draft,
+       v.activated_at,
+       v.activate_at,
+       v.schedule_error,
        x.subject,
        x.body,
        x.text,
@@ -52,6 +57,14 @@ SELECT c.version,
            FROM template_translations
            WHERE template_version_id = v.id
            ORDER BY language_code
+       ),
+       (
+           SELECT json_agg(
+               json_build_object('version', s.version, 'activate_at', s.activate_at)
+               ORDER BY s.activate_at, s.version
+           )
+           FROM template_versions AS s
+           WHERE s.template_id = t.id AND s.activate_at IS NOT NULL
        )
 FROM templates AS t
 LEFT JOIN template_versions AS c ON c.template_id = t.id AND c.is_current
@@ -92,7 +105,8 @@ class TextRow(NamedTuple):
 class Details(NamedTuple):
     """A template, one of its versions, and that version's languages.
 
-    ``languages`` has whether each is stale; ``text`` is the text of the requested language.
+    ``languages`` has whether each is stale; ``text`` is the text of the requested language,
+    ``scheduled`` the versions that will be current, by time.
     """
 
     template: TemplateRow
@@ -100,6 +114,7 @@ class Details(NamedTuple):
     version: VersionRow | None
     text: TextRow | None
     languages: Sequence[tuple[str, bool]]
+    scheduled: Sequence[dict[str, str]]
 
 
 def find(
@@ -110,11 +125,12 @@ def find(
     row = connection.execute(_CURRENT if version is None else _NAMED, parameters).fetchone()
     if row is None:
         return None
-    current_version, template, stored, text = row[0], row[1:11], row[11:23], row[23:28]
+    current_version, template, stored, text = row[0], row[1:11], row[11:28], row[28:33]
     return Details(
         TemplateRow(*template),
         current_version,
         VersionRow(*stored) if stored[0] is not None else None,
         TextRow(*text) if text[1] is not None else None,
-        list(zip(row[28], row[29], strict=True)),
+        list(zip(row[33], row[34], strict=True)),
+        row[35] or [],
     )

@@ -103,6 +103,10 @@ FROM template_translations
 WHERE template_version_id = %(version_id)s
   AND concat_ws(' ', subject, body, text, preheader) ~ 'include|extends'
 """
+_LOCK_GRAPH_WHOLE: Final = {
+    True: "SELECT pg_advisory_xact_lock(%(lock)s)",
+    False: "SELECT pg_advisory_xact_lock_shared(%(lock)s)",
+}
 _LOCK_GRAPH: Final = """
 SELECT CASE WHEN type = 'partial' THEN pg_advisory_xact_lock(%(lock)s)
             ELSE pg_advisory_xact_lock_shared(%(lock)s) END
@@ -206,3 +210,12 @@ def lock_graph(connection: psycopg.Connection, template_id: str) -> None:
     lock.
     """
     connection.execute(_LOCK_GRAPH, {"lock": _LOCK, "template_id": template_id})
+
+
+def lock_graph_of_many(connection: psycopg.Connection, *, with_partials: bool) -> None:
+    """Lock the dependency graph as :func:`lock_graph` does, for a write to several templates.
+
+    ``with_partials`` tells whether one of them is a partial: the lock cannot become an exclusive
+    one later, since two transactions would wait for each other.
+    """
+    connection.execute(_LOCK_GRAPH_WHOLE[with_partials], {"lock": _LOCK})

@@ -43,6 +43,7 @@ def page(  # noqa: PLR0913 - a filter for each
     *,
     limit: int,
     after: str | None = None,
+    template_ids: Sequence[str] | None = None,
     prefix: str | None = None,
     tag: str | None = None,
     text: str | None = None,
@@ -56,6 +57,8 @@ def page(  # noqa: PLR0913 - a filter for each
         The session.
     limit, after
         How many, and after which template_id.
+    template_ids
+        Those to choose from.
     prefix
         That of the template_id.
     tag
@@ -78,6 +81,8 @@ def page(  # noqa: PLR0913 - a filter for each
     )
     if after is not None:
         statement = statement.where(Template.template_id > after)
+    if template_ids is not None:
+        statement = statement.where(Template.template_id.in_(template_ids))
     if prefix is not None:
         statement = statement.where(Template.template_id.startswith(prefix, autoescape=True))
     if tag is not None:

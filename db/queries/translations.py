@@ -21,8 +21,14 @@ _TEXTS = (
         _translations.text,
         _translations.preheader,
         _translations.is_stale,
+        _translations.inlined_body,
     )
     .where(_translations.template_version_id == bindparam("version"))
+    .order_by(_translations.language_code)
+)
+_TEXTS_OF = (
+    select(_translations.template_version_id, *_TEXTS.selected_columns)
+    .where(_translations.template_version_id.in_(bindparam("versions", expanding=True)))
     .order_by(_translations.language_code)
 )
 _PARTS = ("subject", "body", "text", "preheader")
@@ -71,7 +77,10 @@ WHERE t.template_version_id = %(previous)s
 
 
 class StoredText(NamedTuple):
-    """The text of a translation; without a subject the version's is used."""
+    """The text of a translation; without a subject the version's is used.
+
+    ``inlined_body`` is the body to render where it is not ``body``.
+    """
 
     language_code: str
     subject: str | None
@@ -79,6 +88,7 @@ class StoredText(NamedTuple):
     text: str | None
     preheader: str | None
     is_stale: bool
+    inlined_body: str | None
 
 
 class Written(NamedTuple):
@@ -123,6 +133,14 @@ def remove(session: Session, version: UUID, language: str) -> bool:
 def texts(session: Session, version: UUID) -> list[StoredText]:
     """Return the texts of a version's translations, by language."""
     return [StoredText(*row) for row in session.execute(_TEXTS, {"version": version})]
+
+
+def texts_of(session: Session, versions: Sequence[UUID]) -> dict[UUID, list[StoredText]]:
+    """Return for each version the texts of its translations, by language."""
+    texts: dict[UUID, list[StoredText]] = {version: [] for version in versions}
+    for version, *row in session.execute(_TEXTS_OF, {"versions": list(versions)}):
+        texts[version].append(StoredText(*row))
+    return texts
 
 
 def carry(

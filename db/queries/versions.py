@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Numeric, bindparam, cast, func, select, update
+from sqlalchemy import Boolean, Numeric, bindparam, case, cast, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, load_only
 
@@ -17,7 +17,7 @@ _WHOLE_NUMBER = r"^[0-9]{1,49}$"
 
 _TABLE = Base.metadata.tables[TemplateVersion.__tablename__]
 _versions = _TABLE.c
-_OF_TEMPLATE = select(
+_COLUMNS = (
     _versions.id,
     _versions.version,
     _versions.subject,
@@ -30,7 +30,13 @@ _OF_TEMPLATE = select(
     _versions.metadata,
     _versions.is_current,
     _versions.created_at,
-).where(_versions.template_id == bindparam("template"))
+    _versions.format,
+    _versions.is_draft,
+    _versions.activated_at,
+    _versions.activate_at,
+    _versions.schedule_error,
+)
+_OF_TEMPLATE = select(*_COLUMNS).where(_versions.template_id == bindparam("template"))
 _CURRENT = _OF_TEMPLATE.where(_versions.is_current)
 _NAMED = _OF_TEMPLATE.where(_versions.version == bindparam("name"))
 # substring() is null for a name that is not a number, so that the cast never fails.
@@ -54,6 +60,11 @@ _ADD = (
         variables=bindparam("variables"),
         metadata=bindparam("info"),
         is_current=bindparam("is_current"),
+        format=bindparam("format"),
+        is_draft=~bindparam("is_current", type_=Boolean),
+        activated_at=case((bindparam("is_current", type_=Boolean), func.clock_timestamp())),
+        activate_at=bindparam("activate_at"),
+        activate_expected=bindparam("activate_expected"),
     )
     .on_conflict_do_nothing(index_elements=[_versions.template_id, _versions.version])
     .returning(_versions.id, _versions.version)
@@ -63,11 +74,64 @@ _UNSET_CURRENT = (
     .where(_versions.template_id == bindparam("template"), _versions.is_current)
     .values(is_current=False)
 )
-_SET_CURRENT = update(_TABLE).where(_versions.id == bindparam("version_id")).values(is_current=True)
+_ONE = update(_TABLE).where(_versions.id == bindparam("version_id"))
+_NO_SCHEDULE = {"activate_at": None, "activate_expected": None, "schedule_error": None}
+_SET_CURRENT = _ONE.values(
+    is_current=True, is_draft=False, activated_at=func.clock_timestamp(), **_NO_SCHEDULE
+)
+_SCHEDULE = _ONE.values(
+    activate_at=bindparam("at"), activate_expected=bindparam("expected"), schedule_error=None
+)
+_UNSCHEDULE = _ONE.values(
+    activate_at=None, activate_expected=None, schedule_error=bindparam("error")
+)
+_DELETE = delete(_TABLE).where(_versions.id == bindparam("version_id"))
+_NEWEST_DRAFT = (
+    _OF_TEMPLATE.where(_versions.is_draft)
+    .order_by(_versions.created_at.desc(), _versions.id.desc())
+    .limit(1)
+)
+
+
+_EACH_CURRENT = select(_versions.template_id, *_COLUMNS).where(
+    _versions.template_id.in_(bindparam("templates", expanding=True)), _versions.is_current
+)
+# octet_length() reads the size of a stored text, and not the text.
+_SIZES = text("""
+SELECT v.template_id,
+       octet_length(v.body) + coalesce(octet_length(v.text), 0) + coalesce(
+           (
+               SELECT sum(octet_length(x.body) + coalesce(octet_length(x.text), 0))
+               FROM template_translations AS x
+               WHERE x.template_version_id = v.id
+           ),
+           0
+       )::bigint
+FROM template_versions AS v
+WHERE v.template_id = ANY(:templates) AND v.is_current
+""")
+
+
+_DUE = text("""
+SELECT t.template_id, v.id, v.activate_at
+FROM template_versions AS v
+JOIN templates AS t ON t.id = v.template_id
+WHERE v.activate_at <= clock_timestamp()
+ORDER BY v.activate_at, t.template_id
+LIMIT :limit
+""")
+_UPCOMING = (
+    select(_versions.version, _versions.activate_at)
+    .where(_versions.template_id == bindparam("template"), _versions.activate_at.is_not(None))
+    .order_by(_versions.activate_at, _versions.version)
+)
+_SCHEDULED = select(_versions.version, _versions.activate_at, _versions.activate_expected).where(
+    _versions.id == bindparam("version_id")
+)
 
 
 class VersionRow(NamedTuple):
-    """A version; immutable except for ``is_current``."""
+    """A version; immutable except for ``is_current`` and what belongs to it, and a draft."""
 
     id: UUID
     version: str
@@ -81,6 +145,16 @@ class VersionRow(NamedTuple):
     info: dict[str, Any]
     is_current: bool
     created_at: datetime
+    format: str | None
+    is_draft: bool
+    activated_at: datetime | None
+    activate_at: datetime | None
+    schedule_error: str | None
+
+    @property
+    def is_rendered_otherwise(self) -> bool:
+        """Whether bodies are rendered in another form than they were sent in."""
+        return self.inline_css or self.format is not None
 
 
 class Added(NamedTuple):
@@ -95,6 +169,17 @@ def find(session: Session, template: UUID, version: str | None) -> VersionRow | 
     statement = _CURRENT if version is None else _NAMED
     row = session.execute(statement, {"template": template, "name": version}).one_or_none()
     return None if row is None else VersionRow._make(row)
+
+
+def current_of(session: Session, templates: Sequence[UUID]) -> dict[UUID, VersionRow]:
+    """Return the current version of each template that has one."""
+    rows = session.execute(_EACH_CURRENT, {"templates": list(templates)})
+    return {row[0]: VersionRow._make(row[1:]) for row in rows}
+
+
+def sizes(session: Session, templates: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many bytes the texts of each template's current version have, in all languages."""
+    return {row[0]: row[1] for row in session.execute(_SIZES, {"templates": list(templates)})}
 
 
 def add(
@@ -125,12 +210,76 @@ def make_current(session: Session, template: UUID, version: UUID) -> None:
     session.execute(_SET_CURRENT, {"version_id": version})
 
 
+def newest_draft(session: Session, template: UUID) -> VersionRow | None:
+    """Return the draft that was published last, or None."""
+    row = session.execute(_NEWEST_DRAFT, {"template": template}).one_or_none()
+    return None if row is None else VersionRow._make(row)
+
+
+def remove(session: Session, version: UUID) -> None:
+    """Delete a version with its translations."""
+    session.execute(_DELETE, {"version_id": version})
+
+
+def schedule(session: Session, version: UUID, at: datetime, expected: str | None) -> None:
+    """Set when a version becomes current; ``expected`` is as in the model."""
+    session.execute(_SCHEDULE, {"version_id": version, "at": at, "expected": expected})
+
+
+def unschedule(session: Session, version: UUID, error: str | None = None) -> None:
+    """Forget when a version becomes current; ``error`` is the code of what prevented it."""
+    session.execute(_UNSCHEDULE, {"version_id": version, "error": error})
+
+
+class Due(NamedTuple):
+    """A version whose time to become current has come."""
+
+    template_id: str
+    id: UUID
+    activate_at: datetime
+
+
+class Upcoming(NamedTuple):
+    """A version that will be current."""
+
+    version: str
+    activate_at: datetime
+
+
+class Scheduled(NamedTuple):
+    """The schedule of a version; ``expected`` is as in the model."""
+
+    version: str
+    activate_at: datetime | None
+    expected: str | None
+
+
+def due(session: Session, limit: int) -> list[Due]:
+    """Return versions whose time has come, the longest overdue first."""
+    return [Due(*row) for row in session.execute(_DUE, {"limit": limit})]
+
+
+def upcoming(session: Session, template: UUID) -> list[Upcoming]:
+    """Return the versions of a template that will be current, by time."""
+    return [Upcoming(*row) for row in session.execute(_UPCOMING, {"template": template})]
+
+
+def scheduled(session: Session, version: UUID) -> Scheduled | None:
+    """Return the schedule of a version, None if the version is gone."""
+    row = session.execute(_SCHEDULED, {"version_id": version}).one_or_none()
+    return None if row is None else Scheduled(*row)
+
+
 def newest_first(session: Session, template: UUID) -> Sequence[TemplateVersion]:
     """Return the versions of a template without their sources."""
     columns = (
         TemplateVersion.id,
         TemplateVersion.version,
         TemplateVersion.is_current,
+        TemplateVersion.is_draft,
+        TemplateVersion.activated_at,
+        TemplateVersion.activate_at,
+        TemplateVersion.schedule_error,
         TemplateVersion.created_at,
     )
     return session.scalars(

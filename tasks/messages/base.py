@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from tasks.errors import InvalidMessage, Problem, TooLarge, problem
 from tasks.messages.described import NO_NUL, described
 from tasks.messages.explained import message_of
-from tasks.messages.fields import without_nul
+from tasks.messages.fields import Digest, ExpectedVersion, without_nul
 from tasks.rendering.limits import Limits
 
 M = TypeVar("M", bound="Message")
@@ -55,6 +55,21 @@ class WriteMessage(Message):
         Defaults are left out, so that a field added by a newer worker changes no older message.
         """
         return self.model_dump(mode="json", exclude={"idempotency_key"}, exclude_defaults=True)
+
+
+class Conditions(Message):
+    """What a template must be like: as the producer has read it.
+
+    ``expected_version`` names the current version, 0 stands for none. ``expected_digest`` is the
+    template's digest, which also changes with its fields and translations.
+    """
+
+    expected_version: ExpectedVersion = None
+    expected_digest: Digest | None = None
+
+
+class ConditionalWrite(WriteMessage, Conditions):
+    """A write that is refused where the template is not as the producer has read it."""
 
 
 class Result(BaseModel):

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import langcodes
 from langcodes.tag_parser import LanguageTagError
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from tasks.messages.described import NO_NUL, described, source
@@ -38,6 +40,7 @@ VariableType = Literal[
     "any",
     "markdown",
 ]
+SourceFormat = Literal["mjml"]
 Fallback = Literal["closest", "strict", "default"]
 
 
@@ -87,6 +90,28 @@ def _version(text: str) -> str:
             "the first a letter or digit",
         )
     return text
+
+
+def _expected_version(value: object) -> str | int | None:
+    if value is None or (type(value) is int and value == 0):
+        return value
+    if not isinstance(value, str):
+        raise PydanticCustomError(
+            "expected_version",
+            "expected the name of a version as text, or the number 0 for no current version",
+        )
+    return _version(value)
+
+
+def _moment(value: object) -> datetime:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = datetime.fromisoformat(value)
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise PydanticCustomError(
+            "moment", "expected date, time and offset, such as '2026-12-24T09:00:00+01:00'"
+        )
+    return value.astimezone(UTC)
 
 
 def _stored_language(text: str) -> str:
@@ -191,6 +216,11 @@ TemplateId = Annotated[
 VersionName = Annotated[
     str, AfterValidator(_version), described(pattern="^[A-Za-z0-9][A-Za-z0-9_.+-]{0,49}$")
 ]
+ExpectedVersion = Annotated[str | int | None, PlainValidator(_expected_version)]
+"""A condition of a write: the name of the current version, 0 for none, None for no condition."""
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 LanguageCode = Annotated[str, AfterValidator(_stored_language), LANGUAGE]
 RequestedLanguage = Annotated[str, AfterValidator(_requested_language), LANGUAGE]
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line), ONE_LINE]

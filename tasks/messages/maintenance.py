@@ -40,3 +40,15 @@ class PrunedRecords(DeletedRows):
     """Answer of ``maintenance.prune_records``; ``dead_letters`` counts those that went."""
 
     dead_letters: int
+
+
+class ActivatedVersions(Result):
+    """Answer of ``maintenance.activate_scheduled``.
+
+    ``activated`` counts the versions that became current, or with ``dry_run`` those whose time has
+    come; ``failed`` those that could not, whose ``schedule_error`` says why.
+    """
+
+    dry_run: bool
+    activated: int
+    failed: int

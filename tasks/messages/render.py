@@ -14,6 +14,7 @@ from tasks.messages.fields import (
     OwnText,
     Preheader,
     RequestedLanguage,
+    SourceFormat,
     Subject,
     TemplateId,
     TemplateType,
@@ -108,6 +109,7 @@ class Preview(Message):
     subject: Subject | None = None
     text: OwnText | None = None
     preheader: Preheader | None = None
+    format: SourceFormat | None = None
     inline_css: bool = False
     variables_schema: Variables | None = None
     variables: Values | None = None

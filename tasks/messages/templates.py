@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from tasks.messages.base import JsonObject, Message, Result, WriteMessage
+from tasks.messages.base import ConditionalWrite, JsonObject, Message, Result, WriteMessage
 from tasks.messages.described import NO_NUL, described
 from tasks.messages.fields import (
     Category,
@@ -45,7 +45,7 @@ class CreateTemplate(WriteMessage):
     metadata: Metadata = Field(default_factory=dict)
 
 
-class UpdateTemplate(WriteMessage):
+class UpdateTemplate(ConditionalWrite):
     """``template.update``: only what is given changes; null empties description and category.
 
     ``metadata`` takes the place of the whole object.
@@ -80,13 +80,13 @@ class UpdateTemplate(WriteMessage):
         return self
 
 
-class DeleteTemplate(WriteMessage):
+class DeleteTemplate(ConditionalWrite):
     """``template.delete``: soft delete; nothing is rendered from it any more."""
 
     template_id: TemplateId
 
 
-class RestoreTemplate(WriteMessage):
+class RestoreTemplate(ConditionalWrite):
     """``template.restore``: undo a soft delete."""
 
     template_id: TemplateId
@@ -165,9 +165,17 @@ class PartialUser(Result):
     steps: int
 
 
+class ScheduledVersion(Result):
+    """A version that will be current."""
+
+    version: str
+    activate_at: datetime
+
+
 class TemplateDetails(Result):
     """Answer of ``template.get``; ``version`` is null before the first publish.
 
+    ``scheduled`` has the versions that will be current, by time.
     ``used_by`` has the templates that use a partial, in the order of template_id; it is empty for
     other types.
     """
@@ -177,6 +185,7 @@ class TemplateDetails(Result):
     languages: list[LanguageState]
     text: LanguageText | None
     used_by: list[PartialUser]
+    scheduled: list[ScheduledVersion]
 
 
 class TemplatePage(Result):

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.messages.base import Result, WriteMessage
+from tasks.messages.base import ConditionalWrite, Result
 from tasks.messages.fields import (
     Body,
     LanguageCode,
@@ -18,7 +18,7 @@ from tasks.messages.fields import (
 from tasks.messages.versions import Warned
 
 
-class UpsertTranslation(WriteMessage):
+class UpsertTranslation(ConditionalWrite):
     """``translation.upsert``: write one language of the current version, or of the one named."""
 
     template_id: TemplateId
@@ -30,7 +30,7 @@ class UpsertTranslation(WriteMessage):
     version: VersionName | None = None
 
 
-class DeleteTranslation(WriteMessage):
+class DeleteTranslation(ConditionalWrite):
     """``translation.delete``: remove one language of the current version, or of the one named."""
 
     template_id: TemplateId

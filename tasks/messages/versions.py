@@ -3,19 +3,30 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
-from tasks.messages.base import Message, Result, WriteMessage
+from tasks.messages.base import ConditionalWrite, Message, Result, WriteMessage
 from tasks.messages.described import described, items_are
 from tasks.messages.fields import (
     Body,
     Description,
+    Digest,
     LanguageCode,
+    Moment,
     OwnText,
     Preheader,
+    SourceFormat,
     Subject,
     TemplateId,
     VariableType,
@@ -167,41 +178,86 @@ Declarations = Annotated[list[dict[str, Any]], items_are("DeclaredVariable")]
 Warned = Annotated[list[dict[str, Any]], items_are("TextWarning")]
 
 
-class PublishVersion(WriteMessage):
-    """``version.publish``: insert an immutable version and, by default, make it current.
+class NewVersion(BaseModel):
+    """The contents of a version, and how it is published.
 
-    ``variables`` left out are inferred from the sources. ``expected_version`` makes the publish
-    conditional on the current version. ``carry_translations`` takes over those of the previous
-    version that the message does not bring, ``allow_breaking`` lets changes pass that producers
-    must follow, and ``allow_dropped_translations`` drops the translations that no longer
-    fit. ``text`` is the text part of an e-mail (left out, it is derived from the body),
-    ``preheader`` the line that inboxes show after the subject. ``inline_css`` writes the rules of
-    ``<style>`` into the elements that they select.
+    ``variables`` left out are inferred from the sources. ``text`` is the text part of an e-mail
+    (left out, it is derived from the body), ``preheader`` the line that inboxes show after the
+    subject. ``format`` is the language in which bodies are written, HTML or text where it is left
+    out. ``inline_css`` writes the rules of ``<style>`` into the elements that they select.
+
+    ``carry_translations`` takes over those of the previous version that the message does not bring,
+    ``allow_breaking`` lets changes pass that producers must follow, and
+    ``allow_dropped_translations`` drops the translations that no longer fit. Without ``activate``
+    the version is a draft; with ``activate_at`` it becomes current then. ``replace_draft`` replaces
+    the draft named ``version``, whose digest may have to be ``expected_draft``.
     """
 
-    template_id: TemplateId
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
     body: Body
     subject: Subject | None = None
     text: OwnText | None = None
     preheader: Preheader | None = None
+    format: SourceFormat | None = None
     inline_css: bool = False
     variables: Variables | None = None
     metadata: VersionMetadata = Field(default_factory=dict)
     version: VersionName | None = None
     translations: Translations = Field(default_factory=dict)
-    expected_version: VersionName | None = None
     carry_translations: bool = True
     activate: bool = True
+    activate_at: Moment | None = None
     allow_breaking: bool = False
     allow_dropped_translations: bool = False
+    replace_draft: bool = False
+    expected_draft: Digest | None = None
+
+    @model_validator(mode="after")
+    def _a_draft_is_named(self) -> Self:
+        if self.replace_draft and self.version is None:
+            raise PydanticCustomError(
+                "draft_unnamed", "replace_draft needs the name of the draft, in version"
+            )
+        if self.expected_draft is not None and not self.replace_draft:
+            raise PydanticCustomError(
+                "draft_unnamed", "expected_draft is a condition of replace_draft"
+            )
+        return self
+
+    @property
+    def is_activated_now(self) -> bool:
+        """Whether the version becomes current when it is published."""
+        return self.activate and self.activate_at is None
+
+    @property
+    def is_rendered_otherwise(self) -> bool:
+        """Whether bodies are rendered in another form than they were sent in."""
+        return self.inline_css or self.format is not None
 
 
-class ActivateVersion(WriteMessage):
-    """``version.activate``: make a version current, to roll back or forward."""
+class _OfTemplate(ConditionalWrite):
+    """A write to one template; its problems are told in the order of the fields."""
+
+    template_id: TemplateId
+
+
+class PublishVersion(NewVersion, _OfTemplate):
+    """``version.publish``: insert an immutable version and, by default, make it current."""
+
+
+class ActivateVersion(_OfTemplate):
+    """``version.activate``: make a version current, to roll back or forward, now or later."""
+
+    version: VersionName
+    activate_at: Moment | None = None
+
+
+class UnscheduleVersion(WriteMessage):
+    """``version.unschedule``: forget when a version was to become current."""
 
     template_id: TemplateId
     version: VersionName
-    expected_version: VersionName | None = None
 
 
 class ListVersions(Message):
@@ -255,7 +311,8 @@ class Change(Result):
 class PublishedVersion(Result):
     """Answer of ``version.publish``; ``previous_version`` was current before.
 
-    ``breaking`` is what ``allow_breaking`` let pass. Each of ``warnings`` has a code, a path, a
+    ``activate_at`` is when the version becomes current, null without a schedule. ``breaking`` is
+    what ``allow_breaking`` let pass. Each of ``warnings`` has a code, a path, a
     message and a remedy, with line and column where there is a source.
     """
 
@@ -264,6 +321,7 @@ class PublishedVersion(Result):
     version_id: str
     previous_version: str | None
     is_current: bool
+    activate_at: datetime | None
     variables: Declarations
     translations: CarriedTranslations
     breaking: list[Change]
@@ -271,15 +329,40 @@ class PublishedVersion(Result):
 
 
 class ActivatedVersion(Result):
-    """Answer of ``version.activate``."""
+    """Answer of ``version.activate``; with ``activate_at`` it becomes current only then."""
 
     template_id: str
     version: str
     version_id: str
     previous_version: str | None
+    activate_at: datetime | None
 
 
-class VersionText(Result):
+class UnscheduledVersion(Result):
+    """Answer of ``version.unschedule``; ``activate_at`` is the time that was cancelled, if any."""
+
+    template_id: str
+    version: str
+    cancelled: bool
+    activate_at: datetime | None
+
+
+class Activation(Result):
+    """When a version was or becomes current.
+
+    ``is_draft`` tells whether it never was, ``activated_at`` when it last became current (null for
+    drafts, and where nobody wrote it down), ``activate_at`` when it will, and ``schedule_error`` is
+    the code of the error that prevented the last schedule.
+    """
+
+    is_current: bool
+    is_draft: bool
+    activated_at: datetime | None
+    activate_at: datetime | None
+    schedule_error: str | None
+
+
+class VersionText(Activation):
     """A version with its source."""
 
     version: str
@@ -288,10 +371,10 @@ class VersionText(Result):
     body: str
     text: str | None
     preheader: str | None
+    format: str | None
     inline_css: bool
     variables: Declarations
     metadata: dict[str, Any]
-    is_current: bool
     created_at: datetime
 
 
@@ -302,12 +385,11 @@ class TranslationState(Result):
     state: Literal["current", "stale"]
 
 
-class VersionSummary(Result):
+class VersionSummary(Activation):
     """A version without its source."""
 
     version: str
     version_id: str
-    is_current: bool
     created_at: datetime
     languages: list[TranslationState]
 

@@ -115,6 +115,17 @@ class Renderer:
         answer = self._single(request, len(sources), deadline)
         return answer["bodies"], answer["problems"]
 
+    def compile_mjml(
+        self, sources: Sequence[Mapping[str, Any]], deadline: float | None = None
+    ) -> tuple[list[tuple[str, list[tuple[int, int, int]]]], list[Problem]]:
+        """Return bodies compiled to HTML with their spans, and what is wrong with them.
+
+        See :func:`tasks.rendering.mjml.compiled`; ``sources`` each have ``path`` and ``source``.
+        """
+        request = {"operation": "compile_mjml", "sources": sources}
+        answer = self._single(request, len(sources), deadline)
+        return answer["bodies"], answer["problems"]
+
     def try_out(
         self, text: Text, declared: Sequence[Mapping[str, Any]], deadline: float | None = None
     ) -> list[Problem]:

@@ -40,7 +40,10 @@ class Limits:
     )
     output_bytes: Annotated[int, BYTES, "Rendered output, in bytes of UTF-8."] = 2 * MIB
     message_bytes: Annotated[int, BYTES, "Body of a message, in bytes."] = MIB
-    batch_bytes: Annotated[int, BYTES, "Body of a message of render.batch, in bytes."] = 4 * MIB
+    batch_bytes: Annotated[
+        int, BYTES, "Body of a message of render.batch or bundle.apply, in bytes."
+    ] = 4 * MIB
+    bundle_templates: Annotated[int, COUNT, "Templates of one bundle.apply."] = 1000
     batch_items: Annotated[int, COUNT, "Items of one batch."] = 1000
     batch_output_bytes: Annotated[int, BYTES, "All results of one batch, in bytes of JSON."] = (
         64 * MIB
@@ -59,7 +62,7 @@ class Limits:
     """Levels of objects and arrays in variables and metadata."""
 
     batch_seconds: float = BATCH_SHARE * SOFT_TIME_LIMIT
-    """After which the rest of a batch's items is refused."""
+    """After which the rest of a batch's items, or a whole bundle, is refused."""
 
     trial_seconds: float = TRIAL_SHARE * SOFT_TIME_LIMIT
     """Of the trial renders of a publish, all together."""

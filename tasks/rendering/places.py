@@ -1,6 +1,7 @@
 """Positions in sources as line, column and snippet."""
 
 import re
+from collections.abc import Sequence
 
 from tasks.errors import Problem
 from tasks.rendering.tags import tags
@@ -37,3 +38,17 @@ def place_of(name: str, source: str) -> int | None:
     placeholder = re.compile(rf"(?<![\w.]){steps}(?!\w)")
     matches = (placeholder.search(source, tag.start, tag.end) for tag in tags(source))
     return next((match.start() for match in matches if match is not None), None)
+
+
+def source_place(spans: Sequence[tuple[int, int, int]], offset: int) -> int | None:
+    """Return the offset in a source of an offset in what was compiled from it.
+
+    ``spans`` are the engine's tags: where each begins and ends in the compiled text, and where it
+    begins in the source. Between two of them the place is the end of the first.
+    """
+    place = None
+    for start, end, source in spans:
+        if start > offset:
+            break
+        place = source + min(offset - start, end - start - 1)
+    return place

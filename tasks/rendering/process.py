@@ -154,6 +154,29 @@ def _inline(
     return {"bodies": bodies, "problems": problems}
 
 
+def _compile_mjml(
+    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
+) -> dict[str, Any]:
+    # As for inline_css.
+    from tasks.rendering.mjml import compiled  # noqa: PLC0415
+
+    bodies, problems = [], []
+    for source in request["sources"]:
+        begin()
+        # What is no template is reported where it stands, and might be anything to MJML.
+        _, broken = engine.inspect(source["source"], source["path"], html=False, needs={})
+        problems += broken
+        if broken:
+            continue
+        try:
+            body = compiled(source["source"], source["path"])
+        except SourceError as error:
+            problems.append(error.problem)
+            continue
+        bodies.append([body.html, body.spans])
+    return {"bodies": bodies, "problems": problems}
+
+
 def _try_out(
     engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
 ) -> dict[str, Any]:
@@ -173,6 +196,7 @@ def _sample(
 _OPERATIONS: Final = {
     "inspect": _inspect,
     "inline": _inline,
+    "compile_mjml": _compile_mjml,
     "try_out": _try_out,
     "infer": _infer,
     "sample": _sample,

@@ -12,8 +12,8 @@ _DEFAULT: Final = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
     "¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-_EXTENSION: Final = frozenset("\f^{}\\[~]|€")  # section 6.2.1.1: an escape and a second septet
-_ALPHABET: Final = _DEFAULT | _EXTENSION
+EXTENSION: Final = frozenset("\f^{}\\[~]|€")  # section 6.2.1.1: an escape and a second septet
+_ALPHABET: Final = _DEFAULT | EXTENSION
 
 _ESCAPE: Final = "\x1b"
 _LEAD: Final = "\ud800"
@@ -48,10 +48,10 @@ def count(text: str) -> Count:
     """
     used = set(text)
     if used <= _ALPHABET:
-        if used.isdisjoint(_EXTENSION):
+        if used.isdisjoint(EXTENSION):
             return Count("GSM-7", len(text), _even(len(text), 160, 153))
         units = text
-        for character in used & _EXTENSION:
+        for character in used & EXTENSION:
             units = units.replace(character, f"{_ESCAPE}{character}")
         return Count("GSM-7", len(units), _packed(units, _ESCAPE, 160, 153))
     if max(used) <= "\uffff":

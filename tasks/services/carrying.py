@@ -1,6 +1,6 @@
 """Translations of the previous version that a publish takes over, or would drop."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -8,11 +8,12 @@ from db import models
 from db.queries import translations
 from db.queries.translations import StoredText
 from db.queries.versions import VersionRow
-from tasks.errors import Problem, problem
+from tasks.errors import Problem, TemplateSyntax, problem
 from tasks.messages.versions import CarriedTranslations, PublishVersion
 from tasks.rendering.partials import partials_of
 from tasks.rendering.texts import Sources
-from tasks.services.candidates import Compiled
+from tasks.services.candidates import Candidate, Candidates, Compiled
+from tasks.services.formats import formatted
 from tasks.services.gate import Gate, Stored
 from tasks.services.outputs import translated_already
 from tasks.work import Work
@@ -45,8 +46,11 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     own: Compiled,
     variables: Stored,
     work: Work,
+    is_carried: Callable[[str], bool],
 ) -> Carried:
     """Return which translations of the previous version pass the gate with the new one.
+
+    ``is_carried`` tells whether a language is to be taken over at all.
 
     Raises
     ------
@@ -69,33 +73,59 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
         language = row.language_code
         if language == own_language:
             is_new = candidates.language(previous.info) != own_language
-            if is_new and message.carry_translations and not message.allow_dropped_translations:
+            if is_new and is_carried(language) and not message.allow_dropped_translations:
                 raise translated_already(language, previous.version)
             carried.result.dropped.append(language)
             continue
-        if not message.carry_translations:
+        if not is_carried(language):
             carried.result.dropped.append(language)
             continue
         path = f"translations.{language}."
-        other = candidates.translation(own.candidate, language, _sources(row), path)
         if len(carried.result.carried) >= room:
             limit = work.configuration.limits.translations
             text = f"a version has at most {limit} translations"
             problems: list[Problem] = [problem(path[:-1], "too_large", text)]
             passed = None
         else:
-            passed, problems = gate.fitting(own, other, variables, inline_css=message.inline_css)
+            passed, problems = _fitting(
+                message, previous.format, row, own, gate, candidates, variables, work
+            )
         if passed is None:
             carried.result.dropped.append(language)
             carried.problems += problems[:MOST_OF_EACH]
             continue
         carried.result.carried.append(language)
         body = passed.text["body"]
-        carried.inlined[language] = body if message.inline_css else None
-        carried.partials |= partials_of(source for _, source, _ in other.sources())
+        carried.inlined[language] = body if message.is_rendered_otherwise else None
+        carried.partials |= partials_of(_sources(row))
         if row.is_stale or carried.source_changed:
             carried.result.stale.append(language)
     return carried
+
+
+def _fitting(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
+    message: PublishVersion,
+    previous_format: str | None,
+    row: StoredText,
+    own: Compiled,
+    gate: Gate,
+    candidates: Candidates,
+    variables: Stored,
+    work: Work,
+) -> tuple[Candidate | None, list[Problem]]:
+    """Return a stored translation as the new version renders it, or what is wrong with it."""
+    path = f"translations.{row.language_code}."
+    if previous_format != message.format:
+        text = f"it is written in {previous_format or 'HTML'}, not in {message.format or 'HTML'}"
+        return None, [problem(f"{path}body", "other_format", text)]
+    renderer, limits = work.runtime.renderer, work.configuration.limits
+    try:
+        html = formatted(message.format, {path: _sources(row)}, renderer, limits)
+    except TemplateSyntax as error:
+        return None, error.details
+    other = candidates.translation(own.candidate, row.language_code, html.texts[path], path)
+    passed, problems = gate.fitting(own, other, variables, inline_css=message.inline_css)
+    return passed, html.placed(problems)
 
 
 def dropped_languages(problems: Iterable[Problem]) -> list[str]:

@@ -87,6 +87,18 @@ def use_again(work: Work, template: models.Template, version: VersionRow) -> Non
 
     Raises
     ------
+    TemplateNotFound, TemplateInactive, TemplateSyntax, TooLarge
+        As :func:`require_usable` does.
+    """
+    require_usable(work, template, version)
+    store_uses(work, version)
+
+
+def require_usable(work: Work, template: models.Template, version: VersionRow) -> None:
+    """Make sure that a version can be rendered with the partials that there are.
+
+    Raises
+    ------
     TemplateNotFound, TemplateInactive
         A partial that it uses is gone.
     TemplateSyntax
@@ -105,7 +117,6 @@ def use_again(work: Work, template: models.Template, version: VersionRow) -> Non
         message = f"a partial cannot use itself: {' → '.join(cycle)}"
         raise TemplateSyntax.at("version", "partial_cycle", message)
     where.require_room(depth(names, loaded.uses), "version")
-    store_uses(work, version)
 
 
 def _sources(work: Work, version: VersionRow) -> list[str | None]:

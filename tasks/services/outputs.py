@@ -8,7 +8,11 @@ from tasks.rendering.texts import Sources
 
 
 def require_parts(
-    template_type: str, texts: Iterable[tuple[str, Sources]], *, inline_css: bool = False
+    template_type: str,
+    texts: Iterable[tuple[str, Sources]],
+    *,
+    inline_css: bool = False,
+    source_format: str | None = None,
 ) -> None:
     """Make sure that templates of a type have the parts that a message brings.
 
@@ -20,6 +24,8 @@ def require_parts(
         The sources of each language, with the path that leads to them in the message.
     inline_css
         Whether styles are to be inlined.
+    source_format
+        The format in which bodies are written, None for the type's own.
 
     Raises
     ------
@@ -30,6 +36,9 @@ def require_parts(
     if inline_css and not is_html(template_type):
         message = f"a template of type '{template_type}' has no styles: leave inline_css out"
         problems.append(problem("inline_css", "not_of_type", message))
+    if source_format is not None and template_type != "email":
+        message = f"only templates of type 'email' are written in {source_format}: leave format out"
+        problems.append(problem("format", "not_of_type", message))
     if problems:
         raise InvalidMessage.of(f"the message is invalid: {len(problems)} problem(s)", problems)
 

@@ -27,7 +27,7 @@ class Library:
     Parameters
     ----------
     connection
-        Where translations are read.
+        Where translations are read; None where :meth:`read_bodies` is another.
     loaded
         Every partial, those that partials use too.
     default_language
@@ -38,7 +38,7 @@ class Library:
 
     def __init__(
         self,
-        connection: psycopg.Connection,
+        connection: psycopg.Connection | None,
         loaded: Iterable[Partial],
         default_language: str,
         language: str | None = None,
@@ -116,7 +116,7 @@ class Library:
             if partial.version_id is not None and languages[name] in partial.languages
         }
         if missing := wanted - self._bodies.keys():
-            self._bodies |= partials.bodies(self._connection, missing)
+            self._bodies |= self.read_bodies(missing)
         texts = {
             name: self._text(partial, languages[name]) for name, partial in self._partials.items()
         }
@@ -196,6 +196,11 @@ class Library:
                 need: variable for need, variable in later.items() if need in asked
             }
         return known[name]
+
+    def read_bodies(self, wanted: Collection[tuple[Any, str]]) -> dict[tuple[Any, str], str]:
+        """Return the translated bodies of pairs of version and language; others are left out."""
+        assert self._connection is not None  # noqa: S101 - for the type checker
+        return partials.bodies(self._connection, wanted)
 
     def _language_for(self, partial: Partial, language: str) -> str:
         choice = choose(language, tuple(partial.languages), self._own(partial), "closest")

@@ -10,6 +10,7 @@ from tasks.rendering.partials import partials_of
 from tasks.rendering.texts import Sources, declaring, text_of
 from tasks.rendering.variables import Schema, nested
 from tasks.services.candidates import Candidate
+from tasks.services.formats import formatted
 from tasks.services.gate import Gate, Stored
 from tasks.services.graph import Place
 from tasks.services.outputs import require_parts
@@ -20,8 +21,22 @@ from tasks.work import Lookup
 
 def preview(message: Preview, work: Lookup) -> Previewed:
     """Render a text that is not stored, with the partials that are."""
-    sources = Sources(message.subject, message.body, message.text, message.preheader)
-    require_parts(message.type, [("", sources)], inline_css=message.inline_css)
+    as_sent = Sources(message.subject, message.body, message.text, message.preheader)
+    require_parts(
+        message.type,
+        [("", as_sent)],
+        inline_css=message.inline_css,
+        source_format=message.format,
+    )
+    limits = work.configuration.limits
+    html = formatted(message.format, {"": as_sent}, work.runtime.renderer, limits)
+    with html.places():
+        answer = _previewed(message, html.texts[""], work)
+    return answer.model_copy(update={"warnings": html.placed(answer.warnings)})
+
+
+def _previewed(message: Preview, sources: Sources, work: Lookup) -> Previewed:
+    """Render a text as it would be stored."""
     names = partials_of(sources)
     library = Library(
         work.connection,

@@ -1,93 +1,90 @@
 """``version.publish``: compile, compare, try out, store."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from db import models
 from db.queries import partials, translations, versions
 from db.queries.translations import Written
-from db.queries.versions import VersionRow
+from db.queries.versions import Added, VersionRow
 from db.session import driver_connection
-from tasks.errors import BreakingChange, Problem, VersionExists
+from tasks.errors import BreakingChange, Problem, VersionConflict, VersionExists, VersionNotDraft
 from tasks.messages.versions import CarriedTranslations, Change, PublishedVersion, PublishVersion
 from tasks.rendering.changes import breaking_changes
 from tasks.rendering.partials import every_block, partials_of
 from tasks.rendering.texts import Sources
-from tasks.rendering.warnings import lost_languages
+from tasks.rendering.warnings import lost_languages, scheduled_versions
 from tasks.services import graph
 from tasks.services.candidates import Candidates, Compiled
 from tasks.services.carrying import Carried, carry_over, dropped_languages
+from tasks.services.examination import Examined, Submitted, examine
+from tasks.services.expectations import (
+    require_expected,
+    schedule_condition,
+    stored_version_digest,
+)
 from tasks.services.gate import Gate, Stored
-from tasks.services.outputs import require_other_languages, require_parts
 from tasks.services.templates import existing
-from tasks.services.versions import require_expected
 from tasks.work import Work
 
 
-def publish(message: PublishVersion, work: Work) -> PublishedVersion:
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """How a publish within a bundle differs from one alone.
+
+    ``carried`` are the languages to take over as they are stored, whatever else the message says;
+    the bundle itself checks the users of a partial after a ``breaking`` change.
+    """
+
+    carried: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """The texts of a version that have passed the gate.
+
+    ``mine`` and ``texts`` are as they were sent, those of ``examined`` as they are rendered, in
+    the order of the message.
+    """
+
+    mine: Sources
+    texts: Mapping[str, Sources]
+    examined: Examined
+
+    def sources(self) -> list[str]:
+        """Return all sources."""
+        return [source for text in (self.mine, *self.texts.values()) for source in text.given()]
+
+
+def publish(
+    message: PublishVersion, work: Work, bundled: Bundled | None = None
+) -> PublishedVersion:
     """Insert a version and make it current, once its texts have passed the gate."""
     session = work.session
     connection = driver_connection(session)
-    mine = Sources(message.subject, message.body, message.text, message.preheader)
-    texts = {
-        language: Sources(text.subject, text.body, text.text, text.preheader)
-        for language, text in message.translations.items()
-    }
-    sources = [source for text in (mine, *texts.values()) for source in text.given()]
     partials.lock_graph(connection, message.template_id)
-    template = existing(work, message.template_id)
-    paths = {f"translations.{language}.": text for language, text in texts.items()}
-    require_parts(template.type, [("", mine), *paths.items()], inline_css=message.inline_css)
-
     # The gate renders for up to seconds, so it comes before the row lock that other publishes of
     # the template wait for. A template's type never changes.
-    gate, candidates = Gate.of(work, template, sources)
-    candidate = candidates.own(mine, message.metadata)
-    require_other_languages(candidate.text["language"], texts, "translations")
-    others = [
-        candidates.translation(candidate, language, text, f"translations.{language}.")
-        for language, text in texts.items()
-    ]
-    as_sent = gate.compile([candidate, *others])
-    own, *given = as_sent
-    declared = None if message.variables is None else [each.stored() for each in message.variables]
-    variables = gate.compare(own, given, declared)
-    if message.inline_css:
-        own, *given = gate.inline([own, *given])
-    gate.try_out([own, *given], variables)
-    adviser = gate.adviser()
-    warned = [
-        *adviser.unused(as_sent, [each["name"] for each in declared or ()], "variables"),
-        *adviser.sources(as_sent),
-        *adviser.outputs([own, *given], variables),
-    ]
+    passed = _passed(message, existing(work, message.template_id), work)
+    own, variables = passed.examined.own, passed.examined.variables
 
     template = existing(work, message.template_id, lock=True)
-    previous = versions.find(session, template.id, None)
-    require_expected(message.template_id, message.expected_version, previous)
-    breaking = _breaking_changes(message, template, previous, variables, work)
-    carry = carry_over(message, template, previous, own, variables, work)
+    previous = require_expected(message, work, template)
+    breaking = _breaking_changes(template, previous, variables, message.body)
+    is_deferred = bundled is not None and template.type == "partial"
+    if breaking and not (message.allow_breaking or is_deferred):
+        assert previous is not None  # noqa: S101 - for the type checker: there is what breaks
+        raise breaking_change(work, template, previous.version, breaking)
+    is_carried = _carried_languages(message, bundled)
+    carry = carry_over(message, template, previous, own, variables, work, is_carried)
     _require_carried(message, previous, carry)
-
-    def inlined(text: Compiled) -> str | None:
-        return text.candidate.text["body"] if message.inline_css else None
-
-    version = versions.add(
-        session,
-        template_id=template.id,
-        name=message.version,
-        is_current=message.activate,
-        **mine._asdict(),
-        inline_css=message.inline_css,
-        inlined_body=inlined(own),
-        variables=variables,
-        info=message.metadata,
-    )
-    if version is None:
-        raise VersionExists.named(message.template_id, str(message.version))
-    for (language, text), compiled in zip(texts.items(), given, strict=True):
-        row = Written(*text, inlined=inlined(compiled))
-        translations.upsert(connection, version.id, language, row)
+    upcoming = versions.upcoming(session, template.id)
+    draft = _replaced(message, template, work)
+    # Nothing is written before this, and nothing is refused after it: a bundle relies on that.
+    if draft is not None:
+        versions.remove(session, draft.id)
+    version = _stored(message, template, passed, work)
     if previous is not None and carry.inlined:
         translations.carry(
             connection,
@@ -96,18 +93,73 @@ def publish(message: PublishVersion, work: Work) -> PublishedVersion:
             carry.inlined,
             source_changed=carry.source_changed,
         )
-    partials.add_uses(connection, version.id, partials_of(sources) | carry.partials)
+    partials.add_uses(connection, version.id, partials_of(passed.sources()) | carry.partials)
+    lost = _lost(message, passed.examined.candidates, previous, own, carry.result, work)
+    others = [each for each in upcoming if each.version != version.version]
     return PublishedVersion(
         template_id=message.template_id,
         version=version.version,
         version_id=str(version.id),
         previous_version=previous.version if previous is not None else None,
-        is_current=message.activate,
+        is_current=message.is_activated_now,
+        activate_at=message.activate_at,
         variables=variables,
         translations=carry.result,
         breaking=[Change.model_validate(problem) for problem in breaking],
-        warnings=[*warned, *_lost(message, candidates, previous, own, carry.result, work)],
+        warnings=[*passed.examined.warnings, *lost, *scheduled_versions(others)],
     )
+
+
+def _passed(message: PublishVersion, template: models.Template, work: Work) -> _Passed:
+    """Return the texts of a message, once they have passed the gate."""
+    mine = Sources(message.subject, message.body, message.text, message.preheader)
+    texts = {
+        language: Sources(text.subject, text.body, text.text, text.preheader)
+        for language, text in message.translations.items()
+    }
+    submitted = Submitted(
+        type=template.type,
+        own=mine,
+        translations=texts,
+        format=message.format,
+        inline_css=message.inline_css,
+        variables=None if message.variables is None else [e.stored() for e in message.variables],
+        metadata=message.metadata,
+    )
+    passed = examine(
+        submitted, work.runtime.renderer, lambda sources: Gate.of(work, template, sources)
+    )
+    return _Passed(mine, texts, passed)
+
+
+def _stored(
+    message: PublishVersion, template: models.Template, passed: _Passed, work: Work
+) -> Added:
+    """Insert a version with its translations; its name is free."""
+
+    def rendered(text: Compiled) -> str | None:
+        return text.candidate.text["body"] if message.is_rendered_otherwise else None
+
+    version = versions.add(
+        work.session,
+        template_id=template.id,
+        name=message.version,
+        is_current=message.is_activated_now,
+        activate_at=message.activate_at,
+        activate_expected=_activate_expected(message),
+        **passed.mine._asdict(),
+        format=message.format,
+        inline_css=message.inline_css,
+        inlined_body=rendered(passed.examined.own),
+        variables=passed.examined.variables,
+        info=message.metadata,
+    )
+    assert version is not None  # noqa: S101 - for the type checker: the template's row is locked
+    connection = driver_connection(work.session)
+    for (language, text), compiled in zip(passed.texts.items(), passed.examined.given, strict=True):
+        row = Written(*text, inlined=rendered(compiled))
+        translations.upsert(connection, version.id, language, row)
+    return version
 
 
 def _lost(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
@@ -146,35 +198,70 @@ def _require_carried(message: PublishVersion, previous: VersionRow | None, carry
 
 
 def _breaking_changes(
-    message: PublishVersion,
-    template: models.Template,
-    previous: VersionRow | None,
-    variables: Stored,
-    work: Work,
+    template: models.Template, previous: VersionRow | None, variables: Stored, body: str
 ) -> list[Problem]:
-    """Return what breaks producers of the current version, where the message allows it.
-
-    Raises
-    ------
-    BreakingChange
-        The message does not.
-    """
+    """Return what breaks producers of the current version, or users of a partial."""
     if previous is None:
         return []
     problems = breaking_changes(previous.variables, variables)
     if template.type == "partial":
         # The text of a block that a layout no longer has would not be shown any more.
-        gone = every_block(previous.body) - every_block(message.body)
+        gone = every_block(previous.body) - every_block(body)
         problems += [
             {"path": "body", "type": "block_gone", "message": f"block '{name}' is gone"}
             for name in sorted(gone)
         ]
-    if problems and not message.allow_breaking:
-        users = graph.users(work, template)
-        by = f" (used by {', '.join(users)})" if users else ""
-        raise BreakingChange.of(
-            f"the version breaks producers of version '{previous.version}' of "
-            f"'{message.template_id}'{by}; allow_breaking lets it pass",
-            problems,
-        )
     return problems
+
+
+def breaking_change(
+    work: Work, template: models.Template, previous: str, problems: Iterable[Problem]
+) -> BreakingChange:
+    """Return the error of a version that breaks producers of the ``previous`` one."""
+    users = graph.users(work, template)
+    by = f" (used by {', '.join(users)})" if users else ""
+    return BreakingChange.of(
+        f"the version breaks producers of version '{previous}' of "
+        f"'{template.template_id}'{by}; allow_breaking lets it pass",
+        problems,
+    )
+
+
+def _carried_languages(message: PublishVersion, bundled: Bundled | None) -> Callable[[str], bool]:
+    kept = bundled.carried if bundled is not None else frozenset()
+    return lambda language: message.carry_translations or language in kept
+
+
+def _activate_expected(message: PublishVersion) -> str | None:
+    return None if message.activate_at is None else schedule_condition(message.expected_version)
+
+
+def _replaced(message: PublishVersion, template: models.Template, work: Work) -> VersionRow | None:
+    """Return the draft that the message replaces, if any; else make sure that its name is free.
+
+    Raises
+    ------
+    VersionExists
+        There is a version of that name, which the message does not replace.
+    VersionNotDraft
+        The version was current at some time.
+    VersionConflict
+        The draft is not the expected one.
+    """
+    if message.version is None:
+        return None
+    draft = versions.find(work.session, template.id, message.version)
+    if not message.replace_draft:
+        if draft is not None:
+            raise VersionExists.named(template.template_id, draft.version)
+        return None
+    if draft is not None and not draft.is_draft:
+        raise VersionNotDraft.named(template.template_id, draft.version)
+    if message.expected_draft is not None:
+        actual = stored_version_digest(work, draft) if draft is not None else ""
+        if actual != message.expected_draft:
+            name = draft.version if draft is not None else None
+            raise VersionConflict.of_digests(
+                template.template_id, message.expected_draft, actual, name, "expected_draft"
+            )
+    return draft

@@ -12,16 +12,20 @@ from tasks.errors import LanguageNotFound, TemplateExists, TemplateNotFound, Ver
 from tasks.messages.templates import (
     CHANGEABLE,
     CreateTemplate,
+    DeleteTemplate,
     GetTemplate,
     LanguageText,
     ListTemplates,
     PartialUser,
+    RestoreTemplate,
+    ScheduledVersion,
     Template,
     TemplateDetails,
     TemplatePage,
     UpdateTemplate,
 )
 from tasks.services import graph, views
+from tasks.services.expectations import require_expected
 from tasks.work import Lookup, Work
 
 if TYPE_CHECKING:
@@ -94,23 +98,26 @@ def update(message: UpdateTemplate, work: Work) -> Template:
     else:
         # Nothing that users of a partial depend on changes, so no publish has to wait.
         row = existing(work, message.template_id, lock=True)
+    require_expected(message, work, row)
     given = message.model_fields_set & set(CHANGEABLE)
     columns = {_COLUMNS.get(field, field): getattr(message, field) for field in given}
     templates.change(work.session, row, **columns)
     return view(work, row)
 
 
-def delete(template_id: str, work: Work) -> Template:
+def delete(message: DeleteTemplate, work: Work) -> Template:
     """Soft-delete a template."""
-    row = locked_template(work, template_id)
+    row = locked_template(work, message.template_id)
+    require_expected(message, work, row)
     graph.require_unused(work, row)
     templates.mark_deleted(work.session, row)
     return view(work, row)
 
 
-def restore(template_id: str, work: Work) -> Template:
+def restore(message: RestoreTemplate, work: Work) -> Template:
     """Undo a soft delete; a template that is there is left as it is."""
-    row = locked_template(work, template_id, deleted=True)
+    row = locked_template(work, message.template_id, deleted=True)
+    require_expected(message, work, row)
     if row.deleted_at is not None:
         current = versions.find(work.session, row.id, None)
         if current is not None:
@@ -128,8 +135,16 @@ def details(message: GetTemplate, work: Lookup) -> TemplateDetails:
     if version is None and (message.version is not None or message.language is not None):
         raise VersionNotFound.named(message.template_id, message.version)
     template = views.template(stored.template, stored.current_version)
+    scheduled = [ScheduledVersion.model_validate(each) for each in stored.scheduled]
     if version is None:
-        return TemplateDetails(template=template, version=None, languages=[], text=None, used_by=[])
+        return TemplateDetails(
+            template=template,
+            version=None,
+            languages=[],
+            text=None,
+            used_by=[],
+            scheduled=scheduled,
+        )
     source = version.info.get("language", work.configuration.default_language)
     return TemplateDetails(
         template=template,
@@ -137,6 +152,7 @@ def details(message: GetTemplate, work: Lookup) -> TemplateDetails:
         languages=views.languages(source, stored.languages),
         text=_text(message.language, source, version, stored),
         used_by=_users(stored, work),
+        scheduled=scheduled,
     )
 
 

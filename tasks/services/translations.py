@@ -13,6 +13,8 @@ from tasks.messages.translations import (
 )
 from tasks.rendering.texts import Sources
 from tasks.services import graph
+from tasks.services.expectations import require_expected
+from tasks.services.formats import formatted
 from tasks.services.gate import Gate
 from tasks.services.outputs import own_language, require_parts
 from tasks.services.templates import locked_template
@@ -23,28 +25,34 @@ from tasks.work import Work
 def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
     """Write one language of a version, once its text has passed the gate."""
     template = locked_template(work, message.template_id)
+    require_expected(message, work, template)
     version = existing_version(work, template, message.version)
-    mine = Sources(version.subject, version.body, version.text, version.preheader)
+    rendered = version.inlined_body if version.format is not None else None
+    mine = Sources(version.subject, rendered or version.body, version.text, version.preheader)
     its = Sources(message.subject, message.body, message.text, message.preheader)
     require_parts(template.type, [("", its)])
     language = message.language_code
-    gate, candidates = Gate.of(work, template, [*mine.given(), *its.given()])
+    html = formatted(version.format, {"": its}, work.runtime.renderer, work.configuration.limits)
+    gate, candidates = Gate.of(work, template, [*mine.given(), *html.texts[""].given()])
     if language == candidates.language(version.info):
         raise own_language(language)
     stored = candidates.stored(mine, version.info)
-    own, other = gate.compile([stored, candidates.translation(stored, language, its, "")])
-    gate.compare(own, [other], version.variables)
-    as_sent = other
-    if version.inline_css:
-        (other,) = gate.inline([other])
-    gate.try_out([other], version.variables)
+    with html.places():
+        candidate = candidates.translation(stored, language, html.texts[""], "")
+        own, other = gate.compile([stored, candidate])
+        gate.compare(own, [other], version.variables)
+        as_sent = other
+        if version.inline_css:
+            (other,) = gate.inline([other])
+        gate.try_out([other], version.variables)
     adviser = gate.adviser()
     warned = [*adviser.sources([as_sent]), *adviser.outputs([other], version.variables)]
+    body = other.candidate.text["body"] if version.is_rendered_otherwise else None
     written = translations.upsert(
         driver_connection(work.session),
         version.id,
         language,
-        Written(*its, inlined=other.candidate.text["body"] if version.inline_css else None),
+        Written(*its, inlined=body),
     )
     limit = work.configuration.limits.translations
     if written.is_new and translations.count(work.session, version.id) > limit:
@@ -63,13 +71,14 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
             updated_at=written.updated_at,
         ),
         created=written.is_new,
-        warnings=warned,
+        warnings=html.placed(warned),
     )
 
 
 def delete(message: DeleteTranslation, work: Work) -> DeletedTranslation:
     """Remove one language of a version."""
     template = locked_template(work, message.template_id)
+    require_expected(message, work, template)
     version = existing_version(work, template, message.version)
     if not translations.remove(work.session, version.id, message.language_code):
         available = translations.states(work.session, [version.id])[version.id]

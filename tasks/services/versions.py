@@ -1,18 +1,21 @@
-"""``version.activate`` and ``version.list``."""
+"""``version.activate``, ``version.unschedule`` and ``version.list``."""
 
 from db import models
 from db.queries import translations, versions
 from db.queries.versions import VersionRow
-from tasks.errors import VersionConflict, VersionNotFound
+from tasks.errors import VersionNotFound
 from tasks.messages.versions import (
     ActivatedVersion,
     ActivateVersion,
     ListVersions,
     TranslationState,
+    UnscheduledVersion,
+    UnscheduleVersion,
     VersionList,
     VersionSummary,
 )
 from tasks.services import graph, views
+from tasks.services.expectations import require_expected, schedule_condition
 from tasks.services.templates import existing, locked_template
 from tasks.work import Work
 
@@ -33,33 +36,52 @@ def existing_version(
     return version
 
 
-def require_expected(template_id: str, expected: str | None, current: VersionRow | None) -> None:
-    """Make sure that the current version is the one that a producer expects, if any.
-
-    Raises
-    ------
-    VersionConflict
-        It is another one, or there is none.
-    """
-    actual = current.version if current is not None else None
-    if expected is not None and expected != actual:
-        raise VersionConflict.between(template_id, expected, actual)
-
-
 def activate(message: ActivateVersion, work: Work) -> ActivatedVersion:
-    """Make a version current."""
+    """Make a version current, or say when it will be."""
     template = locked_template(work, message.template_id)
-    previous = versions.find(work.session, template.id, None)
-    require_expected(message.template_id, message.expected_version, previous)
+    previous = require_expected(message, work, template)
     version = existing_version(work, template, message.version)
-    if not version.is_current:
-        graph.use_again(work, template, version)
-        versions.make_current(work.session, template.id, version.id)
+    if message.activate_at is not None:
+        # What would refuse it now, refuses it now: who sends the message is there to read it.
+        graph.require_usable(work, template, version)
+        expected = schedule_condition(message.expected_version)
+        versions.schedule(work.session, version.id, message.activate_at, expected)
+    else:
+        make_current(work, template, version)
     return ActivatedVersion(
         template_id=message.template_id,
         version=version.version,
         version_id=str(version.id),
         previous_version=previous.version if previous is not None else None,
+        activate_at=message.activate_at,
+    )
+
+
+def make_current(work: Work, template: models.Template, version: VersionRow) -> None:
+    """Make a version current whose template is locked; a schedule that it has is forgotten.
+
+    Raises
+    ------
+    TemplateNotFound, TemplateInactive, TemplateSyntax, TooLarge
+        As :func:`tasks.services.graph.use_again` does.
+    """
+    if version.is_current:
+        versions.unschedule(work.session, version.id)
+        return
+    graph.use_again(work, template, version)
+    versions.make_current(work.session, template.id, version.id)
+
+
+def unschedule(message: UnscheduleVersion, work: Work) -> UnscheduledVersion:
+    """Forget when a version was to become current."""
+    template = locked_template(work, message.template_id)
+    version = existing_version(work, template, message.version)
+    versions.unschedule(work.session, version.id)
+    return UnscheduledVersion(
+        template_id=message.template_id,
+        version=version.version,
+        cancelled=version.activate_at is not None,
+        activate_at=version.activate_at,
     )
 
 
@@ -74,8 +96,8 @@ def listed(message: ListVersions, work: Work) -> VersionList:
             VersionSummary(
                 version=row.version,
                 version_id=str(row.id),
-                is_current=row.is_current,
                 created_at=row.created_at,
+                **views.activation(row),
                 languages=[
                     TranslationState(language=language, state=views.state(is_stale=is_stale))
                     for language, is_stale in states[row.id]

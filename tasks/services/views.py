@@ -1,10 +1,11 @@
 """Rows as results."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, cast
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from db import models
 from db.queries.details import TemplateRow
+from db.queries.translations import StoredText
 from db.queries.versions import VersionRow
 from tasks.messages.templates import LanguageState, Template
 from tasks.messages.versions import VersionText
@@ -39,12 +40,24 @@ def version(row: VersionRow) -> VersionText:
         body=row.body,
         text=row.text,
         preheader=row.preheader,
+        format=row.format,
         inline_css=row.inline_css,
         variables=row.variables,
         metadata=row.info,
-        is_current=row.is_current,
         created_at=row.created_at,
+        **activation(row),
     )
+
+
+def activation(row: VersionRow | models.TemplateVersion) -> dict[str, Any]:
+    """Return when a version was or becomes current."""
+    return {
+        "is_current": row.is_current,
+        "is_draft": row.is_draft,
+        "activated_at": row.activated_at,
+        "activate_at": row.activate_at,
+        "schedule_error": row.schedule_error,
+    }
 
 
 def languages(source: str, translations: Sequence[tuple[str, bool]]) -> list[LanguageState]:
@@ -61,3 +74,38 @@ def languages(source: str, translations: Sequence[tuple[str, bool]]) -> list[Lan
 def state(*, is_stale: bool) -> Literal["current", "stale"]:
     """Return the state of a translation."""
     return "stale" if is_stale else "current"
+
+
+def own_fields(row: models.Template | TemplateRow) -> dict[str, Any]:
+    """Return the fields of a template that its author writes."""
+    return {
+        "name": row.name,
+        "type": row.type,
+        "description": row.description,
+        "category": row.category,
+        "is_active": row.is_active,
+        "metadata": row.info,
+    }
+
+
+def contents(row: VersionRow, texts: Iterable[StoredText]) -> dict[str, Any]:
+    """Return what an author writes of a version: its sources, declarations and translations."""
+    return {
+        "subject": row.subject,
+        "body": row.body,
+        "text": row.text,
+        "preheader": row.preheader,
+        "format": row.format,
+        "inline_css": row.inline_css,
+        "variables": row.variables,
+        "metadata": row.info,
+        "translations": {
+            text.language_code: {
+                "subject": text.subject,
+                "body": text.body,
+                "text": text.text,
+                "preheader": text.preheader,
+            }
+            for text in texts
+        },
+    }

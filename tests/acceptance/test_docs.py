@@ -25,6 +25,7 @@ from worker.queues import QueueName
 from worker.settings import VARIABLES
 
 TIMEOUT = 60
+NAMES = ("welcome_email", "order_shipped", "shop_layout", "shop_receipt")
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{6})?Z")
 
@@ -33,7 +34,7 @@ def test_the_examples_of_the_messages_document_work(
     stack: LocalStack, producer: Producer, checkout: Path, tmp_path: Path
 ) -> None:
     """Every message of docs/messages.md gets the answer that stands below it."""
-    names = {name: f"{name}-{uuid.uuid4().hex[:8]}" for name in ("welcome_email", "order_shipped")}
+    names = {name: f"{name}-{uuid.uuid4().hex[:8]}" for name in NAMES}
     # The blocks of RabbitMQ are run by tests/brokers.
     document = [
         renamed(block, names)
@@ -69,13 +70,14 @@ def test_the_examples_of_the_templates_document_work(producer: Producer, checkou
 def test_the_examples_of_the_readme_work(stack: LocalStack, checkout: Path, tmp_path: Path) -> None:
     """What the README shows to run beside a running stack does what it says."""
     names = {
-        "greeting": f"greeting-{uuid.uuid4().hex[:8]}",
+        **{name: f"{name}-{uuid.uuid4().hex[:8]}" for name in ("greeting", "letter")},
         ". .local/env": f". {stack.environment_file}",
     }
     document = [renamed(block, names) for block in blocks(checkout / "README.md") if block.role]
     runs = [example for example in examples(document) if example.block.role == "run"]
-    assert [example.block.language for example in runs] == ["python", "sh"]
-    python, shell = runs
+    assert [example.block.language for example in runs] == ["sh", "python", "sh"]
+    start, python, shell = runs
+    _check_output(_run_shell(start.block, stack, tmp_path), start)
     _check_output(_run_python(python.block, stack, tmp_path), python)
     _check_output(_run_shell(shell.block, stack, checkout), shell)
 
@@ -255,7 +257,9 @@ def _compare(output: str, block: Block) -> None:
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Return ``value`` with ids and times, which differ each time, replaced by their kind."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        # A digest depends on the names of partials, which a test changes.
+        plain = {key: _plain(item) for key, item in value.items()}
+        return plain | ({"digest": "a digest"} if "digest" in plain else {})
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, str) and _UUID.fullmatch(value):

@@ -1,6 +1,7 @@
 """Runs of maintenance: sent once by any number of beats, worked on once, and to be looked up."""
 
 import json
+import re
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -40,6 +41,7 @@ DAILY = {
     "purge_templates",
     "recovery_figures",
 }
+EVERY_MINUTE = {"activate_scheduled", "report"}
 DONE = DeletedRows(dry_run=False, skipped=False, deleted=7, batches=1, skipped_batches=0)
 
 
@@ -125,7 +127,8 @@ class TestBeat:
         assert beat.at(NIGHT) == 30
         assert sent() == []
         beat.at(NIGHT + timedelta(seconds=30))
-        assert sent() == ["backup@2026-11-22T02:00Z", "report@2026-11-22T02:00Z"]
+        due = ["activate_scheduled", "backup", "report"]
+        assert sent() == [f"{job}@2026-11-22T02:00Z" for job in due]
         beat.at(NIGHT + timedelta(seconds=45))
         assert sent() == []
 
@@ -138,9 +141,9 @@ class TestBeat:
                 list(pool.map(lambda beat, moment=moment: beat.at(moment), both))
         run_ids = sent()
         assert len(run_ids) == len(set(run_ids))
-        reports = [run for run in run_ids if run.startswith("report@")]
-        assert len(reports) == 120
-        assert [run.partition("@")[0] for run in run_ids if run not in reports] == [
+        jobs = [run.partition("@")[0] for run in run_ids]
+        assert {job: jobs.count(job) for job in EVERY_MINUTE} == dict.fromkeys(EVERY_MINUTE, 120)
+        assert [job for job in jobs if job not in EVERY_MINUTE] == [
             "analyze",
             "backup",
             "prune_versions",
@@ -154,7 +157,7 @@ class TestBeat:
         beat = beats()
         beat.at(NIGHT + timedelta(hours=26))
         task_names = {run.partition("@")[0] for run in sent()}
-        assert task_names == DAILY | {"recovery_drill", "report", "vacuum", "verify_backup"}
+        assert task_names == DAILY | EVERY_MINUTE | {"recovery_drill", "vacuum", "verify_backup"}
         beat.at(NIGHT + timedelta(hours=26, seconds=10))
         assert sent() == []
 
@@ -162,7 +165,7 @@ class TestBeat:
         """The times are in the database, and in no file of beat's."""
         beats().at(NIGHT)
         beats().at(NIGHT + timedelta(minutes=1))
-        assert len(sent()) == 2
+        assert len(sent()) == 3
         beats().at(NIGHT + timedelta(minutes=1, seconds=5))
         assert sent() == []
 
@@ -181,7 +184,7 @@ class TestBeat:
         with monkeypatch.context() as patch:
             patch.setattr(Beat, "apply_async", refuse)
             assert beat.at(NIGHT + timedelta(minutes=1)) == RETRY_SECONDS
-            assert sent() == ["report@2026-11-22T02:00Z"]
+            assert sent() == [f"{job}@2026-11-22T02:00Z" for job in sorted(EVERY_MINUTE)]
         beat.at(NIGHT + timedelta(minutes=1, seconds=5))
         assert sent() == ["backup@2026-11-22T02:00Z"]
 
@@ -218,7 +221,7 @@ class TestBeat:
             assert beats().at(moment) == RETRY_SECONDS
         assert sent() == []
         beat.at(moment)
-        assert len(sent()) == 2
+        assert len(sent()) == 3
 
     @pytest.mark.usefixtures("environment")
     def test_celery_beat_starts_with_this_scheduler(
@@ -340,6 +343,12 @@ class TestCommands:
         done = CliRunner().invoke(maintenance, arguments, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return done.output
+
+    def test_scheduled_versions_are_activated_by_hand(self) -> None:
+        """What it would do, and what it did."""
+        pattern = r"(Would activate|Activated) \d+ versions?, 0 failed\.\n"
+        for arguments in ((), ("--dry-run",)):
+            assert re.fullmatch(pattern, self.run("activate-scheduled", *arguments))
 
     @pytest.mark.parametrize("command", ["vacuum", "analyze", "reindex"])
     def test_maintenance_commands_show_tables_and_seconds(self, command: str) -> None:

@@ -65,6 +65,7 @@ def test_the_main_job_works_as_the_application_role(producer: Producer) -> None:
         "purge_templates",
         "prune_versions",
         "prune_records",
+        "activate_scheduled",
         "report",
     ],
 )

@@ -40,7 +40,7 @@ from worker.envelope.headers import CALLBACKS, CELERY_NAMES, CONTEXT_NAMES
 from worker.settings import Settings
 
 RULES: Final = Rules(
-    tasks=frozenset({TASK, "render.batch"}),
+    tasks=frozenset({TASK, "render.batch", "bundle.apply"}),
     callbacks=re.compile(".*"),
     longest_wait=1800,
     message_bytes=1024 * 1024,
@@ -158,6 +158,7 @@ def test_a_large_entry_is_answered_without_being_parsed() -> None:
         (TASK, 1024 * 1024 + 1, "too_large"),
         ("render.batch", 4 * 1024 * 1024, None),
         ("render.batch", 4 * 1024 * 1024 + 1, "too_large"),
+        ("bundle.apply", 4 * 1024 * 1024, None),
     ],
 )
 @pytest.mark.parametrize("encoding", ["base64", "utf-8"])

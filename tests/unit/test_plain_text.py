@@ -711,3 +711,38 @@ def test_hostile_sources_take_no_longer_than_long_ones(junk: str) -> None:
     with soon():
         text_source(source)
         text_of(source)
+
+
+@each(
+    ("html", "text"),
+    [
+        (
+            '<td style="font-size:0"><a href="https://a.test/" style="font-size:13px">Go</a></td>',
+            "Go <https://a.test/>",
+        ),
+        ('<td style="font-size:0"><a href="https://a.example/">Go</a></td>', ""),
+        ('<td style="font-size:0"><img alt="Logo" style="font-size:13px"></td>', "Logo"),
+        ('<td style="font-size:0"><img alt="Logo"> <b style="font-size:1em">b</b></td>', "b"),
+    ],
+)
+def test_cells_of_size_0_hide_what_has_no_size_itself(html: str, text: str) -> None:
+    """MJML writes such cells around everything, so that no space stands between columns."""
+    page = f"<table><tr>{html}</tr></table>"
+    assert _after(page, {}) == _before(page, {}) == text
+
+
+@each(
+    ("style", "text"),
+    [
+        ("font-size:13px;text-align:{% if a %}left{% else %}right{% endif %};", "shown"),
+        ("display:none;color:{% if a %}red{% endif %}", ""),
+        ("color:red{% if a %};display:none{% endif %}", "shown"),
+        ("{% if a %}display:none{% endif %}", "shown"),
+    ],
+)
+def test_what_a_style_has_in_every_render_counts(style: str, text: str) -> None:
+    """Conditions in the value of an attribute do not make all of it uncertain."""
+    template = (
+        f'<div style="font-size:0"><p style="font-size:1em"><span style="{style}">shown</span>'
+    )
+    assert _before(template, {"a": False}) == text

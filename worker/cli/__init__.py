@@ -18,6 +18,7 @@ COMMANDS = {
     "maintenance": "worker.cli.maintenance:maintenance",
     "dead-letters": "worker.cli.dead_letters:dead_letters",
     "contract": "worker.cli.contract:contract",
+    "templates": "worker.cli.templates:templates",
 }
 
 

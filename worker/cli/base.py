@@ -115,6 +115,8 @@ def explanation(error: Exception) -> str | None:
     """Return what an operator has to know of an error, None for a bug."""
     if isinstance(error, OperationError):
         return f"{error.message}\n{error.remedy}"
+    if _is(error, "worker.producer", "Refusal"):
+        return str(error)
     if isinstance(error, OSError):
         return _of_system(error)
     if _is(error, "sqlalchemy.exc", "DBAPIError"):

@@ -75,9 +75,15 @@ def _run(job: Job, *, dry_run: bool, json_: bool) -> None:
 
     process = Runtime(operator_configuration(), LazyBroker())
     message = Maintain(dry_run=dry_run)
-    result = recorded(job.name, str(uuid.uuid4()), message, process, job.function())
+    try:
+        result = recorded(job.name, str(uuid.uuid4()), message, process, job.function())
+    finally:
+        process.close()
     if json_:
         print_json(result)
+    elif "activated" in result:
+        action = "Would activate" if dry_run else "Activated"
+        print(f"{action} {counted(result['activated'], 'version')}, {result['failed']} failed.")
     elif result["skipped"]:
         print("Skipped: the same task is running elsewhere.")
     elif "tables" in result:

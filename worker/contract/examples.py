@@ -32,6 +32,22 @@ EXAMPLES: Final[dict[str, list[dict[str, Any]]]] = {
     ],
     "version.activate": [_TEMPLATE | {"version": "1", "expected_version": "2"}],
     "version.list": [_TEMPLATE],
+    "version.unschedule": [_TEMPLATE | {"version": "2"}],
+    "template.export": [{"limit": 100}],
+    "bundle.apply": [
+        {
+            "templates": [
+                _TEMPLATE
+                | {
+                    "name": "Welcome",
+                    "type": "email",
+                    "version": {"subject": "Welcome", "body": "<p>Hello {{ user.name }}</p>"},
+                    "expected_version": 0,
+                }
+            ],
+            "dry_run": True,
+        }
+    ],
     "version.diff": [_TEMPLATE | {"from_version": "1", "to_version": "2"}],
     "translation.upsert": [
         _TEMPLATE | {"language_code": "fr", "body": "<p>Bonjour {{ user.name }}</p>"}

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final, Self
 if TYPE_CHECKING:
     from worker.settings import Settings
 
-BATCH: Final = "render.batch"
+MANY: Final = ("render.batch", "bundle.apply")
+"""Tasks whose messages bring many things at once."""
+
 CELERY_PREFIX: Final = "celery."
 """Tasks that Celery adds to each app: ``celery.map`` calls any other task past its checks."""
 
@@ -68,4 +70,4 @@ class Rules:
 
     def bytes_of(self, task: object) -> int:
         """Return the maximum size of the body of a message for ``task``."""
-        return self.batch_bytes if task == BATCH else self.message_bytes
+        return self.batch_bytes if task in MANY else self.message_bytes

@@ -138,6 +138,11 @@ def scope_of(element: str, style: Style, scopes: tuple[Scope, ...]) -> Scope | N
     return None if sort is None else Scope(element, 1, sort)
 
 
+def is_shown_itself(style: Style) -> bool:
+    """Tell whether an element is shown whatever it stands in: cells of size 0 remove spaces."""
+    return _sort(style.properties) == "shown"
+
+
 def _sort(properties: Mapping[str, str]) -> Literal["size", "visibility", "shown"] | None:
     visibility = properties.get("visibility")
     if visibility is not None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from tasks.rendering.markup import (
     BLOCK,
+    Attribute,
     Markup,
     Token,
     attributes,
@@ -35,6 +36,7 @@ from tasks.rendering.plain_text.styles import (
     StyleSheet,
     after_end,
     deeper,
+    is_shown_itself,
     scope_of,
     shows_text,
     style_of,
@@ -210,15 +212,40 @@ class Walker:
                 blocks += (word in _OPENING) - (word[3:] in _OPENING)
                 index += 1
             value = source.mask[attribute.value : attribute.value_end]
+            if not blocks and BLOCK in value and attribute.name == "style":
+                value = self._certain(attribute, index)
             if not blocks and BLOCK not in value:
                 given.setdefault(attribute.name, value)
         return style_of(token.name, given, self._sheet)
 
+    def _certain(self, attribute: Attribute, index: int) -> str:
+        """Return what the value of an attribute has in every render; ``index`` is its first tag."""
+        mask, parts = self._source.mask, []
+        depth, last = 0, attribute.value
+        while self._places[index] < attribute.value_end:
+            place, word = self._places[index], self._source.tags[index].word
+            if mask[place] == BLOCK:
+                if not depth:
+                    parts.append(mask[last:place])
+                depth += (word in _OPENING) - (word[3:] in _OPENING)
+                last = place + 1
+            index += 1
+        if not depth:
+            parts.append(mask[last : attribute.value_end])
+        return "".join(parts)
+
     def _attributes(self, token: Token, style: Style) -> None:
         """Show the attributes of an element that a text needs."""
+        around = self._state
+        if not around.shows_text() and is_shown_itself(style):
+            # Not yet its scope, which an element without content has none of.
+            self._state = _State("", 0)
+        if self._state.shows_text() or token.name in {"ol", "ul", "li"}:
+            self._shown_attributes(token, style)
+        self._state = around
+
+    def _shown_attributes(self, token: Token, style: Style) -> None:
         before, shown, after = SHOWN_ATTRIBUTES[token.name]
-        if not self._state.shows_text() and token.name not in {"ol", "ul", "li"}:
-            return
         self._show(before + style.list_parameters(token.name))
         mask = self._source.mask
         last: dict[str, int] = {}

@@ -20,6 +20,7 @@ class Code(StrEnum):
     EMPTY_TEXT = "empty_text"
     SMS_CHARACTER = "sms_character"
     LOST_LANGUAGE = "lost_language"
+    SCHEDULED_VERSION = "scheduled_version"
 
 
 REMEDIES: Final[Mapping[Code, str]] = {
@@ -43,6 +44,7 @@ REMEDIES: Final[Mapping[Code, str]] = {
     Code.EMPTY_TEXT: "write words into the body, or alt texts for its images",
     Code.SMS_CHARACTER: "write a character of the GSM-7 alphabet in its place, or shorten the text",
     Code.LOST_LANGUAGE: "send the translation with the version, or with translation.upsert",
+    Code.SCHEDULED_VERSION: "cancel it with version.unschedule if it must not replace this version",
 }
 
 

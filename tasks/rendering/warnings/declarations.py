@@ -1,6 +1,7 @@
-"""Declared variables that no text uses, and languages that a version has lost."""
+"""Declared variables that no text uses, languages that a version has lost, and schedules."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from tasks.rendering.warnings.codes import Code, Place, warning
@@ -27,6 +28,13 @@ def lost_languages(before: Iterable[str], now: Collection[str]) -> Iterator[dict
     for language in sorted(set(before).difference(now)):
         message = f"the previous version has a text in '{language}', and this one has none"
         yield warning(Code.LOST_LANGUAGE, Place(f"translations.{language}"), message)
+
+
+def scheduled_versions(scheduled: Iterable[tuple[str, datetime]]) -> Iterator[dict[str, Any]]:
+    """Yield a warning for each version that will be current in the place of a new one."""
+    for version, at in scheduled:
+        message = f"version '{version}' is scheduled to become current at {at.isoformat()}"
+        yield warning(Code.SCHEDULED_VERSION, Place(""), message)
 
 
 def _meets(one: str, other: str) -> bool:

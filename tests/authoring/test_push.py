@@ -1,0 +1,360 @@
+"""Push and pull between folders and a service: nobody's work is overwritten unnoticed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db.errors import OperationError
+from tasks.rendering.client import Renderer
+from tasks.rendering.texts import Sources
+from tests.support.definitions import LIMITS, simple, written
+from tests.support.service import Service, away
+from worker.authoring import header
+from worker.authoring.check import Checker
+from worker.authoring.definition import Definition
+from worker.authoring.plan import Action
+from worker.authoring.pull import Pull, Pulled
+from worker.authoring.push import Outcome, Permissions, Plan, Push
+from worker.authoring.reading import read_folder
+from worker.authoring.state import State
+
+BROKER = "redis://user:secret@broker.example:6379/0"
+
+
+@pytest.fixture(scope="module")
+def renderer() -> Iterator[Renderer]:
+    """Yield a renderer for the checks."""
+    with Renderer(LIMITS) as renderer:
+        yield renderer
+
+
+class Author:
+    """Somebody with a folder of templates."""
+
+    def __init__(self, root: Path, service: Service, renderer: Renderer) -> None:
+        self.root = root
+        self.service = service
+        self._renderer = renderer
+        root.mkdir(exist_ok=True)
+
+    def edit(self, *those: Definition) -> None:
+        """Write templates."""
+        written(self.root, *those)
+
+    def pull(self, **options: bool) -> dict[str, Pulled]:
+        """Pull; return what became of each template."""
+        pull = Pull(read_folder(self.root, LIMITS), self.service, State(self.root, BROKER))
+        return {step.template_id: step.action for step in pull.run(None, **options)}
+
+    def plan(self, *, overwrite: bool = False) -> tuple[Push, Plan]:
+        """Plan a push."""
+        folder = read_folder(self.root, LIMITS)
+        state = State(self.root, BROKER)
+        push = Push(folder, self.service, state, lambda: Checker(folder, self._renderer, "en"))
+        return push, push.plan(None, overwrite=overwrite)
+
+    def actions(self, *, overwrite: bool = False) -> dict[str, Action]:
+        """Return what a push would do."""
+        _, plan = self.plan(overwrite=overwrite)
+        return {step.template_id: step.action for step in plan.steps}
+
+    def push(self, *, atomic: bool = False, **allowed: bool) -> list[Outcome]:
+        """Push what may be pushed."""
+        permissions = Permissions(**allowed)
+        push, plan = self.plan(overwrite=permissions.overwrite)
+        assert [str(each) for each in plan.findings if each.is_error] == []
+        assert plan.conflicts == []
+        assert plan.blocked(permissions) == []
+        if atomic:
+            return [push.apply_at_once(plan, permissions)]
+        return [outcome for _, outcome in push.apply(plan, permissions, lambda _: None)]
+
+
+@pytest.fixture
+def service() -> Service:
+    """Return a service without templates."""
+    return Service()
+
+
+@pytest.fixture
+def ada(tmp_path: Path, service: Service, renderer: Renderer) -> Author:
+    """Return an author."""
+    return Author(tmp_path / "ada", service, renderer)
+
+
+@pytest.fixture
+def grace(tmp_path: Path, service: Service, renderer: Renderer) -> Author:
+    """Return another author."""
+    return Author(tmp_path / "grace", service, renderer)
+
+
+def with_body(body: str, **changes: Any) -> Definition:  # noqa: ANN401 - members of any type
+    """Return the greeting with another body."""
+    return simple(own=Sources("Hello {{ name }}", body), **changes)
+
+
+def test_a_push_publishes_once(ada: Author, service: Service) -> None:
+    """The second one has nothing to do, and asks for digests only."""
+    ada.edit(simple(), simple("other"))
+    assert [outcome.published for outcome in ada.push()] == [{"greeting": "1"}, {"other": "1"}]
+    service.received.clear()
+    assert ada.push() == []
+    assert [task for task, _ in service.received] == ["template.export"]
+    assert service.received[0][1]["content"] is False
+    ada.edit(with_body("<p>Dear {{ name }}</p>"))
+    assert [outcome.published for outcome in ada.push()] == [{"greeting": "2"}]
+
+
+def test_a_pull_and_a_push_change_nothing(ada: Author, service: Service) -> None:
+    """Whatever the texts have."""
+    odd = simple(
+        own=Sources("\tHello {{ name }} \n", "\ufeff<p>\r\n{{ name }}</p>", text="{{ name }}\r"),
+        metadata={"tags": ["a", None], "big": 2**70, "number": 1.5},
+        translations={"de": Sources(None, "{{ name }}\n\n")},
+    )
+    service.publish(odd)
+    assert ada.pull() == {"greeting": Pulled.ADDED}
+    before = {path: path.read_bytes() for path in ada.root.rglob("*") if path.is_file()}
+    assert ada.actions() == {"greeting": Action.UNCHANGED}
+    assert ada.push() == []
+    assert ada.pull() == {"greeting": Pulled.UNCHANGED}
+    after = {path: path.read_bytes() for path in ada.root.rglob("*") if path.is_file()}
+    assert after == before
+    assert service.definition("greeting") == odd
+    assert service.version("greeting") == "1"
+
+
+def test_two_authors_never_overwrite_each_other(
+    ada: Author, grace: Author, service: Service
+) -> None:
+    """The second one is told of both versions, and decides."""
+    service.publish(simple())
+    ada.pull()
+    grace.pull()
+    ada.edit(with_body("<p>Ada's {{ name }}</p>"))
+    ada.push()
+    grace.edit(with_body("<p>Grace's {{ name }}</p>"))
+    _, plan = grace.plan()
+    (step,) = plan.conflicts
+    assert "version '2' is current, and version '1' was when it was pulled" in step.reason
+    assert plan.groups == []
+    assert grace.pull() == {"greeting": Pulled.CONFLICT}
+    assert "Grace's" in (grace.root / "greeting" / "body.html").read_text()
+    grace.push(overwrite=True)
+    assert service.version("greeting") == "3"
+
+
+def test_a_version_that_comes_between_plan_and_push_is_a_conflict(
+    ada: Author, service: Service
+) -> None:
+    """The message names the version that the plan has seen."""
+    service.publish(simple())
+    ada.pull()
+    ada.edit(with_body("<p>Ada's {{ name }}</p>"))
+    push, plan = ada.plan()
+    service.publish(with_body("<p>Grace's {{ name }}</p>"))
+    ((_, outcome),) = push.apply(plan, Permissions(), lambda _: None)
+    assert outcome.conflicts == ["greeting: expected '1', current is '2'"]
+    assert outcome.published == {}
+    definition = service.definition("greeting")
+    assert definition is not None
+    assert "Grace" in definition.own.body
+
+
+def test_a_folder_that_has_never_pulled_overwrites_nothing(ada: Author, service: Service) -> None:
+    """Unless it is told to, as in CI, or has the same."""
+    service.publish(simple())
+    ada.edit(simple())
+    assert ada.actions() == {"greeting": Action.UNCHANGED}
+    service.publish(with_body("<p>{{ name }}</p>"))
+    ada.edit(with_body("<p>Dear {{ name }}</p>"))
+    assert ada.actions() == {"greeting": Action.CONFLICT}
+    assert ada.actions(overwrite=True) == {"greeting": Action.CHANGE}
+
+
+def test_what_others_published_is_behind_where_nothing_was_edited(
+    ada: Author, service: Service
+) -> None:
+    """It is not pushed back, and the next pull takes it."""
+    service.publish(simple())
+    ada.pull()
+    service.publish(with_body("<p>Dear {{ name }}</p>"))
+    assert ada.actions() == {"greeting": Action.BEHIND}
+    assert ada.pull() == {"greeting": Pulled.CHANGED}
+    assert "Dear" in (ada.root / "greeting" / "body.html").read_text()
+
+
+def test_a_pull_keeps_what_was_edited(ada: Author, service: Service) -> None:
+    """And a template that is gone is not brought back by a push without a word."""
+    service.publish(simple())
+    ada.pull()
+    ada.edit(with_body("<p>Dear {{ name }}</p>"))
+    assert ada.pull() == {"greeting": Pulled.KEPT}
+    assert ada.pull(overwrite=True) == {"greeting": Pulled.CHANGED}
+    del service.templates["greeting"]
+    assert ada.actions() == {"greeting": Action.CONFLICT}
+    assert ada.pull() == {"greeting": Pulled.GONE}
+
+
+def test_partials_come_before_their_users(ada: Author, service: Service) -> None:
+    """A user of a refused partial is not sent."""
+    footer = simple("footer", type="partial", own=Sources(None, "<p>Example</p>"), variables=[])
+    user = with_body('<p>{{ name }}</p>{% include "footer" %}')
+    ada.edit(user, footer, simple("another"))
+    ada.push()
+    sent = [
+        each["templates"][0]["template_id"] for task, each in service.received if "bundle" in task
+    ]
+    assert sent.index("footer") < sent.index("greeting")
+
+    def refuse(task: str, keywords: Mapping[str, Any]) -> None:
+        if task == "bundle.apply" and keywords["templates"][0]["template_id"] == "footer":
+            service.publish(replace(footer, name="Another"))
+
+    ada.edit(replace(footer, name="Footer"), replace(user, name="User"))
+    service.before = refuse
+    outcomes = ada.push()
+    assert [outcome.skipped for outcome in outcomes if outcome.skipped] == [["greeting"]]
+    assert [outcome.conflicts for outcome in outcomes if outcome.conflicts] != []
+
+
+def test_the_plan_says_what_comes_of_a_change(ada: Author, service: Service) -> None:
+    """Parts, stale and dropped translations, breaking changes, users of a partial."""
+    footer = simple("footer", type="partial", own=Sources(None, "<p>{{ name }}</p>"))
+    german, french = (
+        Sources(None, "<p>Hallo {{ name }}</p>"),
+        Sources(None, "<p>Salut {{ name }}</p>"),
+    )
+    body = '{% include "footer" %}{{ name }}'
+    service.publish(footer)
+    service.publish(with_body(body, translations={"de": german, "fr": french}))
+    ada.pull()
+    number = [{"name": "name", "type": "integer", "required": True, "example": 1}]
+    ada.edit(
+        replace(footer, own=Sources(None, "<b>{{ name }}</b>")),
+        with_body(
+            '{% include "footer" %}: {{ name }}', translations={"de": german}, variables=number
+        ),
+    )
+    _, plan = ada.plan()
+    steps = {step.template_id: step for step in plan.steps}
+    assert steps["footer"].users == ["greeting"]
+    greeting = steps["greeting"]
+    assert greeting.parts == ["body", "variables", "translations.fr"]
+    assert (greeting.stale, greeting.dropped) == (["de"], ["fr"])
+    assert [each["type"] for each in greeting.breaking] == ["type_changed"]
+    blocked = plan.blocked(Permissions())
+    assert len(blocked) == 2
+    assert plan.blocked(Permissions(breaking=True, dropped=True)) == []
+
+
+def test_a_change_of_line_endings_is_none(ada: Author, service: Service) -> None:
+    """A checkout with CRLF publishes nothing anew."""
+    service.publish(with_body("<p>\n{{ name }}</p>\n"))
+    ada.pull()
+    (ada.root / "greeting" / "body.html").write_bytes(b"<p>\r\n{{ name }}</p>\r\n")
+    _, plan = ada.plan()
+    assert plan.groups == []
+    assert plan.steps[0].reason == "differs only in line endings: nothing is published"
+
+
+def test_inferred_variables_are_no_change(ada: Author, service: Service) -> None:
+    """The service stores those that it found; the folder still has none."""
+    ada.edit(simple(variables=None))
+    ada.push()
+    stored = service.templates["greeting"]
+    stored["version"]["variables"] = [{"name": "name", "type": "any", "required": True}]
+    definition = service.definition("greeting")
+    assert definition is not None
+    stored["digest"] = definition.digest()
+    assert ada.actions() == {"greeting": Action.UNCHANGED}
+
+
+def test_errors_stop_a_push_before_anything_is_sent(ada: Author, service: Service) -> None:
+    """Also those of a template that is not changed itself."""
+    ada.edit(simple(), simple("other"))
+    ada.push()
+    service.received.clear()
+    (ada.root / "other" / "body.html").unlink()
+    ada.edit(with_body("<p>{{ nam }}</p>"))
+    _, plan = ada.plan()
+    assert sorted(each.code for each in plan.findings) == ["missing_file", "undeclared"]
+    assert {each.file for each in plan.findings} == {"greeting/body.html", "other/body.html"}
+    assert "bundle.apply" not in [task for task, _ in service.received]
+
+
+def test_an_interrupted_push_goes_on(ada: Author, service: Service) -> None:
+    """What was published is not published again, even if the folder does not know of it."""
+    ada.edit(*(simple(f"t{number}") for number in range(4)))
+
+    def disappear(task: str, _: Mapping[str, Any]) -> None:
+        if task == "bundle.apply" and len(service.templates) == 2:
+            away()
+
+    service.before = disappear
+    with pytest.raises(OperationError, match="broker"):
+        ada.push()
+    assert sorted(service.templates) == ["t0", "t1"]
+    service.before = lambda *_: None
+    (ada.root / ".template-service" / "state.json").write_text("{")
+    assert [outcome.published for outcome in ada.push()] == [{"t2": "1"}, {"t3": "1"}]
+    assert {service.version(name) for name in service.templates} == {"1"}
+
+
+def test_a_set_is_published_in_one_message_or_not_at_all(ada: Author, service: Service) -> None:
+    """With the problems of all, each in its file."""
+    ada.edit(simple("a"), simple("b"))
+    (outcome,) = ada.push(atomic=True)
+    assert outcome.published == {"a": "1", "b": "1"}
+    assert [task for task, _ in service.received].count("bundle.apply") == 1
+    ada.edit(simple("a", name="A"), simple("b", name="B"))
+    push, plan = ada.plan()
+    service.publish(simple("b", name="Grace's"))
+    outcome = push.apply_at_once(plan, Permissions())
+    assert outcome.conflicts == ["b: expected '1', current is '2'"]
+    assert service.version("a") == "1"
+
+
+def test_the_state_has_no_password_and_is_not_committed(ada: Author) -> None:
+    """It is of one checkout."""
+    ada.edit(simple())
+    ada.push()
+    folder = ada.root / ".template-service"
+    assert "secret" not in (folder / "state.json").read_text()
+    assert (folder / ".gitignore").read_text() == "*\n"
+
+
+def test_an_interrupted_pull_leaves_no_half_of_a_template(
+    ada: Author, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one begins anew."""
+    service.publish(simple())
+
+    def full(*_: object) -> None:
+        raise OperationError("not_writable", "the disk is full", "free it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(header, "written", full)
+        with pytest.raises(OperationError, match="full"):
+            ada.pull()
+    assert not (ada.root / "greeting").exists()
+    assert ada.pull() == {"greeting": Pulled.ADDED}
+    assert ada.actions() == {"greeting": Action.UNCHANGED}
+
+
+def test_a_draft_is_for_nobody_until_it_is_activated(ada: Author, service: Service) -> None:
+    """The folder stays as it was pulled, so that a later push publishes it."""
+    service.publish(simple())
+    ada.pull()
+    ada.edit(with_body("<p>Dear {{ name }}</p>"))
+    ada.push(draft=True)
+    (_, sent) = service.received[-1]
+    assert sent["templates"][0]["version"]["activate"] is False
+    assert State(ada.root, BROKER).get("greeting") == (
+        "1",
+        simple().digest(),
+        simple().digest(),
+    )

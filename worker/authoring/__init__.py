@@ -1,0 +1,1 @@
+"""Templates as files: reading, writing, checking and comparing them. Nothing here needs Celery."""

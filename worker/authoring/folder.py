@@ -1,0 +1,99 @@
+"""The folder of templates, as it was read."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from db.errors import OperationError
+from tasks.errors import Problem
+from worker.authoring import header as headers
+from worker.authoring import layout
+from worker.authoring.definition import Definition
+from worker.authoring.findings import Finding, of_problem
+from worker.authoring.samples import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class FolderTemplate:
+    """A template in a folder.
+
+    Attributes
+    ----------
+    path
+        Its folder, from that of all templates.
+    definition
+        None where its files are not those of a template.
+    files
+        The file of each source, by the path that leads to it in ``version.publish``.
+    header_text
+        The text of ``template.toml``.
+    """
+
+    path: str
+    template_id: str
+    definition: Definition | None
+    samples: Sequence[Sample] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    header_text: str = ""
+    findings: Sequence[Finding] = ()
+
+    @property
+    def header_file(self) -> str:
+        """The path of ``template.toml``."""
+        return joined(self.path, layout.HEADER)
+
+    def finding(self, problem: Problem) -> Finding:
+        """Return a problem of a message of this template as a finding in its file."""
+        path = problem["path"]
+        if path in self.files:
+            return of_problem(self.files[path], problem)
+        owner = max((each for each in self.files if path.startswith(f"{each}.")), default=None)
+        if owner is not None:
+            return of_problem(self.files[owner], problem)
+        if path.startswith("translations."):
+            language = path.split(".")[1]
+            place = joined(self.path, f"{layout.TRANSLATIONS}/{language}")
+            return of_problem(place, problem)
+        finding = of_problem(self.header_file, problem)
+        line, column = headers.place_of(self.header_text, path)
+        return replace(finding, line=line, column=column)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Templates of a folder, by path, and what is wrong with it as a whole."""
+
+    root: Path
+    templates: Sequence[FolderTemplate]
+    findings: Sequence[Finding]
+
+    def definitions(self) -> list[Definition]:
+        """Return what the templates define."""
+        return [each.definition for each in self.templates if each.definition is not None]
+
+    def every_finding(self) -> list[Finding]:
+        """Return all findings, by file."""
+        own = [finding for template in self.templates for finding in template.findings]
+        return sorted([*self.findings, *own])
+
+    def require(self, ids: Iterable[str]) -> None:
+        """Make sure that there are templates of some ids.
+
+        Raises
+        ------
+        OperationError
+            There is none of one.
+        """
+        unknown = sorted({*ids} - self.by_id().keys())
+        if unknown:
+            names = ", ".join(f"'{each}'" for each in unknown)
+            raise OperationError("unknown", f"{self.root} has no template {names}", "check the ids")
+
+    def by_id(self) -> dict[str, FolderTemplate]:
+        """Return the templates by id."""
+        return {template.template_id: template for template in self.templates}
+
+
+def joined(folder: str, name: str) -> str:
+    """Return the path of a file in a folder, as findings show it."""
+    return name if folder == "." else f"{folder}/{name}"

@@ -1,0 +1,171 @@
+"""Pull: from the service to a folder, without a change of the author's being lost."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from db.errors import OperationError
+from tasks.rendering.limits import Limits
+from worker.authoring import service as remotes
+from worker.authoring.folder import Folder, FolderTemplate
+from worker.authoring.reading import read_template
+from worker.authoring.service import Caller, Remote
+from worker.authoring.state import Base, State
+from worker.authoring.writing import write_new, write_template
+
+_LARGEST: Final = 2**62
+
+
+class Pulled(StrEnum):
+    """What a pull does with a template."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"
+    CONFLICT = "conflict"
+    NO_VERSION = "no_version"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class PullStep:
+    """What a pull has done with one template; ``reason`` says why not more."""
+
+    template_id: str
+    action: Pulled
+    version: str | None
+    files: list[str]
+    reason: str = ""
+
+
+class Pull:
+    """Writes templates of the service into a folder.
+
+    Parameters
+    ----------
+    folder
+        The folder, as it was read.
+    service
+        Where from.
+    state
+        What the folder has pulled before.
+    """
+
+    def __init__(self, folder: Folder, service: Caller, state: State) -> None:
+        self._folder = folder
+        self._service = service
+        self._state = state
+        self._local = folder.by_id()
+
+    def run(
+        self, ids: Collection[str] | None, *, overwrite: bool = False, dry_run: bool = False
+    ) -> Iterator[PullStep]:
+        """Pull templates, all or those named; yield what is done with each.
+
+        Parameters
+        ----------
+        ids
+            None pulls all.
+        overwrite
+            Take the service's state where both have changed.
+        dry_run
+            Write nothing.
+        """
+        known = remotes.digests(self._service)
+        names = sorted(known) if ids is None else sorted(ids)
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise OperationError(
+                "unknown",
+                f"the service has no template {', '.join(missing)}",
+                "template-service templates list shows those that it has",
+            )
+        decided = {name: self._decide(known[name], overwrite=overwrite) for name in names}
+        wanted = [name for name, step in decided.items() if _is_write(step)]
+        for name, step in decided.items():
+            if not _is_write(step):
+                if step.action is Pulled.UNCHANGED:
+                    self._note(known[name])
+                yield step
+        try:
+            for remote in remotes.contents(self._service, wanted) if wanted else ():
+                yield self._written(remote, decided[remote.template_id], dry_run=dry_run)
+        finally:
+            if not dry_run:
+                self._state.save()
+        yield from self._gone(known, ids)
+
+    def _decide(self, remote: Remote, *, overwrite: bool) -> PullStep:
+        name, version = remote.template_id, remote.version
+        local, base = self._local.get(name), self._state.get(name)
+        if version is None:
+            return PullStep(name, Pulled.NO_VERSION, None, [], "has no version yet")
+        if local is None:
+            return PullStep(name, Pulled.ADDED, version, [])
+        digest = None if local.definition is None else local.definition.digest()
+        is_pulled = base is not None and base.digest == remote.digest
+        is_kept = base is not None and base.local == digest
+        if digest == remote.digest or (is_pulled and is_kept):
+            return PullStep(name, Pulled.UNCHANGED, version, [])
+        if is_kept or overwrite:
+            return PullStep(name, Pulled.CHANGED, version, [])
+        if is_pulled:
+            reason = "changed in the folder since it was pulled"
+            return PullStep(name, Pulled.KEPT, version, [], reason)
+        reason = f"differs from version '{version}' on the service: pass --overwrite to take that"
+        if base is not None:
+            reason = f"changed in the folder, and on the service from version '{base.version}' to "
+            reason += f"'{version}': pass --overwrite to take that"
+        return PullStep(name, Pulled.CONFLICT, version, [], reason)
+
+    def _written(self, remote: Remote, step: PullStep, *, dry_run: bool) -> PullStep:
+        name, root = remote.template_id, self._folder.root
+        local = self._local.get(name)
+        folder = root / (name if local is None else local.path)
+        if remote.definition is None or dry_run:
+            return step
+        if local is None and (folder.exists() or folder.is_symlink()):
+            reason = f"{folder} is there, and is not the folder of this template"
+            return PullStep(name, Pulled.CONFLICT, remote.version, [], reason)
+        write = write_new if local is None else write_template
+        files = write(root, folder, remote.definition)
+        written = _read_again(root, folder)
+        if written.definition is None or written.definition.digest() != remote.digest:
+            raise OperationError(
+                "not_the_same",
+                f"{folder} does not hold what version '{remote.version}' of '{name}' has",
+                "report this as a defect; the service is unchanged",
+            )
+        self._note(remote)
+        return PullStep(name, step.action, remote.version, files)
+
+    def _gone(self, known: Collection[str], ids: Collection[str] | None) -> Iterator[PullStep]:
+        """Yield the templates of the folder that the service has had and has no more."""
+        for name in sorted(self._local.keys() - {*known}) if ids is None else ():
+            if self._state.get(name) is not None:
+                reason = "was deleted on the service: delete the folder, or push it anew"
+                yield PullStep(name, Pulled.GONE, None, [], reason)
+
+    def _note(self, remote: Remote) -> None:
+        local = self._local.get(remote.template_id)
+        digest = remote.digest
+        if local is not None and local.definition is not None:
+            digest = local.definition.digest()
+        if remote.definition is not None:
+            digest = remote.digest
+        self._state.set(remote.template_id, Base(remote.version, remote.digest, digest))
+
+
+def _is_write(step: PullStep) -> bool:
+    return step.action in {Pulled.ADDED, Pulled.CHANGED}
+
+
+def _read_again(root: Path, folder: Path) -> FolderTemplate:
+    # What the service has stored may be larger than the limits of this machine's settings.
+    limits = Limits(
+        body_bytes=_LARGEST, subject_bytes=_LARGEST, variables_bytes=_LARGEST, translations=_LARGEST
+    )
+    return read_template(root, folder, limits)

@@ -1,0 +1,72 @@
+"""Samples: values with which a template is previewed and checked, and what is expected of them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tasks.rendering.texts import Part
+from worker.authoring.findings import Finding, error
+from worker.authoring.layout import BODIES, PART_FILES
+
+_KEYS: Final = {"language", "variables"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Values of one render.
+
+    Attributes
+    ----------
+    name
+        The name of its file, without the ending.
+    file
+        The path of its file, as findings show it.
+    language
+        The language asked for; None has the version's own.
+    expected
+        What each part must be, from the files next to the sample.
+    """
+
+    name: str
+    file: str
+    variables: Mapping[str, Any]
+    language: str | None = None
+    expected: Mapping[Part, str] = field(default_factory=dict)
+
+
+def parse(text: str, name: str, file: str) -> tuple[Sample | None, list[Finding]]:
+    """Return the sample in a file, or None, and what is wrong with it."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as problem:
+        message = f"not valid JSON: {problem.msg}"
+        return None, [error(file, "json", message, problem.lineno, problem.colno)]
+    except (ValueError, RecursionError) as problem:
+        reason = "a number is too long" if isinstance(problem, ValueError) else "nested too deeply"
+        return None, [error(file, "json", f"not valid JSON: {reason}", 1, 1)]
+    if not isinstance(content, dict):
+        message = 'expected an object such as {"language": "de", "variables": {"name": "Ada"}}'
+        return None, [error(file, "sample", message, 1, 1)]
+    findings = [
+        error(file, "unknown_key", f"unknown key '{key}'; there are: language, variables", 1, 1)
+        for key in sorted(content.keys() - _KEYS)
+    ]
+    variables, language = content.get("variables", {}), content.get("language")
+    if not isinstance(variables, dict):
+        findings.append(error(file, "sample", "variables is an object of values by name", 1, 1))
+    if not isinstance(language, str | None):
+        findings.append(error(file, "sample", "language is a tag such as 'de'", 1, 1))
+    if findings:
+        return None, findings
+    return Sample(name, file, variables, language), []
+
+
+def expected_files(template_type: str) -> dict[Part, str]:
+    """Return the ending of the file with what is expected of each part of a template of a type."""
+    names: dict[Part, str] = {"body": BODIES[template_type]}
+    if template_type != "partial":
+        names["subject"] = PART_FILES["subject"]
+    if template_type == "email":
+        names["text"] = PART_FILES["text"]
+    return {part: f".{name}" for part, name in names.items()}

@@ -1,0 +1,113 @@
+"""Writing definitions into a folder: only the files that differ, each whole or not at all."""
+
+from contextlib import suppress
+from pathlib import Path
+from shutil import rmtree
+
+from db.errors import OperationError
+from tasks.messages.fields import canonical_language
+from tasks.rendering.texts import PARTS, Sources
+from worker.authoring import header, layout
+from worker.authoring.definition import MJML, Definition
+from worker.authoring.files import remove, write
+
+
+def contents(definition: Definition, folder: Path) -> dict[str, str]:
+    """Return the sources of a definition by file, with slashes, without ``template.toml``.
+
+    A translation stays in the folder that it has, which may be written ``pt_br``.
+    """
+    known = {}
+    for path in _language_folders(folder):
+        with suppress(ValueError):
+            known[canonical_language(path.name)] = path.name
+    files = _texts(definition, definition.own, "")
+    for language, text in definition.translations.items():
+        name = known.get(language, language)
+        files |= _texts(definition, text, f"{layout.TRANSLATIONS}/{name}/")
+    return files
+
+
+def write_new(root: Path, folder: Path, definition: Definition) -> list[str]:
+    """Write the folder of a template that is not there yet, whole or not at all."""
+    staging = root / layout.STAGING
+    rmtree(staging, ignore_errors=True)  # of a pull that was interrupted
+    files = write_template(root, staging, definition, name=folder.name)
+    try:
+        staging.rename(folder)
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise OperationError(
+            "not_writable", f"{folder} cannot be written: {reason}", "free the path or the disk"
+        ) from problem
+    return files
+
+
+def write_template(
+    root: Path, folder: Path, definition: Definition, name: str | None = None
+) -> list[str]:
+    """Bring the folder of a template to what a definition says; return the files that changed.
+
+    Samples and notes stay. ``name`` is what the folder will be called, if not as it is.
+    """
+    name = name or folder.name
+    changed = []
+    wanted = contents(definition, folder)
+    for file, text in wanted.items():
+        path = folder / file
+        data = layout.with_last_line_break(path.name, text).encode()
+        if _says(path, path.name, text):
+            continue
+        write(root, path, data)
+        changed.append(file)
+    path = folder / layout.HEADER
+    existing = _existing(path)
+    if existing is None or not header.says(existing, definition, name):
+        write(root, path, header.written(definition, name, existing).encode())
+        changed.append(layout.HEADER)
+    gone = [each for each in _source_files(folder) if _name(folder, each) not in wanted]
+    remove(gone)
+    return sorted([*changed, *(_name(folder, each) for each in gone)])
+
+
+def _texts(definition: Definition, sources: Sources, prefix: str) -> dict[str, str]:
+    files = {}
+    for part in PARTS:
+        text = getattr(sources, part)
+        if text is not None:
+            is_mjml = definition.format == MJML
+            body = layout.body_file(definition.type, is_mjml=is_mjml)
+            name = body if part == "body" else layout.PART_FILES[part]
+            files[f"{prefix}{name}"] = text
+    return files
+
+
+def _language_folders(folder: Path) -> list[Path]:
+    return sorted((folder / layout.TRANSLATIONS).glob("*/"))
+
+
+def _source_files(folder: Path) -> list[Path]:
+    """Return the sources that a folder has, of all languages."""
+    folders = [folder, *_language_folders(folder)]
+    return [
+        path
+        for each in folders
+        for name in sorted(layout.SOURCE_FILES)
+        if (path := each / name).exists()
+    ]
+
+
+def _says(path: Path, name: str, text: str) -> bool:
+    existing = _existing(path)
+    return existing is not None and layout.without_last_line_break(name, existing) == text
+
+
+def _existing(path: Path) -> str | None:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _name(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix()
