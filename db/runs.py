@@ -4,11 +4,12 @@ beat records its messages in the database, in one transaction with the sending: 
 send the same run, and none is lost when one of them restarts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from sqlalchemy import Connection as SqlConnection
 from sqlalchemy import Engine, text
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.sql import bindparam
@@ -73,6 +74,28 @@ LIMIT :limit
 """)
 
 
+_LAST: Final = text("""
+SELECT t.task, r.state, r.error,
+    extract(epoch FROM r.finished_at - r.started_at)::float8 AS seconds,
+    extract(epoch FROM clock_timestamp() - r.finished_at)::float8 AS age,
+    extract(epoch FROM clock_timestamp() - d.finished_at)::float8 AS done_age
+FROM unnest(CAST(:tasks AS text[])) AS t (task)
+CROSS JOIN LATERAL (
+    SELECT state, error, started_at, finished_at FROM maintenance_runs
+    WHERE task = t.task AND finished_at IS NOT NULL ORDER BY created_at DESC LIMIT 1
+) AS r
+LEFT JOIN LATERAL (
+    SELECT finished_at FROM maintenance_runs
+    WHERE task = t.task AND state = 'done' ORDER BY created_at DESC LIMIT 1
+) AS d ON true
+ORDER BY t.task
+""")
+_LAST_RESULT: Final = text("""
+SELECT result FROM maintenance_runs WHERE task = :task AND state = 'done'
+ORDER BY created_at DESC LIMIT 1
+""")
+
+
 class Run(NamedTuple):
     """A run as it is stored; see :class:`db.models.MaintenanceRun`."""
 
@@ -92,6 +115,25 @@ class Newest(NamedTuple):
 
     run: Run
     done_at: datetime | None
+
+
+class Ended(NamedTuple):
+    """The newest run of a task that has ended; times are seconds.
+
+    Attributes
+    ----------
+    age
+        Since its end.
+    done_age
+        Since the end of the newest run that succeeded, None if none ever did.
+    """
+
+    task: str
+    state: str
+    error: str | None
+    seconds: float | None
+    age: float
+    done_age: float | None
 
 
 @contextmanager
@@ -137,6 +179,17 @@ def newest(engine: Engine) -> list[Newest]:
     """Return the newest run of each task, by name."""
     with engine.connect() as connection:
         return [Newest(Run(*row[:-1]), row[-1]) for row in connection.execute(_NEWEST)]
+
+
+def ended(connection: SqlConnection, tasks: Sequence[str]) -> list[Ended]:
+    """Return the newest run of each task that has ended."""
+    return [Ended(*row) for row in connection.execute(_LAST, {"tasks": list(tasks)})]
+
+
+def last_result(connection: SqlConnection, task: str) -> dict[str, Any] | None:
+    """Return the result of the newest run of a task that succeeded."""
+    result: dict[str, Any] | None = connection.execute(_LAST_RESULT, {"task": task}).scalar()
+    return result
 
 
 def of_task(engine: Engine, task: str, limit: int) -> list[Run]:

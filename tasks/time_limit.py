@@ -11,6 +11,7 @@ there the limit strikes anywhere.
 """
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,12 +34,16 @@ def striking_anywhere() -> Iterator[None]:
         _strikes_anywhere = False
 
 
-def begin() -> None:
-    """Begin a message: a limit of the last one that came too late is not one of this."""
+def begin() -> float:
+    """Begin a message: a limit of the last one that came too late is not one of this.
+
+    Returns the time, by ``time.monotonic()``.
+    """
     interruption.clear()
     # The pool installs its own handler after every hook that it calls in a new process.
     if signal.getsignal(SIG_SOFT_TIMEOUT) is soft_timeout_sighandler:
         signal.signal(SIG_SOFT_TIMEOUT, strike)
+    return time.monotonic()
 
 
 def strike(*_: object) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from kombu import Connection
 
 from tasks.broker import Backlog, DeadLetterFigures
-from tasks.messages.report import QueueFigures
+from tasks.messages.report import BrokerFigures, QueueFigures
 from worker import dead_letters
 from worker.queues import QueueName
 from worker.reserved import inspected, records_holders
@@ -31,6 +31,27 @@ def backlog(connection: Connection) -> Backlog | None:
             return Backlog(queues, _letters(connection))
         except connection.connection_errors:
             return None
+
+
+def broker_figures(connection: Connection) -> BrokerFigures:
+    """Return the figures of the broker for metrics.
+
+    Raises
+    ------
+    ConnectionError
+        It does not answer.
+    """
+    figures = backlog(connection)
+    if figures is None:
+        raise ConnectionError("the broker does not answer")
+    letters = figures.dead_letters
+    return BrokerFigures(
+        queues=dict(figures.queues),
+        dead_letters=letters.count,
+        dead_letters_bytes=letters.size,
+        dead_letters_oldest_age_seconds=letters.oldest_age_seconds,
+        dead_letters_dropped=letters.dropped,
+    )
 
 
 def _of_redis(connection: Connection) -> dict[str, QueueFigures]:

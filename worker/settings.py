@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args, get_type_hint
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -44,6 +45,7 @@ from tasks.rendering.limits import (
     TRIAL_SHARE,
     Limits,
 )
+from worker.host_and_port import checked
 
 PREFIX: Final = "TEMPLATE_SERVICE_"
 BROKER_SCHEMES: Final = ("redis", "rediss", "sentinel", "amqp", "amqps")
@@ -184,6 +186,14 @@ class Settings(BaseModel):
     operations: Operations = Field(default_factory=Operations)
     schedule: dict[str, Cron] = Field(default_factory=lambda: {job.name: job.cron for job in JOBS})
     """Cron schedule of each maintenance job, in UTC."""
+    # Off: it has no authentication, and a port can be used once on a machine that may run several
+    # workers and beat.
+    metrics_address: Annotated[
+        str,
+        AfterValidator(checked),
+        "HOST:PORT on which a worker and beat serve /metrics and /healthz over HTTP, such as "
+        "127.0.0.1:9808; :9808 is every host. Empty: none.",
+    ] = ""
     heartbeat_file: Annotated[
         str,
         "File that a worker touches every 5 seconds while it gets on with messages, and beat "

@@ -24,12 +24,14 @@ from db.cluster.programs import Programs
 from db.errors import OperationError
 from db.postgres_errors import RETRY
 from worker.local.flower import Flower
+from worker.local.http import HttpServer
 from worker.local.postgres import NAME, LocalPostgres
-from worker.local.server import LocalServer, mask
+from worker.local.server import HOST, LocalServer, mask
 from worker.local.valkey import LocalValkey
+from worker.settings import environment_name
 
 DIRECTORY_VARIABLE: Final = "TEMPLATE_SERVICE_LOCAL_DIR"
-QUEUES: Final = "templates,render,render-bulk,maintenance"
+QUEUES: Final = "templates,render,render-bulk,maintenance,monitoring"
 READY_TIMEOUT: Final = 60.0
 WARM_SHUTDOWN: Final = 30.0
 PING_TIMEOUT: Final = 1.0
@@ -60,6 +62,8 @@ class LocalStack:
         Number of workers, 0 for none. The first is ``worker@HOST``, the next ``worker2@HOST``.
     beat, flower
         Whether to start those.
+    metrics
+        Whether workers and beat serve metrics, each on a port of its own.
     concurrency
         Pool processes of each worker.
     environment
@@ -77,6 +81,7 @@ class LocalStack:
         workers: int = 1,
         beat: bool = True,
         flower: bool = True,
+        metrics: bool = True,
         concurrency: int = 2,
         environment: Mapping[str, str] | None = None,
         die_with_parent: bool = False,
@@ -99,6 +104,8 @@ class LocalStack:
         self._worker_names = ["worker", *(f"worker{n}" for n in range(2, workers + 1))][:workers]
         self._beat = beat
         self._flower = Flower(self._run / "flower.port") if flower else None
+        names = [*self._worker_names, *(["beat"] if beat else [])] if metrics else []
+        self._metrics = {name: HttpServer(self._run / f"{name}.port") for name in names}
         self.worker_options = [f"--concurrency={concurrency}", "-Q", QUEUES]
         self._extra = dict(environment or {})
         self._die_with_parent = die_with_parent
@@ -199,13 +206,18 @@ class LocalStack:
         if self._flower is not None:
             pid = self._found_pid("flower")
             address = self._flower.url if pid is not None else ""
-            parts.append(Part("flower", pid, pid is not None and self._flower.answers(), address))
+            parts.append(Part("flower", pid, pid is not None and self._flower.is_ready(), address))
         return parts
 
     @property
     def flower_url(self) -> str:
         """Address of Flower, of the last start if it does not run; empty without Flower."""
         return "" if self._flower is None else self._flower.url
+
+    @property
+    def metrics_urls(self) -> dict[str, str]:
+        """Addresses of the metrics by the name of the process."""
+        return {name: f"{server.url}metrics" for name, server in self._metrics.items()}
 
     @property
     def environment_file(self) -> Path:
@@ -290,7 +302,7 @@ class LocalStack:
     def _wait_for_flower(self, flower: Flower) -> None:
         for attempt in range(1, PORT_ATTEMPTS + 1):
             try:
-                return self._wait_for("flower", flower.answers)
+                return self._wait_for("flower", flower.is_ready)
             except OperationError:
                 output = self.processes["flower"].output()
                 if attempt == PORT_ATTEMPTS or "Address already in use" not in output:
@@ -304,13 +316,19 @@ class LocalStack:
             [sys.executable, "-m", "celery", "-A", "worker", *arguments],
             log=self.logs / f"{name}.log",
             record=self._record(name),
-            environment=self.environment(),
+            environment=self.environment() | self._own_environment(name),
             directory=checkout(),
             stop_timeout=stop_timeout,
             death_signal=signal.SIGTERM if self._die_with_parent else None,
         )
         self.processes[name] = process
         process.start()
+
+    def _own_environment(self, name: str) -> dict[str, str]:
+        server = self._metrics.get(name)
+        if server is None:
+            return {}
+        return {environment_name("metrics_address"): f"{HOST}:{server.choose_port()}"}
 
     def _wait_for(self, name: str, answers: Callable[[], bool]) -> None:
         def answers_or_fails() -> bool:
