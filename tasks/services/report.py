@@ -52,6 +52,9 @@ def report(engine: Engine, policy: BackupPolicy, backlog: Backlog | None) -> Rep
         backup_age_seconds=dumps.newest,
         backup_verified_age_seconds=dumps.verified,
         **_of_broker(backlog),
+        unconsumed=None
+        if backlog is None or backlog.unconsumed is None
+        else {**backlog.unconsumed},
         unknown=unknown,
     )
 

@@ -1,7 +1,7 @@
 """The metrics of a process: what it has counted, and what broker and database report."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Final, NamedTuple
@@ -27,6 +27,7 @@ from worker.backlog import broker_figures
 from worker.broker import connection
 from worker.configuration import configuration
 from worker.metrics import counts
+from worker.metrics.ages import Ages
 from worker.metrics.sampled import Sampled
 from worker.settings import Settings
 
@@ -42,6 +43,13 @@ class DatabaseFigures(NamedTuple):
     ended: Sequence[Ended]
     report: Report | None
     sessions: Sequence[Row]
+
+
+class Broker(NamedTuple):
+    """What the broker says; ages are seconds by queue and state."""
+
+    figures: BrokerFigures
+    ages: Mapping[tuple[str, str], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,9 @@ class _Servers(Collector):
     """What broker and database say."""
 
     def __init__(self, settings: Settings) -> None:
-        self._broker = Sampled("broker", lambda: broker_figures(connection(settings)))
+        self._settings = settings
+        self._ages = Ages()
+        self._broker = Sampled("broker", self._read_broker)
         self._database = Sampled("database", lambda: _database(settings))
 
     def describe(self) -> list[Metric]:
@@ -124,7 +134,8 @@ class _Servers(Collector):
         readable.add_metric(["broker"], float(broker is not None))
         readable.add_metric(["database"], float(database is not None))
         yield readable
-        yield from of_broker(broker or BrokerFigures())
+        yield from of_broker(broker.figures if broker else BrokerFigures())
+        yield _of_ages(broker.ages if broker else {})
         if database is None:
             return
         yield from _of_runs(database.ended)
@@ -132,6 +143,11 @@ class _Servers(Collector):
         if database.report is not None:
             at = database.report.at.timestamp()
             yield from of_report(database.report, max(0.0, time.time() - at))
+
+    def _read_broker(self) -> Broker:
+        with connection(self._settings) as opened:
+            ages = self._ages.read(opened)
+        return Broker(broker_figures(connection(self._settings)), ages)
 
 
 def _database(settings: Settings) -> DatabaseFigures:
@@ -162,6 +178,18 @@ def _report(stored: object) -> Report | None:
         return None if stored is None else Report.model_validate(stored)
     except ValidationError:
         return None
+
+
+def _of_ages(ages: Mapping[tuple[str, str], float]) -> Metric:
+    family = GaugeMetricFamily(
+        f"{PREFIX}_queue_oldest_age_seconds",
+        "Age of the oldest message of a queue: ready, at least that, or reserved, since it was "
+        "taken.",
+        labels=["queue", "state"],
+    )
+    for key, age in sorted(ages.items()):
+        family.add_metric(key, age)
+    return family
 
 
 def _of_runs(ended: Sequence[Ended]) -> Iterator[Metric]:
