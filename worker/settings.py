@@ -21,9 +21,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args, get_type_hint
 from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PositiveInt,
@@ -45,13 +43,12 @@ from tasks.rendering.limits import (
     TRIAL_SHARE,
     Limits,
 )
-from worker.host_and_port import checked
+from worker.setting_types import Address, Cron
 
 PREFIX: Final = "TEMPLATE_SERVICE_"
 BROKER_SCHEMES: Final = ("redis", "rediss", "sentinel", "amqp", "amqps")
 RESULT_SCHEMES: Final = ("redis", "rediss", "sentinel")
 DATABASE_SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
-_DEFAULT_CRONS: Final = {job.cron for job in JOBS}
 Path = tuple[str, ...]
 
 
@@ -59,20 +56,8 @@ class SettingsError(SystemExit):
     """Invalid settings: the start fails with a line for each, and exit status 1."""
 
 
-def _cron(text: str) -> str:
-    if text in _DEFAULT_CRONS:  # for operators, who need no Celery
-        return text
-    from celery.schedules import ParseException, crontab  # noqa: PLC0415 - as above
-
-    try:
-        crontab.from_string(text)
-    except (ParseException, ValueError) as error:
-        raise ValueError(f"five cron fields were expected, such as '0 2 * * *': {error}") from error
-    return text
-
-
-Cron = Annotated[str, BeforeValidator(_cron)]
 QueueType = Literal["classic", "quorum"]
+LogFormat = Literal["text", "json"]
 
 
 class Settings(BaseModel):
@@ -186,11 +171,14 @@ class Settings(BaseModel):
     operations: Operations = Field(default_factory=Operations)
     schedule: dict[str, Cron] = Field(default_factory=lambda: {job.name: job.cron for job in JOBS})
     """Cron schedule of each maintenance job, in UTC."""
+    log_format: Annotated[
+        LogFormat,
+        "Format of the log on standard error: text, or json, one object a line.",
+    ] = "text"
     # Off: it has no authentication, and a port can be used once on a machine that may run several
     # workers and beat.
     metrics_address: Annotated[
-        str,
-        AfterValidator(checked),
+        Address,
         "HOST:PORT on which a worker and beat serve /metrics and /healthz over HTTP, such as "
         "127.0.0.1:9808; :9808 is every host. Empty: none.",
     ] = ""

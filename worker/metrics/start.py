@@ -6,10 +6,10 @@ from celery import bootsteps
 from celery.signals import beat_init, worker_process_init
 from celery.worker import state
 
-from worker.host_and_port import host_and_port
 from worker.metrics import health
 from worker.metrics.exposition import Pool, registry
 from worker.metrics.server import MetricsServer
+from worker.setting_types import host_and_port
 from worker.settings import Settings, SettingsError, environment_name, load
 
 _servers: Final[list[MetricsServer]] = []
