@@ -9,7 +9,7 @@ CHROMIUM ?= /usr/bin/chromium
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Where a shell sets it, each of the hundreds of processes of a test run compiles all that it imports: 2 of its 3 s.
 unexport PYTHONDONTWRITEBYTECODE
-EXTRAS := object-storage,encryption
+EXTRAS := object-storage,encryption,tracing
 UV_COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
