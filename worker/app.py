@@ -4,7 +4,7 @@ from celery import Celery
 
 from tasks import runtime
 from tasks.runtime import Runtime
-from worker import json_log, rabbitmq, transport
+from worker import flower_pages, json_log, rabbitmq, transport
 from worker.broker import SettingsBroker
 from worker.celery_settings import celery_settings
 from worker.configuration import configuration
@@ -36,6 +36,7 @@ def make_app(settings: Settings) -> Celery:
     app.steps["consumer"].add("worker.counters:Report")
     app.steps["worker"].add("worker.metrics.start:Server")
     metrics.connect()
+    flower_pages.register()
     if settings.log_format == "json":
         json_log.connect()
     runtime.install(lambda: Runtime(configuration(settings), SettingsBroker(settings)))

@@ -111,6 +111,7 @@ def _print(stack: LocalStack, *, json_: bool, hint: str) -> None:
         "postgresql": mask(stack.postgres.url),
         "valkey": mask(stack.valkey.url),
         "flower": stack.flower_url,
+        "metrics": stack.metrics_urls,
         "logs": stack.logs,
         "environment_file": stack.environment_file,
     }
@@ -118,7 +119,10 @@ def _print(stack: LocalStack, *, json_: bool, hint: str) -> None:
         print_json(facts)
         sys.stdout.flush()
         return
-    for name in ("PostgreSQL", "Valkey", "Flower", "Logs"):
+    for name in ("PostgreSQL", "Valkey", "Flower"):
         print(f"{name:<12}{facts[name.lower()]}")
+    for name, url in stack.metrics_urls.items():
+        print(f"{'Metrics':<12}{url} ({name})")
+    print(f"{'Logs':<12}{stack.logs}")
     print(f"The same with passwords, for a shell: . {stack.environment_file}")
     print(hint, flush=True)

@@ -141,6 +141,7 @@ class LocalStack:
                 self._wait_for("beat", lambda: "beat: Starting" in self.processes["beat"].output())
             if self._flower is not None:
                 self._wait_for_flower(self._flower)
+                self._write_environment()
         except BaseException:
             self.stop()
             raise
@@ -246,10 +247,10 @@ class LocalStack:
     def environment(self) -> dict[str, str]:
         """Return the whole environment of the service's processes, with passwords."""
         inherited = {
-            # Flower and libpq read options from these, which are for other servers.
+            # libpq reads options from these, which are for other servers.
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("FLOWER_", "PG"))
+            if not name.startswith("PG")
         }
         paths = [*self._program_folders(), inherited.get("PATH", os.defpath)]
         return {
@@ -275,6 +276,8 @@ class LocalStack:
     def _write_environment(self) -> None:
         lines = ["# For a shell: . this file"]
         lines += [f"export {name}={shlex.quote(value)}" for name, value in self.addresses().items()]
+        if self._flower is not None:
+            lines.append(f"export FLOWER_URL={shlex.quote(self._flower.url_with_password)}")
         services = self.directory / service_file.NAME
         service_file.write_service_file(services, {NAME: self.postgres.url})
         lines += service_file.service_variables(services, NAME)
@@ -316,7 +319,7 @@ class LocalStack:
             [sys.executable, "-m", "celery", "-A", "worker", *arguments],
             log=self.logs / f"{name}.log",
             record=self._record(name),
-            environment=self.environment() | self._own_environment(name),
+            environment=self._environment_of(name),
             directory=checkout(),
             stop_timeout=stop_timeout,
             death_signal=signal.SIGTERM if self._die_with_parent else None,
@@ -324,11 +327,14 @@ class LocalStack:
         self.processes[name] = process
         process.start()
 
-    def _own_environment(self, name: str) -> dict[str, str]:
-        server = self._metrics.get(name)
-        if server is None:
-            return {}
-        return {environment_name("metrics_address"): f"{HOST}:{server.choose_port()}"}
+    def _environment_of(self, name: str) -> dict[str, str]:
+        environment = self.environment()
+        if name == "flower" and self._flower is not None:
+            return self._flower.environment(environment)
+        if (server := self._metrics.get(name)) is None:
+            return environment
+        address = f"{HOST}:{server.choose_port()}"
+        return {**environment, environment_name("metrics_address"): address}
 
     def _wait_for(self, name: str, answers: Callable[[], bool]) -> None:
         def answers_or_fails() -> bool:
