@@ -38,12 +38,12 @@ def of_process() -> Facts:
 
 
 @contextmanager
-def of_type(kind: str) -> Iterator[None]:
-    """Note the template's type with refusals that are raised in the block."""
+def known(**facts: str) -> Iterator[None]:
+    """Note facts, such as the template's type, with refusals that are raised in the block."""
     try:
         yield
     except ServiceError as error:
-        error.__dict__["template_type"] = kind
+        error.__dict__["facts"] = facts
         raise
 
 
@@ -59,8 +59,7 @@ def complete(facts: Facts, error: Exception, began: float) -> None:
     facts["milliseconds"] = round((time.monotonic() - began) * 1000, 1)
     if isinstance(error, ServiceError):
         facts["code"] = str(error.args[0])
-        if (kind := error.__dict__.get("template_type")) is not None:
-            facts["type"] = kind
+        facts |= error.__dict__.get("facts", {})
     # celery.exceptions.Retry is pickled without attributes, the error inside it with them.
     target = getattr(error, "exc", None) or error
     if isinstance(target, BaseException):

@@ -48,7 +48,7 @@ class _Ready(NamedTuple):
 def render_batch(message: RenderBatch, work: Lookup) -> Answer:
     """Render every item with one version; a bad one is reported, and does not fail the others."""
     batch = _Batch(message, work)
-    with facts.of_type(batch.type):
+    with facts.known(**batch.facts):
         results = batch.results()
     about = batch.about()
     return Answer(about, b'%b,"items":[%b]}' % (encode(about)[:-1], b",".join(results)))
@@ -68,9 +68,9 @@ class _Batch:
         self._rendered = self._failed = 0
 
     @property
-    def type(self) -> str:
-        """The template's type."""
-        return self._version.type
+    def facts(self) -> dict[str, str]:
+        """What logs and metrics say of a refusal."""
+        return self._version.facts
 
     def about(self) -> dict[str, Any]:
         """Return what the answer tells of all items."""

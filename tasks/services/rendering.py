@@ -60,9 +60,9 @@ class VersionTexts:
         self._schema = Schema(declared)
 
     @property
-    def type(self) -> str:
-        """The template's type."""
-        return str(self._source.type)
+    def facts(self) -> dict[str, str]:
+        """What logs and metrics say of a refusal."""
+        return {"type": str(self._source.type), "version": str(self._source.version)}
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def render(message: RenderOne, work: Lookup) -> dict[str, Any]:
     Returns what :class:`tasks.messages.render.Rendered` describes.
     """
     version = VersionTexts(message, work)
-    with facts.of_type(version.type):
+    with facts.known(**version.facts):
         localized = version.in_language(message.language)
         bound = version.bound(message.variables, localized)
         parts = work.runtime.renderer.render(localized.text, encode(bound.values))

@@ -9,7 +9,7 @@ import click
 
 from worker.cli.base import Command
 from worker.cli.options import json_option
-from worker.cli.output import print_json
+from worker.cli.output import print_addresses, print_json
 
 if TYPE_CHECKING:
     from worker.local.stack import LocalStack
@@ -119,10 +119,8 @@ def _print(stack: LocalStack, *, json_: bool, hint: str) -> None:
         print_json(facts)
         sys.stdout.flush()
         return
-    for name in ("PostgreSQL", "Valkey", "Flower"):
+    for name in ("PostgreSQL", "Valkey"):
         print(f"{name:<12}{facts[name.lower()]}")
-    for name, url in stack.metrics_urls.items():
-        print(f"{'Metrics':<12}{url} ({name})")
+    print_addresses(stack)
     print(f"{'Logs':<12}{stack.logs}")
-    print(f"The same with passwords, for a shell: . {stack.environment_file}")
     print(hint, flush=True)
