@@ -45,6 +45,13 @@ def connect() -> None:
     after_setup_logger.connect(_use_json)
     after_setup_task_logger.connect(_use_json)
     celeryd_init.connect(_print_no_banner)
+    # Warnings come before Celery has set up its loggers, such as that about a worker run by root.
+    logging.captureWarnings(capture=True)
+    warnings = logging.getLogger("py.warnings")
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    warnings.addHandler(handler)
+    warnings.propagate = False
 
 
 def _of_message(record: logging.LogRecord) -> dict[str, Any]:
