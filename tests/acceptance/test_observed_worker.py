@@ -26,12 +26,12 @@ from worker.local.server import free_port
 TIMEOUT: Final = 60
 RECIPIENT: Final = "secret-recipient@example.org"
 
+LIMIT: Final = "render_limit_exceeded"
 _RENDERS: Final = "template_service_renders_total"
 COUNTED: Final = (
     f'{_RENDERS}{{code="",outcome="succeeded",task="render.one",type="email"}} 1.0',
     f'{_RENDERS}{{code="variables_invalid",outcome="refused",task="render.one",type="email"}} 1.0',
-    f'{_RENDERS}{{code="render_limit_exceeded",outcome="refused",task="render.one",type="sms"}} 1.0',
-    'template_service_render_processes_replaced_total{cause="limit"} 1.0',
+    f'{_RENDERS}{{code="{LIMIT}",outcome="refused",task="render.one",type="sms"}} 1.0',
 )
 
 
