@@ -56,7 +56,7 @@ test-postgres15: $(VENV)/.dev ## The same service on Debian's PostgreSQL 15, wit
 
 test-brokers: $(VENV)/.dev ## The same service on Debian's RabbitMQ and Redis; installs them when they are missing
 	@test -x $(RABBITMQ) -a -x $(REDIS) || .ci/brokers
-	@TEST_RABBITMQ_SERVER=$(RABBITMQ) TEST_REDIS_SERVER=$(REDIS) $(BIN)/python -m pytest tests/brokers -p no:randomly $(ARGS)
+	@TEST_RABBITMQ_SERVER=$(RABBITMQ) TEST_REDIS_SERVER=$(REDIS) $(BIN)/python -m pytest tests/brokers $(ARGS)
 
 test-browser: $(VENV)/.dev ## Screenshots of right-to-left mail in Debian's Chromium; installs it when it is missing
 	@test -x $(CHROMIUM) || .ci/chromium

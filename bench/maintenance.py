@@ -2,6 +2,7 @@
 
 import random
 import statistics
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -16,11 +17,29 @@ KEEP_VERSIONS: Final = 2
 SLOWER: Final = 1.5
 """Times as long as alone a render may take while a cleanup runs, in the 99th percentile."""
 ALONE: Final = 2000
+MANY: Final = 100_000
+"""Versions of one template."""
+PRUNED: Final = 10.0
+"""Seconds in which they should be pruned, on an idle machine."""
+PURGED: Final = 90.0
+"""Seconds in which a million rows should be purged, while renders go on."""
 
 _SOFT_DELETE: Final = """
 UPDATE templates SET deleted_at = now() - interval '40 days' WHERE template_id IN (
     SELECT 'crowd-' || n FROM generate_series(0, %(count)s - 1) AS n
 )
+"""
+
+_PUBLISH_MANY: Final = """
+INSERT INTO template_versions (id, template_id, version, body, variables, created_at)
+SELECT gen_random_uuid(), t.id, 'many-' || n, 'Hello', '[]', now() + n * interval '1 second'
+FROM templates AS t, generate_series(1, %(count)s) AS n
+WHERE t.template_id = %(template)s
+"""
+_ROWS: Final = """
+SELECT (SELECT count(*) FROM templates)
+    + (SELECT count(*) FROM template_versions)
+    + (SELECT count(*) FROM template_translations)
 """
 
 
@@ -34,7 +53,32 @@ def measure(local: LocalStack, templates: int) -> Iterator[Line]:
     yield from beside.during("maintenance.prune_versions")
     with psycopg.connect(local.postgres.url) as connection:
         connection.execute(_SOFT_DELETE, {"count": templates // 2})
+        rows = _rows(connection)
     yield from beside.during("maintenance.purge_templates")
+    with psycopg.connect(local.postgres.url) as connection:
+        purged = rows - _rows(connection)
+    own = beside.seconds * 1e6 / purged
+    yield Line("a million rows purged", own, "s", PURGED, PURGED / own, 1)
+    yield _many_versions(local, f"crowd-{templates - 1}")
+
+
+def _rows(connection: psycopg.Connection) -> int:
+    row = connection.execute(_ROWS).fetchone()
+    assert row is not None  # noqa: S101 - for the type checker: a count has a row
+    return int(row[0])
+
+
+def _many_versions(local: LocalStack, template: str) -> Line:
+    """Return how long it takes to prune many versions of one template."""
+    with psycopg.connect(local.postgres.url) as connection:
+        connection.execute(_PUBLISH_MANY, {"count": MANY, "template": template})
+    with psycopg.connect(local.postgres.url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+    app = local.producer()
+    start = time.monotonic()
+    app.send_task("maintenance.prune_versions", kwargs={}, queue="maintenance").get(timeout=600)
+    taken = time.monotonic() - start
+    return Line(f"{MANY:,} versions of one template pruned", taken, "s", PRUNED, PRUNED / taken, 1)
 
 
 class _Renders:
@@ -43,15 +87,19 @@ class _Renders:
     def __init__(self, producer: Producer, templates: int) -> None:
         self._producer = producer
         self._templates = templates
+        self.seconds = 0.0
+        """How long the last task took."""
         self._draw = random.Random(templates)  # noqa: S311 - no secret
 
     def during(self, task: str) -> Iterator[Line]:
         """Yield the latencies alone, and while a task runs."""
         alone = [self._latency() for _ in range(ALONE)]
+        start = time.monotonic()
         answer = self._producer.app.send_task(task, kwargs={}, queue="maintenance")
         beside = []
         while not answer.ready():
             beside.append(self._latency())
+        self.seconds = time.monotonic() - start
         done = answer.get(timeout=1)
         for name, place, goal in (("p50", 49, None), ("p99", 98, 1 / SLOWER)):
             own, yardstick = (

@@ -34,21 +34,34 @@ ORDER BY t.id
 LIMIT :templates
 FOR NO KEY UPDATE OF t SKIP LOCKED
 """)
-# A separate statement, so that it sees versions published before the lock was granted.
-_OLD: Final = text(f"""
-WITH old AS (
-    SELECT id, template_id, place
-    FROM ({_RANKED} WHERE v.template_id = ANY(:templates)) AS ranked
-    WHERE place > :keep AND NOT is_current
-    ORDER BY template_id, place DESC
-    LIMIT :batch
-)
+# A separate statement, so that it sees versions published before the lock was granted. Both of its
+# parts read an index in its order: to rank all versions again for each batch took 84 s for 100,000
+# versions of one template, and this takes 12 (the same busy machine).
+_OLD: Final = text("""
 SELECT old.id, 1 + (
     SELECT count(*) FROM template_translations AS x WHERE x.template_version_id = old.id
 ) AS size
-FROM old
-ORDER BY old.template_id, old.place DESC
-""")  # noqa: S608 - no input
+FROM unnest(CAST(:templates AS uuid[])) AS t (id)
+CROSS JOIN LATERAL (
+    SELECT v.created_at, v.id
+    FROM template_versions AS v
+    WHERE v.template_id = t.id
+    ORDER BY v.created_at DESC, v.id DESC
+    OFFSET :keep
+    LIMIT 1
+) AS newest
+CROSS JOIN LATERAL (
+    SELECT v.id, v.created_at
+    FROM template_versions AS v
+    WHERE v.template_id = t.id
+        AND (v.created_at, v.id) <= (newest.created_at, newest.id)
+        AND NOT v.is_current
+    ORDER BY v.created_at, v.id
+    LIMIT :batch
+) AS old
+ORDER BY t.id, old.created_at, old.id
+LIMIT :batch
+""")
 _DELETE: Final = text("DELETE FROM template_versions WHERE id = ANY(:ids)")
 
 

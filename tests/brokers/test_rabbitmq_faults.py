@@ -1,4 +1,4 @@
-"""RabbitMQ and workers that die, and messages that came back too often: nothing is lost."""
+"""RabbitMQ without memory, workers that die, messages that came back too often: nothing is lost."""
 
 import json
 import os
@@ -11,12 +11,11 @@ import pytest
 
 from db.cluster.processes import Process, wait_until
 from tests.brokers.conftest import TIMEOUT, Broker, letters, wait_for
-from tests.brokers.load import UNTIL_BACK, grows, load
+from tests.brokers.load import grows, load
 from tests.brokers.servers import RABBITMQ, RabbitMQ, program
 from tests.factories import templates
 from tests.support.producer import RefusedError
 from worker import rabbitmq
-from worker.local import LocalStack
 from worker.local.stack import QUEUES
 
 KILLS = 2
@@ -153,45 +152,6 @@ def control(node: RabbitMQ, *arguments: str) -> None:
         capture_output=True,
         env=os.environ | node.control,
     )
-
-
-# Last: after the broker was killed, its queue of dead letters confirms nothing for a while.
-def test_nothing_is_lost_when_the_broker_is_killed_under_load(
-    busy: Broker, worker: Process, node: RabbitMQ
-) -> None:
-    """What it has confirmed is there when it is back, and the same worker goes on."""
-    process = worker.pid
-    with load(busy.producer) as sent:
-        for _ in range(2):
-            assert grows(sent.reads)
-            node.kill()
-            node.start()
-        assert grows(sent.reads)
-    assert worker.pid == process
-
-
-def test_messages_are_retried_while_postgresql_is_unavailable(
-    busy: Broker, worker: Process, servers: LocalStack, node: RabbitMQ
-) -> None:
-    """The pool's processes publish them; their connections to a broker that was killed are gone."""
-    producer = busy.producer
-    template = templates.published(producer, "Hello", type="sms")
-    for is_killed in (False, True):
-        if is_killed:
-            node.kill()
-            node.start()
-        before = worker.output().count("Retry in")
-        servers.postgres.stop()
-        try:
-            message = {"template_id": template}
-            sent = [
-                producer.send("render.one", message, retry_policy=UNTIL_BACK) for _ in range(40)
-            ]
-            assert wait_until(lambda: worker.output().count("Retry in") >= before + 20, TIMEOUT)  # noqa: B023 - called at once
-        finally:
-            servers.postgres.start()
-        assert {producer.answer(each, TIMEOUT)["body"] for each in sent} == {"Hello"}
-    assert busy.waiting("render") == 0
 
 
 class TestTheDeliveryLimit:

@@ -32,6 +32,8 @@ RELEASE_SECONDS: Final = 0.01
 dies before, they are delivered again, and a write is answered from its idempotency record."""
 REFUSED_SECONDS: Final = 0.5
 """Pause before a server that refuses writes is asked again."""
+TURN_SECONDS: Final = 0.001
+"""Maximum sleep of the event loop between two turns when something is left for the second."""
 STEP_SECONDS: Final = 0.05
 """Maximum time that refused or delayed messages, which need no process, block the event loop."""
 MOST_TAKEN: Final = 100
@@ -169,6 +171,7 @@ class Fetcher:
         self._refused_until = 0.0
         self._is_refused = False
         self._looked = 0.0
+        self._arms_later = False
         self._timer: Any = None
         self._undelivered: deque[Taken] = deque()
 
@@ -219,6 +222,11 @@ class Fetcher:
         elif arrival.taken and arrival.waited < CROWDED_SECONDS:
             # A fast reply: others are waiting too. After a slow one the next peek is enough.
             self._may_have_more = True
+        if arrival.taken and self._channel.hub is not None:
+            # Celery writes the job to its process at the end of the loop's next turn. Waiting for
+            # more begins in the turn after that, since it wakes the server, which delays the job.
+            self._arms_later = True
+            self._channel.hub.call_later(TURN_SECONDS, _do_nothing)
 
     def step(self) -> bool:
         """Take up to the prefetch count, then wait for more; return whether messages came."""
@@ -236,7 +244,9 @@ class Fetcher:
                 room = self._room_now()
             if room or self._channel.holder.has_released:
                 self.schedule_flush()
-            if not self._may_have_more or room >= self._enough():
+            if self._arms_later:
+                self._arms_later = False
+            elif not self._may_have_more or room >= self._enough():
                 self._arm()
         except redis.ResponseError as error:
             self._refuse(error)
@@ -371,10 +381,14 @@ class Fetcher:
         self._refused_until = time.monotonic() + REFUSED_SECONDS
         if self._channel.hub is not None:
             # Wakes the event loop at that time.
-            self._channel.hub.call_later(REFUSED_SECONDS, lambda: None)
+            self._channel.hub.call_later(REFUSED_SECONDS, _do_nothing)
         self._channel.on_refused_writes(error)
 
     def _accepted(self) -> None:
         if self._is_refused:
             logger.warning("The broker gives messages again")
             self._is_refused = False
+
+
+def _do_nothing() -> None:
+    """Wake the event loop."""

@@ -1,6 +1,7 @@
 """The transports that kombu uses for the URL schemes of Redis."""
 
 import logging
+from collections.abc import Container
 from typing import Any, Final
 
 import redis
@@ -15,6 +16,9 @@ logger = logging.getLogger(__name__)
 class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu ships no types
     """kombu's poller, which also runs the fetchers of the channels."""
 
+    readers: Container[int] = ()
+    """File descriptors that the event loop watches already, if there is one."""
+
     def on_poll_start(self) -> None:
         """Take messages, and wait for more."""
         super().on_poll_start()
@@ -25,8 +29,7 @@ class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu shi
         """Read a peek's reply, or what kombu itself waits for."""
         for channel in self._channels:
             if channel.fetcher.owns(fileno):
-                channel.fetcher.on_readable(fileno)
-                return channel.fetcher.step()
+                return channel.fetcher.on_readable(fileno)
         return super().on_readable(fileno)
 
     def handle_event(self, fileno: int, event: int) -> Any:  # noqa: ANN401 - kombu's
@@ -46,11 +49,12 @@ class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu shi
 
     @property
     def fds(self) -> dict[int, Any]:
-        """File descriptors to watch."""
+        """File descriptors to watch that the event loop does not watch yet."""
+        # kombu adds all of them in each turn of the loop, with a system call for each.
         descriptors: dict[int, Any] = dict(super().fds)
         for channel in self._channels:
             descriptors |= dict.fromkeys(channel.fetcher.filenos)
-        return descriptors
+        return {fd: known for fd, known in descriptors.items() if fd not in self.readers}
 
     def maybe_restore_messages(self) -> None:
         """Put back messages without a live holder; called every ten seconds."""
@@ -85,6 +89,7 @@ class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu ships no 
         """Use an event loop."""
         self._leave_event_loop()
         self.hub = loop
+        self.cycle.readers = loop.readers
         before = set(loop.on_tick)
         super().register_with_event_loop(connection, loop)
         self._ticks = loop.on_tick - before
