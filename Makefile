@@ -58,7 +58,7 @@ test-brokers: $(VENV)/.dev ## The same service on Debian's RabbitMQ and Redis; i
 	@test -x $(RABBITMQ) -a -x $(REDIS) || .ci/brokers
 	@TEST_RABBITMQ_SERVER=$(RABBITMQ) TEST_REDIS_SERVER=$(REDIS) $(BIN)/python -m pytest tests/brokers $(ARGS)
 
-test-browser: $(VENV)/.dev ## Screenshots of right-to-left mail in Debian's Chromium; installs it when it is missing
+test-browser: $(VENV)/.dev ## Right-to-left mail and Flower in Debian's Chromium; installs it when it is missing
 	@test -x $(CHROMIUM) || .ci/chromium
 	@TEST_CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest tests/browser $(ARGS)
 

@@ -103,7 +103,7 @@ class LocalStack:
         self.processes: dict[str, Process] = {}
         self._worker_names = ["worker", *(f"worker{n}" for n in range(2, workers + 1))][:workers]
         self._beat = beat
-        self._flower = Flower(self._run / "flower.port") if flower else None
+        self.flower = Flower(self._run / "flower.port") if flower else None
         names = [*self._worker_names, *(["beat"] if beat else [])] if metrics else []
         self._metrics = {name: HttpServer(self._run / f"{name}.port") for name in names}
         self.worker_options = [f"--concurrency={concurrency}", "-Q", QUEUES]
@@ -128,8 +128,8 @@ class LocalStack:
         """
         try:
             self._start_servers()
-            if self._flower is not None:
-                self._launch("flower", self._flower.arguments())
+            if self.flower is not None:
+                self._launch("flower", self.flower.arguments())
             self._migrate()
             for name in self._worker_names:
                 self._launch(name, self._worker_command(name), stop_timeout=WARM_SHUTDOWN)
@@ -139,8 +139,8 @@ class LocalStack:
                 self._wait_for(name, partial(self._worker_answers, name))
             if self._beat:
                 self._wait_for("beat", lambda: "beat: Starting" in self.processes["beat"].output())
-            if self._flower is not None:
-                self._wait_for_flower(self._flower)
+            if self.flower is not None:
+                self._wait_for_flower(self.flower)
                 self._write_environment()
         except BaseException:
             self.stop()
@@ -204,16 +204,16 @@ class LocalStack:
         if self._beat:
             pid = self._found_pid("beat")
             parts.append(Part("beat", pid, pid is not None, ""))
-        if self._flower is not None:
+        if self.flower is not None:
             pid = self._found_pid("flower")
-            address = self._flower.url if pid is not None else ""
-            parts.append(Part("flower", pid, pid is not None and self._flower.is_ready(), address))
+            address = self.flower.url if pid is not None else ""
+            parts.append(Part("flower", pid, pid is not None and self.flower.is_ready(), address))
         return parts
 
     @property
     def flower_url(self) -> str:
         """Address of Flower, of the last start if it does not run; empty without Flower."""
-        return "" if self._flower is None else self._flower.url
+        return "" if self.flower is None else self.flower.url
 
     @property
     def metrics_urls(self) -> dict[str, str]:
@@ -276,8 +276,8 @@ class LocalStack:
     def _write_environment(self) -> None:
         lines = ["# For a shell: . this file"]
         lines += [f"export {name}={shlex.quote(value)}" for name, value in self.addresses().items()]
-        if self._flower is not None:
-            lines.append(f"export FLOWER_URL={shlex.quote(self._flower.url_with_password)}")
+        if self.flower is not None:
+            lines.append(f"export FLOWER_URL={shlex.quote(self.flower.url_with_password)}")
         services = self.directory / service_file.NAME
         service_file.write_service_file(services, {NAME: self.postgres.url})
         lines += service_file.service_variables(services, NAME)
@@ -329,8 +329,8 @@ class LocalStack:
 
     def _environment_of(self, name: str) -> dict[str, str]:
         environment = self.environment()
-        if name == "flower" and self._flower is not None:
-            return self._flower.environment(environment)
+        if name == "flower" and self.flower is not None:
+            return self.flower.environment(environment)
         if (server := self._metrics.get(name)) is None:
             return environment
         address = f"{HOST}:{server.choose_port()}"
