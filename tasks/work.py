@@ -8,11 +8,13 @@ from typing import Any
 import psycopg
 from sqlalchemy.orm import Session
 
+from tasks import facts
 from tasks.configuration import Configuration
 from tasks.runtime import Runtime
 
 SHOWN = (
     "template_id",
+    "type",
     "version",
     "language",
     "language_code",
@@ -59,6 +61,11 @@ class Answer:
         The result as JSON in UTF-8, stored unchanged.
     figures
         What is shown instead, of a result that holds nothing of a producer's.
+
+    Attributes
+    ----------
+    notes
+        Facts about the work that are shown and not part of the result.
     """
 
     def __init__(
@@ -70,6 +77,7 @@ class Answer:
         self._payload = payload
         self.stored = stored
         self._figures = figures
+        self.notes: facts.Facts = {}
 
     def __json__(self) -> Mapping[str, Any]:
         """Return the JSON object; kombu's encoder calls this."""
@@ -78,15 +86,18 @@ class Answer:
         result: dict[str, Any] = json.loads(self.stored)
         return result
 
-    def __repr__(self) -> str:
-        """Return ids and sizes, never a rendered text."""
+    @property
+    def facts(self) -> facts.Facts:
+        """Ids and sizes, never a rendered text."""
         if self._figures is not None:
-            return f"<{' '.join(f'{key}={value}' for key, value in self._figures.items())}>"
-        shown = [
-            f"{key}={value}"
-            for key in SHOWN
-            if isinstance(value := self._payload.get(key), str | int)
-        ]
+            return {**self._figures, **self.notes}
+        shown: facts.Facts = {
+            key: value for key in SHOWN if isinstance(value := self._payload.get(key), str | int)
+        }
         if isinstance(body := self._payload.get("body"), str):
-            shown.append(f"characters={len(body)}")
-        return f"<{' '.join(shown)}>"
+            shown["characters"] = len(body)
+        return {**shown, **self.notes}
+
+    def __repr__(self) -> str:
+        """Return the facts."""
+        return facts.written(self.facts)

@@ -77,7 +77,7 @@ def tasks(servers: LocalStack) -> Iterator[Tasks]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """PostgreSQL, Valkey and two real workers of two processes each."""
-    with small_stack(tmp_path_factory.mktemp("stack"), workers=2) as stack:
+    with small_stack(tmp_path_factory.mktemp("stack"), workers=2, metrics=True) as stack:
         yield stack
 
 

@@ -4,10 +4,11 @@ from celery import Celery
 
 from tasks import runtime
 from tasks.runtime import Runtime
-from worker import rabbitmq, transport
+from worker import flower_pages, json_log, rabbitmq, transport
 from worker.broker import SettingsBroker
 from worker.celery_settings import celery_settings
 from worker.configuration import configuration
+from worker.metrics import start as metrics
 from worker.node import signals
 from worker.node.decoding import use_plain_json
 from worker.results import backend_url
@@ -26,6 +27,11 @@ def make_app(settings: Settings) -> Celery:
     app.conf.update(celery_settings(settings))
     app.steps["consumer"].add("worker.node.heartbeat:Heartbeat")
     app.steps["consumer"].add("worker.counters:Report")
+    app.steps["worker"].add("worker.metrics.start:Server")
+    metrics.connect()
+    flower_pages.register()
+    if settings.log_format == "json":
+        json_log.connect()
     runtime.install(lambda: Runtime(configuration(settings), SettingsBroker(settings)))
     signals.connect(settings)
     return app

@@ -9,34 +9,59 @@ from datetime import UTC, datetime
 from kombu import Connection
 
 from tasks.broker import Backlog, DeadLetterFigures
-from tasks.messages.report import QueueFigures
+from tasks.messages.report import BrokerFigures, QueueFigures
 from worker import dead_letters
 from worker.queues import QueueName
 from worker.reserved import inspected, records_holders
+from worker.unconsumed import unconsumed
 
 
-def backlog(connection: Connection) -> Backlog | None:
+def backlog(connection: Connection, *, everywhere: bool = False) -> Backlog | None:
     """Return the figures of every queue of the contract, or None when the broker does not answer.
 
     Parameters
     ----------
     connection
         To the broker; it is closed.
+    everywhere
+        Also look for queues that no worker consumes, which takes a second if there may be some.
     """
     with connection:
         try:
             queues = (
                 _of_redis(connection) if records_holders(connection) else _of_others(connection)
             )
-            return Backlog(queues, _letters(connection))
+            idle = unconsumed(connection) if everywhere else None
+            return Backlog(queues, _letters(connection), idle)
         except connection.connection_errors:
             return None
+
+
+def broker_figures(connection: Connection) -> BrokerFigures:
+    """Return the figures of the broker for metrics.
+
+    Raises
+    ------
+    ConnectionError
+        It does not answer.
+    """
+    figures = backlog(connection)
+    if figures is None:
+        raise ConnectionError("the broker does not answer")
+    letters = figures.dead_letters
+    return BrokerFigures(
+        queues=dict(figures.queues),
+        dead_letters=letters.count,
+        dead_letters_bytes=letters.size,
+        dead_letters_oldest_age_seconds=letters.oldest_age_seconds,
+        dead_letters_dropped=letters.dropped,
+    )
 
 
 def _of_redis(connection: Connection) -> dict[str, QueueFigures]:
     names = [queue.value for queue in QueueName]
     with inspected(connection) as inspection:
-        ready, held = inspection.waiting(names), inspection.held()
+        ready, held = inspection.waiting(names), inspection.held().counts
         delayed = inspection.postponed()
     return {
         name: QueueFigures(ready=ready[name], reserved=held[name], delayed=delayed[name])

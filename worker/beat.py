@@ -24,6 +24,7 @@ from db.session import is_transient, make_engine
 from tasks.events import log_event
 from tasks.runs import QUIET
 from worker.configuration import configuration
+from worker.metrics import health
 from worker.settings import load
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
 
     def tick(self, *_: object, **__: object) -> float:
         """Send what is due; return the seconds until something may be due again."""
+        health.current().turned()
         if (heartbeat := load().heartbeat_file) != "":
             Path(heartbeat).touch()
         now = self.now()

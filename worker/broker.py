@@ -30,7 +30,7 @@ class SettingsBroker:
 
     def backlog(self) -> Backlog | None:
         """Return the figures of the queues, or None when the broker does not answer."""
-        return backlog(connection(self._settings))
+        return backlog(connection(self._settings), everywhere=True)
 
     def prune_dead_letters(self, days: int, *, dry_run: bool) -> int:
         """Delete the dead letters older than ``days`` days; return how many there were."""

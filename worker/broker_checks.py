@@ -1,6 +1,6 @@
 """Checks of ``db doctor`` on the broker: dead letters, and reserved messages without progress."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
@@ -10,10 +10,11 @@ from kombu import Connection
 from db.monitoring.checks.finding import Finding
 from db.units import age, counted, size
 from worker import dead_letters
-from worker.queues import QueueName
+from worker.queues import CONSUMED, QueueName
 from worker.reserved import inspected, records_holders
 from worker.settings import Settings
 from worker.transport.inspection import STOCK, Consumer, Inspection, Reserved, queue_of
+from worker.unconsumed import unconsumed
 
 _MARGIN: Final = timedelta(seconds=60)
 """Time in which a pool process is replaced, and a dead consumer's messages are returned."""
@@ -59,6 +60,7 @@ def examine(connection: Connection, thresholds: Thresholds) -> list[Finding]:
     with connection:
         try:
             findings = list(_letters(connection, thresholds, datetime.now(UTC)))
+            findings += _unconsumed(unconsumed(connection) or {})
             if records_holders(connection):
                 with inspected(connection) as inspection:
                     findings += _reserved(inspection, thresholds)
@@ -115,6 +117,23 @@ def _letters(connection: Connection, thresholds: Thresholds, now: datetime) -> I
         "TEMPLATE_SERVICE_KEEP_RECORDS_DAYS",
         "template-service dead-letters list, then replay or discard",
     )
+
+
+def _unconsumed(queues: Mapping[str, int]) -> Iterator[Finding]:
+    for name, count in queues.items():
+        is_own = name in CONSUMED
+        yield Finding(
+            "queue_unconsumed",
+            "warning",
+            f"the queue {name} has {counted(count, 'task message')} and no consumer",
+            "no worker consumes it"
+            if is_own
+            else "a producer named this queue, or none: Celery then sends to the queue celery",
+            f"start a worker with -Q {name}"
+            if is_own
+            else "correct the producer, which names the queue of each task; then move the messages "
+            "or delete the queue",
+        )
 
 
 def _reserved(inspection: Inspection, thresholds: Thresholds) -> Iterator[Finding]:

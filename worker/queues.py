@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from tasks.jobs import REPORT
+
 
 class QueueName(StrEnum):
     """The queues of the contract."""
@@ -11,6 +13,7 @@ class QueueName(StrEnum):
     RENDER = "render"
     RENDER_BULK = "render-bulk"
     MAINTENANCE = "maintenance"
+    MONITORING = "monitoring"
     DEAD_LETTERS = "dead-letters"
 
 
@@ -19,6 +22,7 @@ CONSUMED: Final = (
     QueueName.RENDER,
     QueueName.RENDER_BULK,
     QueueName.MAINTENANCE,
+    QueueName.MONITORING,
 )
 """Queues that workers consume. Operators read the dead letters."""
 
@@ -30,5 +34,7 @@ ROUTES: Final = {
     "render.one": {"queue": QueueName.RENDER.value},
     "render.preview": {"queue": QueueName.RENDER.value},
     "render.batch": {"queue": QueueName.RENDER_BULK.value},
+    # Figures must not wait behind a dump or a drill, which take up to half an hour.
+    REPORT: {"queue": QueueName.MONITORING.value},
     "maintenance.*": {"queue": QueueName.MAINTENANCE.value},
 }

@@ -44,7 +44,7 @@ from tasks.rendering.limits import (
     TRIAL_SHARE,
     Limits,
 )
-from worker.crons import Cron
+from worker.setting_types import Address, Cron
 
 PREFIX: Final = "TEMPLATE_SERVICE_"
 BROKER_SCHEMES: Final = ("redis", "rediss", "sentinel", "amqp", "amqps")
@@ -59,6 +59,7 @@ class SettingsError(SystemExit):
 
 Count = Annotated[int, COUNT]
 QueueType = Literal["classic", "quorum"]
+LogFormat = Literal["text", "json"]
 
 
 class Settings(BaseModel):
@@ -177,6 +178,17 @@ class Settings(BaseModel):
     operations: Operations = Field(default_factory=Operations)
     schedule: dict[str, Cron] = Field(default_factory=lambda: {job.name: job.cron for job in JOBS})
     """Cron schedule of each maintenance job, in UTC."""
+    log_format: Annotated[
+        LogFormat,
+        "Format of the log on standard error: text, or json, one object a line.",
+    ] = "text"
+    # Off: it has no authentication, and a port can be used once on a machine that may run several
+    # workers and beat.
+    metrics_address: Annotated[
+        Address,
+        "HOST:PORT on which a worker and beat serve /metrics and /healthz over HTTP, such as "
+        "127.0.0.1:9808; :9808 is every host. Empty: none.",
+    ] = ""
     heartbeat_file: Annotated[
         str,
         "File that a worker touches every 5 seconds while it gets on with messages, and beat "

@@ -37,7 +37,25 @@ class StatementFigures(Result):
     total_ms: float
 
 
-class Report(Result):
+class BrokerFigures(Result):
+    """Figures of the broker; null where it does not tell them, or does not answer."""
+
+    queues: dict[str, QueueFigures] | None = Field(
+        default=None, description="The backlog of each queue of the broker, dead letters too."
+    )
+    dead_letters: int | None = Field(default=None, description="Dead letters on the broker.")
+    dead_letters_bytes: int | None = Field(
+        default=None, description="Their size; null on RabbitMQ, as are the next two."
+    )
+    dead_letters_oldest_age_seconds: float | None = Field(
+        default=None, description="Since the oldest became a dead letter; null without any."
+    )
+    dead_letters_dropped: int | None = Field(
+        default=None, description="Dead letters that were ever dropped because there were too many."
+    )
+
+
+class Report(BrokerFigures):
     """Answer of ``maintenance.report``: the figures of one moment.
 
     Ages and times are seconds, sizes bytes, ratios 0 to 1. A value is null where there is none, as
@@ -99,18 +117,10 @@ class Report(Result):
         default_factory=dict,
         description="Seconds since the newest run of a maintenance task failed, by task.",
     )
-    queues: dict[str, QueueFigures] | None = Field(
-        description="The backlog of each queue of the broker, dead letters too."
-    )
-    dead_letters: int | None = Field(description="Dead letters on the broker.")
-    dead_letters_bytes: int | None = Field(
-        description="Their size; null on RabbitMQ, as are the next two."
-    )
-    dead_letters_oldest_age_seconds: float | None = Field(
-        description="Since the oldest became a dead letter; null without any."
-    )
-    dead_letters_dropped: int | None = Field(
-        description="Dead letters that were ever dropped because there were too many."
+    unconsumed: dict[str, int] | None = Field(
+        default=None,
+        description="Task messages of each queue that no worker consumes, this service's or not; "
+        "null where the broker does not tell.",
     )
     unknown: list[str] = Field(
         description="What could not be had, and why: tables: locked, backups: target_unreadable."

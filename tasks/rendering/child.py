@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
 from tasks.rendering.frames import HEADER, unpack
@@ -49,7 +50,7 @@ class RenderProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 # No setting of the worker, its passwords least of all, where templates run.
-                env={"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)},  # noqa: PTH109 - a string is needed
+                env={"PYTHONPATH": os.pathsep.join(_import_path())},
                 bufsize=0,
             )
         except OSError as error:
@@ -154,3 +155,13 @@ class RenderProcess:
         for pipe in (self._popen.stdin, self._popen.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+def _import_path() -> list[str]:
+    """Return where this process imports from, without folders that change each start of Python.
+
+    opentelemetry-instrument, and others of its kind, put a folder with a sitecustomize.py in front.
+    In the render process it would load all of their libraries into its limited memory.
+    """
+    paths = [Path(path) if path else Path.cwd() for path in sys.path]
+    return [str(path) for path in paths if not (path / "sitecustomize.py").exists()]

@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 from tasks.errors import Problem, RenderLimitExceeded, ServiceError
 from tasks.events import log_event
+from tasks.rendering import replaced
 from tasks.rendering.child import GRACE_SECONDS, RenderProcess, RenderProcessError
 from tasks.rendering.frames import decode, encode, pack
 from tasks.rendering.inference import Inferred
@@ -219,6 +220,7 @@ class Renderer:
 
 
 def _log_replaced(process: RenderProcess, status: int | None, cause: str) -> None:
+    replaced.count(cause)
     log_event(
         logger,
         "render_process_replaced",

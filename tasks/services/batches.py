@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import PydanticCustomError
 
+from tasks import facts
 from tasks.errors import (
     InvalidMessage,
     RenderLimitExceeded,
@@ -47,7 +48,8 @@ class _Ready(NamedTuple):
 def render_batch(message: RenderBatch, work: Lookup) -> Answer:
     """Render every item with one version; a bad one is reported, and does not fail the others."""
     batch = _Batch(message, work)
-    results = batch.results()
+    with facts.known(**batch.facts):
+        results = batch.results()
     about = batch.about()
     return Answer(about, b'%b,"items":[%b]}' % (encode(about)[:-1], b",".join(results)))
 
@@ -64,6 +66,11 @@ class _Batch:
         self._deadline = time.monotonic() + self._limits.batch_seconds
         self._bytes_left = self._limits.batch_output_bytes
         self._rendered = self._failed = 0
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What logs and metrics say of a refusal."""
+        return self._version.facts
 
     def about(self) -> dict[str, Any]:
         """Return what the answer tells of all items."""

@@ -13,10 +13,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from db.errors import OperationError
-from tasks.messages.report import Report
+from tasks.messages.report import BrokerFigures, Report
 
 PREFIX: Final = "template_service"
-_ONE_NUMBER: Final = {
+_OF_REPORT: Final = {
     "max_connections": "max_connections",
     "longest_query_seconds": "longest_query_seconds",
     "longest_transaction_seconds": "longest_transaction_seconds",
@@ -35,11 +35,25 @@ _ONE_NUMBER: Final = {
     "recovery_gaps": "recovery_gaps",
     "recovery_proved_age_seconds": "recovery_proved_age_seconds",
     "recovery_drill_failed": "recovery_drill_failed",
-    "dead_letters": "dead_letters",
-    "dead_letters_bytes": "dead_letters_bytes",
-    "dead_letters_oldest_age_seconds": "dead_letters_oldest_age_seconds",
 }
 """The name of each metric by the field of the report that it shows."""
+_AGES: Final = {
+    "archived_age_seconds",
+    "backup_age_seconds",
+    "backup_verified_age_seconds",
+    "base_backup_age_seconds",
+    "recovery_earliest_age_seconds",
+    "recovery_latest_age_seconds",
+    "recovery_proved_age_seconds",
+}
+_OF_BROKER: Final = {
+    name: name for name in ("dead_letters", "dead_letters_bytes", "dead_letters_oldest_age_seconds")
+}
+_OF_QUEUES: Final = {
+    "ready": "Messages that wait on a queue.",
+    "reserved": "Messages of a queue that workers hold.",
+    "delayed": "Messages of a queue that wait on the broker for their time.",
+}
 
 
 def write(report: Report, path: str) -> None:
@@ -67,75 +81,95 @@ class _Metrics(Collector):
         self._report = report
 
     def collect(self) -> Iterator[Metric]:
-        report = self._report
-        for field, name in _ONE_NUMBER.items():
-            words = str(type(report).model_fields[field].description)
-            gauge = GaugeMetricFamily(f"{PREFIX}_{name}", words)
-            if (value := getattr(report, field)) is not None:
-                gauge.add_metric([], value)
-            yield gauge
-        yield GaugeMetricFamily(
-            f"{PREFIX}_report_time_seconds",
-            "When these figures were taken, in seconds since 1970.",
-            value=report.at.timestamp(),
-        )
-        yield CounterMetricFamily(
-            f"{PREFIX}_wal_archive_failures",
-            "Failed tries to archive WAL since the statistics were reset.",
-            value=report.archive_failures,
-        )
-        dropped = CounterMetricFamily(
-            f"{PREFIX}_dead_letters_dropped",
-            "Dead letters that were dropped because there were too many.",
-        )
-        if report.dead_letters_dropped is not None:
-            dropped.add_metric([], report.dead_letters_dropped)
-        yield dropped
-        yield _labelled("connections", "Sessions of clients by state.", "state", report.connections)
-        yield _labelled("table_bytes", "Disk space.", "table", report.table_bytes or {})
-        yield _labelled(
-            "slot_retained_bytes",
-            "WAL kept for each replication slot.",
-            "slot",
-            report.slot_retained_bytes,
-        )
-        yield _labelled(
-            "replica_lag_bytes",
-            "WAL that a standby has not applied.",
-            "replica",
-            {name: replica.lag_bytes for name, replica in report.replicas.items()},
-        )
-        yield _labelled(
-            "replica_lag_seconds",
-            "Time that a standby took to apply the last commit.",
-            "replica",
-            {name: replica.lag_seconds for name, replica in report.replicas.items()},
-        )
-        yield _labelled(
-            "failed_run_age_seconds",
-            "Since the newest run of a maintenance task failed.",
-            "task",
-            report.failed_runs,
-        )
-        queues = report.queues or {}
-        yield _labelled(
-            "queue_ready",
-            "Messages that wait on a queue.",
-            "queue",
-            {name: queue.ready for name, queue in queues.items()},
-        )
-        yield _labelled(
-            "queue_reserved",
-            "Messages of a queue that workers hold.",
-            "queue",
-            {name: queue.reserved for name, queue in queues.items()},
-        )
-        yield _labelled(
-            "queue_delayed",
-            "Messages of a queue that wait on the broker for their time.",
-            "queue",
-            {name: queue.delayed for name, queue in queues.items()},
-        )
+        yield from of_report(self._report)
+        yield from of_broker(self._report)
+
+
+def of_report(report: Report, later: float = 0.0) -> Iterator[Metric]:
+    """Yield the metrics of database and dumps.
+
+    Parameters
+    ----------
+    later
+        Seconds that have passed since the report was taken: its ages have grown by them.
+    """
+    yield from _single(report, _OF_REPORT, later)
+    yield GaugeMetricFamily(
+        f"{PREFIX}_report_time_seconds",
+        "When these figures were taken, in seconds since 1970.",
+        value=report.at.timestamp(),
+    )
+    yield CounterMetricFamily(
+        f"{PREFIX}_wal_archive_failures",
+        "Failed tries to archive WAL since the statistics were reset.",
+        value=report.archive_failures,
+    )
+    yield _labelled(
+        "report_unknown",
+        "What the report could not read: 1 for each part and reason.",
+        "part",
+        dict.fromkeys(report.unknown, 1),
+    )
+    yield _labelled("connections", "Sessions of clients by state.", "state", report.connections)
+    yield _labelled("table_bytes", "Disk space.", "table", report.table_bytes or {})
+    yield _labelled(
+        "slot_retained_bytes",
+        "WAL kept for each replication slot.",
+        "slot",
+        report.slot_retained_bytes,
+    )
+    yield _labelled(
+        "replica_lag_bytes",
+        "WAL that a standby has not applied.",
+        "replica",
+        {name: replica.lag_bytes for name, replica in report.replicas.items()},
+    )
+    yield _labelled(
+        "replica_lag_seconds",
+        "Time that a standby took to apply the last commit.",
+        "replica",
+        {name: replica.lag_seconds for name, replica in report.replicas.items()},
+    )
+    yield _labelled(
+        "unconsumed_messages",
+        "Task messages on a queue of the broker that no worker consumes.",
+        "queue",
+        report.unconsumed or {},
+    )
+    yield _labelled(
+        "failed_run_age_seconds",
+        "Since the newest run of a maintenance task failed.",
+        "task",
+        {name: age + later for name, age in report.failed_runs.items()},
+    )
+
+
+def of_broker(figures: BrokerFigures) -> Iterator[Metric]:
+    """Yield the metrics of queues and dead letters; without figures they have no samples."""
+    yield from _single(figures, _OF_BROKER, 0.0)
+    dropped = CounterMetricFamily(
+        f"{PREFIX}_dead_letters_dropped",
+        "Dead letters that were dropped because there were too many.",
+    )
+    if figures.dead_letters_dropped is not None:
+        dropped.add_metric([], figures.dead_letters_dropped)
+    yield dropped
+    queues = figures.queues or {}
+    for name, words in _OF_QUEUES.items():
+        values = {queue: getattr(each, name) for queue, each in queues.items()}
+        yield _labelled(f"queue_{name}", words, "queue", values)
+
+
+def _single(
+    figures: BrokerFigures, names: Mapping[str, str], later: float
+) -> Iterator[GaugeMetricFamily]:
+    """Yield the metrics of fields that hold one number."""
+    for field, name in names.items():
+        words = str(type(figures).model_fields[field].description)
+        gauge = GaugeMetricFamily(f"{PREFIX}_{name}", words)
+        if (value := getattr(figures, field)) is not None:
+            gauge.add_metric([], value + later if field in _AGES else value)
+        yield gauge
 
 
 def _labelled(

@@ -6,6 +6,7 @@ from typing import Any
 
 from db.queries import partials, sources
 from db.queries.sources import Source, Translated
+from tasks import facts
 from tasks.errors import (
     LanguageNotFound,
     TemplateInactive,
@@ -57,6 +58,11 @@ class VersionTexts:
         own = self._source.variables
         declared = [*own, *self._library.beyond(own)]
         self._schema = Schema(declared)
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What logs and metrics say of a refusal."""
+        return {"type": str(self._source.type), "version": str(self._source.version)}
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -185,9 +191,10 @@ def render(message: RenderOne, work: Lookup) -> dict[str, Any]:
     Returns what :class:`tasks.messages.render.Rendered` describes.
     """
     version = VersionTexts(message, work)
-    localized = version.in_language(message.language)
-    bound = version.bound(message.variables, localized)
-    parts = work.runtime.renderer.render(localized.text, encode(bound.values))
+    with facts.known(**version.facts):
+        localized = version.in_language(message.language)
+        bound = version.bound(message.variables, localized)
+        parts = work.runtime.renderer.render(localized.text, encode(bound.values))
     # Not as a model: to build one and to take it apart again is a tenth of the work here.
     return {
         **version.identity,

@@ -69,6 +69,9 @@ def report(
             run.task: _seconds(run.finished_at, now) or 0.0 for run in runs.failed(engine)
         },
         **_of_broker(backlog),
+        unconsumed=None
+        if backlog is None or backlog.unconsumed is None
+        else {**backlog.unconsumed},
         unknown=unknown,
     )
 

@@ -1,5 +1,6 @@
 """What producers send and what is rendered from it is theirs: no log, event or page shows it."""
 
+import base64
 import http.client
 import threading
 import uuid
@@ -143,12 +144,15 @@ def test_flower_shows_ids_and_no_values(tmp_path: Path) -> None:
     secret = f"secret-{uuid.uuid4().hex}"
     with small_stack(tmp_path, flower=True) as stack, Producer.of(stack) as producer:
         ids = send_secrets(producer, secret)
-        address = urlsplit(stack.flower_url)
+        assert stack.flower is not None
+        address = urlsplit(stack.flower.url_with_password)
+        credentials = base64.b64encode(f"{address.username}:{address.password}".encode()).decode()
 
         def page(path: str) -> tuple[int, str]:
             connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=20)
             try:
-                connection.request("GET", path)
+                headers = {"Authorization": f"Basic {credentials}"}
+                connection.request("GET", path, headers=headers)
                 response = connection.getresponse()
                 return response.status, response.read().decode()
             finally:

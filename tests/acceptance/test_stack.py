@@ -1,5 +1,6 @@
 """The whole service from the command line: up, status, down, as a user types them."""
 
+import base64
 import os
 import re
 import signal
@@ -7,9 +8,11 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -116,7 +119,7 @@ def test_up_status_and_down_work_as_documented(stack: Stack) -> None:
     down = stack.call("down")
     assert (down.returncode, down.stdout) == (0, "Nothing was running.\n")
 
-    up = stack.call("up", "--detach")
+    up = stack.call("up", "--detach", FLOWER_TASKS_COLUMNS="uuid,template_id,code")
     assert up.returncode == 0, up.stderr
     assert stack.states() == (0, dict.fromkeys(PARTS, "running"))
     running = stack.look()
@@ -125,7 +128,8 @@ def test_up_status_and_down_work_as_documented(stack: Stack) -> None:
 
     _check_secrets(stack, up.stdout)
     _check_environment(stack)
-    _check_flower(up.stdout)
+    _check_flower(stack, up.stdout)
+    _check_metrics(up.stdout)
     stack.sourced('psql -c "CREATE TABLE kept ()"')
 
     again = stack.call("up", "--detach")
@@ -297,11 +301,42 @@ def _check_environment(stack: Stack) -> None:
     assert stack.sourced('echo "$CELERY_RESULT_BACKEND"').endswith("/1")
 
 
-def _check_flower(shown: str) -> None:
+def _check_flower(stack: Stack, shown: str) -> None:
+    """Check the password, the columns that FLOWER_TASKS_COLUMNS chose, and the dead letters."""
     match = re.search(r"http://127\.0\.0\.1:\d+/", shown)
     assert match is not None
-    with urllib.request.urlopen(match[0], timeout=10) as page:  # noqa: S310 - http, as matched
-        assert page.status == 200
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        _page(f"{match[0]}tasks")
+    address = urlsplit(stack.sourced('echo "$FLOWER_URL"'))
+    assert address.password is not None
+    assert address.password not in shown
+    credentials = f"{address.username}:{address.password}"
+    assert re.findall(r'data-column="(\w+)"', _page(f"{match[0]}tasks", credentials)) == [
+        *("uuid", "template_id", "code")
+    ]
+    assert 'id="dead-letters"' in _page(f"{match[0]}broker", credentials)
+
+
+def _check_metrics(shown: str) -> None:
+    """Check that worker and beat serve metrics, each at the address that is printed."""
+    addresses = re.findall(r"(http://127\.0\.0\.1:\d+/metrics) \((\w+)\)", shown)
+    assert [name for _, name in addresses] == ["worker", "beat"]
+    for address, name in addresses:
+        page = _page(address)
+        assert "template_service_build_info" in page
+        assert ("template_service_pool_processes" in page) is (name == "worker")
+        assert _page(address.replace("metrics", "healthz")) == "ok\n"
+        assert _page(address.replace("metrics", "readyz")) == "ok\n"
+
+
+def _page(address: str, credentials: str = "") -> str:
+    request = urllib.request.Request(address)  # noqa: S310 - http, as matched
+    if credentials:
+        encoded = base64.b64encode(credentials.encode()).decode()
+        request.add_header("Authorization", f"Basic {encoded}")
+    with urllib.request.urlopen(request, timeout=10) as page:  # noqa: S310 - the same
+        text: str = page.read().decode()
+    return text
 
 
 def _wait_for_line(process: subprocess.Popen[str], wanted: str) -> None:

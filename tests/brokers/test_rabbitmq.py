@@ -15,6 +15,7 @@ from db.cluster.processes import Process, wait_until
 from tests.brokers.conftest import STOCK, TIMEOUT, Broker, letters, run_producer
 from tests.factories import templates
 from tests.support.producer import Producer, RefusedError
+from worker.queues import QueueName
 
 RECIPIENT = "Ada Lovelace"
 FLAGS = {"content_type": 1 << 15, "headers": 1 << 13, "correlation_id": 1 << 10}
@@ -72,7 +73,7 @@ def test_messages_that_wait_for_their_eta_block_no_others(producer: Producer) ->
 def test_the_backlog_of_every_queue_is_reported(producer: Producer) -> None:
     """Messages that workers hold are null here; RabbitMQ's own monitoring shows them."""
     queues = producer.call("maintenance.report")["queues"]
-    assert set(queues) == {"templates", "render", "render-bulk", "maintenance", "dead-letters"}
+    assert set(queues) == {queue.value for queue in QueueName}
     assert {figures["reserved"] for figures in queues.values()} == {None}
 
 

@@ -52,7 +52,7 @@ def test_the_main_job_works_on_redis(redis_producer: Producer) -> None:
     assert [item["body"] for item in batch["items"]] == ["Dear Ada", "Dear Grace"]
     report = redis_producer.call("maintenance.report")
     assert set(report["queues"]) == {
-        *("templates", "render", "render-bulk", "maintenance", "dead-letters")
+        *("templates", "render", "render-bulk", "maintenance", "monitoring", "dead-letters")
     }
     with pytest.raises(RefusedError) as refused:
         redis_producer.call("render.one", {"template_id": "no-such"})

@@ -348,7 +348,8 @@ class TestResults:
         ]
         message = {"template_id": template, "items": items, "variables": {"any": "SEKRET"}}
         answer = tasks.app.tasks["render.batch"].apply(kwargs=message).result
-        assert repr(answer) == f"<template_id={template} version=1 rendered=1 failed=1>"
+        shown = f"<template_id={template} type=email version=1 rendered=1 failed=1>"
+        assert repr(answer) == shown
 
 
 ITEM_ERRORS = [

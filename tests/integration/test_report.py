@@ -218,6 +218,7 @@ class TestBacklog:
                 "render": QueueFigures(ready=3, reserved=2),
                 "render-bulk": EMPTY,
                 "maintenance": EMPTY,
+                "monitoring": EMPTY,
                 "dead-letters": QueueFigures(ready=4, reserved=0),
             }
             for message in held:

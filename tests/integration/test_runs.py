@@ -31,7 +31,7 @@ from worker.local import LocalStack
 from worker.schedule import beat_schedule
 from worker.settings import load
 
-QUEUE = "maintenance"
+QUEUES = ("maintenance", "monitoring")
 NIGHT = datetime(2026, 11, 22, 1, 59, 30, tzinfo=UTC)  # a Sunday
 DAILY = {
     "analyze",
@@ -96,13 +96,13 @@ def beats(tasks: Tasks, rows: Rows, environment: None) -> Iterator[Callable[[], 
 
 @pytest.fixture
 def sent(servers: LocalStack) -> Iterator[Callable[[], list[str]]]:
-    """Give a function that returns the ids on the queue since it was last asked, sorted."""
+    """Give a function that returns the ids on the queues since it was last asked, sorted."""
     with redis.Redis.from_url(servers.valkey.url) as client:
-        client.delete(QUEUE)
+        client.delete(*QUEUES)
 
         def found() -> list[str]:
-            messages = [json.loads(raw) for raw in client.lrange(QUEUE, 0, -1)]
-            client.delete(QUEUE)
+            messages = [json.loads(raw) for queue in QUEUES for raw in client.lrange(queue, 0, -1)]
+            client.delete(*QUEUES)
             ids = [message["headers"]["id"] for message in messages]
             assert all(
                 run.startswith(message["headers"]["task"] + "@")
@@ -111,7 +111,7 @@ def sent(servers: LocalStack) -> Iterator[Callable[[], list[str]]]:
             return sorted(run.removeprefix("maintenance.") for run in ids)
 
         yield found
-        client.delete(QUEUE)
+        client.delete(*QUEUES)
 
 
 Beats = Callable[[], Beat]

@@ -24,6 +24,7 @@ def small_stack(
     defaults: dict[str, Any] = {
         "beat": False,
         "flower": False,
+        "metrics": False,
         "die_with_parent": True,
         "environment": QUICK,
     }

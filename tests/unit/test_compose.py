@@ -99,7 +99,7 @@ def test_only_settings_that_exist_are_set(services: dict[str, Any]) -> None:
     known = set(VARIABLES)
     maintenance = environment_name("maintenance_database_url")
     known |= {f"{address}_PASSWORD_FILE" for address in (*ADDRESSES, maintenance)}
-    known |= {"REMAP_SIGTERM"}
+    known |= {"REMAP_SIGTERM", "FLOWER_BASIC_AUTH", "FLOWER_BASIC_AUTH_PASSWORD_FILE"}
     for name, service in services.items():
         if service.get("build"):
             assert set(service["environment"]) <= known, name
@@ -164,6 +164,8 @@ def test_the_entrypoint_puts_passwords_into_addresses(checkout: Path, tmp_path: 
         CELERY_BROKER_URL="redis://default@valkey:6379/0",
         CELERY_BROKER_URL_PASSWORD_FILE=str(secret),
         CELERY_RESULT_BACKEND="redis://default@valkey:6379/1",
+        FLOWER_BASIC_AUTH="flower",
+        FLOWER_BASIC_AUTH_PASSWORD_FILE=str(secret),
     )
     assert done.returncode == 0, done.stderr
     variables = dict(line.split(" ", 1) for line in done.stdout.splitlines())
@@ -172,6 +174,7 @@ def test_the_entrypoint_puts_passwords_into_addresses(checkout: Path, tmp_path: 
         f"postgresql://service:{quoted}@postgres:5432/service?sslmode=require"
     )
     assert variables["CELERY_BROKER_URL"] == f"redis://default:{quoted}@valkey:6379/0"
+    assert variables["FLOWER_BASIC_AUTH"] == "flower:p@ss:/?#%ü word"
     assert variables["CELERY_RESULT_BACKEND"] == "redis://default@valkey:6379/1"
     assert not [name for name in variables if name.endswith("_PASSWORD_FILE")]
 

@@ -64,8 +64,8 @@ QUEUE_OF = {
     "render": "render",
     "maintenance": "maintenance",
 }
-BULK = "render.batch"
-"""Thousands of its items must not keep a single one waiting."""
+OWN_QUEUE = {"render.batch": "render-bulk", "maintenance.report": "monitoring"}
+"""A batch must not keep a single render waiting, nor a drill the figures."""
 
 
 @pytest.fixture(scope="module")
@@ -115,13 +115,13 @@ def test_every_task_goes_to_a_queue_that_is_declared_and_consumed(
     consumed = {queue.name for queue in app.conf.task_queues}
     for name in own:
         queue = app.amqp.router.route({}, name)["queue"].name
-        assert queue == ("render-bulk" if name == BULK else QUEUE_OF[name.split(".")[0]])
+        assert queue == OWN_QUEUE.get(name, QUEUE_OF[name.split(".")[0]])
         assert queue in consumed
 
 
 def test_queues_are_those_of_the_contract() -> None:
     """All are declared; dead letters are kept for people and consumed by no worker."""
-    names = {"templates", "render", "render-bulk", "maintenance", "dead-letters"}
+    names = {"templates", "render", "render-bulk", "maintenance", "monitoring", "dead-letters"}
     assert {name.value for name in QueueName} == names
     assert {queue.name for queue in QUEUES} == {name.value for name in CONSUMED}
     assert {queue.name for queue in QUEUES} | {DEAD_LETTERS.name} == names
@@ -145,7 +145,12 @@ def test_the_beat_table_holds_registered_tasks_only(
     for name, entry in table.items():
         assert entry["task"] == name
         own[name].message.model_validate(entry.get("kwargs", {}))
-        assert entry["options"]["queue"] == QueueName.MAINTENANCE.value
+        assert entry["options"]["queue"] == OWN_QUEUE.get(name, "maintenance")
+
+
+def test_a_report_that_waits_for_a_minute_is_dropped(settings: Settings) -> None:
+    """The next one is due by then, and says more."""
+    assert beat_schedule(settings)["maintenance.report"]["options"]["expires"] < 60
 
 
 def test_each_entry_of_the_beat_table_has_a_setting(settings: Settings) -> None:

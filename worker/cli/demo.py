@@ -15,7 +15,7 @@ import click
 from worker.cli import demo_messages as messages
 from worker.cli.base import Command
 from worker.cli.options import json_option
-from worker.cli.output import print_json
+from worker.cli.output import print_addresses, print_json
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -39,11 +39,11 @@ def demo(*, json_: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="demo-", dir=home) as folder:
         click.echo("Starting PostgreSQL, Valkey and a worker …", err=json_)
         with (
-            LocalStack(
-                private_directory(home / folder), beat=False, flower=False, die_with_parent=True
-            ) as stack,
+            LocalStack(private_directory(home / folder), beat=False, die_with_parent=True) as stack,
             stack.producer() as producer,
         ):
+            if not json_:
+                print_addresses(stack)
             answers = _run(Walkthrough(producer, is_quiet=json_))
     if json_:
         print_json(answers)

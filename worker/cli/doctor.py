@@ -169,7 +169,7 @@ def _backlog(settings: Settings) -> Backlog | None:
     from worker.backlog import backlog
     from worker.broker import connection
 
-    return backlog(connection(settings))
+    return backlog(connection(settings), everywhere=True)
 
 
 def _has_broker() -> bool:

@@ -13,6 +13,8 @@ from db.units import age, size
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from worker.local.stack import LocalStack
+
 Row = Mapping[str, Any]
 SHOWN_CHARACTERS: Final = 100
 
@@ -20,6 +22,14 @@ SHOWN_CHARACTERS: Final = 100
 def print_json(value: object) -> None:
     """Print ``value`` as JSON, for programs; times and ids become text."""
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_addresses(stack: "LocalStack") -> None:
+    """Print where Flower and the metrics of a running stack are."""
+    print(f"{'Flower':<12}{stack.flower_url}")
+    for name, url in stack.metrics_urls.items():
+        print(f"{'Metrics':<12}{url} ({name})")
+    print(f"With passwords, for a shell: . {stack.environment_file}; Flower is $FLOWER_URL there")
 
 
 def print_table(rows: Sequence[Row], *, title: str = "", empty: str = "nothing to show") -> None:

@@ -9,7 +9,7 @@ import click
 
 from worker.cli.base import Command
 from worker.cli.options import json_option
-from worker.cli.output import print_json
+from worker.cli.output import print_addresses, print_json
 
 if TYPE_CHECKING:
     from worker.local.stack import LocalStack
@@ -113,6 +113,7 @@ def _print(stack: LocalStack, *, json_: bool, hint: str) -> None:
         "postgresql": mask(stack.postgres.url),
         "valkey": mask(stack.valkey.url),
         "flower": stack.flower_url,
+        "metrics": stack.metrics_urls,
         "logs": stack.logs,
         "environment_file": stack.environment_file,
     }
@@ -120,7 +121,8 @@ def _print(stack: LocalStack, *, json_: bool, hint: str) -> None:
         print_json(facts)
         sys.stdout.flush()
         return
-    for name in ("PostgreSQL", "Valkey", "Flower", "Logs"):
+    for name in ("PostgreSQL", "Valkey"):
         print(f"{name:<12}{facts[name.lower()]}")
-    print(f"The same with passwords, for a shell: . {stack.environment_file}")
+    print_addresses(stack)
+    print(f"{'Logs':<12}{stack.logs}")
     print(hint, flush=True)

@@ -25,11 +25,13 @@ from db.errors import OperationError
 from db.postgres_errors import RETRY
 from worker.directories import code_directory, local_directory
 from worker.local.flower import Flower
+from worker.local.http import HttpServer
 from worker.local.postgres import NAME, LocalPostgres
-from worker.local.server import LocalServer, mask
+from worker.local.server import HOST, LocalServer, mask
 from worker.local.valkey import LocalValkey
+from worker.settings import environment_name
 
-QUEUES: Final = "templates,render,render-bulk,maintenance"
+QUEUES: Final = "templates,render,render-bulk,maintenance,monitoring"
 READY_TIMEOUT: Final = 60.0
 WARM_SHUTDOWN: Final = 30.0
 PING_TIMEOUT: Final = 1.0
@@ -60,6 +62,8 @@ class LocalStack:
         Number of workers, 0 for none. The first is ``worker@HOST``, the next ``worker2@HOST``.
     beat, flower
         Whether to start those.
+    metrics
+        Whether workers and beat serve metrics, each on a port of its own.
     concurrency
         Pool processes of each worker.
     environment
@@ -77,6 +81,7 @@ class LocalStack:
         workers: int = 1,
         beat: bool = True,
         flower: bool = True,
+        metrics: bool = True,
         concurrency: int = 2,
         environment: Mapping[str, str] | None = None,
         die_with_parent: bool = False,
@@ -98,7 +103,9 @@ class LocalStack:
         self.processes: dict[str, Process] = {}
         self._worker_names = ["worker", *(f"worker{n}" for n in range(2, workers + 1))][:workers]
         self._beat = beat
-        self._flower = Flower(self._run / "flower.port") if flower else None
+        self.flower = Flower(self._run / "flower.port") if flower else None
+        names = [*self._worker_names, *(["beat"] if beat else [])] if metrics else []
+        self._metrics = {name: HttpServer(self._run / f"{name}.port") for name in names}
         self.worker_options = [f"--concurrency={concurrency}", "-Q", QUEUES]
         self._extra = dict(environment or {})
         self._die_with_parent = die_with_parent
@@ -121,8 +128,8 @@ class LocalStack:
         """
         try:
             self._start_servers()
-            if self._flower is not None:
-                self._launch("flower", self._flower.arguments())
+            if self.flower is not None:
+                self._launch("flower", self.flower.arguments())
             self._migrate()
             for name in self._worker_names:
                 self._launch(name, self._worker_command(name), stop_timeout=WARM_SHUTDOWN)
@@ -132,8 +139,9 @@ class LocalStack:
                 self._wait_for(name, partial(self._worker_answers, name))
             if self._beat:
                 self._wait_for("beat", lambda: "beat: Starting" in self.processes["beat"].output())
-            if self._flower is not None:
-                self._wait_for_flower(self._flower)
+            if self.flower is not None:
+                self._wait_for_flower(self.flower)
+                self._write_environment()
         except BaseException:
             self.stop()
             raise
@@ -196,16 +204,21 @@ class LocalStack:
         if self._beat:
             pid = self._found_pid("beat")
             parts.append(Part("beat", pid, pid is not None, ""))
-        if self._flower is not None:
+        if self.flower is not None:
             pid = self._found_pid("flower")
-            address = self._flower.url if pid is not None else ""
-            parts.append(Part("flower", pid, pid is not None and self._flower.answers(), address))
+            address = self.flower.url if pid is not None else ""
+            parts.append(Part("flower", pid, pid is not None and self.flower.is_ready(), address))
         return parts
 
     @property
     def flower_url(self) -> str:
         """Address of Flower, of the last start if it does not run; empty without Flower."""
-        return "" if self._flower is None else self._flower.url
+        return "" if self.flower is None else self.flower.url
+
+    @property
+    def metrics_urls(self) -> dict[str, str]:
+        """Addresses of the metrics by the name of the process."""
+        return {name: f"{server.url}metrics" for name, server in self._metrics.items()}
 
     @property
     def environment_file(self) -> Path:
@@ -234,10 +247,10 @@ class LocalStack:
     def environment(self) -> dict[str, str]:
         """Return the whole environment of the service's processes, with passwords."""
         inherited = {
-            # Flower and libpq read options from these, which are for other servers.
+            # libpq reads options from these, which are for other servers.
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("FLOWER_", "PG"))
+            if not name.startswith("PG")
         }
         paths = [*self._program_folders(), inherited.get("PATH", os.defpath)]
         return {
@@ -263,6 +276,8 @@ class LocalStack:
     def _write_environment(self) -> None:
         lines = ["# For a shell: . this file"]
         lines += [f"export {name}={shlex.quote(value)}" for name, value in self.addresses().items()]
+        if self.flower is not None:
+            lines.append(f"export FLOWER_URL={shlex.quote(self.flower.url_with_password)}")
         services = self.directory / service_file.NAME
         service_file.write_service_file(services, {NAME: self.postgres.url})
         lines += service_file.service_variables(services, NAME)
@@ -290,7 +305,7 @@ class LocalStack:
     def _wait_for_flower(self, flower: Flower) -> None:
         for attempt in range(1, PORT_ATTEMPTS + 1):
             try:
-                return self._wait_for("flower", flower.answers)
+                return self._wait_for("flower", flower.is_ready)
             except OperationError:
                 output = self.processes["flower"].output()
                 if attempt == PORT_ATTEMPTS or "Address already in use" not in output:
@@ -304,13 +319,22 @@ class LocalStack:
             [sys.executable, "-m", "celery", "-A", "worker", *arguments],
             log=self.logs / f"{name}.log",
             record=self._record(name),
-            environment=self.environment(),
+            environment=self._environment_of(name),
             directory=code_directory(),
             stop_timeout=stop_timeout,
             death_signal=signal.SIGTERM if self._die_with_parent else None,
         )
         self.processes[name] = process
         process.start()
+
+    def _environment_of(self, name: str) -> dict[str, str]:
+        environment = self.environment()
+        if name == "flower" and self.flower is not None:
+            return self.flower.environment(environment)
+        if (server := self._metrics.get(name)) is None:
+            return environment
+        address = f"{HOST}:{server.choose_port()}"
+        return {**environment, environment_name("metrics_address"): address}
 
     def _wait_for(self, name: str, answers: Callable[[], bool]) -> None:
         def answers_or_fails() -> bool:

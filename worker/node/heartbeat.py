@@ -1,4 +1,4 @@
-"""Heartbeat file: its age is a cheap health check of a worker, for containers.
+"""Heartbeat: the age of a file, or ``/healthz``, is a cheap health check of a worker.
 
 ``celery inspect ping`` starts a Celery client and asks over the broker, which costs most of a
 second of CPU each time; reading the age of a file costs nothing.
@@ -11,6 +11,7 @@ from typing import Any
 from celery import bootsteps
 from celery.worker.consumer.tasks import Tasks
 
+from worker.metrics import health
 from worker.node.progress import Work, is_stuck, progressed_at, work_of
 from worker.settings import SettingsError, environment_name, load
 
@@ -33,7 +34,8 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
     def __init__(self, consumer: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         super().__init__(consumer, **options)
         self.file = Path(load().heartbeat_file)
-        self.enabled = load().heartbeat_file != ""
+        self._has_file = load().heartbeat_file != ""
+        self.enabled = self._has_file or load().metrics_address != ""
         self._allowed = float(load().task_time_limit)
         self._timer: Any = None
         self._work: Work | None = None
@@ -48,6 +50,8 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
         SettingsError
             Naming the setting.
         """
+        if not self._has_file:
+            return
         try:
             self.file.touch()
             self.file.unlink()
@@ -69,7 +73,9 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self.file.unlink(missing_ok=True)
+        health.current().disconnected()
+        if self._has_file:
+            self.file.unlink(missing_ok=True)
 
     # Celery calls terminate instead of stop in a cold shutdown.
     terminate = stop
@@ -88,6 +94,7 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
                     work.at - self._progressed_at,
                 )
             self._is_stuck = True
+            health.current().turned("messages are in hand and make no progress")
             return
         if self._is_stuck:
             logger.warning("The worker makes progress again")
@@ -95,6 +102,9 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
         self._touch()
 
     def _touch(self) -> None:
+        health.current().turned()
+        if not self._has_file:
+            return
         try:
             self.file.touch()
         except OSError as error:

@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from tasks.events import log_event
 from worker import counters, dead_letters
 from worker.dead_letters import letter_of_raw
+from worker.metrics import counts
 from worker.node.letter_sender import LetterSender
 from worker.node.refused import Refused
 from worker.transport import Bounds, Channel
@@ -70,6 +71,7 @@ class Refusals:
             reason=refused.reason,
         )
         counters.count(refused.task or counters.UNKNOWN, counters.DEAD_LETTERS)
+        counts.dead_letter(refused.kind)
         self._waiting.append(refused)
         self._schedule(0)
 

@@ -1,6 +1,7 @@
 """Celery's request, with hidden values and an outcome for every message."""
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -10,10 +11,12 @@ from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from celery.worker import request as celery_request
 from celery.worker import state
 
+from tasks import facts
 from tasks.errors import PoisonMessage
 from tasks.events import log_event
 from tasks.jobs import JOBS
 from worker import counters
+from worker.metrics import counts
 from worker.node.refusals import SERVER_ERRORS, place_of
 from worker.node.refused import Refused
 
@@ -22,6 +25,9 @@ logger = logging.getLogger(__name__)
 MAINTENANCE: Final = frozenset(job.name for job in JOBS)
 LOST: Final = (WorkerLostError, TimeLimitExceeded, MemoryError, SystemExit, KeyboardInterrupt)
 """Errors of a task whose process terminated, was killed, or is unusable."""
+
+SHOWN: Final = ("template_id", "version", "language", "code")
+"""Facts that the events of a message have, with ``milliseconds``: columns of Flower."""
 
 
 class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no types
@@ -41,6 +47,8 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         super().__init__(message, **options)
         # The service sets time limits; those of a producer are ignored.
         self.time_limits = (None, None)
+        self._received_at = time.time()
+        self._facts: dict[str, Any] = {}
 
     def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 - Celery's signature
         """Return what ``inspect`` may show: never argument values."""
@@ -56,6 +64,13 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         """Count a message that a process has started."""
         counters.count(self.name, counters.STARTED)
         super().on_accepted(pid, time_accepted)
+        sent = counts.sent_at(self._request_dict, self._request_dict["properties"])
+        queue = self._delivery_info["routing_key"]
+        counts.started(queue, sent, self._received_at, self.time_start)
+
+    def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002, ANN401 - Celery's arguments
+        """Send an event, with ids and numbers of a message that has ended for Flower."""
+        super().send_event(type, **fields, **self._facts)
 
     def on_success(self, failed__retval__runtime: tuple[Any, Any, float], **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         """Acknowledge a message whose answer is stored."""
@@ -63,11 +78,12 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             # A task in a thread pool has raised an exception that would end a process.
             self.on_failure(failed__retval__runtime, return_ok=True)
             return
-        failed, returned, _ = failed__retval__runtime
+        failed, returned, seconds = failed__retval__runtime
         if failed:
             self.on_failure(returned, return_ok=True)
             return
         counters.count(self.name, counters.SUCCEEDED)
+        self._finished(counters.SUCCEEDED, facts.of_answer(returned), seconds)
         with self._ends(is_answered=True):
             super().on_success(failed__retval__runtime, **options)
 
@@ -85,7 +101,10 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             with self._ends(is_answered=False):
                 self._on_lost(error, exc_info)
             return
-        counters.count(self.name, counters.outcome_of(error))
+        outcome = counters.outcome_of(error)
+        counters.count(self.name, outcome)
+        known = facts.of_error(error)
+        self._finished(outcome, known, known.get("milliseconds", 0.0) / 1000)
         # A task has stored its answer before it ends with an error: see tasks.answers.
         with self._ends(is_answered=True):
             super().on_failure(exc_info, send_failed_event, return_ok)
@@ -111,6 +130,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             error=type(error).__name__,
         )
         counters.count(self.name, counters.FAILED)
+        counts.lost_process()
         if self._may_retry(error, tries) and self._retry_worker_lost(error, exc_info):
             return
         poison = PoisonMessage.of(
@@ -124,6 +144,12 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         # Maintenance that exceeded its time limit would do so again.
         is_overrun = isinstance(error, TimeLimitExceeded) and self.name in MAINTENANCE
         return tries <= self.task.max_retries and not is_overrun
+
+    def _finished(self, outcome: str, known: dict[str, Any], seconds: float) -> None:
+        """Count a message that has ended, and note what its event shows."""
+        counts.finished(self.task.name, outcome, known, seconds)
+        self._facts = {name: known[name] for name in SHOWN if name in known}
+        self._facts["milliseconds"] = round(seconds * 1000, 1)
 
     @contextmanager
     def _ends(self, *, is_answered: bool) -> Iterator[None]:

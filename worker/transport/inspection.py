@@ -9,9 +9,9 @@ import re
 from bisect import bisect
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import redis
 from kombu.transport.redis import Channel
@@ -27,6 +27,9 @@ _COUNTED_AT_ONCE: Final = 1000
 _MOST_SCANS: Final = 200
 """Maximum number of SCANs, of 1,000 keys each, for consumers without a recorded lease. Only manual
 changes leave these; a server with millions of results is not searched completely for them."""
+
+_REMOTE_CONTROL: Final = (".pidbox", ".celeryev")
+"""Ends of the names of lists that hold no tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,37 @@ class Delayed:
     raw: bytes
 
 
+class NextMessage(NamedTuple):
+    """The message of a list that is taken next.
+
+    Attributes
+    ----------
+    digest
+        The same as long as it is the same message.
+    sent_at
+        Seconds since 1970, None if it does not tell.
+    """
+
+    digest: bytes
+    sent_at: float | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """Messages by queue, when the oldest was taken, and how many were looked at."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    oldest: dict[str, datetime] = field(default_factory=dict)
+    seen: int = 0
+
+    def add(self, other: "Tally") -> None:
+        """Add another tally."""
+        self.counts += other.counts
+        self.seen += other.seen
+        for queue, moment in other.oldest.items():
+            self.oldest[queue] = min(self.oldest.get(queue, moment), moment)
+
+
 class Inspection:
     """Reads the messages that consumers hold, and puts them back.
 
@@ -95,7 +129,7 @@ class Inspection:
         self._keys = keys
         self._unacked = f"{keys.prefix}{Channel.unacked_key}"
         self._unacked_index = f"{keys.prefix}{Channel.unacked_index_key}"
-        names = ("tally", "return", "return_unacked")
+        names = ("tally", "oldest", "return", "return_unacked")
         self._scripts = {name: client.register_script(source(name)) for name in names}
 
     def now(self) -> datetime:
@@ -166,15 +200,45 @@ class Inspection:
             counts[queue] += length
         return counts
 
-    def held(self) -> Counter[str]:
-        """Return how many messages of each queue consumers hold."""
-        counts: Counter[str] = Counter()
+    def held(self, *, by_living: bool = False) -> Tally:
+        """Return how many messages of each queue consumers hold, or only those that are alive."""
+        tally = Tally()
         for consumer in self.consumers():
             if consumer.name == STOCK:
-                counts += self._tally(self._unacked, "unacked")[1]
-            else:
-                counts += self._tally(self._keys.held_by + consumer.name, "held")[1]
-        return counts
+                tally.add(self._tally(self._unacked, "unacked"))
+            elif consumer.is_alive or not by_living:
+                tally.add(self._tally(self._keys.held_by + consumer.name, "held"))
+        return tally
+
+    def next_messages(self, queues: Collection[str]) -> dict[str, NextMessage]:
+        """Return the next message of each list of queues that is not empty, by the list's name."""
+        names = [list_of(queue, step) for queue in queues for step in _STEPS]
+        found = self._scripts["oldest"](keys=[self._keys.prefix + name for name in names])
+        rows = zip(names, found[::2], found[1::2], strict=True)
+        return {
+            name: NextMessage(digest, int(sent) / 1000 if sent else None)
+            for name, digest, sent in rows
+            if digest
+        }
+
+    def lists(self) -> dict[str, bytes]:
+        """Return every list on the server, without the prefix, with its next entry.
+
+        Not those of Celery's remote control and events. Of a server with very many keys, not all.
+        """
+        pattern = _literal(self._keys.prefix) + "*"
+        found: dict[str, bytes] = {}
+        cursor = 0
+        for _ in range(_MOST_SCANS):
+            cursor, some = self._client.scan(cursor, match=pattern, count=1000, _type="list")
+            for key in some:
+                name = self._plain(key)
+                if not queue_of(name).endswith(_REMOTE_CONTROL):
+                    entry = self._client.lindex(key, -1)
+                    found |= {} if entry is None else {name: entry}
+            if cursor == 0:
+                break
+        return found
 
     def postponed(self) -> Counter[str]:
         """Return how many messages of each queue are delayed until their ETA."""
@@ -182,8 +246,9 @@ class Inspection:
         start, total = 0, _COUNTED_AT_ONCE
         while total == _COUNTED_AT_ONCE:
             places = start, start + _COUNTED_AT_ONCE - 1
-            total, page = self._tally(self._keys.delayed, "delayed", *places)
-            counts += page
+            page = self._tally(self._keys.delayed, "delayed", *places)
+            total = page.seen
+            counts += page.counts
             start += total
         return counts
 
@@ -225,12 +290,16 @@ class Inspection:
             if cursor == 0:
                 return
 
-    def _tally(self, key: str, kind: str, *places: int) -> tuple[int, Counter[str]]:
-        total, *pairs = self._scripts["tally"](keys=[key], args=[kind, *places])
-        counts: Counter[str] = Counter()
-        for name, number in zip(pairs[::2], pairs[1::2], strict=True):
-            counts[queue_of(self._plain(name))] += number
-        return int(total), counts
+    def _tally(self, key: str, kind: str, *places: int) -> Tally:
+        total, *rows = self._scripts["tally"](keys=[key], args=[kind, *places])
+        tally = Tally(seen=int(total))
+        for name, number, since in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
+            queue = queue_of(self._plain(name))
+            tally.counts[queue] += number
+            if kind == "held" and since:
+                moment = _moment(since)
+                tally.oldest[queue] = min(tally.oldest.get(queue, moment), moment)
+        return tally
 
     def _unacked_messages(self, consumer: Consumer) -> Iterator[Reserved]:
         for tag, entry in self._client.hscan_iter(self._unacked, count=_AT_ONCE):

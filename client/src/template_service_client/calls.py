@@ -6,12 +6,16 @@ from template_service_client.core import AsyncCore, SyncCore
 from template_service_client.models import (
     ActivatedVersion,
     ActivateVersion,
+    AppliedBundle,
+    ApplyBundle,
     BatchRendered,
     CreateTemplate,
     DeletedTranslation,
     DeleteTemplate,
     DeleteTranslation,
     DiffVersions,
+    ExportedPage,
+    ExportTemplates,
     GetTemplate,
     ListTemplates,
     ListVersions,
@@ -26,6 +30,8 @@ from template_service_client.models import (
     Template,
     TemplateDetails,
     TemplatePage,
+    UnscheduledVersion,
+    UnscheduleVersion,
     UpdateTemplate,
     UpsertedTranslation,
     UpsertTranslation,
@@ -36,6 +42,10 @@ from template_service_client.models import (
 
 class Client(SyncCore):
     """Calls that block until there is an answer."""
+
+    def bundle_apply(self, **message: Unpack[ApplyBundle]) -> AppliedBundle:
+        """``bundle.apply``: Create and change a set of templates, all of them or none."""
+        return cast("AppliedBundle", self._call("bundle.apply", message))
 
     def render_batch(self, **message: Unpack[RenderBatch]) -> BatchRendered:
         """``render.batch``: Render one template for many recipients."""
@@ -56,6 +66,10 @@ class Client(SyncCore):
     def template_delete(self, **message: Unpack[DeleteTemplate]) -> Template:
         """``template.delete``: Soft-delete a template."""
         return cast("Template", self._call("template.delete", message))
+
+    def template_export(self, **message: Unpack[ExportTemplates]) -> ExportedPage:
+        """``template.export``: Return a page of templates with their texts, or digests."""
+        return cast("ExportedPage", self._call("template.export", message))
 
     def template_get(self, **message: Unpack[GetTemplate]) -> TemplateDetails:
         """``template.get``: Return a template, a version of it and its languages."""
@@ -82,7 +96,7 @@ class Client(SyncCore):
         return cast("UpsertedTranslation", self._call("translation.upsert", message))
 
     def version_activate(self, **message: Unpack[ActivateVersion]) -> ActivatedVersion:
-        """``version.activate``: Make a version the current one."""
+        """``version.activate``: Make a version the current one, now or later."""
         return cast("ActivatedVersion", self._call("version.activate", message))
 
     def version_diff(self, **message: Unpack[DiffVersions]) -> VersionDifference:
@@ -97,9 +111,17 @@ class Client(SyncCore):
         """``version.publish``: Publish a version of a template."""
         return cast("PublishedVersion", self._call("version.publish", message))
 
+    def version_unschedule(self, **message: Unpack[UnscheduleVersion]) -> UnscheduledVersion:
+        """``version.unschedule``: Cancel the scheduled activation of a version."""
+        return cast("UnscheduledVersion", self._call("version.unschedule", message))
+
 
 class AsyncClient(AsyncCore):
     """Calls to be awaited."""
+
+    async def bundle_apply(self, **message: Unpack[ApplyBundle]) -> AppliedBundle:
+        """``bundle.apply``: Create and change a set of templates, all of them or none."""
+        return cast("AppliedBundle", await self._call("bundle.apply", message))
 
     async def render_batch(self, **message: Unpack[RenderBatch]) -> BatchRendered:
         """``render.batch``: Render one template for many recipients."""
@@ -120,6 +142,10 @@ class AsyncClient(AsyncCore):
     async def template_delete(self, **message: Unpack[DeleteTemplate]) -> Template:
         """``template.delete``: Soft-delete a template."""
         return cast("Template", await self._call("template.delete", message))
+
+    async def template_export(self, **message: Unpack[ExportTemplates]) -> ExportedPage:
+        """``template.export``: Return a page of templates with their texts, or digests."""
+        return cast("ExportedPage", await self._call("template.export", message))
 
     async def template_get(self, **message: Unpack[GetTemplate]) -> TemplateDetails:
         """``template.get``: Return a template, a version of it and its languages."""
@@ -146,7 +172,7 @@ class AsyncClient(AsyncCore):
         return cast("UpsertedTranslation", await self._call("translation.upsert", message))
 
     async def version_activate(self, **message: Unpack[ActivateVersion]) -> ActivatedVersion:
-        """``version.activate``: Make a version the current one."""
+        """``version.activate``: Make a version the current one, now or later."""
         return cast("ActivatedVersion", await self._call("version.activate", message))
 
     async def version_diff(self, **message: Unpack[DiffVersions]) -> VersionDifference:
@@ -160,3 +186,7 @@ class AsyncClient(AsyncCore):
     async def version_publish(self, **message: Unpack[PublishVersion]) -> PublishedVersion:
         """``version.publish``: Publish a version of a template."""
         return cast("PublishedVersion", await self._call("version.publish", message))
+
+    async def version_unschedule(self, **message: Unpack[UnscheduleVersion]) -> UnscheduledVersion:
+        """``version.unschedule``: Cancel the scheduled activation of a version."""
+        return cast("UnscheduledVersion", await self._call("version.unschedule", message))

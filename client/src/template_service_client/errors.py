@@ -38,11 +38,19 @@ class VersionNotFound(ServiceError):
 
 
 class VersionConflict(ServiceError):
-    """Another producer was first: the current version is not the expected one."""
+    """Another producer was first: the template is not as the message expects it to be."""
+
+
+class VersionNotDraft(ServiceError):
+    """The version was current at some time, so it cannot be replaced."""
 
 
 class BreakingChange(ServiceError):
     """Producers of the current version would be refused by the new one."""
+
+
+class BundleRefused(ServiceError):
+    """Templates of a bundle are refused, and nothing of it is stored."""
 
 
 class LanguageNotFound(ServiceError):
@@ -91,7 +99,9 @@ ERRORS: Final[dict[str, type[ServiceError]]] = {
     "version_exists": VersionExists,
     "version_not_found": VersionNotFound,
     "version_conflict": VersionConflict,
+    "version_not_draft": VersionNotDraft,
     "breaking_change": BreakingChange,
+    "bundle_refused": BundleRefused,
     "language_not_found": LanguageNotFound,
     "template_syntax": TemplateSyntax,
     "placeholder_mismatch": PlaceholderMismatch,

@@ -4,21 +4,73 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 
 class ActivateVersion(TypedDict):
-    """`version.activate`: make a version current, to roll back or forward."""
+    """`version.activate`: make a version current, to roll back or forward, now or later."""
 
+    expected_version: NotRequired[Any]
+    expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
     version: str
-    expected_version: NotRequired[str | None]
+    activate_at: NotRequired[str | None]
 
 
 class ActivatedVersion(TypedDict):
-    """Answer of `version.activate`."""
+    """Answer of `version.activate`; with `activate_at` it becomes current only then."""
 
     template_id: str
     version: str
     version_id: str
     previous_version: str | None
+    activate_at: str | None
+
+
+class AppliedBundle(TypedDict):
+    """Answer of `bundle.apply`, with the templates in the order of the message."""
+
+    dry_run: bool
+    applied: bool
+    added: int
+    changed: int
+    unchanged: int
+    refused: int
+    templates: "list[AppliedTemplate]"
+
+
+class AppliedTemplate(TypedDict):
+    """What becomes of one template of a bundle.
+
+    `fields` are those of its own fields that change. `version` is the one that is published,
+    or the current one if none is; `digest` the template's afterwards. `problems` is why it
+    is refused, in a dry run.
+    """
+
+    template_id: str | None
+    type: Literal["email", "in_app", "sms", "push", "partial", "json"] | None
+    action: Literal["added", "changed", "unchanged", "refused"]
+    fields: list[str]
+    version: str | None
+    version_id: str | None
+    previous_version: str | None
+    is_current: bool
+    activate_at: str | None
+    digest: str | None
+    translations: "CarriedTranslations"
+    breaking: "list[Change]"
+    users: "list[PartialUse]"
+    warnings: "list[TextWarning]"
+    problems: list[dict[str, Any]]
+
+
+class ApplyBundle(TypedDict):
+    """`bundle.apply`: create and change a set of templates, all of them or none.
+
+    Templates are validated one by one, as `BundledTemplate`, so that the problems of all are
+    reported. With `dry_run` nothing is stored, and the answer says what would be.
+    """
+
+    idempotency_key: NotRequired[str | None]
+    templates: "list[BundledTemplate]"
+    dry_run: NotRequired[bool]
 
 
 class BatchItem(TypedDict):
@@ -47,6 +99,21 @@ class Breaking(TypedDict):
     path: str
     type: Literal["now_required", "type_changed"]
     message: str
+
+
+class BundledTemplate(TypedDict):
+    """A template of a bundle: all of its own fields, and the version to publish, if any."""
+
+    expected_version: NotRequired[Any]
+    expected_digest: NotRequired[str | None]
+    template_id: str
+    name: str
+    type: Literal["email", "in_app", "sms", "push", "partial", "json"]
+    description: NotRequired[str | None]
+    category: NotRequired[str | None]
+    is_active: NotRequired[bool]
+    metadata: NotRequired[dict[str, Any]]
+    version: NotRequired["NewVersion | None"]
 
 
 class CarriedTranslations(TypedDict):
@@ -121,6 +188,8 @@ class DeclaredVariable(TypedDict):
 class DeleteTemplate(TypedDict):
     """`template.delete`: soft delete; nothing is rendered from it any more."""
 
+    expected_version: NotRequired[Any]
+    expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
 
@@ -128,6 +197,8 @@ class DeleteTemplate(TypedDict):
 class DeleteTranslation(TypedDict):
     """`translation.delete`: remove one language of the current version, or of the one named."""
 
+    expected_version: NotRequired[Any]
+    expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
     language_code: str
@@ -148,6 +219,100 @@ class DiffVersions(TypedDict):
     template_id: str
     from_version: str
     to_version: str
+
+
+class ExportTemplates(TypedDict):
+    """`template.export`: a page of templates with all that their authors wrote.
+
+    The filters are those of `template.list`; `template_ids` names the templates. Without
+    `content` the answer has their digests only. `version` exports another version than the
+    current one, of a single template.
+    """
+
+    template_ids: NotRequired[list[str] | None]
+    version: NotRequired[str | None]
+    type: NotRequired[Literal["email", "in_app", "sms", "push", "partial", "json"] | None]
+    category: NotRequired[str | None]
+    is_active: NotRequired[bool | None]
+    prefix: NotRequired[str | None]
+    tag: NotRequired[str | None]
+    content: NotRequired[bool]
+    after: NotRequired[str | None]
+    limit: NotRequired[int]
+
+
+class ExportedDigest(TypedDict):
+    """A version without its contents."""
+
+    is_current: bool
+    is_draft: bool
+    activated_at: str | None
+    activate_at: str | None
+    schedule_error: str | None
+    version: str
+    version_id: str
+    created_at: str
+    digest: str
+
+
+class ExportedPage(TypedDict):
+    """Answer of `template.export`; pass `next` as `after` for the page that follows."""
+
+    templates: "list[ExportedTemplate]"
+    next: str | None
+
+
+class ExportedTemplate(TypedDict):
+    """A template; `digest` is that of its fields and its current version.
+
+    `version` is the current one, or the one asked for, and null where there is none.
+    """
+
+    template_id: str
+    name: str
+    type: Literal["email", "in_app", "sms", "push", "partial", "json"]
+    description: str | None
+    category: str | None
+    is_active: bool
+    metadata: dict[str, Any]
+    current_version: str | None
+    digest: str
+    created_at: str
+    updated_at: str
+    version: "ExportedVersion | ExportedDigest | None"
+
+
+class ExportedText(TypedDict):
+    """A translation, as it was sent; without a subject the version's is used."""
+
+    state: Literal["current", "stale"]
+    subject: str | None
+    body: str
+    text: str | None
+    preheader: str | None
+
+
+class ExportedVersion(TypedDict):
+    """A version with its sources as they were sent, and its translations by language."""
+
+    is_current: bool
+    is_draft: bool
+    activated_at: str | None
+    activate_at: str | None
+    schedule_error: str | None
+    version: str
+    version_id: str
+    created_at: str
+    digest: str
+    subject: str | None
+    body: str
+    text: str | None
+    preheader: str | None
+    format: str | None
+    inline_css: bool
+    variables: list[dict[str, Any]]
+    metadata: dict[str, Any]
+    translations: "dict[str, ExportedText]"
 
 
 class FailedItem(TypedDict):
@@ -228,7 +393,54 @@ class ListVersions(TypedDict):
     template_id: str
 
 
+class NewVersion(TypedDict):
+    """The contents of a version, and how it is published.
+
+    `variables` left out are inferred from the sources. `text` is the text part of an e-mail
+    (left out, it is derived from the body), `preheader` the line that inboxes show after the
+    subject. `format` is the language in which bodies are written, HTML or text where it is
+    left out. `inline_css` writes the rules of `<style>` into the elements that they select.
+
+    `carry_translations` takes over those of the previous version that the message does not
+    bring, `allow_breaking` lets changes pass that producers must follow, and
+    `allow_dropped_translations` drops the translations that no longer fit. Without
+    `activate` the version is a draft; with `activate_at` it becomes current then.
+    `replace_draft` replaces the draft named `version`, whose digest may have to be
+    `expected_draft`.
+    """
+
+    body: str
+    subject: NotRequired[str | None]
+    text: NotRequired[str | None]
+    preheader: NotRequired[str | None]
+    format: NotRequired[Literal["mjml"] | None]
+    inline_css: NotRequired[bool]
+    variables: NotRequired["list[str | Variable] | None"]
+    metadata: NotRequired[dict[str, Any]]
+    version: NotRequired[str | None]
+    translations: NotRequired["dict[str, Text]"]
+    carry_translations: NotRequired[bool]
+    activate: NotRequired[bool]
+    activate_at: NotRequired[str | None]
+    allow_breaking: NotRequired[bool]
+    allow_dropped_translations: NotRequired[bool]
+    replace_draft: NotRequired[bool]
+    expected_draft: NotRequired[str | None]
+
+
 OwnLanguage = TypedDict("OwnLanguage", {"from": str, "to": str})
+
+
+class PartialUse(TypedDict):
+    """A template that uses a changed partial; `problems` is what breaks it.
+
+    `checked` is false where the time of the message was over before.
+    """
+
+    template_id: str
+    in_bundle: bool
+    checked: bool
+    problems: list[dict[str, Any]]
 
 
 class PartialUser(TypedDict):
@@ -256,6 +468,7 @@ class Preview(TypedDict):
     subject: NotRequired[str | None]
     text: NotRequired[str | None]
     preheader: NotRequired[str | None]
+    format: NotRequired[Literal["mjml"] | None]
     inline_css: NotRequired[bool]
     variables_schema: NotRequired["list[str | Variable] | None"]
     variables: NotRequired[dict[str, Any] | None]
@@ -300,40 +513,37 @@ class Problem(TypedDict):
 
 
 class PublishVersion(TypedDict):
-    """`version.publish`: insert an immutable version and, by default, make it current.
+    """`version.publish`: insert an immutable version and, by default, make it current."""
 
-    `variables` left out are inferred from the sources. `expected_version` makes the publish
-    conditional on the current version. `carry_translations` takes over those of the previous
-    version that the message does not bring, `allow_breaking` lets changes pass that
-    producers must follow, and `allow_dropped_translations` drops the translations that no
-    longer fit. `text` is the text part of an e-mail (left out, it is derived from the body),
-    `preheader` the line that inboxes show after the subject. `inline_css` writes the rules
-    of `<style>` into the elements that they select.
-    """
-
+    expected_version: NotRequired[Any]
+    expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
     body: str
     subject: NotRequired[str | None]
     text: NotRequired[str | None]
     preheader: NotRequired[str | None]
+    format: NotRequired[Literal["mjml"] | None]
     inline_css: NotRequired[bool]
     variables: NotRequired["list[str | Variable] | None"]
     metadata: NotRequired[dict[str, Any]]
     version: NotRequired[str | None]
     translations: NotRequired["dict[str, Text]"]
-    expected_version: NotRequired[str | None]
     carry_translations: NotRequired[bool]
     activate: NotRequired[bool]
+    activate_at: NotRequired[str | None]
     allow_breaking: NotRequired[bool]
     allow_dropped_translations: NotRequired[bool]
+    replace_draft: NotRequired[bool]
+    expected_draft: NotRequired[str | None]
 
 
 class PublishedVersion(TypedDict):
     """Answer of `version.publish`; `previous_version` was current before.
 
-    `breaking` is what `allow_breaking` let pass. Each of `warnings` has a code, a path, a
-    message and a remedy, with line and column where there is a source.
+    `activate_at` is when the version becomes current, null without a schedule. `breaking` is
+    what `allow_breaking` let pass. Each of `warnings` has a code, a path, a message and a
+    remedy, with line and column where there is a source.
     """
 
     template_id: str
@@ -341,6 +551,7 @@ class PublishedVersion(TypedDict):
     version_id: str
     previous_version: str | None
     is_current: bool
+    activate_at: str | None
     variables: "list[DeclaredVariable]"
     translations: "CarriedTranslations"
     breaking: "list[Change]"
@@ -429,6 +640,8 @@ class RenderedItem(TypedDict):
 class RestoreTemplate(TypedDict):
     """`template.restore`: undo a soft delete."""
 
+    expected_version: NotRequired[Any]
+    expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
 
@@ -438,6 +651,13 @@ class SameTranslation(TypedDict):
 
     language: str
     state: "StateChange"
+
+
+class ScheduledVersion(TypedDict):
+    """A version that will be current."""
+
+    version: str
+    activate_at: str
 
 
 StateChange = TypedDict(
@@ -464,8 +684,8 @@ class Template(TypedDict):
 class TemplateDetails(TypedDict):
     """Answer of `template.get`; `version` is null before the first publish.
 
-    `used_by` has the templates that use a partial, in the order of template_id; it is empty
-    for other types.
+    `scheduled` has the versions that will be current, by time. `used_by` has the templates
+    that use a partial, in the order of template_id; it is empty for other types.
     """
 
     template: "Template"
@@ -473,6 +693,7 @@ class TemplateDetails(TypedDict):
     languages: "list[LanguageState]"
     text: "LanguageText | None"
     used_by: "list[PartialUser]"
+    scheduled: "list[ScheduledVersion]"
 
 
 class TemplatePage(TypedDict):
@@ -551,12 +772,31 @@ class TranslationState(TypedDict):
     state: Literal["current", "stale"]
 
 
+class UnscheduleVersion(TypedDict):
+    """`version.unschedule`: forget when a version was to become current."""
+
+    idempotency_key: NotRequired[str | None]
+    template_id: str
+    version: str
+
+
+class UnscheduledVersion(TypedDict):
+    """Answer of `version.unschedule`; `activate_at` is the time that was cancelled, if any."""
+
+    template_id: str
+    version: str
+    cancelled: bool
+    activate_at: str | None
+
+
 class UpdateTemplate(TypedDict):
     """`template.update`: only what is given changes; null empties description and category.
 
     `metadata` takes the place of the whole object.
     """
 
+    expected_version: NotRequired[Any]
+    expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
     name: NotRequired[str | None]
@@ -569,6 +809,8 @@ class UpdateTemplate(TypedDict):
 class UpsertTranslation(TypedDict):
     """`translation.upsert`: write one language of the current version, or of the one named."""
 
+    expected_version: NotRequired[Any]
+    expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
     language_code: str
@@ -670,9 +912,13 @@ class VersionList(TypedDict):
 class VersionSummary(TypedDict):
     """A version without its source."""
 
+    is_current: bool
+    is_draft: bool
+    activated_at: str | None
+    activate_at: str | None
+    schedule_error: str | None
     version: str
     version_id: str
-    is_current: bool
     created_at: str
     languages: "list[TranslationState]"
 
@@ -680,14 +926,19 @@ class VersionSummary(TypedDict):
 class VersionText(TypedDict):
     """A version with its source."""
 
+    is_current: bool
+    is_draft: bool
+    activated_at: str | None
+    activate_at: str | None
+    schedule_error: str | None
     version: str
     version_id: str
     subject: str | None
     body: str
     text: str | None
     preheader: str | None
+    format: str | None
     inline_css: bool
     variables: "list[DeclaredVariable]"
     metadata: dict[str, Any]
-    is_current: bool
     created_at: str

@@ -3,11 +3,13 @@
 from typing import Final
 
 QUEUES: Final = {
+    "bundle.apply": "templates",
     "render.batch": "render-bulk",
     "render.one": "render",
     "render.preview": "render",
     "template.create": "templates",
     "template.delete": "templates",
+    "template.export": "templates",
     "template.get": "templates",
     "template.list": "templates",
     "template.restore": "templates",
@@ -18,4 +20,5 @@ QUEUES: Final = {
     "version.diff": "templates",
     "version.list": "templates",
     "version.publish": "templates",
+    "version.unschedule": "templates",
 }

@@ -275,7 +275,7 @@ class Contents:
     ``unacked:…`` for each consumer, and ``unacked:scheduled`` for what is to be worked on later).
     """
 
-    QUEUES: Final = ("templates", "render", "render-bulk", "maintenance")
+    QUEUES: Final = ("templates", "render", "render-bulk", "maintenance", "monitoring")
 
     def __init__(self, waiting: list[bytes], held: list[bytes], dead: list[bytes]) -> None:
         self.waiting = waiting

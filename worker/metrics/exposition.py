@@ -1,0 +1,231 @@
+"""The metrics of a process: what it has counted, and what broker and database report."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Final, NamedTuple
+
+from prometheus_client import (
+    GC_COLLECTOR,
+    PLATFORM_COLLECTOR,
+    PROCESS_COLLECTOR,
+    CollectorRegistry,
+)
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+from pydantic import ValidationError
+
+from db import migrations, runs
+from db.monitoring.reader import Row, reading
+from db.runs import Ended
+from db.session import make_engine
+from tasks.jobs import JOBS, REPORT
+from tasks.messages.report import BrokerFigures, Report
+from tasks.services.metrics import PREFIX, of_broker, of_report
+from worker.backlog import broker_figures
+from worker.broker import connection
+from worker.configuration import configuration
+from worker.metrics import counts
+from worker.metrics.ages import Ages
+from worker.metrics.sampled import Sampled
+from worker.settings import Settings
+
+WAIT_SECONDS: Final = 1.0
+"""How long a scrape waits for broker and database together; Prometheus waits for 10 s."""
+DATABASE_SECONDS: Final = 2
+"""Timeout of the connection and of each statement."""
+
+
+class DatabaseFigures(NamedTuple):
+    """What the database says: of maintenance, of the last report, and of sessions."""
+
+    ended: Sequence[Ended]
+    report: Report | None
+    sessions: Sequence[Row]
+
+
+class Broker(NamedTuple):
+    """What the broker says; ages are seconds by queue and state."""
+
+    figures: BrokerFigures
+    ages: Mapping[tuple[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A worker's pool at one moment: processes, those that work, and messages reserved."""
+
+    processes: int
+    busy: int
+    reserved: int
+
+
+def registry(settings: Settings, pool: Callable[[], Pool] | None = None) -> CollectorRegistry:
+    """Return the metrics of this process.
+
+    Parameters
+    ----------
+    pool
+        Of a worker; beat has none.
+    """
+    metrics = CollectorRegistry()
+    # Memory, processor time and open files of the process, by the names that dashboards know.
+    for own in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+        metrics.register(own)
+    metrics.register(_Process(pool))
+    metrics.register(_Servers(settings))
+    return metrics
+
+
+class _Process(Collector):
+    """What this process knows by itself."""
+
+    def __init__(self, pool: Callable[[], Pool] | None) -> None:
+        self._pool = pool
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        build = {"version": version("template-service"), "revision": migrations.head()}
+        yield InfoMetricFamily(
+            f"{PREFIX}_build", "Version of the service, and its newest migration.", value=build
+        )
+        if self._pool is None:
+            return
+        now = self._pool()
+        processes = GaugeMetricFamily(
+            f"{PREFIX}_pool_processes", "Pool processes of this worker.", labels=["state"]
+        )
+        processes.add_metric(["busy"], now.busy)
+        processes.add_metric(["idle"], max(0, now.processes - now.busy))
+        yield processes
+        yield GaugeMetricFamily(
+            f"{PREFIX}_worker_reserved",
+            "Messages that this worker holds, running ones too.",
+            value=now.reserved,
+        )
+        yield from counts.families()
+
+
+class _Servers(Collector):
+    """What broker and database say."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._ages = Ages()
+        self._broker = Sampled("broker", self._read_broker)
+        self._database = Sampled("database", lambda: _database(settings))
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        deadline = time.monotonic() + WAIT_SECONDS
+        self._broker.ask()
+        database = self._database.value(deadline)
+        broker = self._broker.value(deadline)
+        readable = GaugeMetricFamily(
+            f"{PREFIX}_source_readable",
+            "Whether the server's figures are shown: 0 if it does not answer or refuses.",
+            labels=["source"],
+        )
+        readable.add_metric(["broker"], float(broker is not None))
+        readable.add_metric(["database"], float(database is not None))
+        yield readable
+        yield from of_broker(broker.figures if broker else BrokerFigures())
+        yield _of_ages(broker.ages if broker else {})
+        if database is None:
+            return
+        yield from _of_runs(database.ended)
+        yield from _of_sessions(database.sessions)
+        if database.report is not None:
+            at = database.report.at.timestamp()
+            yield from of_report(database.report, max(0.0, time.time() - at))
+
+    def _read_broker(self) -> Broker:
+        with connection(self._settings) as opened:
+            ages = self._ages.read(opened)
+        return Broker(broker_figures(connection(self._settings)), ages)
+
+
+def _database(settings: Settings) -> DatabaseFigures:
+    # A role that may maintain the database, or the workers' own: both may read these.
+    address = replace(
+        configuration(settings).maintenance,
+        statement_timeout=DATABASE_SECONDS,
+        connect_timeout=DATABASE_SECONDS,
+        pool_size=1,
+        max_overflow=0,
+    )
+    engine = make_engine(address, application_name="template-service metrics")
+    try:
+        with reading(engine) as reader:
+            stored = runs.last_result(reader.connection, REPORT)
+            return DatabaseFigures(
+                runs.ended(reader.connection, [job.name for job in JOBS]),
+                _report(stored),
+                reader.rows("service_sessions"),
+            )
+    finally:
+        engine.dispose()
+
+
+def _report(stored: object) -> Report | None:
+    """Return a stored report; None if there is none, or one of another version."""
+    try:
+        return None if stored is None else Report.model_validate(stored)
+    except ValidationError:
+        return None
+
+
+def _of_ages(ages: Mapping[tuple[str, str], float]) -> Metric:
+    family = GaugeMetricFamily(
+        f"{PREFIX}_queue_oldest_age_seconds",
+        "Age of the oldest message of a queue: ready, at least that, or reserved, since it was "
+        "taken.",
+        labels=["queue", "state"],
+    )
+    for key, age in sorted(ages.items()):
+        family.add_metric(key, age)
+    return family
+
+
+def _of_runs(ended: Sequence[Ended]) -> Iterator[Metric]:
+    outcome = GaugeMetricFamily(
+        f"{PREFIX}_maintenance_last_outcome",
+        "1 for the outcome of the newest run that has ended: done, failed or skipped; error is the "
+        "code of a failure.",
+        labels=["task", "outcome", "error"],
+    )
+    seconds = GaugeMetricFamily(
+        f"{PREFIX}_maintenance_last_seconds", "Duration of that run.", labels=["task"]
+    )
+    age = GaugeMetricFamily(
+        f"{PREFIX}_maintenance_last_age_seconds", "Time since its end.", labels=["task"]
+    )
+    done = GaugeMetricFamily(
+        f"{PREFIX}_maintenance_done_age_seconds",
+        "Time since the end of the newest run that succeeded.",
+        labels=["task"],
+    )
+    for run in ended:
+        outcome.add_metric([run.task, run.state, run.error or ""], 1)
+        age.add_metric([run.task], run.age)
+        if run.seconds is not None:
+            seconds.add_metric([run.task], run.seconds)
+        if run.done_age is not None:
+            done.add_metric([run.task], run.done_age)
+    yield from (outcome, seconds, age, done)
+
+
+def _of_sessions(sessions: Sequence[Row]) -> Iterator[Metric]:
+    family = GaugeMetricFamily(
+        f"{PREFIX}_database_sessions",
+        "Database connections of the processes of this service: pool use.",
+        labels=["application", "state"],
+    )
+    for row in sessions:
+        family.add_metric([row["application"], row["state"]], row["sessions"])
+    yield family
