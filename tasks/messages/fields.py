@@ -216,7 +216,10 @@ TemplateId = Annotated[
 VersionName = Annotated[
     str, AfterValidator(_version), described(pattern="^[A-Za-z0-9][A-Za-z0-9_.+-]{0,49}$")
 ]
-ExpectedVersion = Annotated[str | int | None, PlainValidator(_expected_version)]
+ExpectedVersion = Annotated[
+    str | int | None,
+    PlainValidator(_expected_version, json_schema_input_type=VersionName | Literal[0] | None),
+]
 """A condition of a write: the name of the current version, 0 for none, None for no condition."""
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]

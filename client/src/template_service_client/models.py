@@ -6,7 +6,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 class ActivateVersion(TypedDict):
     """`version.activate`: make a version current, to roll back or forward, now or later."""
 
-    expected_version: NotRequired[Any]
+    expected_version: NotRequired[str | Literal[0] | None]
     expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
@@ -104,7 +104,7 @@ class Breaking(TypedDict):
 class BundledTemplate(TypedDict):
     """A template of a bundle: all of its own fields, and the version to publish, if any."""
 
-    expected_version: NotRequired[Any]
+    expected_version: NotRequired[str | Literal[0] | None]
     expected_digest: NotRequired[str | None]
     template_id: str
     name: str
@@ -188,7 +188,7 @@ class DeclaredVariable(TypedDict):
 class DeleteTemplate(TypedDict):
     """`template.delete`: soft delete; nothing is rendered from it any more."""
 
-    expected_version: NotRequired[Any]
+    expected_version: NotRequired[str | Literal[0] | None]
     expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
@@ -197,7 +197,7 @@ class DeleteTemplate(TypedDict):
 class DeleteTranslation(TypedDict):
     """`translation.delete`: remove one language of the current version, or of the one named."""
 
-    expected_version: NotRequired[Any]
+    expected_version: NotRequired[str | Literal[0] | None]
     expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
@@ -515,7 +515,7 @@ class Problem(TypedDict):
 class PublishVersion(TypedDict):
     """`version.publish`: insert an immutable version and, by default, make it current."""
 
-    expected_version: NotRequired[Any]
+    expected_version: NotRequired[str | Literal[0] | None]
     expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
@@ -640,7 +640,7 @@ class RenderedItem(TypedDict):
 class RestoreTemplate(TypedDict):
     """`template.restore`: undo a soft delete."""
 
-    expected_version: NotRequired[Any]
+    expected_version: NotRequired[str | Literal[0] | None]
     expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
@@ -795,7 +795,7 @@ class UpdateTemplate(TypedDict):
     `metadata` takes the place of the whole object.
     """
 
-    expected_version: NotRequired[Any]
+    expected_version: NotRequired[str | Literal[0] | None]
     expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
@@ -809,7 +809,7 @@ class UpdateTemplate(TypedDict):
 class UpsertTranslation(TypedDict):
     """`translation.upsert`: write one language of the current version, or of the one named."""
 
-    expected_version: NotRequired[Any]
+    expected_version: NotRequired[str | Literal[0] | None]
     expected_digest: NotRequired[str | None]
     idempotency_key: NotRequired[str | None]
     template_id: str
