@@ -29,6 +29,17 @@ PROBLEM: Final[Schema] = {
         "line": {"type": "integer", "minimum": 1},
         "column": {"type": "integer", "minimum": 1},
         "snippet": {"type": "string", "description": "The line, with a caret under the place."},
+        "template_id": {"type": "string", "description": "The template of a bundle."},
+        "code": {"type": "string", "description": "The code of its refusal, in a bundle."},
+        "expected": {
+            "type": ["string", "integer"],
+            "description": "The version or digest that a condition named.",
+        },
+        "current": {
+            "type": ["string", "integer", "null"],
+            "description": "What it is, 0 for no current version.",
+        },
+        "current_version": {"type": ["string", "integer", "null"]},
     },
 }
 HEADERS: Final[Schema] = {

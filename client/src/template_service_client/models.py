@@ -510,6 +510,11 @@ class Problem(TypedDict):
     line: NotRequired[int]
     column: NotRequired[int]
     snippet: NotRequired[str]
+    template_id: NotRequired[str]
+    code: NotRequired[str]
+    expected: NotRequired[Any]
+    current: NotRequired[Any]
+    current_version: NotRequired[Any]
 
 
 class PublishVersion(TypedDict):
