@@ -23,7 +23,7 @@ from worker.transport.held import Bounds, HeldMessages, Keys
 USUAL = Thresholds(
     letter_age=timedelta(days=3),
     held=timedelta(seconds=210),
-    maintenance=timedelta(seconds=1700),
+    maintenance=timedelta(seconds=21_600),
     unacked=timedelta(seconds=4200),
 )
 AT_ONCE = replace(USUAL, held=timedelta(0), unacked=timedelta(0))

@@ -25,6 +25,7 @@ QUEUES: Final = {
     QueueName.RENDER: "Single renders and previews.",
     QueueName.RENDER_BULK: "Batches, so that a long one holds up no single render.",
     QueueName.MAINTENANCE: "What beat schedules and operators start.",
+    QueueName.MONITORING: "The report of each minute, which waits behind no other work.",
 }
 
 Json = dict[str, Any]
