@@ -27,7 +27,7 @@ USUAL = Thresholds(
     unacked=timedelta(seconds=4200),
 )
 AT_ONCE = replace(USUAL, held=timedelta(0), unacked=timedelta(0))
-HOURS_AGO = 4 * 3600 * 1000
+HOURS_AGO = 7 * 3600 * 1000
 
 
 class Broker:
@@ -152,7 +152,7 @@ class TestReserved:
         broker.die()
         (finding,) = broker.findings()
         assert (finding.id, finding.severity) == ("reserved_by_dead", "error")
-        assert finding.what == "node/1 has died 3 h 59 min ago with 1 message"
+        assert finding.what == "node/1 has died 6 h 59 min ago with 1 message"
         assert "no worker is alive" in finding.why
         broker.client.delete("unacked:held:node/1")
         assert broker.found() == {}
