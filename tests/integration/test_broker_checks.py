@@ -126,7 +126,7 @@ class TestReserved:
         broker.age()
         (finding,) = broker.findings()
         assert (finding.id, finding.severity) == ("reserved_without_progress", "error")
-        assert finding.what == "node/1 holds 1 message, the oldest since 4 h 0 min"
+        assert finding.what == "node/1 holds 1 message, the oldest since 7 h 0 min"
 
     def test_maintenance_messages_extend_the_threshold(self, broker: Broker) -> None:
         """Its own messages never count, and others may wait for it."""
