@@ -29,7 +29,9 @@ class Poller(kombu_redis.MultiChannelPoller):  # type: ignore[misc]  # kombu shi
         """Read a peek's reply, or what kombu itself waits for."""
         for channel in self._channels:
             if channel.fetcher.owns(fileno):
-                return channel.fetcher.on_readable(fileno)
+                channel.fetcher.on_readable(fileno)
+                # The next turn of an event loop takes the message; who drains events has none.
+                return channel.fetcher.step() if channel.hub is None else None
         return super().on_readable(fileno)
 
     def handle_event(self, fileno: int, event: int) -> Any:  # noqa: ANN401 - kombu's
