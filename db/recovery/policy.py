@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
-from annotated_types import Ge, Predicate
+from annotated_types import Predicate
 
-from db.bounds import COUNT, DAYS
+from db.bounds import COUNT, DAYS, DAYS_OR_NONE
 
 # The most that is lost with the server's disk, at 16 MiB of archive for each timeout in which
 # anything was written.
@@ -33,7 +33,7 @@ class RecoveryPolicy:
     # keeps fewer, sets the days that must stay.
     window_days: Annotated[
         int,
-        Ge(0),
+        DAYS_OR_NONE,
         "Days of which every second stays recoverable, whatever the number of full base backups. "
         "0: only the number counts.",
     ] = 0

@@ -334,7 +334,7 @@ def test_no_log_line_can_show_a_text(tasks: Tasks) -> None:
     """What Celery logs, and Flower shows, is the ``repr`` of the answer."""
     message = {"type": "email", "body": "<p>{{ x }}</p>", "variables": {"x": "SEKRET"}}
     answer = tasks.app.tasks["render.preview"].apply(kwargs=message).result
-    assert repr(answer) == "<language=en characters=13>"
+    assert repr(answer) == "<type=email language=en characters=13>"
 
 
 PIECES = (

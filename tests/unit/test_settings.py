@@ -234,7 +234,7 @@ def test_relative_targets_do_not_depend_on_the_current_directory(
     assert operations.backup.target == str(checkout / ".local" / "backups")
     assert operations.recovery.base == checkout / ".local" / "recovery" / "base"
     monkeypatch.setenv("TEMPLATE_SERVICE_BACKUP_TARGET", "dumps")
-    monkeypatch.setattr(directories, "_is_checkout", lambda _: False)
+    monkeypatch.setattr(directories, "_is_checkout", lambda: False)
     operations = configuration(made()).operations
     assert operations.backup.target == "/var/lib/template-service/dumps"
     assert operations.recovery.directory == Path("/var/lib/template-service/recovery")
