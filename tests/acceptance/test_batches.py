@@ -232,6 +232,6 @@ def test_logs_show_numbers_and_no_values(producer: Producer, stack: LocalStack) 
     task_id = producer.send("render.batch", message, queue=QUEUE)
     answer = producer.answer(task_id)
     assert (answer["rendered"], answer["failed"]) == (1, 5)
-    shown = f"<template_id={template} version=1 type=email rendered=1 failed=5>"
+    shown = f"<template_id={template} type=email version=1 rendered=1 failed=5>"
     assert wait_until(lambda: shown in logs(stack), 20)
     assert secret not in logs(stack)

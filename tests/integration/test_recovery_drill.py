@@ -24,7 +24,7 @@ INSERT INTO templates (template_id, name, type) VALUES ('w' || gen_random_uuid()
 _WRITERS = 4
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Give a server with a base backup, and figures that were recorded during many writes."""
     with recoverable(tmp_path_factory.mktemp("drill")) as server:

@@ -159,6 +159,7 @@ def test_a_take_with_a_lost_reply_is_not_retried_by_the_client(
     with channel.conn_or_acquire() as client:
         client.lpush("lost-reply", *map(str, range(6)))
         holder = channel.holder
+        assert holder.take([["no-such-list"]], 1) == []  # the server has the script now
         for connection in [client.connection_pool.get_connection() for _ in range(3)]:
             connection.read_response = lost_reply
             client.connection_pool.release(connection)

@@ -175,7 +175,7 @@ FILTERS: Final = [
     Entry("batch of 0", "{{ [1]|batch(0)|list }}", SYNTAX),
     Entry("slice", "{{ 'a'|slice(987654321)|list|length }}", LIMIT),
     Entry("slice of 0", "{{ 'a'|slice(0)|list }}", SYNTAX),
-    _heavy("zip", "{{ x|zip(x, x, x)|join|length }}", {"x": [0] * 60_000}),
+    _heavy("zip", "{{ x|zip(x, x, x)|map('first')|join|length }}", {"x": [0] * 60_000}),
     _heavy("groupby", "{{ x|groupby('a')|length }}", {"x": [{"a": 1}] * 9000}),
     _heavy("sort", "{{ x|split('')|sort|length }}", {"x": BIG}),
     Entry("sort of what has no order", "{{ [1, 'a', [2], {}]|sort|length }}", SYNTAX),
