@@ -151,6 +151,7 @@ DECLARED: Final[dict[str, dict[str, Any]]] = {
         "x-max-length": 1000,
         "x-overflow": "reject-publish",
     },
+    "monitoring": {"x-max-length": 100},
     "dead-letters": {"x-max-length-bytes": 1_000_000_000},
 }
 VIRTUAL_HOSTS: Final[dict[str, dict[str, str]]] = {
