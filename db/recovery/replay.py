@@ -138,7 +138,7 @@ def replay(  # noqa: PLR0913 - by name, as they are settings of the recovery
             try:
                 cluster.start()
             except OperationError as error:
-                # The WAL told of higher settings of the primary, which the control file now has.
+                # The WAL has raised settings of the primary, which the control file now has.
                 before, needed = needed, _capacities(programs, data)
                 if needed == before:
                     raise _recovery_error(error, target, cluster.log()) from None

@@ -37,15 +37,6 @@ _OF_REPORT: Final = {
     "recovery_drill_failed": "recovery_drill_failed",
 }
 """The name of each metric by the field of the report that it shows."""
-_AGES: Final = {
-    "archived_age_seconds",
-    "backup_age_seconds",
-    "backup_verified_age_seconds",
-    "base_backup_age_seconds",
-    "recovery_earliest_age_seconds",
-    "recovery_latest_age_seconds",
-    "recovery_proved_age_seconds",
-}
 _OF_BROKER: Final = {
     name: name for name in ("dead_letters", "dead_letters_bytes", "dead_letters_oldest_age_seconds")
 }
@@ -168,7 +159,7 @@ def _single(
         words = str(type(figures).model_fields[field].description)
         gauge = GaugeMetricFamily(f"{PREFIX}_{name}", words)
         if (value := getattr(figures, field)) is not None:
-            gauge.add_metric([], value + later if field in _AGES else value)
+            gauge.add_metric([], value + later if field.endswith("_age_seconds") else value)
         yield gauge
 
 
