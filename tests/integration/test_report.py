@@ -161,7 +161,8 @@ class TestDatabase:
         """Nothing is archived here, and a slot keeps WAL."""
         run(url, "SELECT pg_create_physical_replication_slot('reported', true)")
         try:
-            run(url, "SELECT pg_logical_emit_message(false, 'x', repeat('x', 5000))")
+            # In the transaction: its commit waits until the message is in the WAL that is reported.
+            run(url, "SELECT pg_logical_emit_message(true, 'x', repeat('x', 5000))")
             result = asked(url, tmp_path)
         finally:
             run(url, "SELECT pg_drop_replication_slot('reported')")
