@@ -244,9 +244,7 @@ class TestSessions:
         finally:
             run(url, "REVOKE pg_read_all_stats FROM unprivileged")
 
-    def test_a_session_that_became_active_is_not_terminated(
-        self, engine: Engine, url: str
-    ) -> None:
+    def test_a_session_that_became_active_is_not_terminated(self, engine: Engine, url: str) -> None:
         """Between the question and the answer it may have ended, or begun to work."""
         with guest(url) as ended, guest(url) as active:
             pid = ended.info.backend_pid
