@@ -25,6 +25,7 @@ from tasks.rendering.markup import (
     prints,
     tokens,
 )
+from tasks.rendering.slashes import with_own_references
 from tasks.rendering.styles import (
     COMMENT,
     DECLARATION,
@@ -187,7 +188,7 @@ def has_dangerous_address(html: str, sources: Iterable[str]) -> bool:
     raw = html.encode().translate(_LOWER, b"\t\n\r")
     if not any(scheme in raw for scheme in _MAY_BE_DANGEROUS) and _SPELLED.search(raw) is None:
         return False
-    own = tuple(sources)
+    own = tuple(map(with_own_references, sources))
     return any(
         _is_dangerous(element, attribute, value := html[attribute.value : attribute.value_end])
         and not any(value in source for source in own)

@@ -70,7 +70,8 @@ def placed_value(value: Any, kind: str, *, raw: bool, is_trial: bool) -> str:  #
     if is_trial and _is_invented(value):
         return ""
     text = _json(value) if kind == "json" else css_text(kind, _text(value))
-    return safe(text) if raw else text
+    # Nothing safe may look like a reference that the engine has written for a slash.
+    return safe(text.replace("&#", "%26#")) if raw else text
 
 
 def _is_invented(value: Any) -> bool:  # noqa: ANN401 - any value of a template
