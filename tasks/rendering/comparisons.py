@@ -86,7 +86,11 @@ def refuse_mixed(values: Iterable[Any]) -> None:
             raise InputError(_NUMERIC_TEXTS)
 
 
-def _holds(left: Any, sign: str, right: Any) -> bool:  # noqa: ANN401 - any value of a template
+def _holds(  # noqa: PLR0911 - one for each pair of kinds
+    left: Any,  # noqa: ANN401 - any value of a template
+    sign: str,
+    right: Any,  # noqa: ANN401 - the same
+) -> bool:
     if lacks(left) or lacks(right):
         sides = (left, right)
         if sign in _EQUAL and MISSING in sides and any(isinstance(each, bool) for each in sides):
