@@ -108,6 +108,27 @@ def test_a_push_publishes_once(ada: Author, service: Service) -> None:
     assert [outcome.published for outcome in ada.push()] == [{"greeting": "2"}]
 
 
+def test_a_dry_run_finds_what_the_service_would_refuse(ada: Author, service: Service) -> None:
+    """Each template goes with the changed partials that it uses; nothing is published or noted."""
+    footer = simple("footer", type="partial", own=Sources(None, "<p>{{ name }}</p>"))
+    user = with_body('<p>{{ name }}</p>{% include "footer" %}')
+    ada.edit(footer, user)
+    push, plan = ada.plan()
+    outcomes = [
+        outcome for _, outcome in push.apply(plan, Permissions(), lambda _: None, dry_run=True)
+    ]
+    assert [(each.refused, each.published) for each in outcomes] == [([], {}), ([], {})]
+    sent = [keywords for task, keywords in service.received if task == "bundle.apply"]
+    names = [[each["template_id"] for each in keywords["templates"]] for keywords in sent]
+    assert names == [["footer"], ["footer", "greeting"]]
+    assert service.templates == {}
+    service.publish(with_body("<p>Somebody else's</p>"))
+    for _, outcome in push.apply(plan, Permissions(), lambda _: None, dry_run=True):
+        outcomes.append(outcome)
+    assert [len(each.conflicts) for each in outcomes[2:]] == [0, 1]
+    assert service.version("greeting") == "1"
+
+
 def test_a_pull_and_a_push_change_nothing(ada: Author, service: Service) -> None:
     """Whatever the texts have."""
     odd = simple(
