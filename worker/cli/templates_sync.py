@@ -50,9 +50,12 @@ def pull(
     *, ids: tuple[str, ...], folder: Path, overwrite: bool, dry_run: bool, json_: bool
 ) -> None:
     """Write the service's templates into a folder. Exits 3 if both have changed."""
+    from worker.authoring import journal
     from worker.authoring.pull import Pull
 
     folder.mkdir(parents=True, exist_ok=True)
+    if not dry_run:
+        journal.resume(folder)
     local = read(folder)
     steps: list[PullStep] = []
     with open_producer() as producer:
