@@ -17,14 +17,14 @@ from typing import Any, Final
 import psutil
 import redis
 
-from bench import batches, crowd, dumps, maintenance, processor, templates, transport
+from bench import authoring, batches, crowd, dumps, maintenance, processor, templates, transport
 from bench.line import Line, middle, shown
 from bench.producer import NOOP_QUEUE, NOOP_TASK, OWN_QUEUE, Producer
 from bench.transport import NOOP_WORKER, OWN_WORKER
 from db.cluster.processes import Process, wait_until
 from worker.local import LocalStack
 
-PARTS: Final = ("transport", "processor", "renders", "batches", "database")
+PARTS: Final = ("transport", "processor", "renders", "batches", "database", "authoring")
 Running = tuple[LocalStack, str, dict[str, Process]]
 """A stack, the node name of its worker, and the workers of the no-op by their node names."""
 
@@ -65,6 +65,9 @@ def measure(messages: int, rounds: int, parts: Collection[str] = PARTS) -> Itera
             yield from several(folder / "one", messages, rounds)
         if "database" in parts:
             yield from crowded_database(folder, min(rounds, 3))
+        if "authoring" in parts:
+            with stack(folder / "authors", concurrency=2) as (local, _, _):
+                yield from authoring.measure(local, folder / "templates")
 
 
 def fetching(

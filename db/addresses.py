@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -94,3 +95,11 @@ def refusal(error: BaseException | None) -> str:
     """Return the reason of a refused connection on one line, of each host if there are several."""
     first, *others = str(error).strip().splitlines()
     return "; ".join(line.removeprefix("- ") for line in others if line[:2] == "- ") or first
+
+
+def without_credentials(urls: str) -> str:
+    """Return the address of a server, or several with ``;`` between, without what is secret."""
+    parts = [urlsplit(url) for url in urls.split(";")]
+    return ";".join(
+        f"{each.scheme}://{each.netloc.rpartition('@')[2]}{each.path}" for each in parts
+    )

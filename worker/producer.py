@@ -6,13 +6,13 @@ import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, Self
-from urllib.parse import urlsplit
 
 from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from db.addresses import without_credentials
 from db.errors import OperationError
 from tasks.errors import Problem
 from worker.celery_settings import celery_settings
@@ -74,8 +74,8 @@ class Producer:
         # CELERY_BROKER_URL of the environment would win over an argument.
         urls = dict.fromkeys(("broker_read_url", "broker_write_url"), options["broker_url"])
         self._app.conf.update(options | urls | {"task_publish_retry_policy": _RETRIES})
-        self._broker = _shown(options["broker_url"])
-        self._results = _shown(settings.result_backend.get_secret_value())
+        self._broker = without_credentials(options["broker_url"])
+        self._results = without_credentials(settings.result_backend.get_secret_value())
 
     def __enter__(self) -> Self:
         """Return the producer; its connections are closed with the block."""
@@ -212,12 +212,6 @@ def _queue(task: str) -> str:
     """Return the queue of a task of the contract."""
     pattern = task if task in ROUTES else f"{task.partition('.')[0]}.*"
     return str(ROUTES[pattern]["queue"])
-
-
-def _shown(url: str) -> str:
-    """Return an address without user and password."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _reason(error: BaseException) -> str:

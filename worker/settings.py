@@ -83,7 +83,11 @@ class Settings(BaseModel):
         "The same database as a role that may maintain it, for maintenance.* and the commands. "
         "Empty: DATABASE_URL.",
     ] = SecretStr("")
-    broker_url: Annotated[SecretStr, "The broker: redis, rediss, sentinel, amqp or amqps."]
+    broker_url: Annotated[
+        SecretStr,
+        "The broker: redis, rediss, sentinel, amqp or amqps. Several nodes of one broker are "
+        "separated by ;.",
+    ]
     result_backend: Annotated[
         SecretStr,
         "Where answers are kept until producers fetch them: redis, rediss, sentinel.",
@@ -212,7 +216,11 @@ class Settings(BaseModel):
     @field_validator("broker_url")
     @classmethod
     def _broker_scheme(cls, value: SecretStr) -> SecretStr:
-        _require_url(value, BROKER_SCHEMES)
+        urls = [SecretStr(url) for url in value.get_secret_value().split(";")]
+        for url in urls:
+            _require_url(url, BROKER_SCHEMES)
+        if len({urlsplit(url.get_secret_value()).scheme for url in urls}) > 1:
+            raise ValueError("URLs of one broker, which begin alike, were expected")
         return value
 
     @field_validator("result_backend")

@@ -43,9 +43,14 @@ _NOT_OF_THE_ARCHIVE: Final = frozenset(
         "programs_do_not_fit",
     }
 )
-_STATUS: Final = """
-SELECT count(*) FROM unnest(%s::xid8[]) AS running
-WHERE running < pg_snapshot_xmax(pg_current_snapshot()) AND pg_xact_status(running) = 'committed'
+# A snapshot does not list the running transactions that are younger than all ended ones.
+_COMMITTED_LATER: Final = """
+SELECT count(*)
+FROM (SELECT %s::pg_snapshot AS taken) AS given,
+     generate_series(pg_snapshot_xmin(taken)::text::bigint,
+                     pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1) AS number
+WHERE NOT pg_visible_in_snapshot(number::text::xid8, taken)
+  AND pg_xact_status(number::text::xid8) = 'committed'
 """
 
 
@@ -252,8 +257,8 @@ def _compare(url: str, chosen: Figures) -> None:
     Raises OperationError: ``recovery_differs``.
     """
     with psycopg.connect(url, autocommit=True) as connection:
-        ((ended,),) = connection.execute(_STATUS, [[str(number) for number in chosen.running]])
-        if ended:
+        ((committed,),) = connection.execute(_COMMITTED_LATER, [chosen.snapshot])
+        if committed:
             raise _InexactError
         different = []
         for name, wanted in chosen.tables.items():

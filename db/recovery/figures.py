@@ -161,7 +161,7 @@ def moment(programs: Programs, archive: Archive, figures: Figures) -> int | None
 
     A transaction is in snapshots a little later than its end is in WAL, so that some moments of
     the server are none of its WAL: ``None``. Transactions that ended in WAL before
-    ``before_lsn`` and are not in the snapshot are not found here: see ``running``.
+    ``before_lsn`` and are not in the snapshot are not found here, but in the recovered database.
     """
     size = archive.segment_bytes
     before, after = parsed_lsn(figures.before_lsn), parsed_lsn(figures.after_lsn)

@@ -17,7 +17,7 @@ from tasks.rendering.frames import HEADER, unpack
 from tasks.rendering.limits import Limits
 
 START_SECONDS: Final = 15.0
-"""For the start of a process, which takes a tenth of a second; less than the limit of a task."""
+"""For the start of a process, which takes a fifth of a second; less than the limit of a task."""
 
 CHUNK_BYTES: Final = 256 * 1024
 PIPE_BYTES: Final = 1024 * 1024

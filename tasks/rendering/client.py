@@ -3,6 +3,7 @@
 import logging
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
@@ -33,6 +34,7 @@ class Renderer:
         self.limits = limits
         self._idle: list[RenderProcess] = []
         self._lock = threading.Lock()
+        self._starts = threading.local()
 
     def start(self) -> None:
         """Start a process ahead of the first request."""
@@ -59,6 +61,18 @@ class Renderer:
         with self._lock:
             return [process.pid for process in self._idle]
 
+    def clock(self) -> float:
+        """Return a time in seconds that stands still while this thread starts a process.
+
+        On a busy machine a start takes seconds, and no template is to blame for them.
+        """
+        return time.monotonic() - self._seconds_of_starts
+
+    @property
+    def _seconds_of_starts(self) -> float:
+        seconds: float = getattr(self._starts, "seconds", 0.0)
+        return seconds
+
     def render(self, text: Text, values: bytes) -> dict[str, Any]:
         """Return the finished parts of ``text``: see :meth:`tasks.rendering.engine.Engine.render`.
 
@@ -69,8 +83,8 @@ class Renderer:
         ServiceError
             ``variables_invalid``, ``template_syntax`` or ``render_limit_exceeded``.
         """
-        request = {"operation": "render", "texts": [text], "indexes": [0], "deadline": None}
-        (answer,) = self._ask(request, [values])
+        request = {"operation": "render", "texts": [text], "indexes": [0]}
+        (answer,) = self._ask(request, [values], None)
         return _ok(answer)
 
     def stream(self, deadline: float) -> "Stream":
@@ -97,8 +111,8 @@ class Renderer:
         needs
             The placeholders of the partials that they use, by template_id.
         deadline
-            By ``time.monotonic()``, in seconds, for this and the other questions of the gate; what
-            is not begun by then gives ``render_limit_exceeded``.
+            By :meth:`clock`, for this and the other questions of the gate; what is not begun by
+            then gives ``render_limit_exceeded``.
         """
         request = {"operation": "inspect", "sources": sources, "needs": needs}
         answer = self._single(request, len(sources), deadline)
@@ -153,16 +167,23 @@ class Renderer:
     def _single(
         self, request: Mapping[str, Any], renders: int, deadline: float | None
     ) -> dict[str, Any]:
-        (answer,) = self._ask({**request, "deadline": deadline}, [], renders=renders)
+        (answer,) = self._ask(request, [], deadline, renders=renders)
         return _ok(answer)
 
     def _ask(
-        self, request: Mapping[str, Any], payloads: Sequence[bytes], *, renders: int = 1
+        self,
+        request: Mapping[str, Any],
+        payloads: Sequence[bytes],
+        deadline: float | None,
+        *,
+        renders: int = 1,
     ) -> list[bytes]:
         seconds = self.limits.render_seconds * renders + GRACE_SECONDS
         process = self.take()
         try:
-            message = pack([encode(request), *payloads])
+            # The render process reads the system's clock.
+            ends = None if deadline is None else deadline + self._seconds_of_starts
+            message = pack([encode({**request, "deadline": ends}), *payloads])
             answer = process.receive(seconds) if process.send(message, seconds) else None
         except BaseException:
             # A soft time limit may have come in between: what the pipe holds is unknown now.
@@ -180,11 +201,18 @@ class Renderer:
             with self._lock:
                 process = self._idle.pop() if self._idle else None
             if process is None:
-                return RenderProcess(self.limits)
+                return self._started()
             if process.is_alive():
                 return process
             _log_replaced(process, process.wait(), "lost")
             process.close()
+
+    def _started(self) -> RenderProcess:
+        begin = time.monotonic()
+        try:
+            return RenderProcess(self.limits)
+        finally:
+            self._starts.seconds = self._seconds_of_starts + time.monotonic() - begin
 
     def give_back(self, process: RenderProcess) -> None:
         """Make a process idle; everything that it was asked has been answered."""

@@ -4,7 +4,6 @@ They are compiled before the publish gate, which sees what will be rendered; wha
 reported where it stands in the source.
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -79,7 +78,7 @@ def formatted(
     if source_format is None:
         return Formatted(texts)
     sources = [{"path": f"{prefix}body", "source": text.body} for prefix, text in texts.items()]
-    deadline = time.monotonic() + limits.trial_seconds
+    deadline = renderer.clock() + limits.trial_seconds
     compiled, problems = renderer.compile_mjml(sources, deadline)
     if problems:
         raise TemplateSyntax.of("the MJML does not compile", problems)

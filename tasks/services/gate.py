@@ -3,7 +3,6 @@
 Its steps are those of a publish: compile, compare, try out.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -56,7 +55,7 @@ class Gate:
     place
         The position of their template among partials.
     deadline
-        By ``time.monotonic()``, in seconds: when the trial renders must have begun.
+        By the renderer's clock, in seconds: when the trial renders must have begun.
     """
 
     def __init__(self, renderer: Renderer, library: Library, place: Place, deadline: float) -> None:
@@ -81,8 +80,9 @@ class Gate:
         """
         library = graph.library(work, sources)
         limits = work.configuration.limits
-        deadline = time.monotonic() + limits.trial_seconds + SECONDS_OF_EACH * carried
-        gate = cls(work.runtime.renderer, library, graph.place(work, template), deadline)
+        renderer = work.runtime.renderer
+        deadline = renderer.clock() + limits.trial_seconds + SECONDS_OF_EACH * carried
+        gate = cls(renderer, library, graph.place(work, template), deadline)
         return gate, Candidates(template.type, work.configuration.default_language, library)
 
     def compile(self, candidates: Sequence[Candidate]) -> list[Compiled]:
@@ -196,7 +196,7 @@ class Gate:
             tried = self._renderer.try_out(text, self._with_partials(variables), self._deadline)
         except (RenderLimitExceeded, TemplateSyntax) as error:
             tried = error.details
-        if time.monotonic() > self._deadline:
+        if self._renderer.clock() > self._deadline:
             # Perhaps it would fit: it must not be dropped for want of time.
             raise RenderLimitExceeded.at("", "limit", "the trial renders exceeded their time limit")
         prefix = candidate.prefix

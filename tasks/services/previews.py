@@ -1,7 +1,5 @@
 """``render.preview``: the publish gate and a render, nothing stored."""
 
-import time
-
 from db.queries import partials
 from tasks.errors import ServiceError, VariablesInvalid
 from tasks.messages.render import Preview, Previewed
@@ -47,7 +45,7 @@ def _previewed(message: Preview, sources: Sources, work: Lookup) -> Previewed:
     partials_in_language = library.in_language(language, sources=sources.given())
     text = text_of(message.type, language, sources, partials_in_language)
     place = Place(None, height=0, limit=work.configuration.limits.partial_depth)
-    deadline = time.monotonic() + work.configuration.limits.trial_seconds
+    deadline = work.runtime.renderer.clock() + work.configuration.limits.trial_seconds
     given = message.variables_schema
     declared = None if given is None else [variable.stored() for variable in given]
     gate = Gate(work.runtime.renderer, library, place, deadline)

@@ -1,6 +1,5 @@
 """Warnings of a publish, a translation and a preview: what is worth a look, and blocks nothing."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -32,7 +31,7 @@ class Adviser:
     library
         Their partials.
     deadline
-        By ``time.monotonic()``, in seconds: no text is rendered after it.
+        By the renderer's clock, in seconds: no text is rendered after it.
     """
 
     def __init__(self, renderer: Renderer, library: Library, deadline: float) -> None:
@@ -59,7 +58,7 @@ class Adviser:
         schema, values = Schema(declared), sample_values(declared)
         found: Warned = []
         for candidate in (text.candidate for text in texts):
-            if candidate.text["type"] != "partial" and time.monotonic() < self._deadline:
+            if candidate.text["type"] != "partial" and self._renderer.clock() < self._deadline:
                 # Only its author knows what values of type any are like.
                 with suppress(ServiceError):
                     text = declaring(candidate.text, schema)

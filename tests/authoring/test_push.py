@@ -1,99 +1,20 @@
-"""Push and pull between folders and a service: nobody's work is overwritten unnoticed."""
+"""Push between folders and a service: nobody's work is overwritten unnoticed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from db.errors import OperationError
-from tasks.rendering.client import Renderer
 from tasks.rendering.texts import Sources
-from tests.support.definitions import LIMITS, simple, written
+from tests.support.authors import BROKER, Author, with_body
+from tests.support.definitions import simple
 from tests.support.service import Service, away
-from worker.authoring import header
-from worker.authoring.check import Checker
-from worker.authoring.definition import Definition
 from worker.authoring.plan import Action
-from worker.authoring.pull import Pull, Pulled
-from worker.authoring.push import Outcome, Permissions, Plan, Push
-from worker.authoring.reading import read_folder
+from worker.authoring.pull import Pulled
+from worker.authoring.push import Permissions
 from worker.authoring.state import State
-
-BROKER = "redis://user:secret@broker.example:6379/0"
-
-
-@pytest.fixture(scope="module")
-def renderer() -> Iterator[Renderer]:
-    """Yield a renderer for the checks."""
-    with Renderer(LIMITS) as renderer:
-        yield renderer
-
-
-class Author:
-    """Somebody with a folder of templates."""
-
-    def __init__(self, root: Path, service: Service, renderer: Renderer) -> None:
-        self.root = root
-        self.service = service
-        self._renderer = renderer
-        root.mkdir(exist_ok=True)
-
-    def edit(self, *those: Definition) -> None:
-        """Write templates."""
-        written(self.root, *those)
-
-    def pull(self, **options: bool) -> dict[str, Pulled]:
-        """Pull; return what became of each template."""
-        pull = Pull(read_folder(self.root, LIMITS), self.service, State(self.root, BROKER))
-        return {step.template_id: step.action for step in pull.run(None, **options)}
-
-    def plan(self, *, overwrite: bool = False) -> tuple[Push, Plan]:
-        """Plan a push."""
-        folder = read_folder(self.root, LIMITS)
-        state = State(self.root, BROKER)
-        push = Push(folder, self.service, state, lambda: Checker(folder, self._renderer, "en"))
-        return push, push.plan(None, overwrite=overwrite)
-
-    def actions(self, *, overwrite: bool = False) -> dict[str, Action]:
-        """Return what a push would do."""
-        _, plan = self.plan(overwrite=overwrite)
-        return {step.template_id: step.action for step in plan.steps}
-
-    def push(self, *, atomic: bool = False, **allowed: bool) -> list[Outcome]:
-        """Push what may be pushed."""
-        permissions = Permissions(**allowed)
-        push, plan = self.plan(overwrite=permissions.overwrite)
-        assert [str(each) for each in plan.findings if each.is_error] == []
-        assert plan.conflicts == []
-        assert plan.blocked(permissions) == []
-        if atomic:
-            return [push.apply_at_once(plan, permissions)]
-        return [outcome for _, outcome in push.apply(plan, permissions, lambda _: None)]
-
-
-@pytest.fixture
-def service() -> Service:
-    """Return a service without templates."""
-    return Service()
-
-
-@pytest.fixture
-def ada(tmp_path: Path, service: Service, renderer: Renderer) -> Author:
-    """Return an author."""
-    return Author(tmp_path / "ada", service, renderer)
-
-
-@pytest.fixture
-def grace(tmp_path: Path, service: Service, renderer: Renderer) -> Author:
-    """Return another author."""
-    return Author(tmp_path / "grace", service, renderer)
-
-
-def with_body(body: str, **changes: Any) -> Definition:  # noqa: ANN401 - members of any type
-    """Return the greeting with another body."""
-    return simple(own=Sources("Hello {{ name }}", body), **changes)
 
 
 def test_a_push_publishes_once(ada: Author, service: Service) -> None:
@@ -108,22 +29,24 @@ def test_a_push_publishes_once(ada: Author, service: Service) -> None:
     assert [outcome.published for outcome in ada.push()] == [{"greeting": "2"}]
 
 
-def test_a_pull_and_a_push_change_nothing(ada: Author, service: Service) -> None:
-    """Whatever the texts have."""
-    odd = simple(
-        own=Sources("\tHello {{ name }} \n", "\ufeff<p>\r\n{{ name }}</p>", text="{{ name }}\r"),
-        metadata={"tags": ["a", None], "big": 2**70, "number": 1.5},
-        translations={"de": Sources(None, "{{ name }}\n\n")},
-    )
-    service.publish(odd)
-    assert ada.pull() == {"greeting": Pulled.ADDED}
-    before = {path: path.read_bytes() for path in ada.root.rglob("*") if path.is_file()}
-    assert ada.actions() == {"greeting": Action.UNCHANGED}
-    assert ada.push() == []
-    assert ada.pull() == {"greeting": Pulled.UNCHANGED}
-    after = {path: path.read_bytes() for path in ada.root.rglob("*") if path.is_file()}
-    assert after == before
-    assert service.definition("greeting") == odd
+def test_a_dry_run_finds_what_the_service_would_refuse(ada: Author, service: Service) -> None:
+    """Each template goes with the changed partials that it uses; nothing is published or noted."""
+    footer = simple("footer", type="partial", own=Sources(None, "<p>{{ name }}</p>"))
+    user = with_body('<p>{{ name }}</p>{% include "footer" %}')
+    ada.edit(footer, user)
+    push, plan = ada.plan()
+    outcomes = [
+        outcome for _, outcome in push.apply(plan, Permissions(), lambda _: None, dry_run=True)
+    ]
+    assert [(each.refused, each.published) for each in outcomes] == [([], {}), ([], {})]
+    sent = [keywords for task, keywords in service.received if task == "bundle.apply"]
+    names = [[each["template_id"] for each in keywords["templates"]] for keywords in sent]
+    assert names == [["footer"], ["footer", "greeting"]]
+    assert service.templates == {}
+    service.publish(with_body("<p>Somebody else's</p>"))
+    for _, outcome in push.apply(plan, Permissions(), lambda _: None, dry_run=True):
+        outcomes.append(outcome)
+    assert [len(each.conflicts) for each in outcomes[2:]] == [0, 1]
     assert service.version("greeting") == "1"
 
 
@@ -185,18 +108,6 @@ def test_what_others_published_is_behind_where_nothing_was_edited(
     assert ada.actions() == {"greeting": Action.BEHIND}
     assert ada.pull() == {"greeting": Pulled.CHANGED}
     assert "Dear" in (ada.root / "greeting" / "body.html").read_text()
-
-
-def test_a_pull_keeps_what_was_edited(ada: Author, service: Service) -> None:
-    """And a template that is gone is not brought back by a push without a word."""
-    service.publish(simple())
-    ada.pull()
-    ada.edit(with_body("<p>Dear {{ name }}</p>"))
-    assert ada.pull() == {"greeting": Pulled.KEPT}
-    assert ada.pull(overwrite=True) == {"greeting": Pulled.CHANGED}
-    del service.templates["greeting"]
-    assert ada.actions() == {"greeting": Action.CONFLICT}
-    assert ada.pull() == {"greeting": Pulled.GONE}
 
 
 def test_partials_come_before_their_users(ada: Author, service: Service) -> None:
@@ -325,24 +236,6 @@ def test_the_state_has_no_password_and_is_not_committed(ada: Author) -> None:
     folder = ada.root / ".template-service"
     assert "secret" not in (folder / "state.json").read_text()
     assert (folder / ".gitignore").read_text() == "*\n"
-
-
-def test_an_interrupted_pull_leaves_no_half_of_a_template(
-    ada: Author, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The next one begins anew."""
-    service.publish(simple())
-
-    def full(*_: object) -> None:
-        raise OperationError("not_writable", "the disk is full", "free it")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(header, "written", full)
-        with pytest.raises(OperationError, match="full"):
-            ada.pull()
-    assert not (ada.root / "greeting").exists()
-    assert ada.pull() == {"greeting": Pulled.ADDED}
-    assert ada.actions() == {"greeting": Action.UNCHANGED}
 
 
 def test_a_draft_is_for_nobody_until_it_is_activated(ada: Author, service: Service) -> None:

@@ -68,6 +68,9 @@ class RabbitMQ(LocalServer):
         Those that it has, each with queues and policies of its own.
     definitions
         What else it begins with, as ``rabbitmqctl export_definitions`` writes it.
+    seed
+        A node that runs, whose cluster it joins by what ``joining`` adds to ``rabbitmq.conf``;
+        virtual hosts and definitions are the cluster's.
     """
 
     name = "RabbitMQ"
@@ -79,8 +82,13 @@ class RabbitMQ(LocalServer):
         directory: Path,
         virtual_hosts: Iterable[str],
         definitions: Mapping[str, list[dict[str, Any]]] | None = None,
+        *,
+        seed: "RabbitMQ | None" = None,
+        joining: str = "",
     ) -> None:
         super().__init__(directory, die_with_parent=True)
+        self._seed = seed
+        self._joining = joining
         self._virtual_hosts = ["/", *virtual_hosts]
         self._definitions = definitions or {}
         self._mapper: Process | None = None
@@ -95,13 +103,26 @@ class RabbitMQ(LocalServer):
         return f"amqp://{user}:{self.password}@{HOST}:{self.port}/{virtual_host}"
 
     @property
+    def password(self) -> str:
+        """The password of all users, one in a cluster."""
+        return super().password if self._seed is None else self._seed.password
+
+    @property
     def control(self) -> dict[str, str]:
         """The variables by which RabbitMQ's own commands find it."""
-        return {
+        node = {"RABBITMQ_NODENAME": self.node_name}
+        if self._seed is not None:
+            return self._seed.control | node
+        return node | {
             "HOME": str(self.directory),  # of Erlang's cookie
             "ERL_EPMD_PORT": str(self._mapper_port),
-            "RABBITMQ_NODENAME": "template-service@localhost",
         }
+
+    @property
+    def node_name(self) -> str:
+        """Its name in the cluster."""
+        name = "template-service" if self._seed is None else self.directory.name
+        return f"{name}@localhost"
 
     def answers(self) -> bool:
         """Ask whether it serves at :attr:`url`."""
@@ -112,6 +133,12 @@ class RabbitMQ(LocalServer):
                 return False
             return True
 
+    def kill(self) -> None:
+        """Kill it, and not its port mapper, which the other nodes of a cluster use."""
+        mapper, self._mapper = self._mapper, None
+        super().kill()
+        self._mapper = mapper
+
     def stop(self) -> None:
         """Stop it, and its port mapper."""
         super().stop()
@@ -120,7 +147,7 @@ class RabbitMQ(LocalServer):
             self._mapper = None
 
     def _prepare(self) -> None:
-        if self._mapper is None:
+        if self._mapper is None and self._seed is None:
             self._mapper_port = free_port()
             self._mapper = Process(
                 "epmd",
@@ -133,16 +160,14 @@ class RabbitMQ(LocalServer):
 
     def _build(self, port: int) -> Process:
         folder = self.directory
-        write_private(folder / "definitions.json", json.dumps(self._all_definitions()))
+        definitions = folder / "definitions.json"
+        write_private(definitions, json.dumps(self._all_definitions()))
         write_private(folder / "enabled_plugins", "[].")
-        write_private(
-            folder / "rabbitmq.conf",
-            CONFIGURATION.format(
-                host=HOST,
-                port=port,
-                definitions=folder / "definitions.json",
-            ),
-        )
+        configuration = CONFIGURATION.format(host=HOST, port=port, definitions=definitions)
+        if self._seed is not None:
+            configuration = configuration.replace(f"load_definitions = {definitions}\n", "")
+            configuration += self._joining
+        write_private(folder / "rabbitmq.conf", configuration)
         environment: dict[str, Any] = {
             **self.control,
             "PATH": os.defpath,

@@ -265,6 +265,7 @@ class TestAtOnce:
                 "version.publish", {"template_id": template, "body": f"body {number}"}
             ),
         )
+        assert [answer for answer in answers if isinstance(answer, RefusedError)] == []
         versions = sorted(answers, key=lambda answer: int(answer["version"]))
         numbers = [str(number) for number in range(1, 21)]
         assert [answer["version"] for answer in versions] == numbers

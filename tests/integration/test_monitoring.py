@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import Engine
 
 from db.addresses import Database
 from db.cluster.private import PrivateCluster
@@ -37,6 +38,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PrivateCl
 def url(server: tuple[PrivateCluster, str]) -> str:
     """Return the address of the database."""
     return server[1]
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    """Give connections that are closed whatever becomes of the test."""
+    engine = make_engine(Database(url=url))
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
@@ -235,20 +244,20 @@ class TestSessions:
         finally:
             run(url, "REVOKE pg_read_all_stats FROM unprivileged")
 
-    def test_a_session_that_became_active_is_not_terminated(self, url: str) -> None:
+    def test_a_session_that_became_active_is_not_terminated(self, engine: Engine, url: str) -> None:
         """Between the question and the answer it may have ended, or begun to work."""
-        engine = make_engine(Database(url=url))
         with guest(url) as ended, guest(url) as active:
-            pids = {ended.info.backend_pid, active.info.backend_pid}
+            pid = ended.info.backend_pid
             sessions = terminate.idle_sessions(engine, 0, [terminate.IDLE])
             ended.close()
+            # The server ends a session after its client has left.
+            assert wait_until(lambda: gone(url, pid), 20)
             active.execute("BEGIN")
             active.execute("SELECT 1")
             done = terminate.terminate_sessions(engine, sessions)
-            assert {row["pid"] for row in done} == pids
+            assert {row["pid"] for row in done} == {pid, active.info.backend_pid}
             assert {row["outcome"] for row in done} == {"gone"}
             assert not gone(url, active.info.backend_pid)
-        engine.dispose()
 
 
 class TestLocks:

@@ -46,10 +46,12 @@ def bucket() -> Iterator[None]:
             "AWS_DEFAULT_REGION": "eu-central-1",
         }.items():
             patch.setenv(name, value)
-        boto3.client("s3").create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
+        bucket = boto3.resource("s3").Bucket(BUCKET)
+        bucket.create(CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         yield
+        # Buckets belong to the process, which may set this module up once more.
+        bucket.objects.all().delete()
+        bucket.delete()
     server.stop()
 
 

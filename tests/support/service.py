@@ -53,7 +53,7 @@ class Service:
         if task == "template.get":
             return {"used_by": self._used_by(keywords["template_id"])}
         assert task == "bundle.apply"
-        return self._apply(keywords["templates"])
+        return self._apply(keywords["templates"], dry_run=keywords["dry_run"])
 
     def stream_calls(
         self, task: str, messages: Mapping[str, Mapping[str, Any]]
@@ -83,17 +83,25 @@ class Service:
             if f'"{template_id}"' in each["version"]["body"]
         ]
 
-    def _apply(self, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    def _apply(self, entries: list[dict[str, Any]], *, dry_run: bool) -> dict[str, Any]:
         problems = [
             problem | {"template_id": entry["template_id"]}
             for index, entry in enumerate(entries)
             for problem in self._problems(f"templates[{index}]", entry)
         ]
+        if dry_run:
+            names = {each["template_id"] for each in entries}
+            own = [
+                {"template_id": name, "problems": [p for p in problems if p["template_id"] == name]}
+                for name in sorted(names)
+            ]
+            return {"dry_run": True, "templates": own}
         if problems:
             raise Refusal("bundle_refused", "refused", problems)  # type: ignore[arg-type]
         for entry in entries:
             self._store(entry)
         return {
+            "dry_run": False,
             "templates": [
                 {
                     "template_id": entry["template_id"],
@@ -101,7 +109,7 @@ class Service:
                     "digest": self.templates[entry["template_id"]]["digest"],
                 }
                 for entry in entries
-            ]
+            ],
         }
 
     def _problems(self, path: str, entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

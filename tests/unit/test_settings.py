@@ -10,7 +10,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from db.addresses import Database
+from db.addresses import Database, without_credentials
 from tasks.configuration import Operations
 from tasks.rendering.limits import Limits
 from worker import directories
@@ -151,6 +151,16 @@ def test_every_broker_of_the_contract_is_taken(
     if scheme.startswith("amqp"):
         wrong = reported(monkeypatch, CELERY_RESULT_BACKEND=f"{scheme}://localhost/")
         assert set(wrong) == {"CELERY_RESULT_BACKEND"}
+
+
+def test_a_broker_may_have_several_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their addresses begin alike; where they are shown, no password is."""
+    nodes = "amqp://u:sekret@one//;amqp://u:sekret@two:5673//"
+    monkeypatch.setenv("CELERY_BROKER_URL", nodes)
+    assert made().broker_url.get_secret_value() == nodes
+    assert without_credentials(nodes) == "amqp://one//;amqp://two:5673//"
+    for wrong in (f"{nodes};", f"{nodes};redis://three", f"{nodes};three"):
+        assert set(reported(monkeypatch, CELERY_BROKER_URL=wrong)) == {"CELERY_BROKER_URL"}
 
 
 def test_every_wrong_setting_is_named_in_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:

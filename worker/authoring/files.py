@@ -135,10 +135,7 @@ def write(root: Path, path: Path, data: bytes) -> None:
     OperationError
         The file cannot be written.
     """
-    files = Files(root)
-    if not files.is_inside(path.parent):
-        message = "a symbolic link leads out of the folder: nothing is written there"
-        raise FolderError([error(files.name(path), "link_outside", message)])
+    require_inside(root, path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
@@ -156,6 +153,20 @@ def write(root: Path, path: Path, data: bytes) -> None:
         raise OperationError(
             "not_writable", f"{path} cannot be written: {reason}", "free the path or the disk"
         ) from problem
+
+
+def require_inside(root: Path, path: Path) -> None:
+    """Refuse to write through a symbolic link out of the folder ``root``.
+
+    Raises
+    ------
+    FolderError
+        A symbolic link leads elsewhere.
+    """
+    files = Files(root)
+    if not files.is_inside(path.parent):
+        message = "a symbolic link leads out of the folder: nothing is written there"
+        raise FolderError([error(files.name(path), "link_outside", message)])
 
 
 def remove(paths: Iterable[Path]) -> None:

@@ -1,6 +1,5 @@
 """The publish gate over the files of a folder: the same steps as a publish, and no database."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -78,7 +77,7 @@ class FolderGate:
         seconds = limits.trial_seconds + SECONDS_OF_EACH * len(definition.translations)
 
         def make_gate(_: Sequence[str]) -> tuple[Gate, Candidates]:
-            deadline = time.monotonic() + _PATIENCE * seconds
+            deadline = self._renderer.clock() + _PATIENCE * seconds
             gate = Gate(self._renderer, library, place, deadline)
             return gate, Candidates(definition.type, self._default_language, library)
 

@@ -8,7 +8,6 @@ HEADER: Final = "template.toml"
 TRANSLATIONS: Final = "translations"
 SAMPLES: Final = "samples"
 STATE: Final = ".template-service"
-STAGING: Final = ".pulling"
 """Hidden, as all that the reader ignores."""
 
 NOTES: Final = frozenset({"README.md"})

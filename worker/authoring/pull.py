@@ -8,12 +8,12 @@ from typing import Final
 
 from db.errors import OperationError
 from tasks.rendering.limits import Limits
+from worker.authoring import journal, writing
 from worker.authoring import service as remotes
 from worker.authoring.folder import Folder, FolderTemplate
 from worker.authoring.reading import read_template
 from worker.authoring.service import Caller, Remote
 from worker.authoring.state import Base, State
-from worker.authoring.writing import write_new, write_template
 
 _LARGEST: Final = 2**62
 
@@ -90,12 +90,22 @@ class Pull:
                 if step.action is Pulled.UNCHANGED:
                     self._note(known[name])
                 yield step
-        try:
-            for remote in remotes.contents(self._service, wanted) if wanted else ():
-                yield self._written(remote, decided[remote.template_id], dry_run=dry_run)
-        finally:
-            if not dry_run:
-                self._state.save()
+        # All or nothing: everything is fetched before anything is written.
+        fetched = list(remotes.contents(self._service, wanted)) if wanted else []
+        steps: list[PullStep] = []
+        files: dict[Path, bytes | None] = {}
+        for remote in fetched:
+            step, changed = self._changes(remote, decided[remote.template_id])
+            steps.append(step)
+            files |= changed
+        if not dry_run:
+            journal.make(self._folder.root, files)
+            for remote, step in zip(fetched, steps, strict=True):
+                if _is_write(step):
+                    self._require_written(remote)
+                    self._note(remote)
+            self._state.save()
+        yield from steps
         yield from self._gone(known, ids)
 
     def _decide(self, remote: Remote, *, overwrite: bool) -> PullStep:
@@ -121,26 +131,32 @@ class Pull:
             reason += f"'{version}': pass --overwrite to take that"
         return PullStep(name, Pulled.CONFLICT, version, [], reason)
 
-    def _written(self, remote: Remote, step: PullStep, *, dry_run: bool) -> PullStep:
-        name, root = remote.template_id, self._folder.root
-        local = self._local.get(name)
-        folder = root / (name if local is None else local.path)
-        if remote.definition is None or dry_run:
-            return step
-        if local is None and (folder.exists() or folder.is_symlink()):
+    def _changes(self, remote: Remote, step: PullStep) -> tuple[PullStep, journal.Changes]:
+        """Return a step with its files, and their contents."""
+        name, folder = remote.template_id, self._place(remote)
+        if remote.definition is None:
+            return step, {}
+        if name not in self._local and (folder.exists() or folder.is_symlink()):
             reason = f"{folder} is there, and is not the folder of this template"
-            return PullStep(name, Pulled.CONFLICT, remote.version, [], reason)
-        write = write_new if local is None else write_template
-        files = write(root, folder, remote.definition)
-        written = _read_again(root, folder)
+            return PullStep(name, Pulled.CONFLICT, remote.version, [], reason), {}
+        changed = writing.changes(folder, remote.definition)
+        files = sorted(path.relative_to(folder).as_posix() for path in changed)
+        return PullStep(name, step.action, remote.version, files), changed
+
+    def _place(self, remote: Remote) -> Path:
+        local = self._local.get(remote.template_id)
+        return self._folder.root / (remote.template_id if local is None else local.path)
+
+    def _require_written(self, remote: Remote) -> None:
+        folder = self._place(remote)
+        written = _read_again(self._folder.root, folder)
         if written.definition is None or written.definition.digest() != remote.digest:
             raise OperationError(
                 "not_the_same",
-                f"{folder} does not hold what version '{remote.version}' of '{name}' has",
+                f"{folder} does not hold what version '{remote.version}' of '{remote.template_id}' "
+                "has",
                 "report this as a defect; the service is unchanged",
             )
-        self._note(remote)
-        return PullStep(name, step.action, remote.version, files)
 
     def _gone(self, known: Collection[str], ids: Collection[str] | None) -> Iterator[PullStep]:
         """Yield the templates of the folder that the service has had and has no more."""

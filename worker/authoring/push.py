@@ -155,12 +155,18 @@ class Push:
         return Plan(list(steps.values()), groups, found, known)
 
     def apply(
-        self, plan: Plan, allowed: Permissions, progress: Callable[[int], None]
+        self,
+        plan: Plan,
+        allowed: Permissions,
+        progress: Callable[[int], None],
+        *,
+        dry_run: bool = False,
     ) -> Iterator[tuple[Step, Outcome]]:
         """Publish template by template, partials first; yield each step with what came of it.
 
         ``progress`` is called with the number of messages that are answered. A template whose
-        partial was refused is not sent.
+        partial was refused is not sent. In a dry run the service stores nothing, and each template
+        is sent with the changed partials that it uses.
         """
         failed: set[str] = set()
         done = 0
@@ -174,30 +180,33 @@ class Push:
                         failed.add(name)
                         yield step, Outcome(skipped=[name])
                     else:
-                        messages[name] = self._message([step], plan, allowed)
+                        those = self._with_partials(step, plan) if dry_run else [step]
+                        messages[name] = self._message(those, plan, allowed, dry_run=dry_run)
                 steps = {step.template_id: step for step in group}
                 for name, answer in self._service.stream_calls("bundle.apply", messages):
                     outcome = self._outcome([name], answer, is_draft=allowed.draft)
-                    if not outcome.published:
+                    if outcome.refused or outcome.conflicts:
                         failed.add(name)
                     done += 1
                     progress(done)
-                    if time.monotonic() - saved > _SAVE_SECONDS:
+                    if not dry_run and time.monotonic() - saved > _SAVE_SECONDS:
                         self._state.save()
                         saved = time.monotonic()
                     yield steps[name], outcome
         finally:
-            self._save()
+            if not dry_run:
+                self._save()
 
-    def apply_at_once(self, plan: Plan, allowed: Permissions) -> Outcome:
+    def apply_at_once(self, plan: Plan, allowed: Permissions, *, dry_run: bool = False) -> Outcome:
         """Publish all templates in one message: all of them or none."""
         steps = [step for group in plan.groups for step in group]
-        message = self._message(steps, plan, allowed)
+        message = self._message(steps, plan, allowed, dry_run=dry_run)
         ((_, answer),) = self._service.stream_calls("bundle.apply", {"": message})
         outcome = self._outcome(
             [step.template_id for step in steps], answer, is_draft=allowed.draft
         )
-        self._save()
+        if not dry_run:
+            self._save()
         return outcome
 
     def save(self) -> None:
@@ -231,8 +240,15 @@ class Push:
                 details = self._service.call("template.get", {"template_id": step.template_id})
                 step.users = [user["template_id"] for user in details["used_by"]]
 
-    def _message(self, steps: Collection[Step], plan: Plan, allowed: Permissions) -> dict[str, Any]:
-        return {"templates": [self._entry(step, plan, allowed) for step in steps]}
+    def _with_partials(self, step: Step, plan: Plan) -> list[Step]:
+        names = self._graph.reached([step.template_id])
+        return [each for group in plan.groups for each in group if each.template_id in names]
+
+    def _message(
+        self, steps: Collection[Step], plan: Plan, allowed: Permissions, *, dry_run: bool
+    ) -> dict[str, Any]:
+        entries = [self._entry(step, plan, allowed) for step in steps]
+        return {"templates": entries, "dry_run": dry_run}
 
     def _entry(self, step: Step, plan: Plan, allowed: Permissions) -> dict[str, Any]:
         definition = self._definitions[step.template_id]
@@ -255,6 +271,9 @@ class Push:
     def _outcome(
         self, names: list[str], answer: dict[str, Any] | Exception, *, is_draft: bool
     ) -> Outcome:
+        if isinstance(answer, dict) and answer["dry_run"]:
+            own = [each for each in answer["templates"] if each["template_id"] in names]
+            return self._problems(names, [found for each in own for found in each["problems"]])
         if isinstance(answer, dict):
             outcome = Outcome()
             for result in answer["templates"]:
@@ -264,11 +283,16 @@ class Push:
                     self._note(name, result["version"], result["digest"])
             return outcome
         code, message, details = answer.args
+        found = details or [{"path": "", "type": code, "message": message}]
+        return self._problems(names, [{"code": code} | each for each in found])
+
+    def _problems(self, names: list[str], problems: Collection[Problem]) -> Outcome:
+        """Return why templates are refused."""
         outcome = Outcome()
-        for problem in details or [{"path": "", "type": code, "message": message}]:
+        for problem in problems:
             # A problem of the message as a whole, such as its size, is of no template.
             name = problem.get("template_id") or (names[0] if len(names) == 1 else "")
-            if problem.get("code", code) == "version_conflict":
+            if problem["code"] == "version_conflict":
                 outcome.conflicts.append(f"{name}: {problem['message']}")
             else:
                 outcome.refused.append(self._finding(name, problem))

@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
+from db.addresses import without_credentials
 from worker.authoring.files import write
 from worker.authoring.layout import STATE
 
@@ -36,14 +36,13 @@ class State:
     root
         The folder.
     service
-        Its broker's address; only a checksum of it, without user and password, is stored.
+        Its broker's addresses; only a checksum of them, without user and password, is stored.
     """
 
     def __init__(self, root: Path, service: str) -> None:
         self._root = root
         self._path = root / STATE / _FILE
-        parts = urlsplit(service)
-        place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        place = without_credentials(service)
         self._key = hashlib.sha256(place.encode()).hexdigest()[:16]
         self._bases = {name: Base(**base) for name, base in self._read().get(self._key, {}).items()}
 

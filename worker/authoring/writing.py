@@ -2,9 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
-from shutil import rmtree
 
-from db.errors import OperationError
 from tasks.messages.fields import canonical_language
 from tasks.rendering.texts import PARTS, Sources
 from worker.authoring import header, layout
@@ -28,46 +26,35 @@ def contents(definition: Definition, folder: Path) -> dict[str, str]:
     return files
 
 
-def write_new(root: Path, folder: Path, definition: Definition) -> list[str]:
-    """Write the folder of a template that is not there yet, whole or not at all."""
-    staging = root / layout.STAGING
-    rmtree(staging, ignore_errors=True)  # of a pull that was interrupted
-    files = write_template(root, staging, definition, name=folder.name)
-    try:
-        staging.rename(folder)
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise OperationError(
-            "not_writable", f"{folder} cannot be written: {reason}", "free the path or the disk"
-        ) from problem
-    return files
+def write_template(root: Path, folder: Path, definition: Definition) -> list[str]:
+    """Bring the folder of a template to what a definition says; return the files that changed."""
+    changed = changes(folder, definition)
+    for path, data in changed.items():
+        if data is not None:
+            write(root, path, data)
+    remove([path for path, data in changed.items() if data is None])
+    return sorted(_name(folder, path) for path in changed)
 
 
-def write_template(
-    root: Path, folder: Path, definition: Definition, name: str | None = None
-) -> list[str]:
-    """Bring the folder of a template to what a definition says; return the files that changed.
+def changes(folder: Path, definition: Definition) -> dict[Path, bytes | None]:
+    """Return the contents of the files that differ from a definition, None for those to delete.
 
-    Samples and notes stay. ``name`` is what the folder will be called, if not as it is.
+    Samples and notes stay.
     """
-    name = name or folder.name
-    changed = []
+    found: dict[Path, bytes | None] = {}
     wanted = contents(definition, folder)
     for file, text in wanted.items():
         path = folder / file
-        data = layout.with_last_line_break(path.name, text).encode()
-        if _says(path, path.name, text):
-            continue
-        write(root, path, data)
-        changed.append(file)
+        if not _says(path, path.name, text):
+            found[path] = layout.with_last_line_break(path.name, text).encode()
     path = folder / layout.HEADER
     existing = _existing(path)
-    if existing is None or not header.says(existing, definition, name):
-        write(root, path, header.written(definition, name, existing).encode())
-        changed.append(layout.HEADER)
-    gone = [each for each in _source_files(folder) if _name(folder, each) not in wanted]
-    remove(gone)
-    return sorted([*changed, *(_name(folder, each) for each in gone)])
+    if existing is None or not header.says(existing, definition, folder.name):
+        found[path] = header.written(definition, folder.name, existing).encode()
+    for each in _source_files(folder):
+        if _name(folder, each) not in wanted:
+            found[each] = None
+    return found
 
 
 def _texts(definition: Definition, sources: Sources, prefix: str) -> dict[str, str]:

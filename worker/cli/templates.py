@@ -25,6 +25,7 @@ COMMANDS = {
     "unschedule": f"{_STORED}:unschedule",
     "delete": f"{_STORED}:delete",
     "restore": f"{_STORED}:restore",
+    "confirm": f"{_STORED}:confirm_translations",
     "users": f"{_STORED}:users",
 }
 

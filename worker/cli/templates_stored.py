@@ -252,6 +252,44 @@ def restore(*, template_id: str, json_: bool) -> None:
     _report(done, f"{template_id} is there again", json_=json_)
 
 
+@click.command(
+    "confirm", cls=Command, example="templates confirm welcome\ntemplates confirm welcome de fr"
+)
+@id_argument
+@click.argument("languages", nargs=-1)
+@json_option
+def confirm_translations(*, template_id: str, languages: tuple[str, ...], json_: bool) -> None:
+    """Mark stale translations as current: their text is still right, and stays as it is.
+
+    Those named, or all stale ones. Nothing is done if the template has changed meanwhile.
+    """
+    with open_producer() as producer:
+        (found,) = producer.call("template.export", {"template_ids": [template_id]})["templates"]
+        texts = (found["version"] or {}).get("translations", {})
+        missing = sorted(set(languages) - texts.keys())
+        if missing:
+            available = ", ".join(texts) or "none"
+            raise click.ClickException(
+                f"{template_id} has no translation {', '.join(missing)}; available: {available}"
+            )
+        stale = [
+            language
+            for language, text in texts.items()
+            if text["state"] == "stale" and language in (languages or texts)
+        ]
+        for language in stale:
+            sources = {name: value for name, value in texts[language].items() if name != "state"}
+            message = {"template_id": template_id, "language_code": language, **sources}
+            conditions = {
+                "expected_version": found["current_version"],
+                "expected_digest": found["digest"],
+            }
+            producer.call("translation.upsert", message | conditions)
+    sentence = f"current in {template_id}: {', '.join(stale)}" if stale else "nothing is stale"
+    done = {"template_id": template_id, "version": found["current_version"], "confirmed": stale}
+    _report(done, sentence, json_=json_)
+
+
 @click.command(cls=Command, example="templates users footer")
 @id_argument
 @json_option

@@ -50,9 +50,12 @@ def pull(
     *, ids: tuple[str, ...], folder: Path, overwrite: bool, dry_run: bool, json_: bool
 ) -> None:
     """Write the service's templates into a folder. Exits 3 if both have changed."""
+    from worker.authoring import journal
     from worker.authoring.pull import Pull
 
     folder.mkdir(parents=True, exist_ok=True)
+    if not dry_run:
+        journal.resume(folder)
     local = read(folder)
     steps: list[PullStep] = []
     with open_producer() as producer:
@@ -153,25 +156,27 @@ class Publication:
             plan = push.plan(ids or None, overwrite=self._allowed.overwrite)
             self._print_plan(plan)
             self._refuse(plan, dry_run=dry_run)
-            if dry_run:
-                self._finish(plan, [], dry_run=True)
-                if exit_code and plan.groups:
-                    raise SystemExit(WOULD_CHANGE)
-                return
-            outcomes = self._apply(push, plan)
-        self._finish(plan, outcomes, dry_run=False)
+            outcomes = self._apply(push, plan, dry_run=dry_run)
+        self._finish(plan, outcomes, dry_run=dry_run)
+        if dry_run and exit_code and plan.groups:
+            raise SystemExit(WOULD_CHANGE)
 
-    def _apply(self, push: Push, plan: Plan) -> list[Outcome]:
+    def _apply(self, push: Push, plan: Plan, *, dry_run: bool) -> list[Outcome]:
         if not plan.groups:
-            push.save()
+            if not dry_run:
+                push.save()
             return []
         if self._allowed.atomic:
-            outcome = push.apply_at_once(plan, self._allowed)
+            outcome = push.apply_at_once(plan, self._allowed, dry_run=dry_run)
             self._print_outcome(outcome)
             return [outcome]
         outcomes = []
         total = sum(map(len, plan.groups))
-        for _, outcome in push.apply(plan, self._allowed, lambda done: self._progress(done, total)):
+
+        def progress(done: int) -> None:
+            self._progress(done, total)
+
+        for _, outcome in push.apply(plan, self._allowed, progress, dry_run=dry_run):
             outcomes.append(outcome)
             self._print_outcome(outcome)
         return outcomes

@@ -33,6 +33,8 @@ def connect(settings: Settings) -> None:
             sys.stderr.write(f"template-service cannot start:\n{error}\n")
             sys.stderr.flush()
             raise SystemExit(1) from None
+        # Before the first process is forked: Celery collects garbage before each fork.
+        _freeze_imported_objects()
 
     # Each message is logged when it is done; another line when it is received doubles the log.
     logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
