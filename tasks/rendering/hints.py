@@ -7,6 +7,8 @@ processor's quotes.
 import re
 from typing import Final
 
+from tasks.rendering.tags import Kind, tags
+
 # Each is looked for at the place of the error, or at the end of what is before it.
 _AT: Final = (
     ("&&", "write 'and'"),
@@ -47,6 +49,20 @@ _STATEMENTS: Final = {
 }
 _UNOPENED: Final = "there is no block before it that it could end or belong to"
 
+_BLOCKS: Final = frozenset(
+    {"autoescape", "block", "call", "filter", "for", "if", "macro", "raw", "set", "with"}
+)
+_OPENING = re.compile(r"\{[{%]")
+_EXPECTED: Final = re.compile(r"unexpected `[^`]*`, expected `([)\]}])`")
+_INCOMPLETE: Final = {
+    "unexpected end of variable block": "the expression is incomplete: write {{ name }}, with a "
+    "value behind each operator and a filter behind each |",
+    "unexpected end of block": "the block is incomplete: write {% if name %}, "
+    '{% for item in items %}, {% set name = value %} or {% include "template_id" %}',
+    "unknown end of block": "a block holds a statement, as in {% if name %}",
+    "unexpected end of string": "a text has no end: write its closing quote",
+}
+
 
 def hint(source: str, place: int | None, detail: str) -> str | None:
     """Return what to write at ``place`` of a source, or None where nobody knows.
@@ -57,16 +73,57 @@ def hint(source: str, place: int | None, detail: str) -> str | None:
         return None
     unknown = re.fullmatch(r"unknown statement (\w+)", detail)
     if unknown is not None:
-        return _of_statement(unknown[1])
+        return _of_statement(unknown[1], _open_block(source[:place]))
     rest = source[place : place + 10]
     if detail.startswith(("unexpected identifier", "unexpected string", "unexpected `:`")):
         return _of_words(source, place, rest)
-    return _of_sign(source[max(0, place - 2) : place], rest)
+    sign = _of_sign(source[max(0, place - 2) : place], rest)
+    return sign or _of_end(source, detail)
 
 
-def _of_statement(name: str) -> str | None:
+def _of_end(source: str, detail: str) -> str | None:
+    if detail.startswith(("unexpected end of input", "unexpected end of raw block")):
+        return _unclosed(source)
+    if (expected := _EXPECTED.match(detail)) is not None:
+        return f"a bracket is not closed: write {expected[1]} before the end of the tag"
+    return next((text for start, text in _INCOMPLETE.items() if detail.startswith(start)), None)
+
+
+def _unclosed(source: str) -> str | None:
+    """Return which tag or block a source does not close."""
+    every = tags(source)
+    opening = _OPENING.search(source, every[-1].end if every else 0)
+    is_raw = bool(every) and every[-1].word == "raw"
+    if opening is not None and not is_raw:
+        line = source.count("\n", 0, opening.start()) + 1
+        closing = "}}" if opening[0] == "{{" else "%}"
+        return f"'{opening[0]}' in line {line} is not closed: write {closing} at its end"
+    return _open_block(source)
+
+
+def _open_block(source: str) -> str | None:
+    """Return how to close the innermost block that is open at the end of a source."""
+    open_: list[tuple[str, int]] = []
+    for tag in tags(source):
+        if tag.kind is not Kind.BLOCK:
+            continue
+        is_value = tag.word == "set" and "=" in tag.inner.partition("|")[0]
+        if tag.word in _BLOCKS and not is_value:
+            open_.append((tag.word, tag.start))
+        elif open_ and tag.word == f"end{open_[-1][0]}":
+            del open_[-1]
+    if not open_:
+        return None
+    word, start = open_[-1]
+    line = source.count("\n", 0, start) + 1
+    return f"'{{% {word} %}}' in line {line} is still open: write {{% end{word} %}} where it ends"
+
+
+def _of_statement(name: str, still_open: str | None) -> str | None:
     if name in _STATEMENTS:
         return _STATEMENTS[name]
+    if name.startswith("end") and still_open is not None:
+        return still_open
     return _UNOPENED if name.startswith("end") or name in {"elif", "else"} else None
 
 

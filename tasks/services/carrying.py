@@ -10,6 +10,7 @@ from db.queries.translations import StoredText
 from db.queries.versions import VersionRow
 from tasks.errors import Problem, TemplateSyntax, problem
 from tasks.messages.versions import CarriedTranslations, PublishVersion
+from tasks.rendering.matching.subtags import same_meaning
 from tasks.rendering.partials import partials_of
 from tasks.rendering.texts import Sources
 from tasks.services.candidates import Candidate, Candidates, Compiled
@@ -59,7 +60,8 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     """
     carried = Carried()
     rows = translations.texts(work.session, previous.id) if previous is not None else []
-    rows = [row for row in rows if row.language_code not in message.translations]
+    replaced = set(map(same_meaning, message.translations))
+    rows = [row for row in rows if same_meaning(row.language_code) not in replaced]
     if previous is None or not rows:
         return carried
     before = _sources(previous)
@@ -71,8 +73,9 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     own_language = own.candidate.text["language"]
     for row in rows:
         language = row.language_code
-        if language == own_language:
-            is_new = candidates.language(previous.info) != own_language
+        if same_meaning(language) == same_meaning(own_language):
+            before_language = candidates.language(previous.info)
+            is_new = same_meaning(before_language) != same_meaning(own_language)
             if is_new and is_carried(language) and not message.allow_dropped_translations:
                 raise translated_already(language, previous.version)
             carried.result.dropped.append(language)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from tasks.errors import InvalidMessage, Problem, problem
+from tasks.rendering.matching.subtags import same_meaning
 from tasks.rendering.outputs import is_html
 from tasks.rendering.texts import Sources
 
@@ -44,28 +45,56 @@ def require_parts(
 
 
 def require_other_languages(language: str, translated: Iterable[str], path: str) -> None:
-    """Make sure that no translation is in the language of the version's own text.
+    """Make sure that no two texts are in one language, the version's own text among them.
 
     Raises
     ------
     InvalidMessage
-        One is; ``path`` leads to the translations in the message.
+        Two are; ``path`` leads to the translations in the message.
     """
-    if language in translated:
+    texts: dict[object, str] = {}
+    for other in translated:
+        if same_meaning(other) == same_meaning(language):
+            message = (
+                f"{_named_twice(other, language)} is the language of the version's own text: give "
+                "it as body and subject of the message, or say in metadata.language which language "
+                "these are in"
+            )
+            raise InvalidMessage.at(f"{path}.{other}", "own_language", message)
+        first = texts.setdefault(same_meaning(other), other)
+        if first != other:
+            raise _same_language(f"{path}.{other}", other, first)
+
+
+def require_other_language(language: str, own: str, translated: Iterable[str]) -> None:
+    """Make sure that a translation is upserted in a language that no other text is in.
+
+    Raises
+    ------
+    InvalidMessage
+        The version's own text is in it, or a translation by another tag.
+    """
+    if same_meaning(language) == same_meaning(own):
         message = (
-            f"'{language}' is the language of the version's own text: give it as body and subject "
-            "of the message, or say in metadata.language which language these are in"
+            f"{_named_twice(language, own)} is the language of the version's own text, which "
+            "cannot change: publish a new version with version.publish"
         )
-        raise InvalidMessage.at(f"{path}.{language}", "own_language", message)
+        raise InvalidMessage.at("language_code", "own_language", message)
+    for other in translated:
+        if other != language and same_meaning(other) == same_meaning(language):
+            raise _same_language("language_code", language, other)
 
 
-def own_language(language: str) -> InvalidMessage:
-    """Return the error of ``translation.upsert`` in the language of the version's own text."""
+def _same_language(path: str, language: str, other: str) -> InvalidMessage:
     message = (
-        f"'{language}' is the language of the version's own text, which cannot change: "
-        "publish a new version with version.publish"
+        f"'{language}' and '{other}' are the same language: keep one of them; translation.delete "
+        "deletes a stored one"
     )
-    return InvalidMessage.at("language_code", "own_language", message)
+    return InvalidMessage.at(path, "same_language", message)
+
+
+def _named_twice(language: str, own: str) -> str:
+    return f"'{language}'" if language == own else f"'{language}', the same as '{own}',"
 
 
 def translated_already(language: str, version: str) -> InvalidMessage:

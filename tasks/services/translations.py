@@ -16,7 +16,7 @@ from tasks.services import graph
 from tasks.services.expectations import require_expected
 from tasks.services.formats import formatted
 from tasks.services.gate import Gate
-from tasks.services.outputs import own_language, require_parts
+from tasks.services.outputs import require_other_language, require_parts
 from tasks.services.templates import locked_template
 from tasks.services.versions import existing_version
 from tasks.work import Work
@@ -34,8 +34,8 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
     language = message.language_code
     html = formatted(version.format, {"": its}, work.runtime.renderer, work.configuration.limits)
     gate, candidates = Gate.of(work, template, [*mine.given(), *html.texts[""].given()])
-    if language == candidates.language(version.info):
-        raise own_language(language)
+    present = [other for other, _ in translations.states(work.session, [version.id])[version.id]]
+    require_other_language(language, candidates.language(version.info), present)
     stored = candidates.stored(mine, version.info)
     with html.places():
         candidate = candidates.translation(stored, language, html.texts[""], "")

@@ -116,3 +116,36 @@ def test_long_chains_of_operators_exhaust_nothing() -> None:
     assert tree(source) is not None
     assert ENGINE.uses([source_of(source)]) is None
     assert len(hyphenated(source)) == 1
+
+
+@each(
+    ("source", "remedy"),
+    [
+        ("a\n{{ n", "'{{' in line 2 is not closed: write }} at its end"),
+        ("{{ a(", "'{{' in line 1 is not closed: write }} at its end"),
+        ("{% if n", "'{%' in line 1 is not closed: write %} at its end"),
+        ("\n{% if n %}", "'{% if %}' in line 2 is still open: write {% endif %} where it ends"),
+        ("{% if a %}{% else %}", "'{% if %}' in line 1 is still open: write {% endif %}"),
+        ("{% for a in b %}x", "write {% endfor %} where it ends"),
+        ("{% macro x() %}", "write {% endmacro %} where it ends"),
+        ("{% set b = 1 %}{% set a %}x", "write {% endset %} where it ends"),
+        ("{% block b %}{% if x %}{% endif %}", "write {% endblock %} where it ends"),
+        ("{% filter upper %}", "write {% endfilter %} where it ends"),
+        ("{% raw %}{{ x", "write {% endraw %} where it ends"),
+        ("{% with a = 1 %}x", "write {% endwith %} where it ends"),
+        ("{% if a %}{% for b in c %}{% endif %}", "'{% for %}' in line 1 is still open"),
+        ("{% if a %}x{% endfor %}", "'{% if %}' in line 1 is still open: write {% endif %}"),
+        ("{% endif %}", "there is no block before it"),
+        ("{{ 'abc }}", "a text has no end: write its closing quote"),
+        ("{{ (a }}", "a bracket is not closed: write )"),
+        ("{{ a[1 }}", "a bracket is not closed: write ]"),
+        ("{{ }}", "the expression is incomplete"),
+        ("{{ a | }}", "a filter behind each |"),
+        ("{% if %}", "the block is incomplete"),
+        ("{% %}", "a block holds a statement"),
+    ],
+)
+def test_what_has_no_end_is_named(source: str, remedy: str) -> None:
+    """What is open, in which line, and what closes it."""
+    _, (problem,) = Engine(Limits()).inspect(source, "body", html=False, needs={})
+    assert remedy in problem["message"]

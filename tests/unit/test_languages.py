@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.errors import InvalidMessage
 from tasks.messages.fields import (
     REQUESTED_LANGUAGE_LENGTH,
     STORED_LANGUAGE_LENGTH,
     canonical_language,
 )
 from tasks.rendering.languages import choose
+from tasks.services.outputs import require_other_language, require_other_languages
 from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
@@ -203,3 +205,40 @@ def test_a_choice_is_one_of_the_texts_there_are(
         {"exact", "closest", "default"} if fallback == "closest" else {"exact", "default"}
     )
     assert choose(requested, tuple(reversed(translations)), source, fallback) == choice
+
+
+@each(
+    ("one", "other"),
+    [
+        ("zh-CN", "zh-Hans-CN"),
+        ("zh", "zh-Hans"),
+        ("zh-TW", "zh-Hant-TW"),
+        ("sr", "sr-Cyrl"),
+        ("sr-RS", "sr-Cyrl-RS"),
+        ("no", "nb"),
+        ("cmn", "zh"),
+        ("uz", "uz-Latn"),
+    ],
+)
+def test_a_version_has_one_text_in_a_language(one: str, other: str) -> None:
+    """However its tag is written: the likely script may be left out, and codes have aliases."""
+    for first, second in ((one, other), (other, one)):
+        with pytest.raises(InvalidMessage, match="the same language"):
+            require_other_languages("en", [first, second], "translations")
+        with pytest.raises(InvalidMessage, match="of the version's own text"):
+            require_other_languages(first, [second], "translations")
+        with pytest.raises(InvalidMessage, match="the same language"):
+            require_other_language(first, "en", ["de", second])
+        with pytest.raises(InvalidMessage, match="of the version's own text"):
+            require_other_language(first, second, [])
+
+
+def test_a_region_or_variant_or_script_makes_another_language() -> None:
+    """As do all that CLDR tells apart; a translation is upserted again in its own tag."""
+    tags = [
+        *("en-US", "en-GB", "pt", "pt-BR", "zh-Hans", "zh-Hant", "zh-CN", "zh-TW", "sr", "sr-Latn"),
+        *("nb", "nn", "es-419", "es-ES", "es-MX", "ca", "ca-valencia", "de-1996", "de"),
+    ]
+    require_other_languages("en", tags, "translations")
+    for tag in tags:
+        require_other_language(tag, "en", tags)

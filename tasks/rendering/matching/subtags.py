@@ -1,5 +1,6 @@
 """Likely subtags: the language, script and region that a tag means (UTS 35, "Likely Subtags")."""
 
+import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -45,6 +46,22 @@ def subtags(tag: str) -> Subtags:
         return Subtags(f"{pseudo}-{language}", script, region, explicit)
     likely = _likely(language or _UNDETERMINED, script, region)
     return Subtags(language or likely[0], script or likely[1], region or likely[2], explicit)
+
+
+@lru_cache(maxsize=4096)
+def same_meaning(tag: str) -> tuple[object, ...]:
+    """Return what tags of one language have in common, however they are written.
+
+    ``zh-CN`` and ``zh-Hans-CN`` are one, as are ``no`` and ``nb``: scripts may be left out where
+    they are likely, and codes have aliases. A region makes another language of it, ``en-US`` of
+    ``en``, whose text the other readers get.
+    """
+    known = subtags(tag)
+    region = known.region if known.explicit & _REGION else ""
+    extensions = re.search(r"-[a-z0-9]-.*", tag.lower())
+    # CLDR's locale "no" is that of Bokmål; its aliases lack it.
+    language = "nb" if known.language == "no" else known.language
+    return language, known.script, region, variants(tag), extensions and extensions[0]
 
 
 @lru_cache(maxsize=4096)
