@@ -14,7 +14,7 @@ from tasks.rendering.guards import MissingError, lacks
 from tasks.rendering.locale_filters import InputError
 from tasks.rendering.numbers import Exact
 from tasks.rendering.samples import Anything
-from tasks.rendering.values import NULL
+from tasks.rendering.values import MISSING, NULL
 
 _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "==": operator.eq,
@@ -29,6 +29,14 @@ _NUMBER: Final = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*")
 MIXED: Final = (
     "a text cannot be compared with a number: declare the variable as 'decimal', or convert the "
     "text with the filter int or float"
+)
+_BOOLEAN_TEXT: Final = (
+    "a text cannot be compared with a boolean: declare the variable as 'boolean', or compare it "
+    "with a text, as in name == 'true'"
+)
+_BOOLEAN_NUMBER: Final = (
+    "a number cannot be compared with a boolean: declare the variable as 'boolean', or compare it "
+    "with a number, as in name == 1"
 )
 _NUMERIC_TEXTS: Final = (
     "two texts that look like numbers are compared as texts: declare the variables as 'decimal', "
@@ -54,6 +62,13 @@ def holds(first: Any, *rest: Any) -> bool:  # noqa: ANN401 - any value of a temp
     return True
 
 
+def refused_kinds(kinds: Iterable[str]) -> str:
+    """Return what is wrong with a comparison of two kinds: texts, numbers and booleans."""
+    if "boolean" not in (known := frozenset(kinds)):
+        return MIXED
+    return _BOOLEAN_TEXT if "text" in known else _BOOLEAN_NUMBER
+
+
 def refuse_mixed(values: Iterable[Any]) -> None:
     """Raise an :class:`InputError` for values that have no order: texts among numbers, say."""
     texts: list[str] = []
@@ -71,26 +86,30 @@ def refuse_mixed(values: Iterable[Any]) -> None:
             raise InputError(_NUMERIC_TEXTS)
 
 
-def _holds(left: Any, sign: str, right: Any) -> bool:  # noqa: ANN401 - any value of a template
+def _holds(  # noqa: PLR0911 - one for each pair of kinds
+    left: Any,  # noqa: ANN401 - any value of a template
+    sign: str,
+    right: Any,  # noqa: ANN401 - the same
+) -> bool:
     if lacks(left) or lacks(right):
+        sides = (left, right)
+        if sign in _EQUAL and MISSING in sides and any(isinstance(each, bool) for each in sides):
+            return sign == "!="  # an optional value that is left out is neither
         raise MissingError("a value is missing")
     if isinstance(left, Anything) or isinstance(right, Anything):
         return False
     if sign in {"in", "not in"}:
         return _is_in(left, right) is (sign == "in")
+    if sign in _EQUAL:
+        _refuse_kinds(left, right)
+        return _same(left, right) is (sign == "==")
     compare = _COMPARE[sign]
     if isinstance(left, str) and isinstance(right, str):
-        if sign not in _EQUAL:
-            _refuse_numeric_texts(left, right)
+        _refuse_numeric_texts(left, right)
         return compare(left, right)
     if _is_number(left) and _is_number(right):
         return compare(*_as_numbers(left, right))
-    if (isinstance(left, str) and _is_number(right)) or (
-        _is_number(left) and isinstance(right, str)
-    ):
-        raise InputError(MIXED)
-    if sign in _EQUAL:
-        return compare(left, right)
+    _refuse_kinds(left, right)
     try:
         return bool(compare(left, right))
     except TypeError:
@@ -109,12 +128,8 @@ def _is_in(value: Any, container: Any) -> bool:  # noqa: ANN401 - any value of a
         raise InputError("expected an array, an object or a text behind 'in'")
     if any(_same(value, item) for item in container):
         return True
-    is_number, is_text = _is_number(value), isinstance(value, str)
-    if any(
-        (is_number and isinstance(item, str)) or (is_text and _is_number(item))
-        for item in container
-    ):
-        raise InputError(MIXED)
+    for item in container:
+        _refuse_kinds(value, item)
     return False
 
 
@@ -122,6 +137,31 @@ def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any value of a templa
     if _is_number(one) and _is_number(other):
         return bool(operator.eq(*_as_numbers(one, other)))
     return bool(one == other)
+
+
+def _refuse_kinds(left: object, right: object) -> None:
+    """Refuse a text, number or boolean with one of another kind, in arrays and objects too.
+
+    The numbers 0 and 1 are taken for booleans, which some producers write so.
+    """
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        for one, other in zip(left, right, strict=False):
+            _refuse_kinds(one, other)
+    elif isinstance(left, dict) and isinstance(right, dict):
+        for name in left.keys() & right.keys():
+            _refuse_kinds(left[name], right[name])
+    elif (one := _scalar(left)) and (other := _scalar(right)) and one != other:
+        number = left if one == "number" else right
+        if {one, other} != {"boolean", "number"} or number not in (0, 1):
+            raise InputError(refused_kinds((one, other)))
+
+
+def _scalar(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, str):
+        return "text"
+    return "number" if _is_number(value) else None
 
 
 def _refuse_numeric_texts(left: str, right: str) -> None:

@@ -17,7 +17,7 @@ from tasks.rendering.placed_values import placed_edits
 from tasks.rendering.registration import Registration
 from tasks.rendering.render_names import RENDER_NAMES
 from tasks.rendering.rewriting import Edits, Rewritten, rewritten
-from tasks.rendering.slashes import with_marked_slashes, with_slashes
+from tasks.rendering.slashes import with_own_references, with_slashes
 from tasks.rendering.tags import COMMENT_START, code, prepared
 from tasks.rendering.values import Unprintable, reaches_methods
 from tasks.rendering.watcher import Watcher
@@ -324,7 +324,7 @@ class Compiler:
 
     def _prepared(self, language: str, source: str) -> str:
         own = renamed(language, source)
-        return prepared(with_marked_slashes(own) if self._escapes else own)
+        return prepared(with_own_references(own) if self._escapes else own)
 
 
 def _rendered(environment: Environment, name: str, values: Mapping[str, Any]) -> str:

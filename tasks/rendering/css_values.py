@@ -21,6 +21,11 @@ _ITEM = (
 # Values are short: a value that does not match is not tried in too many ways.
 _MOST_CHARACTERS: Final = 2000
 
+_VALUES = rf"(?:(?:{_ITEM})(?:(?:\s*[,/]\s*|\s+)(?:{_ITEM}))*)?"
+_LENGTH: Final = "expected lengths with their units, such as 12px, 50% or 0"
+_BETWEEN = re.compile(r"\([^()]*\)|[\s,/]+")
+_BARE = re.compile(_NUMBER, re.ASCII)
+
 _PATTERNS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
     "colour": (
         re.compile(rf"(?:{_COLOUR})?", re.ASCII),
@@ -36,8 +41,12 @@ _PATTERNS: Final[Mapping[str, tuple[re.Pattern[str], str]]] = {
         re.compile(r"[\w-]*", re.ASCII),
         "expected a name of letters, digits, - and _",
     ),
+    "length": (
+        re.compile(_VALUES, re.ASCII),
+        _LENGTH,
+    ),
     "value": (
-        re.compile(rf"(?:(?:{_ITEM})(?:(?:\s*[,/]\s*|\s+)(?:{_ITEM}))*)?", re.ASCII),
+        re.compile(_VALUES, re.ASCII),
         "expected colours, lengths, numbers, percentages or names, such as #0a66c2, 12px or bold",
     ),
 }
@@ -62,7 +71,8 @@ def css_text(kind: str, value: str) -> str:
     kind
         ``colour``, ``hex`` (its digits), ``number``, ``word`` (beside other characters),
         ``name`` (of a selector or in that of a property), ``value`` (colours, lengths, numbers and
-        names), ``string``, ``url`` (an address from its beginning) or ``part`` (the rest of one).
+        names), ``length`` (the same, but no number except 0 without its unit), ``string``, ``url``
+        (an address from its beginning) or ``part`` (the rest of one).
 
     Raises
     ------
@@ -74,8 +84,14 @@ def css_text(kind: str, value: str) -> str:
         text = value.strip()
         if len(text) > _MOST_CHARACTERS or pattern.fullmatch(text) is None:
             raise InputError(message)
+        if kind == "length" and any(map(_lacks_unit, _BETWEEN.split(text))):
+            raise InputError(_LENGTH)
         return text
     return _ENCODERS[kind](value)
+
+
+def _lacks_unit(item: str) -> bool:
+    return _BARE.fullmatch(item) is not None and float(item) != 0
 
 
 def _string(value: str) -> str:

@@ -230,8 +230,10 @@ class Engine:
             found += uses
         return found
 
-    def mixed_comparisons(self, source: str, kinds: Mapping[Path, Kind]) -> list[int]:
-        """Return the places at which a source compares a text with a number, by their types."""
+    def mixed_comparisons(
+        self, source: str, kinds: Mapping[Path, Kind]
+    ) -> list[tuple[int, frozenset[Kind]]]:
+        """Return the places at which a source compares values of two kinds, and the kinds."""
         return mixed_comparisons(source, self._own_names, kinds)
 
     def printed_paths(self, source: str) -> list[tuple[int, Path]]:

@@ -25,6 +25,7 @@ from tasks.rendering.markup import (
     prints,
     tokens,
 )
+from tasks.rendering.slashes import with_own_references
 from tasks.rendering.styles import (
     COMMENT,
     DECLARATION,
@@ -56,6 +57,9 @@ _SCRIPT: Final = (
     "a placeholder cannot stand in a script: put the value into an attribute named data-..., "
     "which the script reads"
 )
+_UNDECODED: Final = (
+    "a placeholder cannot stand in <{}>, whose text is shown without its references read: use <pre>"
+)
 _DATA: Final = (
     "a placeholder in a script of JSON needs tojson as its last filter, as in {{ name | tojson }}"
 )
@@ -66,8 +70,15 @@ _QUOTED_DATA: Final = (
 # Tags of the template may stand between the parts of a tag, and hold quotes.
 _STYLED = re.compile(
     r"""style\s*(?:=\s*(?:"[^"]*?\{[{%]|'[^']*?\{[{%]|[^\s"'])|\{)|[<}]\s*(?:style|script)"""
+    r"""|<(?:iframe|noembed|noframes|plaintext|xmp)"""
 )
-_OF_CODE: Final = frozenset({COMMENT, DECLARATION, GLUED, IMPORT, RULE, _DATA, _QUOTED_DATA})
+_UNDECODED_ELEMENTS: Final = {
+    name: _UNDECODED.format(name) for name in ("iframe", "noembed", "noframes", "plaintext", "xmp")
+}
+"""HTML standard, section 13.2.6.4: elements whose text is raw, but for styles and scripts."""
+_OF_CODE: Final = frozenset(
+    {COMMENT, DECLARATION, GLUED, IMPORT, RULE, _DATA, _QUOTED_DATA, *_UNDECODED_ELEMENTS.values()}
+)
 _BLOCK_NAME = re.compile(r"include block\s+(\w+)")
 _TO_JSON = re.compile(r"\|\s*tojson\s*(?:\(\s*\))?\Z")
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
@@ -187,7 +198,7 @@ def has_dangerous_address(html: str, sources: Iterable[str]) -> bool:
     raw = html.encode().translate(_LOWER, b"\t\n\r")
     if not any(scheme in raw for scheme in _MAY_BE_DANGEROUS) and _SPELLED.search(raw) is None:
         return False
-    own = tuple(sources)
+    own = tuple(map(with_own_references, sources))
     return any(
         _is_dangerous(element, attribute, value := html[attribute.value : attribute.value_end])
         and not any(value in source for source in own)
@@ -232,6 +243,9 @@ def _unsafe(
         elif token.sort == "raw":
             if token.name == "style":
                 yield from _in_sheet(page, token)
+            elif token.name in _UNDECODED_ELEMENTS:
+                what = _UNDECODED_ELEMENTS[token.name]
+                yield from ((index, what) for index in _printing(page, token.start, token.end))
             elif data:
                 yield from _in_data(page, token)
             elif script:

@@ -1,10 +1,10 @@
-"""What an expression gives, as far as its syntax says: a text or a number."""
+"""What an expression gives, as far as its syntax says: a text, a number or a boolean."""
 
 from typing import Final, Literal
 
 from tasks.rendering.syntax import nodes
 
-Kind = Literal["text", "number"]
+Kind = Literal["boolean", "number", "text"]
 
 _NUMBER_FILTERS: Final = frozenset({"abs", "count", "float", "int", "length", "round"})
 _TEXT_FILTERS: Final = frozenset(
@@ -20,6 +20,7 @@ _NUMBERS_OF_A_LOOP: Final = frozenset(
 )
 _BY_TYPE: Final[dict[str, Kind]] = {
     **dict.fromkeys(("date", "datetime", "email", "markdown", "string", "url"), "text"),
+    "boolean": "boolean",
     **dict.fromkeys(("decimal", "integer", "number"), "number"),
 }
 
@@ -29,8 +30,10 @@ def kind_of(node: nodes.Node) -> Kind | None:  # noqa: PLR0911 - one for each ki
     match node:
         case nodes.Literal(value=str()):
             return "text"
+        case nodes.Literal(value=bool()):
+            return "boolean"
         case nodes.Literal(value=int() | float()):
-            return None if isinstance(node.value, bool) else "number"
+            return "number"
         case nodes.Filter() if node.name in _NUMBER_FILTERS:
             return "number"
         # The filter "list" is one of the locale's, which writes a text.

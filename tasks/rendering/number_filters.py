@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 
-from tasks.rendering.comparisons import holds, refuse_mixed
+from tasks.rendering.comparisons import holds, refuse_mixed, refused_kinds
 from tasks.rendering.guards import MissingError, guarded, lacks
 from tasks.rendering.locale_filters import ArgumentError, InputError
 from tasks.rendering.locale_filters.numbers import EXACT
@@ -51,7 +51,8 @@ def tests_of_numbers(tests: Mapping[str, Callable[..., Any]]) -> dict[str, Calla
     """Return the tests by their names; ``tests`` are the engine's own."""
     compared = {name: _comparing(name, sign) for name, sign in _COMPARING.items()}
     kinds = ("divisibleby", "even", "float", "int", "integer", "number", "odd", "string")
-    return compared | {name: _of_kind(name, tests[name]) for name in kinds}
+    of_booleans = {name: _of_boolean(name, tests[name]) for name in ("false", "true")}
+    return compared | of_booleans | {name: _of_kind(name, tests[name]) for name in kinds}
 
 
 def _of_exact(name: str, engine: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,6 +146,15 @@ def _comparing(name: str, sign: str) -> Callable[..., bool]:
             return holds(operands[0], sign, operands[1])
         except (InputError, MissingError) as error:
             raise type(error)(f"{name}: {error}") from None
+
+    return call
+
+
+def _of_boolean(name: str, engine: Callable[..., Any]) -> Callable[..., Any]:
+    def call(value: Any = None, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - any value of a template
+        if isinstance(value, str):
+            raise InputError(f"{name}: {refused_kinds(('boolean', 'text'))}")
+        return engine(value, *arguments, **named)
 
     return call
 

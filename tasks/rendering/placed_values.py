@@ -17,6 +17,7 @@ from tasks.rendering.css_values import css_text
 from tasks.rendering.guards import MissingError
 from tasks.rendering.html_contexts import positions
 from tasks.rendering.locale_filters import FilterError, InputError
+from tasks.rendering.numbers import Exact
 from tasks.rendering.rewriting import Edits
 from tasks.rendering.tags import STRING
 from tasks.rendering.values import Null
@@ -67,10 +68,13 @@ def placed_value(value: Any, kind: str, *, raw: bool, is_trial: bool) -> str:  #
     """
     if value is None:
         raise MissingError("a value is missing")
-    if is_trial and _is_invented(value):
+    # A declared number never has the unit that a length needs.
+    lacks_unit = kind == "length" and isinstance(value, int | float | Exact)
+    if is_trial and not lacks_unit and _is_invented(value):
         return ""
     text = _json(value) if kind == "json" else css_text(kind, _text(value))
-    return safe(text) if raw else text
+    # Nothing safe may look like a reference that the engine has written for a slash.
+    return safe(text.replace("&#", "%26#")) if raw else text
 
 
 def _is_invented(value: Any) -> bool:  # noqa: ANN401 - any value of a template
@@ -89,7 +93,7 @@ def named_error(error: FilterError, kind: str, source: str, place: int) -> Filte
 def _text(value: Any) -> str:  # noqa: ANN401 - any value of a template
     if isinstance(value, Null):
         raise MissingError("null would be printed")
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Exact):
         raise InputError("expected text or a number")
     text = str(value)
     return unescape(text) if hasattr(value, "__html__") else text

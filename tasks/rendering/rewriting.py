@@ -253,8 +253,8 @@ def _inner_start(node: nodes.Node) -> int:
 
 def _needs_a_guard(node: nodes.Comparison) -> bool:
     operands = [node.first, *(each.operand for each in node.rest)]
-    # None is not undefined, which a function cannot tell apart; and nothing but a truth value and
-    # an empty list or object is like one.
+    # None is not undefined, which a function cannot tell apart; and nothing but an empty list or
+    # object is like one.
     if any(_is_itself_only(operand) for operand in operands):
         return False
     kinds = {kind_of(operand) for operand in operands}
@@ -263,5 +263,5 @@ def _needs_a_guard(node: nodes.Comparison) -> bool:
 
 def _is_itself_only(node: nodes.Node) -> bool:
     if isinstance(node, nodes.Literal):
-        return node.value is None or isinstance(node.value, bool)
+        return node.value is None
     return isinstance(node, nodes.Collection) and not node.items

@@ -8,21 +8,30 @@ one replacement in the finished page takes about a microsecond for each kilobyte
 
 from typing import Final
 
+from tasks.rendering.tags import tags
+
 _ESCAPED: Final = "&#x2f;"
 """No value can bring it: its ampersand is escaped as well."""
 
-_MARKED: Final = "\x1f#x2f;"
-"""How a reference of the author's own is written for the engine; as long, in bytes too."""
+_OWN: Final = "&#x2F;"
+"""An author's own reference for the engine: of the same meaning and length, and no value's."""
 
 
-def with_marked_slashes(source: str) -> str:
-    """Return ``source`` as the engine gets it, its own references to a slash marked."""
-    return source.replace(_ESCAPED, _MARKED) if _ESCAPED in source else source
+def with_own_references(source: str) -> str:
+    """Return ``source`` as the engine gets it: its references to a slash as no value has them.
+
+    Those within tags are texts of the template, which are escaped when they are printed.
+    """
+    if _ESCAPED not in source:
+        return source
+    parts = []
+    last = 0
+    for tag in tags(source):
+        parts += [source[last : tag.start].replace(_ESCAPED, _OWN), source[tag.start : tag.end]]
+        last = tag.end
+    return "".join([*parts, source[last:].replace(_ESCAPED, _OWN)])
 
 
 def with_slashes(page: str) -> str:
-    """Return what the engine gave for a marked source, slashes of values unescaped."""
-    if _ESCAPED in page:
-        page = page.replace(_ESCAPED, "/")
-    # A value may hold the mark too, and becomes the reference then, which is read as a slash.
-    return page.replace(_MARKED, _ESCAPED) if _MARKED[0] in page else page
+    """Return what the engine gave for such a source, slashes of values unescaped."""
+    return page.replace(_ESCAPED, "/")

@@ -46,6 +46,19 @@ class Position(NamedTuple):
 _RUNNING: Final = frozenset({"-moz-binding", "behavior", "-ms-behavior"})
 _LOADING: Final = frozenset({"expression", "image", "image-set", "-webkit-image-set", "src"})
 _COLOURS = re.compile(r"(?:[\w-]*-)?color|fill|stroke", re.IGNORECASE)
+_SIDES = r"(?:-(?:top|right|bottom|left|block|inline)(?:-(?:start|end))?)?"
+# Properties whose numbers need a unit, all but 0.
+_LENGTHS = re.compile(
+    rf"""
+    (?:(?:min|max)-)?(?:width|height|inline-size|block-size)
+    | (?:margin|padding|border|outline|inset){_SIDES}
+    | border{_SIDES}-width | border(?:-(?:top|bottom)-(?:left|right))?-radius | border-spacing
+    | outline-(?:width|offset) | top | right | bottom | left | (?:row-|column-)?gap | flex-basis
+    | font-size | (?:letter|word)-spacing | text-indent | column-width
+    | background-size | background-position
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 _PIECE = re.compile(
     r"""
     (?P<comment> /\*.*?(?:\*/|\Z) )
@@ -177,14 +190,20 @@ class _Reader:
         elif glued or joined:
             what = Position("word")
         else:
-            is_colour = not self._functions and _COLOURS.fullmatch(segment.name) is not None
-            what = Position("colour" if is_colour else "value")
+            what = Position(self._kind_of_value(segment.name))
         in_head = what if self._functions or isinstance(what, str) else _NAME
         if not segment.has_colon and not self._functions and isinstance(what, Position):
             # Part of a property at the most.
             what = _NAME if glued or joined else DECLARATION
         segment.prints.append((self._index, what, in_head))
         self._index += 1
+
+    def _kind_of_value(self, name: str) -> str:
+        if self._functions:
+            return "value"
+        if _COLOURS.fullmatch(name):
+            return "colour"
+        return "length" if _LENGTHS.fullmatch(name) else "value"
 
     def _finished(self, segment: _Segment, mark: str) -> Iterator[tuple[int, Position | str]]:
         for index, declared, in_head in segment.prints:

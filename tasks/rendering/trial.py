@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.errors import Code, Problem
-from tasks.rendering.comparisons import MIXED
+from tasks.rendering.comparisons import refused_kinds
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError, unprintable_type
 from tasks.rendering.inference import Inferred, item_names, optional_names
@@ -110,12 +110,12 @@ def _by_types(
         for variable in declared
         if (kind := kind_of_type(variable["type"])) is not None
     }
-    mixed = [
-        placed(part, "invalid_operation", f"comparison: {MIXED}", source, place)
-        for place in engine.mixed_comparisons(source, kinds)
+    compared = [
+        placed(part, "invalid_operation", f"comparison: {refused_kinds(mixed)}", source, place)
+        for place, mixed in engine.mixed_comparisons(source, kinds)
     ]
     if text["type"] == "json" and part == "body":
-        return mixed  # JSON has objects, arrays and booleans
+        return compared  # JSON has objects, arrays and booleans
     structures = {
         steps_of(variable["name"]): variable["type"]
         for variable in declared
@@ -126,7 +126,7 @@ def _by_types(
         for place, path in engine.printed_paths(source)
         if path in structures
     ]
-    return [*mixed, *printed]
+    return [*compared, *printed]
 
 
 def inferred(

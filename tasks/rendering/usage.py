@@ -80,18 +80,20 @@ def uses_of(
 
 def mixed_comparisons(
     source: str, own_names: frozenset[str], kinds: Mapping[Path, Kind]
-) -> list[int]:
-    """Return the places at which a source compares a text with a number, by their types.
+) -> list[tuple[int, frozenset[Kind]]]:
+    """Return the places at which a source compares values of two kinds, and the kinds.
 
     ``kinds`` are those of the variables.
     """
     walker = _Walker({}, own_names, [])
     walker.reads(source)
-    return [
-        place
-        for place, sides in walker.comparisons
-        if {kind or kinds.get(path or ()) for path, kind in sides} == {"text", "number"}
-    ]
+    mixed = []
+    for place, sides in walker.comparisons:
+        found = frozenset(kind or kinds.get(path or ()) for path, kind in sides)
+        known = frozenset(kind for kind in found if kind is not None)
+        if len(known) > 1:
+            mixed.append((place, known))
+    return mixed
 
 
 def printed_paths(source: str, own_names: frozenset[str]) -> list[tuple[int, Path]]:

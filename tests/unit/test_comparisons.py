@@ -85,6 +85,24 @@ def test_a_text_is_not_compared_with_a_number(sign: str) -> None:
         ("{{ 'y' if x > 1 }}", {"x": {}}),
         ("{{ 'y' if x > [1] }}", {"x": 1}),
         ("{{ 'y' if 1 < x < '3' }}", {"x": 2}),
+        ("{{ 'y' if x == true }}", {"x": "true"}),
+        ("{{ 'y' if false != x }}", {"x": "false"}),
+        ("{{ 'y' if x == true }}", {"x": ""}),
+        ("{{ 'y' if x == true }}", {"x": 2}),
+        ("{{ 'y' if x < true }}", {"x": 2}),
+        ("{{ 'y' if x in [true] }}", {"x": "true"}),
+        ("{{ 'y' if x not in [false, true] }}", {"x": "true"}),
+        ("{{ 'y' if x in [1, true] }}", {"x": "true"}),
+        ("{{ 'y' if x == y }}", {"x": "true", "y": True}),
+        ("{{ 'y' if x is true }}", {"x": "true"}),
+        ("{{ 'y' if x is not false }}", {"x": "false"}),
+        ("{{ 'y' if x is eq(true) }}", {"x": "true"}),
+        ("{{ xs|select('eq', true)|list }}", {"xs": ["true"]}),
+        ("{{ xs|selectattr('n', 'true')|list }}", {"xs": [{"n": "true"}]}),
+        ("{{ 'y' if xs == [1] }}", {"xs": ["1"]}),
+        ("{{ 'y' if o == {'n': true} }}", {"o": {"n": "true"}}),
+        ("{% set f = x %}{% for i in [1] if f == true %}y{% endfor %}", {"x": "true"}),
+        ("{% macro m(f) %}{{ 'y' if f == true }}{% endmacro %}{{ m(x) }}", {"x": "true"}),
     ],
 )
 def test_what_has_no_order_is_refused(source: str, values: dict[str, Any]) -> None:
@@ -103,6 +121,8 @@ def test_what_has_no_order_is_refused(source: str, values: dict[str, Any]) -> No
         ("{{ 'y' if o == {'k': 1} and xs == [1, 2] and o.k == xs[0] else 'n' }}", "y"),
         ("{{ 'y' if none == none and a != none else 'n' }}", "y"),
         ("{{ 'y' if t == true and t != false else 'n' }}", "y"),
+        ("{{ 'y' if t in [true, 'true', 1] and 1 == true and 0 != true else 'n' }}", "y"),
+        ("{{ 'y' if t is true and xs != [2, 1] and a not in ['true'] else 'n' }}", "y"),
         ("{{ 'y' if 'k' in o else 'n' }}{{ 'y' if '2026-01-01' < '2026-02-01' else 'n' }}", "yy"),
         ("{{ xs|sort|join(',') }}{{ ['b', 'a']|sort|join }}{{ xs|max }}", "1,2ab2"),
         ("{% if (n > 1) == (n < 5) %}y{% endif %}{{ '<b> == {{' }}", "y<b> == {{"),
@@ -263,3 +283,27 @@ def test_a_source_without_comparisons_is_compiled_as_it_is() -> None:
         "{{ a is b }}",
     ):
         assert rewritten(source, Edits()).text == source
+
+
+@each(
+    ("kind", "expression", "message"),
+    [
+        ("string", "x == true", "a text cannot be compared with a boolean"),
+        ("boolean", "x != 'true'", "a text cannot be compared with a boolean"),
+        ("string", "x in [true]", "a text cannot be compared with a boolean"),
+        ("integer", "x == true", "a number cannot be compared with a boolean"),
+        ("boolean", "1 == x", "a number cannot be compared with a boolean"),
+        ("string", "x is true", "a text cannot be compared with a boolean"),
+    ],
+)
+def test_a_publish_refuses_booleans_among_others(kind: str, expression: str, message: str) -> None:
+    """As far as the types tell, before any reader gets the other branch."""
+    source = source_of(f"{{{{ 'y' if {expression} else 'n' }}}}", "sms")
+    problems = try_out(ENGINE, source, [{"name": "x", "type": kind}], lambda: None)
+    assert any(message in problem["message"] for problem in problems)
+
+
+def test_an_optional_boolean_is_neither_when_left_out() -> None:
+    """A comparison with true or false asks for it."""
+    declared = [{"name": "x", "type": "boolean", "required": False}]
+    assert text("{{ 'y' if x == true or x == false else 'n' }}", {}, declared) == "n"

@@ -343,6 +343,24 @@ class TestDates:
         assert moment.endswith(written("time", language, value))
 
     @each(
+        ("zone", "language", "expected"),
+        [
+            ("Asia/Kolkata", "en", "India Standard Time"),
+            ("Asia/Calcutta", "en", "India Standard Time"),
+            ("Asia/Kolkata", "de", "Indische Normalzeit"),
+            ("America/Argentina/Buenos_Aires", "en", "Argentina Standard Time"),
+            ("America/Buenos_Aires", "es-AR", "hora estándar de Argentina"),
+            ("Asia/Kathmandu", "en", "Nepal Time"),
+            ("Asia/Ho_Chi_Minh", "en", "Indochina Time"),
+            ("Europe/Kyiv", "en", "Eastern European Standard Time"),
+            ("UTC", "en", "Coordinated Universal Time"),
+        ],
+    )
+    def test_a_renamed_zone_has_its_name(self, zone: str, language: str, expected: str) -> None:
+        """CLDR's metazones know many zones by their oldest names only."""
+        assert written("time", language, "2026-01-05T12:00:00Z", "full", zone).endswith(expected)
+
+    @each(
         ("language", "expected"),
         [
             ("de", "31. Januar 2026, 13:30:00 MEZ"),

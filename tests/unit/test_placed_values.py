@@ -18,6 +18,7 @@ from tasks.rendering.limits import Limits
 from tasks.rendering.markup import pieces
 from tasks.rendering.placed_values import placed_edits
 from tasks.rendering.styles import Position
+from tasks.rendering.trial import try_out
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each
 from tests.support.sources import body_of, source_of
@@ -341,3 +342,28 @@ def test_a_long_style_is_judged_in_time(piece: str) -> None:
     with soon():
         positions(f"<style>{css}</style>")
         positions(f'<p style="{css}">')
+
+
+@each("value", [12, 12.5, "12", "0 12", "12px 4", ".5", "-4", "1e3"])
+def test_a_length_needs_its_unit(value: object) -> None:
+    """A browser ignores a declaration of a bare number."""
+    for style in ("width: {{ x }}", "MARGIN: 0 {{ x }}", "border-left: {{ x }} solid red"):
+        for source in (f"<p style='{style}'>", f"<style>p{{ {style} }}</style>"):
+            assert "with their units" in refusal(source, x=value).message
+    assert "opacity: " in html("<p style='opacity: {{ x }}'>", x=value)
+
+
+@each("value", [0, "0", "12px", "0 auto", "50% 1.5em", "thin", "1px solid rgb(1, 2, 3)"])
+def test_a_length_with_its_unit_is_accepted(value: object) -> None:
+    """Zero needs none, nor do numbers of functions."""
+    assert html("<p style='border: {{ x }}'>", x=value) == f"<p style='border: {value}'>"
+
+
+@each(("kind", "accepted"), [("integer", False), ("decimal", False), ("string", True)])
+def test_a_publish_refuses_a_number_as_a_length(kind: str, accepted: bool) -> None:  # noqa: FBT001 - a case
+    """The unit stands behind the placeholder then."""
+    declared = [{"name": "x", "type": kind}]
+    bare = try_out(ENGINE, source_of("<p style='width: {{ x }}'>"), declared, lambda: None)
+    assert (bare == []) is accepted
+    unit = source_of("<p style='width: {{ x }}px'>")
+    assert try_out(ENGINE, unit, declared, lambda: None) == []

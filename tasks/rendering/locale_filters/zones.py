@@ -1,6 +1,7 @@
 """Names of time zones and offsets from GMT (UTS 35, part 4, "Time Zone Names")."""
 
 import datetime as dt
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, cast
 
 from babel.core import get_global
@@ -30,14 +31,26 @@ def zone_name(language: str, moment: dt.datetime, *, is_long: bool) -> str:
     # Irish law, and so the database, has summer as standard; CLDR's names do not.
     variant = "daylight" if is_summer else "standard"
     width = "long" if is_long else "short"
-    zone = get_global("zone_aliases").get(zone, zone)
     locale = locale_of(language)
-    meta_zone = get_global("meta_zones").get(zone)
-    for names in (locale.time_zones.get(zone), locale.meta_zones.get(meta_zone)):
-        name = names and names.get(width, {}).get(variant)
+    names, meta_zone = _aliases(zone)
+    own = (locale.time_zones.get(name) for name in names)
+    for known in (*own, locale.meta_zones.get(meta_zone)):
+        name = known and known.get(width, {}).get(variant)
         if name and name != _NOT_INHERITED:
             return str(name)
     return gmt_offset(language, moment, is_long=is_long)
+
+
+@lru_cache(maxsize=1024)
+def _aliases(zone: str) -> tuple[tuple[str, ...], str | None]:
+    """Return the names of a zone, and its metazone.
+
+    CLDR lists a zone under its oldest name, such as Asia/Calcutta, as do Babel's metazones.
+    """
+    aliases, meta_zones = get_global("zone_aliases"), get_global("meta_zones")
+    canonical = aliases.get(zone, zone)
+    names = (canonical, *sorted(name for name, of in aliases.items() if of == canonical))
+    return names, next((meta_zones[name] for name in names if name in meta_zones), None)
 
 
 def gmt_offset(language: str, moment: dt.datetime, *, is_long: bool) -> str:
