@@ -1,7 +1,9 @@
 """The servers of a test run: real ones, started once for each test process that needs them."""
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +27,29 @@ LONGEST = (
     "test_authoring.py::test_every_block_of_the_authoring_document_works",
 )
 """Begun last, one of these would be what everybody else waits for."""
+
+
+_own_folder = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give this run a folder of its own, unless ``--basetemp`` names one.
+
+    pytest's usual folder is common to all runs of a user, and each closes it when it begins: a
+    PostgreSQL server of another one, which root runs as another user, could not read its files.
+    """
+    if config.option.basetemp is None and not hasattr(config, "workerinput"):
+        folder = Path(tempfile.mkdtemp(prefix="tests-"))
+        config.stash[_own_folder] = folder
+        config.option.basetemp = str(folder / "run")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Leave nothing behind a run that has passed."""
+    folder = session.config.stash.get(_own_folder, None)
+    if folder is not None and exitstatus == pytest.ExitCode.OK:
+        shutil.rmtree(folder)
 
 
 @pytest.hookimpl(trylast=True)
