@@ -17,7 +17,8 @@ from db.session import sqlalchemy_url
 from worker import broker, rabbitmq
 from worker.celery_settings import SENTINEL, SOCKET_TIMEOUT, sentinel_options
 from worker.queues import QueueName
-from worker.settings import RESULT_SCHEMES, Settings, environment_name
+from worker.setting_types import RESULT_SCHEMES
+from worker.settings import Settings, environment_name
 
 logger = logging.getLogger(__name__)
 

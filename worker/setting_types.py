@@ -1,13 +1,18 @@
-"""Types of settings that need checks of their own: addresses and cron schedules."""
+"""Types of settings that need checks: URLs, addresses, patterns and cron schedules."""
 
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from db.addresses import connection_options
 from tasks.jobs import JOBS
 
+_DATABASE_SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
+_BROKER_SCHEMES: Final = ("redis", "rediss", "sentinel", "amqp", "amqps")
+RESULT_SCHEMES: Final = ("redis", "rediss", "sentinel")
 _ADDRESS: Final = re.compile(
     r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]/]*)):(?P<port>\d{1,5})"
 )
@@ -48,6 +53,55 @@ def _cron(text: str) -> str:
     return text
 
 
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"a regular expression was expected: {error}") from error
+    return text
+
+
+def _database_url(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    _require_url(url, _DATABASE_SCHEMES)
+    connection_options(url)
+    return secret
+
+
+def _database_url_or_empty(secret: SecretStr) -> SecretStr:
+    return _database_url(secret) if secret.get_secret_value() else secret
+
+
+def _broker_url(secret: SecretStr) -> SecretStr:
+    schemes = {_require_url(url, _BROKER_SCHEMES) for url in secret.get_secret_value().split(";")}
+    if len(schemes) > 1:
+        raise ValueError("URLs of one broker, which begin alike, were expected")
+    return secret
+
+
+def _result_url(secret: SecretStr) -> SecretStr:
+    _require_url(secret.get_secret_value(), RESULT_SCHEMES)
+    return secret
+
+
+def _require_url(url: str, schemes: tuple[str, ...]) -> str:
+    """Return the scheme of a URL; the message of an error omits the URL, which has a password."""
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        raise ValueError("a URL was expected") from error
+    if scheme not in schemes:
+        raise ValueError(f"a URL that begins with one of {', '.join(schemes)} was expected")
+    return scheme
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+OptionalDatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url_or_empty)]
+BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
+"""URLs of the nodes of one broker, separated by ``;``."""
+ResultUrl = Annotated[SecretStr, AfterValidator(_result_url)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+"""A regular expression of :mod:`re`."""
 Address = Annotated[str, AfterValidator(_address)]
 """``HOST:PORT``, or empty."""
 Cron = Annotated[str, BeforeValidator(_cron)]

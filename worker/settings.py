@@ -13,12 +13,10 @@ in an annotation is the setting's description.
 """
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Self, get_args, get_type_hints
-from urllib.parse import urlsplit
 
 from annotated_types import Interval
 from pydantic import (
@@ -27,12 +25,10 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
-    field_validator,
     model_validator,
 )
 
-from db.addresses import Connections, connection_options
+from db.addresses import Connections
 from db.bounds import BYTES, COUNT, DAYS
 from tasks.configuration import Housekeeping, Operations, RetryPolicy
 from tasks.jobs import JOBS
@@ -44,12 +40,17 @@ from tasks.rendering.limits import (
     TRIAL_SHARE,
     Limits,
 )
-from worker.setting_types import Address, Cron
+from worker.setting_types import (
+    Address,
+    BrokerUrl,
+    Cron,
+    DatabaseUrl,
+    OptionalDatabaseUrl,
+    Pattern,
+    ResultUrl,
+)
 
 PREFIX: Final = "TEMPLATE_SERVICE_"
-BROKER_SCHEMES: Final = ("redis", "rediss", "sentinel", "amqp", "amqps")
-RESULT_SCHEMES: Final = ("redis", "rediss", "sentinel")
-DATABASE_SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
 Path = tuple[str, ...]
 
 
@@ -74,22 +75,22 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     database_url: Annotated[
-        SecretStr,
+        DatabaseUrl,
         "PostgreSQL 15 or newer, as postgresql://user:password@host:port/database. Of several "
         "hosts, as host1:port1,host2:port2, the one that takes writes is used.",
     ]
     maintenance_database_url: Annotated[
-        SecretStr,
+        OptionalDatabaseUrl,
         "The same database as a role that may maintain it, for maintenance.* and the commands. "
         "Empty: DATABASE_URL.",
     ] = SecretStr("")
     broker_url: Annotated[
-        SecretStr,
+        BrokerUrl,
         "The broker: redis, rediss, sentinel, amqp or amqps. Several nodes of one broker are "
         "separated by ;.",
     ]
     result_backend: Annotated[
-        SecretStr,
+        ResultUrl,
         "Where answers are kept until producers fetch them: redis, rediss, sentinel.",
     ]
 
@@ -111,7 +112,7 @@ class Settings(BaseModel):
         "Language of a version's own text when its metadata.language says nothing.",
     ] = "en"
     callbacks: Annotated[
-        str,
+        Pattern,
         "Regular expression of the task names that link, chain and chord may call; "
         "maintenance.* never may.",
     ] = r".*"
@@ -204,39 +205,6 @@ class Settings(BaseModel):
         """Time limit of each maintenance job, in seconds."""
         backup, other = self.operations.backup.time_limit, self.maintenance_time_limit
         return {job.name: backup if job.is_backup else other for job in JOBS}
-
-    @field_validator("database_url", "maintenance_database_url")
-    @classmethod
-    def _database_scheme(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
-        if value.get_secret_value() or info.field_name == "database_url":
-            _require_url(value, DATABASE_SCHEMES)
-            connection_options(value.get_secret_value())
-        return value
-
-    @field_validator("broker_url")
-    @classmethod
-    def _broker_scheme(cls, value: SecretStr) -> SecretStr:
-        urls = [SecretStr(url) for url in value.get_secret_value().split(";")]
-        for url in urls:
-            _require_url(url, BROKER_SCHEMES)
-        if len({urlsplit(url.get_secret_value()).scheme for url in urls}) > 1:
-            raise ValueError("URLs of one broker, which begin alike, were expected")
-        return value
-
-    @field_validator("result_backend")
-    @classmethod
-    def _result_scheme(cls, value: SecretStr) -> SecretStr:
-        _require_url(value, RESULT_SCHEMES)
-        return value
-
-    @field_validator("callbacks")
-    @classmethod
-    def _callbacks_pattern(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"a regular expression was expected: {error}") from error
-        return value
 
     @model_validator(mode="after")
     def _maintenance_needs_a_session(self) -> Self:
@@ -406,12 +374,3 @@ def load() -> Settings:
         Naming each wrong setting and what was expected.
     """
     return from_environment(os.environ)
-
-
-def _require_url(value: SecretStr, schemes: tuple[str, ...]) -> None:
-    try:
-        parts = urlsplit(value.get_secret_value())
-    except ValueError as error:
-        raise ValueError("a URL was expected") from error
-    if parts.scheme not in schemes:
-        raise ValueError(f"a URL that begins with one of {', '.join(schemes)} was expected")
