@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from tasks.messages.base import Message, Result
 from tasks.messages.described import described
 from tasks.messages.fields import TemplateId, VersionName
-from tasks.messages.versions import Declarations
+from tasks.messages.variables import Declarations
 
 Declaration = Annotated[dict[str, Any], described(x_model="DeclaredVariable")]
 State = Literal["current", "stale"]

@@ -24,7 +24,8 @@ from tasks.messages.fields import (
     within,
 )
 from tasks.messages.python_values import MARK, converted
-from tasks.messages.versions import Declarations, Variables, Warned
+from tasks.messages.variables import Declarations, Variables
+from tasks.messages.versions import Warned
 from tasks.rendering.languages import Reason
 from tasks.rendering.limits import Limits
 

@@ -1,6 +1,5 @@
 """Messages and results of ``version.*``."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
@@ -20,7 +19,6 @@ from tasks.messages.base import ConditionalWrite, Message, Result, WriteMessage
 from tasks.messages.described import described, items_are
 from tasks.messages.fields import (
     Body,
-    Description,
     Digest,
     LanguageCode,
     Moment,
@@ -29,97 +27,14 @@ from tasks.messages.fields import (
     SourceFormat,
     Subject,
     TemplateId,
-    VariableType,
     VersionName,
     canonical_language,
-    json_without_nul,
     limits_of,
     too_many,
 )
 from tasks.messages.metadata import VersionMetadata
-from tasks.messages.python_values import converted
+from tasks.messages.variables import Declarations, Variables
 from tasks.rendering.limits import Limits
-from tasks.rendering.paths import parsed, written
-from tasks.rendering.render_names import RENDER_NAMES
-
-MOST_VARIABLES = 500
-_HYPHENATED = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*", re.ASCII)
-LONGEST_NAME = 255
-RESERVED = frozenset({"caller", "false", "loop", "none", "self", "super", "true"}) | RENDER_NAMES
-
-
-def is_variable_name(text: str) -> bool:
-    """Tell whether a variable may have that name."""
-    path = parsed(text) if len(text) <= LONGEST_NAME else None
-    return path is not None and path[0] not in RESERVED
-
-
-def _variable_name(text: str) -> str:
-    path = parsed(text) if is_variable_name(text) else None
-    if path is None:
-        raise PydanticCustomError("variable_name", "{problem}", {"problem": _name_problem(text)})
-    return written(path)
-
-
-def _name_problem(text: str) -> str:
-    """Return what is wrong with a name, and how to write it."""
-    path = parsed(text)
-    if path is not None and path[0] in RENDER_NAMES:
-        return "expected another name: 'language' and 'dir' are those of the rendered text"
-    if _HYPHENATED.fullmatch(text):
-        first, *others = text.split(".")
-        if "-" in first:
-            return (
-                "'-' is minus in a template, and a variable's own name has none: name it with '_', "
-                "or make it a member of an object, such as 'user[\"first-name\"]'"
-            )
-        steps = [f'["{step}"]' if "-" in step else f".{step}" for step in others]
-        return f"'-' is minus in a template: write {first}{''.join(steps)}"
-    return (
-        "expected a name such as 'amount', 'user.name', 'items[].sku' or 'user[\"first-name\"]', "
-        "not one of the template language"
-    )
-
-
-VariableName = Annotated[
-    str, AfterValidator(_variable_name), described(minLength=1, maxLength=LONGEST_NAME)
-]
-
-
-class Variable(BaseModel):
-    """A placeholder that a version's sources may use.
-
-    ``name`` is a path: ``user.name`` is the member ``name`` of the object ``user``, and
-    ``items[].sku`` that of each item of the array ``items``. A variable with a default need not be
-    given.
-    """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    name: VariableName
-    type: VariableType = "any"
-    required: bool = True
-    default: Annotated[Any, AfterValidator(json_without_nul), AfterValidator(converted)] = None
-    description: Description | None = None
-    example: Annotated[Any, AfterValidator(json_without_nul), AfterValidator(converted)] = None
-
-    def stored(self) -> dict[str, Any]:
-        """Return the variable as JSON, without members that were left out."""
-        return self.model_dump(mode="json", exclude_none=True)
-
-
-def _named(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
-
-
-def _unique_names(variables: list[Variable]) -> list[Variable]:
-    names = [variable.name for variable in variables]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise PydanticCustomError(
-            "declared_twice", "declared more than once: {names}", {"names": ", ".join(twice)}
-        )
-    return variables
 
 
 def _unique_languages(value: object) -> object:
@@ -161,20 +76,12 @@ def _few_enough(value: dict[str, Text], info: ValidationInfo) -> dict[str, Text]
     return value
 
 
-Variables = Annotated[
-    list[
-        Annotated[Variable, BeforeValidator(_named, json_schema_input_type=VariableName | Variable)]
-    ],
-    Field(max_length=MOST_VARIABLES),
-    AfterValidator(_unique_names),
-]
 Translations = Annotated[
     dict[LanguageCode, Text],
     BeforeValidator(_unique_languages),
     AfterValidator(_few_enough),
     described(maxProperties=Limits().translations, x_limit="translations"),
 ]
-Declarations = Annotated[list[dict[str, Any]], items_are("DeclaredVariable")]
 Warned = Annotated[list[dict[str, Any]], items_are("TextWarning")]
 
 
@@ -264,17 +171,6 @@ class ListVersions(Message):
     """``version.list``: every version of a template, the newest first."""
 
     template_id: TemplateId
-
-
-class DeclaredVariable(Result):
-    """A variable as a version has it; what was not declared of it is left out."""
-
-    name: str
-    type: VariableType
-    required: bool = True
-    default: Any = None
-    description: str = ""
-    example: Any = None
 
 
 class TextWarning(Result):

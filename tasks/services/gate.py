@@ -20,7 +20,7 @@ from tasks.errors import (
     VariablesInvalid,
 )
 from tasks.errors import problem as problem_at
-from tasks.messages.versions import MOST_VARIABLES, Variable, is_variable_name
+from tasks.messages.variables import MOST_VARIABLES, Variable, is_variable_name
 from tasks.rendering import filter_checks
 from tasks.rendering.client import Renderer
 from tasks.rendering.code_partials import unsafe_blocks, unsafe_includes

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from tasks.errors import Problem
 from tasks.errors import problem as problem_at
-from tasks.messages.versions import is_variable_name
+from tasks.messages.variables import is_variable_name
 from tasks.rendering.minus import hyphenated
 from tasks.rendering.places import place_of, placed
 from tasks.rendering.variables import covered

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from tasks.messages.versions import Variable
+from tasks.messages.variables import Variable
 from tasks.rendering.digests import template_digest, version_digest
 from tasks.rendering.partials import partials_of
 from tasks.rendering.texts import Sources

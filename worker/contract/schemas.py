@@ -8,7 +8,8 @@ from pydantic.json_schema import models_json_schema
 
 from tasks.messages.base import Message, Result
 from tasks.messages.render import UsedPartial
-from tasks.messages.versions import DeclaredVariable, TextWarning
+from tasks.messages.variables import DeclaredVariable
+from tasks.messages.versions import TextWarning
 from worker.contract.celery_schemas import PROBLEM
 from worker.contract.declared import DeclaredTask
 from worker.contract.examples import EXAMPLES
