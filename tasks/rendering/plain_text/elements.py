@@ -52,6 +52,11 @@ COUNTED_END: Mapping[str, str] = {
     "ul": LIST_END,
     **dict.fromkeys(_STRUCK, STRIKE_END),
 }
+# As digits that keep their meaning: 10² is not 102.
+SCRIPTS: Mapping[str, Mapping[int, int]] = {
+    "sup": str.maketrans("0123456789+-\u2212=()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾"),
+    "sub": str.maketrans("0123456789+-\u2212=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎"),
+}
 ABOVE_A_SPACE = (" ", LIST_END, PARAMETERS_END, QUOTE, QUOTE_END, PRE_END, *BREAKS)
 SHOWN_ATTRIBUTES: Mapping[str, tuple[str, Mapping[str, tuple[str, str]], str]] = {
     "a": ("", {"href": (LINK, LABEL)}, ""),

@@ -5,15 +5,17 @@ are for some screens.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from tasks.rendering.markup import BLOCK, PRINT
-from tasks.rendering.plain_text.marks import PRE, PRE_END
+from tasks.rendering.plain_text.marks import PRE, PRE_END, STRIKE, STRIKE_END
+from tasks.rendering.plain_text.selectors import Element, Selector, selector
 
 MAY_STYLE: Final = re.compile(
-    r"display|hidden|visibility|opacity|mso-hide|font|(?:max-)?(?:height|width)|white-space|list-",
+    r"display|hidden|visibility|opacity|mso-hide|font|(?:max-)?(?:height|width)|white-space|list-"
+    r"|line-through",
     re.IGNORECASE,
 )
 _ZERO: Final = re.compile(r"[-+]?0*\.?0*(?:px|em|rem|pt|ex|ch|in|cm|mm|pc|vh|vw|%)?\s*")
@@ -21,8 +23,8 @@ _SMALL_FONT: Final = re.compile(r"(?:^|\s)0*\.?0+(?:px|em|pt|%)?(?:\s|/)")
 _COMMENT: Final = re.compile(r"/\*.*?(?:\*/|\Z)|<!--|-->", re.DOTALL)
 _RULE: Final = re.compile(r"([^{}]*)\{([^{}]*)\}")
 _NESTED: Final = re.compile(r"@[^{};]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
-_SELECTOR: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)?([.#][\w-]+)")
 _LINES: Final = frozenset({"pre", "pre-wrap", "pre-line", "break-spaces"})
+_SCOPE_MARKS: Final = {"pre": (PRE, PRE_END), "struck": (STRIKE, STRIKE_END)}
 _NUMBERING: Final = {
     "lower-alpha": "a",
     "lower-latin": "a",
@@ -34,24 +36,24 @@ _NUMBERING: Final = {
 
 
 class Scope(NamedTuple):
-    """An element that hides its text (``size``, ``visibility``), shows it, or keeps its lines.
+    """An element that hides its text, shows it, keeps its lines, or strikes it through.
 
     ``depth`` counts the elements of its name that are open, itself among them.
     """
 
     name: str
     depth: int
-    sort: Literal["size", "visibility", "shown", "pre"]
+    sort: Literal["size", "visibility", "shown", "pre", "struck"]
 
     @property
     def opening(self) -> str:
         """The mark at its beginning."""
-        return PRE if self.sort == "pre" else ""
+        return _SCOPE_MARKS[self.sort][0] if self.sort in _SCOPE_MARKS else ""
 
     @property
     def closing(self) -> str:
         """The mark at its end."""
-        return PRE_END if self.sort == "pre" else ""
+        return _SCOPE_MARKS[self.sort][1] if self.sort in _SCOPE_MARKS else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,10 @@ PLAIN: Final = Style()
 
 
 class StyleSheet:
-    """The simple rules (of one class or id) of the style sheets that were read so far."""
+    """The rules of the style sheets that were read so far, those without pseudo-classes."""
 
     def __init__(self) -> None:
-        self._rules: dict[str, dict[str, str]] = {}
+        self._rules: list[tuple[Selector, dict[str, str]]] = []
 
     def __bool__(self) -> bool:
         """Tell whether there is a rule."""
@@ -93,31 +95,28 @@ class StyleSheet:
         for match in _RULE.finditer(text):
             if BLOCK in match[0] or PRINT in match[0] or MAY_STYLE.search(match[2]) is None:
                 continue
-            for selector in match[1].split(","):
-                if _SELECTOR.fullmatch(selector.strip()):
-                    rule = self._rules.setdefault(selector.strip(), {})
-                    rule.update(_declared(match[2]))
+            properties = _declared(match[2])
+            for text in match[1].split(","):
+                if (parsed := selector(text)) is not None:
+                    self._rules.append((parsed, properties))
+        # Stable: of equal specificity the last one counts.
+        self._rules.sort(key=lambda rule: rule[0].specificity)
 
-    def of(self, element: str, classes: str, identifier: str) -> dict[str, str]:
-        """Return the properties that an element has by its classes and its id."""
+    def of(self, path: Sequence[Element]) -> dict[str, str]:
+        """Return the properties of the last element of a path from the root."""
         result: dict[str, str] = {}
-        names = [f".{name}" for name in classes.split()] + (
-            [f"#{identifier}"] if identifier else []
-        )
-        for name in names:
-            for selector in (name, f"{element}{name}"):
-                result.update(self._rules.get(selector, {}))
+        for each, properties in self._rules:
+            if each.matches(path):
+                result |= properties
         return result
 
 
-def style_of(element: str, attributes: Mapping[str, str], sheet: StyleSheet) -> Style:
-    """Return the style of an element.
+def style_of(path: Sequence[Element], attributes: Mapping[str, str], sheet: StyleSheet) -> Style:
+    """Return the style of the last element of a path from the root.
 
     ``attributes`` are those that it has in every render.
     """
-    properties = (
-        sheet.of(element, attributes.get("class", ""), attributes.get("id", "")) if sheet else {}
-    )
+    properties = sheet.of(path) if sheet else {}
     if "style" in attributes:
         properties |= _declared(attributes["style"])
     hidden = attributes.get("hidden")
@@ -132,9 +131,9 @@ def scope_of(element: str, style: Style, scopes: tuple[Scope, ...]) -> Scope | N
         return Scope(element, 1, "pre")
     if not properties:
         return None
-    sort = _sort(properties)
-    if sort == "shown" and shows_text(scopes):
-        return None
+    sort: Literal["size", "visibility", "shown", "struck"] | None = _sort(properties)
+    if sort is None or (sort == "shown" and shows_text(scopes)):
+        sort = "struck" if _is_struck(properties) else None
     return None if sort is None else Scope(element, 1, sort)
 
 
@@ -159,7 +158,7 @@ def _sort(properties: Mapping[str, str]) -> Literal["size", "visibility", "shown
 def shows_text(scopes: tuple[Scope, ...]) -> bool:
     """Tell whether text is shown within scopes; the innermost that says something counts."""
     for scope in reversed(scopes):
-        if scope.sort != "pre":
+        if scope.sort not in _SCOPE_MARKS:
             return scope.sort == "shown"
     return True
 
@@ -214,6 +213,11 @@ def _hides(properties: Mapping[str, str]) -> bool:
     return clipped and any(
         _is_zero(properties.get(name, "1")) for name in ("height", "width", "max-width")
     )
+
+
+def _is_struck(properties: Mapping[str, str]) -> bool:
+    decorations = (properties.get(name, "") for name in ("text-decoration", "text-decoration-line"))
+    return any("line-through" in value.split() for value in decorations)
 
 
 def _is_zero(value: str) -> bool:

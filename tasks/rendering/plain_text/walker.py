@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from html import unescape
+from itertools import takewhile
 from typing import NamedTuple
 
 from tasks.rendering.markup import (
     BLOCK,
+    PRINT,
     Attribute,
     Markup,
     Token,
@@ -22,12 +24,14 @@ from tasks.rendering.plain_text.elements import (
     COUNTED_START,
     END_MARKS,
     HIDDEN,
-    IN_HEAD,
+    SCRIPTS,
     SHOWN_ATTRIBUTES,
     SHOWN_RAW,
     START_MARKS,
     VOID,
 )
+from tasks.rendering.plain_text.hiding import Hidden
+from tasks.rendering.plain_text.selectors import Element
 from tasks.rendering.plain_text.styles import (
     MAY_STYLE,
     PLAIN,
@@ -42,6 +46,9 @@ from tasks.rendering.plain_text.styles import (
     style_of,
 )
 from tasks.rendering.tags import Kind, Tag
+
+_DEEPEST = 100
+"""Open elements that selectors are compared with; real pages have fewer."""
 
 _SPACES = re.compile(r"\s+")
 
@@ -61,20 +68,35 @@ def _reading(text: str) -> str:
 class _State(NamedTuple):
     """Which elements the current position stands in, of those that change what is shown.
 
-    ``hidden`` is the element that hides all in it, ``depth`` its nesting depth. ``scopes`` are
-    elements that hide their text, show it again, or keep its lines.
+    ``hidden`` is the element that hides all in it. ``scopes`` are elements that hide their text,
+    show it again, keep its lines or strike it through. ``path`` are the open elements, as far as
+    end tags tell.
     """
 
-    hidden: str
-    depth: int
+    hidden: Hidden | None = None
     scopes: tuple[Scope, ...] = ()
+    path: tuple[Element, ...] = ()
 
     def merged(self, other: "_State") -> "_State":
         """Return the state after alternatives; text is rather shown than lost."""
         scopes = self.scopes if self.scopes == other.scopes else ()
-        if self.hidden != other.hidden:
-            return _State("", 0, scopes)
-        return _State(self.hidden, min(self.depth, other.depth), scopes)
+        path = self.path
+        if path != other.path:
+            pairs = zip(path, other.path, strict=False)
+            path = tuple(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        hidden = self.hidden.merged(other.hidden) if self.hidden and other.hidden else None
+        return _State(hidden, scopes, path)
+
+    def entered(self, element: Element) -> "_State":
+        """Return the state within an element."""
+        return self._replace(path=(*self.path[-_DEEPEST:], element))
+
+    def left(self, name: str) -> "_State":
+        """Return the state after the end tag of an element, if one of that name is open."""
+        for index in range(len(self.path) - 1, -1, -1):
+            if self.path[index].tag == name:
+                return self._replace(path=self.path[:index])
+        return self
 
     def shows_text(self) -> bool:
         """Tell whether text is shown."""
@@ -119,7 +141,7 @@ class Walker:
         self._last_shown = -1
         self._last_kept = -1
         self._open: list[_Open] = []
-        self._state = _State("", 0)
+        self._state = _State()
         self._sheet = StyleSheet()
 
     def text(self) -> str:
@@ -136,33 +158,52 @@ class Walker:
                 self._pass(token.end, _reading)
             elif token.sort == "raw" and token.name == "style":
                 self._sheet.read(mask[token.start : token.end])
-            self._pass(token.end)
+            self._pass(max(token.end, self._position))
         self._pass(len(mask), _reading)
         return "".join(self._parts)
 
     def _start(self, token: Token) -> None:
         name = token.name
-        hidden, depth, scopes = self._state
-        if hidden == "head" and name not in IN_HEAD:
-            self._state = _State("", 0, scopes)
-        elif hidden:
-            # A paragraph ends where the next one begins.
-            if name == hidden and name != "p":
-                self._state = _State(hidden, depth + 1, scopes)
-            return
+        if (around := self._state.hidden) is not None:
+            self._state = self._state._replace(hidden=around.after_start(name))
+            if self._state.hidden is not None:
+                return
+            self._state = self._state.left(around.name)
+        before = self._state
         style = self._style(token)
         if self._hides(token, style):
             self._pass(token.end)
-            if name not in VOID:
-                self._state = _State(name, 1, scopes)
-            return
-        if name in COUNTED_START:
+            self._state = self._state._replace(hidden=Hidden(name))
+        else:
+            self._shown_start(token, style)
+        if name in VOID:
+            self._state = before
+
+    def _shown_start(self, token: Token, style: Style) -> None:
+        name = token.name
+        if name in SCRIPTS:
+            self._script(token)
+        elif name in COUNTED_START:
             self._show(COUNTED_START[name])
         elif mark := START_MARKS.get(name):
             self._mark(mark)
         elif name in SHOWN_ATTRIBUTES:
             self._attributes(token, style)
         self._scope(name, style)
+
+    def _script(self, token: Token) -> None:
+        """Show a superscript or subscript number as one; mark a superscript that may be one."""
+        mask = self._source.mask
+        end = mask.find("</", token.end)
+        inside = _reading(mask[token.end : end]).strip()
+        raised = inside.translate(SCRIPTS[token.name])
+        if end < 0 or not inside or not self._state.shows_text():
+            return
+        if not set(raised) & set(inside):
+            self._show(raised)
+            self._pass(end)
+        elif token.name == "sup" and (PRINT in inside or inside[0] == "<"):
+            self._show("^")
 
     def _scope(self, name: str, style: Style) -> None:
         """Note an element that begins, where it changes what is shown in it."""
@@ -171,18 +212,23 @@ class Walker:
             scopes = (*scopes, scope)
             self._show(scope.opening)
         if scopes is not self._state.scopes:
-            self._state = _State("", 0, scopes)
+            self._state = self._state._replace(scopes=scopes)
 
     def _end(self, token: Token) -> None:
         name = token.name
-        hidden, depth, scopes = self._state
-        if hidden:
-            if name == hidden:
-                self._state = _State(hidden if depth > 1 else "", depth - 1, scopes)
-            return
-        if scopes:
-            left, closing = after_end(scopes, name)
-            self._state = _State("", 0, left)
+        state = self._state
+        if (around := state.hidden) is not None:
+            hidden = around.after_end(name)
+            self._state = state._replace(hidden=hidden)
+            if hidden is not None:
+                return
+            self._state = state = self._state.left(around.name)
+            if name == around.name:
+                return
+        self._state = state.left(name)
+        if state.scopes:
+            scopes, closing = after_end(state.scopes, name)
+            self._state = self._state._replace(scopes=scopes)
             self._show(closing)
         if name in COUNTED_END:
             self._show(COUNTED_END[name])
@@ -201,6 +247,7 @@ class Walker:
             not self._sheet
             and MAY_STYLE.search(source.mask, token.inside, token.inside_end) is None
         ):
+            self._state = self._state.entered(Element(token.name))
             return PLAIN
         # An attribute within a block stands there in some renders only.
         index = self._tag
@@ -216,7 +263,11 @@ class Walker:
                 value = self._certain(attribute, index)
             if not blocks and BLOCK not in value:
                 given.setdefault(attribute.name, value)
-        return style_of(token.name, given, self._sheet)
+        names = {f".{name}" for name in given.get("class", "").split()}
+        if identifier := given.get("id"):
+            names.add(f"#{identifier}")
+        self._state = self._state.entered(Element(token.name, frozenset(names)))
+        return style_of(self._state.path, given, self._sheet)
 
     def _certain(self, attribute: Attribute, index: int) -> str:
         """Return what the value of an attribute has in every render; ``index`` is its first tag."""
@@ -239,7 +290,7 @@ class Walker:
         around = self._state
         if not around.shows_text() and is_shown_itself(style):
             # Not yet its scope, which an element without content has none of.
-            self._state = _State("", 0)
+            self._state = around._replace(scopes=())
         if self._state.shows_text() or token.name in {"ol", "ul", "li"}:
             self._shown_attributes(token, style)
         self._state = around
