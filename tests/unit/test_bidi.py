@@ -1,9 +1,12 @@
 """Values in text that is written from right to left, and the author's own isolates."""
 
 import json
+import unicodedata
 from typing import Any
 
 import pytest
+import regex  # type: ignore[import-untyped]
+from babel.core import get_global
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -212,3 +215,26 @@ def test_any_source_stays_what_it_is(source: str) -> None:
         changed = with_isolates(source, html=html)
         if "{{" not in source:
             assert changed == source
+
+
+def test_each_language_has_the_direction_of_its_letters() -> None:
+    """By CLDR's likely scripts, and the bidirectional classes of each script's letters (UAX #9)."""
+    letters = "".join(
+        letter for letter in map(chr, range(0x110000)) if unicodedata.category(letter)[0] == "L"
+    )
+    likely = {
+        tag: next(part for part in full.split("_") if len(part) == len("Latn") and part.isalpha())
+        for tag, full in get_global("likely_subtags").items()
+        if not tag.startswith("und")
+    }
+    for script in set(likely.values()):
+        try:
+            of_script = regex.findall(rf"\p{{Script={script}}}", letters)
+        except regex.error:
+            continue  # an alias such as Jpan, or newer than the library
+        to_left = sum(unicodedata.bidirectional(letter) in {"R", "AL"} for letter in of_script)
+        expected = "rtl" if to_left * 2 > len(of_script) else "ltr"
+        tags = [tag for tag, of_tag in likely.items() if of_tag == script]
+        assert {tag: direction_of(tag.replace("_", "-")) for tag in tags} == dict.fromkeys(
+            tags, expected
+        )

@@ -5,10 +5,13 @@ from typing import Final, Literal
 
 from tasks.rendering.matching.subtags import subtags
 
-_RIGHT_TO_LEFT: Final = frozenset(
-    {"Adlm", "Arab", "Aran", "Hebr", "Mand", "Mend", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi"}
+_SCRIPTS: Final = (
+    "Adlm Arab Aran Armi Avst Chrs Cprt Elym Gara Hatr Hebr Hung Khar Lydi Mand Mani Mend Merc "
+    "Mero Narb Nbat Nkoo Orkh Ougr Palm Phli Phlp Phnx Prti Rohg Samr Sarb Sogd Sogo Syrc Syre "
+    "Syrj Syrn Thaa Yezi"
 )
-"""Scripts of living languages that are written from right to left (CLDR, scriptMetadata)."""
+_RIGHT_TO_LEFT: Final = frozenset(_SCRIPTS.split())
+"""Scripts that are written from right to left (CLDR, scriptMetadata), living and extinct."""
 
 Direction = Literal["ltr", "rtl"]
 
