@@ -7,6 +7,7 @@ engine's own does, which an environment of its own is asked for.
 
 import json
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 
 from minijinja import Environment, TemplateError, safe
@@ -29,6 +30,7 @@ _TESTS: Final = (
 _SIGNS: Final = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 """Names of tests in ``select`` and its like, and those by which they can be used elsewhere."""
 
+_MOST_INDEXES: Final = 5
 _OF_THE_SOURCE: Final = {
     "MissingArgument": "an argument is missing",
     "TooManyArguments": "too many arguments, or one that it does not have",
@@ -151,7 +153,7 @@ def guarded(
     def call(value: Any = None, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
         is_missing = value is None or value is MISSING
         if is_missing or (is_strict and (lacks(value) or lacks(arguments) or lacks(keywords))):
-            raise MissingError(f"{name}: a value is missing")
+            raise MissingError(f"{name}: a value is missing{_indexes(value)}")
         # Not every filter takes keywords, be there none of them.
         called = (
             f"{expression}(*arguments, **keywords)" if keywords else f"{expression}(*arguments)"
@@ -168,6 +170,14 @@ def guarded(
         return _unchangeable(result)
 
     return call
+
+
+def _indexes(value: object) -> str:
+    """Return which items of an array are missing, or have a member that is."""
+    items = value if isinstance(value, list | tuple) else ()
+    missing = (f"[{index}]" for index, item in enumerate(items) if not _is_defined(item))
+    shown = ", ".join(islice(missing, _MOST_INDEXES))
+    return f" at {shown}" if shown else ""
 
 
 def _as_it_is(value: Any = None) -> Any:  # noqa: ANN401 - any value of a template

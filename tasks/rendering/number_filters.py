@@ -1,7 +1,7 @@
 """The engine's filters and tests of numbers, for numbers that it cannot hold and mixed arrays."""
 
 from collections.abc import Callable, Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
 from tasks.rendering.comparisons import holds, refuse_mixed, refused_kinds
@@ -57,12 +57,14 @@ def tests_of_numbers(tests: Mapping[str, Callable[..., Any]]) -> dict[str, Calla
 
 def _of_exact(name: str, engine: Callable[..., Any]) -> Callable[..., Any]:
     def call(value: Any = None, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - any value of a template
+        if name == "float" and isinstance(value, int | str | Exact):
+            _require_float(value)
         if not isinstance(value, Exact):
             return engine(value, *arguments, **named)
         number = value.number
         match name:
             case "abs":
-                return simplified(abs(number))
+                return simplified(number.copy_abs())
             case "int":
                 return whole(int(number))
             case "float":
@@ -70,6 +72,19 @@ def _of_exact(name: str, engine: Callable[..., Any]) -> Callable[..., Any]:
         return simplified(_rounded(number, *arguments, **named))
 
     return call
+
+
+def _require_float(value: int | str | Exact) -> None:
+    """Refuse a number that a float rounds.
+
+    Raises InputError.
+    """
+    try:
+        number = value.number if isinstance(value, Exact) else Decimal(value)
+    except InvalidOperation:
+        return  # the engine says what it expected
+    if number.is_finite() and Decimal(repr(float(number))) != number:
+        raise InputError("float: a number of so many digits is rounded: leave the filter out")
 
 
 def _summing(added: Callable[..., Any], attributes: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ numbers that the engine would round come as text.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, NoReturn
 
@@ -67,6 +67,10 @@ class Missing(Null):
     def __getitem__(self, key: object) -> "Missing":
         """Return itself for every item."""
         return self
+
+    def __iter__(self) -> "Iterator[Missing]":
+        """Yield nothing: without this, its items would have no end."""
+        return iter(())
 
     def __call__(self, *_: object, **__: object) -> "Missing":
         """Return itself as the result of a method of what is missing."""

@@ -107,7 +107,7 @@ class _Binding:
         if value is not _ABSENT and value is not None:
             expected = mistyped(variable["type"], value)
             if expected is not None:
-                self.problems.append(_problem(written_place(place), variable["type"], expected))
+                self._block(place, variable["type"], expected)
         elif variable.get("default") is not None:
             self._parent(place)[place[-1]] = variable["default"]
             self.defaulted[variable["name"]] = None

@@ -133,3 +133,54 @@ def test_sums_differences_and_products_are_exact(one: float, other: float) -> No
     left, right = Fraction(repr(one)), Fraction(repr(other))
     results = text("{{ a + b }} {{ a - b }} {{ a * b }}", {"a": one, "b": other}).split()
     assert [Fraction(each) for each in results] == [left + right, left - right, left * right]
+
+
+@each(
+    ("source", "expected"),
+    [
+        ("{{ n | abs }}", "123456789012345678901234567890"),
+        ("{{ n | int }}", "-123456789012345678901234567890"),
+        ("{{ n | round }}", "-123456789012345678901234567890"),
+        ("{{ [n] | sum }}", "-123456789012345678901234567890"),
+        ("{{ [n, 1] | min }}", "-123456789012345678901234567890"),
+    ],
+)
+def test_filters_of_numbers_keep_every_digit(source: str, expected: str) -> None:
+    """Of a whole number that is longer than the digits of a decimal context."""
+    assert text(source, {"n": -123456789012345678901234567890}) == expected
+
+
+@pytest.mark.parametrize(
+    "number", [2**53 + 1, -(2**53) - 1, 10**30 + 1, "9007199254740993", "12345678901234567.89"]
+)
+def test_no_filter_makes_a_float_that_rounds(number: object) -> None:
+    """The integer that was sent would be another one."""
+    assert "is rounded" in str(refused("{{ n | float }}", {"n": number}))
+
+
+@pytest.mark.parametrize("number", [2**53, 10**20, -5, "12.50", "0.1", 0.1])
+def test_a_float_that_says_the_same_is_made(number: object) -> None:
+    """Its digits are those of the number."""
+    assert Fraction(text("{{ n | float }}", {"n": number})) == Fraction(str(number))
+
+
+def test_a_missing_item_of_a_list_is_named_by_its_index() -> None:
+    """Whether it was left out or null."""
+    items = [{"sku": "a"}, {}, {"sku": None}]
+    error = refused("{{ items | map(attribute='sku') | join(', ') }}", {"items": items})
+    assert "join: a value is missing at [1], [2]" in str(error)
+
+
+def test_a_loop_over_an_optional_array_that_is_missing_ends() -> None:
+    """Only a member of its items is declared."""
+    declared = [{"name": "items[].sku", "type": "string", "required": False}]
+    source = "{% for item in items %}{{ item.sku | default('?') }}{% endfor %}."
+    assert text(source, {}, declared) == "."
+    assert text(source, {"items": [{}, {"sku": "a"}]}, declared) == "?a."
+
+
+def test_an_array_of_another_type_is_one_problem() -> None:
+    """However many members of its items are declared."""
+    declared = [{"name": f"items[].{name}", "type": "string"} for name in ("sku", "name")]
+    _, problems = Schema(declared).bind({"items": "x"})
+    assert [problem["message"] for problem in problems] == ["expected an array"]
