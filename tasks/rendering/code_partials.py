@@ -49,6 +49,23 @@ def unsafe_blocks(source: str, layouts: Iterable[str]) -> Iterator[Unsafe]:
                     yield Unsafe(start, _FILLED.format(name))
 
 
+def layouts_of(source: str, body_of: Callable[[str], str | None]) -> Iterator[str]:
+    """Yield the bodies of the layouts that a source extends, the nearest first.
+
+    ``body_of`` returns the body of a partial, or None where there is none.
+    """
+    seen: set[str] = set()
+    body: str | None = source
+    while body is not None:
+        name = next((use.partial for use in uses(body) if use.is_layout), None)
+        if name is None or name in seen:
+            return
+        seen.add(name)
+        body = body_of(name)
+        if body is not None:
+            yield body
+
+
 def _prints(name: str, body_of: Callable[[str], str | None]) -> bool:
     """Tell whether a partial, or one that it uses, has a placeholder."""
     seen: set[str] = set()

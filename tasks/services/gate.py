@@ -23,7 +23,7 @@ from tasks.errors import problem as problem_at
 from tasks.messages.variables import MOST_VARIABLES, Variable, is_variable_name
 from tasks.rendering import filter_checks
 from tasks.rendering.client import Renderer
-from tasks.rendering.code_partials import unsafe_blocks, unsafe_includes
+from tasks.rendering.code_partials import layouts_of, unsafe_blocks, unsafe_includes
 from tasks.rendering.inference import Inferred
 from tasks.rendering.limits import SECONDS_OF_EACH
 from tasks.rendering.partials import blocks_of, cycle_through, depth, every_block, partials_of, uses
@@ -274,7 +274,7 @@ class Gate:
 
     def _block_problems(self, path: str, source: str) -> Iterator[Problem]:
         """Yield a problem for each block that no layout shows, and whose words would be lost."""
-        layouts = list(self._layouts(source))
+        layouts = list(layouts_of(source, self._body))
         if not layouts:
             return
         known = {block for layout in layouts for block in every_block(layout)}
@@ -285,23 +285,15 @@ class Gate:
 
     def _code_problems(self, path: str, source: str) -> Iterator[Problem]:
         """Yield a problem for each value that a partial or layout puts into a style or script."""
-        bodies = {name: self._library.body(name) for name in self._needs if name in self._library}
         unsafe = [
-            *unsafe_includes(source, bodies.get),
-            *unsafe_blocks(source, self._layouts(source)),
+            *unsafe_includes(source, self._body),
+            *unsafe_blocks(source, layouts_of(source, self._body)),
         ]
         for each in unsafe:
             yield placed(path, "unsafe_placeholder", each.message, source, each.start)
 
-    def _layouts(self, source: str) -> Iterator[str]:
-        seen: set[str] = set()
-        while True:
-            name = next((use.partial for use in uses(source) if use.is_layout), None)
-            if name is None or name in seen or name not in self._library:
-                return
-            seen.add(name)
-            source = self._library.body(name)
-            yield source
+    def _body(self, partial: str) -> str | None:
+        return self._library.body(partial) if partial in self._library else None
 
     def _inferred(self, own: Compiled, translations: Sequence[Compiled]) -> Stored:
         every = {name for text in (own, *translations) for name in text.names(own)}

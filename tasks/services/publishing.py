@@ -18,6 +18,7 @@ from tasks.rendering.warnings import lost_languages, scheduled_versions
 from tasks.services import graph
 from tasks.services.candidates import Candidates, Compiled
 from tasks.services.carrying import Carried, carry_over, dropped_languages
+from tasks.services.code_users import require_safe_users
 from tasks.services.examination import Examined, Submitted, examine
 from tasks.services.expectations import (
     require_expected,
@@ -73,6 +74,9 @@ def publish(
     previous = require_expected(message, work, template)
     breaking = _breaking_changes(template, previous, variables, message.body)
     is_deferred = bundled is not None and template.type == "partial"
+    if template.type == "partial" and message.is_activated_now and not is_deferred:
+        bodies = [text.body for text in (passed.mine, *passed.texts.values())]
+        require_safe_users(work, template, bodies, previous)
     if breaking and not (message.allow_breaking or is_deferred):
         assert previous is not None  # noqa: S101 - for the type checker: there is what breaks
         raise breaking_change(work, template, previous.version, breaking)

@@ -15,6 +15,7 @@ from tasks.messages.versions import (
     VersionSummary,
 )
 from tasks.services import graph, views
+from tasks.services.code_users import bodies_of, require_safe_users
 from tasks.services.expectations import require_expected, schedule_condition
 from tasks.services.templates import existing, locked_template
 from tasks.work import Work
@@ -63,11 +64,15 @@ def make_current(work: Work, template: models.Template, version: VersionRow) -> 
     Raises
     ------
     TemplateNotFound, TemplateInactive, TemplateSyntax, TooLarge
-        As :func:`tasks.services.graph.use_again` does.
+        As :func:`tasks.services.graph.use_again` and
+        :func:`tasks.services.code_users.require_safe_users` do.
     """
     if version.is_current:
         versions.unschedule(work.session, version.id)
         return
+    if template.type == "partial":
+        current = versions.find(work.session, template.id, None)
+        require_safe_users(work, template, bodies_of(work, version), current)
     graph.use_again(work, template, version)
     versions.make_current(work.session, template.id, version.id)
 

@@ -913,3 +913,34 @@ class TestCode:
             assert [problem["type"] for problem in error.details] == ["unsafe_placeholder"]
         library.user('<style>{% include "@rules" %}</style>')
         assert library.render()["body"] == "<style>.a{color:red}</style>"
+
+    def test_a_partial_in_a_style_gains_no_value(self, library: Library) -> None:
+        """Its users were published without one; also where a template uses it through another."""
+        library.publish("rules", ".a{color:red}", version="plain")
+        library.publish("sheet", '{% include "@rules" %}')
+        library.user('<style>{% include "@sheet" %}</style>')
+        value = ".a{color:{{ colour | default('red') }}}"
+        error = library.unpublishable("rules", value, allow_breaking=True)
+        assert [problem["type"] for problem in error.details] == ["unsafe_placeholder"]
+        assert library.id("user") in error.details[0]["message"]
+        assert library.render()["body"] == "<style>.a{color:red}</style>"
+        draft = library.publish("rules", value, allow_breaking=True, activate=False)
+        refused = library.refused("version.activate", "rules", version=draft["version"])
+        assert refused.code == "template_syntax"
+        library.publish("other", value)
+        assert library.unpublishable("sheet", '{% include "@other" %}', allow_breaking=True)
+
+    def test_a_block_with_a_value_does_not_move_into_a_style(self, library: Library) -> None:
+        """Of a layout that templates extend."""
+        library.publish("layout", "<p>{% block text %}{% endblock %}</p>")
+        library.user('{% extends "@layout" %}{% block text %}{{ name }}{% endblock %}')
+        moved = "<style>{% block text %}{% endblock %}</style>"
+        error = library.unpublishable("layout", moved, allow_breaking=True)
+        assert "block 'text' stands in a style" in error.details[0]["message"]
+
+    def test_a_partial_that_no_style_has_gains_values(self, library: Library) -> None:
+        """Also beside a style."""
+        library.publish("greeting", "<p>Hello</p>")
+        library.user('<style>p{color:red}</style>{% include "@greeting" %}')
+        library.publish("greeting", "<p>Hello {{ name | default('you') }}</p>", allow_breaking=True)
+        assert "Hello you" in library.render()["body"]
