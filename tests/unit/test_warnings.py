@@ -45,6 +45,9 @@ def of_output(kind: str, source: str = "", /, **parts: str) -> list[dict[str, An
         *("${name}", "${user.name}", "#{name}", "@{name}", "<%= name %>", "<% if x %>"),
         *("&lt;%= name %&gt;", "%7B%7B id %7D%7D", "%7b%7bid%7d%7d", "%7Bid%7D"),
         *("&#123;&#123;id&#125;&#125;", "&lbrace;&lbrace;id&rbrace;&rbrace;"),
+        *("[[+name]]", "[[*name]]", "[[!+name]]", "[[+name:default=`you`]]", "((?name))", "#name#"),
+        *("{*name*}", "[NAME]", "[FIRST NAME]", "[ORDER_NUMBER]", "[First Name]", "[Your name]"),
+        *("$name$", "__NAME__", "[=name]", "[$name]"),
         *("<<name>>", "##name##", "@@name@@", "\uff5b\uff5bname\uff5d\uff5d"),
     ],
 )
@@ -68,6 +71,9 @@ def test_a_placeholder_of_another_engine_is_warned_of(placeholder: str) -> None:
         "<style>a{b}@media x{c{d:e}}</style><script>f(function(){return})</script>",
         "{% raw %}{name} %%x%% [[y]]{% endraw %}",
         '{"a": {"b": [1]}}',
+        "[URGENT] [DRAFT] [1] [x] [Name](https://example.org/) [LINK][1] [URL]: /a [b]x[/b] [code]x[/code]",
+        "#sale #now, #1 of #2, #fff#, 5$ and 6$, $5$, __bold__ and __init__, snake__CASE__x",
+        "[[Wiki page|that]] [[1]] :-[ ]-: {* *} (see *here*) ((a) or (b)) [see: name]",
         "{# {name} #}",
         "<p style='{{ x }}'>mail@@example</p>",
     ],
@@ -210,7 +216,25 @@ def test_any_source_can_be_judged(source: str) -> None:
 
 @each(
     "piece",
-    ["{", "<%", "%7B", "{ ", "((a ", "*|a", "[[a", "%a", "{a, ", "&#123;", "http://", "<img "],
+    [
+        "{",
+        "<%",
+        "%7B",
+        "{ ",
+        "((a ",
+        "*|a",
+        "[[a",
+        "[[+a",
+        "[A ",
+        "#a",
+        "$a",
+        "__A",
+        "%a",
+        "{a, ",
+        "&#123;",
+        "http://",
+        "<img ",
+    ],
 )
 def test_a_long_source_is_judged_in_time(piece: str) -> None:
     """In proportion to its length."""

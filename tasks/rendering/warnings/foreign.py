@@ -9,8 +9,13 @@ from tasks.rendering.masks import text_mask
 from tasks.rendering.warnings.codes import Code, Place, warning
 
 _NAME: Final = r"[A-Za-z_][\w.-]*"
+# What stands in brackets in templates that people fill in by hand; notes such as [DRAFT] are text.
+_FILLED_IN: Final = (
+    "NAME|EMAIL|E-MAIL|DATE|TIME|COMPANY|ORGANISATION|ORGANIZATION|ADDRESS|AMOUNT|PRICE|NUMBER|"
+    "PHONE|CITY|PRODUCT|TITLE|LINK|URL|CODE"
+)
 _FOREIGN = re.compile(
-    rf"""(?=[<&%{{[(*$\#@!\uff5b])(?:
+    rf"""(?=[<&%{{[(*$\#@!_\uff5b])(?:
     (?:<|&lt;)%.{{0,200}}?%(?:>|&gt;)                                        # ERB, EJS, ASP
   | %7B .{{0,200}}? %7D(?:%7D)?                 # an encoded address
   | (?:&\#(?:123|x7b);){{2}} .{{0,200}}? (?:&\#(?:125|x7d);){{2}}
@@ -23,18 +28,25 @@ _FOREIGN = re.compile(
       (?:[|:][^{{}}\n]*)? \s*\}}
   | \{{\d{{0,2}}\}}
   | \{{\s*{_NAME}\s*,\s*(?:plural|select|selectordinal|number|date|time)\b
-  | \(\(\s*{_NAME}(?:\s[\w .-]*)?(?:\?\?[^()\n]*)?\)\)  # GOV.UK Notify
+  | \(\(\s*\??{_NAME}(?:\s[\w .-]*)?(?:\?\?[^()\n]*)?\)\)  # GOV.UK Notify
   | \*\|[^|\n]+\|\*                                # Mailchimp
   | %%[A-Za-z_=][^%\n]*%%                          # Salesforce Marketing Cloud
   | (?<![\w%])%{_NAME}%(?![\w%])                   # Mailgun
   | %\({_NAME}\)[a-z]                              # Python
   | (?<![\w%])%(?:\d\$)?[sd]\b                     # printf
-  | \[\[\s*{_NAME}(?:[ :][^\[\]\n]*)?\]\]          # Twilio, Mailjet
+  | \[\[\s*[-+!*$~]{{0,3}}{_NAME}(?:[ :?&=][^\[\]\n]*)?\s*\]\]  # Twilio, Mailjet, MODX
+  | \[[=$]{_NAME}\]                                # FreeMarker
+  | (?-i:\[(?:[A-Z]+[ _]){{0,3}}(?:{_FILLED_IN})\])(?![(\[:])
+  | (?-i:\[(?:[Yy]our|[Ff]irst|[Ll]ast|[Ff]ull|[Cc]ustomer|[Cc]ompany)[ _-]?[Nn]ame\])(?![(\[:])
   | \[{_NAME},\s*fallback=[^\]\n]*\]               # Campaign Monitor
   | \[%.{{0,200}}?%\]                                      # Template Toolkit
   | (?:<<|&lt;&lt;)\s*{_NAME}\s*(?:>>|&gt;&gt;)
   | (?<![\w\#])\#\#{_NAME}\#\#(?![\w\#])
   | (?<![\w@])@@{_NAME}@@(?![\w@])
+  | (?<![\w&\#])\#[A-Za-z_]\w*\#(?![\w\#])             # ColdFusion
+  | (?<![\w$])\$[A-Za-z_][\w.]*\$(?![\w$])             # StringTemplate
+  | (?-i:(?<!\w)__[A-Z][A-Z0-9_]*__(?!\w))
+  | \{{\*\s*{_NAME}\s*\*\}}
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
