@@ -17,7 +17,6 @@ from tasks.rendering.explain import ErrorContext, SourceError, explained
 from tasks.rendering.failures import FilterFailedError, NullPrintedError
 from tasks.rendering.html_contexts import has_dangerous_address
 from tasks.rendering.json_documents import Document, document
-from tasks.rendering.kinds import Kind
 from tasks.rendering.limits import Limits
 from tasks.rendering.numbers import made_exact
 from tasks.rendering.outputs import (
@@ -28,14 +27,13 @@ from tasks.rendering.outputs import (
     sha256,
     without_nul,
 )
-from tasks.rendering.paths import Path
 from tasks.rendering.plain_text import finished, text_of, without_rules
 from tasks.rendering.preheaders import with_preheader
 from tasks.rendering.preparation import Preparation, Prepared
 from tasks.rendering.scopes import Use
 from tasks.rendering.sms import beyond_gsm, count
 from tasks.rendering.texts import PARTS, Part, Text
-from tasks.rendering.usage import mixed_comparisons, printed_paths, uses_of
+from tasks.rendering.usage import Traces, traces, uses_of
 from tasks.rendering.values import decode, left_out
 
 _ISOLATES: Final = frozenset(ISOLATES)
@@ -230,15 +228,9 @@ class Engine:
             found += uses
         return found
 
-    def mixed_comparisons(
-        self, source: str, kinds: Mapping[Path, Kind]
-    ) -> list[tuple[int, frozenset[Kind]]]:
-        """Return the places at which a source compares values of two kinds, and the kinds."""
-        return mixed_comparisons(source, self._own_names, kinds)
-
-    def printed_paths(self, source: str) -> list[tuple[int, Path]]:
-        """Return the places at which a source prints values as they are, and their paths."""
-        return printed_paths(source, self._own_names)
+    def traces(self, source: str) -> Traces:
+        """Return what a source does with values."""
+        return traces(source, self._own_names)
 
     def _alternative(
         self, ready: Prepared, values: Mapping[str, Any], body: str, *, is_trial: bool

@@ -1,7 +1,9 @@
 """What an expression gives, as far as its syntax says: a text, a number or a boolean."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
+from tasks.rendering.paths import Path
 from tasks.rendering.syntax import nodes
 
 Kind = Literal["boolean", "number", "text"]
@@ -59,3 +61,20 @@ def is_of_loop(node: nodes.Node) -> bool:
 def kind_of_type(name: str) -> Kind | None:
     """Return the kind of the values of a type of variable."""
     return _BY_TYPE.get(name)
+
+
+def mixed_comparisons(
+    comparisons: Iterable[tuple[int, Sequence[tuple[Path | None, Kind | None]]]],
+    kinds: Mapping[Path, Kind],
+) -> list[tuple[int, frozenset[Kind]]]:
+    """Return the places of comparisons of values of two kinds, and the kinds.
+
+    ``kinds`` are those of the variables.
+    """
+    mixed = []
+    for place, sides in comparisons:
+        found = frozenset(kind or kinds.get(path or ()) for path, kind in sides)
+        known = frozenset(kind for kind in found if kind is not None)
+        if len(known) > 1:
+            mixed.append((place, known))
+    return mixed

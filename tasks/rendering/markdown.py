@@ -27,6 +27,16 @@ _MARK: Final = re.compile(rf"\x02{_NONCE}([0-9]+)\x03")
 _ONE_PARAGRAPH: Final = re.compile(r"<p>((?:(?!<p>).)*)</p>\n", re.DOTALL)
 
 
+CHANGED: Final = (
+    "a filter is applied to a Markdown value, whose markup it would break: print it as it is, or "
+    "declare the variable as 'string'"
+)
+COMPARED: Final = (
+    "a Markdown value is compared, but it becomes markup: ask only whether it is there, or declare "
+    "the variable as 'string'"
+)
+
+
 class Marked(NamedTuple):
     """Values with marks in the place of Markdown, and the HTML that these stand for."""
 
@@ -73,11 +83,7 @@ def filled(body: str, html: Sequence[str], source: str) -> str:
             raise SourceError.syntax("body", "markdown_position", message, source, None)
     page = _MARK.sub(lambda match: html[int(match[1])], body)
     if _NONCE[:18].lower() in page.lower():
-        message = (
-            "a filter is applied to a Markdown value, whose markup it would break: print it as it "
-            "is, or declare the variable as 'string'"
-        )
-        raise SourceError.syntax("body", "markdown_filter", message, source, None)
+        raise SourceError.syntax("body", "markdown_filter", CHANGED, source, None)
     return page
 
 

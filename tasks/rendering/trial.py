@@ -10,13 +10,16 @@ from tasks.rendering.explain import SourceError, unprintable_type
 from tasks.rendering.inference import Inferred, item_names, optional_names
 from tasks.rendering.json_proof import unproved
 from tasks.rendering.json_shapes import json_problems
-from tasks.rendering.kinds import kind_of_type
+from tasks.rendering.kinds import kind_of_type, mixed_comparisons
+from tasks.rendering.markdown import CHANGED, COMPARED
 from tasks.rendering.numbers import made_exact
+from tasks.rendering.outputs import is_html
 from tasks.rendering.paths import ITEM, Path, holders, steps_of, written
 from tasks.rendering.places import placed
 from tasks.rendering.preparation import Prepared
 from tasks.rendering.samples import BY_TYPE, TEXT, Anything, OpenObject
 from tasks.rendering.texts import PARTS, Part, Text, declaring
+from tasks.rendering.usage import Traces
 from tasks.rendering.values import left_out, wrapped
 from tasks.rendering.variables import Declared, Schema, nested
 
@@ -105,6 +108,7 @@ def _by_types(
 ) -> list[Problem]:
     """Return what the types of variables tell: texts compared with numbers, objects printed."""
     source = text.get(part) or ""
+    traces = engine.traces(source)
     kinds = {
         steps_of(variable["name"]): kind
         for variable in declared
@@ -112,8 +116,10 @@ def _by_types(
     }
     compared = [
         placed(part, "invalid_operation", f"comparison: {refused_kinds(mixed)}", source, place)
-        for place, mixed in engine.mixed_comparisons(source, kinds)
+        for place, mixed in mixed_comparisons(traces.comparisons, kinds)
     ]
+    if part == "body" and is_html(text["type"]):
+        compared += _markdown_problems(traces, declared, source)
     if text["type"] == "json" and part == "body":
         return compared  # JSON has objects, arrays and booleans
     structures = {
@@ -123,10 +129,26 @@ def _by_types(
     }
     printed = [
         unprintable_type(part, structures[path], written(path), source, place)
-        for place, path in engine.printed_paths(source)
+        for place, path in traces.prints
         if path in structures
     ]
     return [*compared, *printed]
+
+
+def _markdown_problems(traces: Traces, declared: Sequence[Declared], source: str) -> list[Problem]:
+    """Return where in a page a Markdown value is anything but printed or asked for."""
+    paths = {steps_of(each["name"]) for each in declared if each["type"] == "markdown"}
+    changed = [
+        placed("body", "markdown_filter", CHANGED, source, place)
+        for place, path in traces.changes
+        if path in paths
+    ]
+    compared = [
+        placed("body", "markdown_filter", COMPARED, source, place)
+        for place, sides in traces.comparisons
+        if any(path in paths for path, _ in sides)
+    ]
+    return [*changed, *compared]
 
 
 def inferred(

@@ -7,7 +7,7 @@ it stands: the paths that conditions around it have found to be there.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from tasks.rendering.kinds import Kind, kind_of
 from tasks.rendering.partials import uses as partials_in
@@ -34,8 +34,9 @@ _COMPARING_TESTS: Final = frozenset(
         *("lessthan", "lt", "ne"),
     }
 )
-
-
+_CONTAINING: Final = ("in", "not in")
+_KEEPING: Final = DEFAULTS | {"e", "escape", "join", "safe", "string", "trim"}
+"""Filters that leave a text whole."""
 _OF_MACROS: Final = ("caller", "varargs", "kwargs")
 
 
@@ -49,6 +50,18 @@ class _Macro:
 
 Side = tuple[Path | None, Kind | None]
 """A side of a comparison: its path if it is a variable, its kind if its syntax says it."""
+
+
+class Traces(NamedTuple):
+    """What a source, without its partials, does with values, each with its place.
+
+    ``comparisons`` are the two sides of each, ``prints`` the paths that are printed as they are,
+    ``changes`` those that a filter, a slice, a method or a loop makes something else of.
+    """
+
+    comparisons: list[tuple[int, tuple[Side, ...]]]
+    prints: list[tuple[int, Path]]
+    changes: list[tuple[int, Path]]
 
 
 @lru_cache(maxsize=4)
@@ -78,29 +91,11 @@ def uses_of(
     return found
 
 
-def mixed_comparisons(
-    source: str, own_names: frozenset[str], kinds: Mapping[Path, Kind]
-) -> list[tuple[int, frozenset[Kind]]]:
-    """Return the places at which a source compares values of two kinds, and the kinds.
-
-    ``kinds`` are those of the variables.
-    """
+def traces(source: str, own_names: frozenset[str]) -> Traces:
+    """Return what a source does with values; see :func:`uses_of` for ``own_names``."""
     walker = _Walker({}, own_names, [])
     walker.reads(source)
-    mixed = []
-    for place, sides in walker.comparisons:
-        found = frozenset(kind or kinds.get(path or ()) for path, kind in sides)
-        known = frozenset(kind for kind in found if kind is not None)
-        if len(known) > 1:
-            mixed.append((place, known))
-    return mixed
-
-
-def printed_paths(source: str, own_names: frozenset[str]) -> list[tuple[int, Path]]:
-    """Return the places at which a source prints values as they are, and their paths."""
-    walker = _Walker({}, own_names, [])
-    walker.reads(source)
-    return walker.prints
+    return walker.traces
 
 
 class _Walker:
@@ -112,8 +107,7 @@ class _Walker:
         self._found = found
         self._readable = True
         self._depth = 0
-        self.comparisons: list[tuple[int, tuple[Side, ...]]] = []
-        self.prints: list[tuple[int, Path]] = []
+        self.traces = Traces([], [], [])
         self._seen: set[tuple[str, frozenset[tuple[str, Local]], frozenset[Path]]] = set()
         self._macros: dict[str, _Macro] = {}
         self._called: list[str] = []
@@ -273,6 +267,7 @@ class _Walker:
         chain: tuple[str, ...],
     ) -> None:
         (iterated,) = block.values
+        self._changed(iterated, iterated.start, scope)
         self._value(iterated, scope, present)
         path = self._names.items_of(iterated, scope)
         item = None if path is None or len(block.targets) > 1 else (*path, ITEM)
@@ -307,6 +302,7 @@ class _Walker:
             case nodes.Member():
                 self._value(node.of, scope, present, guarded=guarded)
             case nodes.Index():
+                self._changed(node.of, node.start, scope)
                 self._value(node.of, scope, present, guarded=guarded and not node.is_slice)
                 for key in node.keys:
                     self._value(key, scope, present)
@@ -315,12 +311,17 @@ class _Walker:
             case nodes.Call():
                 # A method is no member of the value that it is called of.
                 called = node.of.of if isinstance(node.of, nodes.Member) else node.of
+                self._changed(called, node.start, scope)
                 self._value(called, scope, present)
                 self._arguments(node.arguments, scope, present)
             case nodes.Filter():
                 is_default = node.name in DEFAULTS
+                if node.name not in _KEEPING:
+                    self._changed(node.of, node.start, scope)
                 self._value(node.of, scope, present, guarded=is_default)
                 for argument in node.arguments:
+                    if node.name not in _KEEPING:
+                        self._changed(argument.value, node.start, scope)
                     self._value(argument.value, scope, present, guarded=is_default and guarded)
             case nodes.Test():
                 for argument in node.arguments if node.name in _COMPARING_TESTS else ():
@@ -332,6 +333,8 @@ class _Walker:
             case nodes.Comparison():
                 left = node.first
                 for each in node.rest:
+                    if each.sign in _CONTAINING:
+                        self._changed(each.operand, node.start, scope)
                     if each.sign in COMPARES:
                         self._compared(left, each.operand, node.start, scope)
                     left = each.operand
@@ -387,12 +390,19 @@ class _Walker:
             for node in printed_nodes(value):
                 path = self._names.path(node, scope)
                 if path is not None:
-                    self.prints.append((node.start, path))
+                    self.traces.prints.append((node.start, path))
 
     def _compared(self, left: nodes.Node, right: nodes.Node, place: int, scope: Scope) -> None:
         if self._depth == 1:
             sides = tuple((self._names.path(side, scope), kind_of(side)) for side in (left, right))
-            self.comparisons.append((place, sides))
+            self.traces.comparisons.append((place, sides))
+
+    def _changed(self, node: nodes.Node | None, place: int, scope: Scope) -> None:
+        if self._depth == 1 and node is not None:
+            for each in printed_nodes(node):
+                path = self._names.path(each, scope)
+                if path is not None:
+                    self.traces.changes.append((place, path))
 
     def _arguments(
         self, arguments: Sequence[nodes.Argument], scope: Scope, present: frozenset[Path]

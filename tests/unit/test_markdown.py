@@ -188,6 +188,22 @@ def test_filters_that_would_break_the_markup_are_refused(filter_: str) -> None:
         assert [problem["type"] for problem in problems] == ["markdown_filter"]
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("{{ note | length }}", "{% if note | length > 3 %}x{% endif %}", "{{ note[:2] }}"),
+        *("{{ note[0] }}", "{{ note | truncate(length=5) }}", "{{ note.upper() }}"),
+        *("{% for c in note %}{{ c }}{% endfor %}", "{{ 'a' | replace('a', note) }}"),
+        *("{% set n = note %}{{ n | length }}", "{{ (note | default('x')) | length }}"),
+        "{% macro f(x) %}{{ x | length }}{% endmacro %}{{ f(note) }}",
+        *("{% if note == 'x' %}a{% endif %}", "{% if 'a' in note %}a{% endif %}"),
+    ],
+)
+def test_a_markdown_value_is_neither_measured_nor_cut_nor_compared(source: str) -> None:
+    """It stands in the page as markup: 4021 characters, none of them those of the value."""
+    assert [problem["type"] for problem in tried(f"<p>{source}</p>")] == ["markdown_filter"]
+
+
 @each(
     ("source", "body"),
     [
