@@ -33,7 +33,8 @@ from tasks.rendering.preparation import Preparation, Prepared
 from tasks.rendering.scopes import Use
 from tasks.rendering.sms import beyond_gsm, count
 from tasks.rendering.texts import PARTS, Part, Text
-from tasks.rendering.usage import Traces, traces, uses_of
+from tasks.rendering.traces import Traces
+from tasks.rendering.usage import traces, uses_of
 from tasks.rendering.values import decode, left_out
 
 _ISOLATES: Final = frozenset(ISOLATES)

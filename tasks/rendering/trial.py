@@ -19,7 +19,7 @@ from tasks.rendering.places import placed
 from tasks.rendering.preparation import Prepared
 from tasks.rendering.samples import BY_TYPE, TEXT, Anything, OpenObject
 from tasks.rendering.texts import PARTS, Part, Text, declaring
-from tasks.rendering.usage import Traces
+from tasks.rendering.traces import Traces
 from tasks.rendering.values import left_out, wrapped
 from tasks.rendering.variables import Declared, Schema, nested
 

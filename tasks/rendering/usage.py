@@ -7,9 +7,9 @@ it stands: the paths that conditions around it have found to be there.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
-from tasks.rendering.kinds import Kind, kind_of
+from tasks.rendering.kinds import kind_of
 from tasks.rendering.partials import uses as partials_in
 from tasks.rendering.paths import ITEM, Path
 from tasks.rendering.scopes import (
@@ -27,6 +27,7 @@ from tasks.rendering.scopes import (
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import Assignment, Block, Include, Part, Print, tree
 from tasks.rendering.syntax.walk import assigns
+from tasks.rendering.traces import Traces
 
 _COMPARING_TESTS: Final = frozenset(
     {
@@ -46,22 +47,6 @@ class _Macro:
     scope: Scope
     source: str
     chain: tuple[str, ...]
-
-
-Side = tuple[Path | None, Kind | None]
-"""A side of a comparison: its path if it is a variable, its kind if its syntax says it."""
-
-
-class Traces(NamedTuple):
-    """What a source, without its partials, does with values, each with its place.
-
-    ``comparisons`` are the two sides of each, ``prints`` the paths that are printed as they are,
-    ``changes`` those that a filter, a slice, a method or a loop makes something else of.
-    """
-
-    comparisons: list[tuple[int, tuple[Side, ...]]]
-    prints: list[tuple[int, Path]]
-    changes: list[tuple[int, Path]]
 
 
 @lru_cache(maxsize=4)

@@ -434,3 +434,17 @@ def test_a_preview_equals_a_render_after_a_publish(  # noqa: PLR0913 - two fixtu
     assert rendered.keys() - outcome.keys() == of_stored_ones | {
         *("language_reason", "fallback_chain", "stale")
     }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{{ items | sum(attribute='price') }}",
+        "{{ items | map(attribute='price') | sum }}",
+        "{{ items | sum }}",
+        *(f"{{{{ n | {name} }}}}" for name in ("round", "abs", "int", "float")),
+    ],
+)
+def test_a_preview_calculates_with_values_that_nobody_gave(tasks: Tasks, body: str) -> None:
+    """As a publish does: only producers know the values."""
+    assert preview(tasks, body, type="sms")["body"] == "1"
