@@ -90,6 +90,8 @@ def test_other_text_is_not_taken_for_a_placeholder(source: str) -> None:
         ("<html>", ["missing_lang", "missing_dir"]),
         ("<HTML class='a'>", ["missing_lang", "missing_dir"]),
         ("<html lang='en'>", ["missing_dir"]),
+        ("<html lang='' dir=' '>", ["missing_lang", "missing_dir"]),
+        ("<html lang dir>", ["missing_lang", "missing_dir"]),
         ("<html xml:lang='en' dir='rtl'>", []),
         (PAGE, []),
         ("<html{% if x %} lang='en'{% endif %} dir='ltr'>", []),

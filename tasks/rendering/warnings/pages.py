@@ -53,9 +53,10 @@ def _of_element(source: str, mask: str, token: Token, path: str) -> Iterator[dic
     known = {attribute.name: attribute for attribute in attributes(mask, token)}
     place = Place(path, source, token.start)
     if token.name == "html":
-        if not known.keys() & {"lang", "xml:lang"}:
+        said = {name for name, each in known.items() if mask[each.value : each.value_end].strip()}
+        if not said & {"lang", "xml:lang"}:
             yield warning(Code.MISSING_LANG, place, "<html> has no lang")
-        if "dir" not in known:
+        if "dir" not in said:
             yield warning(Code.MISSING_DIR, place, "<html> has no dir")
     elif _shows_an_image(mask, token, known) and "alt" not in known:
         yield warning(Code.MISSING_ALT, place, f"<{token.name}> has no alt")
