@@ -128,8 +128,7 @@ def test_the_image_installs_although_there_are_newer_releases(
     ("lock", "package"),
     [
         pytest.param(RUNTIME, "psycopg-binary", id="required by the extra of a package"),
-        pytest.param(EXTRAS, "obstore", id="required by the extra object-storage"),
-        pytest.param(EXTRAS, "pyrage", id="required by the extra encryption"),
+        pytest.param(EXTRAS, "pyrage", id="required by an extra of the project"),
         pytest.param(DEV, "flask-cors", id="required by an extra of the group dev"),
     ],
 )
