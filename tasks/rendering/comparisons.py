@@ -72,14 +72,14 @@ def refused_kinds(kinds: Iterable[str]) -> str:
 def refuse_mixed(values: Iterable[Any]) -> None:
     """Raise an :class:`InputError` for values that have no order: texts among numbers, say."""
     texts: list[str] = []
-    numbers = 0
+    kinds: set[str] = set()
     for value in values:
         if isinstance(value, str):
             texts.append(value)
-        elif _is_number(value):
-            numbers += 1
-    if texts and numbers:
-        raise InputError(MIXED)
+        if (kind := _scalar(value)) is not None:
+            kinds.add(kind)
+    if len(kinds) > 1:
+        raise InputError(refused_kinds(kinds))
     if len(texts) > 1 and all(map(_NUMBER.fullmatch, texts)):
         by_number = sorted(texts, key=_number)
         if sorted(texts) != by_number:

@@ -133,7 +133,9 @@ def _ordering(
             if name == "dictsort":
                 by = arguments[0] if arguments else named.get("by", "key")
                 # The names of members are texts, whatever they look like.
-                refuse_mixed(value.values() if by == "value" else ())
+                # What stands for an object in a trial has no values to compare.
+                has_values = by == "value" and isinstance(value, dict)
+                refuse_mixed(value.values() if has_values else ())
             elif attribute is not None and name == "sort":
                 refuse_mixed(attributes(value, attribute=attribute))
             elif name != "unique" and isinstance(value, list | tuple):

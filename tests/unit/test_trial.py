@@ -50,6 +50,7 @@ def test_what_has_no_text_is_refused_where_it_is_printed(kind: str, printed: str
         ("boolean", "{% if x %}a{% else %}b{% endif %}"),
         ("array", "{% for y in x %}{{ y.name }}{% for z in y.zs %}{{ z }}{% endfor %}{% endfor %}"),
         ("array", "{{ x|join(', ') }}{{ x|length }}{{ x[0].a }}"),
+        ("object", "{% for k, v in x|dictsort(by='value', reverse=true) %}{{ k }}{% endfor %}"),
         ("object", "{{ x.a.b }}{{ x['c'] }}{% for y in x.ys %}{{ y }}{% endfor %}"),
         ("any", "{{ x }}{{ x|upper }}"),
         ("any", "{{ x + 1 }}"),
