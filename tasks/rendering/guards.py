@@ -202,13 +202,16 @@ def _is_undefined(value: Any = None) -> bool:  # noqa: ANN401 - any value of a t
 
 def _default(
     value: Any = None,  # noqa: ANN401 - any value of a template
+    /,
     default_value: Any = "",  # noqa: ANN401
     boolean: Any = False,  # noqa: ANN401, FBT002
     *others: object,
     **named: object,
 ) -> Any:  # noqa: ANN401
     if others or named:
-        raise ArgumentError("default: expected a value, and optionally true")
+        raise ArgumentError(
+            "default: expected a value, and optionally true: default('there', true)"
+        )
     is_there = bool(value) if boolean else _is_defined(value)
     return _unchangeable(value if is_there else default_value)
 

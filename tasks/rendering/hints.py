@@ -53,12 +53,21 @@ _BLOCKS: Final = frozenset(
     {"autoescape", "block", "call", "filter", "for", "if", "macro", "raw", "set", "with"}
 )
 _OPENING = re.compile(r"\{[{%]")
-_EXPECTED: Final = re.compile(r"unexpected `[^`]*`, expected `([)\]}])`")
+_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
+_TOO_EARLY: Final = (
+    *("unexpected `}`", "unexpected `)`", "unexpected `]`", "unexpected `%`"),
+    *("unexpected end of block", "unexpected end of variable block"),
+)
 _INCOMPLETE: Final = {
     "unexpected end of variable block": "the expression is incomplete: write {{ name }}, with a "
     "value behind each operator and a filter behind each |",
     "unexpected end of block": "the block is incomplete: write {% if name %}, "
     '{% for item in items %}, {% set name = value %} or {% include "template_id" %}',
+    "unexpected `}`, expected identifier": "a name is missing behind the dot: write user.name",
+    "unexpected `}`, expected end of variable block": "a placeholder ends with two braces: "
+    "write {{ name }}",
+    "expected a filter": "the filter has no name: write {% filter upper %} … {% endfilter %}",
     "unknown end of block": "a block holds a statement, as in {% if name %}",
     "unexpected end of string": "a text has no end: write its closing quote",
 }
@@ -78,15 +87,28 @@ def hint(source: str, place: int | None, detail: str) -> str | None:
     if detail.startswith(("unexpected identifier", "unexpected string", "unexpected `:`")):
         return _of_words(source, place, rest)
     sign = _of_sign(source[max(0, place - 2) : place], rest)
-    return sign or _of_end(source, detail)
+    return sign or _of_end(source, place, detail)
 
 
-def _of_end(source: str, detail: str) -> str | None:
+def _of_end(source: str, place: int, detail: str) -> str | None:
     if detail.startswith(("unexpected end of input", "unexpected end of raw block")):
         return _unclosed(source)
-    if (expected := _EXPECTED.match(detail)) is not None:
-        return f"a bracket is not closed: write {expected[1]} before the end of the tag"
+    bracket = _open_bracket(source[:place]) if detail.startswith(_TOO_EARLY) else None
+    if bracket is not None and not source.startswith(_CLOSING[bracket], place):
+        return f"'{bracket}' is not closed: write {_CLOSING[bracket]} before the end of the tag"
     return next((text for start, text in _INCOMPLETE.items() if detail.startswith(start)), None)
+
+
+def _open_bracket(before: str) -> str | None:
+    """Return the innermost bracket that is open at the end of a source, within its last tag."""
+    start = max(before.rfind("{{"), before.rfind("{%"))
+    open_: list[str] = []
+    for character in _STRING.sub("", before[start + 2 :]) if start >= 0 else "":
+        if character in _CLOSING:
+            open_.append(character)
+        elif open_ and character == _CLOSING[open_[-1]]:
+            del open_[-1]
+    return open_[-1] if open_ else None
 
 
 def _unclosed(source: str) -> str | None:
@@ -122,6 +144,8 @@ def _open_block(source: str) -> str | None:
 def _of_statement(name: str, still_open: str | None) -> str | None:
     if name in _STATEMENTS:
         return _STATEMENTS[name]
+    if name in {"elif", "else"} and still_open is not None and still_open.startswith("'{% if"):
+        return "an {% if %} has one {% else %}, behind every {% elif … %}: remove the other"
     if name.startswith("end") and still_open is not None:
         return still_open
     return _UNOPENED if name.startswith("end") or name in {"elif", "else"} else None

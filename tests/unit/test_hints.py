@@ -41,6 +41,20 @@ ENGINE: Final = Engine(Limits())
         ("{{ a | date: 'short' }}", "parentheses"),
         ("{{ first name }}", "no spaces"),
         ("{{{ a }}}", "two braces"),
+        ("{{ a }", "ends with two braces"),
+        ("{{ a.} }", "behind the dot"),
+        ("{{ f(a }}", "'(' is not closed: write )"),
+        ("{{ a|default( }}", "'(' is not closed: write )"),
+        ("{{ a|default(value=[b) }}", "'[' is not closed: write ]"),
+        ("{{ [a }}", "'[' is not closed: write ]"),
+        ("{{ a[1: }}", "'[' is not closed: write ]"),
+        ("{{ f(')', a }}", "'(' is not closed: write )"),
+        ("{% if f(a %}b{% endif %}", "'(' is not closed: write )"),
+        ("{% set b = [a %}", "'[' is not closed: write ]"),
+        ("{{ f('a }}", "closing quote"),
+        ("{% filter %}a{% endfilter %}", "{% filter upper %}"),
+        ("{% if a %}{% else %}{% else %}{% endif %}", "one {% else %}"),
+        ("{% if a %}{% else %}{% elif b %}{% endif %}", "one {% else %}"),
         ("{% for a of b %}{% endfor %}", "{% for item in items %}"),
     ],
 )
@@ -137,8 +151,8 @@ def test_long_chains_of_operators_exhaust_nothing() -> None:
         ("{% if a %}x{% endfor %}", "'{% if %}' in line 1 is still open: write {% endif %}"),
         ("{% endif %}", "there is no block before it"),
         ("{{ 'abc }}", "a text has no end: write its closing quote"),
-        ("{{ (a }}", "a bracket is not closed: write )"),
-        ("{{ a[1 }}", "a bracket is not closed: write ]"),
+        ("{{ (a }}", "'(' is not closed: write )"),
+        ("{{ a[1 }}", "'[' is not closed: write ]"),
         ("{{ }}", "the expression is incomplete"),
         ("{{ a | }}", "a filter behind each |"),
         ("{% if %}", "the block is incomplete"),
@@ -149,3 +163,12 @@ def test_what_has_no_end_is_named(source: str, remedy: str) -> None:
     """What is open, in which line, and what closes it."""
     _, (problem,) = Engine(Limits()).inspect(source, "body", html=False, needs={})
     assert remedy in problem["message"]
+
+
+@each("call", ["default(value='a')", "d(value='a')", "default(default='a')", "default(1, 2, 3)"])
+def test_a_wrong_argument_of_default_is_placed(call: str) -> None:
+    """With what it takes, whatever the argument is named."""
+    declared = [{"name": "x", "type": "string"}]
+    (problem,) = try_out(ENGINE, source_of(f"\n{{{{ x|{call} }}}}"), declared, lambda: None)
+    assert "default('there', true)" in problem["message"]
+    assert problem["line"] == 2
