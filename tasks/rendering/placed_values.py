@@ -7,6 +7,7 @@ is rendered as before, escaped.
 
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from html import unescape
 from typing import Any, Final
@@ -32,7 +33,7 @@ _IN_JSON: Final = str.maketrans(
 )
 _LONGEST_SHOWN: Final = 50
 _BRACKETS = re.compile(r"[(\[{][^()\[\]{}]*[)\]}]")
-_BY_KIND: Final = {
+_BY_KIND: Final[Mapping[str, str]] = {
     "colour": "gray",
     "hex": "808080",
     "json": f'"{samples.TEXT}"',
@@ -104,7 +105,7 @@ def _sample(value: Any, kind: str) -> str:  # noqa: ANN401 - any value of a temp
     is_word = str(value).lower() == samples.TEXT
     with suppress(InputError):
         if kind == "json":
-            return str(_json(value))
+            return _json(value)
         if not is_word or kind in {"name", "part", "string"}:
             return css_text(kind, str(value))
     return _BY_KIND[kind]
