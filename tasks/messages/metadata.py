@@ -9,13 +9,14 @@ from pydantic_core import PydanticCustomError
 from tasks.messages.base import JsonObject
 from tasks.messages.described import described
 from tasks.messages.fields import canonical_language, json_without_nul, limits_of, within
+from tasks.messages.python_values import MARK, converted
 
 
 def _metadata(value: JsonObject, info: ValidationInfo) -> JsonObject:
     text = json.dumps(value, ensure_ascii=False)
     within(len(text.encode()), limits_of(info).variables_bytes, "metadata")
     json_without_nul(value)
-    return value
+    return {key: converted(item) for key, item in value.items()} if MARK in text else value
 
 
 def _version_metadata(value: JsonObject, info: ValidationInfo) -> JsonObject:

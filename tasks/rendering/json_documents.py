@@ -14,17 +14,27 @@ from typing import Any, Final, NamedTuple
 
 from minijinja import Environment, safe
 
+from tasks.errors import Problem
 from tasks.rendering.compiler import Compiler
 from tasks.rendering.explain import SourceError
 from tasks.rendering.failures import NullPrintedError
 from tasks.rendering.guards import lacks, to_json
+from tasks.rendering.masks import flat
+from tasks.rendering.partials import partials_of, uses
+from tasks.rendering.places import placed
 from tasks.rendering.samples import TEXT, Anything
+from tasks.rendering.texts import Text
 from tasks.rendering.values import Unprintable
 from tasks.rendering.watching import Found
 
 # No value can hold it, for it is drawn at the start of the process; a filter that changes case
 # damages it, and damage is found.
 _NONCE: Final = f"jM{secrets.token_hex(8)}"
+_HTML: Final = re.compile(
+    r"</?[a-z][a-z0-9]*(?:\s[^<>]*)?/?>|<!--|&(?:[a-z][a-z0-9]+|\#\d+|\#x[0-9a-f]+);",
+    re.IGNORECASE,
+)
+"""Tags, comments and references; Slack's ``<https://...>`` and ``<@U1>`` are none."""
 _MARK: Final = re.compile(rf"\x02{_NONCE}([tv])([^\x03]*)\x03")
 _STEP: Final = re.compile(r'\\(?:u[0-9a-fA-F]{4}|[^u])|\\|"')
 _OPEN_ESCAPE: Final = re.compile(r"\\u?[0-9a-fA-F]{0,3}")
@@ -63,6 +73,27 @@ class Document(NamedTuple):
 
     text: str
     value: Any
+
+
+def html_partials(text: Text) -> Iterator[Problem]:
+    """Yield a problem for each use of a partial that would bring HTML into a JSON body.
+
+    Readers of the document would see its tags and references as they stand.
+    """
+    bodies = {name: partial["body"] for name, partial in text["partials"].items()}
+    for use in uses(text["body"]):
+        left = {name for name in (use.partial,) if name is not None}
+        seen: set[str] = set()
+        while left := left - seen:
+            seen |= left
+            left = partials_of([bodies.get(name) for name in left])
+        html = sorted(name for name in seen if _HTML.search(flat(bodies.get(name, ""))))
+        if html:
+            message = (
+                f"partial '{html[0]}' is HTML, and this body is JSON, whose readers would see the "
+                "tags: write its words here, or use a partial without tags and references"
+            )
+            yield placed("body", "html_partial", message, text["body"], use.start)
 
 
 def document(output: str, source: str) -> Document:

@@ -7,6 +7,8 @@ is rendered as before, escaped.
 
 import json
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from html import unescape
 from typing import Any, Final
 
@@ -31,6 +33,20 @@ _IN_JSON: Final = str.maketrans(
 )
 _LONGEST_SHOWN: Final = 50
 _BRACKETS = re.compile(r"[(\[{][^()\[\]{}]*[)\]}]")
+_BY_KIND: Final[Mapping[str, str]] = {
+    "colour": "gray",
+    "hex": "808080",
+    "json": f'"{samples.TEXT}"',
+    "length": "16px",
+    "name": samples.TEXT,
+    "number": "16",
+    "part": samples.TEXT,
+    "string": samples.TEXT,
+    "url": samples.BY_TYPE["url"],
+    "value": "inherit",
+    "word": "16",
+}
+"""What a preview shows where nobody has said what a value is like."""
 _SAMPLES: Final = frozenset(str(value).lower() for value in samples.BY_TYPE.values())
 
 
@@ -59,7 +75,7 @@ def placed_value(value: Any, kind: str, *, raw: bool, is_trial: bool) -> str:  #
     raw
         Whether no character references are read there.
     is_trial
-        Whether values may be invented; those are accepted.
+        Whether values may be invented; one that cannot stand there gives way to one that can.
 
     Raises
     ------
@@ -71,8 +87,9 @@ def placed_value(value: Any, kind: str, *, raw: bool, is_trial: bool) -> str:  #
     # A declared number never has the unit that a length needs.
     lacks_unit = kind == "length" and isinstance(value, int | float | Exact)
     if is_trial and not lacks_unit and _is_invented(value):
-        return ""
-    text = _json(value) if kind == "json" else css_text(kind, _text(value))
+        text = _sample(value, kind)
+    else:
+        text = _json(value) if kind == "json" else css_text(kind, _text(value))
     # Nothing safe may look like a reference that the engine has written for a slash.
     return safe(text.replace("&#", "%26#")) if raw else text
 
@@ -81,6 +98,17 @@ def _is_invented(value: Any) -> bool:  # noqa: ANN401 - any value of a template
     # Perhaps a filter has changed it.
     text = str(value).lower()
     return samples.is_invented(value) or text in _SAMPLES or samples.TEXT in text
+
+
+def _sample(value: Any, kind: str) -> str:  # noqa: ANN401 - any value of a template
+    """Return an invented value if it may stand at its position, or else one that may."""
+    is_word = str(value).lower() == samples.TEXT
+    with suppress(InputError):
+        if kind == "json":
+            return _json(value)
+        if not is_word or kind in {"name", "part", "string"}:
+            return css_text(kind, str(value))
+    return _BY_KIND[kind]
 
 
 def named_error(error: FilterError, kind: str, source: str, place: int) -> FilterError:

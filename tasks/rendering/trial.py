@@ -8,6 +8,7 @@ from tasks.rendering.comparisons import refused_kinds
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError, unprintable_type
 from tasks.rendering.inference import Inferred, item_names, optional_names
+from tasks.rendering.json_documents import html_partials
 from tasks.rendering.json_proof import unproved
 from tasks.rendering.json_shapes import json_problems
 from tasks.rendering.kinds import kind_of_type, mixed_comparisons
@@ -51,8 +52,8 @@ def try_out(
         ready = engine.prepare(declaring(text, Schema(declared)))
     except SourceError as error:
         return [error.problem]
-    problems = []
-    for part in PARTS:
+    problems = list(html_partials(text)) if text["type"] == "json" else []
+    for part in PARTS if not problems else ():
         if part != "body" and text.get(part) is None:
             continue
         if compared := _by_types(engine, text, part, declared):

@@ -69,8 +69,10 @@ class Adviser:
     @staticmethod
     def output(candidate: Candidate, parts: Mapping[str, Any]) -> Warned:
         """Return warnings of a rendered text."""
-        text = candidate.text
-        return list(output_warnings(text["type"], parts, text["body"], f"{candidate.prefix}body"))
+        text, prefix = candidate.text, candidate.prefix
+        path = f"{prefix}body"
+        text_path = path if text.get("text") is None else f"{prefix}text"
+        return list(output_warnings(text["type"], parts, text["body"], path, text_path))
 
     @staticmethod
     def _sources(texts: Sequence[Compiled]) -> Iterator[dict[str, Any]]:

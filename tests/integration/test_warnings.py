@@ -26,6 +26,7 @@ def test_a_publish_warns_of_all_its_texts(tasks: Tasks) -> None:
         template,
         "<html lang='en' dir='ltr'><img src='{{ url }}'></html>",
         subject="Dear {name}",
+        text=" ",
         variables=["url", "user.name"],
         translations={"de": {"subject": "Hallo", "body": "<img alt='{{ url }}'>*|NAME|*"}},
     )
@@ -34,7 +35,7 @@ def test_a_publish_warns_of_all_its_texts(tasks: Tasks) -> None:
         ("foreign_placeholder", "subject"),
         ("missing_alt", "body"),
         ("foreign_placeholder", "translations.de.body"),
-        ("empty_text", "body"),
+        ("empty_text", "text"),
     ]
     assert answer["version"] == "1"
     assert all(warning["remedy"] for warning in answer["warnings"])

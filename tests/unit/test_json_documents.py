@@ -44,6 +44,40 @@ def refused(source: str, /, **values: Any) -> SourceError:  # noqa: ANN401 - any
     return caught.value
 
 
+@each(
+    "partial",
+    [
+        *("<p>Bye</p>", "<hr>", "a<br/>b", "<b>{{ x }}</b>", "Tea &amp; cake", "&#8364;5"),
+        *('<a href="{{ x }}">here</a>', "<!-- footer -->", '{% include "inner" %}'),
+    ],
+)
+def test_a_partial_of_html_is_refused(partial: str) -> None:
+    """Its readers are programs and chats: they would show the tags."""
+    partials = {"p": partial, "inner": "<p>x</p>"}
+    text = source_of('{\n"a": "{% include "p" %}"}', "json", partials=partials)
+    (problem,) = try_out(ENGINE, text, [{"name": "x", "type": "string"}], lambda: None)
+    assert (problem["type"], problem["line"], problem["column"]) == ("html_partial", 2, 7)
+    assert f"'{'inner' if 'inner' in partial else 'p'}' is HTML" in problem["message"]
+
+
+@each(
+    "partial",
+    [
+        *(
+            "Bye {{ x }}",
+            "1 < 2 & 3 > 2",
+            "<https://example.org/|{{ x }}> <@U1> <!here>",
+            "a&b;c=d",
+        ),
+        *("{% if x < 'b' %}y{% endif %}", "{# <p> #}x", '{% include "inner" %}'),
+    ],
+)
+def test_a_partial_of_words_stands_in_a_string(partial: str) -> None:
+    """Those of chats too."""
+    text = source_of('{"a": "{% include "p" %}"}', "json", partials={"p": partial, "inner": "x"})
+    assert try_out(ENGINE, text, [{"name": "x", "type": "string"}], lambda: None) == []
+
+
 def tried(source: str, *declared: dict[str, Any]) -> list[Problem]:
     """Return the problems of the trial renders of a publish."""
     return try_out(ENGINE, source_of(source, "json"), declared, lambda: None)

@@ -18,7 +18,7 @@ from tasks.rendering.limits import Limits
 from tasks.rendering.markup import pieces
 from tasks.rendering.placed_values import placed_edits
 from tasks.rendering.styles import Position
-from tasks.rendering.trial import try_out
+from tasks.rendering.trial import sample, try_out
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each
 from tests.support.sources import body_of, source_of
@@ -185,6 +185,40 @@ def test_made_up_values_of_a_trial_are_accepted(style: str) -> None:
         source = source_of(f'<p style="a: {style}">')
         if not (value == 1.5 and "|" in style):
             ENGINE.body(ENGINE.prepare(source), {"x": value}, is_trial=True)
+
+
+@each(
+    ("source", "expected"),
+    [
+        ("<p style='color: {{ x }}'>", "color: gray"),
+        ("<p style='color: #{{ x }}'>", "color: #808080"),
+        ("<p style='color: {{ x | upper }}'>", "color: gray"),
+        ("<p style='width: {{ x }}'>", "width: 16px"),
+        ("<p style='width: {{ x }}px'>", "width: 16px"),
+        ("<p style='width: {{ x }}%'>", "width: 16%"),
+        ("<p style='font-weight: {{ x }}'>", "font-weight: inherit"),
+        ("<p style='a: url({{ x }})'>", "a: url(https://example.org/)"),
+        ("<p style='a: url(https://a/{{ x }}.png)'>", "a: url(https://a/text.png)"),
+        ("<style>.{{ x }} { font: '{{ x }}' }</style>", ".text { font: 'text' }"),
+        ('<script type="application/ld+json">{"a": {{ x | tojson }}}</script>', '{"a": "text"}'),
+    ],
+)
+def test_a_preview_has_a_value_for_each_position(source: str, expected: str) -> None:
+    """One that could stand there, whether the variable has a type or not."""
+    for kind in ("any", "string"):
+        declared = [{"name": "x", "type": kind}]
+        assert expected in sample(ENGINE, source_of(source), declared, lambda: None)["body"]
+
+
+def test_a_preview_keeps_an_example_that_may_stand_at_its_position() -> None:
+    """Also one with the word of samples in it."""
+    source = source_of("<p style='color: {{ x }}; a: url({{ u }})'>")
+    declared = [
+        {"name": "x", "type": "string", "example": "textcolour"},
+        {"name": "u", "type": "url"},
+    ]
+    body = sample(ENGINE, source, declared, lambda: None)["body"]
+    assert body == "<p style='color: textcolour; a: url(https://example.org/)'>"
 
 
 def test_errors_keep_the_places_of_the_source() -> None:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from kombu.utils.json import dumps
 
 from tasks.errors import InvalidMessage
-from tasks.messages.base import parse
+from tasks.messages.base import Message, parse
 from tasks.messages.python_values import converted
 from tasks.messages.render import RenderOne
+from tasks.messages.templates import CreateTemplate, UpdateTemplate
 from tasks.messages.versions import PublishVersion
 from tasks.rendering.limits import Limits
 from tests.support.cases import each
@@ -100,6 +101,23 @@ def test_defaults_and_examples_are_converted_too() -> None:
     parsed = parse(PublishVersion, message, Limits())
     assert parsed.variables is not None
     assert parsed.variables[0].default == 1.5
+
+
+@each(
+    ("model", "message"),
+    [
+        (CreateTemplate, {"template_id": "a", "name": "A", "type": "sms"}),
+        (UpdateTemplate, {"template_id": "a"}),
+        (PublishVersion, {"template_id": "a", "body": "b"}),
+    ],
+)
+def test_metadata_are_converted_too(model: type[Message], message: dict[str, Any]) -> None:
+    """At every depth; the object itself stays one, whatever its members are called."""
+    metadata = sent({"until": date(2026, 1, 31), "owners": [{"id": ID}]})
+    parsed = parse(model, message | {"metadata": metadata}, Limits())
+    assert parsed.model_dump()["metadata"] == {"until": "2026-01-31", "owners": [{"id": str(ID)}]}
+    marked = {"__type__": "date", "__value__": "2026-01-31"}
+    assert parse(model, message | {"metadata": marked}, Limits()).model_dump()["metadata"] == marked
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**40), max_value=10**40))

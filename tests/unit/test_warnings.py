@@ -31,7 +31,7 @@ def told(source: str, *, html: bool = True) -> list[tuple[str, str]]:
 
 def of_output(kind: str, source: str = "", /, **parts: str) -> list[dict[str, Any]]:
     """Return the warnings of a rendered text."""
-    return list(output_warnings(kind, parts, source, "body"))
+    return list(output_warnings(kind, parts, source, "body", "text"))
 
 
 @each(
@@ -143,7 +143,7 @@ def test_a_body_that_gmail_clips_is_warned_of_with_its_size() -> None:
 def test_an_empty_text_part_is_warned_of() -> None:
     """Blanks are empty too."""
     (warning,) = of_output("email", body="<img>", text=" \n")
-    assert warning["code"] == "empty_text"
+    assert (warning["code"], warning["path"]) == ("empty_text", "text")
 
 
 @each(
@@ -181,6 +181,27 @@ def test_a_text_that_is_one_character_too_long_is_warned_of() -> None:
     assert "'.' (U+002E FULL STOP)" in warning["message"]
     (warning,) = of_output("sms", "", body="ąćęłńóśźż" * 7 + "abcdefgh")
     assert "2 segments of UCS-2 in the place of 1" in warning["message"]
+
+
+@each(
+    ("body", "named"),
+    [
+        ("a" * 161, "'a' (U+0061"),
+        ("ж" * 71, "'ж' (U+0436"),
+        ("€" * 81, "'€' (U+20AC"),
+        ("😀" * 36, "U+1F600"),
+        (f"a{'.a' * 80}", "'a' (U+0061"),
+    ],
+)
+def test_the_last_character_is_named_as_such(body: str, named: str) -> None:
+    """At its own place, in texts of one letter as in others."""
+    for source, column in ((body, len(body)), (f"{{{{ x }}}}{body[-1]}", 8)):
+        (warning,) = of_output("sms", source, body=body)
+        assert warning["message"].startswith("the last character, ")
+        assert named in warning["message"]
+        assert warning["column"] == column
+    (warning,) = of_output("sms", f"{body[-1]}{{{{ x }}}}", body=body)
+    assert "line" not in warning
 
 
 def test_declared_variables_that_no_text_uses_are_warned_of() -> None:

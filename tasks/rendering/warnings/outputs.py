@@ -20,7 +20,7 @@ _GSM: Final = "x"
 
 
 def output_warnings(
-    kind: str, parts: Mapping[str, Any], source: str, path: str
+    kind: str, parts: Mapping[str, Any], source: str, path: str, text_path: str
 ) -> Iterator[dict[str, Any]]:
     """Yield warnings about the finished parts of a text.
 
@@ -32,6 +32,8 @@ def output_warnings(
         As :meth:`tasks.rendering.engine.Engine.render` gives them.
     source, path
         The body's source, and its place in the message.
+    text_path
+        The place of the text part: that of the body where it is derived from it.
     """
     body = parts["body"]
     yield from insecure_values(body, source, path, html=is_html(kind))
@@ -41,7 +43,7 @@ def output_warnings(
             message = f"the body is {size:,} bytes, which Gmail clips after {GMAIL_BYTES:,}"
             yield warning(Code.LARGE_BODY, Place(path), message)
         if not (parts.get("text") or "").strip():
-            yield warning(Code.EMPTY_TEXT, Place(path), "the plain-text part is empty")
+            yield warning(Code.EMPTY_TEXT, Place(text_path), "the plain-text part is empty")
     elif kind == "sms":
         yield from _sms(body, source, path)
 
@@ -54,24 +56,24 @@ def _sms(body: str, source: str, path: str) -> Iterator[dict[str, Any]]:
     # septets.
     foreign = sorted(each for each in set(body) if count(each).encoding != "GSM-7")
     costly = foreign or sorted(each for each in set(body) if count(each).length > 1)
-    if len(costly) <= MOST_CHARACTERS:
+    without = counted
+    if len(costly) <= MOST_CHARACTERS and sum(map(body.count, costly)) * 2 <= len(body):
         without = count(body.translate(dict.fromkeys(map(ord, costly), _GSM)))
-    else:
-        costly, without = [], counted
-    if without.segments == counted.segments:
-        # Perhaps it is merely too long by one.
-        costly, without = [body[-1]], count(body[:-1])
+    shown = flat(source)
     if without.segments < counted.segments:
-        shown = flat(source)
-        places = [at for each in costly if (at := shown.find(each)) >= 0]
-        named = ", ".join(map(_named, costly))
-        takes = "take" if len(costly) > 1 else "takes"
+        at = min((at for each in costly if (at := shown.find(each)) >= 0), default=None)
+        what = f"{', '.join(map(_named, costly))} {'take' if len(costly) > 1 else 'takes'}"
+    else:
+        # Perhaps it is merely too long by one.
+        without = count(body[:-1])
+        at = len(source) - 1 if shown.endswith(body[-1]) else None
+        what = f"the last character, {_named(body[-1])}, takes"
+    if without.segments < counted.segments:
         message = (
-            f"{named} {takes} the SMS to {counted.segments} segments of {counted.encoding} in the "
-            f"place of {without.segments}"
+            f"{what} the SMS to {counted.segments} segments of {counted.encoding} in the place of "
+            f"{without.segments}"
         )
-        place = Place(path, source, min(places, default=None))
-        yield warning(Code.SMS_CHARACTER, place, message)
+        yield warning(Code.SMS_CHARACTER, Place(path, source, at), message)
 
 
 def _named(character: str) -> str:
