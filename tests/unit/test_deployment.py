@@ -116,6 +116,8 @@ def test_systemd_accepts_the_units(checkout: Path, tmp_path: Path, unit: str) ->
         text=True,
         check=False,
     )
+    if "Failed to setup working directory" in done.stderr:
+        pytest.skip("without a running systemd only root can use systemd-analyze")
     about_it = [line for line in done.stderr.splitlines() if name in line]
     assert (done.returncode, about_it) == (0, [])
 
