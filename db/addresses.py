@@ -10,6 +10,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from db.bounds import COUNT, COUNT_OR_NONE, SECONDS
 
+# psycopg returns text of a database in SQL_ASCII as bytes, and a database's own setting may be an
+# encoding that lacks letters.
+CLIENT_ENCODING: Final = "utf8"
+# psycopg reads times and intervals in these formats only; a role or a database may have others.
+FORMATS: Final = "-c DateStyle=ISO -c IntervalStyle=postgres"
 _SCHEME: Final = re.compile(r"\Apostgres(?:ql)?(?:\+\w+)?://")
 
 
@@ -91,14 +96,8 @@ def libpq_url(url: str) -> str:
     return _SCHEME.sub("postgresql://", url, count=1)
 
 
-def refusal(error: BaseException | None) -> str:
-    """Return the reason of a refused connection on one line, of each host if there are several."""
-    first, *others = str(error).strip().splitlines()
-    return "; ".join(line.removeprefix("- ") for line in others if line[:2] == "- ") or first
-
-
 def without_credentials(urls: str) -> str:
-    """Return the address of a server, or several with ``;`` between, without what is secret."""
+    """Return the address of a server, or several separated by ``;``, without secrets."""
     parts = [urlsplit(url) for url in urls.split(";")]
     return ";".join(
         f"{each.scheme}://{each.netloc.rpartition('@')[2]}{each.path}" for each in parts

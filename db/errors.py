@@ -21,6 +21,7 @@ class Kind(StrEnum):
     INITDB_FAILED = "initdb_failed"
     MISSING_FILE = "missing_file"
     NEWER_SCHEMA = "newer_schema"
+    NOT_DECRYPTABLE = "not_decryptable"
     NOT_FULL = "not_full"
     NOT_REACHABLE = "not_reachable"
     NO_PRIMARY = "no_primary"

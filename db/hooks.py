@@ -1,7 +1,7 @@
-"""Commands of the operator that run before and after dumps and restores, and when a run fails.
+"""Commands of the operator that run before and after backups and restores, and when a run fails.
 
-They are no shell scripts in a setting: the words of a command line, without a shell. Their
-environment is that of every child program (:mod:`db.cluster.children`), with no password.
+A setting has the words of a command line, which is run without a shell. The commands get the same
+environment as every child program (:mod:`db.cluster.children`), with no password.
 """
 
 import json
@@ -13,10 +13,21 @@ from typing import Any, Final, Literal
 from db.cluster.children import ENVIRONMENT, start_program
 from db.errors import OperationError
 
-Event = Literal["before_dump", "after_dump", "before_restore", "after_restore", "run_failed"]
+Event = Literal[
+    "before_dump",
+    "after_dump",
+    "before_restore",
+    "after_restore",
+    "before_base_backup",
+    "after_base_backup",
+    "before_archive",
+    "after_archive",
+    "run_failed",
+]
 # A hook stops what it belongs to: a lost one must not do so for good.
 TIMEOUT: Final = 300.0
 _SHOWN: Final = 300
+_EVENT: Final = "TEMPLATE_SERVICE_EVENT"
 
 
 def run_hook(command: str, event: Event, facts: Mapping[str, Any]) -> None:
@@ -30,7 +41,7 @@ def run_hook(command: str, event: Event, facts: Mapping[str, Any]) -> None:
     try:
         with start_program(
             shlex.split(command),
-            environment={**ENVIRONMENT, "TEMPLATE_SERVICE_EVENT": event},
+            environment={**ENVIRONMENT, _EVENT: event},
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             is_leader=True,
@@ -48,6 +59,28 @@ def run_hook(command: str, event: Event, facts: Mapping[str, Any]) -> None:
         lines = errors.decode(errors="replace").strip().splitlines()
         reported = f": {lines[-1][:_SHOWN]}" if lines else ""
         raise _failed(event, f"ended with status {child.returncode}{reported}")
+
+
+def hook_script(command: str, event: Event, directory: str) -> str:
+    """Return a shell script that runs a command for archive.sh, with the same input as the others.
+
+    It runs on the server's machine, without this service. Its arguments are the name of a file of
+    WAL, and the name of its file in the archive.
+
+    Raises OperationError: ``hook_failed``: the command line has an open quote.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise _failed(event, f"cannot be started: {error}") from None
+    content = f'{{"event": "{event}", "directory": %s, "entry": {{"name": "%s", "file": "%s"}}}}\\n'
+    environment = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+    program = ["timeout", f"{TIMEOUT:g}", "env", "-i", *environment, f"{_EVENT}={event}", *words]
+    printed = f"printf {shlex.quote(content)} {shlex.quote(json.dumps(directory))}"
+    return (
+        f"# Written by pitr setup from TEMPLATE_SERVICE_RECOVERY_{event.upper()}.\n"
+        f'{printed} "$1" "$2" | {shlex.join(program)} >/dev/null\n'
+    )
 
 
 def _failed(event: Event, reason: str) -> OperationError:

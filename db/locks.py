@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from sqlalchemy import Engine, text
 
 _TAKE = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+_HAS_TRANSACTION_TIMEOUT: Final = (17,)
 
 
 @contextmanager
@@ -22,4 +24,6 @@ def alone(engine: Engine, name: str) -> Iterator[bool]:
         # After the lock, not before it: a query's portal holds its snapshot until the next
         # statement of the transaction, and this statement has none.
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+        if (connection.dialect.server_version_info or ()) >= _HAS_TRANSACTION_TIMEOUT:
+            connection.exec_driver_sql("SET LOCAL transaction_timeout = 0")
         yield is_free

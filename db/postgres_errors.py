@@ -95,6 +95,12 @@ CAUSES: Final = (
         "take a full base backup: template-service pitr base-backup --full",
     ),
     Cause(
+        # Of a standby that has replayed no checkpoint since the last base backup.
+        "manifest requires WAL from",
+        Kind.SUMMARIES_MISSING,
+        "take a full base backup: template-service pitr base-backup --full",
+    ),
+    Cause(
         "requested recovery stop point is before consistent recovery point",
         Kind.TARGET_BEFORE_BACKUP,
         "restore from an older base backup: --from NAME (template-service pitr status)",

@@ -150,7 +150,7 @@ class Ended(NamedTuple):
     age
         Since its end.
     done_age
-        Since the end of the newest run that succeeded, None if none ever did.
+        Since the end of the newest successful run; None if no run ever succeeded.
     """
 
     task: str
@@ -180,14 +180,14 @@ def pass_over(engine: Engine, task: str, run_id: str, due_at: datetime) -> None:
 
 
 def is_known(engine: Engine, task: str, due_at: datetime) -> bool:
-    """Tell whether a due run of ``task``, or a later one, is recorded. Nothing is written."""
+    """Return whether a due run of ``task``, or a later one, is recorded. Nothing is written."""
     with quick_transaction(engine) as connection:
         parameters = {"task": task, "due_at": due_at}
         return bool(connection.execute(_IS_KNOWN, parameters).scalar_one())
 
 
 def differs(engine: Engine, task: str, error: str | None) -> bool:
-    """Tell whether the last recorded run of ``task`` ended in another way than with ``error``.
+    """Return whether the last recorded run of ``task`` ended in another way than with ``error``.
 
     One that is older than :data:`RECORD_SECONDS` counts as different.
     """

@@ -21,7 +21,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
-from db.addresses import Database, connection_options
+from db.addresses import CLIENT_ENCODING, FORMATS, Database, connection_options
 from db.waits import GRACE_SECONDS, Connection
 
 PING_AFTER: Final = 1.0
@@ -55,7 +55,7 @@ def sqlalchemy_url(url: str) -> URL:
         username=options.pop("user", None),
         password=options.pop("password", None),
         database=options.pop("dbname", None),
-        query=options,
+        query={"client_encoding": CLIENT_ENCODING, **options},
     )
 
 
@@ -84,7 +84,7 @@ def make_engine(database: Database, *, application_name: str = "template-service
     )
     _wait_no_longer_than(engine, database.statement_timeout)
     if database.transaction_pooler:
-        event.listen(engine, "connect", _use_utc)
+        event.listen(engine, "connect", _use_formats)
     _ping_only_after_rest(engine)
     event.listen(engine, "handle_error", _leave_a_standby)
     event.listen(engine, "reset", _leave_no_transaction)
@@ -97,25 +97,26 @@ def make_sessions(engine: Engine) -> sessionmaker[Session]:
 
 
 def _session_options(database: Database) -> dict[str, Any]:
-    """Return the options of what a connection keeps between its transactions.
+    """Return the options for the state that a connection keeps between transactions.
 
     A pooler in transaction mode keeps nothing: it refuses the startup parameter ``options``, and
     a prepared statement may be missing on the next server connection
-    (https://www.pgbouncer.org/features.html). The statement timeout is that of the role then.
+    (https://www.pgbouncer.org/features.html). Then the role's statement timeout applies.
     """
     if database.transaction_pooler:
         return {"prepare_threshold": None}
     return {
         "options": f"-c statement_timeout={int(database.statement_timeout * 1000)} "
         # JIT compilation takes longer than any statement here (PostgreSQL, chapter 32).
-        "-c jit=off -c timezone=UTC"
+        f"-c jit=off -c timezone=UTC {FORMATS}"
     }
 
 
-def _use_utc(connection: DBAPIConnection, _: object) -> None:
-    """Set the time zone, one of the few parameters that PgBouncer keeps for each client."""
+def _use_formats(connection: DBAPIConnection, _: object) -> None:
+    """Set time zone and format, of the few parameters that PgBouncer keeps for each client."""
     driver = cast("Connection", connection)
     driver.execute("SET TimeZone TO 'UTC'")
+    driver.execute("SET DateStyle TO ISO")
     driver.commit()
 
 
@@ -166,7 +167,7 @@ def driver_connection(session: Session) -> psycopg.Connection:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether a retry of the transaction may succeed.
+    """Return whether a retry of the transaction may succeed.
 
     True for a server that is unreachable, restarting, full or slow, for a lost connection and its
     consequences, a deadlock, a serialization failure, and a standby used as the primary.

@@ -21,12 +21,12 @@ _DEFAULT_CRONS: Final = {job.cron for job in JOBS}
 
 
 def host_and_port(text: str) -> tuple[str, int]:
-    """Return the host, empty for all of the machine's, and the port of ``HOST:PORT``.
+    """Return host and port of ``HOST:PORT``; an empty host means all of the machine's.
 
     Raises
     ------
     ValueError
-        It is none.
+        The text is not of this form.
     """
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > _HIGHEST_PORT:
@@ -75,7 +75,7 @@ def _database_url_or_empty(secret: SecretStr) -> SecretStr:
 def _broker_url(secret: SecretStr) -> SecretStr:
     schemes = {_require_url(url, _BROKER_SCHEMES) for url in secret.get_secret_value().split(";")}
     if len(schemes) > 1:
-        raise ValueError("URLs of one broker, which begin alike, were expected")
+        raise ValueError("URLs of one broker, with the same scheme, were expected")
     return secret
 
 

@@ -346,7 +346,7 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
 
 
 def explain(error: ValidationError) -> str:
-    """Return one line for each wrong setting: its name, and what was expected.
+    """Return one line for each invalid setting: its name, and the expected value.
 
     Values are omitted: a URL holds a password.
     """

@@ -7,10 +7,9 @@ files was being deleted, and the next ``prune`` continues with that.
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -22,6 +21,7 @@ from pydantic import (
 from db.backup.policy import BackupPolicy
 from db.backup.source import Source
 from db.backup.store import PARTIAL, DirectoryStore, Store, missing_file
+from db.bounds import Moment
 from db.errors import Kind, OperationError
 
 SIDECAR: Final = ".json"
@@ -29,7 +29,7 @@ LEFTOVER_AGE: Final = timedelta(days=1)
 """Age after which an unfinished file is no longer being written."""
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
-"""Difference of two machines' clocks, up to which a backup is not one of the future."""
+"""Tolerated difference of two machines' clocks; a later backup is dated in the future."""
 
 Purpose = Literal["regular", "safety"]
 Contents = Literal["full", "schema", "data", "table"]
@@ -79,15 +79,15 @@ class Entry(_Frozen):
     database_bytes
         Disk space of the database; earlier versions did not record it.
     encoding
-        Of the database. Earlier versions did not record it, and their digests are of the bytes in
-        that encoding instead of UTF-8.
+        Encoding of the database. Earlier versions did not record it; their digests are of the bytes
+        in that encoding instead of UTF-8.
     server_version, client_version
-        Of PostgreSQL and of pg_dump, such as ``18.6``.
+        Versions of PostgreSQL and of pg_dump, such as ``18.6``.
     revision
         The migration of the database.
     tables
-        The expected tables of schema ``public`` after a restore. Those of a dump of the schema
-        alone have no rows.
+        The expected tables of schema ``public`` after a restore. In a dump of the schema alone
+        they have no rows.
     verified_at
         Time of the last successful restore drill.
     problem
@@ -98,8 +98,8 @@ class Entry(_Frozen):
     contents: Contents
     table: str | None = None
     form: Form
-    started_at: AwareDatetime
-    finished_at: AwareDatetime
+    started_at: Moment
+    finished_at: Moment
     database: str
     system: str | None = None
     purpose: Purpose = "regular"
@@ -112,7 +112,7 @@ class Entry(_Frozen):
     encrypted: bool
     files: tuple[StoredFile, ...] = Field(min_length=1)
     tables: dict[str, TableFacts] = {}
-    verified_at: AwareDatetime | None = None
+    verified_at: Moment | None = None
     problem: str | None = None
 
     @model_validator(mode="after")
@@ -159,7 +159,7 @@ class Catalogue:
         return sorted(found, key=lambda entry: (entry.started_at, entry.name), reverse=True)
 
     def is_foreign(self, entry: Entry) -> bool:
-        """Tell whether a backup is of another database or server."""
+        """Return whether a backup is of another database or server."""
         source = self.source
         return source is not None and not source.includes(entry.database, entry.system)
 
@@ -340,8 +340,13 @@ def open_catalogue(policy: BackupPolicy, source: Source | None = None) -> Catalo
     return Catalogue(open_store(policy.target, policy.scratch), source)
 
 
+def hook_facts(entry: Entry, policy: BackupPolicy) -> dict[str, Any]:
+    """Return the facts about a backup that a hook gets."""
+    return {"target": policy.target, "entry": entry.model_dump(mode="json", exclude_none=True)}
+
+
 def is_future(time: datetime, now: datetime) -> bool:
-    """Tell whether a time is later than the clocks of two machines explain."""
+    """Return whether a time is later than the clocks of two machines explain."""
     return time > now + CLOCK_TOLERANCE
 
 

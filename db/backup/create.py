@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import psycopg
 
@@ -17,6 +17,7 @@ from db.backup.catalogue import (
     Purpose,
     StoredFile,
     TableFacts,
+    hook_facts,
     open_catalogue,
 )
 from db.backup.databases import named
@@ -155,17 +156,12 @@ def create(  # noqa: PLR0913 - options by name
     return entry
 
 
-def hook_facts(entry: Entry, policy: BackupPolicy) -> dict[str, Any]:
-    """Return the facts about a backup that a hook gets."""
-    return {"target": policy.target, "entry": entry.model_dump(mode="json", exclude_none=True)}
-
-
 def check_ready(client: Client, policy: BackupPolicy) -> Source:
     """Check whether a backup can be created: settings, server, programs and store.
 
     Returns the source of the backup.
 
-    Raises OperationError: those of :func:`create` that can be known before.
+    Raises OperationError: the errors of :func:`create` that can be found in advance.
     """
     _recipients(policy)
     open_catalogue(policy).store.names()
@@ -202,7 +198,7 @@ def _refuse_old(snapshot: Snapshot) -> None:
             Kind.CLIENT_TOO_OLD,
             f"pg_dump {major}.{minor} is older than the server, PostgreSQL "
             f"{snapshot.server_version}, and could not dump all of it",
-            "set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the directory of programs that are as new, "
+            "set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the directory of newer programs, "
             f"such as /usr/lib/postgresql/{snapshot.server_major}/bin",
         )
 

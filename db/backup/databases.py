@@ -12,14 +12,26 @@ from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 
-from db.addresses import libpq_url
+from db.addresses import CLIENT_ENCODING, FORMATS, libpq_url
+from db.backup.roles import setting_values
 from db.errors import Kind, OperationError
 from db.postgres_errors import connection_error
 
 NAME_BYTES: Final = 63  # of an identifier: PostgreSQL, section 4.1.1
 _MAINTENANCE: Final = ("postgres", "template1")
 _TRIES_EVERY: Final = 0.1  # seconds
-_OPTIONS: Final[dict[str, Any]] = {"connect_timeout": 10, "options": "-c statement_timeout=0"}
+_OPTIONS: Final[dict[str, Any]] = {
+    "connect_timeout": 10,
+    "client_encoding": CLIENT_ENCODING,
+    "options": FORMATS,
+}
+# As pg_dump does: sessions take as long as a dump, and are idle meanwhile. Not all of these are
+# settings of all versions.
+_NO_TIMEOUTS: Final = """
+SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
+               'idle_session_timeout', 'transaction_timeout')
+"""
 _CREATED_LIKE: Final = """
 SELECT pg_encoding_to_char(d.encoding) AS encoding, d.datcollate, d.datctype,
        d.datlocprovider AS provider, t.spcname AS tablespace,
@@ -80,7 +92,7 @@ def named(url: str) -> str:
 
 @contextmanager
 def administering(url: str) -> Iterator[psycopg.Connection[DictRow]]:
-    """Yield a connection to a maintenance database of the same server, in autocommit mode.
+    """Yield a connection to a maintenance database, in autocommit mode and without timeouts.
 
     Raises OperationError: see :func:`db.postgres_errors.connection_error`.
     """
@@ -94,18 +106,26 @@ def administering(url: str) -> Iterator[psycopg.Connection[DictRow]]:
             problem = error
             continue
         with connection:
+            remove_timeouts(connection)
             yield connection
         return
     raise connection_error(problem, "the server") from None
 
 
 def connected(conninfo: str) -> psycopg.Connection:
-    """Return a connection in autocommit mode, without a statement timeout."""
-    return psycopg.connect(conninfo, autocommit=True, **_OPTIONS)
+    """Return a connection in autocommit mode, without timeouts."""
+    connection = psycopg.connect(conninfo, autocommit=True, **_OPTIONS)
+    remove_timeouts(connection)
+    return connection
+
+
+def remove_timeouts(connection: psycopg.Connection[Any]) -> None:
+    """Remove the timeouts that server, database or role have set for a session."""
+    connection.execute(_NO_TIMEOUTS)
 
 
 def exists(admin: psycopg.Connection[DictRow], database: str) -> bool:
-    """Tell whether a database exists."""
+    """Return whether a database exists."""
     found = admin.execute("SELECT FROM pg_database WHERE datname = %s", [database])
     return found.fetchone() is not None
 
@@ -122,7 +142,7 @@ def unused_name(admin: psycopg.Connection[DictRow], database: str, word: str) ->
 
 
 def is_empty(conninfo: str) -> bool:
-    """Tell whether a database has no tables, views or sequences except those of extensions."""
+    """Return whether a database has no tables, views or sequences except those of extensions."""
     with connected(conninfo) as connection:
         row = connection.execute(_OBJECTS).fetchone()
     return row == (0,)
@@ -155,7 +175,8 @@ def create(admin: psycopg.Connection[DictRow], database: str, model: str | None)
         raise OperationError(
             Kind.PERMISSION_DENIED,
             "the role may not create databases",
-            "ALTER ROLE ... CREATEDB, or name another in TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL",
+            "run ALTER ROLE ... CREATEDB, or set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to "
+            "another role",
         ) from None
 
 
@@ -220,10 +241,12 @@ def swap(url: str, live: str, new: str, aside: str) -> None:
                 return renamed.result(timeout=_TRIES_EVERY)
             except TimeoutError:
                 continue
-            except errors.ObjectInUse:
+            except errors.ObjectInUse as error:
+                # Other than the client backends: a prepared transaction, or a background worker.
                 raise OperationError(
                     "database_in_use",
-                    f"sessions of database {live} could not be terminated",
+                    f"sessions of database {live} could not be terminated: "
+                    f"{error.diag.message_detail}",
                     "stop the workers, or use a role that is a member of pg_signal_backend",
                 ) from None
             except errors.InsufficientPrivilege:
@@ -243,15 +266,14 @@ def _rename_both(admin: psycopg.Connection[DictRow], live: str, new: str, aside:
 def _set(
     admin: psycopg.Connection[DictRow], database: sql.Identifier, setting: dict[str, Any]
 ) -> None:
-    # FROM CURRENT stores the value unchanged; a literal would turn a list such as search_path into
-    # one name.
-    admin.execute("SELECT set_config(%(name)s, %(value)s, true)", setting)
     owner = sql.SQL("ALTER DATABASE {}").format(database)
     if setting["role"] is not None:
         role = sql.Identifier(setting["role"])
         owner = sql.SQL("ALTER ROLE {} IN DATABASE {}").format(role, database)
     name = sql.Identifier(*setting["name"].split("."))
-    admin.execute(sql.SQL("{} SET {} FROM CURRENT").format(owner, name))
+    # Not FROM CURRENT: the role, or a setting of new sessions alone, cannot be set in this one.
+    values = sql.SQL(", ").join(map(sql.Literal, setting_values(setting["name"], setting["value"])))
+    admin.execute(sql.SQL("{} SET {} TO {}").format(owner, name, values))
 
 
 def _grant(

@@ -78,7 +78,7 @@ class Drilled:
     Attributes
     ----------
     name
-        Of the backup.
+        Name of the backup.
     verified_at
         As in the catalog from now on.
     size
@@ -94,7 +94,7 @@ class Drilled:
     revision
         Its migration; newer ones ran on it without error.
     rendered
-        Rendered templates, as ``template_id version``; none if it has none.
+        Rendered templates, as ``template_id version``; empty without templates.
     seconds
         Duration of the drill.
     """
@@ -145,9 +145,9 @@ def drill(  # noqa: PLR0913 - options by name
     render
         The main job, run on the restored database.
     name
-        Of a full backup; ``None`` for the newest.
+        Name of a full backup; ``None`` for the newest.
     source
-        The database whose backups are drilled; ``None`` for those of any.
+        The database whose backups are drilled; ``None`` for any database.
     clusters
         Starts the server.
     """
@@ -262,7 +262,13 @@ def _database(cluster: PrivateCluster, word: str) -> Iterator[str]:
 def _require_revision(client: Client, entry: Entry) -> None:
     with connected(client.url) as connection:
         found = revision(connection)
-    if found is None or found != entry.revision:
+    if found is None:
+        raise OperationError(
+            "revision_differs",
+            f"the database of {entry.name} has no migration",
+            "run 'alembic upgrade head' in it, and take a new backup",
+        )
+    if found != entry.revision:
         raise OperationError(
             "revision_differs",
             f"{entry.name} is at migration {found} instead of {entry.revision}",

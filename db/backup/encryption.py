@@ -1,4 +1,4 @@
-"""Encryption of dumps with age keys, with the optional library pyrage.
+"""Encryption of dumps, base backups and WAL with age keys, with the optional library pyrage.
 
 https://age-encryption.org/v1: a file is encrypted to the public keys of one or more recipients, so
 a machine that creates backups need not be able to read them.
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 K = TypeVar("K")
 SUFFIX: Final = ".age"
 _PEM: Final = "-----BEGIN "
+_SET: Final = (
+    "set TEMPLATE_SERVICE_BACKUP_IDENTITY_FILE for dumps, TEMPLATE_SERVICE_RECOVERY_IDENTITY_FILE "
+    "for base backups and WAL,"
+)
 
 
 class Reader(Protocol):
@@ -65,10 +69,60 @@ def identities(path: str) -> list[object]:
     return _keys(path, [age.x25519.Identity.from_str], age.IdentityError)
 
 
+def identities_for(name: str, path: str) -> list[object]:
+    """Return the identities for a stored file: none if its name shows that it is not encrypted.
+
+    Raises OperationError: ``not_decryptable``: no file is configured; see :func:`recipients`.
+
+    Parameters
+    ----------
+    name
+        Name of the file.
+    path
+        File of identities.
+    """
+    if not name.endswith(SUFFIX):
+        return []
+    if not path:
+        raise OperationError(
+            Kind.NOT_DECRYPTABLE,
+            f"{name} is encrypted, and no identity file is configured",
+            _SET.rstrip(","),
+        )
+    return identities(path)
+
+
 def encrypt(source: Reader, target: Writer, keys: Sequence[object]) -> None:
     """Encrypt ``source`` to ``target``, with one block of 64 KiB in memory."""
     with _own_errors(source, target) as both:
         _pyrage().encrypt_io(both, both, keys)
+
+
+@contextmanager
+def encrypting(target: Writer, keys: Sequence[object]) -> Iterator[BinaryIO]:
+    """Yield a file whose contents a thread encrypts to ``target``."""
+    source, sink = os.pipe()
+    failures: list[Exception] = []
+
+    def work() -> None:
+        with os.fdopen(source, "rb") as plain:
+            try:
+                encrypt(plain, target, keys)
+            except Exception as error:  # noqa: BLE001 - raised below, in the other thread
+                failures.append(error)
+
+    thread = threading.Thread(target=work, name="encrypt", daemon=True)
+    thread.start()
+    try:
+        with os.fdopen(sink, "wb") as plain:
+            yield plain
+    except BrokenPipeError:
+        if not failures:
+            raise
+    finally:
+        thread.join()
+    for error in failures:
+        raise error
 
 
 @contextmanager
@@ -83,7 +137,7 @@ def decrypted(file: Reader, keys: Sequence[object], name: str) -> Iterator[Binar
     Parameters
     ----------
     name
-        Of the file, for errors.
+        Name of the file, for errors.
     """
     source, sink = os.pipe()
     failures: list[Exception] = []
@@ -113,7 +167,7 @@ def decrypted(file: Reader, keys: Sequence[object], name: str) -> Iterator[Binar
 def _read_to_end(
     plain: BinaryIO, thread: threading.Thread, failures: list[Exception], name: str
 ) -> None:
-    """Read the rest, so that the thread fails only for reasons of its own; raise its error."""
+    """Read the rest, so that the thread's pipe stays open; raise the thread's error."""
     for _ in read_chunks(plain):
         pass
     thread.join()
@@ -121,9 +175,9 @@ def _read_to_end(
         if isinstance(error, OperationError):
             raise error
         raise OperationError(
-            "not_decryptable",
+            Kind.NOT_DECRYPTABLE,
             f"{name} cannot be decrypted: {error}",
-            "set TEMPLATE_SERVICE_BACKUP_IDENTITY_FILE to the identity of one of its recipients",
+            f"{_SET} to the identity of one of its recipients",
         ) from error
 
 
@@ -218,5 +272,6 @@ def _bad(path: str, reason: str) -> OperationError:
     return OperationError(
         "keys_unreadable",
         f"the file of age keys {path} cannot be used: {reason}",
-        "check TEMPLATE_SERVICE_BACKUP_RECIPIENTS_FILE and TEMPLATE_SERVICE_BACKUP_IDENTITY_FILE",
+        "check RECIPIENTS_FILE and IDENTITY_FILE of TEMPLATE_SERVICE_BACKUP_ for dumps, of "
+        "TEMPLATE_SERVICE_RECOVERY_ for base backups and WAL",
     )

@@ -9,13 +9,13 @@ Endpoint, region and credentials come from the environment variables that every 
 import os
 import re
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from db.backup.store import CHUNK, Chunks, file_exists, missing_file, unreadable
+from db.backup.store import CHECK_TARGET, CHUNK, Chunks, file_exists, missing_file, unreadable
 from db.cluster.owned import OwnedDirectory
 from db.errors import Kind, OperationError
 
@@ -31,7 +31,8 @@ except ModuleNotFoundError:
     ) from None
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, S3Store
+    from obstore import ObjectMeta
+    from obstore.store import ClientConfig, S3Config, S3Store
 
 # For one request, which when a dump is read is all of it.
 _TIMEOUT: Final = timedelta(hours=2)
@@ -46,6 +47,10 @@ _PARTS: Final = 9_000
 _REPORTED: Final = re.compile(r"<Code>(\w+)</Code>\s*<Message>([^<]*)</Message>")
 
 
+Listed = tuple[str, int, datetime]
+"""Key of an object below the store's prefix, its size in bytes, and when it was written."""
+
+
 class ObjectStore:
     """A prefix of a bucket.
 
@@ -55,24 +60,35 @@ class ObjectStore:
         ``s3://bucket/prefix``.
     scratch
         Directory for dumps until they are uploaded; empty for the system's.
+    variables
+        ``AWS_*`` variables that count before the environment's, which obstore reads itself.
     """
 
-    def __init__(self, target: str, scratch: str) -> None:
+    def __init__(
+        self, target: str, scratch: str, variables: Mapping[str, str] | None = None
+    ) -> None:
         self._target = target
         self._scratch = scratch
         self._workspace: Path | None = None
+        given = os.environ if variables is None else variables
         options: ClientConfig = {
             "timeout": _TIMEOUT,
             "read_timeout": _READ_TIMEOUT,
             "connect_timeout": _CONNECT,
             # With client_options obstore ignores this variable.
-            "allow_http": os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"true", "1"},
+            "allow_http": given.get("AWS_ALLOW_HTTP", "").lower() in {"true", "1"},
+        }
+        config = {
+            name.lower(): value
+            for name, value in (variables or {}).items()
+            if name.startswith("AWS_") and name != "AWS_ALLOW_HTTP"
         }
         with self._explained():
             self._store = cast(
                 "S3Store",
                 from_url(
                     target,
+                    config=cast("S3Config", config),
                     client_options=options,
                     retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY},
                 ),
@@ -89,6 +105,33 @@ class ObjectStore:
             found = obstore.list_with_delimiter(self._store)["objects"]
         return {Path(item["path"]).name: item["size"] for item in found}
 
+    def below(self, prefix: str) -> tuple[list[Listed], list[str]]:
+        """Return the objects and the prefixes one level below a prefix."""
+        with self._explained(reading=True):
+            found = obstore.list_with_delimiter(self._store, prefix or None)
+        return [_listed(item) for item in found["objects"]], list(found["common_prefixes"])
+
+    def starting_with(self, prefix: str, beginning: str) -> Iterator[Listed]:
+        """Yield the objects below a prefix whose names have a beginning, in order."""
+        whole = f"{prefix}/{beginning}".lstrip("/")
+        with self._explained(reading=True):
+            # A prefix ends with a slash. An offset is excluded itself: it is a little before.
+            for page in obstore.list(self._store, prefix or None, offset=whole[:-1]):
+                for item in page:
+                    if item["path"].startswith(whole):
+                        yield _listed(item)
+                    elif item["path"] > whole:
+                        return
+
+    def status(self, name: str) -> tuple[int, datetime] | None:
+        """Return size and time of an object; ``None`` if it does not exist."""
+        try:
+            with self._explained(reading=True):
+                found = obstore.head(self._store, name)
+        except FileNotFoundError:
+            return None
+        return found["size"], found["last_modified"]
+
     def open(self, name: str) -> BinaryIO:
         """Stream the object; no more than a few MiB are in memory."""
         try:
@@ -99,7 +142,7 @@ class ObjectStore:
         return Chunks(self._chunks(response.stream(min_chunk_size=CHUNK)))
 
     def put(self, path: Path, name: str) -> None:
-        """Upload it; an upload is atomic."""
+        """Upload a file; an upload is atomic."""
         size = path.stat().st_size
         if size <= _PART:
             self._create(name, path.read_bytes())
@@ -154,7 +197,7 @@ class ObjectStore:
         return []
 
     def _create(self, name: str, content: bytes) -> None:
-        """Put a small object unless there is one of that name (raises ``file_exists``)."""
+        """Put a small object unless the name is in use (raises ``file_exists``)."""
         with self._explained():
             try:
                 obstore.put(self._store, name, content, mode="create")
@@ -196,5 +239,9 @@ class ObjectStore:
         return OperationError(
             Kind.TARGET_UNWRITABLE,
             f"{self.target} cannot be written to: {reported}",
-            "check TEMPLATE_SERVICE_BACKUP_TARGET and the AWS_* variables of the environment",
+            f"{CHECK_TARGET}; and the AWS_* variables",
         )
+
+
+def _listed(item: "ObjectMeta") -> Listed:
+    return item["path"], item["size"], item["last_modified"]

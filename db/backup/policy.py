@@ -10,15 +10,15 @@ from db.bounds import COUNT, DAYS
 
 # A bucket's name is 3 to 63 characters:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-_OBJECT_STORAGE: Final = re.compile(r"s3://[A-Za-z0-9._-]{3,63}(/[^?#]*)?")
+OBJECT_STORAGE: Final = re.compile(r"s3://[A-Za-z0-9._-]{3,63}(/[^?#]*)?")
 
 
 def _is_target(target: str) -> bool:
-    """Tell whether a text may name a target, and is not empty or mistyped."""
+    """Return whether a text may name a target, and is not empty or mistyped."""
     if "\0" in target or target != target.strip() or not target:
         return False
     is_url = re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", target) is not None
-    return not is_url or _OBJECT_STORAGE.fullmatch(target) is not None
+    return not is_url or OBJECT_STORAGE.fullmatch(target) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class BackupPolicy:
     keep_days: Annotated[int, DAYS, "Days after which a dump expires."] = 7
     # Three weekly drills: a fault that one drill misses has two older proofs behind it.
     keep_verified: Annotated[int, COUNT, "Number of verified dumps to keep regardless of age."] = 3
-    # Longer than a dump: it may be the only copy of what somebody misses a week later.
+    # Longer than a dump: it may be the only copy of data that is missed a week later.
     keep_safety_days: Annotated[
         int, DAYS, "Days after which a safety dump, taken before a restore, expires."
     ] = 14
@@ -72,6 +72,6 @@ class BackupPolicy:
     time_limit: Annotated[
         int,
         Interval(ge=120, le=7 * 86_400),
-        "Seconds after which a scheduled dump, restore drill or base backup is interrupted. It is "
-        "not retried.",
+        "Seconds after which a scheduled dump, base backup, drill or recording of figures is "
+        "interrupted. It is not retried.",
     ] = 6 * 3600

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from db.backup.catalogue import Catalogue, Entry, open_catalogue
 from db.backup.policy import BackupPolicy
-from db.backup.retention import Dump, expired, reasons
+from db.backup.retention import Dump, reasons
 from db.backup.source import Source
 from db.backup.verify import verify
 from db.cluster.programs import Programs
@@ -14,7 +14,7 @@ from db.errors import OperationError
 
 @dataclass(slots=True)
 class Pruned:
-    """Deleted files, or with ``dry_run`` those to be deleted.
+    """Deleted files, or with ``dry_run`` the files to delete.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Pruned:
     size
         Their size in bytes.
     kept
-        The reason to keep each of the others, by name.
+        The reason to keep each remaining backup, by name.
     leftovers
         Files that do not belong to a backup.
     """
@@ -43,7 +43,7 @@ def prune(  # noqa: PLR0913 - options by name
     dry_run: bool = False,
     unlisted: bool = False,
 ) -> Pruned:
-    """Apply retention; see :func:`db.backup.retention.expired` for its rules.
+    """Apply retention; see :func:`db.backup.retention.reasons` for its rules.
 
     The newest full backup is verified first: unless it is sound, nothing is deleted.
 
@@ -53,7 +53,7 @@ def prune(  # noqa: PLR0913 - options by name
     Parameters
     ----------
     source
-        The database whose backups expire; those of others are not touched.
+        The database whose backups expire; backups of other databases stay.
     unlisted
         Delete all files without an entry too, but no files of other sources.
     """
@@ -69,19 +69,18 @@ def prune(  # noqa: PLR0913 - options by name
         ) from error
     incomplete = {entry.name for entry in catalogue.missing()}
     dumps = [_dump(entry, complete=entry.name not in incomplete) for entry in entries]
-    rule = now, policy.keep_days, policy.keep_verified, policy.keep_safety_days
-    going = {dump.name for dump in expired(dumps, *rule)}
+    kept = reasons(dumps, now, policy.keep_days, policy.keep_verified, policy.keep_safety_days)
+    going = [entry for entry in entries if entry.name not in kept]
     leftovers = catalogue.strays() if unlisted else catalogue.own_leftovers(now)
     if not dry_run:
-        for entry in entries:
-            if entry.name in going:
-                catalogue.remove(entry)
+        for entry in going:
+            catalogue.remove(entry)
         for name in leftovers:
             catalogue.store.delete(name)
     return Pruned(
-        deleted=[entry.name for entry in entries if entry.name in going],
-        size=sum(entry.size for entry in entries if entry.name in going),
-        kept=reasons(dumps, *rule),
+        deleted=[entry.name for entry in going],
+        size=sum(entry.size for entry in going),
+        kept=kept,
         leftovers=leftovers,
     )
 

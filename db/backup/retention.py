@@ -34,14 +34,14 @@ class Dump:
     safety: bool = False
 
 
-def expired(
+def reasons(
     backups: Sequence[Dump],
     now: datetime,
     keep_days: int,
     keep_verified: int,
     keep_safety_days: int = 14,
-) -> list[Dump]:
-    """Return the backups to delete, in the order given.
+) -> dict[str, str]:
+    """Return the reason to keep each backup, by its name; the others expire.
 
     - Backups that are at most ``keep_days`` days old are kept, safety backups
       ``keep_safety_days``.
@@ -50,18 +50,6 @@ def expired(
     - The newest ``keep_verified`` verified full backups are kept.
     - All are kept when there is no full backup, or when the newest one is not sound.
     """
-    kept = reasons(backups, now, keep_days, keep_verified, keep_safety_days)
-    return [backup for backup in backups if backup.name not in kept]
-
-
-def reasons(
-    backups: Sequence[Dump],
-    now: datetime,
-    keep_days: int,
-    keep_verified: int,
-    keep_safety_days: int = 14,
-) -> dict[str, str]:
-    """Return the reason to keep each backup that has not expired, by its name."""
     full = sorted(
         (
             backup

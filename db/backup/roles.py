@@ -1,4 +1,4 @@
-"""Role facts: the server's roles as data, which a restore turns into statements of its own.
+"""Role facts: the server's roles as data, from which a restore makes its own statements.
 
 ``pg_dumpall --roles-only`` writes SQL instead, which a restore would have to execute: a role may
 put any text into its own settings.
@@ -6,17 +6,20 @@ put any text into its own settings.
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from db.errors import Kind, OperationError
 
+# Not a zero byte, at which PostgreSQL would cut it: what was checked would be another name.
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
+Name = Annotated[Text, StringConstraints(min_length=1)]
 Privilege = Literal["SET", "ALTER SYSTEM"]
 SUFFIX: Final = ".roles.json.gz"
-"""Of a file of facts; earlier versions of this service stored SQL, ``.roles.sql.gz``."""
+"""Suffix of a file of facts."""
 # Settings whose value is a list of names, each quoted where necessary: GUC_LIST_QUOTE in
 # PostgreSQL's src/bin/pg_dump/dumputils.c. One literal would make one name of all of them.
 _LISTS: Final = frozenset(
@@ -62,7 +65,7 @@ CROSS JOIN unnest(s.setconfig) AS c(setting)
 WHERE s.setdatabase = 0 AND r.rolname !~ '^pg_'
 ORDER BY r.rolname, 2
 """
-# Each has a grantee: what everybody may is a matter of the server, not of its roles. A superuser
+# Each has a grantee: grants to PUBLIC belong to the server, not to its roles. A superuser
 # needs none.
 _PARAMETERS: Final = """
 SELECT r.rolname AS role, p.parname AS name, a.privilege_type AS privilege,
@@ -89,7 +92,7 @@ class RoleFacts(_Frozen):
         read it.
     """
 
-    name: str
+    name: Name
     superuser: bool = False
     create_role: bool = False
     replication: bool = False
@@ -98,21 +101,21 @@ class RoleFacts(_Frozen):
     create_db: bool = False
     login: bool = False
     connection_limit: int = -1
-    password: str | None = None
-    valid_until: str | None = None
-    comment: str | None = None
+    password: Text | None = None
+    valid_until: Text | None = None
+    comment: Text | None = None
 
     @property
     def has_power(self) -> bool:
-        """Whether it has an attribute beyond the rights on objects."""
+        """Whether the role has an attribute beyond the rights on objects."""
         return self.superuser or self.create_role or self.replication or self.bypass_rls
 
 
 class Membership(_Frozen):
     """``member`` is in ``role``; ``inherit`` and ``set`` are unknown before PostgreSQL 16."""
 
-    role: str
-    member: str
+    role: Name
+    member: Name
     admin: bool = False
     inherit: bool | None = None
     set: bool | None = None
@@ -121,16 +124,16 @@ class Membership(_Frozen):
 class RoleSetting(_Frozen):
     """A setting of a role in all databases; a list such as ``search_path`` has several values."""
 
-    role: str
-    name: str
-    values: tuple[str, ...]
+    role: Name
+    name: Name
+    values: tuple[Text, ...]
 
 
 class ParameterGrant(_Frozen):
     """The right of a role to change a setting of the server: ``SET`` or ``ALTER SYSTEM``."""
 
-    role: str
-    name: str
+    role: Name
+    name: Name
     privilege: Privilege
     grantable: bool = False
 
@@ -192,13 +195,8 @@ def read_roles(connection: psycopg.Connection[Any], *, passwords: bool) -> Serve
 
 
 def has_membership_options(connection: psycopg.Connection[Any]) -> bool:
-    """Tell whether a membership has the options ``INHERIT`` and ``SET`` on this server."""
+    """Return whether a membership has the options ``INHERIT`` and ``SET`` on this server."""
     return connection.info.server_version >= _OPTIONS_SINCE
-
-
-def is_role_facts(name: str) -> bool:
-    """Tell whether a file of roles holds facts, from its name."""
-    return SUFFIX in name
 
 
 def split_names(value: str) -> tuple[str, ...] | None:
@@ -217,8 +215,11 @@ def split_names(value: str) -> tuple[str, ...] | None:
     return None
 
 
+def setting_values(name: str, value: str) -> tuple[str, ...]:
+    """Return a stored setting as the values of ``SET name TO``: several if it is a list."""
+    return (split_names(value) if name.lower() in _LISTS else None) or (value,)
+
+
 def _setting(row: DictRow) -> RoleSetting:
-    values: tuple[str, ...] | None = None
-    if row["name"].lower() in _LISTS:
-        values = split_names(row["value"])
-    return RoleSetting(role=row["role"], name=row["name"], values=values or (row["value"],))
+    values = setting_values(row["name"], row["value"])
+    return RoleSetting(role=row["role"], name=row["name"], values=values)

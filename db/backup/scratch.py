@@ -1,4 +1,4 @@
-"""Scratch databases of restores: each belongs to a process, and those of killed ones are dropped.
+"""Scratch databases of restores: each belongs to a process; if it was killed, they are dropped.
 
 The owner holds an advisory lock in the maintenance database as long as it works on its database;
 the server releases the lock when the owner's connection ends. The database's comment names the
@@ -21,8 +21,6 @@ from db.backup.databases import administering, create, drop, named
 
 _WORD: Final = "_restoring_"
 _MARK: Final = "template-service: restore"
-# The owner's connection is idle meanwhile.
-_NO_TIMEOUT: Final = "SELECT set_config('idle_session_timeout', '0', false)"
 _LOCK: Final = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
 # pg_locks shows the locks of all databases; the key is in two halves.
 _ORPHANS: Final = """
@@ -41,7 +39,7 @@ ORDER BY d.datname
 
 @contextmanager
 def scratch_database(url: str) -> Iterator[str]:
-    """Yield the name of a new empty database like that of ``url``; it is dropped at the end.
+    """Yield the name of a new empty database like the one in ``url``; drop it at the end.
 
     A database that was renamed meanwhile stays; see :func:`release`. First, the databases of killed
     processes are dropped.
@@ -52,7 +50,6 @@ def scratch_database(url: str) -> Iterator[str]:
     # Random, because two restores may start in the same second.
     database = f"{live.encode()[:32].decode(errors='ignore')}{_WORD}{uuid4().hex[:12]}"
     with administering(url) as owner:
-        owner.execute(_NO_TIMEOUT)
         owner.execute(_LOCK, [database])
         drop_orphans(owner)
         try:

@@ -10,8 +10,9 @@ from psycopg import errors, sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import tuple_row
 
-from db.addresses import connection_options
+from db.addresses import CLIENT_ENCODING, connection_options
 from db.backup.catalogue import TableFacts
+from db.backup.databases import remove_timeouts
 from db.commands.core import Client
 from db.postgres_errors import permanent_errors_explained
 
@@ -23,7 +24,8 @@ EMPTY: Final = TableFacts(rows=0, digest="0")
 _TEXT_FORMAT: Final = """
 SELECT set_config('DateStyle', 'ISO, YMD', false), set_config('IntervalStyle', 'postgres', false),
        set_config('TimeZone', 'UTC', false), set_config('bytea_output', 'hex', false),
-       set_config('extra_float_digits', '1', false), set_config('search_path', 'pg_catalog', false)
+       set_config('extra_float_digits', '1', false), set_config('search_path', 'pg_catalog', false),
+       set_config('lc_monetary', 'C', false), set_config('quote_all_identifiers', 'off', false)
 """
 _TABLES: Final = """
 SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -38,7 +40,7 @@ FROM ONLY {table} AS "the row"
 # A row's text has at most 1 GB, in which quotation marks count twice. Rows that exceed it are
 # hashed by column; PostgreSQL dumps them unless COPY exceeds the same limit.
 BY_COLUMN: Final = "columns:"
-"""The beginning of a digest of which each row is the hashes of its columns."""
+"""Prefix of a digest that is computed from hashes of columns instead of rows."""
 _COLUMNS: Final = """
 SELECT a.attname FROM pg_attribute AS a
 WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
@@ -49,12 +51,6 @@ _AS_UTF8: Final = sql.SQL("""convert_to("the row"::text, 'UTF8')""")
 # Nothing is converted from these: the bytes of SQL_ASCII have no meaning.
 _UNCONVERTED: Final = {"UTF8", "SQL_ASCII"}
 CONNECT_TIMEOUT: Final = 10
-# As pg_dump does: the transaction is as long as the dump, and idle most of the time.
-_NO_TIMEOUTS: Final = """
-SELECT set_config(name, '0', false) FROM pg_settings
-WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout',
-               'idle_session_timeout', 'transaction_timeout')
-"""
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _ABOUT: Final = """
 SELECT pg_export_snapshot(), current_database(), current_setting('server_version'),
@@ -74,7 +70,7 @@ class Snapshot:
     name
         For ``pg_dump --snapshot``.
     database, server_version, server_major, is_superuser
-        Of the connection.
+        Facts about the connection and its server.
     """
 
     client: Client
@@ -101,9 +97,11 @@ def exported(client: Client) -> Iterator[Snapshot]:
             make_conninfo("", **connection_options(client.url)),
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT,
+            client_encoding=CLIENT_ENCODING,
         ) as connection,
     ):
-        connection.execute(_NO_TIMEOUTS)
+        remove_timeouts(connection)
+        set_text_format(connection)
         connection.execute(_BEGIN)
         ((name, database, version, major, is_superuser),) = connection.execute(_ABOUT)
         yield Snapshot(
@@ -133,6 +131,11 @@ def table_names(connection: psycopg.Connection[Any]) -> list[str]:
         return [name for (name,) in cursor.execute(_TABLES, [SCHEMA])]
 
 
+def set_text_format(connection: psycopg.Connection[Any]) -> None:
+    """Set the formats and the search path that :func:`table_facts` needs, for the session."""
+    connection.execute(_TEXT_FORMAT)
+
+
 def table_facts(
     connection: psycopg.Connection[Any],
     table: str,
@@ -144,20 +147,21 @@ def table_facts(
 
     The digest is the sum, over all rows, of 64 bits of the MD5 of the row as text in UTF-8: the
     same for the same rows in any order, in a database of any encoding. One statement reads the
-    table once. The formats and the search path of the connection are changed for the session.
+    table once.
 
     Parameters
     ----------
+    connection
+        After :func:`set_text_format`.
     as_stored
         Whether the text is in the database's own encoding, as for entries of earlier versions.
     by_column
-        Whether the hash of a row is that of the hashes of its columns, which is so for rows that
-        are too long for one text.
+        Whether a row's hash is computed from the hashes of its columns, as for rows that are too
+        long for one text.
     """
     is_converted = not as_stored and encoding(connection) not in _UNCONVERTED
     name = sql.Identifier(SCHEMA, table)
     with connection.cursor(row_factory=tuple_row) as cursor:
-        cursor.execute(_TEXT_FORMAT)
         if not by_column:
             whole = _AS_UTF8 if is_converted else _AS_STORED
             try:

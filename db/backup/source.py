@@ -1,4 +1,4 @@
-"""The source of a backup: one database of one server, whatever their names are elsewhere."""
+"""The source of a backup: one database of one server."""
 
 import re
 from dataclasses import dataclass
@@ -60,20 +60,20 @@ class Source:
         return "_".join([_safe(self.database), *(_UNSAFE.sub("_", part) for part in parts)])
 
     def includes(self, database: str, system: str | None) -> bool:
-        """Tell whether a backup of that database is of this source.
+        """Return whether a backup of that database is of this source.
 
-        One of a server that is not known, as those of earlier versions are, counts by its database.
+        Earlier versions did not record the server; their backups count by the database's name.
         """
         unknown = {None, self.system} if self.system is not None else {system}
         return database == self.database and system in unknown
 
     def owns_name(self, name: str) -> bool:
-        """Tell whether a file is of this source, from its name."""
+        """Return whether a file is of this source, from its name."""
         match = _NAME.fullmatch(name) or _OLD_NAME.fullmatch(name)
         return match is not None and self._matches(match)
 
     def is_foreign_name(self, name: str) -> bool:
-        """Tell whether a file is of another source, from its name."""
+        """Return whether a file is of another source, from its name."""
         match = _NAME.fullmatch(name)
         return match is not None and not self._matches(match)
 
@@ -85,5 +85,5 @@ class Source:
 
 
 def _safe(database: str) -> str:
-    """Return a database's name as a part of file names, none of which looks like an option."""
+    """Return a database's name for file names; it never looks like an option."""
     return re.sub("^-", "_", _UNSAFE.sub("_", database))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
 
-from db.cluster.processes import sync
+from db.disk import sync
 from db.errors import FULL, Kind, OperationError
 
 if TYPE_CHECKING:
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 1024 * 1024
 PARTIAL: Final = ".partial"
+CHECK_TARGET: Final = (
+    "check the target and its permissions: TEMPLATE_SERVICE_BACKUP_TARGET for dumps, "
+    "TEMPLATE_SERVICE_RECOVERY_TARGET for base backups and WAL"
+)
 _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 
 class Store(Protocol):
-    """Files in one place, each of which appears whole or not at all.
+    """Files in one directory or bucket; each appears whole or not at all.
 
     Its methods raise :class:`OperationError`: ``missing_file``, ``target_unreadable``,
     ``target_unwritable`` or ``disk_full``.
@@ -42,7 +46,7 @@ class Store(Protocol):
     def put(self, path: Path, name: str) -> None:
         """Move a finished file of :meth:`workspace` into the store, atomically and durably.
 
-        Raises OperationError: ``file_exists``: there is one of that name, which is unchanged.
+        Raises OperationError: ``file_exists``: a file has that name; it stays unchanged.
         """
 
     def write(self, name: str, content: bytes, *, is_new: bool = False) -> None:
@@ -51,7 +55,7 @@ class Store(Protocol):
         Parameters
         ----------
         is_new
-            Whether to raise ``file_exists`` instead of replacing the one of that name.
+            Whether to raise ``file_exists`` instead of replacing a file of that name.
         """
 
     def delete(self, name: str) -> None:
@@ -74,10 +78,13 @@ class DirectoryStore:
     ----------
     directory
         Created with mode 0700 for the first file; an existing one keeps its mode.
+    mode
+        Permissions of small files.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, mode: int = 0o600) -> None:
         self._directory = directory.absolute()
+        self._mode = mode
 
     @property
     def target(self) -> str:
@@ -113,11 +120,11 @@ class DirectoryStore:
             raise unwritable(self.target, error) from None
 
     def write(self, name: str, content: bytes, *, is_new: bool = False) -> None:
-        """Write it to an unfinished file, then rename that."""
+        """Write a file under a temporary name, then rename it."""
         # Two drills may update one entry at the same time.
         draft = self.workspace() / f"{name}.{secrets.token_hex(4)}{PARTIAL}"
         try:
-            with create_file(draft) as file:
+            with create_file(draft, self._mode) as file:
                 file.write(content)
             if is_new:
                 self.put(draft, name)
@@ -227,9 +234,9 @@ def read_chunks(file: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def create_file(path: Path) -> BinaryIO:
-    """Open a new file that only this user may read (raises FileExistsError)."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+def create_file(path: Path, mode: int = 0o600) -> BinaryIO:
+    """Open a new file that by default only this user may read (raises FileExistsError)."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
 
 
 def unwritable(target: str, error: OSError) -> OperationError:
@@ -243,7 +250,7 @@ def unwritable(target: str, error: OSError) -> OperationError:
     return OperationError(
         Kind.TARGET_UNWRITABLE,
         f"{target} cannot be written to: {_reason(error)}",
-        "check TEMPLATE_SERVICE_BACKUP_TARGET and its permissions",
+        CHECK_TARGET,
     )
 
 
@@ -252,7 +259,7 @@ def unreadable(target: str, reason: str) -> OperationError:
     return OperationError(
         Kind.TARGET_UNREADABLE,
         f"{target} cannot be read: {reason}",
-        "check TEMPLATE_SERVICE_BACKUP_TARGET and its permissions",
+        CHECK_TARGET,
     )
 
 
@@ -271,7 +278,7 @@ def file_exists(name: str, target: str) -> OperationError:
     return OperationError(
         "file_exists",
         f"{name} is already in {target}",
-        "retry: another backup gets another name",
+        "retry: each backup gets a new name",
     )
 
 

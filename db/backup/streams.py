@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol, cast
 
 from db.backup.catalogue import Form, StoredFile, wrong_size
-from db.backup.encryption import SUFFIX, decrypted, encrypt, identities
+from db.backup.encryption import SUFFIX, decrypted, encrypt, identities_for
 from db.backup.policy import BackupPolicy
 from db.backup.store import CHUNK, Chunks, Store, unwritable
 from db.errors import Kind, OperationError
@@ -106,7 +106,7 @@ def reader(store: Store, stored: StoredFile, policy: BackupPolicy) -> Iterator[B
     Raises OperationError: ``missing_file``, ``truncated``, ``checksum_mismatch``,
     ``not_decryptable``, ``archive_unreadable``, or a problem with the identities.
     """
-    keys = _identities(stored, policy)
+    keys = identities_for(stored.name, policy.identity_file)
     with store.open(stored.name) as file:
         checked = _HashingReader(file)
         try:
@@ -187,18 +187,6 @@ class _HashingReader:
                 f"found {found}",
                 "restore from another backup; copy this file back if you have a copy",
             )
-
-
-def _identities(stored: StoredFile, policy: BackupPolicy) -> list[object]:
-    if not stored.name.endswith(SUFFIX):
-        return []
-    if not policy.identity_file:
-        raise OperationError(
-            "not_decryptable",
-            f"{stored.name} is encrypted, and no identity file is configured",
-            "set TEMPLATE_SERVICE_BACKUP_IDENTITY_FILE",
-        )
-    return identities(policy.identity_file)
 
 
 def _decompressed(file: BinaryIO, name: str) -> BinaryIO:

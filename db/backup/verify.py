@@ -9,8 +9,7 @@ from typing import Final
 
 from db.backup.catalogue import Entry, Form, StoredFile, open_catalogue
 from db.backup.policy import BackupPolicy
-from db.backup.roles import ServerRoles, is_role_facts
-from db.backup.roles_sql import parse_roles_sql
+from db.backup.roles import ServerRoles
 from db.backup.store import Store, read_chunks, unwritable
 from db.backup.streams import reader, verify_checksum
 from db.cluster.programs import Programs
@@ -20,10 +19,7 @@ from db.commands.dump import Listing
 from db.errors import Kind, OperationError
 
 _TAIL_BYTES: Final = 4096
-_LAST_LINES: Final = (
-    b"-- PostgreSQL database dump complete",
-    b"-- PostgreSQL database cluster dump complete",
-)
+_LAST_LINE: Final = b"-- PostgreSQL database dump complete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class _LastLine:
         self._tail = (self._tail + chunk[-_TAIL_BYTES:])[-_TAIL_BYTES:]
 
     def finish(self) -> None:
-        if not any(line in self._tail for line in _LAST_LINES):
+        if _LAST_LINE not in self._tail:
             raise OperationError(
                 Kind.ARCHIVE_UNREADABLE,
                 'the SQL of the dump does not end with "database dump complete"',
@@ -73,7 +69,7 @@ class _Roles:
         self._content += chunk
 
     def finish(self) -> None:
-        _parsed_roles(bytes(self._content), self._name)
+        ServerRoles.parse(bytes(self._content), self._name)
 
 
 Completeness = Listing | _LastLine | _Roles
@@ -111,7 +107,7 @@ def fetch(
     positions at once, which parallel jobs need. It has no name, so that a killed process leaves no
     decrypted dump behind.
 
-    Raises OperationError: those of :func:`db.backup.streams.reader`; ``archive_unreadable``: SQL
+    Raises OperationError: as :func:`db.backup.streams.reader` does; ``archive_unreadable``: SQL
     that lacks its end; ``disk_full``.
 
     Parameters
@@ -143,34 +139,20 @@ def fetch(
 
 
 def fetch_roles(entry: Entry, policy: BackupPolicy) -> ServerRoles:
-    """Return the roles of a backup, of which nothing is executed.
+    """Return the roles of a backup.
 
-    Raises OperationError: those of :func:`db.backup.streams.reader`; ``missing_file``: it has no
+    Raises OperationError: as :func:`db.backup.streams.reader` does; ``missing_file``: it has no
     roles; ``archive_unreadable``.
     """
     if entry.roles is None:
         raise OperationError(
             Kind.MISSING_FILE,
-            f"{entry.name} has no file of roles, which own its tables",
+            f"{entry.name} has no file with the roles that own its tables",
             "create another backup",
         )
     with reader(open_catalogue(policy).store, entry.roles, policy) as plain:
         content = b"".join(read_chunks(plain))
-    return _parsed_roles(content, entry.roles.name)
-
-
-def _parsed_roles(content: bytes, name: str) -> ServerRoles:
-    if is_role_facts(name):
-        return ServerRoles.parse(content, name)
-    end = _LastLine()
-    end.write(content)
-    end.finish()
-    try:
-        return parse_roles_sql(content.decode())
-    except UnicodeDecodeError:
-        raise OperationError(
-            Kind.ARCHIVE_UNREADABLE, f"{name} is not UTF-8", "use another backup"
-        ) from None
+    return ServerRoles.parse(content, entry.roles.name)
 
 
 @contextmanager

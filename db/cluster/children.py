@@ -1,4 +1,4 @@
-"""Child programs: the one way to start them, with which rights and in which environment.
+"""Child programs: the one way to start them, with their rights and environment.
 
 No child inherits the environment of this process, which has passwords in ``DATABASE_URL``,
 ``CELERY_BROKER_URL`` and the ``AWS_*`` variables: another process of the same user reads them from
@@ -34,7 +34,7 @@ _INHERITED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """User, group and capability of a program; all ``None`` means those of this process.
+    """User, group and capability of a program; all ``None`` means the same as this process.
 
     Attributes
     ----------
@@ -79,8 +79,8 @@ def start_program(  # noqa: PLR0913 - options by name
     command
         Absolute path of the program, then its arguments.
     environment
-        Its whole environment: :data:`ENVIRONMENT`, :func:`client_environment`, or that of the
-        service's own processes.
+        Its whole environment: :data:`ENVIRONMENT`, :func:`client_environment`, or the environment
+        of the service's own processes.
     files
         Descriptors that it inherits under the same numbers.
     is_leader
@@ -139,7 +139,7 @@ def client_environment(rights: Rights, **variables: str) -> dict[str, str]:
     Parameters
     ----------
     rights
-        Of the program. The home directory of this user is not that of another.
+        Rights of the program. With another user it gets another home directory.
     variables
         libpq's, of the connection.
     """

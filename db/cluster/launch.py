@@ -44,7 +44,7 @@ class _Data(ctypes.Structure):
 
 
 def main() -> int:
-    """Do what the arguments say; return only when that failed."""
+    """Run the command in the arguments; return only if that failed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--user", nargs=2, type=int)
     parser.add_argument("--capability", type=int)

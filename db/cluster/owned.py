@@ -1,4 +1,4 @@
-"""Private temporary directories with an owner; those of killed owners are found and removed."""
+"""Private temporary directories with an owner; if it was killed, they are found and removed."""
 
 import fcntl
 import json
@@ -51,11 +51,11 @@ class OwnedDirectory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remove it."""
+        """Remove the directory."""
         self.remove()
 
     def remove(self) -> None:
-        """Remove it with all its files. Safe to call again."""
+        """Remove the directory with all files. Safe to call again."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
@@ -90,7 +90,7 @@ def _owned(base: Path) -> Iterator[Path]:
 
 
 def _locked_orphan(folder: Path) -> int | None:
-    """Return a descriptor with the lock of a directory that nobody uses, else ``None``."""
+    """Return a descriptor that locks an unused directory; ``None`` if it is in use."""
     is_young = time.time() - folder.stat().st_mtime < _LOCKED_AFTER
     if is_young and not (folder / _OWNER).exists():
         return None

@@ -54,13 +54,13 @@ def initdb(
 
 
 def server_command(programs: Programs, data: Path, settings: Mapping[str, str]) -> list[str]:
-    """Return the command line of a server; ``settings`` win over those of the data directory."""
+    """Return the command line of a server; ``settings`` override the data directory's."""
     options = [part for item in settings.items() for part in ("-c", "=".join(item))]
     return [programs.path("postgres"), "-D", str(data), *options]
 
 
 def is_ready(data: Path, process: Process) -> bool:
-    """Tell whether this very process accepts connections, which in recovery is at its end."""
+    """Return whether this very process accepts connections, which in recovery is at its end."""
     found = Postmaster.read(data)
     return found is not None and found.pid == process.pid and found.status == "ready"
 

@@ -32,19 +32,19 @@ class PrivateCluster:
     Parameters
     ----------
     programs
-        Of the same major version as the data.
+        PostgreSQL's programs, of the same major version as the data.
     data
         The data directory. It need not exist if :meth:`initialise` is called.
     settings
-        Over those of the data directory, such as ``{"archive_command": ""}``.
+        Override the data directory's settings, such as ``{"archive_command": ""}``.
     start_timeout
         Seconds until it must accept connections; recovery from an archive may need long.
     reads
         Other files and directories that it has to read.
     is_sandbox
-        For data that nobody has verified: it has no capability, with which it could read the files
-        of all users. It reaches its data through an open directory (proc(5), ``/proc/self/fd``),
-        whoever may enter those above it.
+        For unverified data: without the capability to read the files of all users. The server
+        reaches its data through an open directory (proc(5), ``/proc/self/fd``), so the directories
+        above need no permission.
     """
 
     def __init__(  # noqa: PLR0913 - options by name
@@ -69,12 +69,12 @@ class PrivateCluster:
         self._last_log = ""
 
     def __enter__(self) -> Self:
-        """Start it."""
+        """Start the server."""
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it."""
+        """Stop the server."""
         self.stop()
 
     @cached_property
@@ -100,7 +100,7 @@ class PrivateCluster:
             raise
 
     def start(self) -> None:
-        """Start it and return when it accepts connections, which in recovery is at its end.
+        """Start the server; return when it accepts connections (in recovery, at its end).
 
         Raises OperationError: see :func:`db.cluster.postgres.wait_ready`.
         """
@@ -118,7 +118,7 @@ class PrivateCluster:
             raise
 
     def stop(self) -> None:
-        """Stop it and wait until it is gone; the data stay. Safe to call again."""
+        """Stop the server and wait until it is gone; the data stay. Safe to call again."""
         if self._process is not None:
             self._process.stop()
             self._last_log = self._process.output()

@@ -52,7 +52,7 @@ class Identity:
         write_private(record, json.dumps({"pid": self.pid, "started": self.started}))
 
     def alive(self) -> bool:
-        """Tell whether this very process still runs."""
+        """Return whether this very process still runs."""
         started = _start_time(self.pid)
         return started is not None and abs(started - self.started) <= _CLOCK_TOLERANCE
 
@@ -122,7 +122,7 @@ class Process:
     _log_start: int = field(default=0, init=False, repr=False)
 
     def start(self) -> None:
-        """Start it; return as soon as it exists.
+        """Start the process; return as soon as it exists.
 
         Raises OperationError: ``server_failed``: the program cannot be executed.
         """
@@ -152,12 +152,12 @@ class Process:
 
     @property
     def pid(self) -> int | None:
-        """Its process number, or ``None`` when it does not run."""
+        """The process id, or ``None`` if the process does not run."""
         return self._child.pid if self._child is not None and self.running else None
 
     @property
     def running(self) -> bool:
-        """Whether it runs."""
+        """Whether the process runs."""
         return self._child is not None and self.exit_status is None
 
     @property
@@ -173,7 +173,7 @@ class Process:
         return child.returncode
 
     def send(self, number: int) -> None:
-        """Send it a signal, if it runs."""
+        """Send the process a signal, if it runs."""
         if self._child is not None and self.running:
             self._child.send_signal(number)
 
@@ -184,7 +184,7 @@ class Process:
             self.send(self.stop_signal)
 
     def stop(self) -> None:
-        """Ask it to end, wait, kill it and what is left of its group. Safe to call again."""
+        """End the process; after a timeout kill it and its group. Safe to call again."""
         if self.running:
             self.ask_to_stop()
             if not wait_until(lambda: not self.running, self.stop_timeout):
@@ -192,7 +192,7 @@ class Process:
         self.record.unlink(missing_ok=True)
 
     def kill(self) -> None:
-        """Kill it and its process group at once, as the end of its container would."""
+        """Kill the process and its group at once, as the end of its container would."""
         if self._child is not None and self.running:
             _kill_group(self._child.pid)
             self._child.wait(KILL_TIMEOUT)
@@ -221,7 +221,7 @@ class Process:
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, every: float = 0.02) -> bool:
-    """Check ``condition`` every so many seconds; tell whether it held within ``timeout``."""
+    """Check ``condition`` every so many seconds; return whether it held within ``timeout``."""
     return any(condition() for _ in _ticks(timeout, every))
 
 
@@ -235,7 +235,7 @@ def private_directory(path: Path, mode: int = 0o700) -> Path:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only this user may read, all of it or nothing."""
+    """Write a file atomically that only this user may read."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -246,15 +246,6 @@ def write_private(path: Path, text: str) -> None:
     except OSError:
         draft.unlink()
         raise
-
-
-def sync(path: Path) -> None:
-    """Flush a file or a directory to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def rotate(log: Path) -> None:
@@ -278,7 +269,7 @@ def _kill_group(pid: int) -> None:
 
 
 def _has_ended(pid: int) -> bool:
-    """Tell whether a process has ended, reaped or not."""
+    """Return whether a process has ended, reaped or not."""
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

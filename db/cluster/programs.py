@@ -25,7 +25,7 @@ class Programs:
 
     @classmethod
     def chosen(cls, folder: str = "") -> Self:
-        """Return the programs in ``folder``, or those of the wheel when it is empty.
+        """Return the programs in ``folder``, or the wheel's if it is empty.
 
         The PATH is not searched: it could lead to programs of any version.
 

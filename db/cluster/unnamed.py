@@ -18,7 +18,7 @@ class UnnamedFile:
     Parameters
     ----------
     descriptor
-        Of a file without a name, which this object closes.
+        Descriptor of a file without a name; this object closes it.
     directory
         On whose disk it is.
     rights
@@ -59,17 +59,17 @@ class UnnamedFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it; it is deleted when the programs that inherited it have ended."""
+        """Close the file; it is deleted when the programs that inherited it have ended."""
         os.close(self.descriptor)
 
     @property
     def path(self) -> Path:
-        """Its path, in this process and in those that inherit the descriptor."""
+        """The file's path, in this process and in processes that inherit the descriptor."""
         return Path(f"/proc/self/fd/{self.descriptor}")
 
     @property
     def size(self) -> int:
-        """Its size in bytes."""
+        """The file's size in bytes."""
         return os.fstat(self.descriptor).st_size
 
     def write(self, content: bytes) -> None:
@@ -82,5 +82,5 @@ class UnnamedFile:
             rest = rest[os.write(self.descriptor, rest) :]
 
     def open(self) -> BinaryIO:
-        """Open it for reading, from its start."""
+        """Open the file for reading, from its start."""
         return self.path.open("rb")

@@ -54,7 +54,7 @@ def with_reach(rights: Rights, program: Path, files: Sequence[Path]) -> Rights |
     Parameters
     ----------
     rights
-        Of :func:`user_for`.
+        Result of :func:`user_for`.
     program
         A program that ends at once with status 0 when called with ``--version``.
     files

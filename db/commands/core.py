@@ -29,11 +29,11 @@ class Client:
     Attributes
     ----------
     programs
-        Of PostgreSQL.
+        PostgreSQL's programs.
     url
         ``postgresql://user:password@host:port/database``.
     rights
-        Of the programs.
+        Rights of the programs.
     options
         Settings of the server for these connections only, such as ``{"work_mem": "64MB"}``.
     """

@@ -43,7 +43,7 @@ def dump(
     form
         ``custom``, uncompressed, or ``plain``.
     snapshot
-        Of ``pg_export_snapshot()``: the database state to dump.
+        Result of ``pg_export_snapshot()``: the database state to dump.
     """
     selection = _CONTENTS[contents] if table is None else (f"--table={_pattern(table)}",)
     return _output(
@@ -110,7 +110,7 @@ class Listing:
             raise OperationError(
                 Kind.ARCHIVE_UNREADABLE,
                 program_error("pg_restore --list", status, self._errors.read()).message,
-                "use another backup, or programs as new as those that created it",
+                "use another backup, or programs at least as new as the backup's",
             )
 
     def _close(self) -> None:

@@ -21,12 +21,19 @@ from db.postgres_errors import program_error
 Progress = Callable[[int, int], None]
 """Called with the bytes done and an estimate of all bytes."""
 
-CLEANS_HISTORY: Final = 17  # the first pg_archivecleanup with --clean-backup-history
 _PROGRESS: Final = re.compile(rb"\s*(\d+)/(\d+) kB \(")
 _RECORD: Final = re.compile(
     r"rmgr: (\w+) .*?tx: +(\d+), lsn: ([0-9A-F]+/[0-9A-F]+), .*?desc: (.*)", re.ASCII
 )
 _ERROR_LINES: Final = 40
+# A recovery refuses lower values than the primary had; by the names of pg_controldata.
+_CAPACITIES: Final = {
+    "max_connections setting": "max_connections",
+    "max_worker_processes setting": "max_worker_processes",
+    "max_wal_senders setting": "max_wal_senders",
+    "max_prepared_xacts setting": "max_prepared_transactions",
+    "max_locks_per_xact setting": "max_locks_per_transaction",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +137,13 @@ def control_data(programs: Programs, data: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def remove_wal_before(programs: Programs, archive: Path, oldest: str) -> None:
-    """Remove the segments before ``oldest`` from an archive, on every timeline."""
-    newer = programs.major("pg_archivecleanup") >= CLEANS_HISTORY
-    options = ["--clean-backup-history"] if newer else []
-    programs.check_output("pg_archivecleanup", [*options, str(archive), oldest])
+def capacities(programs: Programs, data: Path) -> dict[str, str]:
+    """Return the settings that a server on a data directory needs at least to replay WAL.
+
+    https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN
+    """
+    control = control_data(programs, data)
+    return {setting: control[name] for name, setting in _CAPACITIES.items()}
 
 
 def wal_records(  # noqa: PLR0913 - what to read, and filters by name

@@ -66,7 +66,7 @@ def restore_archive(
             "--no-password",
             f"--jobs={jobs}",
             f"--use-list={listed.path}",
-            "--dbname=",  # that of the environment
+            "--dbname=",  # the database of the environment
             str(archive.path),
         ]
         _run(client, "pg_restore", arguments, files=[listed.descriptor, archive.descriptor])

@@ -14,7 +14,8 @@ _FIRST: Final = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
 _PURGEABLE: Final = text("""
 SELECT count(*) FROM templates WHERE deleted_at < now() - make_interval(days => :days)
 """)
-# Locked rows, such as those of a restore, are skipped. The size is not counted beyond one batch.
+# Rows that another session has locked, such as a restore, are skipped. The size is not counted
+# beyond one batch.
 _NEXT: Final = text("""
 WITH found AS (
     SELECT id, deleted_at

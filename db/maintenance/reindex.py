@@ -73,7 +73,7 @@ def reindex(engine: Engine, *, dry_run: bool) -> Maintained:
             "in_use",
             f"a transaction uses the tables of these indexes: {', '.join(in_use)}",
             "see template-service db long-queries and db locks, and run template-service "
-            "maintenance reindex again after its end",
+            "maintenance reindex again after it ends",
         )
     return done
 

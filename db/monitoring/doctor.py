@@ -77,7 +77,7 @@ def worst_first(findings: list[Finding]) -> list[Finding]:
 
 
 def alarming(findings: list[Finding]) -> bool:
-    """Tell whether there are errors or warnings."""
+    """Return whether there are errors or warnings."""
     return any(finding.severity != "notice" for finding in findings)
 
 

@@ -32,7 +32,7 @@ class Plan:
     whole_tables
         Tables that were scanned sequentially.
     large_tables
-        Those of more than 1 MiB, for which an index would be faster.
+        Tables of more than 1 MiB, for which an index would be faster.
     verdict
         The result in a sentence.
     lines

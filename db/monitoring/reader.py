@@ -47,7 +47,7 @@ class Reader:
         return {row["name"]: row["value"] for row in self.rows("settings", names=list(names))}
 
     def installed(self, *names: str) -> bool:
-        """Tell whether these extensions are in the database."""
+        """Return whether these extensions are in the database."""
         extensions = self.rows("extensions", names=list(names))
         return len([row for row in extensions if row["version"] is not None]) == len(names)
 

@@ -29,7 +29,7 @@ def idle_sessions(engine: Engine, seconds: float, states: Sequence[str]) -> list
 def blocking_sessions(engine: Engine, pid: int | None = None) -> list[Row]:
     """Return the sessions that block others and are not blocked, or the one with ``pid``.
 
-    Raises OperationError: ``not_blocking``: that one blocks no session, or is blocked itself.
+    Raises OperationError: ``not_blocking``: that session blocks no other, or is blocked itself.
     """
     with reading(engine) as reader:
         blockers = reader.rows("blockers")

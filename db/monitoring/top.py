@@ -8,7 +8,7 @@ from db.errors import OperationError
 from db.monitoring.reader import Row, reading
 
 _LARGEST: Final = 8
-# Sizes wait for locks against readers, which are what somebody looks for here.
+# Reading sizes waits for locks against readers, which are what this command should show.
 _LOCK_TIMEOUT: Final = "200ms"
 
 

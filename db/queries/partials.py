@@ -118,9 +118,9 @@ WHERE template_id = %(template_id)s
 class Partial(NamedTuple):
     """A template that others include, as its current version has it.
 
-    ``version_id`` is None where there is none, and what is the version's with it. ``body`` is the
-    version's own text, ``languages`` those of its translations, ``uses`` the template_ids of the
-    partials that it uses itself, ``translated_body`` its text in the language that was asked for.
+    ``version_id`` and the version's other fields are None where there is no version. ``body`` is
+    the version's own text, ``languages`` has the languages of its translations, ``uses`` the
+    template_ids of the partials that it uses, ``translated_body`` its text in the wanted language.
     """
 
     template_id: str
@@ -215,7 +215,7 @@ def lock_graph(connection: psycopg.Connection, template_id: str) -> None:
 def lock_graph_of_many(connection: psycopg.Connection, *, with_partials: bool) -> None:
     """Lock the dependency graph as :func:`lock_graph` does, for a write to several templates.
 
-    ``with_partials`` tells whether one of them is a partial: the lock cannot become an exclusive
+    ``with_partials`` is whether one of them is a partial: the lock cannot become an exclusive
     one later, since two transactions would wait for each other.
     """
     connection.execute(_LOCK_GRAPH_WHOLE[with_partials], {"lock": _LOCK})

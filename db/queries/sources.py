@@ -5,7 +5,7 @@ consistent, and a render that starts after a write's answer sees that write.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -19,7 +19,7 @@ SELECT t.type,
        COALESCE(v.inlined_body, v.body) AS body,
        v.text,
        v.preheader,
-       v.variables,
+       v.variables::text AS variables,
        v.metadata ->> 'language' AS language,
        ARRAY(
            SELECT l.language_code
@@ -63,7 +63,8 @@ class Translated(NamedTuple):
 class Source(NamedTuple):
     """The source of a render; ``version_id`` is None if there is no such version.
 
-    ``translated_body`` is the text of the requested language, None if there is none.
+    ``variables`` is JSON: most renders know what it says. ``translated_body`` is the text of the
+    requested language, None if there is none.
     """
 
     type: str
@@ -74,7 +75,7 @@ class Source(NamedTuple):
     body: str
     text: str | None
     preheader: str | None
-    variables: Sequence[dict[str, Any]]
+    variables: str
     language: str | None
     languages: Sequence[str]
     translated_subject: str | None

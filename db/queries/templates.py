@@ -58,9 +58,9 @@ def page(  # noqa: PLR0913 - a filter for each
     limit, after
         How many, and after which template_id.
     template_ids
-        Those to choose from.
+        The templates to choose from.
     prefix
-        That of the template_id.
+        Prefix of the template_id.
     tag
         One of the texts in the metadata's ``tags``.
     text

@@ -92,7 +92,7 @@ class StoredText(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The sources of a translation, as they are stored; ``inlined`` is the body to render."""
+    """The stored sources of a translation; ``inlined`` is the body to render."""
 
     subject: str | None
     body: str
@@ -118,7 +118,7 @@ def upsert(connection: psycopg.Connection, version: UUID, language: str, text: W
 
 
 def remove(session: Session, version: UUID, language: str) -> bool:
-    """Delete one language of a version; tell whether it existed."""
+    """Delete one language of a version; return whether it existed."""
     statement = (
         delete(TemplateTranslation)
         .where(

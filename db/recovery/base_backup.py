@@ -1,8 +1,7 @@
 """Take and verify a base backup, then apply retention to base backups and archived WAL."""
 
 import json
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,16 +10,21 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from db.cluster.processes import private_directory, sync
+from db.backup.encryption import recipients
+from db.cluster.owned import OwnedDirectory
 from db.commands import physical
 from db.commands.core import Client
+from db.disk import sync
 from db.errors import Kind, OperationError
+from db.hooks import run_hook
 from db.locks import alone
 from db.recovery import catalogue, figures, server
-from db.recovery.catalogue import DATA, MANIFEST, PARTIAL, BaseBackup
+from db.recovery.catalogue import DATA, MANIFEST, BaseBackup
+from db.recovery.object_path import AnyPath
+from db.recovery.packed import manifest_of, pack
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.retention import retained
-from db.recovery.segments import Archive, leads_to
+from db.recovery.segments import Archive, expire_wal, leads_to
 from db.recovery.verify_backups import unlisted_checksums
 
 NAME: Final = "maintenance.base_backup"
@@ -52,14 +56,30 @@ class BaseBackupResult:
     skipped: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a base backup is stored, the keys for it, and where it is until then."""
+
+    policy: RecoveryPolicy
+    recipients: Sequence[object]
+    scratch: str
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the data directory is stored as one file."""
+        return self.policy.compress or bool(self.policy.target or self.recipients)
+
+
 def base_backup(  # noqa: PLR0913 - options by name
     client: Client,
     engine: Engine,
     policy: RecoveryPolicy,
     *,
+    source: Client | None = None,
     full: bool = False,
     dry_run: bool = False,
     progress: physical.Progress | None = None,
+    scratch: str = "",
 ) -> BaseBackupResult:
     """Take a base backup and verify it; then apply retention to backups and archived WAL.
 
@@ -67,29 +87,47 @@ def base_backup(  # noqa: PLR0913 - options by name
     one is younger than the policy's ``full_days``, unless ``full`` is given.
 
     Raises OperationError: ``archiving_off``, ``is_standby``, ``programs_do_not_fit``,
-    ``tablespaces``, ``other_cluster``, ``backup_damaged``, or a kind of
-    :mod:`db.commands.physical`. Nothing was added and nothing removed.
+    ``tablespaces``, ``other_cluster``, ``backup_damaged``, a problem of the recipients, or a kind
+    of :mod:`db.commands.physical`. Nothing was added and nothing removed. ``hook_failed``: so too,
+    if it is the command before it; else the base backup stays.
+
+    Parameters
+    ----------
+    client
+        Of the primary.
+    source
+        Of the server that is copied: a standby; by default the primary.
+    scratch
+        Where the copy is until it is encrypted; by default the system's temporary directory.
     """
+    source = source or client
     with alone(engine, NAME) as is_alone:
         if not is_alone:
             return BaseBackupResult(skipped=True)
         facts = server.server_facts(engine)
-        backups = catalogue.read(policy.base)
+        backups = catalogue.read(policy.storage.base)
         _check(client, facts, backups)
         parent = None if full else _parent(policy, facts, backups)
+        kind = "full" if parent is None else "incremental"
+        based_on = None if parent is None else parent.name
         if dry_run:
-            kind = "full" if parent is None else "incremental"
-            return BaseBackupResult(kind, None if parent is None else parent.name)
-        private_directory(policy.base)
-        _remove_leftovers(policy.base)
+            return BaseBackupResult(kind, based_on)
+        about = {"directory": str(policy.storage.root)}
+        before = about | {"kind": kind, "parent": based_on}
+        run_hook(policy.before_base_backup, "before_base_backup", before)
+        catalogue.remove_leftovers(policy.storage.base)
+        keys = recipients(policy.recipients_file) if policy.recipients_file else []
+        place = _Place(policy, keys, scratch)
         try:
-            backup = _take(client, engine, policy, facts, parent, progress)
+            backup = _take(source, engine, place, facts, parent, progress)
         except OperationError as error:
             if error.kind != Kind.SUMMARIES_MISSING:
                 raise
             # Summaries were off for a while, or have expired: a full backup needs none.
-            backup = _take(client, engine, policy, facts, None, progress)
-        removed = _apply_retention(client, policy, [*backups, backup])
+            backup = _take(source, engine, place, facts, None, progress)
+        removed = _apply_retention(policy, [*backups, backup])
+        entry = about | {"entry": catalogue.facts(backup)}
+        run_hook(policy.after_base_backup, "after_base_backup", entry)
     return BaseBackupResult(backup.kind, backup.parent, backup, removed)
 
 
@@ -101,7 +139,7 @@ def _check(client: Client, facts: server.ServerFacts, backups: list[BaseBackup])
             "programs_do_not_fit",
             f"pg_basebackup is of PostgreSQL {major}, the server of {of_server}: its backups could "
             "not be verified",
-            f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to those of PostgreSQL {of_server}",
+            f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the programs of PostgreSQL {of_server}",
         )
     if facts.tablespaces:
         raise OperationError(
@@ -131,7 +169,7 @@ def _parent(
         whole = catalogue.chain(backups, newest.name)[0]
     except OperationError:
         return None  # a parent is missing: nothing more is built on that chain
-    archive = Archive.read(policy.wal, facts.segment_bytes, facts.system)
+    archive = Archive.of(policy, facts.segment_bytes, facts.system)
     follows = leads_to(archive.history, newest.timeline, newest.stop, archive.newest_timeline)
     return newest if whole.started_at > young and follows else None
 
@@ -139,16 +177,17 @@ def _parent(
 def _take(  # noqa: PLR0913, PLR0917 - one step of base_backup, with its parameters
     client: Client,
     engine: Engine,
-    policy: RecoveryPolicy,
+    place: _Place,
     facts: server.ServerFacts,
     parent: BaseBackup | None,
     progress: physical.Progress | None,
 ) -> BaseBackup:
     started = datetime.now(UTC)
     name = started.strftime("%Y%m%dT%H%M%S.%fZ")
-    with _draft(policy.base / name) as draft:
-        data = draft / DATA
-        manifest = None if parent is None else policy.base / parent.name / DATA / MANIFEST
+    base, keys = place.policy.storage.base, place.recipients
+    with _drafts(place, base / name) as (draft, workspace):
+        data = workspace / DATA
+        manifest = None if parent is None else _copied_manifest(base / parent.name, workspace)
         started_at = server.server_facts(engine).now
         physical.base_backup(
             client,
@@ -174,24 +213,44 @@ def _take(  # noqa: PLR0913, PLR0917 - one step of base_backup, with its paramet
             segment_bytes=facts.segment_bytes,
             bytes=sum(path.lstat().st_size for path in data.rglob("*") if not path.is_dir()),
             checksums=unlisted_checksums(data),
+            packed_bytes=(pack(workspace, draft, keys) if place.is_packed else None),
         )
         sync(catalogue.write(draft, backup))
     return backup
 
 
 @contextmanager
-def _draft(final: Path) -> Iterator[Path]:
-    """Yield a directory that is renamed when the block succeeds, and else removed."""
-    draft = final.with_name(f"{final.name}{PARTIAL}")
-    draft.mkdir(mode=0o700)
+def _drafts(place: _Place, final: AnyPath) -> Iterator[tuple[Path, Path]]:
+    """Yield the directories of what is stored, and of the data directory until it is packed.
+
+    What is encrypted is never in the archive as it was before.
+
+    Raises OperationError: ``disk_full``.
+    """
+    if not place.recipients and not place.policy.target:
+        with catalogue.draft(final) as draft:
+            yield draft, draft
+        return
     try:
-        yield draft
-        sync(draft)
-        draft.rename(final)
-        sync(final.parent)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+        owned = OwnedDirectory("restore", Path(place.scratch) if place.scratch else None)
+    except OSError as error:
+        raise OperationError(
+            Kind.DISK_FULL,
+            f"no temporary directory can be created: {error.strerror}",
+            "set TEMPLATE_SERVICE_SCRATCH_DIRECTORY to a directory with space for the database",
+        ) from None
+    with owned as directory, catalogue.draft(final, directory.path) as draft:
+        yield draft, directory.path
+
+
+def _copied_manifest(folder: AnyPath, workspace: Path) -> Path:
+    """Return a file with the manifest of a base backup, for pg_basebackup."""
+    manifest = manifest_of(folder)
+    if isinstance(manifest, Path):
+        return manifest
+    copy = workspace / "parent_manifest"
+    copy.write_bytes(manifest.read_bytes())
+    return copy
 
 
 def _wal_range(data: Path) -> tuple[int, str, str]:
@@ -201,22 +260,12 @@ def _wal_range(data: Path) -> tuple[int, str, str]:
     return int(last["Timeline"]), str(first["Start-LSN"]), str(last["End-LSN"])
 
 
-def _apply_retention(
-    client: Client, policy: RecoveryPolicy, backups: list[BaseBackup]
-) -> tuple[str, ...]:
+def _apply_retention(policy: RecoveryPolicy, backups: list[BaseBackup]) -> tuple[str, ...]:
     window = datetime.now(UTC) - timedelta(days=policy.window_days)
     retention = retained(backups, policy.keep, window if policy.window_days else None)
     figures.expire(policy, [each for each in backups if each.name not in retention.remove])
     for name in retention.remove:
-        # Renamed first: an interrupted removal leaves no backup that looks complete.
-        removed = policy.base / f"{name}{PARTIAL}"
-        (policy.base / name).rename(removed)
-        shutil.rmtree(removed)
+        catalogue.remove(policy.storage.base / name)
     if retention.oldest_segment is not None:
-        physical.remove_wal_before(client.programs, policy.wal, retention.oldest_segment)
+        expire_wal(policy.storage.wal, retention.oldest_segment)
     return retention.remove
-
-
-def _remove_leftovers(base: Path) -> None:
-    for folder in base.glob(f"*{PARTIAL}"):
-        shutil.rmtree(folder)

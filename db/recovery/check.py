@@ -1,4 +1,4 @@
-"""Have the server archive a segment, and find in the archive what was written into it."""
+"""Have the server archive a segment, and find its restore point in the archive."""
 
 from dataclasses import dataclass
 from time import monotonic
@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from sqlalchemy import Engine
 
+from db.backup.encryption import identities_for
 from db.cluster.programs import Programs
 from db.errors import Kind, OperationError
 from db.recovery import server
@@ -44,7 +45,7 @@ def check_archive(engine: Engine, programs: Programs, policy: RecoveryPolicy) ->
 
     Raises OperationError: ``archiving_off``, ``is_standby``, ``archive_failed``;
     ``archive_elsewhere``: the segment is not in the directory; ``wal_damaged``: it is not what the
-    server has written.
+    server has written; ``not_decryptable``: it is encrypted, and no identity is configured.
     """
     started = monotonic()
     facts = server.server_facts(engine)
@@ -52,18 +53,19 @@ def check_archive(engine: Engine, programs: Programs, policy: RecoveryPolicy) ->
     lsn, segment = server.archive_now(engine, name)
     seconds = round(monotonic() - started, 3)
     require_archived(policy, segment)
-    archive = Archive.read(policy.wal, facts.segment_bytes, facts.system)
+    archive = Archive.of(policy, facts.segment_bytes, facts.system)
+    identities_for(archive.path(segment).name, policy.identity_file)
     sentence = archive.strangers.get(segment)
     if sentence is None and (problem := segment_problem(archive, segment)) is not None:
         sentence = problem.message
     if sentence is not None:
-        raise OperationError(Kind.WAL_DAMAGED, f"{sentence} in {policy.wal}", _REMEDY)
+        raise OperationError(Kind.WAL_DAMAGED, f"{sentence} in {policy.storage.wal}", _REMEDY)
     # The function returns the end of the record that it has written.
     begin = parsed_lsn(lsn) // facts.segment_bytes * facts.segment_bytes
     if not has_restore_point(programs, archive, [segment], name, begin):
         raise OperationError(
             Kind.WAL_DAMAGED,
-            f"segment {segment} in {policy.wal} lacks the restore point that was written into it",
+            f"segment {segment} in {archive.folder} lacks the restore point written into it",
             _REMEDY,
         )
-    return CheckedArchive(segment, lsn, str(policy.wal), seconds)
+    return CheckedArchive(segment, lsn, str(policy.storage.wal), seconds)

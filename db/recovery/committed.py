@@ -64,16 +64,16 @@ def committed_transactions(
     tables
         Names of tables by their filenode (``pg_relation_filenode``).
     """
-    backups = catalogue.read(policy.base)
-    if not backups or not policy.wal.is_dir():
+    backups = catalogue.read(policy.storage.base)
+    if not backups or not policy.storage.wal.is_dir():
         raise no_base_backup(policy)
-    archive = Archive.read(policy.wal, backups[-1].segment_bytes, backups[-1].system)
+    archive = Archive.of(policy, backups[-1].segment_bytes, backups[-1].system)
     before = [backup for backup in backups if backup.ended_at <= since] or backups[:1]
     wal = covered(archive, before[-1])
     names = [
         name
         for name in wal.names
-        if (archive.folder / name).stat().st_mtime >= (since - _CLOCK_SKEW).timestamp()
+        if archive.path(name).stat().st_mtime >= (since - _CLOCK_SKEW).timestamp()
     ]
     for transaction in _committed(programs, archive, names, tables):
         if transaction.at > until:

@@ -10,15 +10,17 @@ from typing import Final
 import psycopg
 from pydantic import TypeAdapter, ValidationError
 
+from db.backup.databases import connected
 from db.backup.drill import amcheck, drill_directory
 from db.backup.policy import BackupPolicy
-from db.backup.snapshot import table_facts
+from db.backup.snapshot import set_text_format, table_facts
+from db.bounds import Moment
 from db.cluster.private import PrivateCluster
-from db.cluster.processes import sync
 from db.commands.core import Client
 from db.errors import Kind, OperationError
 from db.recovery import catalogue, figures
 from db.recovery.figures import Figures
+from db.recovery.object_path import replace
 from db.recovery.pages import lsn_text
 from db.recovery.plan import no_base_backup
 from db.recovery.policy import RecoveryPolicy
@@ -36,9 +38,15 @@ _SHOWN: Final = 5
 _NOT_OF_THE_ARCHIVE: Final = frozenset(
     {
         Kind.DISK_FULL,
+        Kind.EXTRA_MISSING,
+        Kind.NOT_DECRYPTABLE,
         Kind.NOT_REACHABLE,
         Kind.PROGRAMS_MISSING,
+        Kind.TARGET_UNREADABLE,
         Kind.TARGET_UNWRITABLE,
+        "credentials_missing",
+        "credentials_unreadable",
+        "keys_unreadable",
         "no_figures",
         "programs_do_not_fit",
     }
@@ -76,8 +84,8 @@ class ProvedRecovery:
         Duration of the drill.
     """
 
-    finished_at: datetime
-    recovered_to: datetime
+    finished_at: Moment
+    recovered_to: Moment
     lsn: str
     base: tuple[str, ...]
     tables: dict[str, int]
@@ -100,7 +108,7 @@ class DrillRecord:
     """
 
     proved: ProvedRecovery | None = None
-    failed_at: datetime | None = None
+    failed_at: Moment | None = None
     problem: str | None = None
 
 
@@ -149,10 +157,10 @@ def drill_recovery(  # noqa: PLR0913 - options by name
 
 
 def read_record(policy: RecoveryPolicy) -> DrillRecord:
-    """Return what is known of drills; nothing, when the file is missing or unreadable."""
+    """Return the record of drills; empty if the file is missing or unreadable."""
     try:
-        return _ADAPTER.validate_json(policy.drill.read_bytes())
-    except (FileNotFoundError, ValidationError):
+        return _ADAPTER.validate_json(policy.storage.drill.read_bytes())
+    except (OSError, ValidationError):
         return DrillRecord()
 
 
@@ -165,18 +173,18 @@ def _drill(  # noqa: PLR0913, PLR0917 - the body of drill_recovery
     say: Say,
     started: float,
 ) -> ProvedRecovery:
-    backups = catalogue.read(policy.base)
+    backups = catalogue.read(policy.storage.base)
     if not backups:
         raise no_base_backup(policy)
     say("verifying archived WAL and base backups")
-    verified = verify_recovery(client.programs, policy)
-    archive = Archive.read(policy.wal, backups[-1].segment_bytes, backups[-1].system)
+    verified = verify_recovery(client.programs, policy, scratch.scratch)
+    archive = Archive.of(policy, backups[-1].segment_bytes, backups[-1].system)
     known = [each for each in figures.read(policy) if each.database == database]
     candidates = figures.recoverable(known, archive, backups)
     if not candidates and not verified.problems:
         raise OperationError(
             "no_figures",
-            f"no figures of database {database} in {policy.figures} are in the archived WAL",
+            f"no figures of database {database} are in the archived WAL: {policy.storage.figures}",
             "record some: template-service pitr figures, then template-service pitr check",
         )
     proved = None
@@ -256,10 +264,11 @@ def _compare(url: str, chosen: Figures) -> None:
 
     Raises OperationError: ``recovery_differs``.
     """
-    with psycopg.connect(url, autocommit=True) as connection:
+    with connected(url) as connection:
         ((committed,),) = connection.execute(_COMMITTED_LATER, [chosen.snapshot])
         if committed:
             raise _InexactError
+        set_text_format(connection)
         different = []
         for name, wanted in chosen.tables.items():
             try:
@@ -274,7 +283,7 @@ def _compare(url: str, chosen: Figures) -> None:
     if different:
         raise OperationError(
             "recovery_differs",
-            f"the recovery to {chosen.at.isoformat()} differs from what the server had then: "
+            f"the recovery to {chosen.at.isoformat()} differs from the figures recorded then: "
             + "; ".join(different),
             "do not rely on point-in-time recovery: take a dump (template-service backup create) "
             "and a new base backup (template-service pitr base-backup --full)",
@@ -282,8 +291,4 @@ def _compare(url: str, chosen: Figures) -> None:
 
 
 def _write(policy: RecoveryPolicy, record: DrillRecord) -> None:
-    draft = policy.drill.with_name(".drill.json.new")
-    draft.write_bytes(_ADAPTER.dump_json(record, indent=2))
-    sync(draft)
-    draft.replace(policy.drill)
-    sync(policy.drill.parent)
+    replace(policy.storage.drill, _ADAPTER.dump_json(record, indent=2))

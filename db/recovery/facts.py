@@ -41,18 +41,18 @@ def recovery_facts(policy: RecoveryPolicy) -> RecoveryFacts:
 
     Raises OSError: the directories cannot be read.
     """
-    backups = catalogue.read(policy.base)
+    backups = catalogue.read(policy.storage.base)
     drills = read_record(policy)
     if not backups:
         return RecoveryFacts([], None, None, 0, drills)
-    archive = Archive.read(policy.wal, backups[-1].segment_bytes)
+    archive = Archive.of(policy, backups[-1].segment_bytes)
     ways = [covered(archive, backup) for backup in backups]
     latest = backups[-1].ended_at
     if ways[-1].names:
-        archived = (policy.wal / ways[-1].names[-1]).stat().st_mtime
+        archived = archive.path(ways[-1].names[-1]).stat().st_mtime
         latest = max(latest, datetime.fromtimestamp(archived, UTC))
     gaps = sum(way.fault is not None for way in ways)
-    missing = 0 if policy.wal.is_dir() else len(backups)
+    missing = 0 if policy.storage.wal.is_dir() else len(backups)
     return RecoveryFacts(
         backups, min(backup.ended_at for backup in backups), latest, gaps or missing, drills
     )

@@ -6,22 +6,24 @@ written to the database. They are files next to the base backups, so that they s
 and are not part of what they prove.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 from sqlalchemy import Engine, text
 
 from db.backup.catalogue import TableFacts
 from db.backup.snapshot import SCHEMA, exported, table_facts
-from db.cluster.processes import private_directory, sync
+from db.bounds import Lsn, Moment
+from db.cluster.processes import private_directory
 from db.cluster.programs import Programs
 from db.commands.core import Client
 from db.recovery import server
 from db.recovery.catalogue import BaseBackup
+from db.recovery.object_path import AnyPath, listed, replace
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.segments import Archive, parsed_lsn, segment_name
 from db.recovery.transactions import ended, records
@@ -51,7 +53,7 @@ class Figures:
     at
         The moment, by the server's clock.
     system, database
-        Of which cluster and database.
+        System identifier of the cluster, and name of the database.
     timeline, before_lsn, after_lsn
         The snapshot was taken between these two LSNs of the timeline.
     snapshot
@@ -60,13 +62,13 @@ class Figures:
         Facts of each table of schema ``public``.
     """
 
-    at: datetime
+    at: Moment
     system: str
     database: str
     timeline: int
-    before_lsn: str
-    after_lsn: str
-    snapshot: str
+    before_lsn: Lsn
+    after_lsn: Lsn
+    snapshot: Annotated[str, StringConstraints(pattern=r"^\d+:\d+:[\d,]*$")]
     tables: dict[str, TableFacts]
 
     @property
@@ -76,7 +78,7 @@ class Figures:
         return [int(number) for number in listed.split(",") if number]
 
     def includes(self, transaction: int) -> bool:
-        """Tell whether the snapshot has what a transaction of about that time has written.
+        """Return whether the snapshot has what a transaction of about that time has written.
 
         Parameters
         ----------
@@ -92,7 +94,7 @@ _ADAPTER: Final = TypeAdapter(Figures)
 
 
 def record(client: Client, engine: Engine, policy: RecoveryPolicy) -> Figures:
-    """Read the figures of this moment and store them; remove those of expired base backups.
+    """Read and store the figures of this moment; remove the figures of expired base backups.
 
     Raises OperationError: ``is_standby``, ``archiving_off``, or one of
     :func:`db.backup.snapshot.exported`.
@@ -114,25 +116,24 @@ def record(client: Client, engine: Engine, policy: RecoveryPolicy) -> Figures:
             snapshot=seen,
             tables={name: table_facts(snapshot.connection, name) for name in names},
         )
-    private_directory(policy.figures)
-    draft = policy.figures / f".{figures.at:%Y%m%dT%H%M%S.%fZ}"
-    draft.write_bytes(_ADAPTER.dump_json(figures, indent=2))
-    sync(draft)
-    draft.rename(policy.figures / f"{draft.name[1:]}{_SUFFIX}")
-    sync(policy.figures)
+    folder = policy.storage.figures
+    if isinstance(folder, Path):
+        private_directory(folder)
+    name = f"{figures.at:%Y%m%dT%H%M%S.%fZ}{_SUFFIX}"
+    replace(folder / name, _ADAPTER.dump_json(figures, indent=2))
     return figures
 
 
 def read(policy: RecoveryPolicy) -> list[Figures]:
     """Return all recorded figures, the oldest first; unreadable files are ignored."""
-    found = (_read(path) for path in policy.figures.glob(f"*{_SUFFIX}"))
+    found = (_read(path) for path in _files(policy))
     return sorted((each for each in found if each is not None), key=lambda each: each.at)
 
 
 def expire(policy: RecoveryPolicy, backups: Iterable[BaseBackup]) -> None:
     """Remove the figures that no base backup leads to any more."""
     oldest = min((backup.ended_at for backup in backups), default=None)
-    for path in policy.figures.glob(f"*{_SUFFIX}"):
+    for path in _files(policy):
         figures = _read(path)
         if figures is not None and oldest is not None and figures.at < oldest:
             path.unlink(missing_ok=True)
@@ -141,7 +142,7 @@ def expire(policy: RecoveryPolicy, backups: Iterable[BaseBackup]) -> None:
 def recoverable(
     figures: Sequence[Figures], archive: Archive, backups: Sequence[BaseBackup]
 ) -> list[Figures]:
-    """Return those whose moment is in the archive, behind a base backup."""
+    """Return the figures whose moment is in the archive, after a base backup."""
     first = min((backup.stop for backup in backups), default=None)
     if first is None:
         return []
@@ -183,8 +184,12 @@ def moment(programs: Programs, archive: Archive, figures: Figures) -> int | None
     return after if found is None else found
 
 
-def _read(path: Path) -> Figures | None:
+def _files(policy: RecoveryPolicy) -> Iterator[AnyPath]:
+    yield from (path for path in listed(policy.storage.figures) if path.suffix == _SUFFIX)
+
+
+def _read(path: AnyPath) -> Figures | None:
     try:
         return _ADAPTER.validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
+    except (OSError, ValidationError):
         return None

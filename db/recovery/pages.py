@@ -6,7 +6,6 @@ first that it cannot read for the end of WAL; what is in a segment beyond that i
 
 import struct
 from collections.abc import Collection
-from pathlib import Path
 from typing import Final
 
 # XLogPageHeaderData in PostgreSQL's src/include/access/xlog_internal.h: magic, info, timeline, page
@@ -20,19 +19,18 @@ _RECORD_HEADER: Final = 24
 
 
 def page_problem(
-    path: Path, start: int, segment_bytes: int, timelines: Collection[int]
+    content: bytes, start: int, segment_bytes: int, timelines: Collection[int]
 ) -> str | None:
-    """Return what is wrong with the first bad page of a segment, or ``None``.
+    """Return the problem of the first damaged page of a segment, or ``None``.
 
     Parameters
     ----------
     start
         The LSN at which the segment begins.
     timelines
-        The timeline of its name, and those before it: a recovery copies the beginning of its first
+        The timeline of its name, and earlier ones: a recovery copies the beginning of its first
         segment from the timeline that it leaves.
     """
-    content = path.read_bytes()
     if _is_zero(content):
         return "contains only zeros"
     if (problem := _header_problem(content, segment_bytes)) is not None:
@@ -55,17 +53,16 @@ def page_problem(
     return None
 
 
-def rest_problem(path: Path, start: int, switch: int) -> str | None:
-    """Return what is wrong with the unused rest of a segment, which ends with a WAL switch.
+def rest_problem(content: bytes, start: int, switch: int) -> str | None:
+    """Return the problem of a segment's unused rest after a WAL switch.
 
     Parameters
     ----------
     switch
         The LSN of the record that switches to the next segment.
     """
-    with path.open("rb") as file:
-        file.seek(switch - start + _RECORD_HEADER)
-        return None if _is_zero(file.read()) else "has data after its last record"
+    rest = content[switch - start + _RECORD_HEADER :]
+    return None if _is_zero(rest) else "has data after its last record"
 
 
 def lsn_text(lsn: int) -> str:

@@ -1,6 +1,7 @@
 """The recovery plan: the base backup and the WAL that lead to a target."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -48,12 +49,12 @@ def plan_recovery(
 
     Raises OperationError: ``no_base_backup``, ``parent_missing``, ``wal_gap``, ``wal_damaged``,
     ``target_not_reached`` or ``target_before_backup``, with the recoverable time range;
-    ``target_abandoned``: only a timeline that was left has the time, and no timeline is named.
+    ``target_abandoned``: only another timeline has the target.
     """
-    backups = catalogue.read(policy.base)
-    if not backups or not policy.wal.is_dir():
+    backups = catalogue.read(policy.storage.base)
+    if not backups or not policy.storage.wal.is_dir():
         raise no_base_backup(policy)
-    archive = Archive.read(policy.wal, backups[-1].segment_bytes, backups[-1].system)
+    archive = Archive.of(policy, backups[-1].segment_bytes, backups[-1].system)
     along = timeline or archive.newest_timeline
     if timeline is None and target.time is not None:
         _refuse_abandoned(programs, archive, target, target.time, along)
@@ -78,8 +79,9 @@ def no_base_backup(policy: RecoveryPolicy) -> OperationError:
     """Return the error for a directory without base backups."""
     return OperationError(
         "no_base_backup",
-        f"no base backup in {policy.base}",
-        "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY to the directory that has them",
+        f"no base backup in {policy.storage.base}",
+        "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY, or TEMPLATE_SERVICE_RECOVERY_TARGET, to where "
+        "they are",
     )
 
 
@@ -98,7 +100,7 @@ def covered(archive: Archive, backup: BaseBackup, timeline: int | None = None) -
 def _refuse_abandoned(
     programs: Programs, archive: Archive, target: Target, time: datetime, along: int
 ) -> None:
-    """Refuse a time that only a timeline has which a recovery has left.
+    """Refuse a time that exists only on an abandoned timeline.
 
     The newest timeline would end before it, at the older state where it began.
     """
@@ -150,6 +152,12 @@ def _newest_before(
             _STATUS,
         )
     wal = ways[oldest.name]
+    if (left := _timeline_with(programs, archive, target)) is not None:
+        raise OperationError(
+            "target_abandoned",
+            f"{target} is on timeline {left} only",
+            f"pass --timeline {left} to restore it",
+        )
     raise OperationError(
         wal.kind or "target_not_reached",
         f"{target} is not in the archived WAL"
@@ -164,13 +172,29 @@ def _leads_to(
 ) -> bool:
     if target.time is not None:
         return backup.ended_at <= target.time
-    if target.restore_point is not None:
-        return has_restore_point(programs, archive, names, target.restore_point, backup.stop)
-    if target.before_transaction is not None:
-        return has_end(programs, archive, names, target.short_transaction, backup.stop)
     if target.lsn is not None:
         return backup.stop <= target.lsn
-    return True
+    return target == Target() or _has_name(programs, archive, target, names, backup.stop)
+
+
+def _has_name(
+    programs: Programs, archive: Archive, target: Target, names: Sequence[str], after: int
+) -> bool:
+    """Return whether segments have the restore point or the transaction's end after an LSN."""
+    if target.restore_point is not None:
+        return has_restore_point(programs, archive, names, target.restore_point, after)
+    return has_end(programs, archive, names, target.short_transaction, after)
+
+
+def _timeline_with(programs: Programs, archive: Archive, target: Target) -> int | None:
+    """Return the newest timeline that has a restore point or a transaction's end."""
+    for timeline in reversed(archive.timelines):
+        for name in archive.segments_of(timeline, 0):
+            # By itself, since some in between may be missing or damaged.
+            with suppress(OperationError):
+                if _has_name(programs, archive, target, [name], 0):
+                    return timeline
+    return None
 
 
 def _check_end(

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from db.backup.databases import connected
 from db.backup.snapshot import SCHEMA, revision, table_names
 from db.cluster.private import PrivateCluster
 from db.cluster.programs import Programs
@@ -21,6 +21,8 @@ from db.commands import physical
 from db.errors import Kind, OperationError
 from db.maintenance import TABLES
 from db.postgres_errors import find_cause
+from db.recovery.commands import command_reads, restore_command
+from db.recovery.policy import RecoveryPolicy
 from db.recovery.target import Target
 
 Inspect = Callable[[PrivateCluster, str, str], None]
@@ -28,14 +30,6 @@ Inspect = Callable[[PrivateCluster, str, str], None]
 
 REPLAY_TIMEOUT: Final = 7 * 86_400.0
 _CONFIGURATION: Final = "postgresql.conf"
-# A recovery refuses lower values than the primary had; by the names of pg_controldata.
-_CAPACITIES: Final = {
-    "max_connections setting": "max_connections",
-    "max_worker_processes setting": "max_worker_processes",
-    "max_wal_senders setting": "max_wal_senders",
-    "max_prepared_xacts setting": "max_prepared_transactions",
-    "max_locks_per_xact setting": "max_locks_per_transaction",
-}
 # Over the configuration in the backup, which is for another machine. No client connects before the
 # end of recovery, and nothing is archived: with an empty command the segments would wait.
 _SETTINGS: Final = {
@@ -52,6 +46,7 @@ _SETTINGS: Final = {
     "synchronous_standby_names": "",
     "recovery_end_command": "",
     "archive_cleanup_command": "",
+    "recovery_min_apply_delay": "0",
 }
 _STATE: Final = """
 SELECT pg_last_xact_replay_timestamp(), pg_last_wal_replay_lsn()::text,
@@ -93,7 +88,7 @@ def replay(  # noqa: PLR0913 - by name, as they are settings of the recovery
     programs: Programs,
     data: Path,
     *,
-    archive: Path,
+    policy: RecoveryPolicy,
     target: Target,
     timeline: int,
     user: str,
@@ -107,8 +102,8 @@ def replay(  # noqa: PLR0913 - by name, as they are settings of the recovery
 
     Parameters
     ----------
-    archive
-        Directory of archived WAL.
+    policy
+        With the archive.
     timeline
         The timeline to follow.
     user, database
@@ -120,26 +115,26 @@ def replay(  # noqa: PLR0913 - by name, as they are settings of the recovery
         **_SETTINGS,
         **target.settings(),
         "recovery_target_timeline": str(timeline),
-        "restore_command": f"cp {shlex.quote(str(archive)).replace('%', '%%')}/'%f' '%p'",
+        "restore_command": restore_command(policy),
     }
     # A base backup of a standby has this one, and a standby never ends its recovery.
     (data / "standby.signal").unlink(missing_ok=True)
     (data / "recovery.signal").touch()
     with _borrowed_configuration(data):
-        first = needed = _capacities(programs, data)
+        first = needed = physical.capacities(programs, data)
         while True:
             cluster = PrivateCluster(
                 programs,
                 data,
                 settings=settings | needed,
                 start_timeout=REPLAY_TIMEOUT,
-                reads=[archive],
+                reads=command_reads(policy),
             )
             try:
                 cluster.start()
             except OperationError as error:
                 # The WAL has raised settings of the primary, which the control file now has.
-                before, needed = needed, _capacities(programs, data)
+                before, needed = needed, physical.capacities(programs, data)
                 if needed == before:
                     raise _recovery_error(error, target, cluster.log()) from None
                 continue
@@ -150,14 +145,8 @@ def replay(  # noqa: PLR0913 - by name, as they are settings of the recovery
             finally:
                 cluster.stop()
             break
-    _raise_settings(data, first, _capacities(programs, data))
+    _raise_settings(data, first, physical.capacities(programs, data))
     return proof
-
-
-def _capacities(programs: Programs, data: Path) -> dict[str, str]:
-    """Return the settings that a recovery of a data directory needs at least."""
-    control = physical.control_data(programs, data)
-    return {setting: control[name] for name, setting in _CAPACITIES.items()}
 
 
 def _raise_settings(data: Path, first: Mapping[str, str], last: Mapping[str, str]) -> None:
@@ -187,7 +176,7 @@ def _borrowed_configuration(data: Path) -> Iterator[None]:
 
 
 def _state(url: str) -> Proof:
-    with psycopg.connect(url, autocommit=True) as connection:
+    with connected(url) as connection:
         at, lsn, timeline = connection.execute(_STATE).fetchone() or (None, "", 0)
         existing = table_names(connection)
         rows = {str(name): _rows(connection, name) for name in TABLES if name in existing}

@@ -1,26 +1,36 @@
 """Restore a data directory to a point in time; it gets its name once it has been recovered."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Final
 
 from db.cluster.children import Rights
-from db.cluster.processes import sync
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give, user_for
 from db.commands import physical
+from db.disk import sync
 from db.errors import Kind, OperationError
 from db.recovery.catalogue import DATA, MANIFEST, BaseBackup
+from db.recovery.commands import require_credentials
+from db.recovery.packed import data_directories
 from db.recovery.plan import RecoveryPlan, plan_recovery
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.replay import Inspect, Proof, replay
 from db.recovery.segments import parsed_lsn, segment_number
 from db.recovery.target import Target
 from db.recovery.verify import require_programs
+from db.recovery.verify_backups import CONFIGURATION
 
+# What "replica create" sets for a standby alone; a base backup of one has it.
+_OF_STANDBY: Final = re.compile(
+    r"(primary_conninfo|primary_slot_name|restore_command|recovery_\w+|archive_cleanup_command"
+    r"|hot_standby|external_pid_file|listen_addresses|port|unix_socket_directories)\s*="
+)
 Say = Callable[[str], None]
 
 
@@ -64,8 +74,8 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
     stopped, and only then renamed to ``into``.
 
     Raises OperationError: ``directory_exists``, ``directory_missing``, ``disk_full``,
-    ``programs_do_not_fit``, ``backup_damaged``, those of :func:`db.recovery.plan.plan_recovery` and
-    of :func:`db.recovery.replay.replay`. Nothing is left of the attempt then.
+    ``programs_do_not_fit``, ``backup_damaged``, and as :func:`db.recovery.plan.plan_recovery` and
+    :func:`db.recovery.replay.replay` do. The attempt leaves nothing behind.
 
     Parameters
     ----------
@@ -96,21 +106,18 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
             f"directory {into.parent} does not exist",
             "create it, or pass another directory",
         )
+    require_credentials(policy)
     plan = plan_recovery(programs, policy, target, base=base, timeline=timeline)
     require_programs(programs, plan.chain[-1])
-    for backup in plan.chain:
-        say(f"verifying base backup {backup.name} ({backup.kind})")
-        physical.verify(programs, policy.base / backup.name / DATA)
     with _draft(into, plan.chain) as draft:
-        say(f"building the data directory from {plan.chain[-1].name}")
-        _build(programs, policy, plan.chain, draft)
+        _build(programs, policy, plan.chain, draft, say)
         # The owner of the archive is the server's user.
         _chown(draft, user_for(policy.wal))
         say(f"replaying WAL up to {target}")
         proof = replay(
             programs,
             draft,
-            archive=policy.wal,
+            policy=policy,
             target=target,
             timeline=plan.timeline,
             user=plan.chain[-1].superuser,
@@ -126,7 +133,8 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
 @contextmanager
 def _draft(into: Path, chain: Sequence[BaseBackup]) -> Iterator[Path]:
     """Yield a path for the data directory, which becomes ``into`` when the block ends well."""
-    needed = max(backup.bytes for backup in chain)
+    packed = sum(backup.bytes for backup in chain if backup.packed_bytes is not None)
+    needed = max(backup.bytes for backup in chain) + (packed if len(chain) > 1 else 0)
     if (free := shutil.disk_usage(into.parent).free) < needed:
         raise OperationError(
             Kind.DISK_FULL,
@@ -146,17 +154,27 @@ def _draft(into: Path, chain: Sequence[BaseBackup]) -> Iterator[Path]:
 
 
 def _build(
-    programs: Programs, policy: RecoveryPolicy, chain: Sequence[BaseBackup], draft: Path
+    programs: Programs, policy: RecoveryPolicy, chain: Sequence[BaseBackup], draft: Path, say: Say
 ) -> None:
-    folders = [policy.base / backup.name / DATA for backup in chain]
-    if len(folders) == 1:
-        # PostgreSQL syncs all files to disk when it starts without a clean shutdown before.
-        shutil.copytree(folders[0], draft, symlinks=True)
-    else:
-        physical.combine(programs, folders, draft)
-        physical.verify(programs, draft, parse_wal=False)
+    with data_directories(policy, chain, draft.parent) as folders:
+        for backup, folder in zip(chain, folders, strict=True):
+            say(f"verifying base backup {backup.name} ({backup.kind})")
+            physical.verify(programs, folder)
+        say(f"building the data directory from {chain[-1].name}")
+        if len(folders) > 1:
+            physical.combine(programs, folders, draft)
+            physical.verify(programs, draft, parse_wal=False)
+        elif folders[0].name == DATA:
+            # PostgreSQL syncs all files to disk when it starts without a clean shutdown before.
+            shutil.copytree(folders[0], draft, symlinks=True)
+        else:
+            folders[0].rename(draft)
     # It describes the files of the backup, which the recovery changes.
     (draft / MANIFEST).unlink()
+    if (draft / "standby.signal").exists():
+        configuration = draft / CONFIGURATION
+        lines = configuration.read_text().splitlines(keepends=True)
+        configuration.write_text("".join(each for each in lines if not _OF_STANDBY.match(each)))
 
 
 def _chown(draft: Path, owner: Rights) -> None:

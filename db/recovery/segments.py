@@ -10,7 +10,12 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
+
+from db.recovery.compression import SUFFIX, beginning, content, content_size, wal_file
+from db.recovery.object_path import AnyPath, ObjectPath, listed
+from db.recovery.policy import RecoveryPolicy
+from db.recovery.sealed import Sealed
 
 NAME: Final = re.compile(r"[0-9A-F]{24}", re.ASCII)
 HISTORY_FILE: Final = re.compile(r"([0-9A-F]{8})\.history", re.ASCII)
@@ -22,7 +27,7 @@ _LONG_HEADER: Final = 0x0002
 _LOG: Final = 0x1_0000_0000  # bytes for each step of the middle part of a name
 
 History = Mapping[int, tuple[tuple[int, int], ...]]
-"""Of each timeline but the first: its ancestors, the oldest first, and the LSN where it ended."""
+"""For each timeline but the first: its ancestors, the oldest first, with the LSN of their end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,47 +46,91 @@ class Archive:
     Attributes
     ----------
     sizes
-        Size of each segment in bytes, by name.
+        Size of each segment in bytes, uncompressed, by name.
     segment_bytes
         The size that each must have.
     system
         The system identifier of the cluster; ``None`` if segments were not checked for it.
     strangers
         What is wrong with each segment that is not of this cluster; they are not in ``sizes``.
+    packed
+        The file of each segment that is compressed or encrypted, by the segment's name.
+    stored_bytes
+        The size of all files of segments.
+    identity_file
+        File of the age identity that decrypts segments; empty for none.
     """
 
-    folder: Path
+    folder: AnyPath
     sizes: Mapping[str, int]
     segment_bytes: int
     history: History
     system: str | None = None
     strangers: Mapping[str, str] = field(default_factory=dict)
+    packed: Mapping[str, AnyPath] = field(default_factory=dict)
+    stored_bytes: int = 0
+    identity_file: str = ""
 
     @classmethod
-    def read(cls, folder: Path, segment_bytes: int, system: str | None = None) -> "Archive":
+    def of(cls, policy: RecoveryPolicy, segment_bytes: int, system: str | None = None) -> "Archive":
+        """List the archive of a policy; see :meth:`read`."""
+        return cls.read(policy.storage.wal, segment_bytes, system, policy.identity_file)
+
+    @classmethod
+    def read(
+        cls,
+        folder: AnyPath,
+        segment_bytes: int,
+        system: str | None = None,
+        identity_file: str = "",
+    ) -> "Archive":
         """List a directory; one that is missing has no segments.
 
         Parameters
         ----------
         system
             The system identifier of the cluster, with which the header of each segment is compared.
+            Without it no file is opened, and compressed segments count as complete. Of files
+            of the archive program, which has compared it, and of objects the name is enough.
         """
         sizes: dict[str, int] = {}
         strangers: dict[str, str] = {}
+        packed: dict[str, AnyPath] = {}
+        stored: dict[str, int] = {}
         history: dict[int, tuple[tuple[int, int], ...]] = {}
-        for path in folder.iterdir() if folder.is_dir() else ():
+        # A compressed segment comes before the same one uncompressed, which is read.
+        for path in reversed(listed(folder)):
             if not path.is_file():
                 continue
-            if NAME.fullmatch(path.name):
-                size = path.stat().st_size
-                owner = None if system is None or size != segment_bytes else segment_system(path)
+            name = wal_file(path.name)
+            if NAME.fullmatch(name):
+                packed.pop(name, None)
+                stored[name] = path.stat().st_size
+                if path.name != name or isinstance(path, ObjectPath):
+                    packed[name] = path
+                size = _segment_size(path, segment_bytes, is_opened=system is not None)
+                is_checked = system is not None and size == segment_bytes
+                owner = segment_system(path) if is_checked and _is_plain(path) else None
                 if owner is None or owner == system:
-                    sizes[path.name] = size
+                    sizes[name] = size
+                    strangers.pop(name, None)
                 else:
-                    strangers[path.name] = f"segment {path.name} is of another cluster ({owner})"
+                    strangers[name] = f"segment {name} is of another cluster ({owner})"
+                    sizes.pop(name, None)
             elif (match := HISTORY_FILE.fullmatch(path.name)) is not None:
                 history[int(match[1], 16)] = ancestors(path.read_text(errors="replace"))
-        return cls(folder, sizes, segment_bytes, history, system, strangers)
+        total = sum(stored.values())
+        return cls(
+            folder, sizes, segment_bytes, history, system, strangers, packed, total, identity_file
+        )
+
+    def path(self, name: str) -> AnyPath:
+        """Return the file of a segment."""
+        return self.packed.get(name, self.folder / name)
+
+    def content(self, name: str) -> bytes:
+        """Return the contents of a segment (raises ``wal_damaged``, and OSError)."""
+        return content(self.path(name), self.segment_bytes, self.identity_file)
 
     @property
     def newest_timeline(self) -> int:
@@ -100,9 +149,9 @@ class Archive:
         return sorted(name for name in self.sizes if name[:8] == first[:8] and name >= first)
 
     def follows(self, timeline: int, own: set[int]) -> bool:
-        """Tell whether a history file is of this cluster.
+        """Return whether a history file is of this cluster.
 
-        It names no cluster: one without segments must begin within those of its parent.
+        It names no cluster: a timeline without segments must begin within its parent's segments.
         """
         if self.system is None or timeline in own:
             return True
@@ -126,7 +175,7 @@ class Coverage:
     names
         The segments, in order.
     fault
-        What is wrong with the next one, or ``None`` at the archive's end.
+        The problem of the next segment, or ``None`` at the archive's end.
     kind
         ``wal_gap`` or ``wal_damaged`` for a fault, else empty.
     """
@@ -138,14 +187,15 @@ class Coverage:
 
 def segment_system(path: Path) -> str | None:
     """Return the system identifier in the header of a segment; ``None`` if it has no header."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_HEADER.size)
-    except OSError:  # removed meanwhile, or unreadable
+    return system_of(beginning(path, _HEADER.size))
+
+
+def system_of(content: bytes) -> str | None:
+    """Return the system identifier in the first bytes of a segment, if it has a header."""
+    header = content[: _HEADER.size]
+    if len(header) < _HEADER.size:  # or removed meanwhile
         return None
-    if len(content) < _HEADER.size:
-        return None
-    _, info, _, _, _, system, _, _ = _HEADER.unpack(content)
+    _, info, _, _, _, system, _, _ = _HEADER.unpack(header)
     return str(system) if info & _LONG_HEADER and system else None
 
 
@@ -173,7 +223,7 @@ def ancestors(history: str) -> tuple[tuple[int, int], ...]:
 
 
 def history_problem(archive: Archive, timeline: int) -> str | None:
-    """Return what is wrong with the history file of a timeline, or ``None``."""
+    """Return the problem of a timeline's history file, or ``None``."""
     text = (archive.folder / f"{timeline:08X}.history").read_text(errors="replace")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     way = archive.history[timeline]
@@ -195,7 +245,7 @@ def history_problem(archive: Archive, timeline: int) -> str | None:
 
 
 def leads_to(history: History, timeline: int, lsn: int, target: int) -> bool:
-    """Tell whether a recovery from an LSN on ``timeline`` can end on timeline ``target``."""
+    """Return whether a recovery from an LSN on ``timeline`` can end on timeline ``target``."""
     if timeline == target:
         return True
     return any(ancestor == timeline and lsn <= end for ancestor, end in history.get(target, ()))
@@ -247,3 +297,28 @@ def wanted(archive: Archive, pieces: list[Piece]) -> Iterator[str]:
         last = max(numbers, default=-1) if piece.last is None else piece.last
         for number in range(piece.first, last + 1):
             yield segment_name(piece.timeline, number, size)
+
+
+def _segment_size(path: AnyPath, segment_bytes: int, *, is_opened: bool) -> int:
+    """Return the size of a segment; of its file, if it is not complete."""
+    stored, sealed = path.stat().st_size, Sealed.parse(path.name)
+    if sealed is not None:
+        return segment_bytes if stored == sealed.size else stored
+    if path.suffix != SUFFIX:
+        return stored
+    if is_opened and _is_plain(path):
+        return content_size(path)
+    return segment_bytes if stored else 0
+
+
+def _is_plain(path: AnyPath) -> TypeGuard[Path]:
+    """Return whether the header of a segment is checked: it is a file, and not encrypted."""
+    return isinstance(path, Path) and Sealed.parse(path.name) is None
+
+
+def expire_wal(wal: AnyPath, oldest: str) -> None:
+    """Remove the segments before one, of every timeline, and the labels of base backups in them."""
+    for path in listed(wal):
+        segment = path.name[: len(oldest)]
+        if NAME.fullmatch(segment) and segment[8:] < oldest[8:]:
+            path.unlink(missing_ok=True)

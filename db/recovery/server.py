@@ -145,7 +145,7 @@ def tables(engine: Engine) -> dict[int, str]:
 
 
 def is_refused(error: DBAPIError) -> bool:
-    """Tell whether the server reported that the role lacks permission."""
+    """Return whether the server reported that the role lacks permission."""
     return isinstance(error.orig, psycopg.errors.InsufficientPrivilege)
 
 

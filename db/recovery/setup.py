@@ -17,20 +17,28 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Engine
 
+from db.backup.encryption import recipients
 from db.cluster.children import Rights
 from db.cluster.processes import private_directory, wait_until
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give
 from db.commands import physical
 from db.errors import Kind, OperationError
+from db.hooks import Event, hook_script
 from db.recovery import server
+from db.recovery.commands import PROGRAM, archive_program
+from db.recovery.compression import wal_file
+from db.recovery.object_path import create, starting_with
 from db.recovery.policy import RecoveryPolicy
+from db.recovery.sealed import Sealed
 from db.recovery.segments import NAME, segment_system
 from db.session import autocommitting
 
 SUMMARIES_SINCE: Final = 170_000
 SYSTEM: Final = "system"
 """File next to archive.sh with the system identifier of the archive's cluster."""
+COMPRESSION: Final = "compression"
+"""File next to archive.sh that says how segments are compressed: ``zstd`` or ``none``."""
 RELOAD_TIMEOUT: Final = 10.0
 _ALTER: Final = sql.SQL("ALTER SYSTEM SET {} = {}")
 _RELOAD: Final = "SELECT pg_reload_conf()"
@@ -48,7 +56,7 @@ class Setup:
     changed
         The settings that were written, with their new values.
     restart
-        Those that take effect only after a restart; empty when all are in force.
+        Settings that take effect only after a restart; empty when all are in force.
     archived
         Name of a segment that was archived as a test, or ``None`` before the restart.
     """
@@ -108,7 +116,7 @@ def set_up(
 
     A second run changes nothing and repeats the test.
 
-    Raises OperationError: those of :func:`wanted`; ``permission_denied``: the role may not change
+    Raises OperationError: as :func:`wanted` does; ``permission_denied``: the role may not change
     settings; ``setting_overridden``: the server's command line or a later file overrides them;
     ``archive_failed`` or ``archive_elsewhere``: no segment arrives in the directory.
     """
@@ -139,11 +147,13 @@ def check_archiving(engine: Engine, policy: RecoveryPolicy) -> str:
 
 def require_archived(policy: RecoveryPolicy, segment: str) -> None:
     """Refuse a directory that a segment of the server did not arrive in (``archive_elsewhere``)."""
-    if not (policy.wal / segment).exists():
+    found = starting_with(policy.storage.wal, segment)
+    if all(wal_file(path.name) != segment for path in found):
         raise OperationError(
             "archive_elsewhere",
-            f"the server archived {segment}, but it is not in {policy.wal}",
-            "mount that directory under the same path on the server's machine",
+            f"the server archived {segment}, but it is not in {policy.storage.wal}",
+            "mount that directory under the same path on the server's machine, or check "
+            "TEMPLATE_SERVICE_RECOVERY_TARGET",
         )
 
 
@@ -155,19 +165,40 @@ def command(policy: RecoveryPolicy) -> str:
     return f"sh {script} '%p' {folder}/'%f'"
 
 
+def is_current(policy: RecoveryPolicy) -> bool:
+    """Return whether archive.sh stores files as the policy demands, if it is on this machine."""
+    path = policy.directory.absolute() / PROGRAM
+    if not _script(policy).exists():
+        return True
+    found = path.read_text(errors="replace").rstrip() if path.exists() else None
+    return found == archive_program(policy)
+
+
 def install(policy: RecoveryPolicy, owner: Rights, system: str) -> None:
     """Create the directories, and install the archive command next to them.
 
     An existing directory keeps its owner and permissions: an operator may have prepared it.
 
-    Raises OperationError: ``archive_of_another_cluster``.
+    Raises OperationError: ``archive_of_another_cluster``; ``hook_failed``; a problem of the
+    recipients.
     """
     _require_own(policy, system)
+    if policy.recipients_file:
+        recipients(policy.recipients_file)
+    commands: dict[Event, str] = {
+        "before_archive": policy.before_archive,
+        "after_archive": policy.after_archive,
+    }
+    hooks = {
+        event: hook_script(command, event, str(policy.storage.root)) if command.strip() else ""
+        for event, command in commands.items()
+    }
     directory = policy.directory.absolute()
     if not directory.exists():
         # The server's user passes through to the archive, and cannot list anything else.
         private_directory(directory, 0o711 if owner.user is not None else 0o700)
-    private_directory(policy.base)
+    if not policy.target:
+        private_directory(policy.base)
     if not policy.wal.exists():
         give(private_directory(policy.wal), owner)
     script = files("db.recovery").joinpath("archive.sh").read_bytes()
@@ -175,30 +206,52 @@ def install(policy: RecoveryPolicy, owner: Rights, system: str) -> None:
     draft.write_bytes(script)
     draft.chmod(0o644)  # the server's user reads it, and only its owner may change it
     draft.replace(_script(policy))
-    mark = policy.directory.absolute() / SYSTEM
-    if not mark.exists():
-        draft = mark.with_name(f"{SYSTEM}.new")
-        draft.write_text(f"{system}\n")
-        draft.chmod(0o644)
-        draft.replace(mark)
+    if not (directory / SYSTEM).exists():
+        _write(policy, SYSTEM, system)
+    if policy.target and not (policy.storage.root / SYSTEM).exists():
+        create(policy.storage.root / SYSTEM, f"{system}\n".encode())
+    _write(policy, PROGRAM, archive_program(policy) or "")
+    for acknowledgment in policy.wal.glob(".*.ok"):  # of an archive of before, perhaps
+        acknowledgment.unlink(missing_ok=True)
+    _write(policy, COMPRESSION, "zstd" if policy.compress else "none")
+    for event, hook in hooks.items():
+        _write(policy, event, hook)
+
+
+def _write(policy: RecoveryPolicy, name: str, text: str) -> None:
+    """Write a file next to archive.sh, which the server's user reads; remove an empty one."""
+    if not text:
+        (policy.directory.absolute() / name).unlink(missing_ok=True)
+        return
+    draft = policy.directory.absolute() / f"{name}.new"
+    draft.write_text(f"{text.rstrip()}\n")
+    draft.chmod(0o644)
+    draft.replace(draft.with_name(name))
 
 
 def _require_own(policy: RecoveryPolicy, system: str) -> None:
     """Refuse an archive of another cluster, whose WAL would fill the gaps of this one's."""
-    mark = policy.directory / SYSTEM
+    mark, stored = policy.directory / SYSTEM, policy.storage.root / SYSTEM
     found = mark.read_text().strip() if mark.exists() else _system_of_segments(policy.wal)
+    if policy.target and found in {None, system} and stored.exists():
+        found = stored.read_text().strip()
     if found not in {None, system}:
         raise OperationError(
             "archive_of_another_cluster",
-            f"{policy.wal} has the WAL of another cluster: its system identifier is {found}, that "
-            f"of the server is {system}",
-            "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY to a directory of its own",
+            f"{policy.storage.wal} has the WAL of another cluster: its system identifier is "
+            f"{found}, the server's is {system}",
+            "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY to a directory of its own, and "
+            "TEMPLATE_SERVICE_RECOVERY_TARGET to a prefix of its own",
         )
 
 
 def _system_of_segments(wal: Path) -> str | None:
     names = sorted(path.name for path in wal.iterdir()) if wal.is_dir() else []
-    segments = (segment_system(wal / name) for name in names[::-1] if NAME.fullmatch(name))
+    segments = (
+        segment_system(wal / name)
+        for name in names[::-1]
+        if NAME.fullmatch(wal_file(name)) and Sealed.parse(name) is None
+    )
     return next((system for system in segments if system is not None), None)
 
 

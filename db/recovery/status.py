@@ -1,11 +1,12 @@
 """Status of point-in-time recovery: archiving, recoverable time range, problems."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import Engine, text
 
+from db.backup.encryption import SUFFIX as AGE
 from db.cluster.programs import Programs
 from db.errors import OperationError
 from db.recovery import catalogue, server
@@ -13,7 +14,7 @@ from db.recovery.catalogue import BaseBackup
 from db.recovery.plan import covered
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.segments import Archive
-from db.recovery.setup import command
+from db.recovery.setup import command, is_current
 from db.recovery.transactions import last_end
 
 _WAITING: Final = text("""
@@ -30,7 +31,7 @@ class Archiving:
     mode
         ``archive_mode``.
     ours
-        Whether its command is the one of ``pitr setup`` for the configured directory.
+        Whether its command comes from ``pitr setup`` for the configured directory.
     age_seconds
         Seconds since the last segment was archived.
     waiting
@@ -80,13 +81,15 @@ class RecoveryStatus:
     foreign
         A sentence for each segment of another cluster, which is ignored.
     segments, wal_bytes
-        Of the archive.
+        Number of segments in the archive, and the size of their files in bytes.
     timeline, timelines
         The newest one in the archive, and all that have segments.
     reaches
-        One for each base backup, the oldest first.
+        Recoverable range of each base backup, the oldest first.
     strangers
         Directories among the base backups without a readable entry.
+    interrupted
+        Directories that killed base backups left behind.
     earliest, latest
         The first and the last recoverable time; see :attr:`ranges` for those in between.
     """
@@ -100,6 +103,7 @@ class RecoveryStatus:
     timelines: list[int]
     reaches: list[Reach]
     strangers: list[str]
+    interrupted: list[str]
     earliest: datetime | None
     latest: datetime | None
 
@@ -121,6 +125,11 @@ class RecoveryStatus:
     def problems(self) -> list[str]:
         """A sentence for each problem."""
         sentences = [f"{name} has no readable {catalogue.ENTRY}" for name in self.strangers]
+        sentences += [
+            f"{name} was left behind by an interrupted base backup; the next one removes it: "
+            "template-service pitr base-backup"
+            for name in self.interrupted
+        ]
         if self.missing is not None:
             sentences.append(f"the archive directory {self.missing} does not exist")
         sentences += [f"{sentence}; it is ignored: move it away" for sentence in self.foreign]
@@ -134,7 +143,8 @@ class RecoveryStatus:
         if self.archiving is not None:
             if self.archiving.mode == "off" or not self.archiving.ours:
                 sentences.append(
-                    "the server does not archive to this directory: template-service pitr setup"
+                    "the server does not archive to this directory as configured: "
+                    "template-service pitr setup"
                 )
             if self.archiving.fails:
                 sentences.append(
@@ -147,7 +157,7 @@ def recovery_status(
     engine: Engine | None, programs: Programs, policy: RecoveryPolicy
 ) -> RecoveryStatus:
     """Return the status; without ``engine`` the server is not asked."""
-    backups = catalogue.read(policy.base)
+    backups = catalogue.read(policy.storage.base)
     archiving = None if engine is None else _archiving(engine, policy)
     archive = _archive(engine, policy, backups)
     reaches = [_reach(programs, archive, backups, backup) for backup in backups]
@@ -155,14 +165,15 @@ def recovery_status(
     latest = max((reach.latest for reach in reaches if reach.latest), default=None)
     return RecoveryStatus(
         archiving,
-        None if policy.wal.is_dir() else str(policy.wal),
+        None if policy.storage.wal.is_dir() else str(policy.storage.wal),
         sorted(archive.strangers.values()),
         len(archive.sizes),
-        sum(archive.sizes.values()),
+        archive.stored_bytes,
         archive.newest_timeline,
         archive.timelines,
         reaches,
-        catalogue.unreadable(policy.base),
+        catalogue.unreadable(policy.storage.base),
+        catalogue.interrupted(policy.storage.base, datetime.now(UTC)),
         earliest,
         latest,
     )
@@ -173,18 +184,21 @@ def archive_problems(policy: RecoveryPolicy) -> list[str]:
 
     No program reads the WAL, which takes long. Without base backups there is nothing to recover.
     """
-    backups = catalogue.read(policy.base)
+    backups = catalogue.read(policy.storage.base)
     if not backups:
         return []
-    if not policy.wal.is_dir():
-        return [f"the archive directory {policy.wal} does not exist"]
+    if not policy.storage.wal.is_dir():
+        return [f"the archive directory {policy.storage.wal} does not exist"]
     archive = _archive(None, policy, backups)
     faults = {
         found.fault: backup.name
         for backup in backups
         if (found := covered(archive, backup)).fault is not None
     }
+    newest = max(archive.sizes, default="")
+    is_plain = policy.recipients_file and newest and archive.path(newest).suffix != AGE
     return [
+        *([f"segment {newest} is not encrypted: template-service pitr setup"] if is_plain else []),
         *(f"{fault}, after base backup {name}" for fault, name in faults.items()),
         *sorted(archive.strangers.values()),
     ]
@@ -192,11 +206,11 @@ def archive_problems(policy: RecoveryPolicy) -> list[str]:
 
 def _archive(engine: Engine | None, policy: RecoveryPolicy, backups: list[BaseBackup]) -> Archive:
     if backups:
-        return Archive.read(policy.wal, backups[-1].segment_bytes, backups[-1].system)
+        return Archive.of(policy, backups[-1].segment_bytes, backups[-1].system)
     if engine is None:
-        return Archive.read(policy.wal, 16 << 20)
+        return Archive.of(policy, 16 << 20)
     facts = server.server_facts(engine)
-    return Archive.read(policy.wal, facts.segment_bytes, facts.system)
+    return Archive.of(policy, facts.segment_bytes, facts.system)
 
 
 def _archiving(engine: Engine, policy: RecoveryPolicy) -> Archiving:
@@ -212,7 +226,7 @@ def _archiving(engine: Engine, policy: RecoveryPolicy) -> Archiving:
     at = archiver.last_archived_time
     return Archiving(
         mode=str(mode),
-        ours=str(ours) == command(policy),
+        ours=str(ours) == command(policy) and is_current(policy),
         last_archived=archiver.last_archived_wal,
         last_archived_at=at,
         age_seconds=None if at is None else round((archiver.now - at).total_seconds(), 1),

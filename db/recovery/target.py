@@ -70,7 +70,7 @@ class Target:
         return (self.before_transaction or 0) % (1 << _XID_BITS)
 
     def __str__(self) -> str:
-        """Return it in words."""
+        """Return the target in words."""
         if self.time is not None:
             return f"the time {self.time.astimezone(UTC).isoformat()}"
         if self.restore_point is not None:

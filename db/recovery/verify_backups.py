@@ -1,4 +1,4 @@
-"""Verify base backups: every file against the manifest, and what the manifest does not cover."""
+"""Verify base backups: every file against the manifest, and the files outside it."""
 
 import hashlib
 import json
@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from db.cluster.programs import Programs
 from db.commands import physical
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.recovery import catalogue
 from db.recovery.catalogue import DATA, ENTRY, MANIFEST, BaseBackup
+from db.recovery.object_path import AnyPath
+from db.recovery.packed import PACKED, data_directories, manifest_of
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.problems import Problem
 
@@ -41,7 +43,6 @@ _DIRECTORIES: Final = (
 # PostgreSQL starts with 0700 and 0750: postgres' miscinit.c, checkDataDir.
 _FORBIDDEN: Final = stat.S_IWGRP | stat.S_IRWXO
 _PARENT_LSN: Final = re.compile(r"^INCREMENTAL FROM LSN: ([0-9A-F]+/[0-9A-F]+)$", re.MULTILINE)
-_REPORTED: Final = re.compile(r"pg_verifybackup: error: ([^/\n]*)")
 
 
 def unlisted_checksums(data: Path) -> dict[str, str]:
@@ -51,31 +52,46 @@ def unlisted_checksums(data: Path) -> dict[str, str]:
 
 
 def backup_problems(
-    programs: Programs, policy: RecoveryPolicy, backups: Sequence[BaseBackup], system: str
+    programs: Programs,
+    policy: RecoveryPolicy,
+    backups: Sequence[BaseBackup],
+    system: str,
+    scratch: Path | None = None,
 ) -> Iterator[Problem]:
     """Yield the problems of all base backups of a directory.
+
+    Raises OperationError: ``disk_full``: there is no room to unpack one.
 
     Parameters
     ----------
     system
         The system identifier of the cluster.
+    scratch
+        Where packed ones are unpacked; by default the system's temporary directory.
     """
-    for name in catalogue.unreadable(policy.base):
+    for name in catalogue.unreadable(policy.storage.base):
         yield Problem("entry_unreadable", name, f"base backup {name} has no readable {ENTRY}")
     by_name = {backup.name: backup for backup in backups}
     for backup in backups:
-        for kind, reason in _reasons(programs, policy, backup, by_name, system):
+        try:
+            with data_directories(policy, [backup], scratch) as (data,):
+                reasons = list(_reasons(programs, policy, data, backup, by_name, system))
+        except OperationError as error:
+            if error.kind == Kind.DISK_FULL:
+                raise
+            reasons = [(error.kind, error.message)]
+        for kind, reason in reasons:
             yield Problem(kind, backup.name, f"base backup {backup.name}: {reason}")
 
 
-def _reasons(
+def _reasons(  # noqa: PLR0913, PLR0917 - the body of backup_problems
     programs: Programs,
     policy: RecoveryPolicy,
+    data: Path,
     backup: BaseBackup,
     by_name: Mapping[str, BaseBackup],
     system: str,
 ) -> Iterator[tuple[str, str]]:
-    data = policy.base / backup.name / DATA
     if backup.system != system:
         yield "backup_foreign", f"it is of cluster {backup.system}, others are of {system}"
     if not data.is_dir():
@@ -93,6 +109,8 @@ def _reasons(
     except OperationError as error:
         yield "backup_damaged", error.message.partition(" is damaged: ")[2] or error.message
         return  # what follows reads the same files
+    if _text(manifest_of(policy.storage.base / backup.name)) != _text(data / MANIFEST):
+        yield "backup_damaged", f"{MANIFEST} next to {PACKED} differs from the one in it"
     yield from _entry(programs, data, backup)
 
 
@@ -157,7 +175,7 @@ def _entry(programs: Programs, data: Path, backup: BaseBackup) -> Iterator[tuple
         yield "entry_differs", f"{ENTRY} has start_lsn {backup.start_lsn}, backup_label another"
 
 
-def _text(path: Path) -> str:
+def _text(path: AnyPath) -> str:
     try:
         return path.read_text(errors="replace")
     except FileNotFoundError:

@@ -6,11 +6,14 @@ from itertools import groupby
 from typing import Final
 
 from db.cluster.programs import Programs
-from db.commands.physical import WalRecord, wal_records
+from db.commands.physical import WalRecord
 from db.errors import OperationError
 from db.recovery.catalogue import BaseBackup
+from db.recovery.compression import wal_file
+from db.recovery.object_path import listed
 from db.recovery.pages import lsn_text, page_problem, rest_problem
 from db.recovery.problems import Problem
+from db.recovery.sealed import Sealed
 from db.recovery.segments import (
     HISTORY_FILE,
     NAME,
@@ -21,11 +24,15 @@ from db.recovery.segments import (
     route,
     segment_name,
     segment_number,
+    system_of,
     wanted,
 )
+from db.recovery.transactions import records
 
 # What PostgreSQL archives besides: the label of a base backup, and the last segment of a timeline.
 _OTHERS: Final = re.compile(r"[0-9A-F]{24}(\.[0-9A-F]{8}\.backup|\.partial)", re.ASCII)
+# Of db.backup.store, for the archive program.
+_DRAFT: Final = re.compile(r".*\.[0-9a-f]{8}\.partial", re.ASCII)
 _LSN: Final = re.compile(r"[0-9A-F]+/[0-9A-F]+", re.ASCII)
 _REPORTED: Final = re.compile(r"error: (?:error in WAL record at [0-9A-F]+/[0-9A-F]+: )?(.*)")
 _SWITCH: Final = "SWITCH"
@@ -57,14 +64,34 @@ def wal_problems(
 
 
 def _unexpected(archive: Archive) -> Iterator[Problem]:
-    for path in sorted(archive.folder.iterdir()):
+    files = listed(archive.folder)
+    names = {path.name for path in files}
+    for path in files:
         name = path.name
-        if name.startswith("."):  # a segment on its way
+        if name.startswith(".") or _DRAFT.fullmatch(name):  # a segment on its way
             continue
-        if not any(pattern.fullmatch(name) for pattern in (NAME, HISTORY_FILE, _OTHERS)):
+        segment = wal_file(name)
+        if segment != name and (Sealed.parse(name) or NAME.fullmatch(segment)):
+            if segment in names:
+                yield Problem(
+                    "unexpected_file", name, f"segment {segment} is there twice, once compressed"
+                )
+            elif NAME.fullmatch(segment) and _differs(name, archive.path(segment).name):
+                yield Problem(
+                    "unexpected_file",
+                    name,
+                    f"segment {segment} is there twice, also as {archive.path(segment).name}",
+                )
+        elif not any(pattern.fullmatch(name) for pattern in (NAME, HISTORY_FILE, _OTHERS)):
             yield Problem("unexpected_file", name, f"{name} is not a file of WAL")
         elif not path.is_file():
             yield Problem("unexpected_file", name, f"{name} is not a file")
+
+
+def _differs(name: str, other: str) -> bool:
+    """Return whether two files of a segment may have different contents."""
+    first, second = Sealed.parse(name), Sealed.parse(other)
+    return name != other and (first is None or second is None or first.sha256 != second.sha256)
 
 
 def _timelines(archive: Archive) -> Iterator[Problem]:
@@ -110,9 +137,14 @@ def segment_problem(archive: Archive, name: str) -> Problem | None:
     known = {timeline, *(ancestor for ancestor, _ in archive.history.get(timeline, ()))}
     start = segment_number(name, archive.segment_bytes) * archive.segment_bytes
     try:
-        reason = page_problem(archive.folder / name, start, archive.segment_bytes, known)
+        content = archive.content(name)
+        reason = page_problem(content, start, archive.segment_bytes, known)
+    except OperationError as error:
+        return Problem("segment_damaged", name, error.message)
     except OSError as error:
         return Problem("unreadable", name, f"segment {name} cannot be read: {error.strerror}")
+    if archive.system not in {None, owner := system_of(content)} and reason is None:
+        return Problem("segment_foreign", name, f"segment {name} is of another cluster ({owner})")
     return None if reason is None else Problem("segment_damaged", name, f"segment {name} {reason}")
 
 
@@ -134,9 +166,7 @@ def _records(programs: Programs, archive: Archive, run: list[str]) -> Iterator[P
     while first < len(run):
         part = run[first:]
         try:
-            for record in wal_records(
-                programs, archive.folder, part[0], part[-1], managers=["XLOG"]
-            ):
+            for record in records(programs, archive, part, ["XLOG"]):
                 _note_switch(record, part[0][:8], size, switches)
             break
         except OperationError as error:
@@ -151,7 +181,7 @@ def _records(programs: Programs, archive: Archive, run: list[str]) -> Iterator[P
             )
             first = index + 1
     for name, lsn in switches.items():
-        reason = rest_problem(archive.folder / name, lsn // size * size, lsn)
+        reason = rest_problem(archive.content(name), lsn // size * size, lsn)
         if reason is not None:
             yield Problem("segment_damaged", name, f"segment {name} {reason} at {lsn_text(lsn)}")
 

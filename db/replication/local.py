@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,8 @@ from db.cluster.children import Rights
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give, server_rights
 from db.errors import Kind, OperationError
+from db.recovery.commands import needs_python, runs_python
+from db.recovery.policy import RecoveryPolicy
 
 START_SECONDS: Final = 60
 STOP_SECONDS: Final = 60
@@ -16,9 +19,21 @@ _SHOWN_LINES: Final = 5
 _NOT_RUNNING: Final = 3  # pg_ctl status: the Linux Standard Base's number
 
 
-def rights_on(programs: Programs, directory: Path) -> Rights:
-    """Return the rights of a server on ``directory``: never root's."""
-    return server_rights(Path(programs.path("postgres")), directory)
+def rights_on(
+    programs: Programs, directory: Path, recovery: RecoveryPolicy | None = None
+) -> Rights:
+    """Return the rights of a server on ``directory``: never root's.
+
+    It can run this Python if its ``restore_command`` does.
+
+    Parameters
+    ----------
+    recovery
+        The policy of a server whose settings are not written yet.
+    """
+    is_needed = runs_python(directory) if recovery is None else needs_python(recovery)
+    python = [Path(sys.executable).resolve()] if is_needed else []
+    return server_rights(Path(programs.path("postgres")), directory, *python)
 
 
 def log_of(directory: Path) -> Path:
@@ -55,7 +70,7 @@ def start(programs: Programs, directory: Path) -> None:
 
 
 def stop(programs: Programs, directory: Path) -> bool:
-    """Stop the server on a data directory; tell whether it ran.
+    """Stop the server on a data directory; return whether it ran.
 
     Raises OperationError: ``no_data``, or ``server_failed``: it does not end.
     """

@@ -58,7 +58,7 @@ def copied_certificates(
 ) -> dict[str, str]:
     """Copy the files that check the primary's certificate for the user of the standby.
 
-    That user may not read those of root, nor find a relative path. Returns the options that differ.
+    That user may not read root's files, nor find a relative path. Returns the changed options.
 
     Raises OperationError: ``certificate_unreadable``.
     """
@@ -112,7 +112,7 @@ def _login_error(text: str, login: Login, primary: Primary) -> OperationError:
         return OperationError(
             kind,
             f"the primary refuses the password of role {login.user!r}",
-            "pass the one that the other standbys use with --password-file, or choose another "
+            "pass the other standbys' password with --password-file, or choose another "
             "role with --user",
         )
     return OperationError(kind, f"role {login.user!r} cannot replicate: {reported}", remedy)

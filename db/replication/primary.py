@@ -14,18 +14,8 @@ from db.roles.passwords import scram_verifier
 
 # pg_basebackup uses one for the files and one for the WAL.
 SENDERS_OF_A_COPY: Final = 2
-# A standby refuses queries when one of the first five is lower than on its primary
-# (https://www.postgresql.org/docs/current/hot-standby.html#HOT-STANDBY-ADMIN).
-CARRIED: Final = (
-    "max_connections",
-    "max_worker_processes",
-    "max_wal_senders",
-    "max_prepared_transactions",
-    "max_locks_per_transaction",
-    "max_replication_slots",
-    "max_slot_wal_keep_size",
-    "shared_preload_libraries",
-)
+CARRIED: Final = ("max_replication_slots", "max_slot_wal_keep_size", "shared_preload_libraries")
+"""Settings that a standby needs when it becomes the primary."""
 
 _FACTS: Final = """
 SELECT current_setting('server_version_num')::int AS version,
@@ -37,9 +27,11 @@ SELECT current_setting('server_version_num')::int AS version,
        (SELECT count(*) FROM pg_stat_replication) AS senders,
        (SELECT count(*) FROM pg_replication_slots) AS slots,
        (SELECT sum(pg_database_size(oid))::bigint FROM pg_database WHERE datallowconn) AS bytes,
+       (SELECT system_identifier::text FROM pg_control_system()) AS system,
+       current_setting('archive_mode') <> 'off' AS archives,
        host(inet_client_addr()) AS client
 """
-# A copy of the data directory includes the settings in its files, but not those of the command
+# A copy of the data directory includes the settings in its files, but no settings of the command
 # line or of files elsewhere.
 _CARRIED: Final = """
 SELECT name, setting
@@ -52,6 +44,8 @@ WHERE name = ANY(%s)
 ORDER BY name
 """
 _ROLE: Final = "SELECT rolsuper, rolcanlogin AND rolreplication FROM pg_roles WHERE rolname = %s"
+# The new standby may be the one that replaces a lost synchronous one, for which commits wait.
+_NO_WAIT: Final = "SET synchronous_commit = local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +55,19 @@ class Primary:
     Attributes
     ----------
     address
-        The connected server, one of those in the database's URL.
+        The connected server, one of the hosts in the database's URL.
     client
         This machine's address as the primary sees it; empty over a Unix socket.
     size
         Size of all databases in bytes.
     settings
-        Those that limit how long a standby may be disconnected, as PostgreSQL shows them.
+        Settings that limit how long a standby may be disconnected, as PostgreSQL shows them.
     carried
         Settings that a copy of the data directory would lack.
+    system
+        The system identifier of its cluster.
+    archives
+        Whether it archives WAL.
     """
 
     address: Address
@@ -77,6 +75,8 @@ class Primary:
     size: int
     settings: dict[str, Any]
     carried: dict[str, str]
+    system: str
+    archives: bool
 
     @property
     def warnings(self) -> list[str]:
@@ -125,6 +125,8 @@ def examine(connection: psycopg.Connection, programs: Programs) -> Primary:
             )
         },
         carried=dict(connection.execute(_CARRIED, [list(CARRIED)]).fetchall()),
+        system=facts["system"],
+        archives=facts["archives"],
     )
 
 
@@ -146,7 +148,7 @@ def ensure_login(connection: psycopg.Connection, user: str, password: str | None
         raise OperationError(
             "role_unfit",
             f"role {user!r} is a superuser, whose password must not be stored on a standby",
-            "choose another one with --user",
+            "choose another role with --user",
         )
     others = connection.execute(
         "SELECT 1 FROM pg_replication_slots WHERE slot_type = 'physical'"
@@ -162,6 +164,7 @@ def ensure_login(connection: psycopg.Connection, user: str, password: str | None
     password = password or secrets.token_urlsafe(32)
     verifier = scram_verifier(connection, user, password)
     verb = sql.SQL("CREATE" if role is None else "ALTER")
+    connection.execute(_NO_WAIT)
     connection.execute(
         sql.SQL("{} ROLE {} LOGIN REPLICATION PASSWORD {}").format(
             verb, sql.Identifier(user), sql.Literal(verifier)
@@ -173,6 +176,7 @@ def ensure_login(connection: psycopg.Connection, user: str, password: str | None
 def drop_login(connection: psycopg.Connection, login: Login) -> None:
     """Drop the role if :func:`ensure_login` created it."""
     if login.is_new:
+        connection.execute(_NO_WAIT)
         connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(login.user)))
 
 
@@ -188,7 +192,7 @@ def _check(facts: dict[str, Any], programs: Programs) -> None:
         raise OperationError(
             "wal_level",
             "wal_level of the primary is minimal, which does not support standbys",
-            "ALTER SYSTEM SET wal_level = 'replica', and restart it",
+            "ALTER SYSTEM SET wal_level = 'replica', and restart the primary",
         )
     for setting, used, wanted in (
         ("max_wal_senders", facts["senders"], SENDERS_OF_A_COPY),
@@ -199,5 +203,5 @@ def _check(facts: dict[str, Any], programs: Programs) -> None:
                 "no_room",
                 f"the primary has no capacity for another standby: {used} of {setting} = "
                 f"{facts[setting]} are in use, and {wanted} more are needed",
-                f"ALTER SYSTEM SET {setting} = {used + wanted + 8}, and restart it",
+                f"ALTER SYSTEM SET {setting} = {used + wanted + 8}, and restart the primary",
             )

@@ -91,7 +91,7 @@ def promote(url: str, standby: Address, *, force: bool = False) -> Promotion:
     Parameters
     ----------
     url
-        Of the database, with user and password; its hosts are searched for a running primary.
+        URL of the database, with user and password; its hosts are searched for a running primary.
     standby
         The server to promote.
     force
@@ -196,7 +196,7 @@ def _answers(url: str, at: Address) -> bool:
 
 
 def _follows(url: str, at: Address) -> bool:
-    """Tell whether a server that answers is a standby for certain."""
+    """Return whether a server that answers is a standby for certain."""
     try:
         with connected(url, at) as connection:
             return is_standby(connection)

@@ -3,20 +3,23 @@
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from db.addresses import connection_options
 from db.cluster.postgres import Postmaster
+from db.commands.core import Client
 from db.errors import Kind, OperationError
 from db.postgres_errors import connection_error
 from db.replication.names import DEFAULT_PORT
 
 CONNECT_TIMEOUT: Final = 5
 APPLICATION_NAME: Final = "template-service replica"
+_SYSTEM: Final = "SELECT system_identifier::text FROM pg_control_system()"
 _EVERYWHERE: Final = ("*", "0.0.0.0", "::")  # noqa: S104 - as a server's file has it
 
 
@@ -66,7 +69,7 @@ class Address:
             raise OperationError(
                 "bad_address",
                 "the server address is not HOST:PORT or a data directory",
-                "write standby.example.org:5432; user and password are those of DATABASE_URL",
+                "write standby.example.org:5432; user and password come from DATABASE_URL",
             )
         return cls(host, int(port))
 
@@ -102,7 +105,7 @@ def connected(url: str, at: Address | None = None) -> Iterator[psycopg.Connectio
     Parameters
     ----------
     url
-        Of the database. Of several hosts the one that accepts writes is used.
+        URL of the database; of several hosts, the one that accepts writes is used.
     at
         The server to connect to instead.
     """
@@ -118,7 +121,7 @@ def connected(url: str, at: Address | None = None) -> Iterator[psycopg.Connectio
         raise OperationError(
             Kind.PERMISSION_DENIED,
             f"role {options.get('user', '')!r} lacks permission: {error.diag.message_primary}",
-            "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to the database as a superuser",
+            "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to a superuser of the database",
         ) from None
     except psycopg.OperationalError as error:
         server = "the database" if at is None else f"PostgreSQL at {at}"
@@ -134,7 +137,7 @@ def one_row(connection: psycopg.Connection, statement: str) -> tuple[object, ...
 
 
 def is_standby(connection: psycopg.Connection) -> bool:
-    """Tell whether the server is a standby."""
+    """Return whether the server is a standby."""
     return bool(one_row(connection, "SELECT pg_is_in_recovery()")[0])
 
 
@@ -146,3 +149,24 @@ def require_primary(connection: psycopg.Connection) -> None:
             f"the server at {Address(connection.info.host, connection.info.port)} is a standby",
             "set DATABASE_URL to the primary",
         )
+
+
+def standby_client(client: Client, standby: str) -> Client:
+    """Return the client of a standby from which base backups are taken; ``client`` if none is set.
+
+    After a failover it may be the primary.
+
+    Raises OperationError: as :meth:`Address.read` and :func:`connected` do; ``other_cluster``.
+    """
+    if not standby.strip():
+        return client
+    at = Address.read(standby)
+    with connected(client.url) as primary, connected(client.url, at) as connection:
+        ours, its = (one_row(each, _SYSTEM)[0] for each in (primary, connection))
+    if its != ours:
+        raise OperationError(
+            "other_cluster",
+            f"the server at {at} is of cluster {its}, the primary of {ours}",
+            "set TEMPLATE_SERVICE_RECOVERY_STANDBY to a standby of this primary",
+        )
+    return replace(client, url=make_conninfo(**options_at(client.url, at)))

@@ -7,8 +7,11 @@ from typing import Final
 
 import psycopg
 
+from db.cluster.processes import wait_until
 from db.errors import OperationError
 
+RELEASE_SECONDS: Final = 10.0
+_LOST: Final = "SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = %s"
 _SLOT: Final = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
 
 
@@ -30,7 +33,7 @@ def reserve_slot(connection: psycopg.Connection, name: str) -> None:
 
 
 def is_active(connection: psycopg.Connection, name: str) -> bool:
-    """Tell whether a standby or a running pg_basebackup uses the slot."""
+    """Return whether a standby or a running pg_basebackup uses the slot."""
     slot = connection.execute(_SLOT, [name]).fetchone()
     return slot is not None and bool(slot[0])
 
@@ -54,3 +57,32 @@ def drop_slot(connection: psycopg.Connection, name: str) -> None:
             "stop that standby first: template-service replica stop DIR",
         )
     connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
+
+
+def reset_slot(connection: psycopg.Connection, name: str) -> None:
+    """Create a lost slot again: it retains WAL from now on, for a standby that reads the archive.
+
+    Raises OperationError: ``slot_missing``; ``slot_not_lost``: it still retains its WAL;
+    ``slot_in_use``.
+    """
+    slot = connection.execute(_LOST, [name]).fetchone()
+    if slot is None or not slot[0]:
+        drop = f"template-service replica drop {name}"
+        raise OperationError(
+            "slot_missing" if slot is None else "slot_not_lost",
+            f"replication slot {name!r} "
+            + ("does not exist on the primary" if slot is None else "still retains its WAL"),
+            f"nothing needs to be reset; if its standby no longer exists: {drop}",
+        )
+    # Its standby connects every few seconds, and is refused.
+    if not wait_until(lambda: _dropped(connection, name), RELEASE_SECONDS):
+        drop_slot(connection, name)
+    reserve_slot(connection, name)
+
+
+def _dropped(connection: psycopg.Connection, name: str) -> bool:
+    try:
+        connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
+    except psycopg.errors.ObjectInUse:
+        return False
+    return True

@@ -15,17 +15,23 @@ from db.cluster.processes import wait_until, write_private
 from db.cluster.unprivileged import give
 from db.commands.core import Client, passfile_line
 from db.errors import OperationError
+from db.recovery.policy import RecoveryPolicy
 from db.replication.local import rights_on
 from db.replication.login import connection_of, copied_certificates, try_login
 from db.replication.names import USER
 from db.replication.primary import drop_login, ensure_login, examine
 from db.replication.servers import Address, connected
-from db.replication.slots import drop_slot, is_active, reserve_slot
-from db.replication.standby_directory import HBA, check_directory, check_port, complete
+from db.replication.slots import RELEASE_SECONDS, drop_slot, is_active, reserve_slot
+from db.replication.standby_directory import (
+    HBA,
+    archive_settings,
+    check_directory,
+    check_port,
+    complete,
+)
 
 _NAME: Final = re.compile(r"[a-z0-9_]{1,63}")  # of a replication slot
-_PROGRAMS: Final = ("postgres", "pg_ctl", "pg_basebackup", "pg_verifybackup")
-_RELEASE_SECONDS: Final = 10.0
+_PROGRAMS: Final = ("postgres", "pg_ctl", "pg_basebackup", "pg_controldata", "pg_verifybackup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +41,13 @@ class StandbyOptions:
     Attributes
     ----------
     name
-        Of the standby and of its replication slot.
+        Name of the standby and of its replication slot.
     into
         Its data directory on this machine, which must not exist.
     listen
         The address to listen on.
+    recovery
+        The WAL archive, which it reads when the primary has removed WAL.
     user
         The role that it replicates as.
     """
@@ -47,6 +55,7 @@ class StandbyOptions:
     name: str
     into: Path
     listen: Address
+    recovery: RecoveryPolicy
     user: str = USER
 
 
@@ -61,7 +70,8 @@ class Standby:
     bytes
         Size of all databases when the copy began.
     settings
-        Of the primary: those that limit how long the standby may be disconnected.
+        The primary's settings that limit how long the standby may be disconnected, and
+        ``restore_command`` if the standby reads the WAL archive.
     """
 
     name: str
@@ -82,13 +92,13 @@ def create(client: Client, options: StandbyOptions, *, password: str | None = No
     error nothing of it is left, on this machine or on the primary.
     https://www.postgresql.org/docs/current/app-pgbasebackup.html
 
-    Raises OperationError: those of :func:`db.replication.primary.examine` and the other steps, or
-    ``bad_name``.
+    Raises OperationError: ``bad_name``, and the errors of :func:`db.replication.primary.examine`
+    and the other steps.
 
     Parameters
     ----------
     password
-        Of the standby's role; ``None`` generates one.
+        Password of the standby's role; ``None`` generates one.
     """
     for program in _PROGRAMS:
         client.programs.path(program)
@@ -120,7 +130,7 @@ def _create(
     for path in (into, draft):
         check_directory(path)
     check_port(options.listen)
-    rights = rights_on(client.programs, into)
+    rights = rights_on(client.programs, into, options.recovery)
 
     def on_primary(step: Callable[[psycopg.Connection], None], what: str) -> None:
         try:
@@ -148,9 +158,13 @@ def _create(
     source |= copied_certificates(source, into, rights, undo)
     _copy(replace(client, url=make_conninfo(**source), rights=rights), draft, options.name)
     conninfo = make_conninfo(**source, application_name=options.name)
-    missing = complete(draft, primary, options.listen, conninfo, rights)
+    archive, warnings = archive_settings(options.recovery, primary, rights)
+    # pg_basebackup connected without the standby's name: with it, the unfinished copy could have
+    # counted as a synchronous standby.
+    own = {"primary_conninfo": conninfo, **archive}
+    missing = complete(client.programs, draft, primary, options.listen, own, rights)
     draft.rename(into)
-    warnings = list(primary.warnings)
+    warnings = [*primary.warnings, *warnings]
     if HBA in missing:
         warnings.append(
             f"{HBA} of the primary is not in its data directory: {into / HBA} lets in every role "
@@ -164,7 +178,7 @@ def _create(
         user=login.user,
         passfile=passfile,
         bytes=primary.size,
-        settings={name: str(value) for name, value in primary.settings.items()},
+        settings={name: str(value) for name, value in primary.settings.items()} | archive,
         warnings=warnings,
     )
 
@@ -188,5 +202,5 @@ def _copy(client: Client, draft: Path, slot: str) -> None:
 def _release(connection: psycopg.Connection, slot: str) -> None:
     # It takes the server a moment to notice that an aborted copy has disconnected.
 
-    wait_until(lambda: not is_active(connection, slot), _RELEASE_SECONDS)
+    wait_until(lambda: not is_active(connection, slot), RELEASE_SECONDS)
     drop_slot(connection, slot)

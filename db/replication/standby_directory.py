@@ -1,13 +1,21 @@
 """The directory and the port of a new standby, and the files that a copy of the primary lacks."""
 
+import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from db.cluster.children import Rights
 from db.cluster.processes import write_private
-from db.cluster.unprivileged import give
+from db.cluster.programs import Programs
+from db.cluster.unprivileged import give, reaches
+from db.commands.physical import capacities
 from db.errors import OperationError
+from db.recovery.commands import command_reads, restore_command
+from db.recovery.policy import RecoveryPolicy
+from db.recovery.setup import SYSTEM
+from db.recovery.target import Target
 from db.replication.primary import Primary
 from db.replication.servers import Address
 
@@ -18,6 +26,18 @@ _FILES: Final = {
     "postgresql.conf": "# The settings are in postgresql.auto.conf.\n",
     "pg_ident.conf": "# No user names are mapped.\n",
     HBA: "host all all all scram-sha-256\nhost replication all all scram-sha-256\n",
+}
+
+# A primary ignores most of these, and may have them from a recovery or from its time as a standby.
+# The copy would apply them: it would end its recovery at the target, and be another primary.
+_NOT_INHERITED: Final = {
+    **Target().settings(),
+    "recovery_target_timeline": "latest",
+    "recovery_end_command": "",
+    "recovery_min_apply_delay": "0",
+    "archive_cleanup_command": "",
+    "hot_standby": "on",
+    "external_pid_file": "",
 }
 
 
@@ -57,22 +77,60 @@ def check_port(listen: Address) -> None:
             ) from None
 
 
-def complete(
-    data: Path, primary: Primary, listen: Address, conninfo: str, rights: Rights
+def archive_settings(
+    policy: RecoveryPolicy, primary: Primary, rights: Rights
+) -> tuple[dict[str, str], list[str]]:
+    """Return the settings with which a standby reads the WAL archive, and warnings.
+
+    Without them a standby that was away until the primary removed WAL must be created again.
+    """
+    wal, mark = policy.storage.wal, policy.storage.root / SYSTEM
+    remedy = (
+        f"mount the archive of the primary there, and set restore_command = "
+        f"{_quoted(restore_command(policy))}"
+    )
+    if not wal.is_dir():
+        warning = f"there is no WAL archive in {wal} for the standby: {remedy}"
+        return {}, [warning] if primary.archives else []
+    system = mark.read_text(errors="replace").strip() if mark.is_file() else primary.system
+    if system != primary.system:
+        return {}, [f"the WAL archive {wal} is of cluster {system}, not of this one: {remedy}"]
+    for path in command_reads(policy):
+        verb, needed = ("enter", os.X_OK) if path.is_dir() else ("read", os.R_OK)
+        own = os.access(path, needed)
+        if not (rights.capability or reaches(rights, path) if rights.user else own):
+            return {}, [f"user {rights.user} of the standby may not {verb} {path}: {remedy}"]
+    return {"restore_command": restore_command(policy)}, []
+
+
+def complete(  # noqa: PLR0913, PLR0917 - one step of create
+    programs: Programs,
+    data: Path,
+    primary: Primary,
+    listen: Address,
+    own: Mapping[str, str],
+    rights: Rights,
 ) -> set[str]:
-    """Write the settings and files that a copy of the primary lacks; return the files' names."""
+    """Write the settings and files that a copy of the primary lacks; return the files' names.
+
+    Parameters
+    ----------
+    own
+        Settings of this standby alone.
+    """
     missing = {name for name in _FILES if not (data / name).exists()}
     for name in missing:
         write_private(data / name, _FILES[name])
         give(data / name, rights)
     settings = {
+        **_NOT_INHERITED,
         **primary.carried,
+        # The primary's files may have lower values already, for its next restart.
+        **capacities(programs, data),
+        **own,
         "listen_addresses": listen.host,
         "port": str(listen.port),
         "unix_socket_directories": "",
-        # pg_basebackup connected without the standby's name: with it, the unfinished copy could
-        # have counted as a synchronous standby.
-        "primary_conninfo": conninfo,
     }
     with (data / "postgresql.auto.conf").open("a") as file:
         # The last line for a setting wins.

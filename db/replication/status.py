@@ -69,12 +69,12 @@ class ReplicationStatus:
     role
         ``primary`` or ``standby``.
     standbys, slots
-        Of a primary: a row for each. Lags are relative to the WAL that the primary has written,
-        in bytes and seconds.
+        Rows of a primary's standbys and slots. Lags are relative to the WAL that the primary has
+        written, in bytes and seconds.
     synchronous
-        Of a primary: its ``synchronous_standby_names``.
+        A primary's ``synchronous_standby_names``.
     received
-        Of a standby: received and replayed WAL, and its primary.
+        A standby's received and replayed WAL, and its primary.
     problems
         A sentence for each problem.
     """
@@ -112,8 +112,10 @@ def _slot_problem(slot: dict[str, Any]) -> str:
     name = slot["name"]
     if slot["wal_status"] == "lost":
         return (
-            f"the WAL that standby {name!r} needs was removed: delete its data directory, run "
-            f"template-service replica drop {name}, and create it again with replica create"
+            f"the WAL that standby {name!r} needs was removed. If it reads the WAL archive "
+            f"(restore_command): template-service replica reset-slot {name}. Otherwise delete its "
+            f"data directory, run template-service replica drop {name}, and create it again with "
+            "replica create"
         )
     if not slot["active"]:
         size = "" if slot["retained_bytes"] is None else f" {slot['retained_bytes']} bytes of"

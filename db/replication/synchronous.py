@@ -35,7 +35,7 @@ def switch_on(connection: psycopg.Connection, names: Sequence[str] = ()) -> list
     Parameters
     ----------
     names
-        Of standbys that stream; empty for all that do.
+        Names of standbys that stream; empty for all of them.
 
     """
     require_primary(connection)
@@ -56,7 +56,7 @@ def switch_on(connection: psycopg.Connection, names: Sequence[str] = ()) -> list
 
 
 def switch_off(connection: psycopg.Connection) -> bool:
-    """Make replication asynchronous; tell whether it was synchronous.
+    """Make replication asynchronous; return whether it was synchronous.
 
     Raises OperationError: ``not_a_primary``, or ``setting_overridden``.
     """

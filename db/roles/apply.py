@@ -57,9 +57,9 @@ class Applied:
     Attributes
     ----------
     database, user
-        Of the connection.
+        Database and user of the connection.
     roles
-        Those that can log in.
+        Roles that can log in.
     open_databases
         Other databases of the server that every role may connect to.
     """
@@ -81,8 +81,8 @@ def apply(  # noqa: PLR0913 - by name only, and each is one option of the comman
 ) -> Applied:
     """Create the roles, or update them; a second run changes nothing.
 
-    Raises OperationError: those of :func:`db.roles.state.server_state` and
-    :func:`db.roles.passwords.choose`; nothing was changed.
+    Raises OperationError: as :func:`db.roles.state.server_state` and
+    :func:`db.roles.passwords.choose` do; nothing was changed.
     Raises psycopg.Error: nothing was changed.
 
     Parameters

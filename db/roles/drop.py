@@ -14,7 +14,7 @@ def drop(url: str, names: Names) -> tuple[str, ...]:
 
     Privileges that were revoked from PUBLIC are not granted again.
 
-    Raises OperationError: those of :func:`db.roles.state.server_state`; nothing was changed.
+    Raises OperationError: as :func:`db.roles.state.server_state` does; nothing was changed.
     Raises psycopg.Error: nothing was changed. A role with privileges in another database cannot be
     dropped.
     """

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psycopg
 
-from db.cluster.processes import sync, write_private
+from db.cluster.processes import write_private
+from db.disk import sync
 from db.errors import OperationError
 
 _BYTES = 24  # 192 bits

@@ -92,7 +92,7 @@ def server_state(connection: psycopg.Connection, names: Names) -> ServerState:
         raise OperationError(
             "not_superuser",
             f"{user} is not a superuser, which roles for base backups require",
-            "run this with DATABASE_URL as the superuser who runs the migrations, or have one run "
+            "set DATABASE_URL to the superuser who runs the migrations, or have a superuser run "
             "the output of --dry-run",
         )
     found = connection.execute(_ROLES, [list(names.all())]).fetchall()

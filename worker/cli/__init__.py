@@ -1,6 +1,8 @@
 """``template-service``: one command line for operators."""
 
+import io
 import os
+import sys
 
 import click
 
@@ -33,3 +35,6 @@ def main() -> None:
     """Store, version, translate and render notification templates."""
     # It is for psql. libpq would complete an address in DATABASE_URL with its port and password.
     os.environ.pop("PGSERVICE", None)
+    # Texts of templates are UTF-8 in files and pipes, whatever the locale; other names stay bytes.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")

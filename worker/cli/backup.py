@@ -222,7 +222,7 @@ def cat(*, name: str, roles: bool) -> None:
     """Write a backup to standard output, decrypted and decompressed.
 
     For `pg_restore --list`, or for `psql` if it is plain SQL. Exits 1 if the backup is damaged,
-    which is known only at the end.
+    which shows only at the end.
     """
     # pg_restore restores single objects, which `backup restore` does not, and reads neither
     # object storage nor age. There is no --json: standard output is the dump.
@@ -236,9 +236,7 @@ def cat(*, name: str, roles: bool) -> None:
     entry = catalogue.get(name)
     file = entry.roles if roles else entry.dump
     if file is None:
-        raise OperationError(
-            "no_roles", f"{entry.name} has no roles file", "name a full backup, which has one"
-        )
+        raise OperationError("no_roles", f"{entry.name} has no roles file", "name a full backup")
     output = sys.stdout.buffer
     with reader(catalogue.store, file, policy) as plain:
         for chunk in read_chunks(plain):

@@ -28,9 +28,9 @@ class _WithExample(click.Command):
 
     def __init__(
         self,
-        *arguments: Any,  # noqa: ANN401 - those of click
+        *arguments: Any,  # noqa: ANN401 - as in click
         example: str,
-        **options: Any,  # noqa: ANN401 - those of click
+        **options: Any,  # noqa: ANN401 - as in click
     ) -> None:
         super().__init__(*arguments, **options)
         self.examples = [f"template-service {line}" for line in example.splitlines()]
@@ -74,14 +74,14 @@ class Group(_WithExample, click.Group):
 
     def __init__(
         self,
-        *arguments: Any,  # noqa: ANN401 - those of click
+        *arguments: Any,  # noqa: ANN401 - as in click
         lazy: Mapping[str, str] | None = None,
-        **options: Any,  # noqa: ANN401 - those of click
+        **options: Any,  # noqa: ANN401 - as in click
     ) -> None:
         super().__init__(*arguments, **options)
         self._lazy = dict(lazy or {})
 
-    def main(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - those of click
+    def main(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as in click
         """Run the command line; an error in writing help or completions is a sentence too."""
         try:
             return super().main(*arguments, **options)
@@ -95,7 +95,7 @@ class Group(_WithExample, click.Group):
         return sorted({*super().list_commands(ctx), *self._lazy})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, imported on first use; None when there is none of that name."""
+        """Return a command, imported on first use; None if it does not exist."""
         if cmd_name in self._lazy and cmd_name not in self.commands:
             module, _, attribute = self._lazy[cmd_name].partition(":")
             self.add_command(getattr(import_module(module), attribute), cmd_name)
@@ -129,7 +129,7 @@ def explanation(error: Exception) -> str | None:
 
 
 def _flush() -> None:
-    """Write what was printed, so that a full disk is an error of the command."""
+    """Flush the output, so that a full disk is an error of the command."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:

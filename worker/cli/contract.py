@@ -1,4 +1,4 @@
-"""``template-service contract``: the contract as AsyncAPI, and what has broken since another."""
+"""``template-service contract``: the contract as AsyncAPI, and its breaking changes."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ from worker.cli.output import print_json
 @click.option(
     "--against",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="An earlier contract; only what would break its producers is printed.",
+    help="An earlier contract; only changes that break its producers are printed.",
 )
 @json_option
 def contract(*, json_schema: bool, against: Path | None, json_: bool) -> None:
@@ -27,7 +27,7 @@ def contract(*, json_schema: bool, against: Path | None, json_: bool) -> None:
 
     Tasks, queues, messages and results as JSON Schema, limits, error codes and examples. It is JSON
     with or without --json. With --against the exit status is 1 if there are breaking changes,
-    unless the major version is a new one (before 1.0 the minor).
+    unless the major version (before 1.0: the minor version) is higher.
     """
     from worker.contract import asyncapi, breaking_changes, is_announced, json_schemas
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kombu import Connection
 
     from worker.dead_letters import DeadLetter
-    from worker.transport.inspection import Consumer, Delayed, Inspection, Reserved
+    from worker.transport.inspection import Consumer, Inspection, Reserved
 
 # Headers hold whatever a producer wrote; what looks like a name is shown.
 _NAME: Final = re.compile(r"[\w.@:+-]{1,100}", re.ASCII)
@@ -103,7 +103,7 @@ def show(*, letter: str, with_body: bool, json_: bool) -> None:
 @click.option(
     "--queue",
     type=click.Choice([queue.value for queue in CONSUMED]),
-    help="Target queue (default: the one that the message came from).",
+    help="Target queue (default: the message's own).",
 )
 @yes_option
 @json_option
@@ -157,7 +157,10 @@ def reserved(*, limit: int, json_: bool) -> None:
             message for each in inspection.consumers() for message in inspection.reserved(each)
         )
         held = [_reserved_row(message) for message in islice(every, limit)]
-        delayed = [_delayed_row(message) for message in islice(inspection.delayed(), limit)]
+        delayed = [
+            {"due": local_time(message.due), **_message_row(message.list, message.raw)}
+            for message in islice(inspection.delayed(), limit)
+        ]
     if json_:
         print_json({"reserved": held, "delayed": delayed})
         return
@@ -173,7 +176,7 @@ def reserved(*, limit: int, json_: bool) -> None:
 @click.option(
     "--force",
     is_flag=True,
-    help="Also messages of live consumers, which may be running: they run twice.",
+    help="Also messages of live consumers; messages that are running run twice.",
 )
 @yes_option
 @json_option
@@ -312,10 +315,6 @@ def _reserved_row(message: Reserved) -> dict[str, Any]:
     }
 
 
-def _delayed_row(message: Delayed) -> dict[str, Any]:
-    return {"due": local_time(message.due), **_message_row(message.list, message.raw)}
-
-
 def _message_row(name: str, raw: bytes) -> dict[str, Any]:
     from worker.dead_letters import parts_of
     from worker.transport.inspection import queue_of
@@ -330,7 +329,7 @@ def _message_row(name: str, raw: bytes) -> dict[str, Any]:
 
 
 def _name(value: object) -> str | int | None:
-    """Return what is a name, a number or a time; of all else only that it is there."""
+    """Return names, numbers and times; anything else is only reported as present."""
     if value is None or isinstance(value, int):
         return value
     return value if isinstance(value, str) and _NAME.fullmatch(value) else "?"

@@ -24,7 +24,7 @@ WAIT_SECONDS: Final = 30
 WIDTH: Final = 100
 LONGEST_SHOWN: Final = 60
 _PADDING: Final = re.compile(r"(?:&#847;&zwnj;&nbsp;)+")
-"""Of a preheader: it would fill the screen."""
+"""Invisible padding of a preheader, which would fill the screen."""
 
 
 @click.command(cls=Command, example="demo")
@@ -95,7 +95,7 @@ class Walkthrough:
             sys.stdout.write(f"{' ' * 20}{line}\n")
 
     def _answer(self, title: str, task: str, message: dict[str, Any]) -> dict[str, Any]:
-        """Send one message; return what the result backend holds, as any client can read it."""
+        """Send one message; return its entry in the result backend, which any client can read."""
         short = {name: _shortened(value) for name, value in message.items()}
         if not self._is_quiet:
             click.echo(f"\n{title}\n  → {task} {_json(short)}")

@@ -123,12 +123,13 @@ def _findings(settings: Settings) -> list[Finding]:
         findings += copies.dumps(catalogue, limits, now)
     recovery = configuration.operations.recovery
     try:
-        ended_at = [backup.ended_at for backup in base_backups.read(recovery.base)]
+        ended_at = [backup.ended_at for backup in base_backups.read(recovery.storage.base)]
         findings += copies.base_backups(ended_at, limits, now)
+        findings += copies.interrupted(base_backups.interrupted(recovery.storage.base, now))
         findings += copies.wal(archive_problems(recovery))
         findings += copies.recovery(read_record(recovery), ended_at, limits, now)
-    except OSError as error:
-        findings.append(copies.unreadable(recovery.base.parent, error))
+    except (OSError, OperationError) as error:
+        findings.append(copies.unreadable(recovery.directory, error))
     if _has_broker():
         from worker import broker_checks
         from worker.broker import connection
@@ -163,7 +164,7 @@ def _expected(configuration: Configuration, limits: Limits) -> Expected:
 
 
 def _backlog(settings: Settings) -> Backlog | None:
-    """Return the figures of the broker, None where none is set or it does not answer."""
+    """Return the figures of the broker; None if no broker is set, or it does not answer."""
     if not _has_broker():
         return None
     from worker.backlog import backlog

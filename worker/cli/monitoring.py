@@ -117,7 +117,7 @@ def explain(*, template_id: str | None, json_: bool) -> None:
 @click.option(
     "--apply",
     is_flag=True,
-    help="Recommended settings for the three tables of templates; requires their owner.",
+    help="Recommended settings for the three tables of templates; requires the tables' owner.",
 )
 @json_option
 def autovacuum(*, apply: bool, json_: bool) -> None:
@@ -139,7 +139,9 @@ def autovacuum(*, apply: bool, json_: bool) -> None:
 @click.command(cls=Command, example="db bloat --indexes")
 @click.option("--indexes", is_flag=True, help="Also B-tree indexes; each is read completely.")
 @click.option(
-    "--setup", is_flag=True, help="First, the extension pgstattuple; requires a superuser."
+    "--setup",
+    is_flag=True,
+    help="Creation of the extension pgstattuple first; requires a superuser.",
 )
 @json_option
 def bloat(*, indexes: bool, setup: bool, json_: bool) -> None:
@@ -163,7 +165,7 @@ def bloat(*, indexes: bool, setup: bool, json_: bool) -> None:
     "--processes",
     type=limit_type,
     default=os.cpu_count() or 1,
-    help="Processes of all workers (default: this machine's processors, as in Celery).",
+    help="Pool processes of all workers (default: this machine's processors, as in Celery).",
 )
 @json_option
 def pool(*, processes: int, json_: bool) -> None:

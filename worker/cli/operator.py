@@ -22,7 +22,7 @@ _UNUSED = {
 
 
 def operator_settings() -> Settings:
-    """Return the settings, of which only DATABASE_URL must be set.
+    """Return the settings; only DATABASE_URL is required.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs, tables for people; questions before what is final."""
+"""Output of commands: JSON for programs, tables for people; and confirmations."""
 
 import json
 import sys
@@ -67,7 +67,7 @@ def print_sections(
     Parameters
     ----------
     sections
-        The rows by what they are.
+        The rows, by the name of their table.
     json_
         Print JSON: numbers without units, bytes and seconds as the columns' names say.
     full
@@ -99,7 +99,7 @@ def _without_values(sections: Mapping[str, Sequence[Row]]) -> dict[str, list[Row
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before what cannot be undone, unless ``--yes`` was passed.
+    """Ask before an action that cannot be undone, unless ``--yes`` was passed.
 
     Raises
     ------
@@ -121,12 +121,12 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def is_terminal() -> bool:
-    """Tell whether a prompt can be answered: standard input is a terminal."""
+    """Return whether a prompt can be answered: standard input is a terminal."""
     return sys.stdin.isatty()
 
 
 def local_time(moment: datetime | None) -> str | None:
-    """Return a time to the second in its own zone, None for none."""
+    """Return a time to the second in its own zone; None for None."""
     return None if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
@@ -163,5 +163,5 @@ def _readable(row: Row, *, full: bool) -> dict[str, Any]:
 
 
 def _printable(text: str) -> str:
-    """Return the text without control characters: whoever connects chooses the text."""
+    """Replace control characters: clients choose texts such as the application's name."""
     return "".join(character if character.isprintable() else "?" for character in text)

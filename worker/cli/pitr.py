@@ -50,7 +50,7 @@ def pitr() -> None:
 def setup(*, archive_timeout: int, yes: bool, json_: bool) -> None:
     """Enable WAL archiving on the server, and verify that it works.
 
-    Safe to repeat, for example after a restart that it asks for.
+    Safe to repeat, for example after the server's restart if the command asks for one.
     """
     from db.recovery.setup import set_up, statements, wanted
     from worker.local.supervisor import permissions_explained
@@ -73,7 +73,9 @@ def setup(*, archive_timeout: int, yes: bool, json_: bool) -> None:
         print("The local stack: template-service down, then template-service up --detach")
         print("Then repeat this command, or run: template-service pitr status")
     else:
-        print(f"WAL archiving works: {done.archived} is in {policy.wal}")
+        print(f"WAL archiving works: {done.archived} is in {policy.storage.wal}")
+        if policy.compress and (policy.storage.wal / str(done.archived)).exists():
+            print("It is not compressed: install zstd on the server's machine")
 
 
 @pitr.command("base-backup", example="pitr base-backup --full")
@@ -84,21 +86,25 @@ def base_backup(*, full: bool, dry_run: bool, json_: bool) -> None:
     """Take a base backup, verify it, and remove expired ones."""
     from db.recovery.base_backup import base_backup as take_base_backup
     from db.recovery.status import archive_problems
+    from db.replication.servers import standby_client
 
     configuration = operator_configuration()
+    client, policy = configuration.client, configuration.operations.recovery
     progress = _show_progress if sys.stderr.isatty() and not json_ else None
     with operator_engine(configuration) as engine:
         result = take_base_backup(
-            configuration.client,
+            client,
             engine,
-            configuration.operations.recovery,
+            policy,
+            source=standby_client(client, policy.standby),
             full=full,
             dry_run=dry_run,
             progress=progress,
+            scratch=configuration.operations.backup.scratch,
         )
     if progress is not None:
         click.echo(err=True)
-    problems = archive_problems(configuration.operations.recovery)
+    problems = archive_problems(policy)
     if json_:
         print_json(asdict(result) | {"problems": problems})
         return
@@ -211,9 +217,9 @@ def _summary(result: BaseBackupResult) -> str:
         )
     backup = result.backup
     seconds = (backup.ended_at - backup.started_at).total_seconds()
-    lines = [
-        f"{backup.name}: {backup.kind}, {size(backup.bytes)} in {seconds:.1f} s, verified{parent}"
-    ]
+    packed = "" if backup.packed_bytes is None else f", packed into {size(backup.packed_bytes)}"
+    taken = f"{size(backup.bytes)} in {seconds:.1f} s"
+    lines = [f"{backup.name}: {backup.kind}, {taken}, verified{packed}{parent}"]
     lines += [f"removed {name}" for name in result.removed]
     return "\n".join(lines)
 
@@ -237,6 +243,7 @@ def _print_status(current: RecoveryStatus) -> None:
                 "kind": reach.backup.kind,
                 "based_on": reach.backup.parent,
                 "size": size(reach.backup.bytes),
+                "stored": size(reach.backup.packed_bytes or reach.backup.bytes),
                 "earliest": "" if reach.earliest is None else reach.earliest.isoformat(),
                 "latest": "" if reach.latest is None else reach.latest.isoformat(),
             }

@@ -33,7 +33,10 @@ def verify(*, json_: bool) -> None:
     from db.recovery.verify import REMEDY, verify_recovery
 
     configuration = operator_configuration()
-    verified = verify_recovery(configuration.client.programs, configuration.operations.recovery)
+    policies = configuration.operations
+    verified = verify_recovery(
+        configuration.client.programs, policies.recovery, policies.backup.scratch
+    )
     if json_:
         print_json(asdict(verified))
     else:
@@ -50,7 +53,7 @@ def verify(*, json_: bool) -> None:
 @click.command(cls=Command, example="pitr check")
 @json_option
 def check(*, json_: bool) -> None:
-    """Archive a WAL segment now, and verify that it arrives in the archive, whole."""
+    """Archive a WAL segment now, and verify that it arrives in the archive completely."""
     from db.recovery.check import check_archive
 
     configuration = operator_configuration()
@@ -85,9 +88,8 @@ def figures(*, json_: bool) -> None:
 def drill(*, json_: bool) -> None:
     """Prove that the database can be recovered: verify all, recover to a random time, compare.
 
-    Verifies archived WAL and base backups, recovers a private copy to a random moment of which
-    figures are recorded, and compares every table with them. Changes nothing but the record of the
-    last drill.
+    Verifies archived WAL and base backups, recovers a private copy to a random recorded moment, and
+    compares every table with the figures of that moment. Changes only the record of the last drill.
     """
     from db.addresses import connection_options
     from db.recovery.drill import drill_recovery

@@ -86,9 +86,12 @@ def create(  # noqa: PLR0913 - one parameter for each option
 
     if wait and not start:
         raise click.UsageError("--synchronous requires --start: writes would wait for the standby")
-    client = operator_configuration().client
+    configuration = operator_configuration()
+    client = configuration.client
     password = read_password(password_file) if password_file else None
-    options = StandbyOptions(name, into, Address(host, port), user)
+    options = StandbyOptions(
+        name, into, Address(host, port), configuration.operations.recovery, user
+    )
     created = create_standby(client, options, password=password)
     if start:
         local.start(client.programs, created.directory)
@@ -231,6 +234,22 @@ def drop(*, name: str, yes: bool, json_: bool) -> None:
         print_json({"dropped": name})
     else:
         print(f"Dropped slot {name}.")
+
+
+@replica.command("reset-slot", example="replica reset-slot standby1")
+@click.argument("name")
+@json_option
+def reset_slot(*, name: str, json_: bool) -> None:
+    """Have the primary retain WAL again for a standby that catches up from the WAL archive."""
+    from db.replication import slots
+    from db.replication.servers import connected
+
+    with connected(operator_configuration().maintenance.url) as connection:
+        slots.reset_slot(connection, name)
+    if json_:
+        print_json({"reset": name})
+    else:
+        print(f"Slot {name} retains WAL from now on.")
 
 
 def _print_created(created: Standby, *, log: str | None) -> None:

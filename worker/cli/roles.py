@@ -73,7 +73,7 @@ def _password_files(
 @click.option(
     "--close-others",
     is_flag=True,
-    help="No access for PUBLIC to the server's other databases, either.",
+    help="No PUBLIC access to the server's other databases.",
 )
 @dry_run_option
 @json_option
@@ -89,8 +89,8 @@ def apply_roles(  # noqa: PLR0913 - the options of the command
 ) -> None:
     """Create the roles, or update their attributes and grants.
 
-    DATABASE_URL must be that of a superuser, who keeps running the migrations. Run it again after
-    a migration that adds tables. With --dry-run the SQL is printed, without passwords.
+    DATABASE_URL must name a superuser, who keeps running the migrations. Run this again after a
+    migration that adds tables. With --dry-run the SQL is printed, without passwords.
     """
     # --close-others is an option and no default: a server's other databases may be other people's.
     from db.roles.apply import apply, preview

@@ -70,9 +70,11 @@ def slow_log_status(*, json_: bool) -> None:
     help="Maximum number of statements.",
 )
 @click.option(
-    "--setup", is_flag=True, help="First, the extension pg_stat_statements; requires a superuser."
+    "--setup",
+    is_flag=True,
+    help="Creation of the extension pg_stat_statements first; requires a superuser.",
 )
-@click.option("--reset", is_flag=True, help="First, a reset of this database's statistics.")
+@click.option("--reset", is_flag=True, help="Reset of this database's statistics first.")
 @full_option
 @json_option
 def slow_queries(*, rows: int, setup: bool, reset: bool, full: bool, json_: bool) -> None:

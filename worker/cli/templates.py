@@ -1,4 +1,4 @@
-"""``template-service templates``: templates as files, and what the service holds of them."""
+"""``template-service templates``: templates as files and on the service."""
 
 from __future__ import annotations
 

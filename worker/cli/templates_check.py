@@ -49,8 +49,8 @@ def new(*, template_id: str, type_: str, mjml: bool, folder: Path, json_: bool) 
 @click.option(
     "--languages",
     default="",
-    help="Languages that each template must have, such as de,fr (default: a warning of those that "
-    "other templates have).",
+    help="Languages that each template must have, such as de,fr (default: a warning for "
+    "languages that other templates have).",
 )
 @click.option("--strict", is_flag=True, help="Exit status 1 for warnings, too.")
 @click.option(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--port", default=8930, show_default=True, help="Port; 0: a free one.")
 @json_option
 def preview(*, folder: Path, port: int, json_: bool) -> None:
-    """Show the templates of a folder in a browser as they are edited, until Ctrl-C."""
+    """Show the templates of a folder in a browser while they are edited, until Ctrl-C."""
     from worker.authoring.offline import started
     from worker.authoring.settings import author_settings
     from worker.preview.session import Session

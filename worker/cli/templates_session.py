@@ -29,7 +29,7 @@ ids_argument = click.argument("ids", nargs=-1, metavar="[TEMPLATE]...")
 overwrite_option = click.option(
     "--overwrite",
     is_flag=True,
-    help="No conflicts: what the other side has changed is replaced.",
+    help="Replacement of the other side's changes, instead of conflicts.",
 )
 
 
@@ -60,7 +60,7 @@ def read(folder: Path) -> Folder:
 
 
 def state_of(folder: Path) -> State:
-    """Return what a folder has pulled from the service of the environment."""
+    """Return the record of what a folder has pulled from the environment's service."""
     from worker.authoring.state import State
 
     return State(folder, os.environ.get("CELERY_BROKER_URL", ""))

@@ -1,4 +1,4 @@
-"""``template-service templates``: what the service holds, and small changes of it."""
+"""``template-service templates``: commands for the stored templates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 version_option = click.option("--version", help="Name of a version (default: the current one).")
 language_option = click.option("--language", help="Language, such as de-AT.")
 expected_option = click.option(
-    "--expected-version", help="Version that must be the current one, or nothing is done."
+    "--expected-version",
+    help="Version that must be the current one; otherwise the command is refused.",
 )
 
 
@@ -121,7 +122,7 @@ def render(  # noqa: PLR0913 - options of a command
         return
     if rendered.get(part) is None:
         parts = ", ".join(key for key in _PARTS if rendered.get(key) is not None)
-        raise click.ClickException(f"there is no {part}; there are: {parts}")
+        raise click.ClickException(f"there is no {part}; available: {parts}")
     text = _shown(rendered[part])
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
@@ -259,9 +260,9 @@ def restore(*, template_id: str, json_: bool) -> None:
 @click.argument("languages", nargs=-1)
 @json_option
 def confirm_translations(*, template_id: str, languages: tuple[str, ...], json_: bool) -> None:
-    """Mark stale translations as current: their text is still right, and stays as it is.
+    """Mark stale translations as current: their text is still right and stays unchanged.
 
-    Those named, or all stale ones. Nothing is done if the template has changed meanwhile.
+    Without LANGUAGES: all stale ones. Refused if the template has changed meanwhile.
     """
     with open_producer() as producer:
         (found,) = producer.call("template.export", {"template_ids": [template_id]})["templates"]
@@ -326,15 +327,19 @@ def _state(version: dict[str, Any]) -> str:
 
 def _values(text: str) -> dict[str, Any]:
     """Return values from a JSON object on the command line, or from a file with one or a sample."""
+    from worker.authoring.files import parse_json
+
     source = text
     if not text.lstrip().startswith("{"):
         try:
             source = Path(text).read_text(encoding="utf-8")
         except OSError as error:
             raise click.ClickException(f"--values {text}: {error.strerror}") from None
+        except ValueError:
+            raise click.ClickException(f"--values {text}: expected a file in UTF-8") from None
     try:
-        values = json.loads(source)
-    except ValueError as error:
+        values = parse_json(source)
+    except (ValueError, RecursionError) as error:
         raise click.ClickException(f"--values is not JSON: {error}") from None
     if not isinstance(values, dict):
         raise click.ClickException("--values is not a JSON object")

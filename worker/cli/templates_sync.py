@@ -39,6 +39,18 @@ WOULD_CHANGE: Final = 4
 
 _MARKS: Final = {"added": "+", "changed": "~", "behind": "<", "conflict": "!", "unchanged": "="}
 
+_breaking_option = click.option(
+    "--breaking", is_flag=True, help="Changes that break producers are published, too."
+)
+_drop_option = click.option(
+    "--drop-translations",
+    is_flag=True,
+    help="Translations that are missing in the folder or file are dropped.",
+)
+_atomic_option = click.option(
+    "--atomic", is_flag=True, help="All templates in one transaction, or none."
+)
+
 
 @click.command(cls=Command, example="templates pull\ntemplates pull welcome --overwrite")
 @ids_argument
@@ -82,14 +94,14 @@ def pull(
 @ids_argument
 @folder_option
 @overwrite_option
-@click.option("--breaking", is_flag=True, help="Changes that break producers are published, too.")
+@_breaking_option
+@_drop_option
+@_atomic_option
 @click.option(
-    "--drop-translations", is_flag=True, help="Translations that the folder has not are dropped."
+    "--draft", is_flag=True, help="Drafts: versions that are not current until they are activated."
 )
-@click.option("--atomic", is_flag=True, help="All templates in one transaction, or none.")
-@click.option("--draft", is_flag=True, help="Versions that nobody gets until they are activated.")
 @click.option(
-    "--exit-code", is_flag=True, help="Exit status 4 of a dry run that would publish something."
+    "--exit-code", is_flag=True, help="Exit status 4 if a dry run would publish something."
 )
 @dry_run_option
 @json_option
@@ -124,7 +136,7 @@ def push(  # noqa: PLR0913 - options of a command
 
 
 class Publication:
-    """A push from a folder or a file, and what is printed of it."""
+    """A push from a folder or a file, and its output."""
 
     def __init__(
         self, folder: Path, allowed: Permissions, *, json_: bool, prefix: str = ""
@@ -176,7 +188,7 @@ class Publication:
         def progress(done: int) -> None:
             self._progress(done, total)
 
-        for _, outcome in push.apply(plan, self._allowed, progress, dry_run=dry_run):
+        for outcome in push.apply(plan, self._allowed, progress, dry_run=dry_run):
             outcomes.append(outcome)
             self._print_outcome(outcome)
         return outcomes
@@ -286,11 +298,9 @@ def export(*, file: Path, json_: bool) -> None:
 @click.command("import", cls=Command, example="templates import templates.json --dry-run")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @overwrite_option
-@click.option("--breaking", is_flag=True, help="Changes that break producers are published, too.")
-@click.option(
-    "--drop-translations", is_flag=True, help="Translations that the file has not are dropped."
-)
-@click.option("--atomic", is_flag=True, help="All templates in one transaction, or none.")
+@_breaking_option
+@_drop_option
+@_atomic_option
 @dry_run_option
 @json_option
 def import_(  # noqa: PLR0913 - options of a command

@@ -25,7 +25,7 @@ from worker.cli.output import print_sections, section_tables
 @full_option
 @json_option
 def top(*, interval: float, once: bool, full: bool, json_: bool) -> None:
-    """Show sessions, locks, waits and sizes until Ctrl-C. Its own session is omitted."""
+    """Show sessions, locks, waits and sizes until Ctrl-C. The command's own session is omitted."""
     from db.monitoring.top import moment
 
     with operator_engine() as engine:

@@ -16,7 +16,7 @@ BASIC_AUTH: Final = "FLOWER_BASIC_AUTH"
 _FOR_OTHER_ADDRESSES: Final = frozenset(
     {"FLOWER_UNIX_SOCKET", "FLOWER_CERTFILE", "FLOWER_KEYFILE", "FLOWER_CA_CERTS"}
 )
-"""Settings with which nobody would find it at its port of 127.0.0.1."""
+"""Settings that would make Flower listen elsewhere than at its port of 127.0.0.1."""
 
 
 class Flower(HttpServer):
@@ -28,12 +28,12 @@ class Flower(HttpServer):
 
     @property
     def url(self) -> str:
-        """Its address, of the last start if it does not run."""
+        """Flower's address; of the last start if it does not run."""
         return super().url + self._prefix
 
     @property
     def url_with_password(self) -> str:
-        """Its address with user and password, for a shell."""
+        """Flower's address with user and password, for a shell."""
         user, _, password = self._basic_auth().partition(":")
         return self.url.replace("://", f"://{quote(user, safe='')}:{quote(password, safe='')}@")
 
@@ -43,7 +43,7 @@ class Flower(HttpServer):
         return not (os.environ.get(BASIC_AUTH) or os.environ.get("FLOWER_AUTH"))
 
     def arguments(self) -> list[str]:
-        """Choose a port, that of the last start if it is free; return Celery's arguments."""
+        """Choose a port, the last start's if it is free; return Celery's arguments."""
         return ["flower", f"--address={HOST}", f"--port={self.choose_port()}"]
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -54,7 +54,7 @@ class Flower(HttpServer):
         return passed | ({BASIC_AUTH: self._basic_auth()} if self.has_own_password else {})
 
     def is_ready(self) -> bool:
-        """Tell whether it answers, within a second."""
+        """Return whether it answers, within a second."""
         return self.answers(f"/{self._prefix}healthcheck")
 
     @property

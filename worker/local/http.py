@@ -18,17 +18,17 @@ class HttpServer:
 
     @property
     def url(self) -> str:
-        """Its address, of the last start if it does not run."""
+        """The server's address; of the last start if it does not run."""
         return f"http://{HOST}:{read_port(self._port_file)}/"
 
     def choose_port(self) -> int:
-        """Choose a port, that of the last start if it is free."""
+        """Choose a port: the last start's if it is free."""
         port = free_port(read_port(self._port_file))
         write_private(self._port_file, str(port))
         return port
 
     def answers(self, path: str) -> bool:
-        """Tell whether it answers with 200, within a second."""
+        """Return whether it answers with 200, within a second."""
         port = read_port(self._port_file) or 0
         connection = http.client.HTTPConnection(HOST, port, timeout=PING_TIMEOUT)
         try:

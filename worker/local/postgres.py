@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from db.cluster.programs import Programs
 from db.cluster.unprivileged import give, private_copy, user_for, with_reach
 from db.errors import Kind, OperationError
 from db.postgres_errors import RETRY
+from db.recovery.commands import runs_python
 from worker.local.server import HOST, LocalServer
 
 NAME: Final = "template_service"
@@ -68,7 +70,7 @@ class LocalPostgres(LocalServer):
         return f"postgresql://{NAME}:{self.password}@{HOST}:{self.port}/{database}"
 
     def answers(self) -> bool:
-        """Tell whether PostgreSQL answers at :attr:`url`; takes a few seconds at most."""
+        """Return whether PostgreSQL answers at :attr:`url`; takes a few seconds at most."""
         try:
             with self._connect(NAME) as connection:
                 connection.execute("SELECT 1")
@@ -78,7 +80,7 @@ class LocalPostgres(LocalServer):
 
     @property
     def data(self) -> Path:
-        """Its data directory, of which ``directory/data`` may be a link."""
+        """The server's data directory, of which ``directory/data`` may be a link."""
         return (self.directory / "data").resolve()
 
     def _directory_mode(self) -> int:
@@ -93,7 +95,10 @@ class LocalPostgres(LocalServer):
         self._rights = user_for(self.data)
         share = self._programs.folder.parent / "share" / "postgres.bki"
         program = Path(self._programs.path("postgres"))
-        reached = with_reach(self._rights, program, [share, self.directory])
+        files = [share, self.directory]
+        if runs_python(self.data):
+            files.append(Path(sys.executable).resolve())
+        reached = with_reach(self._rights, program, files)
         if reached is None:
             self._move_out()
         else:

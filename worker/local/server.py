@@ -58,12 +58,12 @@ class LocalServer(ABC):
         self._port: int | None = None
 
     def __enter__(self) -> Self:
-        """Start it."""
+        """Start the server."""
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it."""
+        """Stop the server."""
         self.stop()
 
     def start(self) -> None:
@@ -111,12 +111,12 @@ class LocalServer(ABC):
         self.stop()
 
     def restart(self) -> None:
-        """Stop it and start it again, on the same port if that is still free."""
+        """Restart the server, on the same port if that is still free."""
         self.stop()
         self.start()
 
     def stop_orphan(self) -> bool:
-        """Stop the server that a killed owner left running; tell whether there was one.
+        """Stop the server that a killed owner left running; return whether there was one.
 
         Raises OperationError: ``in_use``: its owner still runs.
         """
@@ -140,12 +140,12 @@ class LocalServer(ABC):
 
     @property
     def pid(self) -> int | None:
-        """Its process number, or ``None`` when this object does not run it."""
+        """Process id of the server; ``None`` if this object does not run it."""
         return None if self.process is None else self.process.pid
 
     @property
     def port(self) -> int:
-        """Its port, of the last start if it does not run.
+        """The server's port; of the last start if it does not run.
 
         Raises OperationError: ``server_failed``: it never ran.
         """
@@ -160,11 +160,11 @@ class LocalServer(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Its address, with the password."""
+        """The server's address, with the password."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Tell whether the server answers at :attr:`url`, within a few seconds."""
+        """Return whether the server answers at :attr:`url`, within a few seconds."""
 
     @abstractmethod
     def _prepare(self) -> None:
@@ -176,15 +176,15 @@ class LocalServer(ABC):
 
     @abstractmethod
     def _ready(self, process: Process) -> bool:
-        """Tell whether this very process answers."""
+        """Return whether this very process answers."""
 
     @abstractmethod
     def _after_start(self) -> None:
         """Set up what requires a running server."""
 
-    @abstractmethod
-    def _again(self, output: str) -> bool:
-        """Tell whether a start that failed with this output can be retried on its port."""
+    def _again(self, output: str) -> bool:  # noqa: ARG002 - most errors are not temporary
+        """Return whether a start that failed with this output can be retried on its port."""
+        return False
 
     @property
     def password(self) -> str:

@@ -110,7 +110,7 @@ def detach(directory: Path) -> LocalStack:
 
 
 def down(directory: Path) -> bool:
-    """Stop the stack of ``directory`` and wait until it is gone; tell whether one ran.
+    """Stop the stack of ``directory`` and wait until it is gone; return whether one ran.
 
     Processes that a killed supervisor left running are stopped too.
 

@@ -50,7 +50,7 @@ class LocalValkey(LocalServer):
         return f"redis://default:{self.password}@{HOST}:{self.port}/{database}"
 
     def answers(self) -> bool:
-        """Tell whether Valkey answers at :attr:`url`; takes 2 s at most."""
+        """Return whether Valkey answers at :attr:`url`; takes 2 s at most."""
         return self._server_pid() is not None
 
     def _prepare(self) -> None:
@@ -81,9 +81,6 @@ class LocalValkey(LocalServer):
 
     def _after_start(self) -> None:
         """Do nothing."""
-
-    def _again(self, output: str) -> bool:  # noqa: ARG002 - no error of Valkey is temporary
-        return False
 
     def _server_pid(self) -> int | None:
         client = redis.Redis.from_url(

@@ -84,7 +84,7 @@ def started(queue: object, sent: float | None, received: float, now: float) -> N
     Parameters
     ----------
     sent
-        When it could first be worked on; None if the message does not tell.
+        When it could first be worked on; None if unknown.
     received
         When this worker received it.
     """
@@ -131,7 +131,7 @@ def dead_letter(kind: str) -> None:
 
 
 def sent_at(headers: Mapping[str, Any], properties: Mapping[str, Any]) -> float | None:
-    """Return when a message was sent, or its ETA if that is later; None if it does not tell."""
+    """Return when a message was sent, or its ETA if that is later; None if it has neither."""
     sent: float | None = None
     stamp, second = headers.get(SENT_AT), properties.get("timestamp")
     if isinstance(stamp, int | float) and not isinstance(stamp, bool):
@@ -180,8 +180,8 @@ def families() -> Iterator[Metric]:
     )
     yield histogram(
         "queue_wait_seconds",
-        "Time until a process starts a message, since it was sent, or where it does not tell when "
-        "that was, since this worker received it.",
+        "Time from sending a message until a process starts it; from its receipt by this worker "
+        "if the message has no time of sending.",
         ("queue", "since"),
         waits,
     )

@@ -1,4 +1,4 @@
-"""The metrics of a process: what it has counted, and what broker and database report."""
+"""The metrics of a process: its own counters, and the figures of broker and database."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,7 +67,7 @@ def registry(settings: Settings, pool: Callable[[], Pool] | None = None) -> Coll
     Parameters
     ----------
     pool
-        Of a worker; beat has none.
+        The worker's process pool; None in beat.
     """
     metrics = CollectorRegistry()
     # Memory, processor time and open files of the process, by the names that dashboards know.
@@ -79,7 +79,7 @@ def registry(settings: Settings, pool: Callable[[], Pool] | None = None) -> Coll
 
 
 class _Process(Collector):
-    """What this process knows by itself."""
+    """Figures that this process has itself."""
 
     def __init__(self, pool: Callable[[], Pool] | None) -> None:
         self._pool = pool
@@ -173,7 +173,7 @@ def _database(settings: Settings) -> DatabaseFigures:
 
 
 def _report(stored: object) -> Report | None:
-    """Return a stored report; None if there is none, or one of another version."""
+    """Return the stored report; None if there is none, or another version wrote it."""
     try:
         return None if stored is None else Report.model_validate(stored)
     except ValidationError:

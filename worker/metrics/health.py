@@ -33,7 +33,7 @@ class Health:
     _problem: str = ""
 
     def turned(self, problem: str = "") -> None:
-        """Report a turn of the loop, and what is wrong, if anything is."""
+        """Record a turn of the loop, and its problem, if any."""
         self._turned_at, self._problem = time.monotonic(), problem
 
     def disconnected(self) -> None:
@@ -41,7 +41,7 @@ class Health:
         self._turned_at, self._problem = None, ""
 
     def alive(self) -> Answer:
-        """Tell whether a restart would not help: the loop turns, or waits for the broker."""
+        """Return whether a restart would not help: the loop turns, or waits for the broker."""
         if self._turned_at is None:
             return Answer(is_good=True, words="waits for the broker")
         silent = time.monotonic() - self._turned_at
@@ -50,7 +50,7 @@ class Health:
         return Answer(is_good=not self._problem, words=self._problem or "ok")
 
     def ready(self) -> Answer:
-        """Tell whether the process gets messages."""
+        """Return whether the process gets messages."""
         if self._turned_at is None:
             return Answer(is_good=False, words="waits for the broker")
         return self.alive()

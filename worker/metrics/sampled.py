@@ -26,7 +26,7 @@ class Sampled(Generic[T]):
         Its name in logs and metrics.
     read
         Reads the figures; whatever it raises means that they are unknown. One thread at a time
-        calls it, and only when somebody asks.
+        calls it, and only on request.
     """
 
     def __init__(self, source: str, read: Callable[[], T]) -> None:
@@ -39,7 +39,7 @@ class Sampled(Generic[T]):
         self._error: str | None = None
 
     def ask(self) -> None:
-        """Begin to read, unless there are fresh figures or somebody reads already."""
+        """Begin to read, unless the figures are fresh or another thread is reading."""
         with self._changed:
             if self._is_reading or time.monotonic() - self._at < FRESH_SECONDS:
                 return

@@ -8,7 +8,7 @@ from typing import Final
 
 from db.backup.catalogue import Entry, TableFacts
 from db.backup.databases import connected
-from db.backup.snapshot import BY_COLUMN, table_facts, table_names
+from db.backup.snapshot import BY_COLUMN, set_text_format, table_facts, table_names
 from db.errors import OperationError
 
 MOST_SHOWN: Final = 5
@@ -41,6 +41,7 @@ def compare_rows(
 
         def read(_: int) -> dict[str, TableFacts]:
             with connected(conninfo) as connection:
+                set_text_format(connection)
                 return {
                     name: table_facts(
                         connection,
@@ -77,7 +78,7 @@ def structure(conninfo: str) -> dict[str, str]:
 
 
 def compare_structure(entry: Entry, found: Mapping[str, str], wanted: Mapping[str, str]) -> int:
-    """Compare a restored schema with that of its migration; return the number of its objects.
+    """Compare a restored schema with its migration's; return the number of its objects.
 
     Additional objects, such as an operator's own index, are allowed.
 

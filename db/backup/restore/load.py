@@ -25,6 +25,8 @@ _LISTED: Final = re.compile(
 )
 # The name and the owner behind it are not quoted, and either may have spaces.
 _DATA: Final = re.compile(r"\d+; \d+ \d+ TABLE DATA public (?P<names>.+)")
+# The other tables are empty, with which the query of a view may fail.
+_VIEW_DATA: Final = re.compile(r"\d+; \d+ \d+ MATERIALIZED VIEW DATA ")
 _EXTENSION: Final = re.compile(
     rb'(?:CREATE EXTENSION IF NOT EXISTS|COMMENT ON EXTENSION) "?(?P<name>[^" ]+)"? '
 )
@@ -38,6 +40,7 @@ _OTHERS: Final = """
 SELECT c.relname FROM pg_class AS c
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'f') AND c.relname <> %s
 """
+_EVENT_TRIGGERS: Final = "SELECT evtname FROM pg_event_trigger WHERE evtenabled <> 'D'"
 _PARENTS: Final = """
 SELECT n.nspname, p.relname, p.relkind = 'p'
 FROM pg_inherits AS i
@@ -50,8 +53,8 @@ WHERE i.inhrelid = %s::regclass
 def jobs_for(dump: UnnamedFile) -> int:
     """Return the number of parallel jobs for a fetched dump.
 
-    One for each processor, and one more to work while another waits for the disk. A small dump is
-    restored before a second job would be connected.
+    One job for each processor, and one more to work while another waits for the disk. A small dump
+    is restored before a second job would be connected.
     """
     return 1 if dump.size < SMALL else len(os.sched_getaffinity(0)) + 1
 
@@ -70,9 +73,9 @@ def load(
     Parameters
     ----------
     entry
-        Of the dump; not one of data alone.
+        Catalog entry of the dump; not a dump of data alone.
     dump
-        Of :func:`db.backup.verify.fetch`.
+        Result of :func:`db.backup.verify.fetch`.
     jobs
         Parallel jobs.
     table
@@ -143,7 +146,7 @@ def _unknown_settings(client: Client) -> set[bytes]:
 
 def _is_restored(line: str, missing: set[str], single: str | None) -> bool:
     if (match := _LISTED.match(line)) is None:
-        return True
+        return single is None or _VIEW_DATA.match(line) is None
     match match["kind"]:
         case "FK CONSTRAINT":
             return single is None
@@ -156,9 +159,9 @@ def _is_restored(line: str, missing: set[str], single: str | None) -> bool:
 
 
 def _is_data_of(line: str, table: str) -> bool:
-    """Tell whether a line may be of the rows of a table.
+    """Return whether a line may be of the rows of a table.
 
-    Those of a table whose name begins with this one and a space are restored, and then dropped.
+    Rows of a table whose name begins with this name and a space are restored, and then dropped.
     """
     match = _DATA.match(line)
     shown = table.replace("\n", " ").replace("\r", " ")  # as pg_restore --list shows it
@@ -225,6 +228,10 @@ def filter_script(
 def _drop_others(client: Client, table: str) -> None:
     kept = sql.Identifier(SCHEMA, table)
     with connected(client.url) as connection:
+        # One may prevent that anything is dropped.
+        for (name,) in connection.execute(_EVENT_TRIGGERS).fetchall():
+            trigger = sql.Identifier(name)
+            connection.execute(sql.SQL("ALTER EVENT TRIGGER {} DISABLE").format(trigger))
         # A partition would go with its parent.
         for schema, name, is_partition in connection.execute(
             _PARENTS, [kept.as_string()]

@@ -7,6 +7,7 @@ from typing import Final
 import psycopg
 from psycopg import errors, sql
 
+from db.addresses import CLIENT_ENCODING
 from db.backup.create import create
 from db.backup.databases import at, connected, named
 from db.backup.policy import BackupPolicy
@@ -19,9 +20,10 @@ from db.backup.restore.restore import (
     require_new_enough,
     restored_draft,
 )
-from db.backup.snapshot import SCHEMA
+from db.backup.snapshot import SCHEMA, encoding
 from db.commands.core import Client
 from db.errors import OperationError
+from db.units import counted
 
 # Renders continue meanwhile; a publish waits, or makes the merge give up.
 LOCK_TIMEOUT: Final = "10s"
@@ -31,6 +33,23 @@ SELECT a.attname
 FROM pg_attribute AS a
 WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 ORDER BY a.attnum
+"""
+# GENERATED ALWAYS AS IDENTITY: no UPDATE may set them, and they hardly ever differ.
+_SETTABLE: Final = f"{_COLUMNS.partition('ORDER')[0]} AND a.attidentity <> 'a'"
+# In binary form arrays and composites name their types by number, which differs between databases,
+# and some types have no such form. As text a row has at most 1 GB.
+_BINARY: Final = """
+SELECT 'binary'
+FROM pg_attribute AS a
+JOIN pg_type AS t ON t.oid = a.atttypid
+LEFT JOIN pg_type AS e ON e.oid = t.typelem
+WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
+HAVING bool_and(t.oid < 16384 AND t.typsend <> 0 AND (e.oid IS NULL OR e.typsend <> 0))
+"""
+# The live database may have formats of its own, and bytes that are no letters of any encoding.
+_SAME_TEXT: Final = """
+SELECT set_config('DateStyle', 'ISO, YMD', false), set_config('IntervalStyle', 'postgres', false),
+       set_config('extra_float_digits', '1', false), set_config('client_encoding', %s, false)
 """
 _KEY: Final = """
 SELECT a.attname
@@ -87,7 +106,8 @@ def merge_table(  # noqa: PLR0913 - options by name
     :func:`db.backup.restore.restore.restore` for the parameters.
 
     Raises OperationError: ``rows_conflict``: a row of the backup violates a constraint with live
-    rows; ``table_locked``; others. The live table is unchanged.
+    rows; ``rows_changed``: a trigger changes them; ``table_locked``; others. The live table
+    is unchanged.
     """
     catalogue = own_catalogue(client, policy)
     entry = choose_backup(catalogue, name, table, foreign=foreign)
@@ -123,7 +143,7 @@ def _merge(
     if not key or columns != _names(source, _COLUMNS, whole):
         raise OperationError(
             "schema_differs",
-            f"table {table} has other columns in the backup, or no primary key",
+            f"table {table} has different columns in the backup, or no primary key",
             "restore it into another database, and copy the rows by hand",
         )
     try:
@@ -131,12 +151,12 @@ def _merge(
             live.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(LOCK_TIMEOUT)))
             target = sql.Identifier(SCHEMA, table)
             live.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(target))
-            total = _copy(source, live, target, columns)
+            total = _copy(source, live, whole, columns)
             updated = sum(
-                live.execute(statement).rowcount
-                for statement in _updates(live, whole, target, columns, key)
+                live.execute(statement).rowcount for statement in _updates(live, whole, target, key)
             )
             inserted = live.execute(_insert(target, columns, key)).rowcount
+            _require_equal(live, target, columns, key)
             now = live.execute(sql.SQL("SELECT count(*) FROM {}").format(target)).fetchone()
     except errors.IntegrityError as error:
         raise OperationError(
@@ -162,22 +182,26 @@ def _names(connection: psycopg.Connection, query: str, table: str) -> list[str]:
 def _copy(
     source: psycopg.Connection,
     live: psycopg.Connection,
-    target: sql.Identifier,
+    whole: str,
     columns: Sequence[str],
 ) -> int:
     """Copy the restored rows to a temporary table; return their number."""
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    target, form = sql.SQL(whole), sql.SQL(next(iter(_names(live, _BINARY, whole)), "text"))
     live.execute(
         sql.SQL(
             "CREATE TEMPORARY TABLE restored ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
         ).format(names, target)
     )
-    out = sql.SQL("COPY {} ({}) TO STDOUT (FORMAT binary)").format(target, names)
-    back = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(_STAGED, names)
+    out = sql.SQL("COPY {} ({}) TO STDOUT (FORMAT {})").format(target, names, form)
+    back = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})").format(_STAGED, names, form)
+    for connection in (source, live):
+        connection.execute(_SAME_TEXT, [encoding(live)])
     with source.cursor() as reading, live.cursor() as writing:
         with reading.copy(out) as rows, writing.copy(back) as staged:
             for block in rows:
                 staged.write(block)
+        live.execute(_SAME_TEXT, [CLIENT_ENCODING])
         live.execute(sql.SQL("ANALYZE {}").format(_STAGED))
         return writing.rowcount
 
@@ -186,7 +210,6 @@ def _updates(
     live: psycopg.Connection,
     whole: str,
     target: sql.Identifier,
-    columns: Sequence[str],
     key: Sequence[str],
 ) -> list[sql.Composed]:
     """Return statements that update the rows that differ.
@@ -194,21 +217,18 @@ def _updates(
     Uniqueness is checked row by row. Rows that leave a partial unique index, such as the one of
     current versions, are therefore updated first.
     """
-    # As text: json has no equality operator. By column: the text of a row may exceed 1 GB.
+    settable = _names(live, _SETTABLE, whole)
+    if not settable:
+        return []
     update = sql.SQL(
         "UPDATE {target} AS t SET ({names}) = ROW({new}) FROM {staged} AS b"
         " WHERE {same} AND ({differ})"
     ).format(
         target=target,
         staged=_STAGED,
-        names=sql.SQL(", ").join(map(sql.Identifier, columns)),
-        differ=sql.SQL(" OR ").join(
-            sql.SQL("{}::text IS DISTINCT FROM {}::text").format(
-                sql.Identifier("t", column), sql.Identifier("b", column)
-            )
-            for column in columns
-        ),
-        new=_of("b", columns),
+        names=sql.SQL(", ").join(map(sql.Identifier, settable)),
+        differ=_differ(settable),
+        new=_of("b", settable),
         same=_same(key),
     )
     predicates = _names(live, _PARTLY_UNIQUE, whole)
@@ -222,6 +242,35 @@ def _updates(
         _of("t", key), keys, _STAGED, outside
     )
     return [update + leaving, update]
+
+
+def _require_equal(
+    live: psycopg.Connection, target: sql.Identifier, columns: Sequence[str], key: Sequence[str]
+) -> None:
+    """Check that the table has each row of the backup (raises ``rows_changed``)."""
+    changed = sql.SQL(
+        "SELECT count(*) FROM {} AS b WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {} AND NOT ({}))"
+    ).format(_STAGED, target, _same(key), _differ(columns))
+    row = live.execute(changed).fetchone()
+    if row is not None and row[0]:
+        table = target.as_string()
+        raise OperationError(
+            "rows_changed",
+            f"a trigger, rule or policy of table {table} changes {counted(row[0], 'row')} of "
+            "the backup",
+            f"run ALTER TABLE {table} DISABLE TRIGGER USER, retry, and enable them again; or "
+            "restore it into another database, and copy the rows by hand",
+        )
+
+
+def _differ(columns: Sequence[str]) -> sql.Composed:
+    # As text: json has no equality operator. By column: the text of a row may exceed 1 GB.
+    return sql.SQL(" OR ").join(
+        sql.SQL("{}::text IS DISTINCT FROM {}::text").format(
+            sql.Identifier("t", column), sql.Identifier("b", column)
+        )
+        for column in columns
+    )
 
 
 def _insert(target: sql.Identifier, columns: Sequence[str], key: Sequence[str]) -> sql.Composed:

@@ -112,7 +112,7 @@ def check_server_space(client: Client, entry: Entry) -> None:
 
 
 def _is_here(client: Client, data: Path, host: str, source: Source) -> bool:
-    """Tell whether a path of a server is one of this machine."""
+    """Return whether a path of a server is one of this machine."""
     try:
         if host.startswith("/"):  # a Unix socket
             return data.is_dir()
@@ -162,7 +162,8 @@ def _check_creation(client: Client, *, is_owner: bool) -> None:
         raise OperationError(
             Kind.PERMISSION_DENIED,
             "the role may not create databases",
-            "ALTER ROLE ... CREATEDB, or name another in TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL",
+            "run ALTER ROLE ... CREATEDB, or set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to "
+            "another role",
         )
     if row is not None and is_owner and not row["owns"]:
         raise OperationError(

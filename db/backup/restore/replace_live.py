@@ -17,7 +17,7 @@ from db.backup.databases import (
     unused_name,
 )
 from db.backup.policy import BackupPolicy
-from db.backup.restore.preflight import check_replacement
+from db.backup.restore.preflight import check_renaming, check_replacement
 from db.backup.restore.restore import (
     Restored,
     choose_backup,
@@ -90,6 +90,8 @@ def replace_live(  # noqa: PLR0913 - options by name
         with connected(at(client.url, draft.database)) as restored:
             restored.execute("ANALYZE")
         safety = create(client, policy, purpose="safety")
+        # Again: hours may have passed.
+        check_renaming(client, live)
         with administering(client.url) as admin:
             release(admin, draft.database)
             copy_properties(admin, draft.database, live)
@@ -126,8 +128,8 @@ def require_revision(client: Client, entry: Entry, *, same: bool) -> None:
         raise OperationError(
             Kind.NEWER_SCHEMA,
             mismatch,
-            "restore it into another database, run 'alembic upgrade head' there and let "
-            "DATABASE_URL name it",
+            "restore it into another database, run 'alembic upgrade head' there, and set "
+            "DATABASE_URL to it",
         )
     if same and found != entry.revision:
         raise OperationError(

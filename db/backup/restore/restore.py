@@ -10,8 +10,7 @@ import psycopg
 from psycopg import sql
 
 from db import migrations
-from db.backup.catalogue import Catalogue, Entry, open_catalogue
-from db.backup.create import hook_facts
+from db.backup.catalogue import Catalogue, Entry, hook_facts, open_catalogue
 from db.backup.databases import (
     administering,
     at,
@@ -50,7 +49,7 @@ class Restored:
     Attributes
     ----------
     name
-        Of the backup.
+        Name of the backup.
     database
         Name of the database.
     rows
@@ -62,7 +61,7 @@ class Restored:
     roles
         Roles that were created for it.
     withheld
-        Attributes and memberships that they do not have, unlike those of the backup.
+        Attributes and memberships of the backup's roles that the created roles lack.
     seconds
         Duration of the restore.
     """
@@ -95,9 +94,9 @@ def restore(  # noqa: PLR0913 - options by name
     Parameters
     ----------
     client
-        Of the live database, which is unchanged.
+        Client programs with the URL of the live database, which is unchanged.
     name
-        Of the backup; ``None`` for the newest full one.
+        Name of the backup; ``None`` for the newest full one.
     table
         The only table to restore, with its indexes and without its foreign keys.
     into
@@ -131,6 +130,7 @@ def restore(  # noqa: PLR0913 - options by name
     ):
         target = into or unused_name(admin, named(client.url), "restored")
         if exists(admin, target):
+            check_renaming(client, target)  # again: hours may have passed
             empty = unused_name(admin, target, "empty")
             release(admin, draft.database)
             copy_properties(admin, draft.database, target)

@@ -62,7 +62,7 @@ def create_roles(url: str, wanted: ServerRoles) -> CreatedRoles:
     Parameters
     ----------
     url
-        Of any database of the server.
+        URL of any database of the server.
     """
     with administering(url) as admin:
         row = admin.execute(_IS_SUPERUSER).fetchone()
@@ -74,8 +74,7 @@ def create_roles(url: str, wanted: ServerRoles) -> CreatedRoles:
             is_superuser=row is not None and row["rolsuper"],
             has_options=has_membership_options(admin),
         )
-        statements = list(role_statements(plan))
-        _execute(admin, statements)
+        _execute(admin, plan)
     return CreatedRoles([role.name for role in plan.missing], plan.withheld)
 
 
@@ -88,7 +87,7 @@ class RolePlan:
     existing
         The roles of the server.
     configuring
-        Those that may change settings of the server.
+        Roles that may change settings of the server.
     is_superuser
         Whether a superuser creates the roles.
     has_options
@@ -110,34 +109,35 @@ class RolePlan:
         return [role for role in self.wanted.roles if role.name not in self.existing]
 
 
-def role_statements(plan: RolePlan) -> Iterator[sql.Composed]:
+def role_statements(plan: RolePlan) -> Iterator[tuple[sql.Composed, str | None]]:
     """Yield the statements that create the missing roles.
 
-    Names are quoted identifiers, and all values are literals.
+    Names are quoted identifiers, and all values are literals. With each comes what it gives to a
+    role, if that may be left out where the server refuses it.
     """
     created = {role.name: role for role in plan.missing}
     for role in created.values():
-        yield _create(plan, role)
+        yield _create(plan, role), None
         if role.comment is not None:
-            yield sql.SQL("COMMENT ON ROLE {} IS {}").format(
+            comment = sql.SQL("COMMENT ON ROLE {} IS {}").format(
                 sql.Identifier(role.name), sql.Literal(role.comment)
             )
+            yield comment, None
     for setting in plan.wanted.settings:
         if setting.role in created:
-            yield _set(setting)
+            yield _set(setting), f"setting {setting.name} of {setting.role}"
     for parameter in plan.wanted.parameters:
         if parameter.role not in created:
             continue
+        what = f"{parameter.privilege} ON PARAMETER {parameter.name} of {parameter.role}"
         # archive_command and others run programs: such a right makes its owner a superuser.
         if plan.is_superuser and _kind(created[parameter.role]) is None:
-            yield _allow(parameter)
+            yield _allow(parameter), what
         else:
-            plan.withheld.append(
-                f"{parameter.privilege} ON PARAMETER {parameter.name} of {parameter.role}"
-            )
+            plan.withheld.append(what)
     for membership in plan.wanted.memberships:
         if membership.member in created and _is_granted(plan, created, membership):
-            yield _grant(membership, has_options=plan.has_options)
+            yield _grant(membership, has_options=plan.has_options), _membership(membership)
 
 
 def _create(plan: RolePlan, role: RoleFacts) -> sql.Composed:
@@ -194,7 +194,7 @@ def _grant(membership: Membership, *, has_options: bool) -> sql.Composed:
 
 
 def _is_granted(plan: RolePlan, created: Mapping[str, RoleFacts], membership: Membership) -> bool:
-    """Tell whether a membership is restored; note it if it is not."""
+    """Return whether a membership is restored; record it if it is not."""
     granted = membership.role
     then = {role.name: role for role in plan.wanted.roles}.get(granted)
     now = plan.existing.get(granted) or created.get(granted)
@@ -208,8 +208,12 @@ def _is_granted(plan: RolePlan, created: Mapping[str, RoleFacts], membership: Me
         known = kind == "maintenance" and granted in PREDEFINED
         allowed = allowed and not has_power and (known or not granted.startswith("pg_"))
     if not allowed:
-        plan.withheld.append(f"membership of {membership.member} in {granted}")
+        plan.withheld.append(_membership(membership))
     return allowed
+
+
+def _membership(membership: Membership) -> str:
+    return f"membership of {membership.member} in {membership.role}"
 
 
 def _may_have(role: RoleFacts, attribute: str) -> bool:
@@ -226,16 +230,23 @@ def _kind(role: RoleFacts) -> RoleKind | None:
     return Names().all().get(role.name)
 
 
-def _execute(admin: psycopg.Connection[DictRow], statements: list[sql.Composed]) -> None:
+def _execute(admin: psycopg.Connection[DictRow], plan: RolePlan) -> None:
     try:
         with admin.transaction():
-            for statement in statements:
-                admin.execute(statement)
+            for statement, what in role_statements(plan):
+                try:
+                    with admin.transaction():
+                        admin.execute(statement)
+                except (errors.UndefinedObject, errors.DataError):
+                    # Another version of PostgreSQL: its settings and predefined roles differ.
+                    if what is None:
+                        raise
+                    plan.withheld.append(f"{what}, which this server does not have or accept")
     except errors.InsufficientPrivilege:
         raise OperationError(
             Kind.PERMISSION_DENIED,
             "the role may not create the roles of the backup",
-            "use a superuser, or a role with CREATEROLE that is in all of them",
+            "use a superuser, or a role with CREATEROLE that is a member of all of them",
         ) from None
     except psycopg.Error as error:
         # Not its text, which may repeat a setting's value.

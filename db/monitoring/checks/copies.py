@@ -105,7 +105,7 @@ def dumps(catalogue: Catalogue, limits: Limits, now: datetime) -> Iterator[Findi
             f"dump_{problem.kind}",
             "warning",
             problem.message,
-            "the catalog does not match the files: something was lost or interrupted",
+            "the catalog does not match the files: files were lost, or a backup was interrupted",
             problem.remedy,
         )
     for entry in entries:
@@ -121,7 +121,9 @@ def dumps(catalogue: Catalogue, limits: Limits, now: datetime) -> Iterator[Findi
     newest, proved = ages.newest(entries), ages.last_verified(entries)
     if newest is None or now - newest > limits.dump_age:
         what = "no full dump exists" if newest is None else f"the last dump is {_old(newest, now)}"
-        yield Finding("dump_old", "error", what, "newer data are lost with the database", _DUMP)
+        yield Finding(
+            "dump_old", "error", what, "newer data would be lost with the database", _DUMP
+        )
     if proved is None or now - proved > limits.verified_age:
         what = (
             "no dump was verified by a restore drill"
@@ -134,7 +136,7 @@ def dumps(catalogue: Catalogue, limits: Limits, now: datetime) -> Iterator[Findi
 def _from_before(catalogue: Catalogue, now: datetime) -> Iterator[Finding]:
     """Report dumps of a database of this name on another server, which may be this one's past.
 
-    Those are older than all own ones. Two servers that share a target dump alternately.
+    These dumps are older than all of this server. Two servers that share a target dump alternately.
     """
     source = catalogue.source
     if source is None:
@@ -156,7 +158,7 @@ def _from_before(catalogue: Catalogue, now: datetime) -> Iterator[Finding]:
             "after initdb or pg_upgrade the server has another system identifier: its own older "
             "dumps are foreign, neither counted nor verified nor deleted",
             f"to restore one, name it: template-service backup restore {known[0].name} --foreign; "
-            "delete the files of those that are no longer needed",
+            "delete the files of dumps that are no longer needed",
         )
 
 
@@ -168,7 +170,7 @@ def leftovers(directories: Iterable[Path], databases: Mapping[str, str]) -> Iter
     directories
         Where temporary directories are created.
     databases
-        Those of :func:`db.backup.scratch.orphans`.
+        Result of :func:`db.backup.scratch.orphans`.
     """
     for base in directories:
         for path, owner in owned.orphans(base).items():
@@ -196,19 +198,24 @@ def unreachable(error: OperationError) -> Finding:
         "dumps_unreachable",
         "error",
         f"the dumps cannot be read: {error.message}",
-        "it is unknown whether there are any",
+        "it is unknown whether there are any dumps",
         error.remedy,
     )
 
 
-def unreadable(directory: Path, error: OSError) -> Finding:
-    """Return the finding that the directory of base backups and WAL cannot be read."""
+def unreadable(directory: Path, error: OSError | OperationError) -> Finding:
+    """Return the finding that base backups and WAL cannot be read."""
+    if isinstance(error, OperationError):
+        reason, remedy = error.message, error.remedy
+    else:
+        reason = f"{directory} cannot be read: {error.strerror}"
+        remedy = "check TEMPLATE_SERVICE_RECOVERY_DIRECTORY and its permissions"
     return Finding(
         "recovery_unreadable",
         "error",
-        f"{directory} cannot be read: {error.strerror}",
-        "it is unknown whether a point in time can be restored",
-        "check TEMPLATE_SERVICE_RECOVERY_DIRECTORY and its permissions",
+        reason,
+        "point-in-time recovery cannot be checked",
+        remedy,
     )
 
 
@@ -222,8 +229,20 @@ def base_backups(finished: Sequence[datetime], limits: Limits, now: datetime) ->
             "there is no base backup"
             if newest is None
             else f"the last base backup is {_old(newest, now)}",
-            "point-in-time recovery starts from one, and replays all WAL since",
+            "point-in-time recovery starts from a base backup, and replays all WAL since",
             "template-service pitr base-backup",
+        )
+
+
+def interrupted(names: Iterable[str]) -> Iterator[Finding]:
+    """Report the result of :func:`db.recovery.catalogue.interrupted`."""
+    for name in names:
+        yield Finding(
+            "base_backup_interrupted",
+            "warning",
+            f"{name} was left behind by an interrupted base backup",
+            "it takes up to the space of the whole server",
+            "the next one removes it: template-service pitr base-backup",
         )
 
 
@@ -254,7 +273,7 @@ def recovery(
             "recovery_failed",
             "error",
             f"the last recovery drill failed: {drills.problem}",
-            "a recovery to some times, or to all, would fail or differ",
+            "recovery to some or all times would fail or give different data",
             "template-service pitr verify, then template-service pitr drill",
         )
     last = None if drills.proved is None else drills.proved.finished_at
@@ -279,7 +298,7 @@ def failed_runs(failed: Sequence[Run], now: datetime) -> Iterator[Finding]:
             "run_failed",
             "warning",
             f"{run.task} failed{ago}: {run.error}",
-            "what it does has not been done since",
+            "it has not succeeded since",
             f"template-service maintenance history --task {run.task.partition('.')[2]}",
         )
 

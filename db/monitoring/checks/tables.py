@@ -12,7 +12,7 @@ from db.units import counted, size
 
 
 def revision(context: CheckContext) -> Iterator[Finding]:
-    """Check that the tables are those of this checkout's migrations."""
+    """Check that the database is at the newest migration of this checkout."""
     connection = context.reader.connection
     current = None
     if inspect(connection).has_table("alembic_version"):
