@@ -21,7 +21,7 @@ def make_app(settings: Settings) -> Celery:
     transport.register()
     rabbitmq.register()
     use_plain_json()
-    app = Celery("template-service", include=TASKS)
+    app = Celery("template-service", include=TASKS, control="worker.node.remote_control:Control")
     # Celery prefers CELERY_RESULT_BACKEND in the environment to the app's settings.
     app.backend_cls = backend_url(settings.result_backend.get_secret_value())
     app.conf.update(celery_settings(settings))

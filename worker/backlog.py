@@ -24,7 +24,7 @@ def backlog(connection: Connection, *, everywhere: bool = False) -> Backlog | No
     connection
         To the broker; it is closed.
     everywhere
-        Also look for queues that no worker consumes, which takes a second if there may be some.
+        Also find queues that no worker consumes, which takes a second if there may be some.
     """
     with connection:
         try:

@@ -54,7 +54,7 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
         super().__init__(*arguments, **options)
 
     def tick(self, *_: object, **__: object) -> float:
-        """Send what is due; return the seconds until something may be due again."""
+        """Send due messages; return the seconds until the next may be due."""
         health.current().turned()
         if (heartbeat := load().heartbeat_file) != "":
             Path(heartbeat).touch()
@@ -132,9 +132,9 @@ class Scheduler(beat.Scheduler):  # type: ignore[misc]  # Celery ships no types
                 log_event(logger, "beat_sent", task=entry.task, id=run_id, late_seconds=late)
 
     def _claimed(self, task: str, run_id: str, due: datetime) -> AbstractContextManager[bool]:
-        """Claim a run: in the table, or of one that is not recorded by a lock for some seconds.
+        """Claim a run in the table; an unrecorded run by a lock for some seconds.
 
-        Beats that have nearly the same time look at a minute at the same moment. One that starts
+        Beats with nearly the same time check a minute at the same moment. A beat that starts
         later in it may send the run again, which is harmless.
         """
         if task not in QUIET:

@@ -70,7 +70,7 @@ def examine(connection: Connection, thresholds: Thresholds) -> list[Finding]:
                     "broker_away",
                     "error",
                     "the broker does not answer",
-                    "messages are neither sent nor worked on",
+                    "messages are neither sent nor processed",
                     "check CELERY_BROKER_URL, and whether the broker runs",
                 )
             ]
@@ -113,7 +113,7 @@ def _letters(connection: Connection, thresholds: Thresholds, now: datetime) -> I
         "dead_letters_old" if is_old else "dead_letters",
         "warning" if is_old else "notice",
         f"{total}{oldest}",
-        "each is a message that was not worked on; they are deleted after "
+        "each is a message that was not processed; it is deleted after "
         "TEMPLATE_SERVICE_KEEP_RECORDS_DAYS",
         "template-service dead-letters list, then replay or discard",
     )

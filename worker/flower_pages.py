@@ -38,7 +38,7 @@ def register() -> None:
     from flower.views import broker, tasks  # noqa: PLC0415 - the same
 
     def queue_names(handler: Any) -> list[str]:  # noqa: ANN401 - Flower ships no types
-        # Only consumed queues, which that of dead letters is not.
+        # Only consumed queues; the dead-letter queue has no consumer.
         active = views.BaseHandler.get_active_queue_names(handler)
         return sorted({*active, QueueName.DEAD_LETTERS.value})
 

@@ -55,7 +55,7 @@ def connect() -> None:
 
 
 def _of_message(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a line of Celery about a message says."""
+    """Return the fields of Celery's log line about a message."""
     data = getattr(record, "data", None)
     if not isinstance(data, Mapping):
         return {}

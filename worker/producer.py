@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, Self
 
-from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
@@ -18,7 +17,7 @@ from tasks.errors import Problem
 from worker.celery_settings import celery_settings
 from worker.envelope.refusals import UNKNOWN_TASK
 from worker.queues import CONSUMED, ROUTES
-from worker.results import backend_url
+from worker.results import ProducerApp, backend_url
 from worker.settings import Settings
 
 WINDOW: Final = 40
@@ -69,7 +68,7 @@ class Producer:
         options = celery_settings(settings)
         # As docs/messages.md has it for RabbitMQ: a worker declares the queues, no producer.
         options["task_queues"] = [Queue(name.value, no_declare=True) for name in CONSUMED]
-        self._app = Celery("template-service-producer", set_as_current=False)
+        self._app = ProducerApp("template-service-producer", set_as_current=False)
         self._app.backend_cls = backend_url(settings.result_backend.get_secret_value())
         # CELERY_BROKER_URL of the environment would win over an argument.
         urls = dict.fromkeys(("broker_read_url", "broker_write_url"), options["broker_url"])
@@ -180,12 +179,12 @@ class Producer:
         }
 
     def result(self, message: Message, stored: Mapping[str, Any]) -> dict[str, Any] | Refusal:
-        """Return what the result backend holds of a message.
+        """Return a message's entry in the result backend.
 
         Raises
         ------
         OperationError
-            It is no answer of the contract, or that of an older service.
+            The answer is not of the contract, or comes from an older service.
         """
         result = stored["result"]
         if stored["status"] == "SUCCESS":

@@ -12,7 +12,7 @@ from worker.transport.inspection import Inspection
 
 
 def records_holders(connection: Connection) -> bool:
-    """Tell whether the broker records the holder of each message."""
+    """Return whether the broker records the holder of each message."""
     return bool(connection.transport.driver_type == "redis")
 
 

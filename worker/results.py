@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from celery import states
+from celery import Celery, states
 from celery.backends import redis
 from celery.exceptions import BackendStoreError
 from kombu.exceptions import OperationalError
@@ -167,6 +167,18 @@ class RedisBackend(_Once, redis.RedisBackend):  # type: ignore[misc]  # Celery s
 
 class SentinelBackend(_Once, redis.SentinelBackend):  # type: ignore[misc]  # Celery ships no types
     """For sentinel://."""
+
+
+class ProducerApp(Celery):  # type: ignore[misc]  # Celery ships no types
+    """The app of a producer, whose connections to the result backend are closed with it.
+
+    Celery leaves them to the garbage collector. Each thread has its own, and closes them.
+    """
+
+    def close(self) -> None:
+        """Close the app, and this thread's connections to the result backend."""
+        self.backend.client.connection_pool.disconnect()
+        super().close()
 
 
 def backend_url(url: str) -> str:

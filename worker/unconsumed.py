@@ -1,7 +1,7 @@
 """Queues with task messages that no worker consumes, of this service or not.
 
 A producer that names no queue sends to Celery's default list ``celery``; one that misspells a queue
-creates it. The messages wait there for good, and nobody sees them.
+creates it. The messages wait there for ever, unnoticed.
 """
 
 import base64
@@ -19,20 +19,20 @@ from worker.reserved import inspected, records_holders
 from worker.transport.inspection import Inspection, queue_of
 
 CELERY_DEFAULT: Final = "celery"
-"""Where Celery sends what names no queue."""
+"""Queue to which Celery sends messages that name no queue."""
 REPLY_SECONDS: Final = 1.0
-"""How long workers may take to tell which queues they consume."""
+"""Time within which workers must report the queues that they consume."""
 MOST: Final = 100
-"""The most queues that are reported, since anybody may create one."""
+"""Maximum number of queues in a report: any client may create some."""
 
 
 def unconsumed(connection: Connection) -> dict[str, int] | None:
     """Return the ready messages of each queue that no worker consumes.
 
-    Redis does not tell who reads a list. So a queue counts as consumed if a worker says so by
+    Redis does not show who reads a list. So a queue counts as consumed if a worker reports it by
     remote control, if a live worker of this service holds messages of it, or if its next message
-    changes meanwhile. Of RabbitMQ, which does not list its queues, those of this service and
-    Celery's default are looked at.
+    changes meanwhile. RabbitMQ does not list its queues; there, this service's queues and
+    Celery's default are checked.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def _with_tasks(inspection: Inspection) -> dict[str, bytes]:
 
 
 def _is_task(entry: bytes) -> bool:
-    """Tell whether an entry of a list is a task message of Celery, of either protocol."""
+    """Return whether an entry of a list is a task message of Celery, of either protocol."""
     parts = dead_letters.parts_of(entry)
     headers = parts.get("headers")
     if isinstance(headers, dict) and isinstance(headers.get("task"), str):

@@ -11,7 +11,7 @@ from tasks.messages.bundles import BundledTemplate
 from tasks.rendering.limits import MIB, Limits
 from tasks.rendering.texts import PARTS
 from worker.authoring.definition import Definition, normal, of_entry
-from worker.authoring.files import Files, write
+from worker.authoring.files import Files, parse_json, write
 from worker.authoring.findings import error, of_template
 from worker.authoring.folder import Folder, FolderTemplate
 
@@ -45,12 +45,12 @@ def read_file(file: Path, limits: Limits) -> Folder:
     if text is None:
         return Folder(file.parent, [], files.findings)
     try:
-        content = json.loads(text)
+        content = parse_json(text)
     except json.JSONDecodeError as problem:
         message = f"not valid JSON: {problem.msg}"
         finding = error(file.name, "json", message, problem.lineno, problem.colno)
         return Folder(file.parent, [], [finding])
-    except (ValueError, RecursionError):  # a number, or a depth, that nobody writes
+    except (ValueError, RecursionError):  # a number too long, or nested too deeply
         content = None
     entries = content.get("templates") if isinstance(content, dict) else None
     if not isinstance(entries, list) or content.get("format") != FORMAT:
@@ -60,7 +60,7 @@ def read_file(file: Path, limits: Limits) -> Folder:
     names = [template.template_id for template in templates]
     twice = sorted({name for name in names if names.count(name) > 1})
     findings = [
-        error(file.name, "same_template_id", f"template_id '{name}' stands there more than once")
+        error(file.name, "same_template_id", f"template_id '{name}' appears more than once")
         for name in twice
     ]
     return Folder(file.parent, templates, [*files.findings, *findings])

@@ -36,7 +36,7 @@ THREADS: Final = min(4, os.cpu_count() or 1)
 
 @dataclass(slots=True)
 class Checked:
-    """What a check found.
+    """Result of a check.
 
     Attributes
     ----------
@@ -64,11 +64,11 @@ class Checker:
     folder
         The folder, as it was read.
     renderer
-        Its limits are those of the gate.
+        Compiles and renders samples; the gate has the same limits.
     default_language
         As in :class:`~worker.authoring.gate.FolderGate`.
     dependencies
-        Those of the folder, where they are known.
+        Dependencies of the folder, if known already.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Checker:
         languages: Collection[str] = (),
         update: bool = False,
     ) -> Checked:
-        """Return what is wrong with the templates, or worth a look.
+        """Return the errors and warnings of the templates.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class Checker:
         return checked
 
     def _is_blocked(self, name: str, broken: set[str], checked: Checked) -> bool:
-        """Tell whether a template is not checked because of a partial that has errors."""
+        """Return whether a template is not checked because of a partial that has errors."""
         if name in broken:
             return True
         used = sorted(self._graph.reached(self._graph.uses[name]) & broken)
@@ -252,13 +252,13 @@ def _of_warning(template: FolderTemplate, warned: Mapping[str, Any]) -> Finding:
 
 
 def _place_of(template: FolderTemplate, sample: Sample, path: str) -> str:
-    """Return the file of a problem of a render: that of the source in the sample's language."""
+    """Return the file that a render's problem concerns: the source in the sample's language."""
     translated = f"translations.{sample.language}.{path}"
     return template.files.get(translated) or template.files.get(path) or sample.file
 
 
 def _difference(file: str, expected: str, actual: object) -> Finding:
-    """Return the finding of an expected output that differs from what is rendered."""
+    """Return the finding for an expected output that differs from the rendered one."""
     before, after = (
         text.split("\n") for text in (expected, actual if isinstance(actual, str) else "")
     )

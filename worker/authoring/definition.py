@@ -18,9 +18,9 @@ FIELDS: Final = ("name", "type", "description", "category", "is_active", "metada
 class Definition:
     """A template and the contents of its current version.
 
-    ``variables`` are those of ``version.publish`` in their normal form; None has them inferred.
+    ``variables`` are as in ``version.publish``, in their normal form; None has them inferred.
     ``format`` is ``mjml`` where bodies are written in it, and ``language`` in
-    ``version_metadata`` that of the version's own text.
+    ``version_metadata`` is the language of the version's own text.
     """
 
     template_id: str
@@ -59,7 +59,7 @@ class Definition:
         return {"template_id": self.template_id, **self.fields(), "version": self.version()}
 
     def digest(self) -> str:
-        """Return what the service calls the template's digest.
+        """Return the template's digest, as the service computes it.
 
         Variables that are to be inferred are none in it: see :meth:`declaring`.
         """
@@ -81,7 +81,7 @@ class Definition:
 
 
 def of_entry(entry: Mapping[str, Any]) -> Definition | None:
-    """Return the definition in an answer of ``template.export``, None of one without a version."""
+    """Return the definition in an answer of ``template.export``; None without a version."""
     version = entry["version"]
     if version is None:
         return None

@@ -30,9 +30,9 @@ class Dependencies:
         self._users: Mapping[str, Sequence[str]] = dict(users)
 
     def order(self) -> list[list[str]]:
-        """Return the templates in groups: each uses only those of groups before it.
+        """Return the templates in groups: each template uses only templates of earlier groups.
 
-        Those of a cycle, and what uses them, are the last group.
+        Templates of a cycle, and the templates that use them, are the last group.
         """
         left = {
             name: {each for each in names if each in self.uses} for name, names in self.uses.items()
@@ -71,7 +71,7 @@ class Dependencies:
         return problems
 
     def height(self, name: str) -> int:
-        """Return over how many steps other templates use one, as the limit of depth counts."""
+        """Return the length of the longest chain of users of a template, for the depth limit."""
         height, level = 0, {name}
         while level := {user for each in level for user in self._users.get(each, ())} - {name}:
             height += 1

@@ -1,12 +1,14 @@
-"""Files of a folder, read and written safely: within the folder, within limits, whole or not."""
+"""Files of a folder, read and written safely: inside the folder, within limits, atomically."""
 
 import codecs
+import json
 import os
+import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Final
+from typing import Any, Final
 
 from db.errors import OperationError
 from worker.authoring.findings import Finding, FolderError, error, warning
@@ -31,11 +33,11 @@ class Files:
         return path.relative_to(self.root).as_posix()
 
     def is_inside(self, path: Path) -> bool:
-        """Tell whether a path, with its symbolic links followed, leads into the folder."""
+        """Return whether a path, with its symbolic links followed, leads into the folder."""
         return Path(os.path.realpath(path)).is_relative_to(self._real)
 
     def entries(self, folder: Path) -> list[os.DirEntry[str]]:
-        """Return what a folder holds, by name, but for hidden files and links out of the root."""
+        """Return a folder's contents by name, except hidden files and links out of the root."""
         if not self.is_inside(folder):
             self._refuse_link(folder)
             return []
@@ -45,9 +47,10 @@ class Files:
         except OSError as problem:
             self._unreadable(folder, problem)
             return []
-        return [entry for entry in entries if not is_ignored(entry.name)]
+        kept = (entry for entry in entries if not is_ignored(entry.name))
+        return [entry for entry in kept if self._is_named(folder, entry.name)]
 
-    def read(self, path: Path, limit: int, *, keeps_mark: bool = False) -> str | None:
+    def read(self, path: Path, limit: int, *, keeps_mark: bool | None = None) -> str | None:
         """Return the text of a file, or None with a finding.
 
         Parameters
@@ -57,7 +60,7 @@ class Files:
         limit
             The most bytes that it may have.
         keeps_mark
-            Whether a byte order mark at its beginning is part of the text.
+            Whether a byte order mark at its beginning is part of the text; None if it cannot be.
         """
         data = self.read_bytes(path, limit)
         return None if data is None else self._decoded(path, data, keeps_mark=keeps_mark)
@@ -85,15 +88,15 @@ class Files:
             return None
         return data
 
-    def _decoded(self, path: Path, data: bytes, *, keeps_mark: bool) -> str | None:
+    def _decoded(self, path: Path, data: bytes, *, keeps_mark: bool | None) -> str | None:
         if data.startswith(_UTF16) or data[1:2] == b"\x00" or data[:1] == b"\x00":
             self._refuse(path, "encoding", "the file is UTF-16: save it as UTF-8")
             return None
         if data.startswith(_BOM) and not keeps_mark:
-            message = (
-                "the file begins with a byte order mark, which readers would be sent: save it as "
-                "UTF-8 without BOM, or set byte_order_mark = true in template.toml to keep it"
-            )
+            message = "the file begins with a byte order mark: save it as UTF-8 without BOM"
+            if keeps_mark is not None:
+                message += ", for readers would be sent it, or set byte_order_mark = true in "
+                message += "template.toml to keep it"
             self._refuse(path, "byte_order_mark", message)
             return None
         try:
@@ -106,12 +109,22 @@ class Files:
             return None
         if b"\r\n" in data:
             message = (
-                "the lines end with CRLF, and are published as they are: save the file with LF, "
-                "or have git check it out as it is (* -text in .gitattributes)"
+                "the lines end with CRLF, and are published so: save the file with LF, "
+                "or have git leave line ends unchanged (* -text in .gitattributes)"
             )
             line = data.count(b"\n", 0, data.index(b"\r\n")) + 1
             self.findings.append(warning(self.name(path), "line_endings", message, line, 1))
         return text
+
+    def _is_named(self, folder: Path, name: str) -> bool:
+        """Return whether a name is UTF-8; any other is refused, for no report could show it."""
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(name).decode(errors="backslashreplace")
+            self._refuse(folder / shown, "encoding", "the file's name is not UTF-8: rename it")
+            return False
+        return True
 
     def _refuse_link(self, path: Path) -> None:
         message = "a symbolic link leads out of the folder: put a copy of the file in its place"
@@ -122,11 +135,13 @@ class Files:
         self._refuse(path, "unreadable", message)
 
     def _refuse(self, path: Path, code: str, message: str) -> None:
-        self.findings.append(error(self.name(path), code, message))
+        finding = error(self.name(path), code, message)
+        if finding not in self.findings:  # a folder may be listed more than once
+            self.findings.append(finding)
 
 
 def write(root: Path, path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, and never through a link out of the folder ``root``.
+    """Write a file atomically, and never through a link out of the folder ``root``.
 
     Raises
     ------
@@ -141,7 +156,7 @@ def write(root: Path, path: Path, data: bytes) -> None:
         with NamedTemporaryFile(dir=path.parent, prefix=".writing-", delete=False) as file:
             try:
                 file.write(data)
-                # A temporary file is private; these are for everybody who shares the checkout.
+                # A temporary file is private; these are for all users of the checkout.
                 os.fchmod(file.fileno(), 0o666 & ~_umask())
                 file.close()
                 Path(file.name).replace(path)
@@ -151,7 +166,9 @@ def write(root: Path, path: Path, data: bytes) -> None:
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise OperationError(
-            "not_writable", f"{path} cannot be written: {reason}", "free the path or the disk"
+            "not_writable",
+            f"{path} cannot be written: {reason}",
+            "check the path's permissions and free space",
         ) from problem
 
 
@@ -178,8 +195,30 @@ def remove(paths: Iterable[Path]) -> None:
             parent.rmdir()
 
 
+def parse_json(text: str) -> Any:  # noqa: ANN401 - a JSON value
+    """Return a JSON value; of a key that appears twice, only one value would be left.
+
+    Raises
+    ------
+    json.JSONDecodeError
+        The text is not JSON, or an object has a key twice.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                places = re.finditer(rf"{re.escape(json.dumps(key, ensure_ascii=False))}\s*:", text)
+                last = max((each.start() for each in places), default=0)
+                raise json.JSONDecodeError(f"the key '{key}' appears twice", text, last)
+            found[key] = value
+        return found
+
+    return json.loads(text, object_pairs_hook=unique)
+
+
 def is_ignored(name: str) -> bool:
-    """Tell whether a file is an editor's or a system's, and nobody's template."""
+    """Return whether a file is not of a template: hidden, or an editor's backup."""
     return name.startswith(".") or name.endswith("~")
 
 

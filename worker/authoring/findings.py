@@ -1,4 +1,4 @@
-"""Findings: what is wrong, or worth a look, in the files of a folder of templates."""
+"""Findings: errors and warnings about the files of a folder of templates."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ class Finding:
 
     @property
     def is_error(self) -> bool:
-        """Whether it keeps the template from being published."""
+        """Whether the finding prevents the template's publish."""
         return self.severity is Severity.ERROR
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Finding:
         return f"{self.file}{place}: {self.severity}: {self.message} [{self.code}]"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the finding as a JSON object, without a place where it has none."""
+        """Return the finding as a JSON object; line and column only if known."""
         shown: dict[str, Any] = {
             "file": self.file,
             "template_id": self.template_id or None,

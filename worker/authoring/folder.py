@@ -20,9 +20,9 @@ class FolderTemplate:
     Attributes
     ----------
     path
-        Its folder, from that of all templates.
+        Its folder, relative to the folder of all templates.
     definition
-        None where its files are not those of a template.
+        None if its files are not a template.
     files
         The file of each source, by the path that leads to it in ``version.publish``.
     header_text
@@ -56,19 +56,21 @@ class FolderTemplate:
             return of_problem(place, problem)
         finding = of_problem(self.header_file, problem)
         line, column = headers.place_of(self.header_text, path)
-        return replace(finding, line=line, column=column)
+        # The place of a nested table is not known: the outermost table's is given, with the path.
+        name = f"{path}: " if "metadata." in path else ""
+        return replace(finding, line=line, column=column, message=f"{name}{finding.message}")
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Templates of a folder, by path, and what is wrong with it as a whole."""
+    """Templates of a folder, by path, and findings about the folder as a whole."""
 
     root: Path
     templates: Sequence[FolderTemplate]
     findings: Sequence[Finding]
 
     def definitions(self) -> list[Definition]:
-        """Return what the templates define."""
+        """Return the templates' definitions."""
         return [each.definition for each in self.templates if each.definition is not None]
 
     def every_finding(self) -> list[Finding]:
@@ -82,12 +84,13 @@ class Folder:
         Raises
         ------
         OperationError
-            There is none of one.
+            A template does not exist.
         """
         unknown = sorted({*ids} - self.by_id().keys())
         if unknown:
             names = ", ".join(f"'{each}'" for each in unknown)
-            raise OperationError("unknown", f"{self.root} has no template {names}", "check the ids")
+            remedy = "pass the ids of templates, which are no paths; or none, for all"
+            raise OperationError("unknown", f"{self.root} has no template {names}", remedy)
 
     def by_id(self) -> dict[str, FolderTemplate]:
         """Return the templates by id."""

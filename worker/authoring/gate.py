@@ -27,7 +27,7 @@ class Passed:
     variables
         Declared or inferred.
     texts
-        The version's own text, then its translations, as they are rendered.
+        The sources to render: the version's own text, then its translations.
     """
 
     definition: Definition
@@ -43,9 +43,9 @@ class FolderGate:
     Parameters
     ----------
     renderer
-        Compiles and renders them; its limits are those of the gate.
+        Compiles and renders the sources; the gate has the same limits.
     partials
-        Those of the folder. What passes becomes known in it, for those that use it.
+        Partials of the folder. One that passes is added, for the templates that use it.
     default_language
         The language of a version's own text where its metadata does not say.
     """

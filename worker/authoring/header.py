@@ -1,4 +1,4 @@
-"""``template.toml``: what a folder says of its template besides the texts."""
+"""``template.toml``: a template's fields other than its texts."""
 
 import json
 import re
@@ -14,6 +14,7 @@ from tomlkit import TOMLDocument
 from tomlkit.items import AoT, Table
 
 from worker.authoring.definition import FIELDS, Definition, normal
+from worker.authoring.files import parse_json
 from worker.authoring.findings import Finding, error
 from worker.authoring.layout import HEADER
 
@@ -37,7 +38,6 @@ _KEYS: Final = frozenset(
 )
 _VARIABLE_KEYS: Final = ("name", "type", "required", "default", "example", "description")
 _MARK: Final = "\ufeff"
-_VARIABLE: Final = re.compile(r"^[ \t]*\[\[variables\]\]", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class Header:
 
 
 def parse(text: str, file: str) -> tuple[Header | None, list[Finding]]:
-    """Return what ``template.toml`` says, or None, and what is wrong with it."""
+    """Return the contents of ``template.toml``, or None, and the findings about it."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
@@ -79,12 +79,12 @@ def parse(text: str, file: str) -> tuple[Header | None, list[Finding]]:
     findings = []
     for key in document.keys() - _KEYS:
         known = ", ".join(sorted(_KEYS - {f"{table}{_AS_JSON}" for table in TABLES}))
-        message = f"unknown key '{key}'; there are: {known}"
+        message = f"unknown key '{key}'; available: {known}"
         findings.append(error(file, "unknown_key", message, *place_of(text, key)))
     mark = document.get("byte_order_mark", False)
     if not isinstance(mark, bool):
         place = place_of(text, "byte_order_mark")
-        findings.append(error(file, "bool_type", "byte_order_mark is true or false", *place))
+        findings.append(error(file, "bool_type", "byte_order_mark: expected true or false", *place))
     try:
         return _header(document), findings
     except ValueError as problem:
@@ -92,7 +92,7 @@ def parse(text: str, file: str) -> tuple[Header | None, list[Finding]]:
 
 
 def place_of(text: str, path: str) -> tuple[int, int]:
-    """Return line and column, from 1, of what a path of a message leads to in ``template.toml``.
+    """Return line and column, from 1, of a message's path in ``template.toml``.
 
     A path is ``name``, ``variables[2].example`` or ``metadata.language``. What is written in no
     common way has the place of the file's beginning.
@@ -144,7 +144,7 @@ def written(definition: Definition, folder: str, existing: str | None = None) ->
 
 
 def says(text: str, definition: Definition, folder: str) -> bool:
-    """Tell whether ``template.toml`` says what a definition has."""
+    """Return whether ``template.toml`` equals a definition's fields."""
     header, findings = parse(text, HEADER)
     other, _ = parse(written(definition, folder), HEADER)
     if header is None or other is None or findings:
@@ -153,7 +153,7 @@ def says(text: str, definition: Definition, folder: str) -> bool:
 
 
 def _comparable(header: Header) -> Header:
-    """Return a header in which what was left out is as by default."""
+    """Return a header with defaults for omitted members."""
     defaults: dict[str, Any] = {
         "category": None,
         "description": None,
@@ -200,7 +200,7 @@ def _variable(value: Any) -> Any:  # noqa: ANN401 - a JSON value
 
 def _from_json(key: str, text: object) -> Any:  # noqa: ANN401 - a JSON value
     try:
-        return json.loads(text if isinstance(text, str) else "")
+        return parse_json(text if isinstance(text, str) else "")
     except (ValueError, RecursionError) as problem:
         raise ValueError(f"{key} is not text in JSON: {problem}") from None
 
@@ -217,7 +217,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - a JSON value
 
 
 def _wanted(definition: Definition, folder: str) -> dict[str, Any]:
-    """Return the document that a definition has; what is as by default is left out."""
+    """Return the document of a definition; defaults are left out."""
     wanted: dict[str, Any] = {}
     if definition.template_id != folder:
         wanted["template_id"] = definition.template_id
@@ -274,7 +274,7 @@ def _fits(value: Any) -> bool:  # noqa: ANN401 - a JSON value
 
 
 def _update(document: TOMLDocument, wanted: Mapping[str, Any]) -> None:
-    """Change a document where it says something else."""
+    """Change a document where it differs."""
     now = _unwrapped(document)
     for key in now.keys() - wanted.keys():
         document.remove(key)

@@ -40,7 +40,7 @@ def body_file(template_type: str, *, is_mjml: bool = False) -> str:
 
 
 def without_last_line_break(name: str, text: str) -> str:
-    """Return what a file says.
+    """Return the contents of a file.
 
     Editors end a file with a line break, and in a subject or an SMS it would be sent and charged:
     of a file ``.txt`` the last one is not part of the text.

@@ -1,4 +1,4 @@
-"""Partials of a folder, as the publish gate finds those of the database."""
+"""Partials of a folder, with the interface of the database's partials for the publish gate."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from worker.authoring.definition import Definition
 from worker.authoring.dependencies import Dependencies
 
 _NAMESPACE: Final = UUID("6f0c2a53-5ad6-44a4-8a2b-0d6d1f3d2a51")
-"""Of ids that stand for versions which have none yet; an arbitrary number."""
+"""First id for versions that are not stored yet; an arbitrary number."""
 
 
 class FolderLibrary(Library):
@@ -34,7 +34,7 @@ class FolderLibrary(Library):
 
 @dataclass(slots=True)
 class Partials:
-    """The partials of a folder, as far as they are checked.
+    """The partials of a folder that have been checked so far.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Partials:
     rendered: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def library(self, definition: Definition, default_language: str) -> FolderLibrary:
-        """Return the partials that a template uses, and those that these use."""
+        """Return the partials that a template uses, directly or through other partials."""
         loaded = [
             self._partial(self.definitions[name])
             for name in sorted(self.dependencies.reached(definition.uses()))

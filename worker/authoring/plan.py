@@ -25,7 +25,7 @@ class Action(StrEnum):
 
 @dataclass(slots=True)
 class Step:
-    """What a push does with one template, and what comes of it.
+    """A push's action for one template, and its result.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Step:
     parts
         The parts that change, such as ``body`` or ``translations.de``.
     stale, dropped
-        The languages whose source text changes, and those that the folder has not.
+        The languages whose source text changes, and the languages that are missing in the folder.
     breaking
         What producers of the current version could be refused for.
     users
@@ -88,20 +88,20 @@ def decide(
     overwrite: bool = False,
     digest: str = "",
 ) -> Step:
-    """Return what a push does with a template, from digests alone.
+    """Return the action of a push for a template, from digests alone.
 
     Parameters
     ----------
     local
         The template in the folder.
     remote
-        The template of the service, None where it has none.
+        The service's template; None if it does not exist.
     base
         The template as it was at the last pull or push.
     overwrite
         Publish over what the folder has not pulled.
     digest
-        That of ``local``, where it is known.
+        Digest of ``local``, if known already.
     """
     digest = digest or local.digest()
     step = Step(local.template_id, local.type, Action.UNCHANGED)
@@ -136,7 +136,7 @@ def decide(
 
 
 def compare(step: Step, local: Definition, remote: Definition | None) -> None:
-    """Complete a step that publishes with what changes; ``remote`` is what the service has."""
+    """Add the changes to a step that publishes; ``remote`` is the service's definition."""
     if remote is None:
         return
     step.parts = [name for name in FIELDS if getattr(local, name) != getattr(remote, name)]
@@ -210,7 +210,7 @@ def _with_lf(sources: Sources) -> Sources:
 
 
 def _since(base: Base, remote: Remote) -> str:
-    """Return what has become of a template since the last pull or push."""
+    """Return how a template has changed since the last pull or push."""
     if base.version == remote.version:
         return f"{_named(remote.version)} has changed since it was pulled"
     return f"{_named(remote.version)} is current, and {_named(base.version)} was when it was pulled"

@@ -32,7 +32,7 @@ class Pulled(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PullStep:
-    """What a pull has done with one template; ``reason`` says why not more."""
+    """Result of a pull for one template; ``reason`` says why it was not written."""
 
     template_id: str
     action: Pulled
@@ -63,7 +63,7 @@ class Pull:
     def run(
         self, ids: Collection[str] | None, *, overwrite: bool = False, dry_run: bool = False
     ) -> Iterator[PullStep]:
-        """Pull templates, all or those named; yield what is done with each.
+        """Pull all or the named templates; yield the action for each.
 
         Parameters
         ----------
@@ -81,7 +81,7 @@ class Pull:
             raise OperationError(
                 "unknown",
                 f"the service has no template {', '.join(missing)}",
-                "template-service templates list shows those that it has",
+                "template-service templates list shows the existing ones",
             )
         decided = {name: self._decide(known[name], overwrite=overwrite) for name in names}
         wanted = [name for name, step in decided.items() if _is_write(step)]

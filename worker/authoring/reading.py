@@ -1,5 +1,6 @@
 """Reading a folder of templates, with all that is wrong with its files."""
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,7 +31,7 @@ def read_folder(root: Path, limits: Limits) -> Folder:
     """Return all templates below a folder, each of them a folder with ``template.toml``."""
     files = Files(root)
     if not root.is_dir():
-        finding = error(".", "missing", f"there is no folder {root}: name that of the templates")
+        finding = error(".", "missing", f"there is no folder {root}: name the templates' folder")
         return Folder(root, [], [finding])
     templates = [read_template(root, path, limits) for path in _template_folders(files, root)]
     if not templates and not files.findings:
@@ -69,6 +70,9 @@ def _refuse_folder_link(files: Files, path: Path) -> None:
     elif path.is_dir():
         message = "a symbolic link to a folder: templates are not looked for behind links"
         files.findings.append(error(files.name(path), "link_to_folder", message))
+    elif not path.exists():
+        message = "a symbolic link to a file or folder that does not exist: delete or correct it"
+        files.findings.append(error(files.name(path), "unreadable", message))
 
 
 def _twice(templates: Sequence[FolderTemplate]) -> list[Finding]:
@@ -80,7 +84,7 @@ def _twice(templates: Sequence[FolderTemplate]) -> list[Finding]:
     for template_id, same in owners.items():
         for template in same if len(same) > 1 else ():
             others = ", ".join(each.path for each in same if each is not template)
-            message = f"template_id '{template_id}' is also that of {others}: rename one"
+            message = f"template_id '{template_id}' is also used by {others}: rename one"
             findings.append(error(template.header_file, "same_template_id", message, 1, 1))
     return findings
 
@@ -175,7 +179,7 @@ class _Reader:
         if kind == "email" and layout.MJML_BODY in names:
             if expected not in names:
                 return layout.MJML_BODY
-            message = f"there is a {layout.MJML_BODY}, too: delete the one that is not the source"
+            message = f"there is a {layout.MJML_BODY}, too: delete the file that is not the source"
             self._add(folder / expected, "two_bodies", message)
             return None
         wrong = sorted(names & layout.EVERY_BODY - {expected})
@@ -200,7 +204,7 @@ class _Reader:
 
     def _translations(self, kind: str) -> dict[str, dict[Part, str]]:
         folder = self._path / layout.TRANSLATIONS
-        if not folder.exists():
+        if not os.path.lexists(folder):
             return {}
         found: dict[str, dict[Part, str]] = {}
         for entry in self._files.entries(folder):
@@ -225,7 +229,7 @@ class _Reader:
 
     def _samples(self, kind: str) -> list[Sample]:
         folder = self._path / layout.SAMPLES
-        if not folder.exists():
+        if not os.path.lexists(folder):
             return []
         endings = sample_files.expected_files(kind)
         expected: dict[str, dict[Part, str]] = defaultdict(dict)
@@ -267,7 +271,7 @@ class _Reader:
             if entry.name in known | layout.SOURCE_FILES | folders:
                 continue
             names = ", ".join(sorted({*layout.PART_FILES.values(), *folders}))
-            message = f"no file of a template has this name; there are: the body, {names}"
+            message = f"not a file of a template; available: the body, {names}"
             self._add(folder / entry.name, "unexpected_file", message)
 
     def _file(self, name: str) -> str:

@@ -1,6 +1,7 @@
 """Findings as people, GitHub and code scanning read them."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import PurePosixPath
@@ -56,7 +57,7 @@ def as_sarif(findings: Sequence[Finding], prefix: str) -> str:
 
 def _result(finding: Finding, prefix: str, rules: Sequence[str]) -> Mapping[str, Any]:
     location: dict[str, Any] = {
-        "artifactLocation": {"uri": _uri(_path(prefix, finding.file))},
+        "artifactLocation": {"uri": quote(os.fsencode(_path(prefix, finding.file)))},
     }
     if finding.line:
         location["region"] = {"startLine": finding.line, "startColumn": finding.column}
@@ -71,10 +72,6 @@ def _result(finding: Finding, prefix: str, rules: Sequence[str]) -> Mapping[str,
 
 def _path(prefix: str, file: str) -> str:
     return str(PurePosixPath(prefix) / file)
-
-
-def _uri(path: str) -> str:
-    return quote(path)
 
 
 def summary(findings: Sequence[Finding], count: int) -> str:

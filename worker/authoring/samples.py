@@ -1,4 +1,4 @@
-"""Samples: values with which a template is previewed and checked, and what is expected of them."""
+"""Samples: values for previews and checks of a template, and the expected output."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tasks.rendering.texts import Part
+from worker.authoring.files import parse_json
 from worker.authoring.findings import Finding, error
 from worker.authoring.layout import BODIES, PART_FILES
 
@@ -36,9 +37,9 @@ class Sample:
 
 
 def parse(text: str, name: str, file: str) -> tuple[Sample | None, list[Finding]]:
-    """Return the sample in a file, or None, and what is wrong with it."""
+    """Return the sample in a file, or None, and the findings about it."""
     try:
-        content = json.loads(text)
+        content = parse_json(text)
     except json.JSONDecodeError as problem:
         message = f"not valid JSON: {problem.msg}"
         return None, [error(file, "json", message, problem.lineno, problem.colno)]
@@ -49,21 +50,23 @@ def parse(text: str, name: str, file: str) -> tuple[Sample | None, list[Finding]
         message = 'expected an object such as {"language": "de", "variables": {"name": "Ada"}}'
         return None, [error(file, "sample", message, 1, 1)]
     findings = [
-        error(file, "unknown_key", f"unknown key '{key}'; there are: language, variables", 1, 1)
+        error(file, "unknown_key", f"unknown key '{key}'; available: language, variables", 1, 1)
         for key in sorted(content.keys() - _KEYS)
     ]
     variables, language = content.get("variables", {}), content.get("language")
     if not isinstance(variables, dict):
-        findings.append(error(file, "sample", "variables is an object of values by name", 1, 1))
+        findings.append(
+            error(file, "sample", "variables: expected an object of values by name", 1, 1)
+        )
     if not isinstance(language, str | None):
-        findings.append(error(file, "sample", "language is a tag such as 'de'", 1, 1))
+        findings.append(error(file, "sample", "language: expected a tag such as 'de'", 1, 1))
     if findings:
         return None, findings
     return Sample(name, file, variables, language), []
 
 
 def expected_files(template_type: str) -> dict[Part, str]:
-    """Return the ending of the file with what is expected of each part of a template of a type."""
+    """Return the ending of the files of expected output, by part, for a type of template."""
     names: dict[Part, str] = {"body": BODIES[template_type]}
     if template_type != "partial":
         names["subject"] = PART_FILES["subject"]

@@ -36,7 +36,7 @@ def digests(service: Caller) -> dict[str, Remote]:
 
 
 def contents(service: Caller, ids: Iterable[str] | None = None) -> Iterator[Remote]:
-    """Yield templates with their contents: those named, or all."""
+    """Yield the named templates, or all, with their contents."""
     if ids is None:
         yield from _pages(service, {"limit": _IDS})
         return

@@ -51,7 +51,7 @@ class State:
         return self._bases.get(template_id)
 
     def set(self, template_id: str, base: Base | None) -> None:
-        """Note a template as it is on the service now; None forgets it."""
+        """Record a template as the service has it now; None removes the record."""
         if base is None:
             self._bases.pop(template_id, None)
         else:

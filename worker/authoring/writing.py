@@ -27,7 +27,7 @@ def contents(definition: Definition, folder: Path) -> dict[str, str]:
 
 
 def write_template(root: Path, folder: Path, definition: Definition) -> list[str]:
-    """Bring the folder of a template to what a definition says; return the files that changed."""
+    """Write a definition into a template's folder; return the files that changed."""
     changed = changes(folder, definition)
     for path, data in changed.items():
         if data is not None:

@@ -19,7 +19,7 @@ _NUMBERS: Final = frozenset({"integer", "number"})
 
 
 class Break(NamedTuple):
-    """A breaking change: what it is of, the place, and what was there and is there now."""
+    """A breaking change: task, place, and the contents before and after."""
 
     task: str
     path: str
@@ -54,7 +54,7 @@ def breaking_changes(before: Json, after: Json) -> list[Break]:
 
 
 def is_announced(before: Json, after: Json) -> bool:
-    """Tell whether the version allows breaking changes: by major, before 1.0 by minor."""
+    """Return whether the version allows breaking changes: by major, before 1.0 by minor."""
     was, now = (
         tuple(int(part) for part in document["info"]["version"].split(".")[:2])
         for document in (before, after)
@@ -148,7 +148,7 @@ class _Comparison:
                 yield self._break(path, f"{name} is restricted now")
 
     def _is_wider(self, was: str, now: str) -> bool:
-        """Tell whether a type takes all of what another took, or gives nothing else."""
+        """Return whether a message's type accepts all that it accepted, or a result's no more."""
         if "anything" in (was, now):
             return (now if self.is_message else was) == "anything"
         return {was, now} == _NUMBERS and (now == "number") is self.is_message
@@ -210,7 +210,7 @@ def _last(reference: str) -> str:
 
 
 def _variants(schema: Json) -> list[Json]:
-    """Return the alternatives of a schema, of which an instance matches one."""
+    """Return the alternatives of a schema; an instance matches one of them."""
     for name in ("anyOf", "oneOf"):
         if name in schema:
             return list(schema[name])
@@ -222,7 +222,7 @@ def _variants(schema: Json) -> list[Json]:
 def _matched(
     before: Json, was: list[Json], after: Json, now: list[Json]
 ) -> list[tuple[Json, Json | None]]:
-    """Return each variant with that of the other document which has its name, or its type."""
+    """Return each variant with the other document's variant of the same name or type."""
     left = list(now)
     matches: list[tuple[Json, Json | None]] = []
     for variant in was:

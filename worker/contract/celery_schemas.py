@@ -37,7 +37,7 @@ PROBLEM: Final[Schema] = {
         },
         "current": {
             "type": ["string", "integer", "null"],
-            "description": "What it is, 0 for no current version.",
+            "description": "The current version; 0 if there is none.",
         },
         "current_version": {"type": ["string", "integer", "null"]},
     },
@@ -96,7 +96,7 @@ SIGNATURE: Final[Schema] = {
         },
         "immutable": {"type": ["boolean", "null"], "description": "True: it gets no answer."},
         "subtask_type": {
-            "enum": ["chain", "chord", "group", "xmap", "xstarmap", None],
+            "enum": ["chain", "chord", "group", None],
             "description": "A canvas of several tasks.",
         },
     },
@@ -173,7 +173,7 @@ CELERY_SCHEMAS: Final[dict[str, Schema]] = {
 
 
 def body_of(message: str) -> Schema:
-    """Return the schema of a body whose keywords are those of the schema ``message``."""
+    """Return the schema of a body with the keywords of the schema ``message``."""
     return {
         "type": "array",
         "description": "Positional arguments, which are refused; keyword arguments; callbacks.",
@@ -188,7 +188,7 @@ def body_of(message: str) -> Schema:
 
 
 def stored(status: str, result: str) -> Schema:
-    """Return the schema of what the result backend holds of a message."""
+    """Return the schema of a message's entry in the result backend."""
     return {
         "type": "object",
         "required": ["status", "result"],

@@ -185,13 +185,9 @@ def _limits() -> Json:
     names = {
         environment_name("limits", field.name): field
         for field in fields(Limits)
-        if _is_set(field.name)
+        if any(variable.path == ("limits", field.name) for variable in VARIABLES.values())
     }
     return {
         name: {"default": field.default, "meaning": VARIABLES[name].description}
         for name, field in names.items()
     }
-
-
-def _is_set(name: str) -> bool:
-    return any(variable.path == ("limits", name) for variable in VARIABLES.values())

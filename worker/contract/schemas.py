@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic.json_schema import models_json_schema
 
-from tasks.messages.base import Message, Result
 from tasks.messages.render import UsedPartial
 from tasks.messages.variables import DeclaredVariable
 from tasks.messages.versions import TextWarning
@@ -14,6 +13,9 @@ from worker.contract.celery_schemas import PROBLEM
 from worker.contract.declared import DeclaredTask
 from worker.contract.examples import EXAMPLES
 from worker.settings import environment_name
+
+if TYPE_CHECKING:
+    from tasks.messages.base import Message, Result
 
 Schema = dict[str, Any]
 PREFIX: Final = "#/components/schemas/"
@@ -30,12 +32,12 @@ _MARKUP: Final = (
 def schemas_of(tasks: Iterable[DeclaredTask]) -> dict[str, Schema]:
     """Return the schemas of all models of ``tasks``, by name.
 
-    Those of results allow members that they do not name: a newer service may add some.
+    Schemas of results allow unknown members: a newer service may add some.
     """
     messages: dict[type[Message | Result], None] = {}
     results: dict[type[Message | Result], None] = dict.fromkeys(NAMED_ONLY)
     for task in tasks:
-        messages |= dict.fromkeys([task.message, *_items_of(task.message)])
+        messages |= dict.fromkeys([task.message, *task.message.one_by_one.values()])
         results[task.result] = None
     _, taken = models_json_schema(
         [(model, "validation") for model in messages], ref_template=f"{PREFIX}{{model}}"
@@ -64,10 +66,6 @@ def parts_of(schema: object) -> Iterator[Schema]:
     elif isinstance(schema, list):
         for value in schema:
             yield from parts_of(value)
-
-
-def _items_of(message: type[Message]) -> Iterable[type[Message]]:
-    return message.one_by_one.values()
 
 
 def _finish(schema: Schema) -> None:

@@ -48,7 +48,7 @@ class DeadLetter:
 
     @cached_property
     def kept_at(self) -> datetime | None:
-        """When it became a dead letter; None if the document does not say."""
+        """Time at which the message became a dead letter; None if the document lacks it."""
         try:
             kept_at = datetime.fromisoformat(self.kept["kept_at"])
         except (KeyError, TypeError, ValueError):

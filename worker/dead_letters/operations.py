@@ -63,7 +63,7 @@ def ids(connection: Connection) -> list[str]:
 
 
 def find(connection: Connection, letter_id: str) -> DeadLetter | None:
-    """Return a letter, None if there is none with that id. It stays on the queue."""
+    """Return a dead letter; None if no letter has that id. It stays on the queue."""
     with browsed(connection) as every:
         return next((letter for letter in every if letter.id == letter_id), None)
 
@@ -155,7 +155,7 @@ def prune(connection: Connection, days: int, bounds: Bounds | None = None, *, dr
                 report_dropped(source.trim(bounds))
     except connection.recoverable_connection_errors as error:
         raise OperationError(
-            "broker_away", "the broker did not answer", "run it again when it does"
+            "broker_away", "the broker did not answer", "retry when it does"
         ) from error
     return pruned
 

@@ -9,6 +9,7 @@ https://docs.celeryq.dev/en/stable/internals/protocol.html
 """
 
 from worker.envelope.callbacks import callback_problems
+from worker.envelope.commands import command_problem, is_clock, reply_address
 from worker.envelope.messages import Envelope, Parts, check, read
 from worker.envelope.refusals import Refusal
 from worker.envelope.rules import Rules
@@ -21,6 +22,9 @@ __all__ = [
     "Rules",
     "callback_problems",
     "check",
+    "command_problem",
+    "is_clock",
     "read",
+    "reply_address",
     "shown",
 ]

@@ -8,7 +8,7 @@ letter with the rendered text in it.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from tasks.errors import Problem
 from worker.envelope.destinations import destination_problem
@@ -29,16 +29,6 @@ _MARKED: Final = frozenset({"__type__", "__value__"})
 (kombu/utils/json.py)."""
 
 
-class _Nested(NamedTuple):
-    """A value where a signature is expected, and whether it is sent as a message.
-
-    The task that ``celery.map`` calls is not.
-    """
-
-    value: object
-    is_sent: bool = True
-
-
 def callback_problems(embed: Mapping[str, Any], rules: Rules) -> list[Problem]:
     """Return a problem for each task in ``embed`` that is malformed or may not be called."""
     problems: list[Problem] = []
@@ -57,11 +47,10 @@ def callback_problems(embed: Mapping[str, Any], rules: Rules) -> list[Problem]:
 def _signature_problems(value: object, rules: Rules) -> Iterator[str]:
     """Yield the problems of signatures and of all signatures nested in them."""
     # A stack reverses the order; problems are reported in the order of the message.
-    stack = [_Nested(item) for item in reversed(_listed(value))]
+    stack: list[object] = list(reversed(_listed(value)))
     seen = 0
     while stack:
-        nested = stack.pop()
-        item = nested.value
+        item = stack.pop()
         seen += 1
         if seen > MOST_SIGNATURES:
             yield f"at most {MOST_SIGNATURES} task signatures were expected"
@@ -75,22 +64,19 @@ def _signature_problems(value: object, rules: Rules) -> Iterator[str]:
         if problem is not None:
             yield problem
             continue
-        if nested.is_sent:
-            problem = destination_problem(item, rules.tasks)
-            if problem is not None:
-                yield problem
+        problem = destination_problem(item, rules.tasks)
+        if problem is not None:
+            yield problem
         stack.extend(reversed(list(_nested_in(item))))
 
 
-def _nested_in(signature: dict[str, Any]) -> Iterator[_Nested]:
-    """Yield what the parts and the options of a well-formed signature hold."""
+def _nested_in(signature: dict[str, Any]) -> Iterator[object]:
+    """Yield the signatures in the parts and options of a well-formed signature."""
     if signature.get("subtask_type"):
         for part in PARTS:
-            for value in _listed(signature["kwargs"].get(part)):
-                yield _Nested(value, is_sent=part != "task")
+            yield from _listed(signature["kwargs"].get(part))
     for link in LINKS:
-        for value in _listed(signature["options"].get(link)):
-            yield _Nested(value)
+        yield from _listed(signature["options"].get(link))
 
 
 def _listed(value: object) -> list[Any]:
@@ -101,9 +87,10 @@ def _listed(value: object) -> list[Any]:
 
 
 def complete(embed: Mapping[str, Any]) -> bool:
-    """Add the members that a signature may leave out; return whether any were missing.
+    """Write signatures as Celery's own clients do; return whether anything was changed.
 
-    Celery's own clients write them always, and its worker fails without (``celery.canvas``).
+    Its worker fails without the members that are added, and takes the members of a ``link_error``
+    that is no list for the names of tasks when a chord fails (``celery.backends.base``).
     """
     changed = False
     stack = [item for field in FIELDS for item in _listed(embed.get(field))]
@@ -115,6 +102,10 @@ def complete(embed: Mapping[str, Any]) -> bool:
             if item.get(name) is None:
                 item[name] = kind()
                 changed = True
+        errback = item["options"].get("link_error") if isinstance(item["options"], dict) else None
+        if isinstance(errback, dict):
+            item["options"]["link_error"] = [errback]
+            changed = True
         for members, names in ((item["options"], LINKS), (item["kwargs"], PARTS)):
             if isinstance(members, dict) and (names is LINKS or item.get("subtask_type")):
                 stack += [each for name in names for each in _listed(members.get(name))]

@@ -6,6 +6,7 @@ The queue of a chain, chord or group does not count for its parts: whether Celer
 depends on what is around it.
 """
 
+import re
 from typing import Any, Final
 
 from worker.queues import QueueName
@@ -14,31 +15,45 @@ OWN_QUEUES: Final = frozenset(QueueName)
 PLACES: Final = ("queue", "routing_key")
 """Options that can lead to a queue of this service."""
 
+# On Redis a queue is a key: a list with the name of one of these would stop all deliveries, or take
+# the place of a result.
+_RESERVED: Final = re.compile(
+    r"unacked(?:[_:].*)?|_kombu\..*|dead-letters:.*|celery-task-meta-.*", re.DOTALL
+)
 SENT_IN_PARTS: Final = frozenset({"chain", "chord", "group"})
 _HOW: Final = 'name it in the options of its signature, {"queue": "…"}; with Celery .set(queue="…")'
 
 
 def destination_problem(signature: dict[str, Any], tasks: frozenset[str]) -> str | None:
-    """Return the problem of a well-formed signature whose message this service would get in vain.
+    """Return why a well-formed signature's message could not be processed by this service.
 
-    ``tasks`` are those of this service.
+    ``tasks`` are the names of this service's tasks.
     """
     kind, options, task = signature.get("subtask_type"), signature["options"], signature["task"]
     for place in PLACES:
-        if (name := options.get(place)) in OWN_QUEUES and not _is_own(signature, tasks):
+        name = options.get(place)
+        if name in OWN_QUEUES and not _is_own(signature, tasks):
             return (
                 f"options.{place} of a task signature: '{name}' is a queue of this service, which "
                 f"does not have the task; name the queue of the service that has '{task}'"
             )
-    if kind in SENT_IN_PARTS or task in tasks or (options.get("queue") and kind != "chunks"):
+        if is_reserved(name or ""):
+            return (
+                f"options.{place} of a task signature: {name!r} is a name of the broker or of this "
+                "service that no task is sent to; name a queue that a worker consumes"
+            )
+    if kind in SENT_IN_PARTS or task in tasks or options.get("queue"):
         return None
-    if kind == "chunks":  # Celery drops its options.
-        return "celery.chunks cannot name a queue: send a celery.group of tasks that do"
     return f"the queue of '{task}' is missing, which is no task of this service: {_HOW}"
 
 
+def is_reserved(name: str) -> bool:
+    """Return whether a queue of that name would be in the way of the broker or this service."""
+    return name == QueueName.DEAD_LETTERS or _RESERVED.fullmatch(name) is not None
+
+
 def _is_own(signature: dict[str, Any], tasks: frozenset[str]) -> bool:
-    """Tell whether all messages that a signature is sent as are for ``tasks``."""
+    """Return whether all messages that a signature is sent as are for ``tasks``."""
     stack: list[Any] = [signature]
     while stack:
         item = stack.pop()

@@ -12,7 +12,7 @@ LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC) - timedelta(days=1)
 
 
 def is_id(value: object) -> bool:
-    """Tell whether ``value`` is text that can name a task or a message everywhere.
+    """Return whether ``value`` is text that can name a task or a message everywhere.
 
     That is printable text of 1 to 255 bytes of UTF-8: it becomes part of keys, log lines, rows of
     Flower and AMQP's short strings. Lone surrogates are not printable, as Python sees it.
@@ -26,7 +26,7 @@ def is_id(value: object) -> bool:
 
 
 def is_reachable(value: object) -> bool:
-    """Tell whether an answer can be stored under ``value``, even if it is no valid id."""
+    """Return whether an answer can be stored under ``value``, even if it is no valid id."""
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID or "\x00" in value:
         return False
     try:

@@ -28,7 +28,10 @@ MOST_BODIES: Final = 4
 """Members named ``body`` that are measured; headers may contain such members too."""
 
 _BODY: Final = re.compile(rb'"body"\s*:\s*"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_CORRELATION: Final = re.compile(rb'"correlation_id"\s*:\s*"([^"\\\x00-\x1f]{1,255})"')
+_IDS: Final = [
+    re.compile(rb'"%b"\s*:\s*"([^"\\\x00-\x1f]{1,255})"' % name)
+    for name in (b"correlation_id", b"id")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +89,14 @@ def _unwrapped(raw: bytes, rules: Rules, queue: str | None) -> tuple[Parts, list
     """Return the parts of a queue entry, and whether its headers may be deep."""
     if len(raw) > rules.raw_bytes:
         message = f"the queue entry is {len(raw)} bytes, the limit is {rules.raw_bytes}"
-        raise RefusedError.too_large(message, _correlation_id(raw))
+        raise RefusedError.too_large(message, _written_id(raw))
     if len(raw) > rules.around_bytes:
         bodies = islice(_BODY.finditer(raw), MOST_BODIES)
         around = len(raw) - max((len(body[0]) for body in bodies), default=0)
         if around > rules.around_bytes:
             # A megabyte of brackets takes thirty once parsed; a body, being text, takes its size.
             message = f"all but the body is {around} bytes, the limit is {rules.around_bytes}"
-            raise RefusedError.too_large(message, _correlation_id(raw))
+            raise RefusedError.too_large(message, _written_id(raw))
     try:
         wrapper = orjson.loads(raw)
     except ValueError as error:
@@ -153,6 +156,9 @@ def _checked(
     except RefusedError as error:
         known = str(headers["id"]) if is_reachable(headers.get("id")) else None
         return error.with_others(problems, known or error.refusal.task_id or task_id)
+    if "self" in content.kwargs:
+        # Python passes the task by this name.
+        problems.append({"path": "self", "type": "extra_forbidden", "message": "unknown keyword"})
     if content.embed:
         problems += callback_problems(content.embed, rules)
         problems += chord_problems(content.embed, headers)
@@ -217,24 +223,26 @@ def _task_id(headers: object, properties: object) -> str | None:
     return None
 
 
-def _correlation_id(raw: bytes) -> str | None:
-    """Find the correlation id, which is the task id, in an entry that is too large to parse."""
-    match = _CORRELATION.search(raw)
-    try:
-        return match[1].decode() if match else None
-    except UnicodeDecodeError:
-        return None
+def _written_id(raw: bytes) -> str | None:
+    """Find the task id in an entry that cannot be parsed, or is too large for that."""
+    for pattern in _IDS:
+        if match := pattern.search(raw):
+            try:
+                return match[1].decode()
+            except UnicodeDecodeError:
+                continue
+    return None
 
 
 def _not_json(raw: bytes, error: ValueError) -> RefusedError:
     """Return the refusal of an entry that is not plain JSON.
 
-    With the task id, if Python's own parser, which accepts more, can read it.
+    With the task id, if Python's own parser, which accepts more, can read it, or it can be found.
     """
     task_id = None
     try:
         wrapper = json.loads(raw.decode())
         task_id = _task_id(wrapper.get("headers"), wrapper.get("properties"))
     except (ValueError, RecursionError, AttributeError):
-        pass
+        task_id = _written_id(raw)
     return RefusedError.at("", refusals.UNDECODABLE, f"JSON was expected: {error}", task_id)

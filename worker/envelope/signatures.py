@@ -26,21 +26,17 @@ _KINDS: Final[Mapping[str, tuple[str, frozenset[str]]]] = {
     "chain": ("celery.chain", frozenset({"tasks"})),
     "group": ("celery.group", frozenset({"tasks"})),
     "chord": ("celery.chord", frozenset({"header", "body", "kwargs"})),
-    "xmap": ("celery.map", frozenset({"task", "it"})),
-    "xstarmap": ("celery.starmap", frozenset({"task", "it"})),
-    "chunks": ("celery.chunks", frozenset({"task", "it", "n"})),
 }
-"""Name and keyword arguments of each kind of signature (``celery.canvas.Signature.TYPES``)."""
+"""Name and keyword arguments of kinds of signatures (``celery.canvas.Signature.TYPES``). Without
+``xmap``, ``xstarmap`` and ``chunks``: Celery cannot route one that was read from JSON, since it
+takes the signature in it for a name."""
 
-PARTS: Final = ("tasks", "header", "body", "task")
+PARTS: Final = ("tasks", "header", "body")
 _PART_TYPES: Final[Mapping[str, tuple[Any, str]]] = {
     "tasks": (list, "a list of task signatures"),
     "header": (list | dict, "a list of task signatures"),
     "body": (dict, "a task signature"),
-    "task": (dict, "a task signature"),
     "kwargs": (dict, "an object"),
-    "it": (list, "a list"),
-    "n": (int, "a whole number"),
 }
 LINKS: Final = ("link", "link_error", "chain", "chord")
 
@@ -147,6 +143,8 @@ def _option_problem(options: dict[str, Any]) -> str | None:
         is_expected, description = _OPTIONS.get(name, _ANYTHING)
         if not is_expected(value) and (value is not None or name in _NEVER_NULL):
             return f"options.{name} of a task signature: {description} was expected"
+    if not options.keys() >= set(options.get("stamped_headers") or ()):
+        return "options of a task signature: each of its stamped_headers was expected"
     return None
 
 

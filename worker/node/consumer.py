@@ -14,7 +14,7 @@ from kombu.common import ignore_errors
 from worker import broker, transport
 from worker.envelope import Rules
 from worker.node.inbox import Inbox
-from worker.node.refusals import Refusals
+from worker.node.refusals import Refusals, place_of
 from worker.node.shutdown import Shutdown
 from worker.settings import load
 
@@ -34,7 +34,8 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         _name_holder(options["app"], options["hostname"])
         self._sending: Any = None
         self._shutdown = Shutdown(SOFT_SECONDS)
-        super().__init__(*arguments, **options)
+        # Nothing uses Celery's gossip, and a malformed event of any client would end its receiver.
+        super().__init__(*arguments, without_gossip=True, **options)
         settings = load()
         self._refusals = Refusals(self.app, self.hub, broker.bounds(settings))
         rules = Rules.of(settings, self.app.tasks)
@@ -77,9 +78,15 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
             channel.do_restore = False
         super().on_connection_error_after_connected(exc)
 
-    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
-        """Refuse an AMQP message with a compressed body: kombu's decompressors are disabled."""
-        self._inbox.refuse_compressed(message)
+    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401 - Celery's arguments
+        """Refuse an AMQP message with a compressed body: kombu's decompressors are disabled.
+
+        A remote control message that cannot be decoded is dropped.
+        """
+        if message.channel is getattr(self.task_consumer, "channel", None):
+            self._inbox.refuse_compressed(message)
+        else:
+            logger.warning("A remote control message cannot be decoded: %s", place_of(exc))
 
     def on_close(self) -> None:
         """Forget messages that no process has started; the next connection requeues them."""
@@ -111,7 +118,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         return partial(self._inbox.check, handle)
 
     def _is_with_a_process(self, request: Any) -> bool:  # noqa: ANN401 - Celery ships no types
-        """Tell whether a request is still in the pool after Celery has flushed the pool."""
+        """Return whether a request is still in the pool after Celery has flushed the pool."""
         if request.time_start is not None:
             return True
         job = request._apply_result and request._apply_result()  # noqa: SLF001 - see private_names.txt

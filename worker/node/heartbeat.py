@@ -43,7 +43,7 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
         self._is_stuck = False
 
     def create(self, consumer: Any) -> None:  # noqa: ANN401, ARG002 - Celery's arguments
-        """Check that the file can be created, and remove that of a killed worker.
+        """Check that the file can be created, and remove the file of a killed worker.
 
         Raises
         ------

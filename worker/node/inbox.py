@@ -43,7 +43,7 @@ class Inbox:
         self._most_deliveries = most_deliveries
 
     def admit(self, channel: transport.Channel, taken: transport.Taken) -> dict[str, Any] | None:
-        """Return a message of Redis for kombu; None for one that is refused or not due yet."""
+        """Return a message of Redis for kombu; None if it is refused or not due yet."""
         checked = envelope.read(taken.raw, self._rules, channel.queue_of(taken.list))
         if isinstance(checked, envelope.Refusal):
             self._refusals.add(_refused(checked, channel, taken.tag))

@@ -57,7 +57,7 @@ def progressed_at(last: float, before: Work, now: Work) -> float:
 
 
 def is_stuck(now: Work, last: float, allowed: float) -> bool:
-    """Tell whether messages are in hand and make no progress.
+    """Return whether messages are in hand and make no progress.
 
     Parameters
     ----------

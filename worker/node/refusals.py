@@ -6,6 +6,7 @@ sent by :class:`worker.node.letter_sender.LetterSender`.
 """
 
 import logging
+import re
 import time
 import traceback
 from collections import deque
@@ -31,6 +32,7 @@ AGAIN_SECONDS: Final = 1.0
 """Pause before an answer or a dead letter is sent again."""
 AT_ONCE: Final = 100
 """Messages whose answers or dead letters are sent together."""
+_NAMES: Final = re.compile("""['"].*['"]""", re.DOTALL)
 SERVER_ERRORS: Final = (RedisError, OSError, OperationalError)
 """Errors of the clients of broker and result backend for a failed request."""
 
@@ -60,7 +62,7 @@ class Refusals:
 
     def add(self, refused: Refused) -> None:
         """Answer and dead-letter a message, with others of this iteration of the event loop."""
-        # The id was checked: an invalid one is None.
+        # The id was checked: an invalid one is None. Names in callbacks are the producer's values.
         log_event(
             logger,
             "dead_letter",
@@ -68,7 +70,7 @@ class Refusals:
             task=refused.task,
             id=refused.task_id,
             kind=refused.kind,
-            reason=refused.reason,
+            reason=_NAMES.sub("'...'", refused.reason),
         )
         counters.count(refused.task or counters.UNKNOWN, counters.DEAD_LETTERS)
         counts.dead_letter(refused.kind)

@@ -45,7 +45,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
 
     def __init__(self, message: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         super().__init__(message, **options)
-        # The service sets time limits; those of a producer are ignored.
+        # The service sets time limits; a producer's are ignored.
         self.time_limits = (None, None)
         self._received_at = time.time()
         self._facts: dict[str, Any] = {}
@@ -56,7 +56,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         return information
 
     def on_timeout(self, soft: bool, timeout: float) -> None:  # noqa: FBT001 - Celery's signature
-        """Log it. A hard limit kills the process, which :meth:`on_failure` handles."""
+        """Log the time limit. A hard limit kills the process, which :meth:`on_failure` handles."""
         name = "Soft" if soft else "Hard"
         logger.warning("%s time limit (%ss) exceeded for %s[%s]", name, timeout, self.name, self.id)
 
@@ -146,7 +146,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         return tries <= self.task.max_retries and not is_overrun
 
     def _finished(self, outcome: str, known: dict[str, Any], seconds: float) -> None:
-        """Count a message that has ended, and note what its event shows."""
+        """Count a finished message, and record the facts for its event."""
         counts.finished(self.task.name, outcome, known, seconds)
         self._facts = {name: known[name] for name in SHOWN if name in known}
         self._facts["milliseconds"] = round(seconds * 1000, 1)

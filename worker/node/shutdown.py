@@ -88,7 +88,7 @@ class Shutdown:
         while consumer.running_requests() and not self.is_over:
             self._turn()
         if interrupted := consumer.running_requests():
-            logger.warning("%d tasks are interrupted, to be done again", len(interrupted))
+            logger.warning("%d tasks are interrupted and will be delivered again", len(interrupted))
             keep_in_hand(set())
         self._has_ended_tasks = True
         # The acknowledgements of the last tasks are pending callbacks of the event loop.
@@ -156,12 +156,12 @@ class Shutdown:
             consumer.hub.run_once()
         except (*consumer.connection_errors, *consumer.channel_errors) as error:
             self._is_away = True
-            logger.warning("The broker is away during the shutdown: %s", error)
+            logger.warning("The broker is unavailable during the shutdown: %s", error)
 
     def _retried(self, do: Callable[[], None], deadline: float) -> None:
         while (error := self._ask(do)) is not None:
             if time.monotonic() > deadline:
-                logger.warning("The last acknowledgements were not taken: %s", error)
+                logger.warning("The last acknowledgements were not sent: %s", error)
                 return
             time.sleep(0.2)
 

@@ -53,7 +53,9 @@ def _begin(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
     try:
         runtime.current().renderer.start()
     except RenderProcessError as error:
-        logger.warning("The first message will start the render process: %s", error)
+        logger.warning(
+            "The render process did not start; the first message will start it: %s", error
+        )
 
 
 def _ready(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments

@@ -1,1 +1,1 @@
-"""The preview: a page on this machine that shows the templates of a folder as they are edited."""
+"""The preview: a local web page that shows a folder's templates while they are edited."""

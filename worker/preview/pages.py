@@ -3,15 +3,23 @@
 import hashlib
 import re
 from collections import OrderedDict
+from html import unescape
 from typing import Final
+
+from tasks.rendering.markup import tokens
+from tasks.rendering.plain_text.elements import HIDDEN, START_MARKS
 
 _KEPT: Final = 64
 """Renders that are kept for frames; each change makes a new one."""
 
 _DARK: Final = re.compile(r"\(\s*prefers-color-scheme\s*:\s*dark\s*\)", re.IGNORECASE)
 _LIGHT: Final = re.compile(r"\(\s*prefers-color-scheme\s*:\s*light\s*\)", re.IGNORECASE)
-_HTML: Final = re.compile(r"<html\b[^>]*>", re.IGNORECASE)
 _DIR: Final = re.compile(r"""\sdir\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)""", re.IGNORECASE)
+_INBOX_CHARACTERS: Final = 140
+# What authors put behind a preheader, so that nothing of the body follows it.
+_FILLING: Final = re.compile(r"[\u034f\u00ad\u200b\u200c\u2060\ufeff]+(?=\s|$)")
+_SPACES: Final = re.compile(r"[ \t\r\n\f]+")
+_BREAKS: Final = frozenset({*START_MARKS, "br", "li"})
 _BASE: Final = '<meta name="color-scheme" content="dark">'
 
 
@@ -52,21 +60,51 @@ def shown(body: str, *, dark: bool = False, right_to_left: bool = False) -> str:
     if dark:
         # Each condition becomes one that holds, or does not, on every screen.
         body = _LIGHT.sub("(max-width: 0)", _DARK.sub("(min-width: 0)", body))
-        tag = _HTML.search(body)
-        head = body.lower().find("<head>")
-        place = head + len("<head>") if head >= 0 else (tag.end() if tag else 0)
+        _, place = _tag(body, "head") or _tag(body, "html") or (0, 0)
         body = f"{body[:place]}{_BASE}{body[place:]}"
     return body
 
 
+def inbox_line(body: str) -> str:
+    """Return the line that an inbox shows after the subject: the first words of a body.
+
+    Unlike the text part, that is also what the page hides, such as a preheader.
+    """
+    parts = []
+    last = 0
+    hidden = ""
+    for token in tokens(body):
+        if hidden == "head" and token.name == "body":
+            hidden = ""
+        if not hidden:
+            parts.append(body[last : token.start])
+            if token.name in _BREAKS:
+                parts.append(" ")
+        last = token.end
+        if token.sort == "start" and not hidden and token.name in HIDDEN:
+            hidden = token.name
+        elif token.sort == "end" and token.name == hidden:
+            hidden = ""
+    words = _FILLING.sub("", unescape("".join([*parts, body[last:]])))
+    # No-break spaces fill the line.
+    return " ".join(_SPACES.sub(" ", words).strip()[:_INBOX_CHARACTERS].split())
+
+
 def has_dark_styles(body: str) -> bool:
-    """Tell whether a body has styles for a dark screen."""
+    """Return whether a body has styles for a dark screen."""
     return _DARK.search(body) is not None
 
 
 def _right_to_left(body: str) -> str:
-    tag = _HTML.search(body)
-    if tag is None:
+    found = _tag(body, "html")
+    if found is None:
         return f'<html dir="rtl">{body}'
-    bare = _DIR.sub("", tag[0])
-    return f'{body[: tag.start()]}{bare[:-1]} dir="rtl">{body[tag.end() :]}'
+    start, end = found
+    bare = _DIR.sub("", body[start:end])
+    return f'{body[:start]}{bare[:-1]} dir="rtl">{body[end:]}'
+
+
+def _tag(body: str, name: str) -> tuple[int, int] | None:
+    """Return where the start tag of an element stands, which none in a comment is."""
+    found = (each for each in tokens(body) if each.sort == "start" and each.name == name)
+    return next(((each.start, each.end) for each in found), None)

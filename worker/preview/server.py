@@ -15,7 +15,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from db.errors import OperationError
-from worker.preview.pages import Pages, has_dark_styles, shown
+from worker.preview.pages import Pages, has_dark_styles, inbox_line, shown
 from worker.preview.session import Session, snapshot
 
 ADDRESS: Final = "127.0.0.1"
@@ -60,13 +60,13 @@ class Preview:
         return await IOLoop.current().run_in_executor(self._pool, work, self._session)
 
     async def watch(self) -> None:
-        """Tell the pages of changes in the templates that they show."""
+        """Notify the pages of changes in the templates that they show."""
         ids = {each for each in self.watchers.values() if each}
         if ids:
             self._tell(await self.run(lambda session: session.changed(ids)))
 
     async def scan(self) -> None:
-        """Tell the pages of all other changes, of new templates too."""
+        """Notify the pages of all other changes, including new templates."""
         if self._is_scanning or not self.watchers:
             return
         self._is_scanning = True
@@ -78,7 +78,7 @@ class Preview:
             self._is_scanning = False
 
     def close(self) -> None:
-        """Wait for what is being done."""
+        """Wait for running requests."""
         self._pool.shutdown()
 
     def _tell(self, changed: set[str] | None) -> None:
@@ -96,7 +96,7 @@ class Handler(RequestHandler):
     hosts: frozenset[str]
 
     def initialize(self, preview: Preview, hosts: frozenset[str]) -> None:
-        """Take what all handlers share."""
+        """Store the objects that all handlers share."""
         self.preview = preview
         self.hosts = hosts
 
@@ -154,11 +154,12 @@ class View(Handler):
         if rendered is not None and found["type"] in _HTML_TYPES:
             found["frame"] = self.preview.pages.add(rendered["body"])
             found["has_dark_styles"] = has_dark_styles(rendered["body"])
+            found["inbox_line"] = inbox_line(rendered["body"])
         self.write(found)
 
 
 def _asked(question: Any) -> Callable[[Session], dict[str, Any] | None]:  # noqa: ANN401 - a JSON value
-    """Return what answers a question of the page; raise ValueError if it is none."""
+    """Return the answer to a request of the page; raise ValueError if it is unknown."""
     match question:
         case {
             "template_id": str(template_id),
@@ -189,23 +190,23 @@ class Frame(Handler):
 
 
 class Changes(WebSocketHandler):
-    """Tells a page which templates have changed."""
+    """Notifies a page of changed templates."""
 
     preview: Preview
     hosts: frozenset[str]
 
     def initialize(self, preview: Preview, hosts: frozenset[str]) -> None:
-        """Take what all handlers share."""
+        """Store the objects that all handlers share."""
         self.preview = preview
         self.hosts = hosts
 
     def check_origin(self, origin: str) -> bool:
-        """Tell whether the page is this server's own."""
+        """Return whether the page is this server's own."""
         is_own = urlsplit(origin).netloc == self.request.host
         return is_own and self.request.host in self.hosts
 
     def open(self, *_: str, **__: str) -> None:
-        """Begin to tell."""
+        """Register the page for notifications."""
         self.preview.watchers[self] = ""
 
     def on_message(self, message: str | bytes) -> None:

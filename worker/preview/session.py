@@ -1,4 +1,4 @@
-"""What the preview shows of a folder: its templates, their renders, and what is wrong with them."""
+"""What the preview shows of a folder: its templates, their renders and findings."""
 
 import os
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from worker.authoring.files import is_ignored
 from worker.authoring.folder import Folder, FolderTemplate
 from worker.authoring.gate import Passed
 from worker.authoring.reading import read_folder, read_template
-from worker.authoring.rendering import example_values, render
+from worker.authoring.rendering import example_values, render, render_examples
 
 Signature = Mapping[str, tuple[int, int]]
 """The time of the last change and the size of each file of a folder."""
@@ -35,14 +35,14 @@ class _Known:
 
 
 class Session:
-    """Reads a folder again when its files change, and renders what is asked for.
+    """Reads a folder again when its files change, and renders on request.
 
     Parameters
     ----------
     root
         The folder of the templates.
     renderer
-        Its limits are those of the gate.
+        Compiles and renders templates; the gate has the same limits.
     default_language
         The language of a version's own text where its metadata does not say.
     """
@@ -99,7 +99,7 @@ class Session:
         ]
 
     def problems(self) -> list[dict[str, Any]]:
-        """Return what is wrong with the folder as a whole."""
+        """Return the findings about the folder as a whole."""
         return [finding.as_json() for finding in self._folder.findings]
 
     def view(
@@ -110,18 +110,18 @@ class Session:
         sample: str | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> dict[str, Any] | None:
-        """Return what the page shows of a template, None where there is none of that id.
+        """Return what the page shows of a template; None if no template has that id.
 
         Parameters
         ----------
         template_id
             The template.
         language
-            Its language; None takes that of the sample, else the version's own.
+            Its language; None takes the sample's language, else the version's own.
         sample
             The name of a sample; None takes the first, or the examples of the variables.
         values
-            Values in the place of the sample's.
+            Values that replace the sample's.
         """
         template = self._folder.by_id().get(template_id)
         if template is None:
@@ -144,10 +144,15 @@ class Session:
     def _rendered(
         self, passed: Passed, values: Mapping[str, Any] | None, language: str | None
     ) -> dict[str, Any]:
-        values = example_values(passed) if values is None else values
-        shown: dict[str, Any] = {"values": values, "variables": passed.variables}
+        shown: dict[str, Any] = {
+            "values": example_values(passed) if values is None else values,
+            "variables": passed.variables,
+        }
         try:
-            parts = render(self._renderer, passed, values, language)
+            if values is None:
+                parts = render_examples(self._renderer, passed, language)
+            else:
+                parts = render(self._renderer, passed, values, language)
         except ServiceError as refusal:
             return shown | {"rendered": None, "refused": refusal.details}
         if passed.definition.type == "sms":
@@ -156,7 +161,7 @@ class Session:
         return shown | {"rendered": parts}
 
     def _check(self, template_id: str) -> Checked:
-        """Return the check of a template and of its partials, from files as they are now."""
+        """Return the check of a template and of its partials, from the current files."""
         names = self._dependencies.reached([template_id])
         by_id = self._folder.by_id()
         paths = {by_id[name].path for name in names if name in by_id}
@@ -248,5 +253,5 @@ def signature(folder: Path) -> Signature:
                         status = entry.stat()
                         found[entry.path] = (status.st_mtime_ns, status.st_size)
         except OSError:
-            continue  # It was deleted a moment ago, or cannot be read: the reader tells of it.
+            continue  # It was deleted a moment ago, or cannot be read: the reader reports it.
     return found

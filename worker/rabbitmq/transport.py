@@ -25,14 +25,17 @@ class NoRouteError(RecoverableChannelError):  # type: ignore[misc]  # py-amqp sh
 
 
 class _Subscription:
-    """A consumer of a queue; ``tag`` is its current consumer tag, which changes."""
+    """The consumers of a queue that are one consumer to kombu.
+
+    ``subscribe`` starts one with the given consumer tag.
+    """
 
     def __init__(
         self, queue: str, tag: str, count: int, subscribe: Callable[[str], object]
     ) -> None:
         self.queue = queue
-        self.tag = tag
         self.window = Window(count)
+        self.window.open(tag)
         self.subscribe = subscribe
 
 
@@ -58,7 +61,7 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
         passive: bool = False,  # noqa: FBT001, FBT002 - kombu's signature
         **options: Any,  # noqa: ANN401 - kombu's options
     ) -> Any:  # noqa: ANN401 - py-amqp ships no types
-        """Declare a queue; those of this service only if they are missing."""
+        """Declare a queue; a queue of this service only if it is missing."""
         if passive or queue not in SERVICE_QUEUES:
             return super().queue_declare(queue=queue, passive=passive, **options)
         return declare(self.connection, queue)
@@ -131,7 +134,8 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
         def delivered(message: Any) -> None:  # noqa: ANN401 - py-amqp ships no types
             headers = message.properties.get("application_headers")
             has_eta = isinstance(headers, dict) and headers.get("eta") is not None
-            subscription.window.add(message.delivery_tag, has_eta=has_eta)
+            consumer = message.delivery_info["consumer_tag"]
+            subscription.window.add(message.delivery_tag, consumer, has_eta=has_eta)
             self._unsettled[message.delivery_tag] = subscription
             callback(message)
             self._widen(subscription)
@@ -146,8 +150,10 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
     def basic_cancel(self, consumer_tag: str, **options: Any) -> Any:  # noqa: ANN401 - py-amqp's
         """Stop consuming."""
         subscription = self._subscriptions.pop(consumer_tag, None)
-        tag = consumer_tag if subscription is None else subscription.tag
-        return super().basic_cancel(tag, **options)
+        *others, last = [consumer_tag] if subscription is None else subscription.window.consumers
+        for tag in others:
+            super().basic_cancel(tag, **options)
+        return super().basic_cancel(last, **options)
 
     def basic_ack(self, delivery_tag: int, **options: Any) -> Any:  # noqa: ANN401 - py-amqp's
         """Acknowledge a message."""
@@ -173,6 +179,16 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
         super().collect()
         self._forget_consumers()
 
+    def _on_close(self, *arguments: Any) -> None:  # noqa: ANN401 - py-amqp's arguments
+        """Close, as the broker asks.
+
+        A broker that closes the channel at the same time as this side sends no other reply, for
+        which py-amqp would wait until the connection is lost.
+        """
+        super()._on_close(*arguments)
+        if self.is_closing and (waiting := self._pending.pop(spec.Channel.CloseOk, None)):
+            waiting(spec.Channel.CloseOk)
+
     def _do_revive(self) -> None:
         self._forget_consumers()
         super()._do_revive()
@@ -189,14 +205,18 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
             self._widen(subscription)
 
     def _widen(self, subscription: _Subscription) -> None:
-        """Replace a consumer whose prefetch count is used up by waiting messages."""
-        if subscription.window.is_narrow and subscription in self._subscriptions.values():
+        """Add a consumer if waiting messages use up the prefetch count; cancel needless ones."""
+        if subscription not in self._subscriptions.values():
+            return
+        window = subscription.window
+        if window.is_narrow:
+            tag = f"{subscription.queue}-{next(self._tags)}"
+            window.open(tag)
+            subscription.subscribe(tag)
+        for tag in window.close_dispensable():
             # Without waiting for the reply: py-amqp forgets the tag when it arrives, which is
             # after the last message to that consumer.
-            self.send_method(spec.Basic.Cancel, "sb", (subscription.tag, False))
-            subscription.tag = f"{subscription.queue}-{next(self._tags)}"
-            subscription.window.renew()
-            subscription.subscribe(subscription.tag)
+            self.send_method(spec.Basic.Cancel, "sb", (tag, False))
 
     def _is_routed(self, message: Any, queue: str, options: dict[str, Any]) -> bool:  # noqa: ANN401 - py-amqp ships no types
         returned = _Returned()

@@ -1,10 +1,12 @@
 """kombu's Redis channel, with messages that the server records as held until they are finished."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import orjson
 import redis
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
@@ -13,8 +15,10 @@ from redis.retry import Retry
 
 from worker.transport import holders, legacy
 from worker.transport.fetch import Fetcher
-from worker.transport.held import Bounds, Taken
+from worker.transport.held import Bounds, Taken, has_other_type
 from worker.transport.holder import Holder
+
+logger = logging.getLogger(__name__)
 
 Gate = Callable[[Taken], dict[str, Any] | None]
 """Returns a message in kombu's format, or None for one that it has refused or delayed."""
@@ -32,7 +36,7 @@ class QoS(virtual.QoS):  # type: ignore[misc]  # kombu ships no types
         """Do nothing: a delivered message is in hand already."""
 
     def can_consume(self) -> bool:
-        """Tell whether the prefetch count allows one more message."""
+        """Return whether the prefetch count allows one more message."""
         return not self.prefetch_count or len(self._in_hand) < self.prefetch_count
 
     def can_consume_max_estimate(self) -> int | None:
@@ -76,7 +80,7 @@ class Message(virtual.Message):  # type: ignore[misc]  # kombu ships no types
 class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no types
     """A channel whose messages are always on their queue or recorded as held.
 
-    Consumers without acknowledgement, such as those of replies to ``inspect``, and those of fanout
+    Consumers without acknowledgement (of replies to ``inspect``, for example) and of fanout
     exchanges use kombu's own code.
     """
 
@@ -150,6 +154,58 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
                 self.holder.put_back([taken.tag], is_next=True)
                 raise
         return None
+
+    def _size(self, queue: str) -> int:
+        """Return how many messages wait; kombu asks when it declares a queue."""
+        try:
+            return int(super()._size(queue))
+        except redis.ResponseError as error:
+            if not has_other_type(error):
+                raise
+            return 0  # the peek reports the key
+
+    def _queue_bind(self, exchange: str, *arguments: Any) -> None:  # noqa: ANN401 - kombu's arguments
+        """Bind a queue; a foreign key in the place of kombu's bindings is renamed."""
+        try:
+            super()._queue_bind(exchange, *arguments)
+        except redis.ResponseError as error:
+            if not has_other_type(error):
+                raise
+            client = redis.Redis(connection_pool=self.pool)
+            for name, kind in (
+                (self.keyprefix_queue % exchange, b"set"),
+                (self.keyprefix_binding_permanent % exchange, b"set"),
+                (self.keyprefix_binding_deadlines, b"zset"),
+            ):
+                key = f"{self.global_keyprefix}{name}"
+                if client.type(key) not in (kind, b"none"):
+                    client.rename(key, f"{key}:displaced")
+            super()._queue_bind(exchange, *arguments)
+
+    def _receive_one(self, client: Any) -> Any:  # noqa: ANN401 - redis-py's pub/sub client
+        """Deliver a broadcast, of remote control or events; drop one that raises an error.
+
+        kombu would log the values of some, and end the event loop with an error over others.
+        """
+        try:
+            response = client.parse_response()
+        except self.connection_errors:
+            self._in_listen = None
+            raise
+        if not isinstance(response, list | tuple):
+            return None
+        payload = self._handle_message(client, response)
+        if not payload["type"].endswith(b"message") or not payload["data"]:
+            return None
+        try:
+            topic = payload["channel"].decode()
+            name = topic.partition(".")[2] if topic.startswith("/") else topic
+            return self._deliver_fanout_message(orjson.loads(payload["data"]), name.split("/")[0])
+        except (redis.RedisError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the worker must continue
+            logger.warning("A malformed broadcast is dropped: %s", type(error).__name__)
+            return True
 
     def _basic_cancel(self, consumer_tag: str) -> Any:  # noqa: ANN401 - kombu's
         queue = self._tag_to_queue.get(consumer_tag)

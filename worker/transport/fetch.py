@@ -6,22 +6,23 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 from kombu.transport import redis as kombu_redis
-from redis.exceptions import NoScriptError
+
+from worker.transport.peek import Peek
 
 if TYPE_CHECKING:
     from worker.transport.held import Taken
-    from worker.transport.holder import Holder
 
 logger = logging.getLogger(__name__)
 
 PEEK_SECONDS: Final = 1.0
-"""Timeout of the blocking peek at an empty list of the first priority."""
-RARE_PEEK_SECONDS: Final = 5.0
-"""Timeout for the other priorities, which few producers use: each timeout costs a round trip."""
+"""Timeout of the blocking peek at the first list while it is empty: so soon a silent server, which
+all peeks have in common, is noticed."""
+RARE_PEEK_SECONDS: Final = 10.0
+"""Timeout of the other peeks: each timeout wakes an idle process and costs a round trip."""
 GIVEN_UP_SECONDS: Final = 0.5
 """After a queue was cancelled: the server has noticed the closed connection by then."""
 CROWDED_SECONDS: Final = 0.001
@@ -38,125 +39,6 @@ STEP_SECONDS: Final = 0.05
 """Maximum time that refused or delayed messages, which need no process, block the event loop."""
 MOST_TAKEN: Final = 100
 """Maximum number of messages in one reply, even if the prefetch count allows more."""
-
-
-class Peek:
-    """Waits for a message on a list. BLMOVE from a list's end to the same end changes nothing.
-
-    The script that takes a message can be sent with it, and the server runs it after the wait. So
-    an idle consumer gets a message without another round trip.
-
-    Parameters
-    ----------
-    key
-        The list.
-    seconds
-        How long the server waits.
-    priorities
-        The lists of its queue, from which a message is taken.
-    """
-
-    def __init__(
-        self,
-        pool: redis.ConnectionPool,
-        holder: "Holder",
-        key: str,
-        seconds: float,
-        priorities: list[list[str]],
-    ) -> None:
-        self._pool = pool
-        self._holder = holder
-        self._key = key
-        self._seconds = seconds
-        self._priorities = priorities
-        self._connection = pool.get_connection()
-        self._sent: float | None = None
-        self._expected: str | None = None
-
-    @property
-    def is_armed(self) -> bool:
-        """Whether a reply is pending."""
-        return self._sent is not None
-
-    @property
-    def takes(self) -> bool:
-        """Whether the reply may contain a message."""
-        return self._expected is not None
-
-    @property
-    def socket(self) -> Any:  # noqa: ANN401 - redis-py's socket
-        """The socket of the reply, for the event loop to watch."""
-        return self._connection._sock  # noqa: SLF001 - see private_names.txt
-
-    def arm(self, *, takes: bool) -> None:
-        """Send the blocking command and, if ``takes``, the script that takes a message."""
-        commands: list[Any] = [("BLMOVE", self._key, self._key, "RIGHT", "RIGHT", self._seconds)]
-        if takes:
-            command, self._expected = self._holder.expect(self._priorities)
-            commands.append(command)
-        self._connection.send_packed_command(self._connection.pack_commands(commands))  # type: ignore[no-untyped-call]
-        self._sent = time.monotonic()
-
-    def read(self) -> "Arrival":
-        """Read the reply."""
-        waited = time.monotonic() - (self._sent or 0.0)
-        self._sent = None
-        taken: list[Taken] | None = None
-        try:
-            replies = [self._read()]
-            if self.takes:
-                replies.append(self._read())
-                if not isinstance(replies[1], redis.ResponseError):
-                    taken = self._holder.held.read(replies[1])
-        finally:
-            self._give_up()
-        if not taken:
-            for reply in replies:
-                # A restarted server has no scripts; the next take loads them.
-                if isinstance(reply, redis.ResponseError) and not isinstance(reply, NoScriptError):
-                    raise reply
-        return Arrival(replies[0] is not None, taken, waited)
-
-    def is_overdue(self, now: float, timeout: float) -> bool:
-        """Tell whether the reply is more than ``timeout`` seconds late."""
-        return self._sent is not None and now - self._sent > self._seconds + timeout
-
-    def close(self) -> None:
-        """Abandon the reply and close the connection."""
-        self._sent = None
-        self._give_up()
-        self._connection.disconnect()  # type: ignore[no-untyped-call]
-        self._pool.release(self._connection)
-
-    def _read(self) -> Any:  # noqa: ANN401 - any reply
-        """Return the next reply; return errors too, since another reply may follow."""
-        try:
-            return self._connection.read_response()
-        except redis.ResponseError as error:
-            return error
-
-    def _give_up(self) -> None:
-        if self._expected is not None:
-            self._holder.unexpect(self._expected)
-            self._expected = None
-
-
-class Arrival(NamedTuple):
-    """The reply to a peek.
-
-    Attributes
-    ----------
-    is_there
-        Whether there was a message on the list.
-    taken
-        The taken messages; None if the peek did not take.
-    waited
-        Seconds between request and reply.
-    """
-
-    is_there: bool
-    taken: list["Taken"] | None
-    waited: float
 
 
 class Fetcher:
@@ -198,7 +80,7 @@ class Fetcher:
             self._drop(self._peeks.pop(key))
 
     def owns(self, fileno: int) -> bool:
-        """Tell whether a file descriptor is one of a peek."""
+        """Return whether a file descriptor belongs to a peek."""
         return fileno in self._by_fileno
 
     @property
@@ -340,12 +222,12 @@ class Fetcher:
                     channel.pool,
                     channel.holder,
                     channel.key_of(queue, priority),
-                    PEEK_SECONDS if is_first else RARE_PEEK_SECONDS,
                     self._lists([queue]),
                 )
                 self._peeks[queue, priority] = peek
-            if not peek.is_armed:
-                peek.arm(takes=is_first and room > 0 and not self._may_have_more)
+            if not (peek.is_armed or peek.is_resting):
+                seconds = PEEK_SECONDS if peek is self._first_peek else RARE_PEEK_SECONDS
+                peek.arm(seconds, takes=is_first and room > 0 and not self._may_have_more)
                 room -= is_first
                 fileno = peek.socket.fileno()
                 if self._by_fileno.get(fileno) is not peek:
@@ -353,6 +235,10 @@ class Fetcher:
                     channel.connection.cycle.poller.register(
                         fileno, kombu_redis.MultiChannelPoller.eventflags
                     )
+
+    @property
+    def _first_peek(self) -> Peek | None:
+        return next(iter(self._peeks.values()), None)
 
     def _check_peeks(self, now: float) -> None:
         timeout = self._channel.socket_timeout or PEEK_SECONDS
@@ -367,7 +253,7 @@ class Fetcher:
         peek.close()
 
     def _put_back_given_up(self) -> None:
-        """Put back what the server took before it noticed that a peek was given up."""
+        """Put back messages that the server took before it noticed that a peek was abandoned."""
         if not self._channel.closed:
             with contextlib.suppress(redis.RedisError):  # the next look is ten seconds later
                 self._channel.put_back_unknown()

@@ -16,6 +16,12 @@ LEASE_SECONDS: Final = 4.0
 """How long a consumer keeps its messages without renewing its lease. Long enough for pauses of a
 process on a busy machine; short enough that a dead worker's messages are taken again within 10 s,
 including the sweep and the delay of a sweeper that has just started."""
+RENEW_SECONDS: Final = 0.8
+"""Interval of lease renewals: five fit into a lease, so four may be late or fail."""
+LATE_SECONDS: Final = 2 * RENEW_SECONDS
+"""A later renewal means that the server, the network or this process was stalled, or that a clock
+jumped. Other consumers may have been stalled too, so no consumer is swept for the duration of one
+lease after it."""
 COUNTED_SECONDS: Final = 7 * 86_400
 """How long the number of a message's redeliveries is stored."""
 MOST_AT_ONCE: Final = 500
@@ -75,11 +81,14 @@ class Renewal(NamedTuple):
         Seconds until a delayed message is due, None without one.
     swept
         Number of messages put back, by dead consumer.
+    is_on_time
+        Whether it was on time by the server's clock; otherwise nothing is swept.
     """
 
     was_held: bool
     next_due: float | None
     swept: dict[str, int]
+    is_on_time: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +232,7 @@ class HeldMessages:
         With ``sweeps``, also put back the messages of dead consumers.
         """
         keys = [self.keys.consumers, self.keys.deliveries, self.keys.delayed]
-        was_held, due, swept = self._run(
+        was_held, due, swept, on_time = self._run(
             "renew",
             keys,
             [
@@ -233,13 +242,15 @@ class HeldMessages:
                 MOST_AT_ONCE,
                 self.keys.held_by,
                 COUNTED_SECONDS,
+                int(LATE_SECONDS * 1000),
             ],
         )
-        names = [name.decode() for name in swept[::2]]
+        names = [name.decode("utf-8", "replace") for name in swept[::2]]
         return Renewal(
             bool(was_held),
             None if due < 0 else due / 1000,
             dict(zip(names, swept[1::2], strict=True)),
+            is_on_time=bool(on_time),
         )
 
     def leave(self) -> int:
@@ -264,8 +275,15 @@ SCRIPTS: Final = ("take", "put_back", "delay", "letters", "renew")
 
 @lru_cache
 def source(name: str) -> str:
-    """Return the text of a Lua script."""
-    return (files(__package__) / "lua" / f"{name}.lua").read_text("utf-8")
+    """Return the text of a Lua script, after the functions that scripts share."""
+    folder = files(__package__) / "lua"
+    return "".join((folder / f"{each}.lua").read_text("utf-8") for each in ("shared", name))
+
+
+def has_other_type(error: object) -> bool:
+    """Return whether a reply is the error of a command on a key of another type."""
+    # Where a pipeline raises it, redis-py writes the command before it.
+    return isinstance(error, redis.ResponseError) and "WRONGTYPE" in str(error)
 
 
 def _groups(tags: Collection[str]) -> Iterable[list[str]]:

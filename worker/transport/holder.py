@@ -8,19 +8,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection
-from typing import Any, Final
+from typing import Any
 
 import redis
 
-from worker.transport.held import MOST_AT_ONCE, HeldMessages, Keys, Renewal, Taken
+from worker.transport.held import (
+    LATE_SECONDS,
+    MOST_AT_ONCE,
+    RENEW_SECONDS,
+    HeldMessages,
+    Keys,
+    Renewal,
+    Taken,
+)
 
 logger = logging.getLogger(__name__)
-
-RENEW_SECONDS: Final = 0.8
-"""Interval of lease renewals: five fit into a lease, so four may be late or fail."""
-LATE_SECONDS: Final = 2 * RENEW_SECONDS
-"""A later renewal means that the server, the network or this process was stalled. Other consumers
-may have been stalled too, so no consumer is swept for the duration of one lease after it."""
 
 
 class Holder:
@@ -237,7 +239,7 @@ class Lease(threading.Thread):
                 logger.info("The lease on messages is renewed again")
             is_failing = False
             now = time.monotonic()
-            if now - last > LATE_SECONDS:
+            if now - last > LATE_SECONDS or not renewal.is_on_time:
                 self._on_time_since = now
             last = now
             self._report(renewal)

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import redis
 from kombu.transport.redis import Channel
 
-from worker.transport.held import Keys, source
+from worker.transport.held import Keys, has_other_type, source
 
 STOCK: Final = "unacked"
 """Name for all workers with kombu's own transport, which does not record who holds a message. Names
@@ -88,7 +88,7 @@ class NextMessage(NamedTuple):
     digest
         The same as long as it is the same message.
     sent_at
-        Seconds since 1970, None if it does not tell.
+        Seconds since 1970; None if the message does not say.
     """
 
     digest: bytes
@@ -97,7 +97,7 @@ class NextMessage(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """Messages by queue, when the oldest was taken, and how many were looked at."""
+    """Messages by queue, when the oldest was taken, and how many were inspected."""
 
     counts: Counter[str] = field(default_factory=Counter)
     oldest: dict[str, datetime] = field(default_factory=dict)
@@ -189,15 +189,18 @@ class Inspection:
                 yield Delayed(_moment(due), self._plain(name), raw)
 
     def waiting(self, queues: Collection[str]) -> Counter[str]:
-        """Return how many messages wait on each queue, of all priorities."""
+        """Return how many messages wait on each queue, of all priorities; none on a foreign key."""
         lists = [(queue, list_of(queue, step)) for queue in queues for step in _STEPS]
         with self._client.pipeline(transaction=False) as pipeline:
             for _, name in lists:
                 pipeline.llen(self._keys.prefix + name)
-            lengths = pipeline.execute()
+            lengths = pipeline.execute(raise_on_error=False)
         counts: Counter[str] = Counter()
         for (queue, _), length in zip(lists, lengths, strict=True):
-            counts[queue] += length
+            if isinstance(length, int):
+                counts[queue] += length
+            elif not has_other_type(length):
+                raise length
         return counts
 
     def held(self, *, by_living: bool = False) -> Tally:
@@ -224,7 +227,8 @@ class Inspection:
     def lists(self) -> dict[str, bytes]:
         """Return every list on the server, without the prefix, with its next entry.
 
-        Not those of Celery's remote control and events. Of a server with very many keys, not all.
+        Lists of Celery's remote control and events are left out; on a server with very many keys,
+        others may be missing too.
         """
         pattern = _literal(self._keys.prefix) + "*"
         found: dict[str, bytes] = {}
@@ -262,7 +266,7 @@ class Inspection:
         tags
             Tags of the messages; empty for all of the consumer.
         may_be_alive
-            Also those of a live consumer, which may be running them: then they run twice.
+            Also put back messages of a live consumer, which may be running them: they run twice.
         """
         if consumer == STOCK:
             return self._put_back_unacked(tags) if may_be_alive else None

@@ -18,7 +18,7 @@ function say(text) {
   if ($("status").textContent !== text) $("status").textContent = text;
 }
 
-// Whoever uses the keyboard stays where they are when something is drawn anew.
+// Keyboard focus stays where it is when something is drawn anew.
 function keepingFocus(container, key, drawAgain) {
   const focused = document.activeElement;
   const name = container.contains(focused) ? focused.closest(`[data-${key}]`)?.dataset[key] : undefined;
@@ -132,7 +132,7 @@ function drawParts(view, isHtml) {
   const only = (id, condition) => { $(id).hidden = !(parts && condition); return parts && condition; };
   if (only("inbox", view.type === "email")) {
     $("inbox-subject").textContent = parts.subject ?? "(no subject)";
-    $("inbox-preheader").textContent = parts.preheader ?? (parts.text ?? "").replace(/\s+/g, " ").slice(0, 140);
+    $("inbox-preheader").textContent = view.inbox_line;
   }
   if (only("frames", isHtml)) drawFrames(view);
   if (only("text", view.type === "email")) $("text-body").textContent = parts.text ?? "";

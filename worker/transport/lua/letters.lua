@@ -32,7 +32,7 @@ local function size(first, last)
     return bytes
 end
 
--- Return what tells the oldest letter from any other: kombu ends a message with a tag of its own.
+-- Return what identifies the oldest letter: kombu ends each message with a tag of its own.
 local function oldest()
     local letter = redis.call('LINDEX', letters, -1)
     return letter and string.sub(letter, -100) or ''
@@ -44,7 +44,7 @@ local function measured()
     local known = redis.call('HMGET', figures, 'count', 'bytes', 'oldest')
     local known_count, known_bytes = tonumber(known[1] or ''), tonumber(known[2] or '')
     if known_count and known_bytes and known_count <= count and known[3] == oldest() then
-        -- Whoever pushes puts new letters in front.
+        -- New letters are pushed in front.
         return count, known_bytes + size(0, count - known_count - 1)
     end
     return count, size(0, count - 1)
@@ -74,6 +74,9 @@ local function drop(count, bytes, most, most_bytes)
 end
 
 if operation == 'add' then
+    -- Where a foreign key took their place, refused messages would fill the prefetch count.
+    displace(letters, 'list')
+    displace(figures, 'hash')
     local held, most, most_bytes = KEYS[3], tonumber(ARGV[2]), tonumber(ARGV[3])
     local count, bytes = measured()
     local moved = 0
@@ -119,7 +122,7 @@ if operation == 'replay' then
         return 0
     end
     note(count - 1, bytes - #letter)
-    -- It was replayed by somebody who knows why it failed: its tries begin anew.
+    -- An operator replayed it, knowing why it failed: its tries begin anew.
     redis.call('HDEL', deliveries, redis.sha1hex(message))
     return 1
 end

@@ -1,4 +1,4 @@
--- Tell which message is the next of each list, and when it was sent, if it says so.
+-- Return the next message of each list, and when it was sent, if the message says so.
 --
 -- KEYS: lists of queues. Messages are pushed to the left and taken from the right.
 -- Returns: for each list the digest of its oldest message, empty without any, and its header

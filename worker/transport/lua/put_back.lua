@@ -21,15 +21,11 @@ else
         end
     end
 end
-table.sort(tags, function(one, other) return tonumber(one) > tonumber(other) end)
+sort_newest_first(tags)
 local moved = 0
 for _, tag in ipairs(tags) do
-    local entry = redis.call('HGET', held, tag)
-    if entry then
-        local first = string.find(entry, '\n', 1, true)
-        local second = string.find(entry, '\n', first + 1, true)
-        local push = place == 'next' and 'RPUSH' or 'LPUSH'
-        redis.call(push, string.sub(entry, first + 1, second - 1), string.sub(entry, second + 1))
+    -- A message that cannot be put back stays held, and is tried again.
+    if put_back(place == 'next' and 'RPUSH' or 'LPUSH', redis.call('HGET', held, tag)) then
         redis.call('HDEL', held, tag)
         moved = moved + 1
     end

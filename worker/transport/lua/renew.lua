@@ -3,27 +3,38 @@
 --
 -- KEYS: consumers, deliveries, delayed.
 -- ARGV: consumer, lease in ms, whether to sweep (0 or 1), messages to move at most, prefix of the
---       keys of held messages, seconds that deliveries are counted.
+--       keys of held messages, seconds that deliveries are counted, ms between renewals that are
+--       not late.
 -- Returns: whether the lease was held before, ms until the next delayed message is due or -1,
---          the swept consumers, each followed by the number of its messages that were put back.
+--          the swept consumers, each followed by the number of its messages that were put back,
+--          whether this renewal is on time.
 local consumers, deliveries, delayed = KEYS[1], KEYS[2], KEYS[3]
 local consumer, lease, sweeps = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 local most, prefix, counted_for = tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local late = tonumber(ARGV[7])
+local again = 5000  -- ms until an entry that cannot be moved is tried again
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local function split(entry)
-    local first = string.find(entry, '\n', 1, true)
-    local second = string.find(entry, '\n', first + 1, true)
-    return string.sub(entry, first + 1, second - 1), string.sub(entry, second + 1)
-end
+-- One of these would stop all deliveries.
+displace(consumers, 'zset')
+displace(deliveries, 'hash')
+displace(delayed, 'zset')
+displace(prefix .. consumer, 'hash')
 
+-- Where this renewal is late by the server's clock, that clock may have jumped: the leases of live
+-- consumers have ended too.
+local own = tonumber(redis.call('ZSCORE', consumers, consumer) or '')
+local on_time = own and own - now >= lease - late
+sweeps = sweeps and on_time
 local known = redis.call('ZADD', consumers, string.format('%.0f', now + lease), consumer) == 0
 
 for _, entry in ipairs(redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, most)) do
-    local list, raw = split(entry)
-    redis.call('LPUSH', list, raw)
-    redis.call('ZREM', delayed, entry)
+    if put_back('LPUSH', entry) then
+        redis.call('ZREM', delayed, entry)
+    else
+        redis.call('ZADD', delayed, string.format('%.0f', now + again), entry)
+    end
 end
 local due = -1
 local next_delayed = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
@@ -35,15 +46,18 @@ local swept = {}
 if sweeps then
     for _, dead in ipairs(redis.call('ZRANGEBYSCORE', consumers, '-inf', now, 'LIMIT', 0, 100)) do
         local held = prefix .. dead
-        local tags = redis.call('HKEYS', held)
-        table.sort(tags, function(one, other) return tonumber(one) > tonumber(other) end)
-        local moved = math.min(#tags, most)
-        for place = 1, moved do  -- the newest first, so that the oldest is taken first again
-            local list, raw = split(redis.call('HGET', held, tags[place]))
-            redis.call('RPUSH', list, raw)
-            redis.call('HDEL', held, tags[place])
-            redis.call('HINCRBY', deliveries, redis.sha1hex(raw), 1)
-            redis.call('EXPIRE', deliveries, counted_for)
+        local tags = redis.pcall('HKEYS', held)
+        tags = tags.err and {} or tags
+        sort_newest_first(tags)
+        local moved = 0
+        for _, tag in ipairs(tags) do
+            local raw = moved < most and put_back('RPUSH', redis.call('HGET', held, tag))
+            if raw then
+                redis.call('HDEL', held, tag)
+                redis.pcall('HINCRBY', deliveries, redis.sha1hex(raw), 1)
+                redis.pcall('EXPIRE', deliveries, counted_for)
+                moved = moved + 1
+            end
         end
         if moved == #tags then
             redis.call('ZREM', consumers, dead)
@@ -55,4 +69,4 @@ if sweeps then
         end
     end
 end
-return {known and 1 or 0, due, swept}
+return {known and 1 or 0, due, swept, on_time and 1 or 0}

@@ -18,15 +18,10 @@ if #ARGV > 2 then
 else
     tags = redis.call('HKEYS', held)
 end
--- The newest first, so that the oldest is taken first again.
-table.sort(tags, function(one, other) return (tonumber(one) or 0) > (tonumber(other) or 0) end)
+sort_newest_first(tags)
 local moved = 0
 for _, tag in ipairs(tags) do
-    local entry = redis.call('HGET', held, tag)
-    if entry then
-        local start = string.find(entry, '\n', 1, true)
-        local stop = string.find(entry, '\n', start + 1, true)
-        redis.call('RPUSH', string.sub(entry, start + 1, stop - 1), string.sub(entry, stop + 1))
+    if put_back('RPUSH', redis.call('HGET', held, tag)) then
         redis.call('HDEL', held, tag)
         moved = moved + 1
     end

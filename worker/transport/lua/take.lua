@@ -38,13 +38,13 @@ local function take(list, most)
     local entries = {}
     for place = #found, 1, -1 do  -- the oldest is the last
         local raw = found[place]
-        local earlier = counted and redis.call('HGET', deliveries, redis.sha1hex(raw))
+        local earlier = counted and redis.pcall('HGET', deliveries, redis.sha1hex(raw))
         entries[#entries + 1] = tag
         entries[#entries + 1] = string.format('%.0f', now) .. '\n' .. list .. '\n' .. raw
         taken[#taken + 1] = tag
         taken[#taken + 1] = list
         taken[#taken + 1] = raw
-        taken[#taken + 1] = tonumber(earlier or 0)
+        taken[#taken + 1] = type(earlier) == 'string' and tonumber(earlier) or 0
         tag = tag + 1
     end
     redis.call('HSET', held, unpack(entries))
