@@ -5,9 +5,9 @@ result backend that is away, full or read-only loses the answer to work that was
 leaves the task before the answer is stored. If that fails, the message is delivered again; the
 idempotency record then gives the same answer to a write.
 
-The order is Celery's: first the callbacks, then the result. So whoever sees a result knows that its
-callbacks were called, and the result names them as its children. A message that is delivered again
-may call a callback again, with the same task id.
+The order is Celery's: first the callbacks, then the result. So once a result is visible its
+callbacks have been called, and the result names them as its children. A message that is delivered
+again may call a callback again, with the same task id.
 
 Celery, which would store the same afterwards, sees that the request is :func:`answered`.
 """
@@ -44,12 +44,12 @@ class NotAnsweredError(Exception):
 
 
 def answered(request: Any) -> bool:  # noqa: ANN401 - Celery ships no types
-    """Tell whether the answer to a request is stored."""
+    """Return whether the answer to a request is stored."""
     return bool(getattr(request, "is_answered", False))
 
 
 def answering(request: Any) -> bool:  # noqa: ANN401 - Celery ships no types
-    """Tell whether a task is storing the answer now, and handles a server that refuses it."""
+    """Return whether a task is storing the answer now, and handles a server that refuses it."""
     return bool(getattr(request, "is_answering", False))
 
 
@@ -162,7 +162,7 @@ def _name(task_id: str, kind: str, signatures: Sequence[Any] | None) -> None:
     """Give tasks to be called the same task id, however often they are called for a message."""
     for number, signature in enumerate(signatures or ()):
         if not isinstance(signature, dict) or signature.get("subtask_type"):
-            continue  # what is none is refused by whoever calls it; the parts of others have ids
+            continue  # Celery refuses what is no signature; the parts of groups and chains have ids
         options = signature.setdefault("options", {})
         if isinstance(options, dict) and not options.get("task_id"):
             name = f"{task_id} {kind} {number}"

@@ -190,7 +190,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         return self._retry(self.request.retries, seconds, later, str(later))
 
     def _retry(self, retries: int, seconds: float, error: Exception, cause: str) -> Exception:
-        """Send the message again with a delay; return the exception that tells Celery so."""
+        """Send the message again with a delay; return the exception to raise for Celery."""
         # Jitter: a thousand messages must not return at the same moment.
         seconds *= random.uniform(0.5, 1)  # noqa: S311 - no secret
         signature = self.signature_from_request(
@@ -255,7 +255,7 @@ def write(name: str, model: type[W], **options: Any) -> Callable[..., Any]:  # n
         self: ServiceTask, do: Callable[[W, Work], Result], message: W, process: Runtime
     ) -> Answer:
         key, path = self.idempotency_key(message)
-        content = _content_sha256(message)
+        content = hashlib.sha256(json.dumps(message.content(), sort_keys=True).encode()).digest()
         with process.writing() as session:
             stored = idempotency.claim(session, key, name, content)
             if stored is not None:
@@ -363,7 +363,3 @@ def _declare(
         )
 
     return decorate
-
-
-def _content_sha256(message: WriteMessage) -> bytes:
-    return hashlib.sha256(json.dumps(message.content(), sort_keys=True).encode()).digest()

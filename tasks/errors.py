@@ -93,7 +93,7 @@ class ServiceError(Exception):
     def of(cls, message: str, details: Iterable[Problem] = ()) -> Self:
         """Return an error of this class with its own code, and its first problems.
 
-        The number is limited: an answer larger than its message helps nobody.
+        The number is limited: an answer should not be larger than its message.
         """
         problems = list(islice(details, MOST_PROBLEMS + 1))
         if len(problems) > MOST_PROBLEMS:
@@ -194,7 +194,11 @@ class TemplateInUse(ServiceError):
         return cls.of(
             f"partial '{template_id}' is in use by {len(users)} template(s)",
             [
-                problem("template_id", "in_use", f"'{user}' uses it: publish that without it first")
+                problem(
+                    "template_id",
+                    "in_use",
+                    f"'{user}' uses it: publish that template without it first",
+                )
                 for user in users
             ],
         )
@@ -229,7 +233,7 @@ class VersionNotFound(ServiceError):
         """
         if version is None:
             message = f"template '{template_id}' has no current version"
-            hint = "version.publish makes the first one"
+            hint = "create the first one with version.publish"
         else:
             message = f"template '{template_id}' has no version '{version}'"
             hint = "version.list names those that exist"
@@ -264,7 +268,9 @@ class VersionConflict(ServiceError):
         """
         what = f"version {version!r}" if version is not None else "no version"
         changed = problem(
-            path, "changed", f"the contents differ from those expected; it has {what} now"
+            path,
+            "changed",
+            f"the contents differ from the expected ones; the template has {what} now",
         )
         changed |= {"expected": expected, "current": current, "current_version": version}
         message = f"template '{template_id}' was changed since it was read; it has {what} now"
@@ -295,7 +301,7 @@ class BreakingChange(ServiceError):
 
 
 class BundleRefused(ServiceError):
-    """Templates of a bundle are refused, and nothing of it is stored."""
+    """Templates of a bundle are refused, and the bundle stores nothing."""
 
     code = Code.BUNDLE_REFUSED
 

@@ -16,7 +16,7 @@ from tasks.rendering import replaced
 Facts = dict[str, str | int | float]
 
 NAMES: Final = ("template_id", "type", "version", "language")
-"""Keywords of messages that are facts; those of an answer replace them."""
+"""Keywords of messages that are facts; members of the answer replace them."""
 REPLACED: Final = "replaced"
 """Fact about render processes that were replaced: ``limit:1,lost:2``."""
 _FACT: Final = re.compile(r"(\w+)=([^ >]*)")
@@ -32,7 +32,7 @@ def of_message(message: object) -> Facts:
 
 
 def of_process() -> Facts:
-    """Return what has happened in this process since the last message."""
+    """Return the facts about this process since the last message."""
     counts = replaced.taken()
     return {REPLACED: ",".join(f"{cause}:{n}" for cause, n in counts.items())} if counts else {}
 

@@ -28,7 +28,7 @@ class Job:
     Attributes
     ----------
     name
-        Of its task, such as ``maintenance.prune_versions``.
+        Name of its task, such as ``maintenance.prune_versions``.
     cron
         When beat sends it by default, in UTC; ``TEMPLATE_SERVICE_SCHEDULE_…`` moves it.
     summary
@@ -64,7 +64,7 @@ class Job:
         return f"TEMPLATE_SERVICE_{'BACKUP' if self.is_backup else 'MAINTENANCE'}_TIME_LIMIT"
 
     def function(self) -> "Function":
-        """Import what the job runs."""
+        """Import the job's function."""
         module, _, name = self.place.partition(":")
         return cast("Function", getattr(import_module(module), name))
 
@@ -94,6 +94,7 @@ JOBS: Final = (
         "Record rows and digests of all tables, for recovery drills to compare with.",
         "tasks.services.recovery:record_figures",
         has_command=False,
+        is_backup=True,
     ),
     Job(
         "maintenance.analyze",
@@ -145,6 +146,7 @@ JOBS: Final = (
         "Verify archived WAL, recover to a random recorded time, and compare all of it.",
         "tasks.services.recovery:drill",
         has_command=False,
+        is_backup=True,
     ),
     Job(
         "maintenance.activate_scheduled",

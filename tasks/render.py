@@ -16,7 +16,7 @@ from tasks.work import Answer, Lookup
 @lookup("render.one", RenderOne, result=Rendered)
 def one(message: RenderOne, work: Lookup) -> Answer:
     """Render one template for one recipient."""
-    return Answer(rendering.render(message, work))
+    return rendering.render(message, work)
 
 
 @lookup("render.batch", RenderBatch, result=BatchRendered)

@@ -148,7 +148,7 @@ def _code(error: Exception) -> str:
 
 
 def numbers(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a result says in single words and numbers; of a list or a table, how many."""
+    """Return a result's single words and numbers; for lists and tables, their lengths."""
     shown: dict[str, Any] = {}
     for key, value in result.items():
         if isinstance(value, list | dict):

@@ -56,7 +56,7 @@ class Runtime:
         return self._reading()
 
     def statements(self) -> AbstractContextManager[psycopg.Connection]:
-        """Return a connection for single statements, each of which sees the newest state."""
+        """Return a connection for single statements; each sees the newest state."""
         return autocommitting(self.engine)
 
     def close(self) -> None:

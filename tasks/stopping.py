@@ -11,10 +11,10 @@ _FLAG: Final = mmap.mmap(-1, 1)
 
 
 def begin() -> None:
-    """Tell all processes of the worker."""
+    """Notify all processes of the worker."""
     _FLAG[0] = 1
 
 
 def is_begun() -> bool:
-    """Tell whether the worker was asked to stop."""
+    """Return whether the worker was asked to stop."""
     return _FLAG[0] == 1

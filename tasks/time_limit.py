@@ -48,14 +48,14 @@ def striking_anywhere(setting: str) -> Iterator[None]:
         raise OperationError(
             Kind.TIME_LIMIT,
             f"the run was not done within {setting} and was interrupted",
-            f"raise {setting}, or find out what it waits for: template-service db locks",
+            f"raise {setting}, or find the lock that it waits for: template-service db locks",
         ) from error
     finally:
         _strikes_anywhere = False
 
 
 def begin() -> float:
-    """Begin a message: a limit of the last one that came too late is not one of this.
+    """Begin a message: a late time limit of the previous message does not count for it.
 
     Returns the time, by ``time.monotonic()``.
     """

@@ -10,11 +10,11 @@ from tasks.messages.base import Result
 class BackedUp(Result):
     """Answer of ``maintenance.backup``.
 
-    ``backup`` is the name of the one that was made, null with ``dry_run`` and when it was
-    ``skipped`` because another was under way; ``target`` is where it is. ``size`` is bytes of its
-    files, ``tables`` and
-    ``rows`` what it holds, ``seconds`` what it took. ``expired`` names the backups that retention
-    deleted, or with ``dry_run`` would delete now; ``kept`` counts those that stay.
+    ``backup`` is the new backup's name, null with ``dry_run`` and when it was ``skipped`` because
+    another was running; ``target`` is its directory or bucket. ``size`` is the size of its files in
+    bytes, ``tables`` and ``rows`` are the numbers it contains, ``seconds`` is the duration.
+    ``expired`` names the backups that retention deleted, or with ``dry_run`` would delete now;
+    ``kept`` counts the remaining ones.
     """
 
     dry_run: bool = False
@@ -32,10 +32,10 @@ class BackedUp(Result):
 class VerifiedBackup(Result):
     """Answer of ``maintenance.verify_backup``.
 
-    ``backup`` was restored into a server of its own, or with ``dry_run`` would be. ``rows`` are
-    those of each table, contents and numbers as they were when it was dumped; ``objects`` counts
-    columns, indexes, constraints and others that are as their migration makes them; ``rendered``
-    names the templates that were rendered from it. ``seconds`` is what it took.
+    ``backup`` was restored into a private server, or with ``dry_run`` would be. ``rows`` counts the
+    rows of each table; numbers and contents equal the dump's. ``objects`` counts columns,
+    indexes, constraints and other objects that match the migration; ``rendered`` names the
+    templates that were rendered from the backup. ``seconds`` is the duration.
     """
 
     dry_run: bool = False
@@ -52,11 +52,10 @@ class VerifiedBackup(Result):
 class BaseBackedUp(Result):
     """Answer of ``maintenance.base_backup``.
 
-    ``base_backup`` is the name of the one that was taken, null with ``dry_run`` and when it was
-    ``skipped``, of which ``reason`` says why: another was under way, or recovery to a point in time
-    was never set up. ``kind`` is ``full`` or ``incremental``, ``parent``
-    what it builds on. ``size`` is bytes, ``seconds`` what it took, ``expired`` the ones that were
-    removed then.
+    ``base_backup`` is the new backup's name, null with ``dry_run`` and when it was ``skipped``, for
+    the ``reason`` given: another was running, or point-in-time recovery was never set up. ``kind``
+    is ``full`` or ``incremental``, ``parent`` the backup that it builds on. ``size`` is in bytes,
+    ``seconds`` is the duration, ``expired`` names the backups that were removed afterwards.
     """
 
     dry_run: bool = False
@@ -89,9 +88,9 @@ class DrilledRecovery(Result):
     """Answer of ``maintenance.recovery_drill``.
 
     The database was recovered to the moment ``recovered_to``, at ``lsn``, from the base backups
-    ``base``; ``rows`` are those of each table, numbers and contents as recorded at that moment.
-    ``segments`` and ``base_backups`` were verified before, ``seconds`` is what all of it took.
-    ``reason`` says why it was ``skipped``, or why the newest WAL was not part of it.
+    ``base``; ``rows`` counts the rows of each table, whose contents equal the recorded ones.
+    ``segments`` and ``base_backups`` were verified before, ``seconds`` is the total duration.
+    ``reason`` says why the drill was ``skipped``, or why the newest WAL was not part of it.
     """
 
     dry_run: bool = False

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import orjson
@@ -10,12 +11,13 @@ from pydantic_core import ErrorDetails
 
 from tasks.errors import InvalidMessage, Problem, TooLarge, problem
 from tasks.messages.described import NO_NUL, described
-from tasks.messages.explained import message_of
+from tasks.messages.explained import kind_of, message_of
 from tasks.messages.fields import Digest, ExpectedVersion, without_nul
 from tasks.rendering.limits import Limits
 
 M = TypeVar("M", bound="Message")
 KEY_LENGTH = 255
+_LONGEST_NAME = 50
 _OTHER_TYPES_FAIL = (
     orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
@@ -100,7 +102,7 @@ def parse(model: type[M], keywords: Mapping[str, object], limits: Limits) -> M:
         errors = error.errors(include_url=False, include_input=False)
         # What concerns all keywords has no place, and cannot be checked for some of them.
         problems += [
-            _problem_of(item)
+            _problem_of(item, model)
             for item in errors
             if not reported or (item["loc"] and item["loc"][0] not in reported)
         ]
@@ -113,7 +115,7 @@ def parse(model: type[M], keywords: Mapping[str, object], limits: Limits) -> M:
 
 
 def _is_plain(value: object, depth: int) -> bool:
-    """Tell quickly, for most values, that :func:`text_problems` yields nothing."""
+    """Return whether :func:`text_problems` surely yields nothing: a quick check."""
     try:
         encoded = orjson.dumps(value, option=_OTHER_TYPES_FAIL)
     except TypeError:
@@ -174,16 +176,21 @@ def _written(path: str, place: _Place) -> str:
     return path
 
 
-def _problem_of(error: ErrorDetails) -> Problem:
+def _problem_of(error: ErrorDetails, model: "type[Message]") -> Problem:
     path = ""
     for step in error["loc"]:
         # pydantic marks the key of a mapping with a step of its own.
         path = path if step == "[key]" else joined(path, step)
-    return problem(path, error["type"], message_of(error))
+    message = message_of(error)
+    if error["type"] == "extra_forbidden":
+        known = model.model_fields if len(error["loc"]) == 1 else ()
+        close = get_close_matches(path[:_LONGEST_NAME], known, n=1, cutoff=0.7)
+        message += f": write '{close[0]}'" if close else ": remove it, or correct its name"
+    return problem(path, kind_of(error["type"]), message)
 
 
 def encodable(text: str) -> bool:
-    """Tell whether UTF-8 can encode ``text``; it cannot encode lone surrogates."""
+    """Return whether UTF-8 can encode ``text``; it cannot encode lone surrogates."""
     if text.isascii():
         return True
     try:

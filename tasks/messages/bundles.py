@@ -66,7 +66,7 @@ class ApplyBundle(WriteMessage):
 
 
 class PartialUse(Result):
-    """A template that uses a changed partial; ``problems`` is what breaks it.
+    """A template that uses a changed partial; ``problems`` is how the change breaks it.
 
     ``checked`` is false where the time of the message was over before.
     """
@@ -78,11 +78,11 @@ class PartialUse(Result):
 
 
 class AppliedTemplate(Result):
-    """What becomes of one template of a bundle.
+    """Result for one template of a bundle.
 
-    ``fields`` are those of its own fields that change. ``version`` is the one that is published, or
-    the current one if none is; ``digest`` the template's afterwards. ``problems`` is why it is
-    refused, in a dry run.
+    ``fields`` are the template's own fields that change. ``version`` is the published one, or the
+    current one if none is published; ``digest`` is the template's digest afterwards. ``problems``
+    has the reasons of a refusal, in a dry run.
     """
 
     template_id: str | None

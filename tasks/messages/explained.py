@@ -1,4 +1,4 @@
-"""What pydantic says of a message, in the words of JSON: producers write in any language."""
+"""Pydantic's errors in the words of JSON: producers use any language."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -16,6 +16,11 @@ def message_of(error: ErrorDetails) -> str:
     return explain if isinstance(explain, str) else explain(error.get("ctx", {}))
 
 
+def kind_of(kind: str) -> str:
+    """Return the type of an error, with the types of JSON in place of Python's."""
+    return _KINDS.get(kind, kind)
+
+
 def _characters(number: object) -> str:
     return f"{number} character" if number == 1 else f"{number} characters"
 
@@ -23,6 +28,16 @@ def _characters(number: object) -> str:
 def _items(number: object) -> str:
     return f"{number} item" if number == 1 else f"{number} items"
 
+
+_KINDS: Final = {
+    **dict.fromkeys(("bool_parsing", "bool_type"), "boolean"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_attributes_type", "model_type"), "object"),
+    "float_type": "number",
+    **dict.fromkeys(("int_from_float", "int_type"), "integer"),
+    **dict.fromkeys(("list_type", "tuple_type"), "array"),
+    **dict.fromkeys(("string_type", "string_unicode"), "string"),
+}
+"""Types of JSON by the types of pydantic's errors, which are Python's."""
 
 _MESSAGES: Final[Mapping[str, str | Callable[[_Context], str]]] = {
     "bool_parsing": "expected true or false",

@@ -17,7 +17,7 @@ MOST_TEMPLATES = 1000
 class ExportTemplates(Message):
     """``template.export``: a page of templates with all that their authors wrote.
 
-    The filters are those of ``template.list``; ``template_ids`` names the templates. Without
+    Filters work as in ``template.list``; ``template_ids`` names the templates. Without
     ``content`` the answer has their digests only. ``version`` exports another version than the
     current one, of a single template.
     """
@@ -78,7 +78,7 @@ class ExportedVersion(ExportedDigest):
 
 
 class ExportedTemplate(Result):
-    """A template; ``digest`` is that of its fields and its current version.
+    """A template; ``digest`` covers its fields and its current version.
 
     ``version`` is the current one, or the one asked for, and null where there is none.
     """

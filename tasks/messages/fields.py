@@ -114,14 +114,6 @@ def _moment(value: object) -> datetime:
     return value.astimezone(UTC)
 
 
-def _stored_language(text: str) -> str:
-    return _language(text, STORED_LANGUAGE_LENGTH)
-
-
-def _requested_language(text: str) -> str:
-    return _language(text, REQUESTED_LANGUAGE_LENGTH)
-
-
 def _language(text: str, longest: int) -> str:
     try:
         return canonical_language(text, longest)
@@ -224,8 +216,12 @@ ExpectedVersion = Annotated[
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-LanguageCode = Annotated[str, AfterValidator(_stored_language), LANGUAGE]
-RequestedLanguage = Annotated[str, AfterValidator(_requested_language), LANGUAGE]
+LanguageCode = Annotated[
+    str, AfterValidator(lambda text: _language(text, STORED_LANGUAGE_LENGTH)), LANGUAGE
+]
+RequestedLanguage = Annotated[
+    str, AfterValidator(lambda text: _language(text, REQUESTED_LANGUAGE_LENGTH)), LANGUAGE
+]
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line), ONE_LINE]
 Category = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_one_line), ONE_LINE]
 Description = Annotated[

@@ -24,9 +24,9 @@ class MaintainedTables(Result):
 class DeletedRows(Result):
     """Answer of the cleanups: ``purge_templates``, ``prune_versions``, ``prune_records``.
 
-    ``deleted`` counts the rows deleted, or with ``dry_run`` those that would be; ``batches``
-    counts transactions, and ``skipped_batches`` those that met a lock for too long, whose rows are
-    left to the next run. Rows that go with others by cascade are not counted.
+    ``deleted`` counts the rows deleted, or with ``dry_run`` the rows to delete; ``batches``
+    counts transactions, and ``skipped_batches`` the transactions that waited too long for a lock;
+    their rows are left to the next run. Rows deleted by cascade are not counted.
     """
 
     dry_run: bool
@@ -37,7 +37,7 @@ class DeletedRows(Result):
 
 
 class PrunedRecords(DeletedRows):
-    """Answer of ``maintenance.prune_records``; ``dead_letters`` counts those that went."""
+    """Answer of ``maintenance.prune_records``; ``dead_letters`` counts the deleted ones."""
 
     dead_letters: int
 
@@ -45,8 +45,9 @@ class PrunedRecords(DeletedRows):
 class ActivatedVersions(Result):
     """Answer of ``maintenance.activate_scheduled``.
 
-    ``activated`` counts the versions that became current, or with ``dry_run`` those whose time has
-    come; ``failed`` those that could not, whose ``schedule_error`` says why.
+    ``activated`` counts the versions that became current, or with ``dry_run`` the versions whose
+    time has come; ``failed`` counts the versions that could not become current, for the reason in
+    ``schedule_error``.
     """
 
     dry_run: bool

@@ -52,7 +52,7 @@ def _plain(marked: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
     except (TypeError, ValueError, LookupError, ArithmeticError):
         raise PydanticCustomError(
             "marked_value",
-            "a value is marked as {kind} and is none",
+            "a value is marked as {kind} but is not one",
             {"kind": kind},
         ) from None
 
@@ -77,10 +77,6 @@ def _moment(kind: type[date | time]) -> Callable[[str], str]:
     return text
 
 
-def _uuid(value: Mapping[str, str]) -> str:
-    return str(uuid.UUID(value["hex"]))
-
-
 def _bytes(value: str) -> str:
     if not isinstance(value, str):
         raise TypeError
@@ -100,7 +96,7 @@ _BY_TYPE: Final[Mapping[str, Callable[[Any], Any]]] = {
     "datetime": _moment(datetime),
     "date": _moment(date),
     "time": _moment(time),
-    "uuid": _uuid,
+    "uuid": lambda value: str(uuid.UUID(value["hex"])),
     "bytes": _bytes,
     "base64": _base64,
 }

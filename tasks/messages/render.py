@@ -1,6 +1,5 @@
 """Messages and results of ``render.*``."""
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
@@ -26,15 +25,16 @@ from tasks.messages.fields import (
 from tasks.messages.python_values import MARK, converted
 from tasks.messages.variables import Declarations, Variables
 from tasks.messages.versions import Warned
+from tasks.rendering.frames import encode
 from tasks.rendering.languages import Reason
 from tasks.rendering.limits import Limits
 
 
 def _values(value: JsonObject, info: ValidationInfo) -> JsonObject:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if MARK in text:
+    encoded = encode(value)
+    if MARK.encode() in encoded:
         value = converted(value)
-    within(len(text.encode()), limits_of(info).variables_bytes, "variables")
+    within(len(encoded), limits_of(info).variables_bytes, "variables")
     return value
 
 
@@ -99,7 +99,7 @@ class RenderBatch(Message):
 
 
 class Preview(Message):
-    """``render.preview``: what a text would give, on the path of a real render; nothing is stored.
+    """``render.preview``: a text's output, on the path of a real render; nothing is stored.
 
     ``variables_schema`` is what ``version.publish`` takes as ``variables``. With ``variables`` left
     out, the examples and defaults of the schema are used.
@@ -156,7 +156,7 @@ class LocalizedParts(Finished):
     used, and ``language_reason`` why that one: ``exact``, ``closest``, ``default`` (none is near)
     or ``own`` (none was asked for). ``defaulted`` names the variables that took their default,
     ``unused`` those given that the version does not declare. ``partials`` has the template_id,
-    version and language of each partial that went into the text. ``stale`` tells whether the source
+    version and language of each partial that went into the text. ``stale`` is whether the source
     text has changed since its translation, which was rendered, was written.
     """
 

@@ -46,7 +46,7 @@ class CreateTemplate(WriteMessage):
 
 
 class UpdateTemplate(ConditionalWrite):
-    """``template.update``: only what is given changes; null empties description and category.
+    """``template.update``: only given fields change; null empties description and category.
 
     ``metadata`` takes the place of the whole object.
     """
@@ -61,7 +61,7 @@ class UpdateTemplate(ConditionalWrite):
     metadata: Metadata | None = None
 
     def content(self) -> dict[str, Any]:
-        """Return what the message names: a null that empties a field is not one left out."""
+        """Return the fields that the message names, including nulls that empty a field."""
         return self.model_dump(mode="json", exclude={"idempotency_key"}, exclude_unset=True)
 
     @model_validator(mode="after")
@@ -103,9 +103,9 @@ class GetTemplate(Message):
 class ListTemplates(Message):
     """``template.list``: a page in the order of template_id, deleted templates left out.
 
-    ``prefix`` is that of the template_id, ``tag`` one of the texts in ``metadata.tags``. ``text``
-    stands, in any case, in the template_id, the name, the description or a source of the current
-    version in any language.
+    ``prefix`` is the beginning of the template_id, ``tag`` one of the texts in ``metadata.tags``.
+    ``text`` is searched for, ignoring case, in the template_id, the name, the description and the
+    sources of the current version in every language.
     """
 
     type: TemplateType | None = None

@@ -16,11 +16,24 @@ from tasks.rendering.render_names import RENDER_NAMES
 MOST_VARIABLES = 500
 _HYPHENATED = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*", re.ASCII)
 LONGEST_NAME = 255
+_OTHER_TYPES = {
+    **dict.fromkeys(("list", "tuple", "vector", "array", "list_type"), "array"),
+    **dict.fromkeys(("dict", "map", "hash", "struct", "object", "dict_type"), "object"),
+    **dict.fromkeys(("str", "text", "char", "varchar", "string", "uuid"), "string"),
+    **dict.fromkeys(("int", "long", "integer"), "integer"),
+    **dict.fromkeys(("float", "double", "real", "number"), "number"),
+    **dict.fromkeys(("money", "bigdecimal", "numeric", "decimal"), "decimal"),
+    **dict.fromkeys(("bool", "boolean"), "boolean"),
+    **dict.fromkeys(("timestamp", "date-time", "datetime"), "datetime"),
+    **dict.fromkeys(("uri", "link", "url"), "url"),
+    **dict.fromkeys(("html", "richtext", "md"), "markdown"),
+}
+"""The types by what other languages, databases and JSON Schema call them, in lower case."""
 RESERVED = frozenset({"caller", "false", "loop", "none", "self", "super", "true"}) | RENDER_NAMES
 
 
 def is_variable_name(text: str) -> bool:
-    """Tell whether a variable may have that name."""
+    """Return whether a variable may have that name."""
     path = parsed(text) if len(text) <= LONGEST_NAME else None
     return path is not None and path[0] not in RESERVED
 
@@ -33,10 +46,10 @@ def _variable_name(text: str) -> str:
 
 
 def _name_problem(text: str) -> str:
-    """Return what is wrong with a name, and how to write it."""
+    """Return the problem of a name, and how to write it."""
     path = parsed(text)
     if path is not None and path[0] in RENDER_NAMES:
-        return "expected another name: 'language' and 'dir' are those of the rendered text"
+        return "expected another name: 'language' and 'dir' are set for each rendered text"
     if _HYPHENATED.fullmatch(text):
         first, *others = text.split(".")
         if "-" in first:
@@ -52,6 +65,18 @@ def _name_problem(text: str) -> str:
     )
 
 
+def _own_type(name: object) -> object:
+    """Refuse the name that another language has for a type, with the one that it has here."""
+    other = _OTHER_TYPES.get(name.lower()) if isinstance(name, str) else None
+    if other is not None and name != other:
+        raise PydanticCustomError(
+            "variable_type",
+            "'{name}' is not a type: write '{other}'",
+            {"name": name, "other": other},
+        )
+    return name
+
+
 VariableName = Annotated[
     str, AfterValidator(_variable_name), described(minLength=1, maxLength=LONGEST_NAME)
 ]
@@ -61,14 +86,14 @@ class Variable(BaseModel):
     """A placeholder that a version's sources may use.
 
     ``name`` is a path: ``user.name`` is the member ``name`` of the object ``user``, and
-    ``items[].sku`` that of each item of the array ``items``. A variable with a default need not be
-    given.
+    ``items[].sku`` the member ``sku`` of each item of the array ``items``. A variable with a
+    default is optional.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     name: VariableName
-    type: VariableType = "any"
+    type: Annotated[VariableType, BeforeValidator(_own_type)] = "any"
     required: bool = True
     default: Annotated[Any, AfterValidator(json_without_nul), AfterValidator(converted)] = None
     description: Description | None = None
@@ -103,7 +128,7 @@ Variables = Annotated[
 
 
 class DeclaredVariable(Result):
-    """A variable as a version has it; what was not declared of it is left out."""
+    """A variable of a version; members that were not declared are left out."""
 
     name: str
     type: VariableType

@@ -93,7 +93,7 @@ class NewVersion(BaseModel):
     subject. ``format`` is the language in which bodies are written, HTML or text where it is left
     out. ``inline_css`` writes the rules of ``<style>`` into the elements that they select.
 
-    ``carry_translations`` takes over those of the previous version that the message does not bring,
+    ``carry_translations`` takes over the previous version's translations that the message lacks,
     ``allow_breaking`` lets changes pass that producers must follow, and
     ``allow_dropped_translations`` drops the translations that no longer fit. Without ``activate``
     the version is a draft; with ``activate_at`` it becomes current then. ``replace_draft`` replaces
@@ -144,7 +144,7 @@ class NewVersion(BaseModel):
 
 
 class _OfTemplate(ConditionalWrite):
-    """A write to one template; its problems are told in the order of the fields."""
+    """A write to one template; its problems are reported in the order of the fields."""
 
     template_id: TemplateId
 
@@ -174,7 +174,7 @@ class ListVersions(Message):
 
 
 class TextWarning(Result):
-    """What is worth a look, and refuses nothing; ``line`` and ``column`` count from 1."""
+    """A possible mistake; it refuses nothing. ``line`` and ``column`` count from 1."""
 
     code: str
     path: str
@@ -185,10 +185,10 @@ class TextWarning(Result):
 
 
 class CarriedTranslations(Result):
-    """The languages of the previous version by what became of them, each list sorted.
+    """The languages of the previous version: carried over or dropped. Each list is sorted.
 
-    ``carried`` were taken over, because their placeholders match; ``stale`` are those of them whose
-    source text has changed; ``dropped`` were not taken over.
+    ``carried`` were taken over, because their placeholders match; ``stale`` are the carried ones
+    whose source text has changed; ``dropped`` were not taken over.
     """
 
     carried: list[str]
@@ -246,8 +246,8 @@ class UnscheduledVersion(Result):
 class Activation(Result):
     """When a version was or becomes current.
 
-    ``is_draft`` tells whether it never was, ``activated_at`` when it last became current (null for
-    drafts, and where nobody wrote it down), ``activate_at`` when it will, and ``schedule_error`` is
+    ``is_draft`` is whether it never was, ``activated_at`` when it last became current (null for
+    drafts, and where it was not recorded), ``activate_at`` when it will, and ``schedule_error`` is
     the code of the error that prevented the last schedule.
     """
 

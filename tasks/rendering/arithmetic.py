@@ -18,22 +18,25 @@ from tasks.rendering.guards import MissingError, engine, lacks
 from tasks.rendering.locale_filters import InputError
 from tasks.rendering.numbers import Exact, whole
 from tasks.rendering.samples import Anything
+from tasks.rendering.values import Null
 
 _NUMBER: Final = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*")
-_TEXT: Final = (
+TEXT: Final = (
     "a text cannot be calculated with: declare the variable as 'decimal', or convert the text with "
     "the filter int or float; to join texts write ~"
 )
+"""What is wrong with arithmetic of texts."""
+
 _TOO_LARGE: Final = "the result has more than 60 digits"
-_ZERO: Final = "a division by zero"
+_ZERO: Final = "a division by zero: ask first, as in {% if count %}"
 _MOST_DIGITS: Final = 60
 _LARGEST: Final = 10**_MOST_DIGITS
 # More digits than two numbers of this many have in a product.
 _EXACT: Final = Context(prec=4 * _MOST_DIGITS)
 _QUOTIENT: Final = Context(prec=34)
-"""Digits of a quotient: those of a decimal128 (IEEE 754)."""
+"""Digits of a quotient, as in a decimal128 (IEEE 754)."""
 _LARGEST_FLOAT: Final = 2**53
-"""Beyond it floats are not all whole numbers."""
+"""Largest number up to which floats represent all whole numbers."""
 
 Number = int | float | Exact
 
@@ -43,18 +46,18 @@ def calculator() -> Callable[..., Any]:
     evaluate = engine(escapes=False).eval_expr
 
     def calculated(left: Any = None, sign: str = "", right: Any = None) -> Any:  # noqa: ANN401 - any value of a template
-        if lacks(left) or lacks(right):
+        if lacks(left) or lacks(right) or isinstance(left, Null) or isinstance(right, Null):
             raise MissingError("a value is missing")
         if isinstance(left, Anything) or isinstance(right, Anything):
             return Anything()
-        if _is_number(left) and _is_number(right):
+        if is_number(left) and is_number(right):
             return _of_numbers(left, sign, right)
         _refuse_texts(left, sign, right)
         try:
             return evaluate(f"left {sign} right", left=left, right=right)
         except TemplateError:
             kinds = f"{_kind(left)} and {_kind(right)}"
-            raise InputError(f"{kinds} cannot be calculated with by {sign}") from None
+            raise InputError(f"{sign} is for numbers, not for {kinds}") from None
 
     return calculated
 
@@ -67,7 +70,7 @@ def _refuse_texts(left: object, sign: str, right: object) -> None:
     # A line of hyphens is a text times a number, and texts may be joined by + as in Jinja2.
     is_of_texts = sign == "*" or (sign == "+" and len(texts) > 1)
     if are_numbers or not is_of_texts:
-        raise InputError(_TEXT)
+        raise InputError(TEXT)
 
 
 def _of_numbers(left: Number, sign: str, right: Number) -> Number:
@@ -80,7 +83,7 @@ def _of_numbers(left: Number, sign: str, right: Number) -> Number:
     if isinstance(one, str) or isinstance(other, str):
         return _exact(result)  # with the zeros of a price
     number = float(result)
-    if sign in {"/", "**"}:
+    if sign == "/":
         return number
     if Decimal(repr(number)) != result:
         return _exact(result)
@@ -128,12 +131,19 @@ def _of_decimals(left: Decimal, sign: str, right: Decimal) -> Decimal:
             case "/":
                 return _QUOTIENT.divide(left, right)
             case "**":
-                return Decimal(repr(_power(float(left), float(right))))
+                return _decimal_power(left, right)
         rest = _EXACT.remainder(left, right)
         rest += abs(right) if rest < 0 else 0
         return rest if sign == "%" else _EXACT.divide_int(_EXACT.subtract(left, rest), right)
     except (InvalidOperation, OverflowError):
         raise InputError(_TOO_LARGE) from None
+
+
+def _decimal_power(left: Decimal, right: Decimal) -> Decimal:
+    if right != right.to_integral_value() or not 0 <= right <= _MOST_DIGITS:
+        return Decimal(repr(_power(float(left), float(right))))
+    result = _EXACT.power(left, right)
+    return result if result == result.to_integral_value() else _QUOTIENT.plus(result)
 
 
 def _power(left: float, right: float) -> float:
@@ -169,7 +179,8 @@ def _decimal(value: str | float) -> Decimal:
     return Exact(value).number
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Return whether a value is a number, which a boolean is not."""
     return isinstance(value, int | float | Exact) and not isinstance(value, bool)
 
 
@@ -182,4 +193,4 @@ def _kind(value: object) -> str:
     ):
         if isinstance(value, kind):
             return name
-    return "a number" if _is_number(value) else "a value"
+    return "a number" if is_number(value) else "a value"

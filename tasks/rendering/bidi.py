@@ -38,13 +38,22 @@ _ENDS_IN_ADDRESS: Final = re.compile(r"(?:://|\bwww\.|@)\S*\Z")
 _BEFORE_IN_ADDRESS: Final = re.compile(r"(?:(?:://|\bwww\.|@)[^\s<>]*|[/=?&#%_@])\Z")
 _BEHIND_IN_ADDRESS: Final = re.compile(r"[/=?&#%_@]|\.[A-Za-z]")
 _TEXT: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_VARIABLE: Final = r"(?!(?:if|else|and|or|not|in|is)\b)[A-Za-z_]\w*(?:\.\w+|\[\d+\])*"
+_OPERAND: Final = re.compile(
+    rf"(?<=~)\s*{_VARIABLE}(?=\s*(?:[~,)]|\Z))|(?<![\w.|\]]){_VARIABLE}(?=\s*~)"
+)
+"""A variable next to ``~``, without filters."""
+
+_JOINED: Final = re.compile(rf"\s*(?:{_VARIABLE}\s*)?(?:~\s*(?:{_VARIABLE}\s*)?)+")
+"""Variables and texts, which are blank, with ``~`` between them."""
+
 _LAST_FILTER: Final = re.compile(r"\|\s*(list|plural)\s*(?:\([^|]*)?\Z")
 _OF_THE_ENGINE: Final = re.compile(r"\b(?:super|caller|loop)\s*\(|\bself\b")
 _CAPTURE: Final = re.compile(r"set\s+[\w.]+\s*(?:\||\Z)")
 
 
 def isolate(text: str) -> str:
-    """Return a text that stands where it belongs whatever its neighbours are."""
+    """Return a text isolated from the direction of its neighbours."""
     if text.isdigit() or not any(unicodedata.bidirectional(each) in _MOVED for each in text):
         return text
     if _ENDS_IN_ADDRESS.search(text):
@@ -59,7 +68,7 @@ def isolated(value: Any = None) -> Any:  # noqa: ANN401 - any value of a templat
     Raises
     ------
     InputError
-        It is undefined, of which the print itself tells more.
+        The value is undefined; the print itself reports more.
     """
     if value is None:
         raise InputError("a value is missing")
@@ -114,11 +123,27 @@ def without_controls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 def _isolating(inner: str) -> str:
     bare = _blanked(inner)
-    if (last := _LAST_FILTER.search(bare)) is None:
-        return f" ({inner})|{ISOLATED} "
+    last = _LAST_FILTER.search(bare)
+    if last is None:
+        is_sentence = _JOINED.fullmatch(bare) is not None and any(map(_is_of_right, inner))
+        return f" {_with_operands(inner, bare)} " if is_sentence else f" ({inner})|{ISOLATED} "
     if last[1] == "plural":  # its forms are text of the author's
-        return f" {inner} "
+        return f" {_with_operands(inner, bare)} "
     return f" {inner[: last.start(1)]}{LISTED}{inner[last.end(1) :]} "
+
+
+def _is_of_right(character: str) -> bool:
+    return unicodedata.bidirectional(character) in {"R", "AL"}
+
+
+def _with_operands(inner: str, bare: str) -> str:
+    """Return an expression that joins text of the author's and values, with these isolated."""
+    parts: list[str] = []
+    last = 0
+    for match in _OPERAND.finditer(bare):
+        parts += [inner[last : match.start()], f"({match[0]}|{ISOLATED})"]
+        last = match.end()
+    return "".join([*parts, inner[last:]])
 
 
 def _in_text(source: str) -> Iterator[Tag]:
@@ -170,7 +195,7 @@ def _in_html(source: str) -> Iterator[Tag]:
 
 
 def _follow(tag: Tag, captures: list[str]) -> None:
-    """Note that a macro or a capture begins or ends: what it holds is printed somewhere else."""
+    """Record that a macro or a capture begins or ends: its contents are printed elsewhere."""
     if captures and tag.word == captures[-1]:
         captures.pop()
     elif tag.word in {"macro", "call", "filter"} or (
@@ -193,7 +218,7 @@ def _is_in_address(before: str, behind: str) -> bool:
 
 
 def _is_value(tag: Tag) -> bool:
-    """Tell whether a print may print a value, which is always there."""
+    """Return whether a print may print a value, which is always there."""
     bare = _blanked(tag.inner)
     if not bare.strip() or _OF_THE_ENGINE.search(bare):
         return False

@@ -20,8 +20,8 @@ _ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 class Argument:
     """An argument of a call.
 
-    ``name`` is that of a keyword; ``text`` what a text in quotes says, if the argument is one and
-    nothing else. ``literals`` says where the texts in it stand in the source, without their quotes;
+    ``name`` is set for a keyword argument; ``text`` is a text in quotes, if the argument is only
+    that. ``literals`` says where the texts in it stand in the source, without their quotes;
     those in subscripts and in the brackets of another call are left out.
     """
 

@@ -37,7 +37,6 @@ _READING: Final = frozenset(
 )
 _TAKING: Final = frozenset({"attr", "first", "last", "max", "min"})
 _COMBINING: Final = frozenset({"d", "default", "join", "list", "plural"})
-_ARITHMETIC: Final = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 
 _FILTERED: Final = (
     "{name} cannot be applied to markup, such as a {{% set %}} block, a macro or escape gives: "
@@ -70,7 +69,7 @@ def misused(source: str) -> list[Misuse]:
 
 
 def is_entangled(source: str) -> bool:
-    """Tell whether captured markup is used otherwise than by printing it.
+    """Return whether captured markup has uses other than printing it.
 
     Then the text part cannot be rendered from a template of its own: a condition, a comparison or a
     filter would see text where the page has markup.
@@ -109,7 +108,7 @@ class _Reader:
         self._misused: list[Misuse] = []
         try:
             self._read_all()
-        except RecursionError:  # a chain that is longer than anybody writes
+        except RecursionError:  # a chain longer than any author writes
             self.is_readable = False
 
     def _read_all(self) -> None:
@@ -125,14 +124,14 @@ class _Reader:
         return self._misused
 
     def is_entangled(self) -> bool:
-        """Tell whether markup is used otherwise than by printing it."""
+        """Return whether markup has uses other than printing it."""
         captures = False
         for part in self._parts:
             match part:
                 case Print():
                     entangled = not self._is_printed(part.value)
                 case Include():
-                    entangled = captures  # nobody knows what the partial does with it
+                    entangled = captures  # what the partial does with it is unknown
                 case Block(word="set" | "filter"):
                     captures = True
                     entangled = bool(part.values)
@@ -145,7 +144,7 @@ class _Reader:
         return False
 
     def _is_printed(self, node: nodes.Node) -> bool:
-        """Tell whether a print has no markup, or nothing else than one piece."""
+        """Return whether a print has no markup, or nothing else than one piece."""
         if isinstance(node, nodes.Name):
             return True
         if isinstance(node, nodes.Filter) and node.name in _ESCAPING and node.of is not None:
@@ -185,7 +184,7 @@ class _Reader:
         return isinstance(node.of, nodes.Member) and _path(node.of).startswith("self.")
 
     def _markup(self, node: nodes.Node) -> int:  # noqa: PLR0911 - one for each kind of node
-        """Return how much of a value is markup, and note what must not be done with it."""
+        """Return how much of a value is markup, and record forbidden uses."""
         match node:
             case nodes.Name():
                 return self._names.values.get(node.name, _NONE)

@@ -12,9 +12,8 @@ def breaking_changes(before: Sequence[Declared], after: Sequence[Declared]) -> l
     """Return what ``after`` could refuse a producer for whose values match ``before``.
 
     The producer is taken to send nothing that ``before`` does not declare; it may leave out what
-    ``before`` does not need. With no problem returned here,
-    :func:`tasks.rendering.variables.bind` refuses none of its messages. A variable of ``after``
-    is a problem, of type
+    ``before`` does not need. With no problem returned here, :meth:`.variables.Schema.bind` refuses
+    none of its messages. A variable of ``after`` is a problem, of type
 
     ``now_required``
         when it is needed, that is required and without a default, and was not: neither it nor a
@@ -67,7 +66,7 @@ def breaking_changes(before: Sequence[Declared], after: Sequence[Declared]) -> l
 
 
 def _implied(name: str) -> Iterator[str]:
-    """Yield the paths above one that are given whenever it is: not the array of its item."""
+    """Yield the paths above a path that are given whenever it is; not the array of an item."""
     for path in above(name):
         if name.startswith(f"{path}{ITEM}"):
             return
@@ -77,7 +76,7 @@ def _implied(name: str) -> Iterator[str]:
 def _is_first_of_items(
     variable: Declared, declared: Mapping[str, Declared], objects: set[str]
 ) -> bool:
-    """Tell whether a variable says of items what nobody has said of them before.
+    """Return whether a variable declares something new about items.
 
     What an array of any type holds was never checked, and is read off the sources since.
     """
@@ -106,7 +105,7 @@ def _retyped(was: str, former: str, kind: str) -> str | None:
 def _narrowed(
     name: str, kind: str, declared: Mapping[str, Declared], objects: set[str]
 ) -> str | None:
-    """Return what is narrower for a value that only variables above it declared."""
+    """Return the narrower declarations of a value that only variables above it declared."""
     parents = above(name)
     cover = next((path for path in parents if path in declared), None)
     if cover is None:

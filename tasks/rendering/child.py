@@ -21,7 +21,7 @@ START_SECONDS: Final = 15.0
 
 CHUNK_BYTES: Final = 256 * 1024
 PIPE_BYTES: Final = 1024 * 1024
-"""Of answers that wait to be read, so that the process can go on; the most that Linux allows."""
+"""Bytes of a pipe for unread answers, so that the process can continue; Linux's maximum."""
 
 GRACE_SECONDS: Final = 0.5
 """How much longer than the render process's own timer its parent waits before it kills."""
@@ -30,7 +30,7 @@ GRACE_SECONDS: Final = 0.5
 class RenderProcessError(RuntimeError):
     """The render process could not be started, or ended in a way that no template explains.
 
-    The next one may work: the machine was short of memory or of processes, or somebody killed it.
+    The next one may work: the machine was short of memory or of processes, or it was killed.
     """
 
 
@@ -60,7 +60,7 @@ class RenderProcess:
         assert self._popen.stdout is not None  # noqa: S101 - for the type checker
         self._inbox, self._outbox = self._popen.stdin.fileno(), self._popen.stdout.fileno()
         self._received = bytearray()
-        # A pipe holds less than a message may: a process that does not read must block nobody.
+        # A pipe holds less than a message: a process that does not read must not block the caller.
         os.set_blocking(self._inbox, False)
         with suppress(OSError):  # the user has many pipes, and the usual size does too
             fcntl.fcntl(self._outbox, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -74,7 +74,7 @@ class RenderProcess:
         return self._popen.pid
 
     def is_alive(self) -> bool:
-        """Tell whether the process runs."""
+        """Return whether the process runs."""
         return self._popen.poll() is None
 
     def wait(self) -> int:
@@ -88,7 +88,7 @@ class RenderProcess:
         return status
 
     def close(self) -> None:
-        """Close the pipes; kill the process unless it exits by itself."""
+        """Close the pipes; kill the process if it does not exit."""
         self._close_pipes()
         if not self._ended(GRACE_SECONDS):
             self._popen.kill()
@@ -101,7 +101,7 @@ class RenderProcess:
         self._close_pipes()
 
     def send(self, message: bytes, seconds: float) -> bool:
-        """Write a message; tell whether all of it was accepted in time."""
+        """Write a message; return whether all of it was accepted in time."""
         poll = select.poll()
         poll.register(self._inbox, select.POLLOUT)
         poll.register(self._outbox, select.POLLIN)
@@ -134,7 +134,7 @@ class RenderProcess:
         return parts
 
     def _size(self) -> int | None:
-        """Return how long the next message is with its header, or None while nobody knows."""
+        """Return the next message's size in bytes with its header; None while unknown."""
         if len(self._received) < HEADER.size:
             return None
         return int(HEADER.size + HEADER.unpack_from(self._received)[0])

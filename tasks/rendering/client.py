@@ -83,8 +83,13 @@ class Renderer:
         ServiceError
             ``variables_invalid``, ``template_syntax`` or ``render_limit_exceeded``.
         """
-        request = {"operation": "render", "texts": [text], "indexes": [0]}
-        (answer,) = self._ask(request, [values], None)
+        parts: dict[str, Any] = decode(self.rendered(text, values))
+        return parts
+
+    def rendered(self, text: Text, values: bytes) -> bytes:
+        """Return the same as a JSON object."""
+        request = {"operation": "render", "texts": 1, "indexes": [0]}
+        (answer,) = self._ask(request, [encode(text), values], None)
         return _ok(answer)
 
     def stream(self, deadline: float) -> "Stream":
@@ -100,7 +105,7 @@ class Renderer:
         needs: Mapping[str, Sequence[str]],
         deadline: float | None = None,
     ) -> tuple[dict[str, list[str] | None], list[Problem]]:
-        """Compile sources; return the placeholders of each path, and what is wrong with them.
+        """Compile sources; return the placeholders of each path, and the problems.
 
         A source that does not compile has None for placeholders.
 
@@ -121,7 +126,7 @@ class Renderer:
     def inline(
         self, sources: Sequence[Mapping[str, Any]], deadline: float | None = None
     ) -> tuple[list[str], list[Problem]]:
-        """Return bodies with their styles inlined, and what is wrong with them.
+        """Return bodies with their styles inlined, and the problems.
 
         See :func:`tasks.rendering.inline_css.inlined`; ``sources`` each have ``path`` and
         ``source``.
@@ -133,7 +138,7 @@ class Renderer:
     def compile_mjml(
         self, sources: Sequence[Mapping[str, Any]], deadline: float | None = None
     ) -> tuple[list[tuple[str, list[tuple[int, int, int]]]], list[Problem]]:
-        """Return bodies compiled to HTML with their spans, and what is wrong with them.
+        """Return bodies compiled to HTML with their spans, and the problems.
 
         See :func:`tasks.rendering.mjml.compiled`; ``sources`` each have ``path`` and ``source``.
         """
@@ -168,12 +173,13 @@ class Renderer:
         self, request: Mapping[str, Any], renders: int, deadline: float | None
     ) -> dict[str, Any]:
         (answer,) = self._ask(request, [], deadline, renders=renders)
-        return _ok(answer)
+        result: dict[str, Any] = decode(_ok(answer))
+        return result
 
     def _ask(
         self,
         request: Mapping[str, Any],
-        payloads: Sequence[bytes],
+        others: Sequence[bytes],
         deadline: float | None,
         *,
         renders: int = 1,
@@ -183,7 +189,7 @@ class Renderer:
         try:
             # The render process reads the system's clock.
             ends = None if deadline is None else deadline + self._seconds_of_starts
-            message = pack([encode({**request, "deadline": ends}), *payloads])
+            message = pack([encode({**request, "deadline": ends}), *others])
             answer = process.receive(seconds) if process.send(message, seconds) else None
         except BaseException:
             # A soft time limit may have come in between: what the pipe holds is unknown now.
@@ -196,7 +202,7 @@ class Renderer:
         return answer
 
     def take(self) -> RenderProcess:
-        """Return a process that nobody else uses: an idle one, or a new one."""
+        """Return an idle process, or a new one; nothing else uses it."""
         while True:
             with self._lock:
                 process = self._idle.pop() if self._idle else None
@@ -260,7 +266,7 @@ def _log_replaced(process: RenderProcess, status: int | None, cause: str) -> Non
 
 
 class Stream:
-    """Renders in groups; the next may be handed over while the last is worked on.
+    """Renders in groups; the next group may be sent while one is rendered.
 
     Use it as a context manager. Every group that was put must be taken, in order.
     """
@@ -276,7 +282,7 @@ class Stream:
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        """Give the process back, or end it when nobody knows what it has to say yet."""
+        """Give the process back; end it if replies may be outstanding."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -292,11 +298,11 @@ class Stream:
             self._process = self._renderer.take()
         request = {
             "operation": "render",
-            "texts": texts,
+            "texts": len(texts),
             "indexes": [index for index, _ in items],
             "deadline": self._deadline,
         }
-        message = pack([encode(request), *(values for _, values in items)])
+        message = pack([encode(request), *map(encode, texts), *(values for _, values in items)])
         self._process.send(message, self._seconds(len(items)))
         self._waiting.append((self._process, texts, items))
 
@@ -305,7 +311,7 @@ class Stream:
 
         ``{"ok": parts}`` or ``{"error": [code, message, details]}``. An item that goes over a limit
         may take its process with it, and together the items of a group have the memory of one. So
-        those that came to nothing are rendered once more, one by one.
+        items without a result are rendered once more, one by one.
         """
         process, texts, items = self._waiting.popleft()
         is_dead = process is not self._process
@@ -337,17 +343,16 @@ class Stream:
         return self._renderer.limits.render_seconds * (items + waiting) + GRACE_SECONDS
 
 
+_OK: Final = b'{"ok":'
 _OVER_LIMIT: Final = b'{"error":["%b"' % RenderLimitExceeded.code.encode()
 _ERRORS: Final = {error.code: error for error in ServiceError.__subclasses__()}
 
 
-def _ok(answer: bytes) -> dict[str, Any]:
-    """Return what an answer holds, or raise its error."""
-    decoded: dict[str, Any] = decode(answer)
-    if "error" in decoded:
-        raise _error(decoded["error"])
-    ok: dict[str, Any] = decoded["ok"]
-    return ok
+def _ok(answer: bytes) -> bytes:
+    """Return what an answer holds, as JSON, or raise its error."""
+    if not answer.startswith(_OK):
+        raise _error(decode(answer)["error"])
+    return answer[len(_OK) : -1]
 
 
 def _error(triple: Sequence[Any]) -> ServiceError:

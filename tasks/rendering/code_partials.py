@@ -7,8 +7,9 @@ in the same source as the placeholder.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from tasks.rendering.html_contexts import Unsafe, blocks_in_code, includes_in_code
+from tasks.rendering.html_contexts import blocks_in_code, includes_in_code
 from tasks.rendering.partials import BLOCK, partials_of, uses
+from tasks.rendering.places import Fault
 from tasks.rendering.tags import Kind, tags
 
 _INCLUDED: Final = (
@@ -21,7 +22,7 @@ _FILLED: Final = (
 )
 
 
-def unsafe_includes(source: str, body_of: Callable[[str], str | None]) -> Iterator[Unsafe]:
+def unsafe_includes(source: str, body_of: Callable[[str], str | None]) -> Iterator[Fault]:
     """Yield the includes of an HTML source in styles and scripts whose partials have placeholders.
 
     ``body_of`` returns the body of a partial, or None where there is none.
@@ -29,14 +30,14 @@ def unsafe_includes(source: str, body_of: Callable[[str], str | None]) -> Iterat
     places = includes_in_code(source)
     for use in uses(source) if places else ():
         if use.start in places and use.partial is not None and _prints(use.partial, body_of):
-            yield Unsafe(use.start, _INCLUDED.format(use.partial))
+            yield Fault(use.start, _INCLUDED.format(use.partial))
 
 
-def unsafe_blocks(source: str, layouts: Iterable[str]) -> Iterator[Unsafe]:
+def unsafe_blocks(source: str, layouts: Iterable[str]) -> Iterator[Fault]:
     """Yield the blocks of an HTML source with placeholders that stand in code of a layout."""
     in_code = {name for layout in layouts for name in blocks_in_code(layout)}
     open_: list[tuple[str, int]] = []
-    told = set()
+    reported = set()
     for tag in tags(source) if in_code else ():
         if tag.word == "block" and (match := BLOCK.match(tag.inner)) is not None:
             open_.append((match[1], tag.start))
@@ -44,9 +45,9 @@ def unsafe_blocks(source: str, layouts: Iterable[str]) -> Iterator[Unsafe]:
             del open_[-1:]
         elif tag.kind is Kind.PRINT and tag.inner != "super()":
             for name, start in open_:
-                if name in in_code and name not in told:
-                    told.add(name)
-                    yield Unsafe(start, _FILLED.format(name))
+                if name in in_code and name not in reported:
+                    reported.add(name)
+                    yield Fault(start, _FILLED.format(name))
 
 
 def layouts_of(source: str, body_of: Callable[[str], str | None]) -> Iterator[str]:
@@ -67,7 +68,7 @@ def layouts_of(source: str, body_of: Callable[[str], str | None]) -> Iterator[st
 
 
 def _prints(name: str, body_of: Callable[[str], str | None]) -> bool:
-    """Tell whether a partial, or one that it uses, has a placeholder."""
+    """Return whether a partial, or one that it uses, has a placeholder."""
     seen: set[str] = set()
     left = {name}
     while left:

@@ -1,17 +1,22 @@
 """Comparisons of values by a template.
 
 The engine orders every text after every number, and finds no text equal to one. Here that is an
-error: ``{% if total > 50 %}`` is about a number, and ``"12.50"`` is none.
+error: ``{% if total > 50 %}`` is about a number, and ``"12.50"`` is a text. It orders texts by code
+points, ``"Äpfel"`` behind ``"Zebras"``; here they have the order of the language, as in ``sort``.
 """
 
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from decimal import Decimal
+from html import unescape
 from typing import Any, Final
 
 from tasks.rendering.guards import MissingError, lacks
 from tasks.rendering.locale_filters import InputError
+from tasks.rendering.locale_filters.collation import has_order, sort_key
 from tasks.rendering.numbers import Exact
 from tasks.rendering.samples import Anything
 from tasks.rendering.values import MISSING, NULL
@@ -25,6 +30,14 @@ _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge,
 }
 _EQUAL: Final = frozenset({"==", "!="})
+_DATE: Final = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?"
+)
+_LIKE_A_DATE: Final = re.compile(
+    r"\d{1,4}([-./])\d{1,2}\1\d{1,4}(?:\D.*)?|\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]\.?m\.?)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_TIME: Final = re.compile(r"\d\d:\d\d(?::\d\d)?")
 _NUMBER: Final = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*")
 MIXED: Final = (
     "a text cannot be compared with a number: declare the variable as 'decimal', or convert the "
@@ -38,14 +51,20 @@ _BOOLEAN_NUMBER: Final = (
     "a number cannot be compared with a boolean: declare the variable as 'boolean', or compare it "
     "with a number, as in name == 1"
 )
+_DATES: Final = (
+    "dates and times that have no order as texts: send them as 2026-12-01, 2026-12-01T09:30:00Z or "
+    "09:30"
+)
 _NUMERIC_TEXTS: Final = (
     "two texts that look like numbers are compared as texts: declare the variables as 'decimal', "
     "or convert them with the filter int or float"
 )
 
 
-def holds(first: Any, *rest: Any) -> bool:  # noqa: ANN401 - any value of a template
-    """Tell whether comparisons hold: ``holds(1, "<", 2, "<=", 3)``.
+def holds(first: Any, *rest: Any, language: str = "") -> bool:  # noqa: ANN401 - any value of a template
+    """Return whether comparisons hold: ``holds(1, "<", 2, "<=", 3)``.
+
+    Texts have the order of ``language``, where it is known, and dates the order of time.
 
     Raises
     ------
@@ -56,14 +75,14 @@ def holds(first: Any, *rest: Any) -> bool:  # noqa: ANN401 - any value of a temp
     """
     left = first
     for sign, right in zip(rest[::2], rest[1::2], strict=True):
-        if not _holds(left, sign, right):
+        if not _holds(left, sign, right, language):
             return False
         left = right
     return True
 
 
 def refused_kinds(kinds: Iterable[str]) -> str:
-    """Return what is wrong with a comparison of two kinds: texts, numbers and booleans."""
+    """Return the problem of comparing two kinds: texts, numbers and booleans."""
     if "boolean" not in (known := frozenset(kinds)):
         return MIXED
     return _BOOLEAN_TEXT if "text" in known else _BOOLEAN_NUMBER
@@ -90,6 +109,7 @@ def _holds(  # noqa: PLR0911 - one for each pair of kinds
     left: Any,  # noqa: ANN401 - any value of a template
     sign: str,
     right: Any,  # noqa: ANN401 - the same
+    language: str,
 ) -> bool:
     if lacks(left) or lacks(right):
         sides = (left, right)
@@ -107,8 +127,7 @@ def _holds(  # noqa: PLR0911 - one for each pair of kinds
         return _same(left, right) is (sign == "==")
     compare = _COMPARE[sign]
     if isinstance(left, str) and isinstance(right, str):
-        _refuse_numeric_texts(left, right)
-        return compare(left, right)
+        return compare(*_in_order(language, left, right))
     if _is_number(left) and _is_number(right):
         return compare(*_as_numbers(left, right))
     _refuse_kinds(left, right)
@@ -119,13 +138,18 @@ def _holds(  # noqa: PLR0911 - one for each pair of kinds
         raise InputError(f"{kinds} have no order: compare numbers, or texts") from None
 
 
+def _as_read(value: Any) -> Any:  # noqa: ANN401 - any value of a template
+    """Return a value; of a piece of markup what it says, since no author writes ``A &amp; B``."""
+    return unescape(str(value)) if hasattr(value, "__html__") else value
+
+
 def _is_in(value: Any, container: Any) -> bool:  # noqa: ANN401 - any value of a template
     if isinstance(container, str):
         if not isinstance(value, str):
             raise InputError(
                 "only a text can be in a text: convert the value with the filter string"
             )
-        return value in container
+        return _as_read(value) in _as_read(container)
     if not isinstance(container, dict | list | tuple):
         raise InputError("expected an array, an object or a text behind 'in'")
     if any(_same(value, item) for item in container):
@@ -138,7 +162,7 @@ def _is_in(value: Any, container: Any) -> bool:  # noqa: ANN401 - any value of a
 def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any value of a template
     if _is_number(one) and _is_number(other):
         return bool(operator.eq(*_as_numbers(one, other)))
-    return bool(one == other)
+    return bool(_as_read(one) == _as_read(other))
 
 
 def _refuse_kinds(left: object, right: object) -> None:
@@ -173,6 +197,27 @@ def _refuse_numeric_texts(left: str, right: str) -> None:
     one, other = _number(left), _number(right)
     if (left < right) != (one < other) or (left > right) != (one > other):
         raise InputError(_NUMERIC_TEXTS)
+
+
+def _in_order(language: str, left: str, right: str) -> tuple[Any, Any]:
+    """Return what two texts are ordered by."""
+    _refuse_numeric_texts(left, right)
+    if _DATE.fullmatch(left) and _DATE.fullmatch(right):
+        with suppress(ValueError):
+            return _moment(left), _moment(right)
+    elif all(map(_LIKE_A_DATE.fullmatch, (left, right))) and not (
+        _TIME.fullmatch(left) and _TIME.fullmatch(right)
+    ):
+        raise InputError(_DATES)
+    if language and has_order(language):
+        return sort_key(language, left), sort_key(language, right)
+    return left, right
+
+
+def _moment(text: str) -> datetime:
+    """Return the moment of a date, at its beginning, or of a time, in UTC unless it says."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _number(text: str) -> Decimal:

@@ -11,7 +11,7 @@ from tasks.rendering.locale_filters.directions import direction_of
 class CompiledSource:
     """A compiled source and the compiled partials that it may use, by their ids.
 
-    ``language`` is that of the text; ``has_marks`` tells whether its output has the marks of a text
+    ``language`` is the text's; ``has_marks`` is whether its output has the marks of a text
     that was derived from HTML.
     """
 
@@ -22,11 +22,11 @@ class CompiledSource:
     has_marks: bool = False
 
     def of_render(self) -> dict[str, str]:
-        """Return what the sources have from the render, if they may use it."""
+        """Return the values that the render itself adds, if the sources may use them."""
         if not self.compiler.asks_for_render([self.name, *self.partials.values()]):
             return {}
         return {"language": self.language, "dir": direction_of(self.language)}
 
     def reaches_methods(self) -> bool:
-        """Tell whether any of the sources may call methods of its values."""
+        """Return whether any of the sources may call methods of its values."""
         return self.compiler.reaches_methods([self.name, *self.partials.values()])

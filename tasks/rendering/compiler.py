@@ -13,12 +13,14 @@ from minijinja import Environment, TemplateError
 from tasks.rendering import bidi, plural_calls
 from tasks.rendering.failures import FilterFailedError, Kind, NullPrintedError
 from tasks.rendering.language_filters import renamed
+from tasks.rendering.limits import Limits
 from tasks.rendering.placed_values import placed_edits
 from tasks.rendering.registration import Registration
 from tasks.rendering.render_names import RENDER_NAMES
 from tasks.rendering.rewriting import Edits, Rewritten, rewritten
 from tasks.rendering.slashes import with_own_references, with_slashes
-from tasks.rendering.tags import COMMENT_START, code, prepared
+from tasks.rendering.tags import COMMENT_START, code, prepared, tags
+from tasks.rendering.tags import Kind as TagKind
 from tasks.rendering.values import Unprintable, reaches_methods
 from tasks.rendering.watcher import Watcher
 from tasks.rendering.watching import Found, may_hold_a_value
@@ -26,15 +28,20 @@ from tasks.rendering.watching import Found, may_hold_a_value
 FUEL: Final = 20_000_000
 """Engine steps of one render: more than a second of work, so that time is the limit in practice."""
 
-MOST_COMPILED: Final = 512
-MOST_CHARACTERS: Final = 4 * 1024 * 1024
-"""Of the compiled sources that are kept for the next render."""
-
 # The type stub of the engine lacks it.
 _SEMI_STRICT: Final[Any] = "semi_strict"
 _PROBE: Final = "probe"
 _RENDER_NAME: Final = re.compile(rf"\b(?:{'|'.join(sorted(RENDER_NAMES))})\b")
 _MOST_PROBED: Final = 100
+_CALLER: Final = re.compile(r"\|\s*((?:map|(?:select|reject)(?:attr)?)\s*\()")
+_BY_TEXT: Final[Mapping[str, str]] = {
+    "filter": r"map)\s*\(\s*(?:filter\s*=\s*)?",
+    "test": (
+        r"(?:select|reject)(?:attr)?)\s*\(\s*(?:(?:'[^']*'|\"[^\"]*\"|[\w.]+)\s*,\s*)??"
+        r"(?:test\s*=\s*)?"
+    ),
+}
+"""How a filter names another filter or test: what stands between its bar and the quotes."""
 
 
 class _Isolating(NamedTuple):
@@ -49,6 +56,8 @@ class Compiler:
 
     Parameters
     ----------
+    limits
+        How many sources are kept for the next render.
     escapes
         Whether values are escaped for HTML.
     replacing
@@ -59,8 +68,13 @@ class Compiler:
     """Whether the finalizer of the engine sees each print."""
 
     def __init__(
-        self, *, escapes: bool, replacing: Mapping[str, Callable[..., Any]] | None = None
+        self,
+        limits: Limits,
+        *,
+        escapes: bool,
+        replacing: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
+        self._limits = limits
         self._escapes = escapes
         self._sources: dict[str, tuple[str, str]] = {}
         self._registration = Registration(self._sources, escapes=escapes, replacing=replacing or {})
@@ -77,8 +91,11 @@ class Compiler:
         self._partials: Mapping[str, str] = {}
 
     def forget(self) -> bool:
-        """Drop the compiled sources if there are many, and tell so; no name may be in use."""
-        is_full = len(self._names) > MOST_COMPILED or self._characters > MOST_CHARACTERS
+        """Drop the compiled sources if there are many; return whether. No name may be in use."""
+        is_full = (
+            len(self._names) > self._limits.compiled_sources
+            or self._characters > self._limits.compiled_characters
+        )
         if is_full:
             self.environment.clear_templates()
             self._watcher.forget()
@@ -96,7 +113,7 @@ class Compiler:
     def compile(self, language: str, source: str, *, isolates: bool = False) -> str:
         """Return the name of a source whose locale filters speak ``language``.
 
-        ``isolates`` tells whether its prints are isolated, as in right-to-left text.
+        ``isolates`` is whether its prints are isolated, as in right-to-left text.
 
         Raises
         ------
@@ -135,11 +152,11 @@ class Compiler:
         return name
 
     def reaches_methods(self, names: Iterable[str]) -> bool:
-        """Tell whether the source of a name may call methods of its values."""
+        """Return whether the source of a name may call methods of its values."""
         return not self._reaching.isdisjoint(names)
 
     def asks_for_render(self, names: Iterable[str]) -> bool:
-        """Tell whether the source of a name may use names that the render gives."""
+        """Return whether the source of a name may use names that the render gives."""
         return not self._asking.isdisjoint(names)
 
     def source(self, name: str) -> str:
@@ -147,11 +164,11 @@ class Compiler:
         return self._sources[name][1]
 
     def rewritten(self, name: str) -> Rewritten:
-        """Return what the engine compiled as the source of a name."""
+        """Return the source that the engine compiled under a name."""
         return self._rewritten.get(name) or Rewritten(self._sources[name][1])
 
     def rewritten_or_none(self, name: str) -> Rewritten | None:
-        """Return the same, or None for a name that is none of a source."""
+        """Return the same, or None for an unknown name."""
         return self._rewritten.get(name)
 
     def render(
@@ -162,29 +179,29 @@ class Compiler:
         *,
         is_trial: bool = False,
     ) -> str:
-        """Return what a source gives.
+        """Return the output of a source.
 
         Parameters
         ----------
         name
-            As :meth:`compile` gave it.
+            Result of :meth:`compile`.
         partials
             The names of the partials that it may use, by their ids.
         values
-            As :func:`tasks.rendering.values.decode` gives them.
+            Result of :func:`tasks.rendering.values.decode`.
         is_trial
             Whether values are invented, so that a filter that refuses one is not at fault.
 
         Raises
         ------
         minijinja.TemplateError
-            Whatever the engine met.
+            The engine failed.
         FilterFailedError
-            A filter or test refused what it was given.
+            A filter or test refused its input.
         NullPrintedError
             A null would have been printed.
         MemoryError
-            There is too little.
+            The memory limit is reached.
         """
         self._partials, self._registration.is_trial = partials, is_trial
         try:
@@ -206,7 +223,9 @@ class Compiler:
         if Unprintable.printed:
             raise NullPrintedError
         # To see each print costs a call for it.
-        if not self._sees_prints and may_hold_a_value(rendered, self._sources[name][1]):
+        if not self._sees_prints and may_hold_a_value(
+            rendered, self._sources[name][1], is_trial=self._registration.is_trial
+        ):
             again, found = self._watcher.watch(name, values)
             is_read = all(map(self._watcher.reads, (name, *self._partials.values())))
             if found or not (is_read or again == rendered):
@@ -237,20 +256,22 @@ class Compiler:
     ) -> int | None:
         """Return the position of a failed filter or test in its source, if known.
 
-        The engine does not tell where it called a filter. So where there are several uses, each
-        gets a name of its own, and the render is done again. Such as ``map`` use one by a text,
-        which has no place.
+        The engine does not report where it called a filter. So where there are several uses, each
+        gets a name of its own, and the render is done again. ``map`` and its like use one by a
+        text; its place is theirs.
         """
         if failed.place is not None:
             return failed.place
         language, source = self._sources[failed.template]
         uses = _uses(source, failed.kind, failed.use)[:_MOST_PROBED]
-        is_named = any(f"{quote}{failed.use}{quote}" in source for quote in "'\"")
+        is_named = len(uses) < source.count(failed.use)
+        if not uses:
+            return _only_caller(source)
         if len(uses) < 2 and not is_named:  # noqa: PLR2004 - one use needs no search
-            return uses[0] if uses else None
+            return uses[0].place
         aliases = [f"{failed.use}__{number}" for number in range(len(uses))]
         marked, last = [], 0
-        for alias, start in zip(aliases, uses, strict=True):
+        for alias, (start, _) in zip(aliases, uses, strict=True):
             marked += [source[last:start], alias]
             last = start + len(failed.use)
             self._registration.add(self.environment, failed.kind, failed.use, alias)
@@ -268,7 +289,8 @@ class Compiler:
                 is_trial=self._registration.is_trial,
             )
         except FilterFailedError as again:
-            return uses[aliases.index(again.use)] if again.use in aliases else None
+            is_found = again.use in aliases
+            return uses[aliases.index(again.use)].place if is_found else _only_caller(source)
         except (TemplateError, NullPrintedError):
             return None
         finally:
@@ -315,7 +337,7 @@ class Compiler:
         return guarded
 
     def _use(self, texts: Mapping[str, str]) -> None:
-        """Have the engine use texts by their names, which may be those of others."""
+        """Have the engine use texts by their names, which other texts may have had before."""
         if not self._texts.keys().isdisjoint(texts):
             self._watcher.forget()  # it has the others
         for name, text in texts.items():
@@ -337,8 +359,35 @@ def _rendered(environment: Environment, name: str, values: Mapping[str, Any]) ->
         raise
 
 
-def _uses(source: str, kind: Kind, name: str) -> list[int]:
+class _Use(NamedTuple):
+    """Where the name of a filter or test stands, and where the filter that uses it."""
+
+    start: int
+    place: int
+
+
+def _uses(source: str, kind: Kind, name: str) -> list[_Use]:
     """Return the places in ``source`` at which a filter or test is used."""
     before = r"(?:\||\bfilter)\s*" if kind == "filter" else r"\bis\s+(?:not\s+)?"
-    use = re.compile(rf"{before}({re.escape(name)})\b")
-    return [start + match.start(1) for start, text in code(source) for match in use.finditer(text)]
+    use = re.compile(rf"{before}({re.escape(name)})(?!\w)")
+    by_text = re.compile(rf"\|\s*({_BY_TEXT[kind]}(['\"])({re.escape(name)})\2")
+    uses = [
+        _Use(start + match.start(1), start + match.start(1))
+        for start, text in code(source)
+        for match in use.finditer(text)
+    ]
+    for tag in tags(source):
+        text = source[tag.start : tag.end]
+        uses += [
+            _Use(tag.start + match.start(3), tag.start + match.start(1))
+            for match in by_text.finditer(text if tag.kind is not TagKind.COMMENT else "")
+        ]
+    return sorted(uses)
+
+
+def _only_caller(source: str) -> int | None:
+    """Return the place of the filter that uses others by a value, if there is one such filter."""
+    found = [
+        start + match.start(1) for start, text in code(source) for match in _CALLER.finditer(text)
+    ]
+    return found[0] if len(found) == 1 else None

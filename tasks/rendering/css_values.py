@@ -69,7 +69,7 @@ def css_text(kind: str, value: str) -> str:
     Parameters
     ----------
     kind
-        ``colour``, ``hex`` (its digits), ``number``, ``word`` (beside other characters),
+        ``colour``, ``hex`` (its digits), ``number``, ``word`` (next to other characters),
         ``name`` (of a selector or in that of a property), ``value`` (colours, lengths, numbers and
         names), ``length`` (the same, but no number except 0 without its unit), ``string``, ``url``
         (an address from its beginning) or ``part`` (the rest of one).

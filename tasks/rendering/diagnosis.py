@@ -8,6 +8,7 @@ from typing import Any
 
 from minijinja import TemplateError
 
+from tasks.errors import Code
 from tasks.rendering import inspection
 from tasks.rendering.compiled import CompiledSource
 from tasks.rendering.explain import (
@@ -20,6 +21,9 @@ from tasks.rendering.explain import (
     unprintable,
 )
 from tasks.rendering.failures import FilterFailedError, NullPrintedError
+from tasks.rendering.html_contexts import place_of_address
+from tasks.rendering.places import placed
+from tasks.rendering.render_hints import naming
 from tasks.rendering.texts import Part
 from tasks.rendering.values import without_missing
 
@@ -54,6 +58,21 @@ def of(
     return _explained(error, compiled, path, values)
 
 
+def of_address(source: str, where: tuple[str, str]) -> SourceError:
+    """Return the error of a value that would run a script, in an attribute of an element."""
+    element, attribute = where
+    message = (
+        f"a value would become an address that runs a script, in {attribute} of <{element}>: send "
+        "one that begins with https:, or declare the variable as 'url'"
+    )
+    place = place_of_address(source, where)
+    return SourceError(
+        Code.VARIABLES_INVALID,
+        naming(message, source, place),
+        placed("body", "dangerous_address", message, source, place),
+    )
+
+
 def _joined(first: SourceError, other: SourceError) -> SourceError:
     """Return an error with the problems of both, each place once."""
     seen = {(each.get("line"), each.get("column")) for each in other.problems}
@@ -80,7 +99,7 @@ def _explained(
         case FilterFailedError():
             place = compiled.compiler.place_of(error, compiled.name, compiled.partials, values)
             return filter_failed(error, context, place)
-    return unfit_operation(path)
+    return unfit_operation(path, context.source)
 
 
 def _context(compiled: CompiledSource, path: Part, values: Mapping[str, Any]) -> ErrorContext:

@@ -1,4 +1,4 @@
-"""Digests of templates and versions: equal for equal contents, whoever stores them.
+"""Digests of templates and versions: equal for equal contents, in every installation.
 
 The database, a message and a folder write the same number in different ways (``1``, ``1.0``), and a
 missing part as null or not at all; a digest does not depend on it. It does not cover names of
@@ -22,7 +22,7 @@ def version_digest(content: Mapping[str, Any]) -> str:
     Parameters
     ----------
     content
-        The four sources, ``format``, ``inline_css``, ``variables`` as they are stored,
+        The four sources, ``format``, ``inline_css``, ``variables`` in stored form,
         ``metadata``, and ``translations`` with the four sources of each language. Members other
         than these are ignored, and all but ``body`` may be missing.
     """
@@ -45,7 +45,7 @@ def template_digest(fields: Mapping[str, Any], version: str | None) -> str:
 
 
 def is_equal(one: object, other: object) -> bool:
-    """Tell whether two JSON values are the same, however their numbers are written."""
+    """Return whether two JSON values are the same, however their numbers are written."""
     return _written(one) == _written(other)
 
 

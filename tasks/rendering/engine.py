@@ -15,7 +15,9 @@ from tasks.rendering.bidi import without_controls
 from tasks.rendering.compiled import CompiledSource
 from tasks.rendering.explain import ErrorContext, SourceError, explained
 from tasks.rendering.failures import FilterFailedError, NullPrintedError
-from tasks.rendering.html_contexts import has_dangerous_address
+from tasks.rendering.foreign_tags import foreign_tags
+from tasks.rendering.frames import decode as decoded
+from tasks.rendering.html_contexts import dangerous_address
 from tasks.rendering.json_documents import Document, document
 from tasks.rendering.limits import Limits
 from tasks.rendering.numbers import made_exact
@@ -45,12 +47,20 @@ class Engine:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._compilers = Preparation()
+        self._compilers = Preparation(limits)
         self._own_names = inspection.names_of_the_engine(self._compilers.text.environment)
+        self._prepared: dict[bytes, Prepared] = {}
+        self._prepared_bytes = 0
 
     def forget(self) -> None:
         """Bound what is kept of earlier texts; nothing prepared before may be used after."""
-        self._compilers.forget()
+        is_full = (
+            len(self._prepared) > self._limits.compiled_sources
+            or self._prepared_bytes > self._limits.compiled_characters
+        )
+        if self._compilers.forget() or is_full:
+            self._prepared.clear()
+            self._prepared_bytes = 0
 
     def prepare(self, text: Text) -> Prepared:
         """Return a compiled text.
@@ -61,6 +71,14 @@ class Engine:
             ``template_syntax``, with line and column.
         """
         return self._compilers.prepare(text)
+
+    def prepared(self, encoded: bytes) -> Prepared:
+        """Return the same for a text as JSON; one that is known needs no decoding."""
+        ready = self._prepared.get(encoded)
+        if ready is None:
+            ready = self._prepared[encoded] = self.prepare(decoded(encoded))
+            self._prepared_bytes += len(encoded)
+        return ready
 
     def values(self, ready: Prepared, payload: bytes) -> dict[str, Any]:
         """Return the values in a JSON object, as a text needs them."""
@@ -88,115 +106,27 @@ class Engine:
         SourceError
             ``variables_invalid``, ``template_syntax`` or ``render_limit_exceeded``.
         """
-        subject = self.subject(ready, values, is_trial=is_trial)
-        if ready.text["type"] == "json":
-            body, parsed = self._document(ready, values, is_trial=is_trial)
-            return {
-                "subject": subject,
-                "body": body,
-                "document": parsed,
-                "content_sha256": sha256(subject, body),
-            }
-        body = self.body(ready, values, is_trial=is_trial)
-        parts: dict[str, Any] = {"subject": subject, "body": body}
-        match ready.text["type"]:
-            case "email":
-                own = self.own_text(ready, values, is_trial=is_trial)
-                if own is None:
-                    own = self._alternative(ready, values, body, is_trial=is_trial)
-                parts["text"] = own
-                preheader = self.preheader(ready, values, is_trial=is_trial)
-                if preheader is not None:
-                    parts["preheader"] = preheader
-                    parts["body"] = body = with_preheader(body, preheader)
-            case "sms":
-                counted = count(body)
-                parts["encoding"] = counted.encoding
-                parts["length"] = counted.length
-                parts["segments"] = counted.segments
-                parts["ucs2_characters"] = beyond_gsm(body)
-            case "push":
-                parts["title"] = subject
-        parts["content_sha256"] = sha256(subject, body)
-        return parts
+        return _Render(self._limits, ready, values, is_trial=is_trial).parts()
 
-    def subject(
-        self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False
+    def part(
+        self, ready: Prepared, part: Part, values: Mapping[str, Any], *, is_trial: bool = False
     ) -> str | None:
-        """Return a finished subject: one line of at most 998 characters.
-
-        Raises
-        ------
-        SourceError
-            As for :meth:`render`.
-        """
-        if ready.subject is None:
-            return None
-        line = self._line(ready, ready.subject, "subject", values, is_trial=is_trial)
-        if len(line) > SUBJECT_CHARACTERS:
-            raise SourceError.limit(
-                "subject",
-                f"the subject is {len(line)} characters, the limit is {SUBJECT_CHARACTERS}",
-            )
-        return line
-
-    def body(self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False) -> str:
-        """Return a finished body.
-
-        Raises
-        ------
-        SourceError
-            As for :meth:`render`.
-        """
-        if ready.text["type"] == "json":
-            return self._document(ready, values, is_trial=is_trial).text
-        if not is_html(ready.text["type"]):
-            return self._text_part(ready, ready.body, "body", values, is_trial=is_trial)
-        html: Sequence[str] = ()
-        if ready.markdown:
-            values, html = markdown.as_marks(values, ready.markdown)
-        body = without_nul(self._run(ready.body, "body", values, is_trial=is_trial))
-        if html:
-            body = markdown.filled(body, html, ready.text["body"])
-        self._require_size(body, "body")
-        partials = (used["body"] for used in ready.text["partials"].values())
-        if has_dangerous_address(body, [ready.text["body"], *partials]):
-            message = "a value would become an address that runs a script"
-            raise SourceError.values("body", "dangerous_address", message)
-        return body
-
-    def own_text(
-        self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False
-    ) -> str | None:
-        """Return the finished text part that the author wrote, if there is one.
-
-        Raises
-        ------
-        SourceError
-            As for :meth:`render`.
-        """
-        if ready.own_text is None:
-            return None
-        return self._text_part(ready, ready.own_text, "text", values, is_trial=is_trial)
-
-    def preheader(
-        self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False
-    ) -> str | None:
-        """Return a finished preheader, which is one line, if there is one.
-
-        Raises
-        ------
-        SourceError
-            As for :meth:`render`.
-        """
-        if ready.preheader is None:
-            return None
-        return self._line(ready, ready.preheader, "preheader", values, is_trial=is_trial)
+        """Return a single finished part, None if the text has none; otherwise as :meth:`render`."""
+        render = _Render(self._limits, ready, values, is_trial=is_trial)
+        match part:
+            case "subject":
+                return render.subject()
+            case "body":
+                return render.body()
+            case "text":
+                return render.own_text()
+            case "preheader":
+                return render.preheader()
 
     def inspect(
         self, source: str, path: str, *, html: bool, needs: Mapping[str, list[str]]
     ) -> tuple[list[str] | None, list[Problem]]:
-        """Return the placeholders of a source, and what is wrong with it.
+        """Return the placeholders of a source, and its problems.
 
         ``needs`` holds the placeholders of the partials that it uses, by their ids. A source that
         does not compile has None for placeholders.
@@ -209,7 +139,8 @@ class Engine:
             return None, [error.problem]
         except TemplateError as error:
             context = ErrorContext(path, source, {}, {}, lambda _: ())
-            return None, [explained(error, context).problem]
+            problem = explained(error, context).problem
+            return None, foreign_tags(source, path, problem) or [problem]
         problems = inspection.problems(compiler.environment, source, path, html=html)
         return names, list(islice(problems, MOST_PROBLEMS + 1))
 
@@ -230,76 +161,139 @@ class Engine:
         return found
 
     def traces(self, source: str) -> Traces:
-        """Return what a source does with values."""
+        """Return the uses of values in a source."""
         return traces(source, self._own_names)
 
-    def _alternative(
-        self, ready: Prepared, values: Mapping[str, Any], body: str, *, is_trial: bool
-    ) -> str:
-        plain = ready.plain
-        if plain is not None:
-            if ready.markdown:
-                values = markdown.as_marked_text(values, ready.markdown)
-            try:
-                given = {**plain.of_render(), **values}
-                rendered = plain.compiler.render(
-                    plain.name, plain.partials, given, is_trial=is_trial
-                )
-            except (TemplateError, FilterFailedError, NullPrintedError):
-                return text_of(body)
-            return finished(without_nul(rendered))
-        return text_of(body)
 
-    def _document(self, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool) -> Document:
-        values = markdown.as_text(values, ready.markdown)
-        output = self._run(ready.body, "body", values, is_trial=is_trial)
+class _Render:
+    """A render of a compiled text; for the parameters and errors see :meth:`Engine.render`."""
+
+    def __init__(
+        self, limits: Limits, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool
+    ) -> None:
+        self._limits = limits
+        self._ready = ready
+        self._values = values
+        self._is_trial = is_trial
+
+    def parts(self) -> dict[str, Any]:
+        """Return all finished parts."""
+        subject = self.subject()
+        if self._ready.text["type"] == "json":
+            body, parsed = self._document()
+            return {
+                "subject": subject,
+                "body": body,
+                "document": parsed,
+                "content_sha256": sha256(subject, body),
+            }
+        body = self.body()
+        parts: dict[str, Any] = {"subject": subject, "body": body}
+        match self._ready.text["type"]:
+            case "email":
+                own = self.own_text()
+                parts["text"] = self._alternative(body) if own is None else own
+                preheader = self.preheader()
+                if preheader is not None:
+                    parts["preheader"] = preheader
+                    parts["body"] = body = with_preheader(body, preheader)
+            case "sms":
+                counted = count(body)
+                parts["encoding"] = counted.encoding
+                parts["length"] = counted.length
+                parts["segments"] = counted.segments
+                parts["ucs2_characters"] = beyond_gsm(body)
+            case "push":
+                parts["title"] = subject
+        parts["content_sha256"] = sha256(subject, body)
+        return parts
+
+    def subject(self) -> str | None:
+        """Return the subject: one line of at most 998 characters."""
+        if self._ready.subject is None:
+            return None
+        line = self._line(self._ready.subject, "subject")
+        if len(line) > SUBJECT_CHARACTERS:
+            raise SourceError.limit(
+                "subject",
+                f"the subject is {len(line)} characters, the limit is {SUBJECT_CHARACTERS}",
+            )
+        return line
+
+    def body(self) -> str:
+        """Return the body."""
+        ready, values = self._ready, self._values
+        if ready.text["type"] == "json":
+            return self._document().text
+        if not is_html(ready.text["type"]):
+            return self._text_part(ready.body, "body")
+        html: Sequence[str] = ()
+        if ready.markdown:
+            values, html = markdown.as_marks(values, ready.markdown)
+        body = without_nul(self._run(ready.body, "body", values))
+        if html:
+            body = markdown.filled(body, html, ready.text["body"])
+        self._require_size(body, "body")
+        partials = (used["body"] for used in ready.text["partials"].values())
+        source = ready.text["body"]
+        if (where := dangerous_address(body, [source, *partials])) is not None:
+            raise diagnosis.of_address(source, where)
+        return body
+
+    def own_text(self) -> str | None:
+        """Return the text part that the author wrote, if there is one."""
+        own = self._ready.own_text
+        return None if own is None else self._text_part(own, "text")
+
+    def preheader(self) -> str | None:
+        """Return the preheader, which is one line, if there is one."""
+        preheader = self._ready.preheader
+        return None if preheader is None else self._line(preheader, "preheader")
+
+    def _alternative(self, body: str) -> str:
+        plain, values = self._ready.plain, self._values
+        if plain is None:
+            return text_of(body)
+        if self._ready.markdown:
+            values = markdown.as_marked_text(values, self._ready.markdown)
         try:
-            result = document(output, ready.text["body"])
+            given = {**plain.of_render(), **values}
+            rendered = plain.compiler.render(
+                plain.name, plain.partials, given, is_trial=self._is_trial
+            )
+        except (TemplateError, FilterFailedError, NullPrintedError):
+            return text_of(body)
+        return finished(without_nul(rendered))
+
+    def _document(self) -> Document:
+        body = self._ready.body
+        values = markdown.as_text(self._values, self._ready.markdown)
+        output = self._run(body, "body", values)
+        try:
+            result = document(output, self._ready.text["body"])
         except NullPrintedError as error:
-            raise diagnosis.of(error, ready.body, "body", values, is_trial=is_trial) from None
+            raise diagnosis.of(error, body, "body", values, is_trial=self._is_trial) from None
         self._require_size(result.text, "body")
         return result
 
-    def _text_part(
-        self,
-        ready: Prepared,
-        compiled: CompiledSource,
-        path: Part,
-        values: Mapping[str, Any],
-        *,
-        is_trial: bool,
-    ) -> str:
-        text = without_nul(self._run_text(ready, compiled, path, values, is_trial=is_trial))
+    def _text_part(self, compiled: CompiledSource, path: Part) -> str:
+        text = without_nul(self._run_text(compiled, path, self._values))
         self._require_size(text, path)
         return text
 
-    def _line(
-        self,
-        ready: Prepared,
-        compiled: CompiledSource,
-        path: Part,
-        values: Mapping[str, Any],
-        *,
-        is_trial: bool,
-    ) -> str:
-        line = one_line(self._run_text(ready, compiled, path, values, is_trial=is_trial))
-        if not _ISOLATES.isdisjoint(line) and (own := without_controls(values)) is not values:
-            # Only an author's isolates stay: those of a value could end or begin others.
-            line = one_line(self._run_text(ready, compiled, path, own, is_trial=is_trial))
+    def _line(self, compiled: CompiledSource, path: Part) -> str:
+        line = one_line(self._run_text(compiled, path, self._values))
+        if not _ISOLATES.isdisjoint(line):
+            # Only an author's isolates stay: a value's isolates could end or begin others.
+            own = without_controls(self._values)
+            if own is not self._values:
+                line = one_line(self._run_text(compiled, path, own))
         return line
 
-    def _run_text(
-        self,
-        ready: Prepared,
-        compiled: CompiledSource,
-        path: Part,
-        values: Mapping[str, Any],
-        *,
-        is_trial: bool,
-    ) -> str:
-        if ready.markdown:
-            values = markdown.as_text(values, ready.markdown)
-        text = self._run(compiled, path, values, is_trial=is_trial)
+    def _run_text(self, compiled: CompiledSource, path: Part, values: Mapping[str, Any]) -> str:
+        if self._ready.markdown:
+            values = markdown.as_text(values, self._ready.markdown)
+        text = self._run(compiled, path, values)
         if not compiled.has_marks:
             return text
         text = finished(text, keeps_space=True)
@@ -313,9 +307,7 @@ class Engine:
                 path, f"the output is {size} bytes, the limit is {self._limits.output_bytes}"
             )
 
-    def _run(
-        self, compiled: CompiledSource, path: Part, values: Mapping[str, Any], *, is_trial: bool
-    ) -> str:
+    def _run(self, compiled: CompiledSource, path: Part, values: Mapping[str, Any]) -> str:
         if "self" in values:
             # The engine's own name, and its Python method's: no template can use such a value.
             values = {name: value for name, value in values.items() if name != "self"}
@@ -323,10 +315,10 @@ class Engine:
         values = {**of_render, **values} if (of_render := compiled.of_render()) else values
         try:
             return compiled.compiler.render(
-                compiled.name, compiled.partials, values, is_trial=is_trial
+                compiled.name, compiled.partials, values, is_trial=self._is_trial
             )
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever Python says of a value may quote it
             # Values reach Python in filters, in the finalizer and in methods of objects.
-            raise diagnosis.of(error, compiled, path, values, is_trial=is_trial) from None
+            raise diagnosis.of(error, compiled, path, values, is_trial=self._is_trial) from None

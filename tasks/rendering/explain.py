@@ -11,15 +11,27 @@ from minijinja import TemplateError
 from tasks.errors import MOST_PROBLEMS, Code, Problem, problem
 from tasks.rendering.compiler import FUEL
 from tasks.rendering.failures import FilterFailedError
-from tasks.rendering.guards import MissingError
+from tasks.rendering.guards import MissingError, NullError
 from tasks.rendering.hints import hint
-from tasks.rendering.locale_filters import ArgumentError
+from tasks.rendering.locale_filters import ArgumentError, InputError
 from tasks.rendering.locale_filters.errors import PatternError
 from tasks.rendering.paths import steps_of
 from tasks.rendering.places import place_of, placed
+from tasks.rendering.render_hints import (
+    ASK,
+    MISSING_ARGUMENT,
+    UNKNOWN_FUNCTION,
+    ask,
+    naming,
+    of_expected,
+    of_function,
+    of_method,
+    of_render,
+)
 from tasks.rendering.rewriting import Rewritten
 from tasks.rendering.tags import tags
 from tasks.rendering.text_filters import UNPRINTABLE
+from tasks.rendering.unknown_names import of_unknown
 from tasks.rendering.values import Null
 from tasks.rendering.watching import Found
 
@@ -49,15 +61,14 @@ _KIND_OF: Final = {
     "could not render include": "BadInclude",
     "could not render block": "EvalBlock",
 }
-_ASK: Final = ": send a value, write a default, as in {{ name | default('there') }}, or ask with if"
 # By the kind of what would be printed: how its names are introduced, and what to do instead.
 _UNPRINTABLE: Final = {
     **{
         kind: (f"{name} would be printed:", f": {remedy}")
         for kind, (name, remedy) in UNPRINTABLE.items()
     },
-    "null": ("null would be printed:", _ASK),
-    "undefined": ("no value for", _ASK),
+    "null": ("null would be printed:", ASK),
+    "undefined": ("no value for", ASK),
 }
 _TYPES: Final = {
     "array": "unprintable",
@@ -66,16 +77,16 @@ _TYPES: Final = {
     "object": "unprintable",
     "undefined": "undefined",
 }
-_UNKNOWN_FUNCTION: Final = "unknown function"
+_KINDS_OF_NAMES: Final = {"UnknownFilter": "filter", "UnknownTest": "test"}
+# Names of filters and tests that are looked up when map, select and their like run.
+_QUOTED: Final = re.compile(
+    r"""\b(?:map|select|reject|(?:select|reject)attr\([^,()]*,)[(\s]*(['"])(\w+)\1"""
+)
 _BEFORE: Final = re.compile(r"[\w.\[\]]*$")
-_CALLED: Final = re.compile(r"\s*([\w.]+)")
-FUNCTIONS: Final = ("cycler", "dict", "joiner", "namespace", "range")
 _METHODS: Final = (".get", ".items", ".keys", ".values")
 _LITERALS: Final = re.compile(
     r"""\s*(\(\s*(\w+\s*=\s*)?(-?[\d.]+|true|True|false|False|"[^"]*"|'[^']*')(\s*,\s*(\w+\s*=\s*)?(-?[\d.]+|true|True|false|False|"[^"]*"|'[^']*'))*\s*\))?\s*(\||[-+]?[%}]\}|$|\s)"""
 )
-
-
 _NOT_COUNTED: Final = (
     "a decimal, an integer beyond 64 bits or a value that is no number cannot be calculated with: "
     "send the result, or convert it with the filter float or int"
@@ -106,7 +117,7 @@ class SourceError(Exception):
 
     @classmethod
     def syntax(cls, path: str, kind: str, message: str, source: str, place: int | None) -> Self:
-        """Return the error of a source that no values make good."""
+        """Return the error of a source that fails with all values."""
         return cls(Code.TEMPLATE_SYNTAX, message, placed(path, kind, message, source, place))
 
 
@@ -146,7 +157,7 @@ class _Cause(NamedTuple):
 
 
 def explained(error: TemplateError, context: ErrorContext) -> SourceError:
-    """Return what the engine met, as an error of the contract."""
+    """Return the engine's error as an error of the contract."""
     if "panic during rendering" in (error.detail or error.message):
         # Its words are of no use: a Rust file, and a pointer that is null for want of memory.
         message = "the template engine ran out of memory"
@@ -161,15 +172,16 @@ def explained(error: TemplateError, context: ErrorContext) -> SourceError:
     if cause.kind == "UndefinedError":
         shown = _missing(context, source) or _expression(error, source, context)
         message = f"{prefix}no value for {shown}" if shown else f"{prefix}a value is missing"
-        full = f"{message}{_ASK}" if shown else message
+        full = f"{message}{ask(shown)}" if shown else message
         problem = placed(context.path, "undefined", full, source, cause.place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
     detail = _without_values(cause)
-    if cause.kind == "SyntaxError" and (remedy := hint(source, cause.place, detail)):
-        detail += f": {remedy}"
-    elif cause.kind == "UnknownFunction" or detail == _UNKNOWN_FUNCTION:
-        detail = _unknown_function(source, cause.place)
-    message = prefix + detail
+    of_values = detail == _NOT_COUNTED or cause.detail.startswith("cannot get ")
+    if of_values and (nulls := _nulls_at(cause.place, source, context)):
+        message = f"{prefix}no value for {', '.join(nulls)}"
+        problem = placed(context.path, "undefined", f"{message}{ASK}", source, cause.place)
+        return SourceError(Code.VARIABLES_INVALID, message, problem)
+    message = prefix + _with_remedy(detail, cause, source)
     kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cause.kind).lower()
     # No JSON value can be called, so that a call of one is a function that there is not.
     of_source = cause.kind in _KINDS_OF_THE_SOURCE or cause.detail.endswith("not callable")
@@ -177,13 +189,28 @@ def explained(error: TemplateError, context: ErrorContext) -> SourceError:
     return SourceError(code, message, placed(context.path, kind, message, source, cause.place))
 
 
+def _with_remedy(detail: str, cause: "_Cause", source: str) -> str:
+    if cause.kind == "SyntaxError":
+        remedy = hint(source, cause.place, detail)
+        return f"{detail}: {remedy}" if remedy else detail
+    if cause.kind == "UnknownFunction" or detail == UNKNOWN_FUNCTION:
+        return of_function(source, cause.place)
+    named = _QUOTED.search(_tag(source, cause.place)) if cause.kind in _KINDS_OF_NAMES else None
+    if named is not None:
+        remedy = of_unknown(_KINDS_OF_NAMES[cause.kind], named[2])
+        member = f"; for a member of each item write map(attribute='{named[2]}')"
+        return f"{remedy}{member}" if cause.kind == "UnknownFilter" else remedy
+    is_of_use = detail.startswith(("expected ", MISSING_ARGUMENT))
+    return of_expected(source, cause.place, detail) if is_of_use else detail
+
+
 def unprintable(
     found: Sequence[Found], context: ErrorContext, *, is_trial: bool
 ) -> SourceError | None:
-    """Return the error of prints that must not be, or None where there are none.
+    """Return the error of values that cannot be printed, or None without such values.
 
-    All of them are told, with their places; of one in a loop the first item only if the items
-    cannot be told apart.
+    All of them are reported, with their places; in a loop the first item only if the items
+    cannot be distinguished.
     """
     problems: dict[tuple[str, str, int], Problem] = {}
     messages: dict[str, dict[str, None]] = {}
@@ -193,6 +220,7 @@ def unprintable(
         words, remedy = _UNPRINTABLE[each.kind]
         # A value in an array has a place in the message, too.
         path = f"variables.{each.name}" if each.is_path and not is_trial else context.path
+        remedy = ask(each.name) if each.kind == "undefined" else remedy
         message = f"{prefix}{words} {each.name}{remedy}"
         key = (each.template, each.name, each.place)
         problems.setdefault(key, placed(path, _TYPES[each.kind], message, source, each.place))
@@ -228,7 +256,7 @@ def null_printed(context: ErrorContext) -> SourceError:
     message = "null would be printed"
     if nulls:
         message += f": {', '.join(nulls)}"
-    problem = placed(context.path, "null", f"{message}{_ASK}", context.source, place)
+    problem = placed(context.path, "null", f"{message}{ASK}", context.source, place)
     return SourceError(Code.VARIABLES_INVALID, message, problem)
 
 
@@ -239,28 +267,34 @@ def filter_failed(
     partial, source = context.partials.get(failed.template, (None, context.source))
     message = f"partial '{partial}': {failed}" if partial is not None else str(failed)
     if isinstance(failed.error, MissingError):
-        shown = _missing(context, source)
+        shown = _missing(context, source) or ", ".join(_nulls_at(place, source, context))
         message += f", no value for {shown}" if shown else ""
-        problem = placed(context.path, "undefined", f"{message}{_ASK}", source, place)
+        kind = "null" if isinstance(failed.error, NullError) else "undefined"
+        problem = placed(context.path, kind, f"{message}{ASK}", source, place)
         return SourceError(Code.VARIABLES_INVALID, message, problem)
+    if isinstance(failed.error, InputError) and (nulls := _nulls_at(place, source, context)):
+        message += f", no value for {', '.join(nulls)}"
     # An argument that comes from a value is wrong for this render only.
     is_literal = place is not None and _LITERALS.match(source, place + len(failed.use)) is not None
     of_source = isinstance(failed.error, PatternError) or (
         isinstance(failed.error, ArgumentError) and is_literal
     )
     problem = placed(context.path, failed.kind, message, source, place)
-    code = Code.TEMPLATE_SYNTAX if of_source else Code.VARIABLES_INVALID
-    return SourceError(code, message, problem)
+    if of_source:
+        return SourceError(Code.TEMPLATE_SYNTAX, message, problem)
+    # Logs have the sentence alone.
+    return SourceError(Code.VARIABLES_INVALID, naming(message, source, place), problem)
 
 
-def unfit_operation(path: str) -> SourceError:
-    """Return the error of an operation that does not fit the value it was given."""
-    message = "an operation does not match the type of its value"
-    return SourceError.values(path, "invalid_operation", message)
+def unfit_operation(path: str, source: str) -> SourceError:
+    """Return the error of what Python refused."""
+    message, place = of_method(source)
+    problem = placed(path, "invalid_operation", message, source, place)
+    return SourceError(Code.VARIABLES_INVALID, message, problem)
 
 
 def present(values: Mapping[str, Any], name: str) -> bool:
-    """Tell whether there is a value at a path such as ``user.name``."""
+    """Return whether there is a value at a path such as ``user.name``."""
     try:
         value_at(values, name)
     except KeyError:
@@ -288,17 +322,27 @@ def _is_null(values: Mapping[str, Any], name: str) -> bool:
     return present(values, name) and isinstance(value_at(values, name), Null)
 
 
-def _unknown_function(source: str, place: int | None) -> str:
-    called = None if place is None else _CALLED.match(source, place)
-    name = f"'{called[1]}' is not a function" if called is not None else _UNKNOWN_FUNCTION
-    return f"{name}; available: {', '.join(FUNCTIONS)}, and the macros of the source"
+def _nulls_at(place: int | None, source: str, context: ErrorContext) -> list[str]:
+    """Return the placeholders of the tag at a place that are null."""
+    tag = _tag(source, place)
+    return [
+        name
+        for name in (context.placeholders(source) if tag else ())
+        if _is_null(context.values, name) and place_of(name, tag) is not None
+    ]
+
+
+def _tag(source: str, place: int | None) -> str:
+    """Return the tag at a place, or nothing."""
+    spans = ((tag.start, tag.end) for tag in tags(source) if place is not None)
+    return next((source[a:b] for a, b in spans if place is not None and a <= place < b), "")
 
 
 def _cause(error: TemplateError, context: ErrorContext) -> _Cause:
     causes = _CAUSE.findall(str(error)) if error.kind in ("BadInclude", "EvalBlock") else []
     if not causes:
         source = context.partials.get(error.name or "", ("", context.source))[1]
-        # Without a detail the engine tells the kind and, by a name of ours, the template.
+        # Without a detail the engine reports the kind and, by a name of ours, the template.
         detail = error.detail or error.message.partition(" (in ")[0]
         return _Cause(error.kind, detail, error.name, _place(error, source, context))
     words, detail, template, line = causes[-1]
@@ -342,15 +386,13 @@ def _expression(error: TemplateError, source: str, context: ErrorContext) -> str
 
 
 def _without_values(cause: _Cause) -> str:
-    """Return what the engine says, but for the sentences into which it puts values."""
+    """Return the engine's message, except sentences that contain values."""
     if cause.kind in {"TemplateNotFound", "BadInclude"}:
         return "unknown partial: publish it first, or correct the name"
-    if cause.detail.startswith("unable to calculate"):
-        return "unable to calculate: a division by zero, or numbers too large"
-    if cause.detail.startswith("invalid conversion type"):
-        return "invalid conversion type in a format"
     if cause.kind == "InvalidOperation" and "plain object" in cause.detail:
         return _NOT_COUNTED
     if cause.detail.endswith("not callable"):
-        return _UNKNOWN_FUNCTION
-    return cause.detail
+        return UNKNOWN_FUNCTION
+    if cause.kind == "CannotUnpack":
+        return of_render("not enough values to unpack")
+    return of_render(cause.detail)

@@ -3,34 +3,58 @@
 The publish gate refuses them. A version that was published before renders as it did.
 """
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from tasks.errors import Problem
 from tasks.rendering.calls import Call, calls
 from tasks.rendering.locale_filters.casing import CASES, has_rules
 from tasks.rendering.locale_filters.patterns import FORMATS, MOMENTS, mistaken
-from tasks.rendering.locale_filters.plurals import unused_forms
+from tasks.rendering.locale_filters.plurals import CATEGORIES, unused_forms
 from tasks.rendering.places import placed
 from tasks.rendering.plural_calls import forms_of, is_ordinal_call
+
+_SIGN_IN_CALL = re.compile(r"""(?:^|[~(,])\s*\w+\(\s*(?:'[^'#]*#|"[^"#]*#)""")
+_PATTERN = re.compile(r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*\|\s*\Z""", re.DOTALL)
+_SIGN = re.compile(r"%[-+ 0#]*\d*(?:\.\d+)?(?:\([^()]*\))?[hlL]?([A-Za-z%])")
+_FORMS: Final = (*CATEGORIES, "exactly_")
 
 
 def problems(source: str, language: str, path: str) -> Iterator[Problem]:
     """Yield a problem for each such call in a source of a language."""
-    for call in calls(source, (*MOMENTS, "plural", "map")):
-        wrong = _wrong(call, language)
+    for call in calls(source, (*MOMENTS, "format", "plural", "map")):
+        wrong = _lost(call, source) if call.filter == "format" else _wrong(call, language)
         if wrong is not None:
             yield placed(path, "filter", f"{call.filter}: {wrong}", source, call.start)
 
 
 def _wrong(call: Call, language: str) -> str | None:
     if call.filter == "plural":
-        return _plural(call, language)
+        return _plural(call, language) or _sign(call)
     return _mapped(call, language) if call.filter == "map" else _moment(call)
 
 
+def _lost(call: Call, source: str) -> str | None:
+    """Return the problem of a pattern in quotes that has no place for all values."""
+    pattern = _PATTERN.search(source, max(0, call.start - 500), call.start)
+    values = [each for each in call.arguments if each.name is None]
+    if pattern is None or "*" in pattern[0] or not values:
+        return None
+    if sum(sign != "%" for sign in _SIGN.findall(pattern[0])) >= len(values):
+        return None
+    return "more values than % signs: write %s in the place of each, as in '%s of %s'"
+
+
 def _mapped(call: Call, language: str) -> str | None:
-    """Return what is wrong with a filter that is used by its name, which knows no language."""
+    """Return the problem of a filter passed by its name: it then has no language.
+
+    Nor does the engine pass on arguments that have a name.
+    """
     used = call.argument("filter", 0)
+    named = next((each.name for each in call.arguments if each.name), None)
+    if used is not None and used.name is None and named is not None:
+        return f"{named} is not passed on: write a loop, or the argument without its name"
     if used is None or used.text not in CASES or not has_rules(language):
         return None
     return f"{used.text} has rules of its own in {language}: use it in a loop over the items"
@@ -43,11 +67,24 @@ def _moment(call: Call) -> str | None:
     return mistaken(pattern.text)
 
 
+def _sign(call: Call) -> str | None:
+    """Return the problem of a ``#`` that is not the number, but was meant to be or not to be."""
+    for form in forms_of(call):
+        if r"\#" in form.code:
+            return "a backslash escapes no #: write ## for one that is not the number"
+        if _SIGN_IN_CALL.search(form.code):
+            return "a # that is handed to a macro is text: hand it the number, as in bold(count)"
+    return None
+
+
 def _plural(call: Call, language: str) -> str | None:
     forms = forms_of(call)
-    if any(not form.literals for form in forms):
-        return "write each form as text in quotes: a # in a value is text, not the number"
     names = [form.name for form in forms if form.name is not None]
+    if any(not form.literals and str(form.name).startswith(_FORMS) for form in forms):
+        return (
+            "write each form as text in quotes, with values and markup joined by ~, as in "
+            "'# of ' ~ name: a # in a value is text, not the number"
+        )
     unused = unused_forms(language, names, is_ordinal=is_ordinal_call(call))
     if not unused:
         return None

@@ -1,8 +1,9 @@
 """Messages between the worker and its render process.
 
 A message is the length in bytes of what follows, four bytes, big-endian, and its parts, each with
-its own length before it. A request's first part is JSON that says what is asked; the others are
-the values of one render each, as JSON. An answer has a part for each render, or a single one.
+its own length before it. A request's first part is JSON that says what is asked; of renders, the
+texts follow and then the values of one render each, all as JSON. An answer has a part for each
+render, or a single one.
 """
 
 import json
@@ -18,6 +19,7 @@ LONGEST_INTEGER: Final = 18
 
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER: Final = b"0" * (LONGEST_INTEGER + 1)
+_LONG_DECIMAL: Final = b"0" * 16 + b"."  # 2**53, beyond which floats are rounded, has 16 digits
 
 
 def pack(parts: Iterable[bytes]) -> bytes:
@@ -55,11 +57,17 @@ def send(stream: BinaryIO, parts: Iterable[bytes]) -> None:
 
 
 def has_long_number(payload: bytes) -> bool:
-    """Tell whether JSON may hold a whole number of more digits than surely fit 64 bits.
+    """Return whether JSON may hold a whole number of more digits than surely fit 64 bits.
 
-    Those are not for orjson, which gives such a number as a float.
+    orjson would decode such a number as a float.
     """
     return _LONG_NUMBER in payload.translate(_DIGITS)
+
+
+def has_rounded_number(payload: bytes) -> bool:
+    """Return whether JSON may hold a number that orjson rounds, with a decimal point or without."""
+    digits = payload.translate(_DIGITS)
+    return _LONG_NUMBER in digits or _LONG_DECIMAL in digits
 
 
 def encode(value: object) -> bytes:
@@ -80,7 +88,7 @@ def encode(value: object) -> bytes:
 
 
 def decode(part: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the JSON of a part; see :func:`tasks.rendering.values.decode` for that of values."""
+    """Return the JSON of a part; for values, see :func:`tasks.rendering.values.decode`."""
     if b'"document":' in part and has_long_number(part):
         return json.loads(part)
     return orjson.loads(part)

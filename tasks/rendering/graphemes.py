@@ -10,6 +10,10 @@ from typing import Any, Final
 import regex  # type: ignore[import-untyped] # its stubs are a package of their own
 from minijinja import safe
 
+from tasks.rendering.locale_filters import InputError
+from tasks.rendering.samples import Anything
+from tasks.rendering.values import MISSING, Array
+
 _CLUSTER: Final = regex.compile(r"\X")
 _FIRST_STAND_IN: Final = 0xF0000
 _STAND_INS: Final = 0x10FFFE - _FIRST_STAND_IN
@@ -31,6 +35,65 @@ def whole_clusters(function: Callable[..., Any]) -> Callable[..., Any]:
         return safe(text) if hasattr(result, "__html__") else text
 
     return call
+
+
+def clusters(value: Any = None) -> Any:  # noqa: ANN401 - any value of a template
+    """Return the characters of a text that has some of several code points, or else the value."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    found = _CLUSTER.findall(str(value))
+    return value if len(found) == len(value) else Array(found)
+
+
+def sliced(value: Any, *bounds: Any) -> Any:  # noqa: ANN401 - any value of a template
+    """Return a slice of a text or array; a bound that is left out is an empty text.
+
+    Raises
+    ------
+    InputError
+        The value is neither a text nor an array, or a bound is not a whole number.
+    """
+    cut = slice(*[bound if type(bound) is int else _bound(bound) for bound in bounds])
+    if cut.step == 0:
+        raise InputError("expected a step that is not 0")
+    if isinstance(value, str):
+        text = str(value)
+        return text[cut] if text.isascii() else "".join(_CLUSTER.findall(text)[cut])
+    if isinstance(value, Anything):
+        return value
+    if isinstance(value, list | tuple):
+        return Array(value[cut])
+    raise InputError("expected a text or an array")
+
+
+def backwards(value: Any = None) -> Any:  # noqa: ANN401 - any value of a template
+    """Return a text or array from its end.
+
+    Raises
+    ------
+    InputError
+        The value is neither.
+    """
+    if value is MISSING or isinstance(value, Anything):
+        return value
+    if isinstance(value, str):
+        return "".join(reversed(_CLUSTER.findall(str(value))))
+    if isinstance(value, list | tuple | dict):
+        return Array(reversed(value))
+    raise InputError("reverse: expected a text or an array")
+
+
+def _bound(bound: Any) -> int | None:  # noqa: ANN401 - any value of a template
+    if isinstance(bound, str):
+        if bound:
+            raise InputError("expected whole numbers between the brackets")
+        return None
+    try:
+        if bound == int(bound):
+            return int(bound)
+    except (TypeError, ValueError, ArithmeticError):
+        pass
+    raise InputError("expected whole numbers between the brackets")
 
 
 def _encoded(text: str) -> tuple[str, dict[int, str]]:

@@ -6,16 +6,17 @@ engine's own does, which an environment of its own is asked for.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Final
 
 from minijinja import Environment, TemplateError, safe
 
-from tasks.rendering.graphemes import whole_clusters
+from tasks.rendering import graphemes
 from tasks.rendering.locale_filters import ArgumentError, FilterError, InputError
 from tasks.rendering.markup_values import checked, is_markup
 from tasks.rendering.numbers import Exact
+from tasks.rendering.samples import Anything
 from tasks.rendering.values import MISSING, Array, Null, without_missing, wrapped
 
 _FILTERS: Final = (
@@ -27,6 +28,39 @@ _TESTS: Final = (
     *("greaterthan", "gt", "in", "int", "integer", "iterable", "le", "lessthan", "lower", "lt"),
     *("mapping", "ne", "number", "odd", "safe", "sameas", "sequence", "string", "true", "upper"),
 )
+_NUMBER: Final = "expected a number, or a text that is one, such as '12.50'"
+_OF_ITEMS: Final = "expected an array"
+_OF_PAIRS: Final = "expected an object"
+_OF_TEXT: Final = "expected a text, and no arguments"
+_EXPECTED: Final[Mapping[str, str]] = {
+    "abs": "expected a number",
+    "divisibleby": "expected whole numbers, as in {% if n is divisibleby(2) %}",
+    "dictsort": _OF_PAIRS,
+    "endingwith": "expected a text, and a text in brackets",
+    "even": "expected a whole number",
+    "float": _NUMBER,
+    "format": "expected a value for each % sign: a text for %s, a whole number for %d, a number "
+    "for %.2f",
+    "groupby": "expected an array of objects, and the name of a member",
+    "int": _NUMBER,
+    "odd": "expected a whole number",
+    "round": "expected a number, and a number of digits, as in {{ total | round(2) }}",
+    "startingwith": "expected a text, and a text in brackets",
+    "sum": "expected an array of numbers",
+    **dict.fromkeys(
+        ("capitalize", "lower", "string", "striptags", "title", "trim"),
+        _OF_TEXT,
+    ),
+    "indent": "expected a text and a number of spaces, as in indent(4)",
+    "replace": "expected a text, and what to replace by what, as in replace('a', 'b')",
+    "truncate": "expected a text and a number of characters, at least the length of its end, as in "
+    "truncate(length=40, end='...')",
+    "upper": _OF_TEXT,
+    "urlencode": _OF_TEXT,
+    "wordwrap": "expected a text and a number of characters, as in wordwrap(width=60)",
+}
+"""What filters and tests take, where the engine says no more than that it is something else."""
+
 _SIGNS: Final = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 """Names of tests in ``select`` and its like, and those by which they can be used elsewhere."""
 
@@ -50,17 +84,22 @@ class _Group(Array):
     list = property(lambda self: self[1])
 
 
+class NullError(MissingError):
+    """The value is null, and a text was needed."""
+
+
 def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     """Return the filters by their names; they raise a :class:`FilterError`.
 
-    ``escapes`` tells whether values are escaped for HTML.
+    ``escapes`` is whether values are escaped for HTML.
     """
     own = engine(escapes=escapes)
     filters = {name: guarded(own.eval_expr, name, f"value|{name}") for name in _FILTERS}
     # The engine's own gives nothing for what is no text.
     filters["wordwrap"] = guarded(own.eval_expr, "wordwrap", "value|string|wordwrap")
     for name in ("truncate", "wordwrap"):
-        filters[name] = whole_clusters(filters[name])
+        filters[name] = graphemes.whole_clusters(filters[name])
+    filters["reverse"] = _backwards
     filters["groupby"] = _groups(filters["groupby"])
     filters["sum"] = _summing(filters["sum"], guarded(own.eval_expr, "sum", "value|map"))
     # The engine's own marks its output, quotes included, as safe to stand in attributes.
@@ -75,7 +114,7 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
 
 
 def guarded_filter(name: str, *, escapes: bool) -> Callable[..., Any]:
-    """Return one of the engine's filters that need no guard, for another that needs it."""
+    """Return a filter of the engine that needs no guard, for use by one that does."""
     return guarded(engine(escapes=escapes).eval_expr, name, f"value|{name}", is_strict=False)
 
 
@@ -91,15 +130,21 @@ def guarded_tests() -> dict[str, Callable[..., Any]]:
     return tests | {"defined": _is_defined, "undefined": _is_undefined}
 
 
-def there(value: Any = None) -> Any:  # noqa: ANN401 - any value of a template
-    """Return a value; raise a :class:`MissingError` where there is none."""
-    if value is None or value is MISSING:
+def sliced(value: Any = None, *bounds: Any) -> Any:  # noqa: ANN401 - any value of a template
+    """Return a slice; raise a :class:`MissingError` where the value or a bound is missing."""
+    if not all(map(_is_defined, (value, *bounds))):
         raise MissingError("a value is missing")
-    return _unchangeable(value)
+    return graphemes.sliced(value, *bounds)
+
+
+def _backwards(value: Any = None) -> Any:  # noqa: ANN401 - any value of a template
+    if value is not MISSING and not _is_defined(value):
+        raise MissingError("reverse: a value is missing")
+    return graphemes.backwards(value)
 
 
 def lacks(value: Any) -> bool:  # noqa: ANN401 - any value of a template
-    """Tell whether a value of a template is undefined or none, or contains such a value.
+    """Return whether a value of a template is undefined or none, or contains such a value.
 
     What a producer gives holds none: see :mod:`tasks.rendering.values`.
     """
@@ -153,7 +198,7 @@ def guarded(
     def call(value: Any = None, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
         is_missing = value is None or value is MISSING
         if is_missing or (is_strict and (lacks(value) or lacks(arguments) or lacks(keywords))):
-            raise MissingError(f"{name}: a value is missing{_indexes(value)}")
+            raise MissingError(f"{name}: a value is missing{missing_at(value)}")
         # Not every filter takes keywords, be there none of them.
         called = (
             f"{expression}(*arguments, **keywords)" if keywords else f"{expression}(*arguments)"
@@ -163,16 +208,20 @@ def guarded(
         except TemplateError as error:
             message = _OF_THE_SOURCE.get(error.kind)
             if message is not None:
-                raise ArgumentError(f"{name}: {message}") from None
-            raise InputError(f"{name}: the value or an argument has the wrong type") from None
+                raise ArgumentError(f"{name}: {message}{_also(name)}") from None
+            raise InputError(f"{name}: {_EXPECTED.get(name, _OF_ITEMS)}") from None
         if is_strict and lacks(result):  # a member of an item
-            raise MissingError(f"{name}: a value is missing")
+            raise MissingError(f"{name}: a value is missing{missing_at(result)}")
         return _unchangeable(result)
 
     return call
 
 
-def _indexes(value: object) -> str:
+def _also(name: str) -> str:
+    return f": {_EXPECTED[name]}" if name in _EXPECTED else ""
+
+
+def missing_at(value: object) -> str:
     """Return which items of an array are missing, or have a member that is."""
     items = value if isinstance(value, list | tuple) else ()
     missing = (f"[{index}]" for index, item in enumerate(items) if not _is_defined(item))
@@ -229,6 +278,8 @@ def to_json(value: Any = None) -> str:  # noqa: ANN401 - any value of a template
 def _json_default(value: object) -> object:
     if isinstance(value, Exact):
         return value.given
+    if isinstance(value, Anything):
+        return str(value)  # in a trial or preview
     if not isinstance(value, Null):
         raise TypeError
     return None

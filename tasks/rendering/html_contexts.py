@@ -6,7 +6,7 @@ Values are escaped, which holds them in text and in quoted attribute values and 
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final
@@ -25,6 +25,7 @@ from tasks.rendering.markup import (
     prints,
     tokens,
 )
+from tasks.rendering.places import Fault
 from tasks.rendering.slashes import with_own_references
 from tasks.rendering.styles import (
     COMMENT,
@@ -43,7 +44,7 @@ _IN_NAME: Final = (
 )
 _BARE: Final = (
     "a placeholder cannot stand between attributes: write attributes out, each with a quoted "
-    "value, and use {% if %} around those that are not always wanted"
+    "value, and use {% if %} around optional ones"
 )
 _UNQUOTED: Final = "a placeholder stands in an attribute value without quotes: quote the value"
 _EVENT_HANDLER: Final = (
@@ -75,7 +76,7 @@ _STYLED = re.compile(
 _UNDECODED_ELEMENTS: Final = {
     name: _UNDECODED.format(name) for name in ("iframe", "noembed", "noframes", "plaintext", "xmp")
 }
-"""HTML standard, section 13.2.6.4: elements whose text is raw, but for styles and scripts."""
+"""HTML standard, section 13.2.6.4: elements whose text is raw, except styles and scripts."""
 _OF_CODE: Final = frozenset(
     {COMMENT, DECLARATION, GLUED, IMPORT, RULE, _DATA, _QUOTED_DATA, *_UNDECODED_ELEMENTS.values()}
 )
@@ -86,7 +87,9 @@ _TEXT = r"""(?:"[^"\\]*"|'[^'\\]*')"""
 # Texts of the template only, perhaps under a condition.
 _LITERAL = re.compile(rf"{_TEXT}(?:\s+if\s[^\"'|]*?(?:\selse\s+{_TEXT})?)?", re.DOTALL)
 _NAMELESS = re.compile(rf"</?{BLOCK}*+{PRINT}")
-_DATA_TYPE = re.compile(r"\s*(?:application/json|[\w.-]+/[\w.+-]+\+json)\s*", re.IGNORECASE)
+_DATA_TYPE = re.compile(
+    r"\s*(?:application/json|[\w.-]+/[\w.+-]+\+json)\s*(?:;[^\x1a\x1b]*)?", re.IGNORECASE
+)
 
 # HTML standard, "Attributes" and "Obsolete features": those that hold an address; xlink:href and
 # xml:base of SVG; lowsrc and dynsrc of old mail readers.
@@ -121,15 +124,7 @@ _EMBEDDING = frozenset({"embed", "frame", "iframe", "object"})
 _SCRIPT_SCHEMES = ("javascript:", "vbscript:")
 
 
-@dataclass(frozen=True, slots=True)
-class Unsafe:
-    """A tag, at ``start`` in characters of the source, whose values escaping does not hold."""
-
-    start: int
-    message: str
-
-
-def unsafe_prints(source: str) -> list[Unsafe]:
+def unsafe_prints(source: str) -> list[Fault]:
     """Return the prints and includes of an HTML template that stand where they must not.
 
     They may stand in text, in quoted values of attributes other than event handlers and
@@ -139,7 +134,7 @@ def unsafe_prints(source: str) -> list[Unsafe]:
     let pass: see :func:`includes_in_code`.
     """
     return [
-        Unsafe(tag.start, what)
+        Fault(tag.start, what)
         for tag, what in _judged(*pieces(source))
         if not isinstance(what, Position) and not (tag.word == "include" and what in _OF_CODE)
     ]
@@ -148,7 +143,7 @@ def unsafe_prints(source: str) -> list[Unsafe]:
 def positions(source: str) -> list[tuple[Tag, Position]]:
     """Return the prints of styles and scripts of data, and what each value must be.
 
-    Kinds are those of :mod:`tasks.rendering.css_values`, and ``json``.
+    Kinds: see :mod:`tasks.rendering.css_values`; also ``json``.
     """
     if not _may_have_code(source):
         return []
@@ -188,26 +183,38 @@ def blocks_in_code(layout: str) -> set[str]:
     }
 
 
-def has_dangerous_address(html: str, sources: Iterable[str]) -> bool:
-    """Tell whether a value put an address that runs a script into a finished page.
+def dangerous_address(html: str, sources: Iterable[str]) -> tuple[str, str] | None:
+    """Return where a value put an address that runs a script: element and attribute, or None.
 
-    Such are ``javascript:``, ``vbscript:`` and ``data:``, but for images that are loaded, as a
-    browser reads them (URL standard, section 4.4). An attribute value that stands as it is in one
-    of ``sources``, the templates that the page was made of, is their author's.
+    Dangerous are ``javascript:``, ``vbscript:`` and ``data:`` (except for images that are loaded),
+    as a browser reads them (URL standard, section 4.4). An attribute value that stands unchanged in
+    one of ``sources``, the templates of the page, comes from their author and is allowed.
     """
     raw = html.encode().translate(_LOWER, b"\t\n\r")
     if not any(scheme in raw for scheme in _MAY_BE_DANGEROUS) and _SPELLED.search(raw) is None:
-        return False
+        return None
     own = tuple(map(with_own_references, sources))
-    return any(
-        _is_dangerous(element, attribute, value := html[attribute.value : attribute.value_end])
-        and not any(value in source for source in own)
-        for element, attribute in _addresses(html)
-    )
+    for element, attribute in _addresses(html):
+        value = html[attribute.value : attribute.value_end]
+        if _is_dangerous(element, attribute, value) and not any(value in each for each in own):
+            return element, attribute.name
+    return None
+
+
+def place_of_address(source: str, where: tuple[str, str]) -> int | None:
+    """Return the place of the first print in the only such attribute of a source, or None."""
+    page = markup(*pieces(source))
+    places = [
+        page.tags[index].start
+        for element, attribute in _addresses(page.mask)
+        if (element, attribute.name) == where
+        for index in list(_printing(page, attribute.value, attribute.value_end))[:1]
+    ]
+    return places[0] if len(places) == 1 else None
 
 
 def _may_have_code(source: str) -> bool:
-    """Tell quickly, for most sources, that no tag stands in a style or script."""
+    """Return whether a source surely has no tag in a style or script: a quick check."""
     return _STYLED.search(source.lower()) is not None
 
 
@@ -253,7 +260,7 @@ def _unsafe(
         else:
             yield from _in_tag(page, token)
             script = token.name == "script"
-            data = script and _holds_data(page.mask, token)
+            data = script and holds_data(page.mask, token)
     yield from _nameless(page, position, end)
 
 
@@ -330,8 +337,8 @@ def _in_attribute(attribute: Attribute, place: int) -> str | None:
     return _SRCDOC if attribute.name == "srcdoc" else None
 
 
-def _holds_data(mask: str, token: Token) -> bool:
-    """Tell whether the content of a script element is data, by its type."""
+def holds_data(mask: str, token: Token) -> bool:
+    """Return whether the content of a script element is data, by its type."""
     for attribute in attributes(mask, token):
         if attribute.name == "type":
             return _DATA_TYPE.fullmatch(mask, attribute.value, attribute.value_end) is not None
@@ -349,7 +356,7 @@ def _addresses(html: str) -> Iterator[tuple[str, Attribute]]:
 
 
 def _leads_on(html: str, tag: Token, attribute: Attribute) -> bool:
-    """Tell whether an attribute has an address by what else its element has."""
+    """Return whether an attribute has an address by what else its element has."""
     if attribute.name == "value":
         return tag.name == "param"
     return (

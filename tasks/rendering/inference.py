@@ -8,10 +8,10 @@ from tasks.rendering.scopes import Use
 
 
 class Inferred(NamedTuple):
-    """What texts say of variables that nobody declares.
+    """What texts show about undeclared variables.
 
-    ``optional`` are the names that may be left out; ``items`` those of members of items, such as
-    ``items[].sku``, which are no placeholders of their own.
+    ``optional`` are the names that may be left out; ``items`` the names of members of items, such
+    as ``items[].sku``, which are no placeholders of their own.
     """
 
     optional: list[str]
@@ -41,7 +41,7 @@ def item_names(uses: Sequence[Use]) -> set[str]:
 
 
 def optional_names(names: Iterable[str], uses: Sequence[Use]) -> set[str]:
-    """Return those of ``names`` that the uses do not miss when they are left out."""
+    """Return the ``names`` without which every use still renders."""
     return {name for name in names if _optional_for(steps_of(name), uses)}
 
 
@@ -50,7 +50,7 @@ def _to_the_array(path: Path) -> Path:
 
 
 def _optional_for(path: Path, uses: Iterable[Use]) -> bool:
-    """Tell whether no use misses the value at ``path``, or one below it, if it is left out."""
+    """Return whether no use misses the value at ``path``, or one below it, if it is left out."""
     length = len(path)
     return all(
         use.guarded or any(there[:length] == path for there in use.present)

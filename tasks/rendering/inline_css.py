@@ -43,6 +43,7 @@ _BINDING: Final = {
     "with": re.compile(r"with\s+(.+)", re.DOTALL),
     "macro": re.compile(r"macro\s+\w+\s*\((.*)\)", re.DOTALL),
 }
+_COUNTING: Final = re.compile(r":(?:nth|first|last|only)-|[+~]")
 _OPENING: Final = frozenset({"block", "call", "filter", "for", "if", "macro", "with"})
 _OUTER: Final = {
     "tr": "<table><tbody>",
@@ -103,22 +104,22 @@ def inlined(source: str, path: str) -> str:
     Raises
     ------
     SourceError
-        There is no style sheet, or it cannot be told which rules apply to an element.
+        There is no style sheet, or it is unknown which rules apply to an element.
     """
     page = _read(source, path)
-    skeleton: list[str] = []
+    skeleton: list[tuple[int, str]] = []
     elements: list[_Element] = []
     css_tags: list[Tag] = []
     has_css = False
     for token in tokens(page.page.mask):
         if token.sort == "start":
-            skeleton.append(_opening(page, token, elements))
+            skeleton.append((token.start, _opening(page, token, elements)))
         elif token.sort == "end":
-            skeleton.append(f"</{token.name}>")
+            skeleton.append((token.start, f"</{token.name}>"))
         elif token.sort == "raw" and token.name == "style":
             css = _css(page, token, css_tags)
             has_css = has_css or bool(css.strip())
-            skeleton.append(css)
+            skeleton.append((token.start, css))
     if not has_css:
         raise SourceError.syntax(
             path,
@@ -129,7 +130,9 @@ def inlined(source: str, path: str) -> str:
             source,
             None,
         )
-    styles = _computed("".join(skeleton), elements)
+    every = _every_style("".join(text for _, text in skeleton), elements)
+    styles = {number: style for number, style in every if style is not None}
+    _require_same_in_loops(page, skeleton, elements, styles)
     return _with_styles(page, elements, styles, css_tags)
 
 
@@ -150,7 +153,7 @@ def _read(source: str, path: str) -> _Source:
 
 
 def _opening(page: _Source, token: Token, elements: list[_Element]) -> str:
-    """Return the start tag of an element in the skeleton, and note the element."""
+    """Return the start tag of an element in the skeleton, and record the element."""
     if not _ELEMENT.fullmatch(token.name):
         return ""
     mask = page.page.mask
@@ -247,12 +250,11 @@ def _bound(tag: Tag) -> set[str]:
     return set(_NAME.findall(_STRING.sub("", inside)))
 
 
-def _computed(skeleton: str, elements: list[_Element]) -> dict[int, str]:
-    """Return the styles that the rules give to elements, by their numbers."""
+def _every_style(skeleton: str, elements: list[_Element]) -> Iterator[tuple[int, str | None]]:
+    """Yield the number of each element of a page, and the styles that the rules give to it."""
     outer = _OUTER.get(elements[0].token.name, "") if elements else ""
     inliner = CSSInliner(keep_style_tags=False, load_remote_stylesheets=False)
     page = inliner.inline(outer + skeleton)
-    styles: dict[int, str] = {}
     for token in tokens(page):
         if token.sort != "start":
             continue
@@ -260,9 +262,47 @@ def _computed(skeleton: str, elements: list[_Element]) -> dict[int, str]:
             attribute.name: page[attribute.value : attribute.value_end]
             for attribute in attributes(page, token)
         }
-        if _NUMBER in given and "style" in given:
-            styles[int(given[_NUMBER])] = decoded(given["style"])
-    return styles
+        if _NUMBER in given:
+            style = given.get("style")
+            yield int(given[_NUMBER]), None if style is None else decoded(style)
+
+
+def _require_same_in_loops(
+    page: _Source,
+    skeleton: list[tuple[int, str]],
+    elements: list[_Element],
+    styles: dict[int, str],
+) -> None:
+    """Make sure that no rule chooses among the elements that a loop repeats, by their numbers.
+
+    With each loop's elements twice in the page, each has the styles that it has alone.
+    """
+    if not any(_COUNTING.search(text) for _, text in skeleton):
+        return
+    for number, style in _every_style(_repeated(page, skeleton), elements):
+        if style != styles.get(number):
+            message = (
+                "inline_css cannot tell which elements of a loop a rule selects that counts them, "
+                "as :nth-child(odd) does: write the tag twice, with {% if loop.index is odd %} "
+                "around one, and a class in each"
+            )
+            raise page.refuse("inline_css", message, elements[number].token.start)
+
+
+def _repeated(page: _Source, skeleton: list[tuple[int, str]]) -> str:
+    """Return a skeleton that has what stands in loops twice."""
+    pieces: list[tuple[int, str, str]] = [(place, "", text) for place, text in skeleton]
+    pieces += [(place, tag.word, "") for place, tag in page.tags(0, len(page.page.mask))]
+    loops = [""]
+    for _, word, text in sorted(pieces, key=lambda piece: piece[0]):
+        if word == "for":
+            loops.append("")
+        elif word == "endfor" and len(loops) > 1:
+            inside = loops.pop()
+            loops[-1] += inside + inside
+        else:
+            loops[-1] += text
+    return "".join(loops)
 
 
 def _with_styles(

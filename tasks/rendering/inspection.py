@@ -16,15 +16,34 @@ from tasks.rendering.html_contexts import unsafe_prints
 from tasks.rendering.inference import names_of
 from tasks.rendering.partials import uses, with_needs
 from tasks.rendering.places import placed
+from tasks.rendering.pointless import always_true
+from tasks.rendering.quoted import quoted
 from tasks.rendering.render_names import RENDER_NAMES
+from tasks.rendering.scopes import printed_nodes
 from tasks.rendering.slices import without_slices
+from tasks.rendering.syntax import nodes
+from tasks.rendering.syntax.blocks import tree
+from tasks.rendering.syntax.walk import assigned, blocks, every, printed
 from tasks.rendering.tags import code, prepared, tags
 from tasks.rendering.unclosed import unclosed
+from tasks.rendering.unknown_names import of_unknown
 from tasks.rendering.usage import uses_of
 
 # Wherever it stands, a comment or raw block too: telling those apart from strings that look like
 # them would take the engine's own lexer, and a mistake in it would switch escaping off.
 _AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
+_NOTHING: Final = frozenset({"NULL", "Null", "nil", "null", "undefined"})
+_ENDS: Final = frozenset({"endblock", "endfor", "endif", "endset"})
+_WORDS: Final = frozenset(
+    {
+        *("and", "elif", "else", "forloop", "is", "not", "or"),
+        *("FALSE", "TRUE"),
+        *_NOTHING,
+        *_ENDS,
+    }
+)
+"""Words that the engine takes for names of variables where it expects a value, and that no author
+would choose for one."""
 _NAMES_OF_THE_ENGINE: Final = frozenset({"caller", "loop", "self", "super"})
 _USED: Final = {
     "filter": re.compile(r"(?:\||\{%[-+]?\s*filter\s)\s*([A-Za-z_]\w*)"),
@@ -77,21 +96,40 @@ def placeholders(
 
 
 def problems(environment: Environment, source: str, path: str, *, html: bool) -> Iterator[Problem]:
-    """Yield what is wrong with a source that compiles.
+    """Yield the problems of a source that compiles.
 
-    Filters and tests that there are not, which the engine looks up only when it comes to them;
-    tags that use partials in ways that are not offered; marks of tags without their counterparts;
+    Unknown filters and tests, which the engine looks up only when it calls them;
+    words such as ``not`` where a value belongs, which the engine takes for names of variables;
+    tags that use partials in unsupported ways; marks of tags without their counterparts;
     and in HTML, prints where no escaping keeps a value from being read as markup.
     """
     yield from _unknown(environment, source, path)
+    for word in _misplaced_words(source):
+        is_value = word.name in _NOTHING or word.name in {"FALSE", "TRUE"}
+        said = "is not a value here" if is_value else "stands where a value belongs"
+        message = f"'{word.name}' {said}: {_remedy(word.name)}"
+        yield placed(path, "syntax_error", message, source, word.start)
+    for name in _uncalled(source):
+        message = f"'{name.name}' is a macro: call it, as in {{{{ {name.name}() }}}}"
+        if name.name == "loop":
+            message = "'loop' has no text: print one of its members, such as loop.index"
+        yield placed(path, "syntax_error", message, source, name.start)
     for use in uses(source):
         if use.partial is None:
             yield placed(path, "partial", use.problem, source, use.start)
     for mark in unclosed(source, html=html):
         yield placed(path, "unclosed", mark.message, source, mark.start)
+    yield from (
+        placed(path, kind, each.message, source, each.start)
+        for kind, found in (
+            ("quoted", quoted(source)),
+            ("always_true", always_true(source)),
+        )
+        for each in found
+    )
     for misuse in misused(source) if html else ():
         if misuse.filter and not _knows(environment, "filter", misuse.filter):
-            continue  # told above
+            continue  # reported above
         yield placed(path, "markup", misuse.message, source, misuse.start)
     for unsafe in unsafe_prints(source) if html else ():
         yield placed(path, "unsafe_placeholder", unsafe.message, source, unsafe.start)
@@ -106,8 +144,40 @@ def _unknown(environment: Environment, source: str, path: str) -> Iterator[Probl
                 if (kind, name) not in known:
                     known[kind, name] = _knows(environment, kind, name)
                 if not known[kind, name]:
-                    message = f"unknown {kind} '{name[:50]}'"
+                    message = of_unknown(kind, name)
                     yield placed(path, f"unknown_{kind}", message, source, start + match.start(1))
+
+
+def _misplaced_words(source: str) -> Iterator[nodes.Name]:
+    for node in every(tree(source) or ()):
+        if isinstance(node, nodes.Name) and node.name in _WORDS:
+            yield node
+
+
+def _uncalled(source: str) -> Iterator[nodes.Name]:
+    """Yield the macros that a source prints without a call, which would show ``<macro name>``."""
+    parts = tree(source) or ()
+    found = list(blocks(parts))
+    macros = {"caller", "loop", *(block.name for block in found if block.word == "macro")}
+    macros -= {target.name for block in found for target in block.targets} | set(assigned(parts))
+    for printed_value in printed(parts):
+        for node in printed_nodes(printed_value):
+            if isinstance(node, nodes.Name) and node.name in macros:
+                yield node
+
+
+def _remedy(word: str) -> str:
+    if word in _NOTHING:
+        return "write none, as in {% if name is none %}, or ask with {% if name %}"
+    if word in {"FALSE", "TRUE"}:
+        return f"write {word.lower()}"
+    if word == "forloop":
+        return "the number of a loop is loop.index, and loop.first and loop.last tell its ends"
+    if word in _ENDS:
+        return "blocks end with {% endif %}, {% endfor %} and so on"
+    if word in {"elif", "else"}:
+        return "conditions stand in {% if name %} … {% else %} … {% endif %}"
+    return "put it in brackets, as in 1 + (not x)" if word == "not" else "a value is missing here"
 
 
 def _knows(environment: Environment, kind: str, name: str) -> bool:

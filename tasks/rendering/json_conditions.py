@@ -40,7 +40,7 @@ class Not(NamedTuple):
 
 
 class Both(NamedTuple):
-    """``and`` or ``or``; ``any_`` tells which."""
+    """``and``, or with ``any_`` ``or``."""
 
     left: "Condition"
     right: "Condition"
@@ -53,14 +53,14 @@ Facts = frozenset[tuple[str, bool]]
 
 
 def parsed(text: str) -> Condition:
-    """Return the structure of a condition; what is not understood is one atom."""
+    """Return the structure of a condition; an unknown part is one atom."""
     tokens = list(_tokens(text))
     condition, rest = _either(tokens) if tokens else (None, tokens)
     return condition if condition is not None and not rest else Atom(" ".join(text.split()))
 
 
 def outcomes(condition: Condition, facts: Facts) -> Iterator[tuple[bool, Facts]]:
-    """Yield whether a condition holds, with what is assumed for it, in each possible way."""
+    """Yield each possible outcome of a condition, with the assumptions behind it."""
     match condition:
         case Not(of=inner):
             for holds, after in outcomes(inner, facts):
@@ -91,7 +91,7 @@ def assumed(text: str, facts: Facts, *, holds: bool) -> Facts:
 
 
 def contradicts(text: str, facts: Facts) -> bool:
-    """Tell whether an equality cannot hold since another of the same value does."""
+    """Return whether an equality cannot hold since another of the same value does."""
     match = _EQUAL.fullmatch(text)
     if match is None:
         return False
@@ -102,7 +102,7 @@ def contradicts(text: str, facts: Facts) -> bool:
 
 
 def without(facts: Facts, names: frozenset[str]) -> Facts:
-    """Return facts but those that mention one of the names."""
+    """Return facts, except facts about one of the names."""
     return frozenset(fact for fact in facts if names.isdisjoint(words(fact[0])))
 
 

@@ -1,6 +1,6 @@
 """JSON bodies: values are encoded by their position, and the output is parsed.
 
-The engine cannot tell where in a JSON document a print stands: inside a string a value must be
+The engine does not know where in a JSON document a print stands: inside a string a value must be
 escaped, elsewhere it must become a JSON value. So each print leaves a mark that holds the value as
 JSON, and :meth:`JsonCompiler.document` reads the output from left to right: what the author wrote
 says whether a mark is inside a string. Macros, captures, loops and partials need no analysis.
@@ -14,11 +14,12 @@ from typing import Any, Final, NamedTuple
 
 from minijinja import Environment, safe
 
-from tasks.errors import Problem
+from tasks.errors import Code, Problem
 from tasks.rendering.compiler import Compiler
 from tasks.rendering.explain import SourceError
 from tasks.rendering.failures import NullPrintedError
 from tasks.rendering.guards import lacks, to_json
+from tasks.rendering.limits import Limits
 from tasks.rendering.masks import flat
 from tasks.rendering.partials import partials_of, uses
 from tasks.rendering.places import placed
@@ -38,17 +39,29 @@ _HTML: Final = re.compile(
 _MARK: Final = re.compile(rf"\x02{_NONCE}([tv])([^\x03]*)\x03")
 _STEP: Final = re.compile(r'\\(?:u[0-9a-fA-F]{4}|[^u])|\\|"')
 _OPEN_ESCAPE: Final = re.compile(r"\\u?[0-9a-fA-F]{0,3}")
+_ESCAPED_PRINT: Final = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?(?=\{\{)")
+_WORDS: Final = {
+    "Extra data": "something stands behind the end of the document",
+    "Invalid control character at": "a line break or tab stands in a string: write \\n or \\t",
+    "Unexpected UTF-8 BOM (decode using utf-8-sig)": "remove the byte order mark before it",
+    "Expecting ',' delimiter": "expecting a comma, or the end of the list or object",
+    "Expecting property name enclosed in double quotes": "expecting a name in double quotes",
+    "Illegal trailing comma before end of object": "remove the comma before the end of the object",
+    "Illegal trailing comma before end of array": "remove the comma before the end of the list",
+}
+"""What Python's parser says, for authors."""
+
 _CONTEXT: Final = 40
 _HINT: Final = re.compile(r"[,\[{:]\s*\Z")
 
 
 class JsonCompiler(Compiler):
-    """Compiles JSON bodies; what is printed is encoded by its position."""
+    """Compiles JSON bodies; each print is encoded for its position."""
 
     _sees_prints = True
 
-    def __init__(self) -> None:
-        super().__init__(escapes=False, replacing={"tojson": _as_json_text})
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(limits, escapes=False, replacing={"tojson": _as_json_text})
 
     def _environment(self, **options: Any) -> Environment:  # noqa: ANN401 - the engine's options
         # So the engine marks what macros and captures give as text that is not to be encoded again.
@@ -66,6 +79,14 @@ class JsonCompiler(Compiler):
         """Return what a text does, but for null, true, objects and arrays, which JSON has."""
         output, found = super().watch(name, partials, values, is_trial=is_trial)
         return output, [each for each in found if each.kind == "undefined"]
+
+
+class _TwiceError(ValueError):
+    """An object has a member twice."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("an object of the body has a member twice: each name once")
+        self.name = name
 
 
 class Document(NamedTuple):
@@ -134,8 +155,11 @@ def document(output: str, source: str) -> Document:
         ) from None
     except RecursionError:
         raise SourceError.limit("body", "the document is nested too deeply") from None
+    except _TwiceError as error:
+        raise _syntax("json", str(error), source, _place_of_second(error.name, source)) from None
     except ValueError as error:
-        raise _syntax("json", str(error), source, None) from None
+        place = source.find(str(error).partition(" ")[0])
+        raise _syntax("json", str(error), source, place if place >= 0 else None) from None
     return Document(text, value)
 
 
@@ -148,10 +172,15 @@ def _parts(output: str, source: str) -> Iterator[tuple[str, bool]]:
         in_string, is_open = _state(written, in_string=in_string)
         if is_open:
             message = "a placeholder stands in an escape of a JSON string: remove the backslash"
-            raise _syntax("json_escape", message, source, None)
+            escape = _ESCAPED_PRINT.search(source)
+            raise _syntax("json_escape", message, source, escape and escape.start())
         yield written, True
         # The spaces keep two numbers in a row from becoming one.
-        value = _in_string(match[2], is_text=match[1] == "t") if in_string else f" {match[2]} "
+        value = f" {match[2]} "
+        if in_string and match[1] == "t":
+            value = json.dumps(match[2], ensure_ascii=False)[1:-1]
+        elif in_string:
+            value = _in_string(match[2], written, source)
         yield value, False
         position = match.end()
     yield output[position:], True
@@ -169,9 +198,7 @@ def _state(written: str, *, in_string: bool) -> tuple[bool, bool]:
     return in_string, is_open
 
 
-def _in_string(encoded: str, *, is_text: bool) -> str:
-    if is_text:
-        return json.dumps(encoded, ensure_ascii=False)[1:-1]
+def _in_string(encoded: str, written: str, source: str) -> str:
     value = json.loads(encoded)
     if isinstance(value, str):
         return encoded[1:-1]
@@ -183,7 +210,9 @@ def _in_string(encoded: str, *, is_text: bool) -> str:
         message = (
             f"{kind} would be printed in a JSON string: use tojson for its JSON text, join, or if"
         )
-        raise SourceError.values("body", "json_string", message)
+        place = _place_of_print(written, source)
+        problem = placed("body", "json_string", message, source, place)
+        raise SourceError(Code.VARIABLES_INVALID, message, problem)
     return encoded
 
 
@@ -213,12 +242,13 @@ def _mark(value: Any, kind: str) -> str:  # noqa: ANN401 - any value of a templa
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        raise ValueError("an object of the body has a member twice: each name once")
+        names = [name for name, _ in pairs]
+        raise _TwiceError(next(name for name in names if names.count(name) > 1))
     return result
 
 
 def _constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not JSON: write null, or a number")
 
 
 def _not_json(
@@ -229,19 +259,44 @@ def _not_json(
     is_first = True
     position = 0
     for index, (part, is_written) in enumerate(parts):
-        if is_written and position <= error.pos:
-            before, is_first = part[: error.pos - position] or before, not index
+        if is_written and part and position < error.pos:
+            before, is_first = part[: error.pos - position], not index
         position += len(part)
     place = _place(before[:_CONTEXT], source, is_first=is_first)
-    what = error.msg[:1].lower() + error.msg[1:]
+    what = _WORDS.get(error.msg) or error.msg[:1].lower() + error.msg[1:]
     message = f"the body is not valid JSON: {what}"
-    if _HINT.search(before):
+    found = error.doc[error.pos : error.pos + 5]
+    if found.startswith(("True", "False", "None")):
+        message += "; JSON has true, false and null"
+    elif found.startswith(("'", "\u201c", "\u201d", "\u2018", "\u2019")):
+        message += '; names and texts stand in quotes like this: "'
+    elif _HINT.search(before) and "{% for" in source:
         message += "; between items of a loop write {% if not loop.last %},{% endif %}"
+    elif before.rstrip().endswith(","):
+        message += "; remove the comma before it"
+    elif before.rstrip().endswith(":") and "{% if" in source:
+        message += "; where a condition does not hold write {% else %}null"
     return _syntax("json", message, source, place)
 
 
+def _place_of_print(written: str, source: str) -> int | None:
+    """Return the place of the print that follows text of the author, if there is but one."""
+    for length in range(min(_CONTEXT, len(written)), 0, -1):
+        context = f"{written[-length:]}{{{{"
+        if source.count(context) == 1:
+            return source.index(context) + length
+    return None
+
+
+def _place_of_second(name: str, source: str) -> int | None:
+    written = json.dumps(name, ensure_ascii=False)
+    if source.count(written) != 2:  # noqa: PLR2004 - another object may have it, too
+        return None
+    return source.rindex(written)
+
+
 def _place(before: str, source: str, *, is_first: bool) -> int | None:
-    """Return where in the source text stands that the author wrote after a placeholder."""
+    """Return the place in the source of text that the author wrote after a placeholder."""
     if is_first:
         return next((n for n in range(len(before), -1, -1) if source.startswith(before[:n])), None)
     for length in range(len(before), 0, -1):

@@ -1,4 +1,4 @@
-"""Whether a JSON body is JSON for all values: every way through its conditions and loops.
+"""Proof that a JSON body is JSON for all values: every path through conditions and loops.
 
 A parser of JSON goes through the source with a set of states. A condition takes both its ways,
 unless it was decided before; a loop none, one and more than one iteration. What cannot be followed
@@ -231,7 +231,7 @@ class _Proof:
         Raises
         ------
         _NotJsonError
-            One does not; ``end`` is that of the source.
+            One does not; ``end`` is the end of the source.
         """
         for state in self._run(nodes, {_State()}):
             if state.needs != "done":

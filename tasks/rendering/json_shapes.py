@@ -33,7 +33,7 @@ class Values(Protocol):
 def json_problems(
     render: Callable[[Mapping[str, Any]], None], declared: Sequence[Declared], values: Values
 ) -> list[Problem]:
-    """Return the first problem of a body that is not JSON with one of the shapes of its values."""
+    """Return the first problem of a body that, for some shape of its values, is not JSON."""
     for shape, stand_in in islice(_shapes(declared), MOST_SHAPES):
         try:
             render(values(shape, stand_in, leave_out=False))
@@ -95,7 +95,7 @@ def _with_length(
 
 
 def _outside(declared: Sequence[Declared], arrays: Sequence[str]) -> list[Declared]:
-    """Return variables without those of items of ``arrays``, which have none."""
+    """Return variables, except members of items of ``arrays``, which are empty."""
     inside = tuple(f"{name}{ITEM}" for name in arrays)
     return [variable for variable in declared if not variable["name"].startswith(inside)]
 

@@ -13,8 +13,8 @@ Reason = Literal["own", "exact", "closest", "default"]
 class Choice:
     """The selected language, and the chain from the requested one to it.
 
-    ``is_source`` tells that the version's own text is meant, not a translation. ``reason`` is
-    ``own`` where none was asked for, ``exact``, ``closest``, or ``default`` where none is near.
+    ``is_source`` is true for the version's own text, false for a translation. ``reason`` is ``own``
+    if no language was asked for, ``exact``, ``closest``, or ``default`` if none is near.
     """
 
     language: str

@@ -15,11 +15,11 @@ SOFT_TIME_LIMIT: Final = 20
 """Seconds that a task may take by default."""
 
 BATCH_SHARE: Final = 0.6
-"""Of a task's time that a batch may take: the rest is for the render under way, and the answer."""
+"""Share of a task's time for a batch; the rest is for the last render and the answer."""
 
 TRIAL_SHARE: Final = 0.1
-"""Of a task's time that the trial renders of a publish may take, and as much once more for those of
-translations that it takes over."""
+"""Share of a task's time for the trial renders of a publish; the same share again for the trial
+renders of carried translations."""
 
 SECONDS_OF_EACH: Final = 0.04
 """Additional time of the trial renders for each translation that is carried over."""
@@ -57,20 +57,34 @@ class Limits:
         int, Interval(ge=64, le=2**20), "Address space of the render process, in MiB."
     ] = 256
 
-    # What follows is no setting: nobody has a reason to choose it.
+    # Constants, not settings: no operator has a reason to change them.
     depth: int = 64
     """Levels of objects and arrays in variables and metadata."""
 
     batch_seconds: float = BATCH_SHARE * SOFT_TIME_LIMIT
-    """After which the rest of a batch's items, or a whole bundle, is refused."""
+    """Seconds after which the rest of a batch's items, or a whole bundle, is refused."""
 
     trial_seconds: float = TRIAL_SHARE * SOFT_TIME_LIMIT
-    """Of the trial renders of a publish, all together."""
+    """Seconds for all trial renders of a publish together."""
 
     @property
     def render_memory_bytes(self) -> int:
         """Address space of the render process."""
         return self.render_memory_mb * MIB
+
+    @property
+    def compiled_sources(self) -> int:
+        """Sources that each compiler of a render process keeps: 2048 by default.
+
+        An e-mail of 2 KB has three and takes 50 KB of memory, compiled; to compile it takes as
+        long as a dozen renders.
+        """
+        return self.render_memory_mb * 8
+
+    @property
+    def compiled_characters(self) -> int:
+        """Characters of these sources: 4 Mi by default. Compiled they take twenty times as much."""
+        return self.render_memory_bytes // 64
 
 
 def memory_error(limits: Limits) -> list[Any]:

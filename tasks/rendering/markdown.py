@@ -63,7 +63,7 @@ def filled(body: str, html: Sequence[str], source: str) -> str:
     Raises
     ------
     SourceError
-        A mark stands where no markup can, or a filter damaged it; ``source`` is that of the body.
+        A mark stands where no markup can, or a filter damaged it; ``source`` is the body's.
     """
     if not html:
         return body
@@ -97,10 +97,6 @@ def as_marked_text(values: Mapping[str, Any], paths: Sequence[Path]) -> Mapping[
     return _replaced(values, paths, _marked_text)
 
 
-def _is_safe(address: str) -> bool:
-    return _SCHEMES.match(address) is not None
-
-
 def _image(
     _renderer: object, found: Sequence[Token], index: int, _options: object, _env: object
 ) -> str:
@@ -115,7 +111,7 @@ def _renderer() -> MarkdownIt:
     renderer = MarkdownIt("commonmark", {"html": False, "breaks": True})
     renderer.enable("strikethrough")
     renderer.add_render_rule("image", _image)
-    renderer.validateLink = _is_safe  # type: ignore[method-assign, assignment]
+    renderer.validateLink = lambda address: _SCHEMES.match(address) is not None  # type: ignore[method-assign, assignment]
     return renderer
 
 

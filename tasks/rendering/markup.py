@@ -119,12 +119,12 @@ def pieces(source: str) -> tuple[list[str], list[Tag]]:
 
 
 def prints(tag: Tag) -> bool:
-    """Tell whether a tag produces output, as a print or an include does."""
+    """Return whether a tag produces output, as a print or an include does."""
     return tag.kind is Kind.PRINT or tag.word == "include"
 
 
 def markup(texts: Sequence[str], template_tags: Sequence[Tag]) -> Markup:
-    """Return what :func:`pieces` gave, or a run of it, as one mask."""
+    """Return the result of :func:`pieces`, or a part of it, as one mask."""
     parts = [texts[0]]
     places = []
     length = len(texts[0])
@@ -167,7 +167,7 @@ def attributes(mask: str, token: Token) -> Iterator[Attribute]:
 
 
 def conditional(mask: str, token: Token) -> tuple[int, int] | None:
-    """Return from where to where a comment holds HTML for Outlook, or None if it does not."""
+    """Return start and end of the HTML for Outlook in a comment, or None."""
     match = _CONDITION.match(mask, token.start, token.end)
     return (match.end(), token.end) if match else None
 

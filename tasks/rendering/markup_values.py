@@ -1,4 +1,4 @@
-"""Pieces of markup among the values of a template: what a capture, a macro or ``escape`` gives.
+"""Pieces of markup among the values of a template: results of captures, macros and ``escape``.
 
 To Python such a piece is text with ``__html__``. The engine prints it as it is, but its ``~`` makes
 plain text of it, which is escaped once more; the filters that are written in Python would too.
@@ -14,14 +14,14 @@ from tasks.rendering.locale_filters import ArgumentError
 
 # Filters of locales that put texts together.
 _COMBINING: Final = frozenset({"list", "plural"})
-_CUTTING: Final = frozenset({"pprint", "truncate", "urlencode", "wordwrap"})
+_CUTTING: Final = frozenset({"pprint", "reverse", "truncate", "urlencode", "wordwrap"})
 # A reference such as &#x27; has the sign for which plural puts its number.
 _REFERENCE: Final = "&#"
 _PROTECTED: Final = "&\x02"
 
 
 def is_markup(value: object) -> bool:
-    """Tell whether a value is a piece of markup."""
+    """Return whether a value is a piece of markup."""
     return hasattr(value, "__html__")
 
 

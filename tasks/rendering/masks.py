@@ -1,4 +1,4 @@
-"""Masks of a source: of its length, with marks in the place of what is not text. Pure, no I/O."""
+"""Masks of a source: of its length, with marks in the place of tags. Pure, no I/O."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -12,7 +12,7 @@ _CODE: Final = frozenset({"script", "style"})
 def flat(source: str) -> str:
     """Return a source as long as it is, with a mark for each character of a tag or raw block.
 
-    Prints have the mark of prints, all else that of blocks.
+    Prints have the mark of prints, everything else the mark of blocks.
     """
     parts: list[str] = []
     last = 0

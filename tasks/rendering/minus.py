@@ -1,12 +1,12 @@
 """Names with a hyphen, which a template reads as a subtraction: pure, no I/O."""
 
 import re
-from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
+from unicodedata import normalize
 
 from tasks.rendering.syntax import nodes
-from tasks.rendering.syntax.blocks import Part, tree
-from tasks.rendering.syntax.walk import expressions, within
+from tasks.rendering.syntax.blocks import tree
+from tasks.rendering.syntax.walk import every
 
 _MAY: Final = re.compile(r"[\w\])]-[^\W\d]")
 
@@ -22,19 +22,19 @@ class Hyphenated(NamedTuple):
 def hyphenated(source: str) -> list[Hyphenated]:
     """Return the subtractions of a source that are written like a name: ``user.first-name``.
 
-    Those of a number, of what stands in parentheses and of members are none, and neither is one
-    whose second name the source uses elsewhere.
+    Left out are subtractions of numbers and parentheses, and subtractions whose second name the
+    source uses elsewhere.
     """
     parts = tree(source) if _MAY.search(source) else None
     if parts is None:
         return []
     found: list[tuple[nodes.Binary, nodes.Name]] = []
     names: list[nodes.Name] = []
-    for node in _every(parts):
+    for node in every(parts):
         if isinstance(node, nodes.Name):
             names.append(node)
         elif isinstance(node, nodes.Binary) and node.operator == "-":
-            right = _unfiltered(node.right)
+            right = _first_name(node.right)
             if _is_tight(node, right) and isinstance(right, nodes.Name):
                 found.append((node, right))
     own = {id(right) for _, right in found}
@@ -64,7 +64,10 @@ def _message(source: str, start: int, right: nodes.Name) -> str:
     if objects and "[" not in last:
         remedy = f'write {objects[0]}["{last}"] for a member of that name'
     else:
-        remedy = f"a variable's own name has none: name it {written.replace('-', '_')}"
+        # Accents are marks of their own in this form, and left out.
+        name = normalize("NFKD", written).encode("ascii", "ignore").decode().replace("-", "_")
+        remedy = "a variable's own name has none: "
+        remedy += f"name it {name}" if name.strip("_") else "write first_name, in ASCII"
     return f"'-' is minus in {written[:100]}: {remedy}, or put spaces around '-' to subtract"
 
 
@@ -77,17 +80,8 @@ def _is_tight(node: nodes.Binary, right: nodes.Node) -> bool:
     return is_name and left.end == node.place and right.start == node.place + 1
 
 
-def _unfiltered(node: nodes.Node) -> nodes.Node:
-    while isinstance(node, nodes.Filter | nodes.Test) and node.of is not None:
+def _first_name(node: nodes.Node) -> nodes.Node:
+    """Return the name that an operand begins with: of ``a.city | upper`` it is ``a``."""
+    while isinstance(node, nodes.Filter | nodes.Member | nodes.Test) and node.of is not None:
         node = node.of
     return node
-
-
-def _every(parts: Iterable[Part]) -> Iterator[nodes.Node]:
-    """Yield every node of a source; outer ones come before what they are made of."""
-    for expression in expressions(parts):
-        stack = [expression]
-        while stack:
-            node = stack.pop()
-            yield node
-            stack += within(node)

@@ -22,13 +22,24 @@ DEPTH: Final = 100
 """Elements in one another. The library's parser is recursive: some 1,000 end its process."""
 
 _WORD: Final = "tsmjml"
+_PRIVATE_USE: Final = range(0xE000, 0xF900)
 _PLACE: Final = re.compile(r" ?in root template(?: at position (\d+):(\d+))?")
 _LEFT: Final = re.compile(r"<(mj-?[\w-]*)", re.IGNORECASE)
 _STRICT: Final = re.compile(
     r"""</?[a-zA-Z][\w:.-]*(?:\s+[\w:@.-]+(?:\s*=\s*(?:"[^"]*"|'[^']*'))?)*\s*/?>"""
 )
 _BEFORE_ROOT: Final = re.compile(r"(?:\s|<!--.*?-->)*", re.DOTALL)
+# What XML and HTML begin with, and the library does not read.
+_PROLOG: Final = re.compile(r"\ufeff?\s*(?:<\?xml[^<>]*>\s*)?(?:<!doctype[^<>]*>)?", re.IGNORECASE)
 _BARE: Final = re.compile(r"<(?![a-zA-Z/!?])")
+_CONDITION: Final = re.compile(r"<!--\[if|<!\[endif", re.IGNORECASE)
+_SPACE: Final = re.compile(r"[ \t\r\n]+")
+# Elements whose content is other elements of MJML; the others hold texts and HTML.
+_CONTAINERS: Final = frozenset(
+    {"mjml", "mj-head", "mj-attributes", "mj-body", "mj-wrapper", "mj-section", "mj-group"}
+    | {"mj-column", "mj-hero", "mj-accordion", "mj-accordion-element", "mj-navbar", "mj-social"}
+    | {"mj-carousel"}
+)
 _OPTIONS: Final = mrml.ParserOptions(include_loader=mrml.noop_loader())
 # No font is loaded from another host unless the author names it in mj-font.
 _RENDERING: Final = mrml.RenderOptions(fonts={})
@@ -48,7 +59,10 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A source with a word for each tag, and where each tag is among the words."""
+    """A source with a word for each tag, and where each tag is among the words.
+
+    ``line_break`` stands among the words for line breaks that the library would drop.
+    """
 
     text: str
     path: str
@@ -56,6 +70,7 @@ class _Source:
     tags: list[Tag]
     places: list[int]
     pattern: re.Pattern[str]
+    line_break: str
 
     def place(self, position: int) -> int:
         """Return the offset in the source of an offset among the words."""
@@ -93,6 +108,7 @@ def compiled(source: str, path: str) -> Compiled:
         html = mrml.to_html(page.words, _OPTIONS, _RENDERING).content
     except OSError as error:
         raise _explained(page, str(error)) from None
+    html = html.replace(page.line_break, "\n")
     written, spans = _written(page, html)
     _require_all(page, {start for _, _, start in spans}, html)
     return Compiled(written, spans)
@@ -115,8 +131,44 @@ def _read(source: str, path: str) -> _Source:
         parts += [text, word]
         length += len(text) + len(word)
         last = tag.end
+    line_break = next(mark for mark in map(chr, _PRIVATE_USE) if mark not in source)
     words = "".join([*parts, source[last:]])
-    return _Source(source, path, words, kept, places, re.compile(rf"{prefix}(\d+)z"))
+    words = _spaced(_PROLOG.sub(lambda match: "\n" * len(match[0]), words, count=1), line_break)
+    pattern = re.compile(rf"{prefix}(\d+)z")
+    return _Source(source, path, words, kept, places, pattern, line_break)
+
+
+def _spaced(words: str, line_break: str) -> str:
+    """Return the words with whitespace between elements as the library reads it; of one length.
+
+    It drops whitespace between two tags if that begins with a line feed, also between two words of
+    a text, and takes other whitespace for text, also where MJML has no place for text.
+    """
+    parts = []
+    last = 0
+    open_: list[str] = []
+    is_edge = True
+    for token in tokens(words):
+        was_edge, is_edge = is_edge, _is_own(token.name)
+        if _SPACE.fullmatch(words, last, token.start):
+            if open_ and open_[-1] in _CONTAINERS:
+                parts.append("\n")
+                last += 1
+            elif words[last] == "\n" and not (was_edge or is_edge):
+                parts.append(line_break)
+                last += 1
+        parts.append(words[last : token.end])
+        last = token.end
+        if is_edge and token.sort == "start" and words[last - 2] != "/":
+            open_.append(token.name)
+        elif is_edge and token.sort == "end" and open_:
+            open_.pop()
+    return "".join([*parts, words[last:]])
+
+
+def _is_own(name: str) -> bool:
+    """Return whether an element is one of MJML."""
+    return name == "mjml" or name.startswith("mj-")
 
 
 def _check(page: _Source) -> None:
@@ -153,7 +205,7 @@ def _elements(words: str) -> Iterator[tuple[str, int, str]]:
     for token in tokens(words):
         if token.sort not in {"start", "end"}:
             continue
-        if token.name == "mjml" or token.name.startswith("mj-"):
+        if _is_own(token.name):
             yield token.name, token.start, token.sort
             if token.sort == "start" and words[token.end - 2 : token.end] == "/>":
                 yield token.name, token.start, "end"
@@ -171,6 +223,8 @@ def _explained(page: _Source, message: str) -> SourceError:
     position = len(page.words.encode()[: int(match[1])].decode(errors="ignore"))
     if page.pattern.match(page.words, position) is not None:
         text = "a tag of the template engine cannot stand between these elements"
+    elif _CONDITION.match(page.words, position) is not None:
+        text = "conditional comments stand in <mj-raw>"
     return page.refuse(f"this is no MJML: {text}", position)
 
 

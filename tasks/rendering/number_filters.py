@@ -1,11 +1,13 @@
 """The engine's filters and tests of numbers, for numbers that it cannot hold and mixed arrays."""
 
+import math
 from collections.abc import Callable, Mapping
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 
+from tasks.rendering.arithmetic import TEXT, calculator, is_number
 from tasks.rendering.comparisons import holds, refuse_mixed, refused_kinds
-from tasks.rendering.guards import MissingError, guarded, lacks
+from tasks.rendering.guards import MissingError, guarded, lacks, missing_at
 from tasks.rendering.locale_filters import ArgumentError, InputError
 from tasks.rendering.locale_filters.numbers import EXACT
 from tasks.rendering.numbers import Exact, simplified, whole
@@ -30,8 +32,18 @@ _COMPARING: Final[Mapping[str, str]] = {
     "ge": ">=",
     "in": "in",
 }
+ORDERING_TESTS: Final = frozenset(
+    name for name, sign in _COMPARING.items() if sign in {"<", "<=", ">", ">="}
+)
+"""Tests that put texts in order, for which they need a language."""
+
 _ORDERING: Final = ("dictsort", "max", "min", "sort", "unique")
 _OF_NUMBERS: Final = ("abs", "float", "int", "round")
+_ROUNDING: Final[Mapping[str, str]] = {
+    "common": ROUND_HALF_EVEN,  # as the engine and the filters of a language round
+    "ceil": ROUND_CEILING,
+    "floor": ROUND_FLOOR,
+}
 
 
 def filters_of_numbers(
@@ -45,7 +57,8 @@ def filters_of_numbers(
     attributes = guarded(evaluate, "map", "value|map")
     for name in _ORDERING:
         filters[name] = _ordering(name, engines[name], attributes)
-    return filters | {"sum": _summing(added, attributes)}
+    members = guarded(evaluate, "map", "value|map", is_strict=False)
+    return filters | {"sum": _summing(added, members)}
 
 
 def tests_of_numbers(tests: Mapping[str, Callable[..., Any]]) -> dict[str, Callable[..., Any]]:
@@ -62,6 +75,8 @@ def _of_exact(name: str, engine: Callable[..., Any]) -> Callable[..., Any]:
             return 1  # in a trial or preview
         if name == "float" and isinstance(value, int | str | Exact):
             _require_float(value)
+        if name == "round" and isinstance(value, float) and math.isfinite(value):
+            value = Exact(value)
         if not isinstance(value, Exact):
             return engine(value, *arguments, **named)
         number = value.number
@@ -87,16 +102,22 @@ def _require_float(value: int | str | Exact) -> None:
     except InvalidOperation:
         return  # the engine says what it expected
     if number.is_finite() and Decimal(repr(float(number))) != number:
-        raise InputError("float: a number of so many digits is rounded: leave the filter out")
+        raise InputError("float: a number with so many digits is rounded: remove the filter")
 
 
 def _summing(added: Callable[..., Any], attributes: Callable[..., Any]) -> Callable[..., Any]:
+    calculated = calculator()
+
     def call(value: Any = None, attribute: Any = None, start: Any = 0) -> Any:  # noqa: ANN401 - any value of a template
         items = value
         if attribute is not None and not lacks(value):
             items = attributes(value, attribute=attribute)
+            if missing := missing_at(items):
+                raise MissingError(f"sum: a value is missing{missing}")
         if isinstance(items, Anything) or _holds(items, Anything):
             return 1  # in a trial or preview
+        if _holds(items, str):
+            raise InputError(f"sum: {TEXT}")
         if _holds(items, Exact):
             refuse_mixed(items)
             total = EXACT.create_decimal(start)
@@ -105,6 +126,10 @@ def _summing(added: Callable[..., Any], attributes: Callable[..., Any]) -> Calla
                     total, item.number if isinstance(item, Exact) else Exact(item).number
                 )
             return simplified(total)
+        if _holds(items, float) and all(map(is_number, (start, *items))):
+            for item in items:
+                start = calculated(start, "+", item)
+            return start
         return added(value, attribute, start)
 
     return call
@@ -114,12 +139,17 @@ def _holds(items: object, kind: type) -> bool:
     return isinstance(items, list | tuple) and any(isinstance(item, kind) for item in items)
 
 
-def _rounded(number: Decimal, precision: object = 0, **named: object) -> Decimal:
+def _rounded(
+    number: Decimal, precision: object = 0, method: object = "common", **named: object
+) -> Decimal:
     precision = named.pop("precision", precision)
-    if named or not isinstance(precision, int) or not 0 <= precision <= 30:  # noqa: PLR2004 - digits of a decimal
-        raise ArgumentError("round: expected a number of digits")
-    # As the engine rounds, half away from zero.
-    return number.quantize(Decimal(1).scaleb(-precision), rounding=ROUND_HALF_UP, context=EXACT)
+    rounding = _ROUNDING.get(str(named.pop("method", method)))
+    if named or rounding is None:
+        raise ArgumentError("round: expected a number of digits, and 'common', 'ceil' or 'floor'")
+    if not isinstance(precision, int) or not -30 <= precision <= 30:  # noqa: PLR2004 - digits of a decimal
+        raise ArgumentError("round: expected a number of digits, 30 at most")
+    rounded = number.quantize(Decimal(1).scaleb(-precision), rounding=rounding, context=EXACT)
+    return rounded.copy_abs() if rounded.is_zero() else rounded
 
 
 def _ordering(
@@ -142,6 +172,8 @@ def _ordering(
                 refuse_mixed(value)
         except AttributeError:
             pass  # the engine says what it expected
+        except MissingError:
+            raise MissingError(f"{name}: a value is missing") from None
         except InputError as error:
             raise InputError(f"{name}: {error}") from None
         if isinstance(value, list | tuple) and any(isinstance(item, Exact) for item in value):
@@ -152,7 +184,7 @@ def _ordering(
 
 
 def _ordered(name: str, value: Any, reverse: Any = False, **named: Any) -> Any:  # noqa: ANN401, FBT002 - Jinja's filter
-    """Return what a filter gives of numbers that are not all the engine's."""
+    """Return a filter's result for numbers of which some are not the engine's."""
     if name == "unique":
         return Array(dict.fromkeys(value))
     ordered = sorted(value, key=lambda item: item.number if isinstance(item, Exact) else item)
@@ -165,11 +197,11 @@ def _ordered(name: str, value: Any, reverse: Any = False, **named: Any) -> Any: 
 
 
 def _comparing(name: str, sign: str) -> Callable[..., bool]:
-    def call(*operands: Any) -> bool:  # noqa: ANN401 - any value of a template
+    def call(*operands: Any, language: str = "") -> bool:  # noqa: ANN401 - any value of a template
         if len(operands) != 2:  # noqa: PLR2004 - a comparison has two sides
             raise ArgumentError(f"{name}: expected one argument")
         try:
-            return holds(operands[0], sign, operands[1])
+            return holds(operands[0], sign, operands[1], language=language)
         except (InputError, MissingError) as error:
             raise type(error)(f"{name}: {error}") from None
 

@@ -28,7 +28,7 @@ class Exact:
         self.text = given if isinstance(given, str) else f"{self.number:f}"
 
     def __str__(self) -> str:
-        """Return it as it was written."""
+        """Return the number as it was written."""
         return self.text
 
     # The engine prints the items of a list by it.
@@ -65,12 +65,12 @@ def simplified(number: Decimal) -> int | float | Exact:
 
 
 def is_decimal_text(text: str) -> bool:
-    """Tell whether a text is a decimal number: digits, perhaps a point and a minus."""
+    """Return whether a text is a decimal number: digits, perhaps a point and a minus."""
     return _TEXT.fullmatch(text) is not None
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - any value of a template
-    """Return an exact number, or those in a list, as the locale filters take them."""
+    """Return an exact number, or a list with exact numbers, for the locale filters."""
     if isinstance(value, Exact):
         return value.given if isinstance(value.given, int) else value.text
     return [plain(item) for item in value] if isinstance(value, list) else value

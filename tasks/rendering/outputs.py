@@ -36,7 +36,7 @@ def without_nul(text: str) -> str:
 
 
 def is_html(template_type: str) -> bool:
-    """Tell whether bodies of this type are HTML."""
+    """Return whether bodies of this type are HTML."""
     return template_type in HTML_TYPES
 
 

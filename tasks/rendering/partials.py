@@ -56,9 +56,9 @@ def partials_of(sources: Iterable[str | None]) -> set[str]:
 
 
 def with_needs(source: str, needs: Mapping[str, Iterable[str]]) -> str:
-    """Return ``source`` with prints of what the partials need in the place of their tags.
+    """Return ``source`` with the tags of partials replaced by prints of their variables.
 
-    The engine then tells which of these names are the source's own placeholders and which are
+    The engine then shows which of these names are the source's own placeholders and which are
     variables of a loop or a set around the tag. A layout does its work when all else is done, so
     that its prints stand at the end. ``needs`` holds the placeholders of each partial.
     """
@@ -100,7 +100,7 @@ def every_block(source: str) -> set[str]:
 def cycle_through(name: str, uses_of: Mapping[str, Iterable[str]]) -> list[str] | None:
     """Return a chain of partials that begins and ends with ``name``, or None.
 
-    ``uses_of`` holds for each partial those that it uses.
+    ``uses_of`` has for each partial the partials that it uses.
     """
     chains = [[name]]
     seen = set()

@@ -23,13 +23,13 @@ Place = tuple[str | int, ...]
 
 
 def can_be_quoted(name: str) -> bool:
-    """Tell whether a member of that name can be declared, in brackets and quotes if need be."""
+    """Return whether a member of that name can be declared, in brackets and quotes if need be."""
     return _QUOTABLE.fullmatch(name) is not None
 
 
 @lru_cache(maxsize=4096)
 def parsed(text: str) -> Path | None:
-    """Return the path that a text says, or None where it says none."""
+    """Return the path in a text, or None if the text is not a path."""
     first = _IDENTIFIER.match(text)
     if first is None:
         return None
@@ -48,7 +48,7 @@ def parsed(text: str) -> Path | None:
 def steps_of(text: str) -> Path:
     """Return the path of a name that is declared or a placeholder.
 
-    Some of those that a source uses are none that can be declared: they are cut at the dots.
+    Some paths of a source cannot be declared: they are cut at the dots.
     """
     return parsed(text) or tuple(text.split("."))
 
@@ -74,7 +74,7 @@ def above(name: str) -> list[str]:
 def holders(name: str) -> list[str]:
     """Return the paths above a path that name a value, the nearest first.
 
-    Those of items are left out: ``a[].b`` gives ``a``.
+    Paths of items are left out: ``a[].b`` gives ``a``.
     """
     return [written(path) for path in _above(steps_of(name)) if path[-1] != ITEM]
 

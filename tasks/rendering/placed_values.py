@@ -7,7 +7,7 @@ is rendered as before, escaped.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from html import unescape
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 from minijinja import safe
 
 from tasks.rendering import samples
+from tasks.rendering.css_samples import WHOLE
 from tasks.rendering.css_values import css_text
 from tasks.rendering.guards import MissingError
 from tasks.rendering.html_contexts import positions
@@ -37,21 +38,19 @@ _BY_KIND: Final[Mapping[str, str]] = {
     "colour": "gray",
     "hex": "808080",
     "json": f'"{samples.TEXT}"',
-    "length": "16px",
     "name": samples.TEXT,
     "number": "16",
     "part": samples.TEXT,
     "string": samples.TEXT,
     "url": samples.BY_TYPE["url"],
-    "value": "inherit",
     "word": "16",
 }
-"""What a preview shows where nobody has said what a value is like."""
+"""What a preview shows for a value of unknown shape."""
 _SAMPLES: Final = frozenset(str(value).lower() for value in samples.BY_TYPE.values())
 
 
 def placed_edits(source: str) -> Edits:
-    """Return what has the prints of styles and data in a source of HTML filtered."""
+    """Return a function that filters the prints of styles and data in a source of HTML."""
     edits = Edits()
     for tag, position in positions(source) if "{{" in source else ():
         start = tag.start + source[tag.start : tag.end].index(tag.inner)
@@ -63,7 +62,13 @@ def placed_edits(source: str) -> Edits:
     return edits
 
 
-def placed_value(value: Any, kind: str, *, raw: bool, is_trial: bool) -> str:  # noqa: ANN401 - any value of a template
+def placed_value(
+    value: Any,  # noqa: ANN401 - any value of a template
+    kind: str,
+    *,
+    raw: bool,
+    invented: Callable[[], str] | None,
+) -> str:
     """Return a value as its position needs it: text that is escaped, or safe in its element.
 
     Parameters
@@ -74,8 +79,9 @@ def placed_value(value: Any, kind: str, *, raw: bool, is_trial: bool) -> str:  #
         As :func:`tasks.rendering.html_contexts.positions` has it.
     raw
         Whether no character references are read there.
-    is_trial
-        Whether values may be invented; one that cannot stand there gives way to one that can.
+    invented
+        In a trial, where values may be invented, what gives a value of a declaration that can stand
+        there; one that cannot gives way to it.
 
     Raises
     ------
@@ -86,8 +92,8 @@ def placed_value(value: Any, kind: str, *, raw: bool, is_trial: bool) -> str:  #
         raise MissingError("a value is missing")
     # A declared number never has the unit that a length needs.
     lacks_unit = kind == "length" and isinstance(value, int | float | Exact)
-    if is_trial and not lacks_unit and _is_invented(value):
-        text = _sample(value, kind)
+    if invented is not None and not lacks_unit and _is_invented(value):
+        text = _sample(value, kind, invented)
     else:
         text = _json(value) if kind == "json" else css_text(kind, _text(value))
     # Nothing safe may look like a reference that the engine has written for a slash.
@@ -100,7 +106,7 @@ def _is_invented(value: Any) -> bool:  # noqa: ANN401 - any value of a template
     return samples.is_invented(value) or text in _SAMPLES or samples.TEXT in text
 
 
-def _sample(value: Any, kind: str) -> str:  # noqa: ANN401 - any value of a template
+def _sample(value: Any, kind: str, invented: Callable[[], str]) -> str:  # noqa: ANN401 - any value of a template
     """Return an invented value if it may stand at its position, or else one that may."""
     is_word = str(value).lower() == samples.TEXT
     with suppress(InputError):
@@ -108,7 +114,10 @@ def _sample(value: Any, kind: str) -> str:  # noqa: ANN401 - any value of a temp
             return _json(value)
         if not is_word or kind in {"name", "part", "string"}:
             return css_text(kind, str(value))
-    return _BY_KIND[kind]
+    if kind in _BY_KIND:
+        return _BY_KIND[kind]
+    text = invented()
+    return "16px" if kind == "length" and text == WHOLE else text
 
 
 def named_error(error: FilterError, kind: str, source: str, place: int) -> FilterError:
@@ -137,7 +146,7 @@ def _json(value: Any) -> str:  # noqa: ANN401 - any value of a template
 
 
 def _lacks_else(expression: str) -> bool:
-    """Tell whether an expression is an ``if`` without ``else``, which prints nothing then."""
+    """Return whether an expression is an ``if`` without ``else``, which prints nothing then."""
     outside, count = STRING.sub(" ", expression), 1
     while count:
         outside, count = _BRACKETS.subn(" ", outside)

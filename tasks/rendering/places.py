@@ -2,9 +2,26 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from tasks.errors import Problem
 from tasks.rendering.tags import tags
+
+_LONGEST_SHOWN: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong at ``start``, in characters of a source, and what to write there."""
+
+    start: int
+    message: str
+
+
+def shortened(text: str) -> str:
+    """Return a part of a source as a message shows it."""
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def placed(path: str, kind: str, message: str, source: str, place: int | None) -> Problem:

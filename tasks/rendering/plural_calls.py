@@ -1,8 +1,8 @@
 """Placeholders for the number in the forms of ``plural``: pure, no I/O.
 
-A form may be put together from text in quotes and values, and a ``#`` of a value is text. By the
-time the filter is called nobody can tell one from the other. So the source that the engine gets has
-a mark in the place of each ``#`` that means the number, and the filter replaces marks only.
+A form may be put together from text in quotes and values, and a ``#`` of a value is text. When
+the filter is called, the two cannot be distinguished. So the source that the engine gets has a mark
+in the place of each ``#`` that means the number, and the filter replaces marks only.
 """
 
 import unicodedata
@@ -54,7 +54,7 @@ def forms_of(call: Call) -> list[Argument]:
 
 
 def is_ordinal_call(call: Call) -> bool:
-    """Tell whether a call of ``plural`` asks for ordinal forms."""
+    """Return whether a call of ``plural`` asks for ordinal forms."""
     return any(
         argument.name == "ordinal" and argument.code.lower() == "true"
         for argument in call.arguments
@@ -98,7 +98,7 @@ def filled(form: str, number: str) -> str:
 
 
 def _is_of_word(character: str) -> bool:
-    """Tell whether a character next to ``#`` makes it text.
+    """Return whether a character next to ``#`` makes it text.
 
     Where words are not separated by spaces, as in Japanese, a letter says nothing.
     """

@@ -29,7 +29,7 @@ def with_preheader(html: str, preheader: str) -> str:
 
 
 def _start_of_body(html: str) -> int:
-    """Return the place after ``<body>``, or where a body begins that has no tag of its own."""
+    """Return the place after ``<body>``, or the start of a body without that tag."""
     place = 0
     for token in tokens(html):
         if token.sort == "start":

@@ -3,6 +3,7 @@
 It runs in the render process (:mod:`tasks.rendering.process`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from minijinja import TemplateError
@@ -14,11 +15,12 @@ from tasks.rendering.compiled import CompiledSource
 from tasks.rendering.compiler import Compiler
 from tasks.rendering.explain import ErrorContext, explained
 from tasks.rendering.json_documents import JsonCompiler
+from tasks.rendering.limits import Limits
 from tasks.rendering.locale_filters.directions import is_right_to_left
 from tasks.rendering.locale_filters.gsm import for_sms
 from tasks.rendering.outputs import is_html
 from tasks.rendering.paths import Path, steps_of
-from tasks.rendering.plain_text import has_markup, text_source
+from tasks.rendering.plain_text import has_markup, is_certain, text_source
 from tasks.rendering.texts import Part, Text
 
 
@@ -27,9 +29,9 @@ class Prepared:
     """A text that is compiled.
 
     ``plain`` is its plain-text alternative, where it has one: derived from the body, unless
-    ``own_text`` is there. ``reaches_methods`` tells whether its sources may come to the methods of
-    their values. ``optional`` are the paths of values that may be left out, ``decimals`` those of
-    decimal numbers, ``markdown`` those of Markdown.
+    ``own_text`` is there. ``reaches_methods`` is whether its sources may come to the methods of
+    their values. ``optional`` are the paths of values that may be left out, ``decimals`` and
+    ``markdown`` the paths of decimal numbers and of Markdown.
     """
 
     text: Text
@@ -47,18 +49,23 @@ class Prepared:
 class Preparation:
     """The compilers of each kind of output; compiles texts with them."""
 
-    def __init__(self) -> None:
-        self.html = Compiler(escapes=True)
-        self.text = Compiler(escapes=False)
-        self._json = JsonCompiler()
+    def __init__(self, limits: Limits) -> None:
+        self.html = Compiler(limits, escapes=True)
+        self.text = Compiler(limits, escapes=False)
+        self._json = JsonCompiler(limits)
         self._entangled: dict[str, bool] = {}
+        self._certain: dict[tuple[str, ...], bool] = {}
 
-    def forget(self) -> None:
-        """Bound what is kept of earlier texts; nothing prepared before may be used after."""
-        if self.html.forget():  # whose sources these are
+    def forget(self) -> bool:
+        """Bound what is kept of earlier texts; return whether any went.
+
+        Nothing prepared before may be used after that.
+        """
+        is_full = self.html.forget()
+        if is_full:  # whose sources these are
             self._entangled.clear()
-        self.text.forget()
-        self._json.forget()
+            self._certain.clear()
+        return any([is_full, self.text.forget(), self._json.forget()])
 
     def prepare(self, text: Text) -> Prepared:
         """Return a compiled text.
@@ -116,7 +123,7 @@ class Preparation:
     def _compile(
         self, compiler: Compiler, language: str, source: str, path: Part, *, is_derived: bool
     ) -> str:
-        """Return the name of a source, with ``is_derived`` that of the text of an HTML source."""
+        """Return the name of a source; with ``is_derived``, of the text of an HTML source."""
         inspection.refuse_autoescape(source, path)
         try:
             if is_derived:
@@ -132,6 +139,12 @@ class Preparation:
             self._entangled[source] = is_entangled(source)
         return self._entangled[source]
 
+    def _is_certain(self, bodies: Sequence[str]) -> bool:
+        key = tuple(bodies)
+        if key not in self._certain:
+            self._certain[key] = is_certain(bodies)
+        return self._certain[key]
+
     def _plain(self, text: Text) -> CompiledSource | None:
         """Return the compiled source of the plain-text alternative.
 
@@ -139,7 +152,7 @@ class Preparation:
         body, which takes longer.
         """
         bodies = [text["body"], *(used["body"] for used in text["partials"].values())]
-        if any(map(self._is_entangled, bodies)):
+        if any(map(self._is_entangled, bodies)) or not self._is_certain(bodies):
             return None
         try:
             partials = {

@@ -3,7 +3,7 @@
 Rendering runs behind a process because the engine bounds steps but neither memory nor time, and
 no signal handler of Python's can interrupt Rust code. This process has limits of the kernel's
 instead: RLIMIT_AS for its memory, and for each render a timer whose SIGALRM, left at its default
-action, ends it (setitimer(2), signal(7)). The client tells by the signal which limit it was.
+action, ends it (setitimer(2), signal(7)). The signal shows the client which limit it was.
 """
 
 import gc
@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
@@ -23,8 +23,9 @@ from tasks.rendering.frames import decode, encode, receive, send
 from tasks.rendering.limits import Limits, memory_error
 from tasks.rendering.trial import inferred, sample, try_out
 
-if TYPE_CHECKING:
-    from tasks.rendering.preparation import Prepared
+_Request = Mapping[str, Any]
+_Begin = Callable[[], None]
+"""Gives one render its time."""
 
 
 def main() -> None:
@@ -75,21 +76,18 @@ class Server:
             return self._render(request, parts[1:])
         operation = _OPERATIONS[request["operation"]]
         too_late = f"the trial renders took more than {self._limits.trial_seconds:g} s"
-        begin = partial(self._begin, request["deadline"], SourceError.limit("", too_late))
+        begin = partial(self._begin, request["deadline"], "", too_late)
         return [self._answer(operation, self._engine, request, begin)]
 
-    def _render(self, request: Mapping[str, Any], payloads: Sequence[bytes]) -> list[bytes]:
-        ready: dict[int, Prepared] = {}
-        texts, deadline = request["texts"], request["deadline"]
-        too_late = SourceError.limit(
-            "items", f"the batch took more than {self._limits.batch_seconds:g} s"
-        )
+    def _render(self, request: _Request, parts: Sequence[bytes]) -> list[bytes]:
+        count, deadline = request["texts"], request["deadline"]
+        texts, payloads = parts[:count], parts[count:]
+        too_late = f"the batch took more than {self._limits.batch_seconds:g} s"
 
         def one(index: int, payload: bytes) -> dict[str, Any]:
-            self._begin(deadline, too_late)
-            if index not in ready:
-                ready[index] = self._engine.prepare(texts[index])
-            return self._engine.render(ready[index], self._engine.values(ready[index], payload))
+            self._begin(deadline, "items", too_late)
+            ready = self._engine.prepared(texts[index])
+            return self._engine.render(ready, self._engine.values(ready, payload))
 
         indexes = request["indexes"]
         return [self._answer(one, *each) for each in zip(indexes, payloads, strict=True)]
@@ -107,23 +105,21 @@ class Server:
                 raise
             return encode({"error": memory_error(self._limits)})
 
-    def _begin(self, deadline: float | None, too_late: SourceError) -> None:
+    def _begin(self, deadline: float | None, path: str, too_late: str) -> None:
         """Give one render its time, unless the time of all is over.
 
-        Raises ``too_late`` then. ``deadline`` is by the system's clock, which both processes share
-        (clock_gettime(2)).
+        Raises ``render_limit_exceeded`` at ``path`` then, with the words ``too_late``. ``deadline``
+        is by the system's clock, which both processes share (clock_gettime(2)).
         """
         if deadline is not None and time.monotonic() > deadline:
-            raise too_late
+            raise SourceError.limit(path, too_late)
         self._start_timer()
 
     def _start_timer(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, self._limits.render_seconds)
 
 
-def _inspect(
-    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
-) -> dict[str, Any]:
+def _inspect(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
     placeholders, problems = {}, []
     for source in request["sources"]:
         begin()
@@ -135,9 +131,7 @@ def _inspect(
     return {"placeholders": placeholders, "problems": problems}
 
 
-def _inline(
-    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
-) -> dict[str, Any]:
+def _inline(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
     # Few publishes need it, and no render does: the library is not loaded before.
     from tasks.rendering.inline_css import inlined  # noqa: PLC0415
 
@@ -154,9 +148,7 @@ def _inline(
     return {"bodies": bodies, "problems": problems}
 
 
-def _compile_mjml(
-    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
-) -> dict[str, Any]:
+def _compile_mjml(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
     # As for inline_css.
     from tasks.rendering.mjml import compiled  # noqa: PLC0415
 
@@ -177,19 +169,15 @@ def _compile_mjml(
     return {"bodies": bodies, "problems": problems}
 
 
-def _try_out(
-    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
-) -> dict[str, Any]:
+def _try_out(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
     return {"problems": try_out(engine, request["text"], request["declared"], begin)}
 
 
-def _infer(engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]) -> dict[str, Any]:
+def _infer(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
     return inferred(engine, request["texts"], request["names"], begin)._asdict()
 
 
-def _sample(
-    engine: Engine, request: Mapping[str, Any], begin: Callable[[], None]
-) -> dict[str, Any]:
+def _sample(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
     return sample(engine, request["text"], request["declared"], begin)
 
 

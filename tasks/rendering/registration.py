@@ -4,6 +4,7 @@ They are registered with each environment of a :class:`tasks.rendering.compiler.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from minijinja import Environment, pass_state
@@ -12,15 +13,17 @@ from minijinja._lowlevel import State
 from tasks.rendering import bidi, samples
 from tasks.rendering.arithmetic import calculator
 from tasks.rendering.comparisons import holds
+from tasks.rendering.css_samples import sample_at
 from tasks.rendering.failures import FilterFailedError, Kind
+from tasks.rendering.graphemes import clusters
 from tasks.rendering.guards import (
     MissingError,
     engine,
     guarded_filter,
     guarded_filters,
     guarded_tests,
+    sliced,
     some,
-    there,
 )
 from tasks.rendering.joining import joiner
 from tasks.rendering.language_filters import NAMES, LanguageFilter, language_filters
@@ -29,11 +32,11 @@ from tasks.rendering.locale_filters.casing import CASES
 from tasks.rendering.locale_filters.errors import PatternError
 from tasks.rendering.locale_filters.patterns import FORMATS, MOMENTS, mistaken
 from tasks.rendering.markup_values import localized
-from tasks.rendering.number_filters import filters_of_numbers, tests_of_numbers
+from tasks.rendering.number_filters import ORDERING_TESTS, filters_of_numbers, tests_of_numbers
 from tasks.rendering.numbers import plain, whole
 from tasks.rendering.placed_values import FILTER as PLACED
 from tasks.rendering.placed_values import named_error, placed_value
-from tasks.rendering.rewriting import CALCULATED, HOLDS, JOINED, SOME, THERE, WHOLE
+from tasks.rendering.rewriting import CALCULATED, CLUSTERS, HOLDS, JOINED, SLICED, SOME, WHOLE
 from tasks.rendering.text_filters import text_filters
 from tasks.rendering.values import MISSING, Null
 
@@ -67,6 +70,7 @@ class Registration:
         attributes = guarded_filter("map", escapes=escapes)
         self._language_filters = language_filters(self._filters | {"map": attributes})
         self._tests = tests | tests_of_numbers(tests)
+        self._ordering = {self._tests[name] for name in ORDERING_TESTS}
         self.is_trial = False
         """Whether values are invented, so that a filter that refuses one is not at fault."""
 
@@ -75,7 +79,7 @@ class Registration:
         # Escaping follows the output, never the template.
         environment.remove_filter("safe")
         environment.remove_global("debug")
-        environment.add_test("none", _is_none)
+        environment.add_test("none", lambda value: value is None or isinstance(value, Null))
         for name in (*self._filters, *FILTERS):
             self.add(environment, "filter", name, name)
         for name, function in MARKED_FILTERS.items():
@@ -89,12 +93,13 @@ class Registration:
         environment.add_filter(bidi.ISOLATED, self._guarded("filter", bidi.isolated, bidi.ISOLATED))
         for name in self._tests:
             self.add(environment, "test", name, name)
-        environment.add_global(HOLDS, self._placed("comparison", holds))
+        environment.add_global(HOLDS, self._comparison())
         environment.add_global(CALCULATED, self._placed("arithmetic", calculator()))
         environment.add_global(JOINED, self._placed("~", joiner(escapes=self._escapes)))
         environment.add_global(WHOLE, whole)
         environment.add_filter(SOME, some)
-        environment.add_filter(THERE, self._placed("slice", there))
+        environment.add_filter(SLICED, self._placed("slice", sliced))
+        environment.add_filter(CLUSTERS, clusters)
         if self._escapes:
             environment.add_filter(PLACED, self._placed_filter())
 
@@ -113,8 +118,11 @@ class Registration:
         @pass_state
         def call(state: State, value: Any, *arguments: Any) -> str:  # noqa: ANN401 - any value of a template
             kind, place, raw = arguments
+            invented = None
+            if self.is_trial:
+                invented = partial(sample_at, self._sources[state.name][1], place)
             try:
-                return placed_value(value, kind, raw=raw, is_trial=self.is_trial)
+                return placed_value(value, kind, raw=raw, invented=invented)
             except FilterError as error:
                 named = named_error(error, kind, self._sources[state.name][1], place)
                 raise FilterFailedError("filter", PLACED, state.name, named, place) from None
@@ -147,7 +155,7 @@ class Registration:
         return call
 
     def _require_plain_pattern(self, use: str, template: str, pattern: object) -> None:
-        """Refuse a pattern that says something else than it seems to.
+        """Refuse a pattern that means something else than it seems to.
 
         One that stands in the source is refused at the publish; a version of before renders as it
         did.
@@ -169,20 +177,32 @@ class Registration:
             except FilterError as error:
                 raise FilterFailedError("filter", use, state.name, error) from None
             except TypeError:
-                wrong = ArgumentError(f"{use}: an argument that it does not have")
+                wrong = ArgumentError(f"{use}: unknown argument")
                 raise FilterFailedError("filter", use, state.name, wrong) from None
 
         return call
 
+    def _comparison(self) -> Callable[..., bool]:
+        @pass_state
+        def call(state: State, place: int, *operands: Any) -> bool:  # noqa: ANN401 - any value of a template
+            try:
+                return holds(*operands, language=self._sources[state.name][0])
+            except FilterError as error:
+                failed = type(error)(f"comparison: {error}")
+                raise FilterFailedError(
+                    "invalid_operation", "comparison", state.name, failed, place
+                ) from None
+
+        return call
+
     def _placed(self, use: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a guard of :mod:`tasks.rendering.rewriting`, which is told where it stands."""
+        """Return a guard of :mod:`tasks.rendering.rewriting` that gets its place in the source."""
 
         @pass_state
         def call(state: State, *arguments: Any) -> Any:  # noqa: ANN401 - any value of a template
             # A filter gets its value first, and a function its place.
-            place, others = arguments[-1], arguments[:-1]
-            if use != "slice":
-                place, others = arguments[0], arguments[1:]
+            at = 1 if use == "slice" else 0
+            place, others = arguments[at], (*arguments[:at], *arguments[at + 1 :])
             try:
                 return function(*others)
             except FilterError as error:
@@ -194,19 +214,25 @@ class Registration:
         return call
 
     def _guarded(self, kind: Kind, function: Callable[..., Any], use: str) -> Callable[..., Any]:
+        orders = kind == "test" and function in self._ordering
+
         @pass_state
         def call(state: State, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - any value of a template
+            if orders:
+                keywords["language"] = self._sources[state.name][0]
             try:
                 return function(*arguments, **keywords)
             except FilterError as error:
+                others = (*arguments[1:], *keywords.values())
+                if self.is_trial and any(isinstance(each, samples.Anything) for each in others):
+                    return samples.TEXT
                 raise FilterFailedError(kind, use, state.name, error) from None
+            except TypeError:
+                wrong = ArgumentError(f"{use}: unknown argument, or one too many: leave it out")
+                raise FilterFailedError(kind, use, state.name, wrong) from None
 
         return call
 
 
 def _listed(language: str, value: object, /, *arguments: object, **named: object) -> str:
     return FILTERS["list"](language, bidi.items_isolated(value), *arguments, **named)
-
-
-def _is_none(value: object) -> bool:
-    return value is None or isinstance(value, Null)

@@ -2,14 +2,15 @@
 
 ``a < b`` becomes a call of :func:`tasks.rendering.comparisons.holds`, ``a + b`` one of
 :mod:`tasks.rendering.arithmetic`, ``a ~ b`` one of :mod:`tasks.rendering.joining`, and ``a[1:]``,
-which gives an empty list for a missing value, asks for the value first. No line is added or taken
-away.
+which gives an empty list for a missing value and cuts what a reader sees as one character, one of
+:mod:`tasks.rendering.graphemes`. No line is added or taken away.
 """
 
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from tasks.rendering.kinds import is_of_loop, kind_of
@@ -21,15 +22,24 @@ from tasks.rendering.syntax.walk import assigned, conditions, expressions, withi
 from tasks.rendering.tags import tags
 
 CALCULATED: Final = "__calculated"
+CLUSTERS: Final = "__clusters"
 HOLDS: Final = "__holds"
 JOINED: Final = "__joined"
+SLICED: Final = "__sliced"
 SOME: Final = "__some"
-THERE: Final = "__there"
 WHOLE: Final = "__whole"
 """The names of the guards, which begin as no name does that an author would choose."""
 
-_MAY_NEED: Final = re.compile(r"[<>=!]=|[<>]|\bin\b|[-+*/%~]|\[|\.|\bset\b")
+_MAY_NEED: Final = re.compile(
+    r"[<>=!]=|[<>]|\bin\b|[-+*/%~]|\[|\.|\bset\b|\b(?:count|first|last|length)\b"
+)
+_OF_CLUSTERS: Final = frozenset({"count", "first", "last", "length"})
+"""Filters for which a text is a list of characters."""
+_OF_ANY: Final = frozenset({*DEFAULTS, "first", "last", "reverse"})
+"""Filters that give a text or something else."""
+_METHODS_OF_LISTS: Final = frozenset({"items", "keys", "split", "splitlines", "values"})
 _ARITHMETIC: Final = frozenset({"+", "-", "*", "/", "//", "%", "**"})
+_ORDERING: Final = frozenset({"<", "<=", ">", ">="})
 _LARGEST_SIMPLE: Final = 2**31
 """Of literals that the engine calculates with: no operator makes a number of two that it rounds."""
 
@@ -84,14 +94,14 @@ def _guards(source: str) -> list[Edit]:
         return [
             edit for each in expressions(parts) for edit in edits.of(each, asked=id(each) in asked)
         ]
-    except RecursionError:  # a chain that is longer than anybody writes
+    except RecursionError:  # a chain longer than any author writes
         return []
 
 
 def edited(source: str, edits: Iterable[Edit]) -> Rewritten:
     """Return a source with edits: start and end of what is replaced, and by what.
 
-    Of two insertions at one place, the first is before the other.
+    Insertions at the same place keep their order.
     """
     ordered = sorted(edits, key=lambda edit: edit[0])
     if not ordered:
@@ -119,9 +129,9 @@ class _Guards:
     def of(  # noqa: C901, PLR0912 - a case for each kind of node
         self, node: nodes.Node, *, asked: bool = False
     ) -> Iterator[Edit]:
-        """Yield the edits of an expression, of two at one place the outer opening first.
+        """Yield the edits of an expression; at the same place, the outer opening comes first.
 
-        ``asked`` tells whether it may be missing there.
+        ``asked`` is whether it may be missing there.
         """
         match node:
             case nodes.Member() | nodes.Index(is_slice=False) if asked:
@@ -154,11 +164,14 @@ class _Guards:
             case nodes.Comparison() if _needs_a_guard(node):
                 yield from self._compared(node)
             case nodes.Index(is_slice=True):
-                yield node.of.start, node.of.start, "("
-                yield from self.of(node.of)
-                yield node.of.end, node.of.end, f"|{THERE}({node.start}))"
-                for key in node.keys:
-                    yield from self.of(key)
+                yield from self._sliced(node)
+            case nodes.Index(of=of, keys=(key,)) if _counts(key) and _may_be_text(of):
+                yield from self._in_clusters(of)
+                yield from self.of(key)
+            case nodes.Filter(of=nodes.Node() as of) if node.name in _OF_CLUSTERS and _may_be_text(
+                of
+            ):
+                yield from self._in_clusters(of)
             case _:
                 for inner in within(node):
                     yield from self.of(inner)
@@ -173,18 +186,37 @@ class _Guards:
         """Yield the edits of a member that may be missing, as may what it is a member of."""
         of = node.of
         is_step = (
-            isinstance(of, nodes.Member)
+            isinstance(of, nodes.Member | nodes.Filter | nodes.Call)
             or (isinstance(of, nodes.Index) and not of.is_slice)
             # A name of the template's own may stand for nothing; a variable is given or left out.
             or (isinstance(of, nodes.Name) and of.name in self._locals)
         )
-        if is_step:
+        counts = isinstance(node, nodes.Index) and _counts(node.keys[0]) and _may_be_text(of)
+        guards = (f"|{SOME}" if is_step else "") + (f"|{CLUSTERS}" if counts else "")
+        if guards:
             yield of.start, of.start, "("
         yield from self.of(of, asked=True)
-        if is_step:
-            yield of.end, of.end, f"|{SOME})"
+        if guards:
+            yield of.end, of.end, f"{guards})"
         for key in node.keys if isinstance(node, nodes.Index) else ():
             yield from self.of(key)
+
+    def _in_clusters(self, node: nodes.Node) -> Iterator[Edit]:
+        yield node.start, node.start, "("
+        yield from self.of(node)
+        yield node.end, node.end, f"|{CLUSTERS})"
+
+    def _sliced(self, node: nodes.Index) -> Iterator[Edit]:
+        yield node.of.start, node.of.start, "("
+        yield from self.of(node.of)
+        for start, end in pairwise(node.marks):
+            is_first = start == node.marks[0]
+            text = f"|{SLICED}({node.start}," if is_first else ","
+            key = next((key for key in node.keys if start < key.start < end), None)
+            yield start, start + 1, text if key is not None else f'{text}""'
+            if key is not None:
+                yield from self.of(key)
+        yield node.marks[-1], node.marks[-1] + 1, "))"
 
     def _compared(self, node: nodes.Comparison) -> Iterator[Edit]:
         yield _inner_start(node), _inner_start(node), f"{HOLDS}({node.start},"
@@ -221,12 +253,12 @@ class _Guards:
     def _operand(self, node: nodes.Node) -> Iterator[Edit]:
         yield from self.of(node)
         if isinstance(node, nodes.Condition) and node.other is None:
-            # It is nothing then, which a function cannot tell from what is missing.
+            # The value is undefined then; a function cannot distinguish that from a missing one.
             yield node.test.end, node.test.end, ' else ""'
 
 
 def _is_simple(node: nodes.Node) -> bool:
-    """Tell whether the engine calculates as :mod:`tasks.rendering.arithmetic` does, and faster."""
+    """Return whether the engine gets the results of :mod:`tasks.rendering.arithmetic`, faster."""
     match node:
         case nodes.Literal(value=bool() | float() | None):
             return False
@@ -241,8 +273,28 @@ def _is_simple(node: nodes.Node) -> bool:
     return is_of_loop(node)
 
 
+def _counts(key: nodes.Node) -> bool:
+    """Return whether a key of an item is a whole number."""
+    match key:
+        case nodes.Literal(value=int()) | nodes.Binary() | nodes.Unary():
+            return True
+    return is_of_loop(key)
+
+
+def _may_be_text(node: nodes.Node) -> bool:
+    """Return whether what is counted or picked from may be a text, as far as its syntax says."""
+    match node:
+        case nodes.Filter():
+            return kind_of(node) == "text" or node.name in _OF_ANY
+        case nodes.Call():
+            return isinstance(node.of, nodes.Member) and node.of.name not in _METHODS_OF_LISTS
+        case nodes.Collection():
+            return False
+    return True
+
+
 def _is_too_large(value: object) -> bool:
-    """Tell whether a literal is an integer that a function would get as a float."""
+    """Return whether a literal is an integer that a function would get as a float."""
     return isinstance(value, int) and abs(value) > LARGEST
 
 
@@ -253,9 +305,11 @@ def _inner_start(node: nodes.Node) -> int:
 
 def _needs_a_guard(node: nodes.Comparison) -> bool:
     operands = [node.first, *(each.operand for each in node.rest)]
-    # None is not undefined, which a function cannot tell apart; and nothing but an empty list or
-    # object is like one.
-    if any(_is_itself_only(operand) for operand in operands):
+    # None and undefined look the same to a function, and an empty list or object equals only
+    # another one. Comparisons by order still need the function: to the engine, every number is
+    # greater than none.
+    is_of_order = any(each.sign in _ORDERING for each in node.rest)
+    if not is_of_order and any(_is_itself_only(operand) for operand in operands):
         return False
     kinds = {kind_of(operand) for operand in operands}
     return None in kinds or len(kinds) > 1

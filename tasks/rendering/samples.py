@@ -31,10 +31,10 @@ BY_FILTER: Final[Mapping[str, Any]] = {
 
 
 class Anything:
-    """Stands for a value whose shape nobody declared: it has every member and can be looped over.
+    """Stands for a value of undeclared shape: it has every member and can be looped over.
 
-    Only trial renders use it; real values are plain JSON. What it holds holds something too, and so
-    on, but comes to an end, as it does in a tree.
+    Only trial renders use it; real values are plain JSON. Its members have members too, and so
+    on, but ends, as in a tree.
     """
 
     __slots__ = ("_length", "_levels")
@@ -50,7 +50,7 @@ class Anything:
         return self
 
     def __getitem__(self, key: object) -> "Anything":
-        """Return one with a level less for every index."""
+        """Return a stand-in with one level less, for every index."""
         if not self._levels:
             raise KeyError(key)
         return Anything(self._levels - 1, self._length)
@@ -70,19 +70,19 @@ class Anything:
 
 
 class OpenObject(dict[str, Any]):
-    """An object of which some members are declared: it has every other one too."""
+    """An object with some declared members; it has every other member too."""
 
     __slots__ = ()
 
     def __missing__(self, key: str) -> Anything:
-        """Return something for a member that nobody declares."""
+        """Return a stand-in for an undeclared member."""
         if key.startswith("_"):
             raise KeyError(key)
         return Anything()
 
 
 def is_invented(value: object) -> bool:
-    """Tell whether a value of a trial render is invented."""
+    """Return whether a value of a trial render is invented."""
     if isinstance(value, list):
         return any(is_invented(item) for item in value)
     return isinstance(value, Anything) or value == TEXT

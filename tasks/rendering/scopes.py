@@ -1,17 +1,21 @@
-"""What names stand for where they are used, and which values conditions find to be there."""
+"""Meaning of names where they are used, and values that conditions prove present."""
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
-from tasks.rendering.paths import Path
+from tasks.rendering.paths import Path, written
 from tasks.rendering.syntax import nodes
+from tasks.rendering.syntax.walk import true_part
 from tasks.rendering.text_filters import TEXT_FILTERS
 
 DEFAULTS: Final = frozenset({"d", "default"})
 ASKING: Final = frozenset({"defined", "none", "undefined"})
 """Tests that answer for a value that is missing."""
+
+FUNCTIONS: Final = ("cycler", "dict", "joiner", "namespace", "range")
+"""The functions of the engine; where one is not called, its name is a variable's."""
 
 COMPARES: Final[Mapping[str, Callable[..., bool]]] = {
     "==": operator.eq,
@@ -21,6 +25,8 @@ COMPARES: Final[Mapping[str, Callable[..., bool]]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_ONE_OF: Final = " or "
+"""First step of what is no path, since no name has spaces."""
 NOTHING: Final[frozenset[Path]] = frozenset()
 # Their items are items of what they are given.
 _OF_THE_SAME: Final = frozenset(
@@ -48,7 +54,7 @@ class Use:
     Attributes
     ----------
     path
-        Of names, and of :data:`tasks.rendering.paths.ITEM` for the variable of a loop.
+        Names, and :data:`tasks.rendering.paths.ITEM` for the variable of a loop.
     place
         Where it stands in its source, in characters.
     guarded
@@ -68,10 +74,10 @@ Scope = dict[str, Local]
 
 
 class Names:
-    """The names of a source; ``own_names`` are those that are no variables."""
+    """The names of a source; ``own_names`` are the names that are no variables."""
 
     def __init__(self, own_names: frozenset[str]) -> None:
-        self._own = own_names
+        self._own = own_names - frozenset(FUNCTIONS)
 
     def path(self, node: nodes.Node, scope: Scope) -> Path | None:
         """Return the path of a variable or a member of one, or None for any other expression."""
@@ -102,7 +108,10 @@ class Names:
             case nodes.Binary(operator="and"):
                 return self.if_true(node.left, scope) | self.if_true(node.right, scope)
             case nodes.Binary(operator="or"):
-                return self.if_true(node.left, scope) & self.if_true(node.right, scope)
+                one_of_them = self.alternatives(node, scope)
+                return (self.if_true(node.left, scope) & self.if_true(node.right, scope)) | (
+                    NOTHING if one_of_them is None else frozenset({one_of_them})
+                )
             case nodes.Test() if node.name in ASKING:
                 return self._asked(node, scope, is_there=(node.name == "defined") != node.negated)
             case nodes.Filter() | nodes.Comparison():
@@ -128,6 +137,28 @@ class Names:
                 return self._not_default(node, scope, result=True)
         return NOTHING
 
+    def is_function(self, node: nodes.Node, scope: Scope) -> bool:
+        """Return whether a node is the name of a function of the engine."""
+        return isinstance(node, nodes.Name) and node.name in FUNCTIONS and node.name not in scope
+
+    def alternatives(self, node: nodes.Node, scope: Scope) -> Path | None:
+        """Return what stands for "one of these has a value" among paths: of ``a or b``.
+
+        None where an operand is no path.
+        """
+        operands = [node]
+        paths: set[str] = set()
+        while operands:
+            operand = operands.pop()
+            if isinstance(operand, nodes.Binary) and operand.operator == "or":
+                operands += (operand.left, operand.right)
+                continue
+            path = self.path(operand, scope)
+            if path is None:
+                return None
+            paths.add(written(path))
+        return (_ONE_OF, *sorted(paths))
+
     def _asked(self, node: nodes.Test, scope: Scope, *, is_there: bool) -> frozenset[Path]:
         path = self.path(node.of, scope)
         return NOTHING if path is None or not is_there else frozenset({path})
@@ -135,7 +166,7 @@ class Names:
     def _not_default(self, node: nodes.Node, scope: Scope, *, result: bool) -> frozenset[Path]:
         """Return the path that has a value unless ``node`` is ``result``.
 
-        That is what a default in it would give: ``count | default(0) > 5`` is false.
+        ``result`` is the outcome for the default: ``count | default(0) > 5`` is false.
         """
         compared: tuple[str, nodes.Node] | None = None
         if isinstance(node, nodes.Comparison):
@@ -167,13 +198,33 @@ class Names:
                 return self.path(node, scope)
 
 
+def chosen(node: nodes.Node, item: Path) -> frozenset[Path]:
+    """Return the members that each item of an array has because others were left out.
+
+    As ``items | selectattr("name")`` leaves out those without a name.
+    """
+    paths: set[Path] = set()
+    while isinstance(node, nodes.Filter) and node.of is not None:
+        words = [each.value.value for each in node.arguments if _is_text(each.value)]
+        is_selected = node.name == "selectattr" and words[1:] in ([], ["defined"])
+        is_rejected = node.name == "rejectattr" and words[1:] in (["undefined"], ["none"])
+        if words and len(words) == len(node.arguments) and (is_selected or is_rejected):
+            paths.add((*item, *str(words[0]).split(".")))
+        node = node.of
+    return frozenset(paths)
+
+
+def _is_text(node: nodes.Node) -> TypeGuard[nodes.Literal]:
+    return isinstance(node, nodes.Literal) and isinstance(node.value, str)
+
+
 def _outcome(
     arguments: Sequence[nodes.Argument],
     compared: tuple[str, nodes.Node] | None,
     *,
     is_length: bool,
 ) -> bool | None:
-    """Return what a default gives in a condition, or None where nobody can tell."""
+    """Return the result of a condition on a default; None if unknown."""
     default: object = ""
     if arguments:
         node = arguments[0].value
@@ -206,7 +257,8 @@ def printed_nodes(node: nodes.Node) -> list[nodes.Node]:
         case nodes.Filter(of=nodes.Node()) if node.name in TEXT_FILTERS:
             return [] if node.of is None else printed_nodes(node.of)
         case nodes.Binary(operator="or" | "and" | "~"):
-            return [*printed_nodes(node.left), *printed_nodes(node.right)]
+            left = true_part(node.left) if node.operator == "or" else node.left
+            return [*printed_nodes(left), *printed_nodes(node.right)]
         case nodes.Condition():
             others = [] if node.other is None else printed_nodes(node.other)
             return [*printed_nodes(node.then), *others]

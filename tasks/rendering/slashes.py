@@ -20,7 +20,7 @@ _OWN: Final = "&#x2F;"
 def with_own_references(source: str) -> str:
     """Return ``source`` as the engine gets it: its references to a slash as no value has them.
 
-    Those within tags are texts of the template, which are escaped when they are printed.
+    Slashes within tags are texts of the template, which are escaped when they are printed.
     """
     if _ESCAPED not in source:
         return source

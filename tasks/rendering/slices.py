@@ -40,7 +40,7 @@ class _Group:
         self.parts[-1].append(text)
 
     def ends_an_operand(self) -> bool:
-        """Tell whether a bracket that follows is a subscript, and not a list."""
+        """Return whether a bracket that follows is a subscript, and not a list."""
         last = next((text.rstrip() for text in reversed(self.parts[-1]) if text.strip()), "")
         return last[-1:].isalnum() or last[-1:] in {"_", ")", "]", "'", '"'}
 

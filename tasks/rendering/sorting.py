@@ -1,4 +1,4 @@
-"""``sort`` and ``dictsort`` in the order of a language.
+"""``sort``, ``dictsort`` and ``groupby`` in the order of a language.
 
 The engine compares code points, so that "Äpfel" comes behind "Zebras".
 """
@@ -7,15 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from tasks.rendering.comparisons import refuse_mixed
+from tasks.rendering.guards import MissingError, missing_at
 from tasks.rendering.locale_filters import ArgumentError, InputError
 from tasks.rendering.locale_filters.collation import has_order, sort_key
 from tasks.rendering.locale_filters.gsm import spoken
+from tasks.rendering.values import Null
 
 Filter = Callable[..., Any]
 
 NO_ORDER: Final = (
     "the order of texts in {} is not known here: send them in order, or add case_sensitive=true for"
-    " that of code points, which is right for numbers"
+    " the order of code points, which is right for numbers"
 )
 
 
@@ -46,6 +48,43 @@ def dict_sorted_in(
     if keywords.get("case_sensitive") or not _are_texts(keys) or not has_order(language):
         return pairs
     return _reordered(language, list(pairs), keys, keywords)
+
+
+def grouped_in(
+    language: str,
+    filters: Mapping[str, Filter],
+    value: object,
+    /,
+    *arguments: object,
+    **keywords: object,
+) -> list[Any]:
+    """Return the groups of an array, in the order of what they have in common.
+
+    A null counts as left out, so that the default is for it too.
+    """
+    try:
+        groups = list(filters["groupby"](value, *arguments, **keywords))
+    except MissingError:
+        attribute = arguments[0] if arguments else keywords.get("attribute")
+        missing = missing_at(filters["map"](value, attribute=attribute)) if attribute else ""
+        if missing:
+            raise MissingError(f"groupby: a value is missing{missing}") from None
+        raise
+    nulls = [group for group in groups if isinstance(group[0], Null)]
+    if nulls and "default" in keywords:
+        default = keywords["default"]
+        same = [group for group in groups if group[0] == default]
+        items = [item for group in (*same, *nulls) for item in group[1]]
+        groups = [group for group in groups if group not in (*same, *nulls)]
+        groups.append(type(nulls[0])([default, type(nulls[0][1])(items)]))
+    keys = [group[0] for group in groups]
+    try:
+        refuse_mixed(keys)
+    except InputError as error:
+        raise InputError(f"groupby: {error}") from None
+    if keywords.get("case_sensitive") or not _are_texts(keys) or not has_order(language):
+        return groups
+    return _reordered(language, groups, keys, {})
 
 
 def refuse_unknown_order(language: str, value: object, keywords: dict[str, object]) -> None:

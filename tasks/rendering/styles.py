@@ -34,8 +34,8 @@ GLUED: Final = (
 class Position(NamedTuple):
     """Kind of value that a placeholder may have.
 
-    ``kind`` is one of those of :mod:`tasks.rendering.css_values`; ``raw`` tells whether it stands
-    in an element in whose content no character references are read.
+    ``kind`` is a kind of :mod:`tasks.rendering.css_values`; ``raw`` is whether it stands in an
+    element in which character references are not read.
     """
 
     kind: str
@@ -214,7 +214,7 @@ class _Reader:
             elif segment.has_colon:
                 yield index, declared
             else:
-                # Of a loose print in a style sheet nobody can say what it would be.
+                # The kind of a print outside rules of a style sheet is unknown.
                 yield index, RULE if self._is_sheet else DECLARATION
 
 

@@ -17,7 +17,7 @@ COMMENT_START: Final = "{\x1f"
 """How :func:`prepared` writes the start of a comment; as long as ``{#``, in bytes too."""
 
 _START = re.compile(r"\{[{%#]")
-# A string without an end runs to that of the source, so that nothing is read twice.
+# A string without an end runs to the end of the source, so that nothing is read twice.
 _INSIDE = re.compile(
     r"""'[^'\\]*(?:\\.[^'\\]*)*'?|"[^"\\]*(?:\\.[^"\\]*)*"?|[^'"()\[\]{}%+-]+|.""",
     re.DOTALL,
@@ -57,7 +57,7 @@ class Tag:
 def tags(source: str) -> tuple[Tag, ...]:
     """Return the tags of ``source`` in order; a tag that does not end is left out.
 
-    Several ask for those of one source, one after the other.
+    Cached: several callers ask for the tags of one source, one after the other.
     """
     return tuple(_tags(source))
 

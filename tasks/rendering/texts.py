@@ -35,10 +35,10 @@ class PartialText(TypedDict):
 class Text(TypedDict):
     """The sources of one language.
 
-    ``type`` is the template's, ``language`` that of the sources, and ``partials`` holds every
+    ``type`` is the template's, ``language`` the sources', and ``partials`` holds every
     partial that they and the partials themselves use, by template_id. ``text`` is the author's own
     text part. ``optional`` names the variables that may be left out and have no default,
-    ``decimals`` those of type ``decimal`` and ``markdown`` those of type ``markdown``.
+    ``decimals`` the variables of type ``decimal``, ``markdown`` the variables of that type.
     """
 
     type: str
@@ -70,7 +70,7 @@ def text_of(kind: str, language: str, sources: Sources, partials: dict[str, Part
 
 
 def declaring(text: Text, schema: Schema) -> Text:
-    """Return a text with what the render process must know of its variables."""
+    """Return a text with the facts about its variables that the render process needs."""
     text = text.copy()
     if schema.decimals:
         text["decimals"] = schema.decimals

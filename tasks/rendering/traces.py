@@ -13,7 +13,7 @@ class Traces(NamedTuple):
     """What a source, without its partials, does with values, each with its place.
 
     ``comparisons`` are the two sides of each, ``prints`` the paths that are printed as they are,
-    ``changes`` those that a filter, a slice, a method or a loop makes something else of.
+    ``changes`` the values that a filter, a slice, a method or a loop changes.
     """
 
     comparisons: list[tuple[int, tuple[Side, ...]]]

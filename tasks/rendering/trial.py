@@ -1,17 +1,24 @@
 """Trial renders of the publish gate: whether texts render with values as declared."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from tasks.errors import Code, Problem
 from tasks.rendering.comparisons import refused_kinds
+from tasks.rendering.data_scripts import require_data
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError, unprintable_type
 from tasks.rendering.inference import Inferred, item_names, optional_names
 from tasks.rendering.json_documents import html_partials
 from tasks.rendering.json_proof import unproved
 from tasks.rendering.json_shapes import json_problems
-from tasks.rendering.kinds import kind_of_type, mixed_comparisons
+from tasks.rendering.kinds import (
+    kind_of_type,
+    mixed_comparisons,
+    printed_booleans,
+    printed_without_text,
+)
 from tasks.rendering.markdown import CHANGED, COMPARED
 from tasks.rendering.numbers import made_exact
 from tasks.rendering.outputs import is_html
@@ -53,6 +60,9 @@ def try_out(
     except SourceError as error:
         return [error.problem]
     problems = list(html_partials(text)) if text["type"] == "json" else []
+    may_differ = any(
+        each["type"] == "boolean" or not each.get("required", True) for each in declared
+    )
     for part in PARTS if not problems else ():
         if part != "body" and text.get(part) is None:
             continue
@@ -60,22 +70,34 @@ def try_out(
             problems += compared
             continue
 
-        def render(values: Mapping[str, Any], part: Part = part) -> None:
-            before_each()
-            _render(engine, ready, part, values, ready.optional)
-
+        render = partial(_render, engine, ready, part, before_each)
         for leave_out in (False, True):
-            if leave_out and not any(_may_differ(variable) for variable in declared):
+            if leave_out and not may_differ:
                 continue
             problem = _first_problem(render, declared, leave_out=leave_out)
             if problem is not None:
                 problems.append(problem)
                 break
+        else:
+            problems += _printed_values(text, part)
         if text["type"] == "json" and part == "body" and not problems:
             problems += json_problems(render, declared, _values)
             before_each()
             problems += () if problems else unproved(text["body"])
     return problems
+
+
+def _render(
+    engine: Engine,
+    ready: Prepared,
+    part: Part,
+    before_each: Callable[[], None],
+    values: Mapping[str, Any],
+) -> None:
+    before_each()
+    output = engine.part(ready, part, _given(ready, values, ready.optional), is_trial=True)
+    if output is not None and part == "body" and is_html(ready.text["type"]):
+        require_data(output, ready.text["body"])
 
 
 def sample(
@@ -107,7 +129,7 @@ def sample(
 def _by_types(
     engine: Engine, text: Text, part: Part, declared: Sequence[Declared]
 ) -> list[Problem]:
-    """Return what the types of variables tell: texts compared with numbers, objects printed."""
+    """Return problems of the variables' types: texts compared with numbers, objects printed."""
     source = text.get(part) or ""
     traces = engine.traces(source)
     kinds = {
@@ -136,8 +158,22 @@ def _by_types(
     return [*compared, *printed]
 
 
+def _printed_values(text: Text, part: Part) -> list[Problem]:
+    """Return the problems of conditions and pairs that are printed; JSON has both."""
+    if text["type"] == "json" and part == "body":
+        return []
+    source = text.get(part) or ""
+    return [
+        unprintable_type(part, "boolean", source[node.start : node.end], source, node.start)
+        for node in printed_booleans(source)
+    ] + [
+        placed(part, "unprintable", message, source, node.start)
+        for node, message in printed_without_text(source)
+    ]
+
+
 def _markdown_problems(traces: Traces, declared: Sequence[Declared], source: str) -> list[Problem]:
-    """Return where in a page a Markdown value is anything but printed or asked for."""
+    """Return the places of a page that use a Markdown value otherwise than in prints and tests."""
     paths = {steps_of(each["name"]) for each in declared if each["type"] == "markdown"}
     changed = [
         placed("body", "markdown_filter", CHANGED, source, place)
@@ -169,51 +205,28 @@ def inferred(
     optional = []
     for name in asked:
         rest = [other for other in (*names, *items) if other != name]
-        if _renders_without(engine, texts, name, rest, before_each):
+        if all(_is_optional(engine, text, name, rest, before_each) for text in texts):
             optional.append(name)
     return Inferred(optional, items)
 
 
-def optional(
-    engine: Engine, texts: Sequence[Text], names: Sequence[str], before_each: Callable[[], None]
-) -> list[str]:
-    """Return those of ``names`` that the texts guard, and do not miss when they are absent."""
-    return inferred(engine, texts, names, before_each).optional
-
-
-def _renders_without(
-    engine: Engine,
-    texts: Sequence[Text],
-    name: str,
-    others: Sequence[str],
-    before_each: Callable[[], None],
+def _is_optional(
+    engine: Engine, text: Text, name: str, others: Sequence[str], before_each: Callable[[], None]
 ) -> bool:
-    """Tell whether texts render without a variable, or do not with made-up values for all."""
-    values = nested({other: Anything() for other in others})
-    paths = [steps_of(name)]
-    for text in texts:
-        ready = engine.prepare(text)
-        if not _renders(engine, ready, values, paths, before_each) and _renders(
-            engine, ready, nested({each: Anything() for each in (*others, name)}), [], before_each
-        ):
+    """Return whether a text renders without a variable, or fails even with values for all."""
+    ready = engine.prepare(text)
+
+    def renders(names: Iterable[str], left_out: Sequence[Path]) -> bool:
+        before_each()
+        given = _given(ready, nested({each: Anything() for each in names}), left_out)
+        try:
+            for part in PARTS:
+                engine.part(ready, part, given, is_trial=True)
+        except SourceError:
             return False
-    return True
+        return True
 
-
-def _renders(
-    engine: Engine,
-    ready: Prepared,
-    values: Mapping[str, Any],
-    left_out: Sequence[Path],
-    before_each: Callable[[], None],
-) -> bool:
-    before_each()
-    try:
-        for part in PARTS:
-            _render(engine, ready, part, values, left_out)
-    except SourceError:
-        return False
-    return True
+    return renders(others, [steps_of(name)]) or not renders((*others, name), [])
 
 
 def _first_problem(
@@ -233,12 +246,12 @@ def _first_problem(
             error = error or failed
         else:
             return None
-    # With declared shapes the template is at fault; otherwise nobody can tell.
+    # With declared shapes the template is at fault; otherwise that is unknown.
     return error.problem if error is not None and not shapeless else None
 
 
 def _stand_ins(declared: Sequence[Declared]) -> tuple[Any, ...]:
-    """Return what may stand for values whose shape nobody declared."""
+    """Return stand-ins for values of undeclared shape."""
     shapeless = any(_is_shapeless(variable) for variable in declared)
     return (Anything(), TEXT, 1, [Anything()]) if shapeless else (None,)
 
@@ -249,23 +262,6 @@ def _given(
     """Return values of a trial as the engine gets them."""
     given = {name: wrapped(value) for name, value in values.items()}
     return left_out(made_exact(given, ready.decimals), optional_paths)
-
-
-def _render(
-    engine: Engine,
-    ready: Prepared,
-    part: Part,
-    values: Mapping[str, Any],
-    optional_paths: Iterable[Path],
-) -> None:
-    given = _given(ready, values, optional_paths)
-    render: Mapping[Part, Callable[..., str | None]] = {
-        "subject": engine.subject,
-        "body": engine.body,
-        "text": engine.own_text,
-        "preheader": engine.preheader,
-    }
-    render[part](ready, given, is_trial=True)
 
 
 def _values(
@@ -304,7 +300,3 @@ def _is_shapeless(variable: Declared) -> bool:
         and variable.get("example") is None
         and variable.get("default") is None
     )
-
-
-def _may_differ(variable: Declared) -> bool:
-    return variable["type"] == "boolean" or not variable.get("required", True)

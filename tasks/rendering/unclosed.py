@@ -6,10 +6,11 @@ as it does what ends without a beginning. Braces of style sheets and scripts are
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from tasks.rendering.masks import flat, without_code
+from tasks.rendering.places import Fault
+from tasks.rendering.tag_hints import ICU, is_icu
 from tasks.rendering.tags import Kind, tags
 
 _UNCLOSED: Final = (
@@ -26,15 +27,7 @@ _BRACE = re.compile(r"\{#|#\}|%\}|\}\}|[{}]")
 _STYLE_RULE = re.compile(r"\{#[A-Za-z_][^{}]*\{(?=\s*(?:[-\w]+\s*:|\}))")
 
 
-@dataclass(frozen=True, slots=True)
-class Unclosed:
-    """A mark at ``start``, in characters of the source, whose counterpart is missing."""
-
-    start: int
-    message: str
-
-
-def unclosed(source: str, *, html: bool) -> list[Unclosed]:
+def unclosed(source: str, *, html: bool) -> list[Fault]:
     """Return the marks of a source that compiles, but has them without their counterparts.
 
     Where braces are in pairs, as in JSON and in style sheets, ``}}`` closes two of them. Content of
@@ -46,24 +39,27 @@ def unclosed(source: str, *, html: bool) -> list[Unclosed]:
     return sorted(_unclosed(source, html=html), key=lambda each: each.start)
 
 
-def _unclosed(source: str, *, html: bool) -> Iterator[Unclosed]:
+def _unclosed(source: str, *, html: bool) -> Iterator[Fault]:
     for tag in tags(source):
         if tag.kind is Kind.COMMENT and "{#" in source[tag.start + 2 : tag.end]:
-            yield Unclosed(tag.start, _NESTED)
+            yield Fault(tag.start, _NESTED)
     mask = flat(source)
     if html and "<" not in source:
         mask = _STYLE_RULE.sub(lambda match: "{".ljust(len(match[0]) - 1) + "{", mask)
     yield from _in_text(source, without_code(mask))
 
 
-def _in_text(source: str, mask: str) -> Iterator[Unclosed]:
+def _in_text(source: str, mask: str) -> Iterator[Fault]:
     depth = 0
     for match in _BRACE.finditer(mask):
         mark, start = match[0], match.start()
         if mark == "{":
             depth += 1
         elif mark == "{#":
-            yield Unclosed(start, _UNCLOSED)
+            if is_icu(source, start):
+                yield Fault(start, ICU)
+                return
+            yield Fault(start, _UNCLOSED)
         elif mark == "}":
             if not depth and source.endswith("}}", 0, start):
                 yield _unopened(start - 2, "}}")
@@ -75,6 +71,6 @@ def _in_text(source: str, mask: str) -> Iterator[Unclosed]:
             depth -= mark.count("}")
 
 
-def _unopened(start: int, mark: str) -> Unclosed:
+def _unopened(start: int, mark: str) -> Fault:
     kind, opening = _ENDS[mark]
-    return Unclosed(start, _UNOPENED.format(mark, kind, opening))
+    return Fault(start, _UNOPENED.format(mark, kind, opening))

@@ -7,7 +7,7 @@ it stands: the paths that conditions around it have found to be there.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from tasks.rendering.kinds import kind_of
 from tasks.rendering.partials import uses as partials_in
@@ -22,6 +22,7 @@ from tasks.rendering.scopes import (
     Names,
     Scope,
     Use,
+    chosen,
     printed_nodes,
 )
 from tasks.rendering.syntax import nodes
@@ -41,12 +42,18 @@ _KEEPING: Final = DEFAULTS | {"e", "escape", "join", "safe", "string", "trim"}
 _OF_MACROS: Final = ("caller", "varargs", "kwargs")
 
 
+class _Source(NamedTuple):
+    """A source, and the partials on the way to it, itself included."""
+
+    text: str
+    chain: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class _Macro:
     block: Block
     scope: Scope
-    source: str
-    chain: tuple[str, ...]
+    source: _Source
 
 
 @lru_cache(maxsize=4)
@@ -77,7 +84,7 @@ def uses_of(
 
 
 def traces(source: str, own_names: frozenset[str]) -> Traces:
-    """Return what a source does with values; see :func:`uses_of` for ``own_names``."""
+    """Return the uses of values in a source; see :func:`uses_of` for ``own_names``."""
     walker = _Walker({}, own_names, [])
     walker.reads(source)
     return walker.traces
@@ -98,32 +105,24 @@ class _Walker:
         self._called: list[str] = []
 
     def reads(self, source: str) -> bool:
-        """Walk through a source; tell whether it and its partials could be read."""
+        """Walk through a source; return whether it and its partials could be read."""
         try:
-            return self.source(source, {}, NOTHING, ())
+            return self._reads(_Source(source), {}, NOTHING)
         except RecursionError:
             # Of thousands of operators in a row: the engine has other limits than Python.
             return False
 
-    def source(
-        self, source: str, scope: Scope, present: frozenset[Path], chain: tuple[str, ...]
-    ) -> bool:
-        """Walk through a source; tell whether it and its partials could be read."""
-        parts = tree(source)
+    def _reads(self, source: _Source, scope: Scope, present: frozenset[Path]) -> bool:
+        parts = tree(source.text)
         if parts is None:
             return False
         self._depth += 1
-        self._within(parts, scope, present, source, chain)
+        self._within(parts, scope, present, source)
         self._depth -= 1
         return self._readable
 
     def _within(
-        self,
-        parts: Sequence[Part],
-        scope: Scope,
-        present: frozenset[Path],
-        source: str,
-        chain: tuple[str, ...],
+        self, parts: Sequence[Part], scope: Scope, present: frozenset[Path], source: _Source
     ) -> None:
         for part in parts:
             if isinstance(part, Print):
@@ -132,9 +131,9 @@ class _Walker:
             elif isinstance(part, Assignment):
                 self._assign(part, scope, present)
             elif isinstance(part, Include):
-                self._include(part, scope, present, source, chain)
+                self._include(part, scope, present, source)
             else:
-                self._block(part, scope, present, source, chain)
+                self._block(part, scope, present, source)
 
     def _assign(self, part: Assignment, scope: Scope, present: frozenset[Path]) -> None:
         local = self._local(part.value, scope) if len(part.targets) == 1 else OPAQUE
@@ -150,44 +149,35 @@ class _Walker:
         )
 
     def _include(
-        self,
-        part: Include,
-        scope: Scope,
-        present: frozenset[Path],
-        source: str,
-        chain: tuple[str, ...],
+        self, part: Include, scope: Scope, present: frozenset[Path], source: _Source
     ) -> None:
-        name = _partials_by_place(source).get(part.tag.start)
-        if name is None or name not in self._partials or name in chain:
+        name = _partials_by_place(source.text).get(part.tag.start)
+        if name is None or name not in self._partials or name in source.chain:
             return
         # There may be many ways to a partial, of which each finds the same uses.
         way = (name, frozenset(scope.items()), present)
         if way in self._seen:
             return
         self._seen.add(way)
-        if not self.source(self._partials[name], dict(scope), present, (*chain, name)):
+        partial = _Source(self._partials[name], (*source.chain, name))
+        if not self._reads(partial, dict(scope), present):
             self._readable = False
 
     def _block(  # noqa: C901, PLR0912 - a case for each word
-        self,
-        block: Block,
-        scope: Scope,
-        present: frozenset[Path],
-        source: str,
-        chain: tuple[str, ...],
+        self, block: Block, scope: Scope, present: frozenset[Path], source: _Source
     ) -> None:
         match block.word:
             case "if":
-                self._if(block, scope, present, source, chain)
+                self._if(block, scope, present, source)
                 return
             case "for":
-                self._for(block, scope, present, source, chain)
+                self._for(block, scope, present, source)
                 return
             case "raw":
                 return
         if block.word == "macro":
             scope[block.name] = OPAQUE
-            self._macros[block.name] = _Macro(block, dict(scope), source, chain)
+            self._macros[block.name] = _Macro(block, dict(scope), source)
         inner = dict(scope)
         if block.word == "with":
             for target, value in zip(block.targets, block.values, strict=False):
@@ -203,29 +193,14 @@ class _Walker:
         if block.word in {"macro", "call"}:
             inner |= dict.fromkeys(_OF_MACROS, OPAQUE)
         for branch in block.branches:
-            self._within(branch.inside, inner, present, source, chain)
+            self._within(branch.inside, inner, present, source)
         if block.word == "set":
             scope |= dict.fromkeys((target.name for target in block.targets), OPAQUE)
 
-    def _if(
-        self,
-        block: Block,
-        scope: Scope,
-        present: frozenset[Path],
-        source: str,
-        chain: tuple[str, ...],
-    ) -> None:
-        if not any(assigns(branch.inside) for branch in block.branches):
-            # Nothing to tell apart after it, as usual; a scope may be large.
-            for branch in block.branches:
-                known = present
-                if branch.test is not None:
-                    self._value(branch.test, scope, present, guarded=True)
-                    known = present | self._names.if_true(branch.test, scope)
-                    present |= self._names.if_false(branch.test, scope)
-                self._within(branch.inside, scope, known, source, chain)
-            return
-        before = dict(scope)
+    def _if(self, block: Block, scope: Scope, present: frozenset[Path], source: _Source) -> None:
+        # Mostly no branch assigns anything, and a scope may be large.
+        is_assigned = any(assigns(branch.inside) for branch in block.branches)
+        before = dict(scope) if is_assigned else scope
         ends: list[Scope] = []
         for branch in block.branches:
             known = present
@@ -233,9 +208,11 @@ class _Walker:
                 self._value(branch.test, before, present, guarded=True)
                 known = present | self._names.if_true(branch.test, before)
                 present |= self._names.if_false(branch.test, before)
-            inner = dict(before)
-            self._within(branch.inside, inner, known, source, chain)
+            inner = dict(before) if is_assigned else before
+            self._within(branch.inside, inner, known, source)
             ends.append(inner)
+        if not is_assigned:
+            return
         if block.branches[-1].test is not None:
             ends.append(before)
         # A name that only some branches set may still be a variable after them.
@@ -243,14 +220,7 @@ class _Walker:
             locals_ = {end[name] for end in ends}
             scope[name] = locals_.pop() if len(locals_) == 1 else OPAQUE
 
-    def _for(
-        self,
-        block: Block,
-        scope: Scope,
-        present: frozenset[Path],
-        source: str,
-        chain: tuple[str, ...],
-    ) -> None:
+    def _for(self, block: Block, scope: Scope, present: frozenset[Path], source: _Source) -> None:
         (iterated,) = block.values
         self._changed(iterated, iterated.start, scope)
         self._value(iterated, scope, present)
@@ -258,14 +228,14 @@ class _Walker:
         item = None if path is None or len(block.targets) > 1 else (*path, ITEM)
         inner = dict(scope) | {target.name: Local(item) for target in block.targets}
         inner["loop"] = OPAQUE
-        known = present if item is None else present | {item}
+        known = present if item is None else present | {item} | chosen(iterated, item)
         first, *others = block.branches
         if first.test is not None:
             self._value(first.test, inner, known, guarded=True)
             known |= self._names.if_true(first.test, inner)
-        self._within(first.inside, inner, known, source, chain)
+        self._within(first.inside, inner, known, source)
         for branch in others:
-            self._within(branch.inside, dict(scope), present, source, chain)
+            self._within(branch.inside, dict(scope), present, source)
 
     def _value(  # noqa: C901, PLR0912, PLR0915 - a case for each kind of node
         self,
@@ -296,8 +266,9 @@ class _Walker:
             case nodes.Call():
                 # A method is no member of the value that it is called of.
                 called = node.of.of if isinstance(node.of, nodes.Member) else node.of
-                self._changed(called, node.start, scope)
-                self._value(called, scope, present)
+                if called is not node.of or not self._names.is_function(called, scope):
+                    self._changed(called, node.start, scope)
+                    self._value(called, scope, present)
                 self._arguments(node.arguments, scope, present)
             case nodes.Filter():
                 is_default = node.name in DEFAULTS
@@ -332,6 +303,7 @@ class _Walker:
                 known = present | self._names.if_false(node.test, scope)
                 self._value(node.other, scope, known, guarded=guarded)
             case nodes.Binary(operator="or"):
+                guarded = guarded or self._names.alternatives(node, scope) in present
                 self._value(node.left, scope, present, guarded=True)
                 known = present | self._names.if_false(node.left, scope)
                 self._value(node.right, scope, known, guarded=guarded)
@@ -351,7 +323,7 @@ class _Walker:
     def _call(
         self, node: nodes.Call, macro: _Macro, scope: Scope, present: frozenset[Path]
     ) -> None:
-        """Find the uses of what a macro is given, within the macro."""
+        """Find the uses of a macro's arguments, within the macro."""
         parameters = [target.name for target in macro.block.targets]
         inner = dict(macro.scope) | dict.fromkeys((*parameters, *_OF_MACROS), OPAQUE)
         for number, argument in enumerate(node.arguments):
@@ -367,7 +339,7 @@ class _Walker:
         self._seen.add(way)
         self._called.append(macro.block.name)
         for branch in macro.block.branches:
-            self._within(branch.inside, dict(inner), present, macro.source, macro.chain)
+            self._within(branch.inside, dict(inner), present, macro.source)
         self._called.pop()
 
     def _print(self, value: nodes.Node, scope: Scope) -> None:

@@ -17,7 +17,7 @@ _BLANK = re.compile("[\x00-\x20]")
 
 
 def mistyped(kind: str, value: Any) -> str | None:  # noqa: ANN401 - any JSON value
-    """Return what a value of type ``kind`` must be, or None when ``value`` is of that type."""
+    """Return the expectation for type ``kind``, or None if ``value`` is of that type."""
     fits, expected = TYPES[kind]
     return None if fits(value) else expected
 
@@ -26,20 +26,8 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_decimal(value: object) -> bool:
-    return is_decimal_text(value) if isinstance(value, str) else _is_number(value)
-
-
-def _is_boolean(value: object) -> bool:
-    return isinstance(value, bool)
 
 
 def _is_date(value: object) -> bool:
@@ -73,37 +61,30 @@ def _is_url(value: object) -> bool:
     return parts.scheme in URL_SCHEMES and bool(parts.netloc if needs_host else parts.path)
 
 
-def _is_email(value: object) -> bool:
-    return isinstance(value, str) and _EMAIL.fullmatch(value) is not None
-
-
-def _is_array(value: object) -> bool:
-    return isinstance(value, list)
-
-
-def _is_object(value: object) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _is_anything(value: object) -> bool:
-    return value is not None
-
-
 TYPES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "string": (_is_text, "expected text"),
-    "integer": (_is_integer, "expected a whole number"),
+    "integer": (
+        lambda value: isinstance(value, int) and not isinstance(value, bool),
+        "expected a whole number",
+    ),
     "number": (_is_number, "expected a number"),
-    "decimal": (_is_decimal, "expected a number, or text such as '12.50'"),
-    "boolean": (_is_boolean, "expected true or false"),
+    "decimal": (
+        lambda value: is_decimal_text(value) if isinstance(value, str) else _is_number(value),
+        "expected a number, or text such as '12.50'",
+    ),
+    "boolean": (lambda value: isinstance(value, bool), "expected true or false"),
     "date": (_is_date, "expected a date: YYYY-MM-DD (ISO 8601)"),
     "datetime": (
         _is_datetime,
         "expected a date and time: YYYY-MM-DDThh:mm:ss and an offset (RFC 3339)",
     ),
     "url": (_is_url, f"expected a URL that begins with one of {', '.join(URL_SCHEMES)}"),
-    "email": (_is_email, "expected an e-mail address"),
-    "array": (_is_array, "expected an array"),
-    "object": (_is_object, "expected an object"),
+    "email": (
+        lambda value: isinstance(value, str) and _EMAIL.fullmatch(value) is not None,
+        "expected an e-mail address",
+    ),
+    "array": (lambda value: isinstance(value, list), "expected an array"),
+    "object": (lambda value: isinstance(value, Mapping), "expected an object"),
     "markdown": (_is_text, "expected text, in Markdown"),
-    "any": (_is_anything, "expected a value"),
+    "any": (lambda value: value is not None, "expected a value"),
 }

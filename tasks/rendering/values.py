@@ -50,9 +50,9 @@ NULL: Final = Null()
 
 
 class Missing(Null):
-    """The value of an optional variable that is left out, where the engine has no such thing.
+    """The value of an optional variable that is left out; the engine has no such value.
 
-    The engine takes a member of what is undefined for a mistake. Here every member of a missing
+    To the engine, a member of an undefined value is a mistake. Here every member of a missing
     object is missing too, so that ``{{ user.name | default("?") }}`` needs no ``user``.
     """
 
@@ -73,7 +73,7 @@ class Missing(Null):
         return iter(())
 
     def __call__(self, *_: object, **__: object) -> "Missing":
-        """Return itself as the result of a method of what is missing."""
+        """Return itself: a method of a missing value gives a missing value."""
         return self
 
 
@@ -174,7 +174,7 @@ def decode(payload: bytes, *, plain: bool = False) -> dict[str, Any]:
     """Return the values of a JSON object in UTF-8, safe to give to the engine.
 
     With ``plain`` they are Python's own objects and arrays, which the engine reads in half the
-    time; for sources that :func:`reaches_methods` tells of no.
+    time; only for sources for which :func:`reaches_methods` is false.
     """
     values: dict[str, Any]
     if has_long_number(payload):
@@ -189,7 +189,7 @@ def decode(payload: bytes, *, plain: bool = False) -> dict[str, Any]:
 
 
 def reaches_methods(source: str) -> bool:
-    """Tell whether a source may call methods of the objects and arrays among its values.
+    """Return whether a source may call methods of the objects and arrays among its values.
 
     By a name after a dot, or by one that it makes up: a subscript, or an attribute's name that is
     handed to a filter.

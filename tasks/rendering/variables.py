@@ -6,7 +6,9 @@ A declared variable is a mapping as :meth:`tasks.messages.versions.Variable.stor
 """
 
 import copy
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from tasks.errors import MOST_PROBLEMS, Problem
@@ -67,7 +69,7 @@ class Schema:
         return Bound(bound, list(binding.defaulted), unused), binding.problems
 
     def _fits(self, values: Mapping[str, Any]) -> bool:
-        """Tell whether every variable is given and matches its type, as is usual."""
+        """Return whether every variable is given and matches its type, as is usual."""
         if self._has_paths:
             return False
         for name, fits in self._checks:
@@ -76,8 +78,14 @@ class Schema:
         return True
 
 
+@lru_cache(maxsize=256)
+def schema_of(encoded: str) -> Schema:
+    """Return the schema of declared variables that are a JSON array."""
+    return Schema(json.loads(encoded))
+
+
 class _Binding:
-    """Values on their way to be bound: what is changed of them is copied before."""
+    """Values that are being bound: changed parts are copied first."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
@@ -127,7 +135,10 @@ class _Binding:
         if node is _ABSENT or node is None:
             return [((*place, step), _ABSENT)]
         if not isinstance(node, Mapping):
-            self._block(place, "object", "expected an object")
+            name = written_place(place)
+            is_count = step in {"count", "length", "size"} and isinstance(node, list | str)
+            length = f": for its length write {{{{ {name} | length }}}}" if is_count else ""
+            self._block(place, "object", f"expected an object{length}")
             return []
         return [((*place, step), node.get(step, _ABSENT))]
 
@@ -137,7 +148,7 @@ class _Binding:
             self.problems.append(_problem(written_place(place), kind, message))
 
     def _parent(self, place: Place) -> Any:  # noqa: ANN401 - an object or array
-        """Return what holds a place, copied on the way so that the input stays as it is."""
+        """Return the container of a place; copies it, so that the input stays unchanged."""
         node: Any = self.bound
         for count, step in enumerate(place[:-1], start=1):
             if place[:count] not in self._copied:
@@ -149,13 +160,8 @@ class _Binding:
         return node
 
 
-def bind(declared: Sequence[Declared], values: Mapping[str, Any]) -> tuple[Bound, list[Problem]]:
-    """Return what :meth:`Schema.bind` does, for values that are bound once."""
-    return Schema(declared).bind(values)
-
-
 def _without_render_names(values: Mapping[str, Any], unused: list[str]) -> Mapping[str, Any]:
-    """Return values without those that nobody declared and that would hide the render's own."""
+    """Return values without undeclared ones that would hide the render's own."""
     hiding = RENDER_NAMES.intersection(unused)
     if not hiding:
         return values
@@ -163,7 +169,7 @@ def _without_render_names(values: Mapping[str, Any], unused: list[str]) -> Mappi
 
 
 def needed(variable: Declared) -> bool:
-    """Tell whether a variable must be given: it is required and has no default."""
+    """Return whether a variable must be given: it is required and has no default."""
     return variable.get("required", True) and variable.get("default") is None
 
 
@@ -200,8 +206,8 @@ def nested(
 ) -> dict[str, Any]:
     """Return objects for paths: ``{"user.name": 1}`` gives ``{"user": {"name": 1}}``.
 
-    Of a path and its parent the parent comes first and is kept where it is no object. An array has
-    one item if nothing else says how many. ``otherwise`` has values for places that are empty then.
+    A parent's value comes before its members' and is kept unless it is an object. An array has one
+    item if nothing else says how many. ``otherwise`` has values for places that are empty then.
     """
     result: dict[str, Any] = {}
     for names, replaces in ((assignments, True), (otherwise or {}, False)):
@@ -231,7 +237,7 @@ def _assign(node: Any, steps: Path, value: Any, *, replaces: bool) -> None:  # n
 
 
 def covered(placeholder: str, names: set[str]) -> bool:
-    """Tell whether a variable of ``names`` declares ``placeholder``.
+    """Return whether a variable of ``names`` declares ``placeholder``.
 
     ``user`` declares ``user.name``; and ``user.name`` declares ``user``, which the engine reports
     as a placeholder of its own wherever it is used as a whole, in a loop say.

@@ -42,7 +42,7 @@ class Watcher:
         self._environment = None
 
     def reads(self, name: str) -> bool:
-        """Tell whether each print of a source is seen, and not only what comes out."""
+        """Return whether each print of a source is seen, and not only what comes out."""
         return watched(self._source(name)) is not None
 
     def watch(self, name: str, values: Mapping[str, Any]) -> tuple[str | None, list[Found]]:

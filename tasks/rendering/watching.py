@@ -1,6 +1,6 @@
 """Prints that a reader would take for a mistake: nulls, objects, arrays, booleans, and where.
 
-The engine tells neither what it prints nor where. So a source can be compiled once more with each
+The engine reports neither what it prints nor where. So a source can be compiled again with each
 print handed to Python first; that is slower, and is done only where the output may hold such a
 print, or has failed.
 """
@@ -25,8 +25,11 @@ Kind = Literal["array", "boolean", "null", "object", "undefined"]
 # found in a third of the time that the operator "in" takes.
 _MARKS: Final = tuple(
     re.compile(mark).search
-    for mark in ("None", "True", "False", "undefined", r"\{['&]", r"\[[\]'\"&{\[\d\-TFN<u]")
+    for mark in ("None", "True", "False", "undefined", r"\{['&]", r"\[[\](['\"&{\[\d\-TFN<u]")
 )
+# Of pairs, of objects whose names are no texts, and of the engine's functions. Readers may mean
+# "(1, 2)": a trial has the time to find out.
+_MARKS_OF_TRIALS: Final = re.compile(r"\((?:['\"&\d]|text,)|\{-?\d")
 _NONE: Final = frozenset({"None", "none"})
 
 
@@ -51,8 +54,6 @@ class Watched:
         Whether the author asked for a boolean: by a test, a comparison or ``not``.
     may_be_missing
         Whether it is an ``if`` without ``else``, which prints nothing.
-    is_literal
-        Whether the author wrote out an array or object, and wants to see it.
     """
 
     place: int
@@ -62,14 +63,13 @@ class Watched:
     array: tuple[str, tuple[str, ...]] | None
     may_be_boolean: bool
     may_be_missing: bool
-    is_literal: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """A print that must not be: where in which compiled source, of what, and the value's name.
 
-    ``is_path`` tells whether that is where the value of a loop's variable is among the values.
+    ``is_path`` is whether that is where the value of a loop's variable is among the values.
     """
 
     template: str
@@ -85,8 +85,8 @@ class _Loop:
     array: tuple[str, tuple[str, ...]] | None
 
 
-def may_hold_a_value(rendered: str, source: str) -> bool:
-    """Tell whether the output of a source may hold a printed null, object, array or boolean."""
+def may_hold_a_value(rendered: str, source: str, *, is_trial: bool) -> bool:
+    """Return whether the output of a source may hold a printed null, object, array or boolean."""
     none, true, false, undefined, brace, bracket = _MARKS
     return bool(
         none(rendered)
@@ -97,6 +97,7 @@ def may_hold_a_value(rendered: str, source: str) -> bool:
         or bracket(rendered)
         # Style sheets have empty rules.
         or ("{}" in rendered and "{}" not in source)
+        or (is_trial and _MARKS_OF_TRIALS.search(rendered))
     )
 
 
@@ -125,7 +126,7 @@ def watched(source: str) -> tuple[str, Mapping[int, Watched]] | None:
 
 
 def judged(value: Any, printed: Watched) -> Kind | None:  # noqa: ANN401 - any value of a template
-    """Return what is wrong with printing a value, or None."""
+    """Return the problem of printing a value, or None."""
     match value:
         case None:
             kind: Kind = "null" if printed.name in _NONE else "undefined"
@@ -137,8 +138,7 @@ def judged(value: Any, printed: Watched) -> Kind | None:  # noqa: ANN401 - any v
         case dict() | list() | tuple():
             if _holds_null(value):
                 return "null"
-            kind = "object" if isinstance(value, dict) else "array"
-            return None if printed.is_literal else kind
+            return "object" if isinstance(value, dict) else "array"
     return None
 
 
@@ -201,7 +201,6 @@ def _watch(value: nodes.Node, source: str, loops: Sequence[_Loop]) -> Watched:
         array=array,
         may_be_boolean=_asks(value),
         may_be_missing=_may_print_nothing(value),
-        is_literal=isinstance(value, nodes.Collection),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from db.errors import OperationError
 from db.recovery.base_backup import base_backup as take_base_backup
+from db.replication.servers import standby_client
 from tasks.messages.backups import BaseBackedUp
 from tasks.messages.maintenance import Maintain
 from tasks.runs import Run
@@ -14,15 +15,18 @@ NOT_SET_UP: Final = "archiving_off"
 def take(message: Maintain, run: Run) -> BaseBackedUp:
     """Take and verify a base backup, apply retention, and return the result.
 
-    Where nobody has set up recovery to a point in time there is nothing to do, week after week, and
+    Where point-in-time recovery is not set up there is nothing to do, week after week, and
     the answer says why. The doctor has it as a finding.
     """
+    client, policy = run.configuration.client, run.configuration.operations.recovery
     try:
         done = take_base_backup(
-            run.configuration.client,
+            client,
             run.engine,
-            run.configuration.operations.recovery,
+            policy,
+            source=standby_client(client, policy.standby),
             dry_run=message.dry_run,
+            scratch=run.configuration.operations.backup.scratch,
         )
     except OperationError as error:
         if error.kind != NOT_SET_UP:

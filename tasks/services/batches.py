@@ -73,7 +73,7 @@ class _Batch:
         return self._version.facts
 
     def about(self) -> dict[str, Any]:
-        """Return what the answer tells of all items."""
+        """Return the members of the answer that concern all items."""
         return self._version.identity | {"rendered": self._rendered, "failed": self._failed}
 
     def results(self) -> list[bytes]:
@@ -102,7 +102,7 @@ class _Batch:
         ]
 
     def _ready(self, number: int, given: object) -> _Ready | bytes:
-        """Return an item that can be rendered, or the result of one that cannot."""
+        """Return an item to render, or the error result of an item that cannot be rendered."""
         if (refusal := self._refusal()) is not None:
             return self._failure(_key_of(given), *refusal)
         try:

@@ -1,4 +1,4 @@
-"""One template of a bundle: what is stored, what is to be, and what comes of it."""
+"""One template of a bundle: its stored state, its wanted state and the result."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Entry:
     """A template of a bundle.
 
     ``index`` is its place in the message; ``message`` is None for one that is invalid. ``row`` and
-    ``before`` are the template and its current version as they are stored, with the texts of the
+    ``before`` are the stored template and its current version, with the texts of the
     version's translations; ``digests`` has the versions that a publish need not repeat: the current
     one, and for a draft the newest draft.
     """
@@ -79,13 +79,13 @@ class Entry:
         return self.published is not None and self.published.is_current
 
     def refuse(self, error: ServiceError) -> None:
-        """Note the problems of an error, with their paths in the bundle."""
+        """Record the problems of an error, with their paths in the bundle."""
         details = error.details or [{"path": "", "type": str(error.code), "message": error.message}]
         for each in details[:MOST_OF_EACH]:
             self.problems.append(self._located(each, error.args[0]))
 
     def read(self, work: Work, row: models.Template) -> None:
-        """Read what is stored of the template, which is locked."""
+        """Read the stored state of the template, which is locked."""
         assert self.message is not None  # noqa: S101 - for the type checker: only valid ones are read
         self.row = row
         self.before = versions.find(work.session, row.id, None)
@@ -111,7 +111,7 @@ class Entry:
     def stored(self) -> VersionRow | None:
         """Return a version with the contents that are to be published, None if there is none.
 
-        Without declared variables, only the gate can tell.
+        Without declared variables the result is None: only the gate can infer them.
         """
         new = self.version
         if new is None or new.variables is None:
@@ -119,7 +119,7 @@ class Entry:
         return self.digests.get(version_digest(self._contents(new)))
 
     def same_translations(self) -> frozenset[str]:
-        """Return the languages that are sent as they are stored."""
+        """Return the languages whose sent texts equal the stored ones."""
         if self.version is None:
             return frozenset()
         given = {language: written(text) for language, text in self.version.translations.items()}

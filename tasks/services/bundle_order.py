@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def ordered(
     entries: Sequence[Entry], connection: psycopg.Connection
 ) -> list[tuple[Entry, frozenset[str]]]:
-    """Return templates with all partials that they use, each after those of its partials.
+    """Return templates with all partials that they use, each after its own partials.
 
     Templates whose partials would use themselves are refused and left out.
     """

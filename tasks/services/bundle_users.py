@@ -37,10 +37,10 @@ class Users:
         self._found: dict[str, list[Problem] | None] = {}
 
     def check(self, entry: Entry, published: Collection[str], refused: Collection[str]) -> None:
-        """Note which templates use a changed partial, and refuse what breaks them.
+        """Record which templates use a changed partial, and refuse changes that break them.
 
-        ``published`` are those that passed the gate with the partial, in this bundle, and
-        ``refused`` those whose own problems come first.
+        ``published`` are the templates of this bundle that passed the gate with the partial,
+        ``refused`` the templates with problems of their own, which come first.
         """
         connection = driver_connection(self._work.session)
         for user in partials.users(connection, entry.id):
@@ -62,7 +62,7 @@ class Users:
     def _refuse(self, entry: Entry) -> None:
         broken = [user for user in entry.users if user["problems"]]
         if broken:
-            # Its users break, and so do those who render them.
+            # Its users break, and so do the renders of these.
             breaking = entry.published.breaking if entry.published is not None else []
             problems: list[Problem] = [
                 problem(each.path, each.type, each.message) for each in breaking
@@ -77,7 +77,7 @@ class Users:
             entry.refuse(RenderLimitExceeded.at("", "limit", message))
 
     def _problems(self, template_id: str) -> list[Problem] | None:
-        """Return what is wrong with a template, None if there is no time left to find out."""
+        """Return the problems of a template; None if there is no time left to check it."""
         if template_id not in self._found:
             if time.monotonic() > self._deadline:
                 return None

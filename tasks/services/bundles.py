@@ -86,7 +86,7 @@ class _Bundle:
         self._ids = {entry.id for entry in entries}
 
     def run(self) -> None:
-        """Write what changes, and note the problems."""
+        """Write the changes, and record the problems."""
         connection = driver_connection(self._work.session)
         with_partials = any(
             entry.message is not None and entry.message.type == "partial" for entry in self._entries
@@ -187,8 +187,8 @@ class _Bundle:
             template_id=entry.id,
             expected_version=later if new.activate_at is not None else None,
         )
-        # Only inferred variables may turn out to be those that are stored. Other publishes get no
-        # savepoint: with more than 64 in a transaction, everybody's snapshots become slower.
+        # Only inferred variables may turn out to equal the stored ones. Other publishes get no
+        # savepoint: with more than 64 in a transaction, snapshots of all sessions become slower.
         savepoint = self._work.session.begin_nested() if new.variables is None else None
         try:
             published = publishing.publish(message, self._work, Bundled(carried=kept))
@@ -208,7 +208,7 @@ class _Bundle:
         return None
 
     def _repeated(self, entry: Entry, name: str) -> VersionRow | None:
-        """Return the version before whose contents a published one has, None if there is none."""
+        """Return the earlier version with the published contents; None if there is none."""
         assert entry.row is not None  # noqa: S101 - for the type checker: it is open
         version = versions.find(self._work.session, entry.row.id, name)
         assert version is not None  # noqa: S101 - for the type checker: it was published
@@ -225,7 +225,7 @@ class _Bundle:
         entry.rescheduled = (draft, new.activate_at)
 
     def _switch_off(self, entry: Entry) -> None:
-        """Switch a template off, once those that used it no longer do."""
+        """Switch a template off, after the bundle has changed the templates that used it."""
         if "is_active" not in entry.fields or entry.message is None or entry.message.is_active:
             return
         assert entry.row is not None  # noqa: S101 - for the type checker: it is open
@@ -267,7 +267,7 @@ def _refuse_doubles(entries: list[Entry]) -> None:
 
 
 def _of_itself(error: ServiceError | None, refused: list[str]) -> ServiceError:
-    """Return what is wrong with a template whatever becomes of the partials that are refused."""
+    """Return the problems of a template that do not depend on the refused partials."""
     if not refused:
         assert error is not None  # noqa: S101 - for the type checker: without one there is nothing
         return error
@@ -302,7 +302,7 @@ def _change(entry: Entry, names: list[str], work: Work) -> None:
 
 
 def _applied(entry: Entry, work: Work) -> AppliedTemplate:
-    """Return what the answer tells of a template."""
+    """Return the answer's entry for a template."""
     published, row = entry.published, entry.row
     current = versions.find(work.session, row.id, None) if row is not None else None
     shown = (

@@ -48,7 +48,7 @@ class Compiled:
     problems: Sequence[Problem]
 
     def compiles(self) -> bool:
-        """Tell whether all sources compile."""
+        """Return whether all sources compile."""
         return None not in self.placeholders.values()
 
     def names(self, own: "Compiled") -> set[str]:
@@ -82,7 +82,7 @@ class Candidates:
     def translation(
         self, own: Candidate, language: str, sources: Sources, prefix: str
     ) -> Candidate:
-        """Return a translation, which has the version's subject where it has none."""
+        """Return a translation; without a subject it gets the version's."""
         inherited = own.text["subject"]
         has_subject = sources.subject is not None or inherited is None
         effective = sources if has_subject else sources._replace(subject=inherited)

@@ -28,7 +28,7 @@ class Carried:
     """The translations that the new version takes over.
 
     ``inlined`` has the languages, each with the body to render where styles are inlined;
-    ``problems`` what does not fit of those that are dropped against the message's will.
+    ``problems`` the mismatches of translations that the message does not allow to drop.
     """
 
     result: CarriedTranslations = field(
@@ -51,7 +51,7 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
 ) -> Carried:
     """Return which translations of the previous version pass the gate with the new one.
 
-    ``is_carried`` tells whether a language is to be taken over at all.
+    ``is_carried`` is whether a language is to be taken over at all.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def _fitting(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     variables: Stored,
     work: Work,
 ) -> tuple[Candidate | None, list[Problem]]:
-    """Return a stored translation as the new version renders it, or what is wrong with it."""
+    """Return a stored translation as the new version renders it, or its problems."""
     path = f"translations.{row.language_code}."
     if previous_format != message.format:
         text = f"it is written in {previous_format or 'HTML'}, not in {message.format or 'HTML'}"

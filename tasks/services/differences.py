@@ -83,7 +83,7 @@ class Comparison:
 
     A diff is left out where one of the texts has more than ``MOST_LINES`` lines, and where with
     the diffs before it the answer would pass ``MOST_CHARACTERS``, the length of the texts, or
-    ``MOST_PAIRS``, the lines of one text times those of the other.
+    ``MOST_PAIRS``, the product of the two texts' numbers of lines.
     """
 
     def __init__(self) -> None:
@@ -152,7 +152,7 @@ def languages(
     before, after
         The languages of each version in order, and whether each is stale.
     differing
-        The texts of those that both have and that are not the same, in the same order.
+        The texts of the languages that both versions have and that differ, in the same order.
     """
     states = {
         language: StateChange(

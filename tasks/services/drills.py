@@ -27,7 +27,7 @@ LIMIT %s
 
 
 def render_newest(connection: psycopg.Connection, process: Runtime) -> list[str]:
-    """Render what was published last, by the path of ``render.one``.
+    """Render the templates published last, by the path of ``render.one``.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def render_newest(connection: psycopg.Connection, process: Runtime) -> list[str]
     Returns
     -------
     list
-        ``template_id version`` of each that was rendered; not those that values made up from the
-        types of their variables do not fit.
+        ``template_id version`` of each template that was rendered. Templates that do not render
+        with values made up from their variables' types are left out.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def render_newest(connection: psycopg.Connection, process: Runtime) -> list[str]
     for template_id, variables in connection.execute(_NEWEST, [MOST]).fetchall():
         message = RenderOne(template_id=template_id, variables=_values(variables))
         try:
-            result = render(message, Lookup(connection, process))
+            answer = render(message, Lookup(connection, process))
         except VariablesInvalid:
             # Only its author knows what this one needs.
             continue
@@ -61,7 +61,7 @@ def render_newest(connection: psycopg.Connection, process: Runtime) -> list[str]
                 f"template {template_id} of the backup cannot be rendered: {error}",
                 "check the template in the live database, publish it again, and take a new backup",
             ) from None
-        rendered.append(f"{template_id} {result['version']}")
+        rendered.append(f"{template_id} {answer.facts['version']}")
     return rendered
 
 

@@ -27,7 +27,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A version that has passed: its texts as they are rendered, and what is worth a look."""
+    """A version that has passed the gate: the texts to render, and warnings."""
 
     own: Compiled
     given: Sequence[Compiled]
@@ -48,7 +48,7 @@ def examine(
     version
         Its sources, as they were sent.
     renderer
-        Compiles what is written in another format; its limits are those of the gate.
+        Compiles other formats, such as MJML; the gate has the same limits.
     make_gate
         Returns a gate for sources as they are rendered, and what makes candidates of them.
 

@@ -13,12 +13,12 @@ from tasks.work import Work
 def require_expected(
     message: Conditions, work: Work, template: models.Template
 ) -> VersionRow | None:
-    """Return the current version, once it is certain that it is what the message expects.
+    """Return the current version; refuse if it is not the one that the message expects.
 
     Raises
     ------
     VersionConflict
-        It is another one, or there is none, or the template was changed otherwise.
+        The version differs, there is none, or the template was changed otherwise.
     """
     current = versions.find(work.session, template.id, None)
     if not meets(message.expected_version, current):
@@ -42,7 +42,7 @@ def require_expected(
 
 
 def meets(expected: str | int | None, current: VersionRow | None) -> bool:
-    """Tell whether the current version is the expected one; None expects nothing."""
+    """Return whether the current version is the expected one; None expects nothing."""
     return expected is None or expected == (0 if current is None else current.version)
 
 
@@ -58,7 +58,7 @@ def stored_version_digest(work: Work, version: VersionRow) -> str:
 
 
 def schedule_condition(expected: str | int | None) -> str | None:
-    """Return an expected version as it is stored with a schedule: empty for none."""
+    """Return an expected version in the form stored with a schedule: empty for none."""
     return "" if expected == 0 else None if expected is None else str(expected)
 
 

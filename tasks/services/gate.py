@@ -1,6 +1,6 @@
-"""The publish gate: what must hold of the texts of a version before anything is stored.
+"""The publish gate: the checks of a version's texts before anything is stored.
 
-Its steps are those of a publish: compile, compare, try out.
+Its steps: compile, compare, try out.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -86,7 +86,7 @@ class Gate:
         return gate, Candidates(template.type, work.configuration.default_language, library)
 
     def compile(self, candidates: Sequence[Candidate]) -> list[Compiled]:
-        """Return candidates with their placeholders and what is wrong with their sources.
+        """Return candidates with their placeholders, and the problems of their sources.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class Gate:
     def compare(
         self, own: Compiled, translations: Sequence[Compiled], declared: Stored | None
     ) -> Stored:
-        """Return the variables of a version: ``declared``, or those that its own text uses.
+        """Return the variables of a version: ``declared``, or inferred from its own text.
 
         Parameters
         ----------
@@ -128,7 +128,7 @@ class Gate:
         Raises
         ------
         TemplateSyntax
-            A source does not compile, or uses what is not offered.
+            A source does not compile, or uses an unavailable feature.
         PlaceholderMismatch
             A placeholder is not declared, or a translation has others than the version.
         VariablesInvalid
@@ -146,7 +146,7 @@ class Gate:
         else:
             variables = declared
             if not own.candidate.is_stored:
-                wrong_values = list(_wrong_values(declared))
+                wrong_values = [*checks.contradictions(declared), *_wrong_values(declared)]
                 undeclared = _first(checks.undeclared(own, {each["name"] for each in declared}))
         unequal = _first(
             problem for other in translations for problem in checks.differences(own, other)
@@ -184,7 +184,7 @@ class Gate:
     def fitting(
         self, own: Compiled, candidate: Candidate, variables: Stored, *, inline_css: bool
     ) -> tuple[Candidate | None, list[Problem]]:
-        """Return a translation of an earlier version as a new one renders it, or what is wrong."""
+        """Return an earlier version's translation as a new one renders it, or its problems."""
         (other,) = self.compile([candidate])
         problems = [*other.problems, *_first(checks.differences(own, other))]
         if problems:
@@ -263,7 +263,7 @@ class Gate:
     def _use_problems(self, path: str, source: str) -> Iterator[Problem]:
         for use in uses(source):
             if use.partial is None:
-                continue  # the inspection tells of it
+                continue  # the inspection reports it
             cycle = self._cycle([use.partial])
             if cycle is not None:
                 message = f"a partial cannot use itself: {' → '.join(cycle)}"
@@ -273,7 +273,7 @@ class Gate:
                 yield placed(path, "partial_not_found", message, source, use.start)
 
     def _block_problems(self, path: str, source: str) -> Iterator[Problem]:
-        """Yield a problem for each block that no layout shows, and whose words would be lost."""
+        """Yield a problem for each block that no layout shows: its text would be lost."""
         layouts = list(layouts_of(source, self._body))
         if not layouts:
             return
@@ -326,7 +326,7 @@ class Gate:
 
 
 def _names(needs: Needs) -> dict[str, list[str]]:
-    """Return what partials need, but for members of items: their arrays stand for them."""
+    """Return the needs of partials; for members of items, only their arrays."""
     return {
         partial: [name for name in names if ITEM not in steps_of(name)]
         for partial, names in needs.items()
@@ -334,7 +334,7 @@ def _names(needs: Needs) -> dict[str, list[str]]:
 
 
 def _first(problems: Iterable[Problem]) -> list[Problem]:
-    """Return as many problems as an error tells, and one more; to find each takes time."""
+    """Return the problems that an error can list, and one more; finding each takes time."""
     return list(islice(problems, MOST_PROBLEMS + 1))
 
 
@@ -348,10 +348,10 @@ def _wrong_values(declared: Stored) -> Iterator[Problem]:
 
 
 def _raise_all(broken: list[Problem], values: list[Problem], mismatch: list[Problem]) -> None:
-    """Raise one error with all problems, its class that of the first kind there is."""
+    """Raise one error with all problems; the first kind of problem decides on its class."""
     kinds: list[tuple[type[ServiceError], str, list[Problem]]] = [
-        (TemplateSyntax, "a source does not compile, or uses what is not offered", broken),
-        (VariablesInvalid, "a default or example does not match its type", values),
+        (TemplateSyntax, "a source does not compile, or uses an unavailable feature", broken),
+        (VariablesInvalid, "a default, an example or a member does not match its type", values),
         (PlaceholderMismatch, "the placeholders do not match", mismatch),
     ]
     for error, message, problems in kinds:

@@ -40,7 +40,7 @@ class Place:
 
 
 def library(work: Work, sources: Iterable[str | None]) -> Library:
-    """Return the partials that sources use, and those that these use."""
+    """Return the partials that sources use, directly or through other partials."""
     names = partials_of(sources)
     connection = driver_connection(work.session)
     loaded = partials.named(connection, names) if names else []

@@ -1,8 +1,8 @@
 """The report as a file for Prometheus: node_exporter's textfile collector reads it.
 
 https://github.com/prometheus/node_exporter#textfile-collector. What is unknown has no sample, so
-that an alarm on ``absent(...)`` fires; ``template_service_report_time_seconds`` tells when the file
-was last written.
+that an alarm on ``absent(...)`` fires; ``template_service_report_time_seconds`` is the time at
+which the file was last written.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,7 +48,7 @@ _OF_QUEUES: Final = {
 
 
 def write(report: Report, path: str) -> None:
-    """Write the report to ``path``, all of it or nothing.
+    """Write the report to ``path`` atomically.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which parts and languages a version may have: what the message models cannot know."""
+"""Rules of a version's parts and languages that the message models cannot check."""
 
 from collections.abc import Iterable, Iterator
 

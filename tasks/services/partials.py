@@ -27,9 +27,9 @@ class Library:
     Parameters
     ----------
     connection
-        Where translations are read; None where :meth:`read_bodies` is another.
+        Connection that reads translations; None if :meth:`read_bodies` is overridden.
     loaded
-        Every partial, those that partials use too.
+        Every partial, including the partials that partials use.
     default_language
         The language of a partial's own text where its version does not say.
     language
@@ -53,7 +53,7 @@ class Library:
         }
 
     def __contains__(self, template_id: str) -> bool:
-        """Tell whether a partial can be included: it is active and has a version."""
+        """Return whether a partial can be included: it is active and has a version."""
         partial = self._partials.get(template_id)
         return (
             partial is not None
@@ -75,8 +75,8 @@ class Library:
     def missing(self, names: Iterable[str] = ()) -> TemplateNotFound | TemplateInactive | None:
         """Return the error of a partial that cannot be used, or None.
 
-        There is one for versions that were published when it could, and are not current now.
-        ``names`` are those that there must be, and may have been purged since.
+        It concerns versions that were published while the partial could be used.
+        ``names`` are the required partials; some may have been purged since.
         """
         for name in sorted({*self._partials, *names}):
             if name not in self:
@@ -88,14 +88,14 @@ class Library:
     def in_language(
         self, language: str, *, sources: Iterable[str] | None = None, strict: bool = False
     ) -> dict[str, PartialText]:
-        """Return the text of each partial in the language nearest to that of a render.
+        """Return the text of each partial in the language nearest to the render's.
 
-        A partial that has no translations is taken to speak to everybody, as layouts do.
+        A partial without translations is used for every language, such as a layout.
 
         Parameters
         ----------
         language
-            That of the render.
+            Language of the render.
         sources
             The text that is rendered: only its partials and theirs are returned, for other
             languages may have others. None has all returned.
@@ -140,9 +140,9 @@ class Library:
     def needs(self, placeholders: Callable[[str, Needs], Collection[str]]) -> Needs:
         """Return for each partial the variables that it must be given, by their names.
 
-        These are its own, and those that its partials have come to need since it was published,
-        unless it gives them a value itself, as a loop does: ``placeholders`` returns those of a
-        source with what its partials need.
+        These are its own, and the variables that its partials have needed since it was published,
+        unless it gives them a value itself, as a loop does: ``placeholders`` returns the
+        placeholders of a source and of its partials.
         """
         needs: dict[str, Mapping[str, Declared]] = {}
         for name in self._partials:
@@ -178,7 +178,7 @@ class Library:
         known: dict[str, Mapping[str, Declared]],
         placeholders: Callable[[str, Needs], Collection[str]],
     ) -> Mapping[str, Declared]:
-        """Return the needs of a partial, added to ``known`` with those of its own partials."""
+        """Return the needs of a partial; add them and its own partials' needs to ``known``."""
         if name not in known:
             partial = self._partials.get(name)
             variables = () if partial is None else partial.variables or ()
@@ -225,7 +225,7 @@ class Library:
 
 
 def _reached(sources: Iterable[str], texts: Mapping[str, PartialText]) -> dict[str, PartialText]:
-    """Return those of ``texts`` that sources use, and those that these use."""
+    """Return the partials of ``texts`` that sources use, directly or through other partials."""
     reached: set[str] = set()
     left = list(sources)
     while left:

@@ -1,24 +1,55 @@
 """Placeholders of texts against declared variables, and of translations against the own text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from tasks.errors import Problem
 from tasks.errors import problem as problem_at
 from tasks.messages.variables import is_variable_name
 from tasks.rendering.minus import hyphenated
+from tasks.rendering.paths import ITEM, steps_of, written
 from tasks.rendering.places import place_of, placed
+from tasks.rendering.scopes import FUNCTIONS
 from tasks.rendering.variables import covered
 from tasks.services.candidates import Compiled
 
 
 def unfit_names(texts: Sequence[Compiled]) -> Iterator[Problem]:
-    """Yield a problem for each placeholder whose name no variable may have."""
+    """Yield a problem for each placeholder whose name no variable may have.
+
+    Left out are those that are reported for their hyphen, with a name to write.
+    """
     for compiled in texts:
         for path, source, _ in compiled.candidate.sources():
-            for name in compiled.placeholders[path] or ():
-                if not is_variable_name(name):
+            names = compiled.placeholders[path] or ()
+            for root in sorted({steps_of(name)[0] for name in names} & {*FUNCTIONS}):
+                message = f"'{root}' is a function: call it, or declare a variable of that name"
+                yield placed(path, "placeholder_name", message, source, place_of(root, source))
+            unfit = [place_of(name, source) for name in names if not is_variable_name(name)]
+            reported = {each.place for each in hyphenated(source)} if unfit else set()
+            for place in unfit:
+                if place not in reported:
                     message = "a placeholder is a name such as 'amount' or 'user.name', in ASCII"
-                    yield placed(path, "placeholder_name", message, source, place_of(name, source))
+                    yield placed(path, "placeholder_name", message, source, place)
+
+
+def contradictions(declared: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """Yield a problem for each variable whose type has no such members as others declare.
+
+    No value would ever fit both.
+    """
+    types = {steps_of(each["name"]): each["type"] for each in declared}
+    for index, variable in enumerate(declared):
+        path = steps_of(variable["name"])
+        for end in range(1, len(path)):
+            kind = "array" if path[end] == ITEM else "object"
+            holder = types.get(path[:end], "any")
+            if holder not in {kind, "any"}:
+                message = (
+                    f"'{written(path[:end])}' is declared as '{holder}', and this makes it an "
+                    f"{kind}: declare it as '{kind}', or remove one of the two"
+                )
+                yield problem_at(f"variables[{index}].name", "contradiction", message)
 
 
 def minuses(texts: Sequence[Compiled]) -> Iterator[Problem]:

@@ -34,7 +34,7 @@ from tasks.work import Work
 class Bundled:
     """How a publish within a bundle differs from one alone.
 
-    ``carried`` are the languages to take over as they are stored, whatever else the message says;
+    ``carried`` are the languages to take over unchanged, whatever else the message says;
     the bundle itself checks the users of a partial after a ``breaking`` change.
     """
 
@@ -45,8 +45,8 @@ class Bundled:
 class _Passed:
     """The texts of a version that have passed the gate.
 
-    ``mine`` and ``texts`` are as they were sent, those of ``examined`` as they are rendered, in
-    the order of the message.
+    ``mine`` and ``texts`` are the sources that were sent, ``examined`` has the sources to render,
+    in the order of the message.
     """
 
     mine: Sources
@@ -196,7 +196,7 @@ def _require_carried(message: PublishVersion, previous: VersionRow | None, carry
     languages = ", ".join(dropped_languages(carry.problems))
     raise BreakingChange.of(
         f"translations of version '{previous.version}' of '{message.template_id}' no longer fit: "
-        f"{languages}; send them in translations, or allow_dropped_translations drops them",
+        f"{languages}; send them in translations, or set allow_dropped_translations to drop them",
         carry.problems,
     )
 
@@ -204,7 +204,7 @@ def _require_carried(message: PublishVersion, previous: VersionRow | None, carry
 def _breaking_changes(
     template: models.Template, previous: VersionRow | None, variables: Stored, body: str
 ) -> list[Problem]:
-    """Return what breaks producers of the current version, or users of a partial."""
+    """Return the changes that break producers of the current version, or users of a partial."""
     if previous is None:
         return []
     problems = breaking_changes(previous.variables, variables)
@@ -226,7 +226,7 @@ def breaking_change(
     by = f" (used by {', '.join(users)})" if users else ""
     return BreakingChange.of(
         f"the version breaks producers of version '{previous}' of "
-        f"'{template.template_id}'{by}; allow_breaking lets it pass",
+        f"'{template.template_id}'{by}; set allow_breaking to publish it",
         problems,
     )
 

@@ -29,7 +29,7 @@ def record_figures(message: Maintain, run: Run) -> RecordedFigures:
 def drill(message: Maintain, run: Run) -> DrilledRecovery:
     """Prove that the database can be recovered; skipped where WAL is not archived.
 
-    Figures of this moment are among those that it may choose, so that there are some.
+    The figures are recorded first, so that there is at least one moment to choose.
     """
     configuration = run.configuration
     policy = configuration.operations.recovery
@@ -63,4 +63,4 @@ def drill(message: Maintain, run: Run) -> DrilledRecovery:
 
 
 def _backups(run: Run) -> list[catalogue.BaseBackup]:
-    return catalogue.read(run.configuration.operations.recovery.base)
+    return catalogue.read(run.configuration.operations.recovery.storage.base)

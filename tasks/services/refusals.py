@@ -21,7 +21,7 @@ _INDEX: Final = re.compile(r"\[\d+\]")
 def named(problems: Sequence[Problem]) -> str:
     """Return the end of a sentence that names the first variables at fault.
 
-    Only those that are declared: the name of another comes from the producer, like a value.
+    Only declared variables are named: any other name comes from the producer, like a value.
     """
     names = [
         problem["path"].removeprefix("variables.")
@@ -35,7 +35,7 @@ def named(problems: Sequence[Problem]) -> str:
 
 
 def with_places(problems: Iterable[Problem], text: Text) -> list[Problem]:
-    """Return problems; those of members of items with the place where the text uses them."""
+    """Return problems; for members of items, with the place where the text uses them."""
     result = list(islice(problems, MOST_PROBLEMS + 1))
     if any(_INDEX.search(problem["path"]) for problem in result):
         order: tuple[Part, ...] = ("body", "subject", "text", "preheader")

@@ -15,13 +15,13 @@ from tasks.errors import (
     VersionNotFound,
 )
 from tasks.messages.render import RenderBatch, RenderOne
-from tasks.rendering.frames import encode
+from tasks.rendering.frames import decode, encode
 from tasks.rendering.languages import Choice, choose
 from tasks.rendering.texts import Sources, Text, declaring, text_of
-from tasks.rendering.variables import Bound, Schema
+from tasks.rendering.variables import Bound, Schema, schema_of
 from tasks.services.partials import Library
 from tasks.services.refusals import named, with_places
-from tasks.work import Lookup
+from tasks.work import Answer, Lookup
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class VersionTexts:
     Raises
     ------
     TemplateNotFound, TemplateInactive, VersionNotFound
-        Of the template, or of a partial that an old version uses.
+        The template, or a partial of an old version, cannot be used.
     """
 
     def __init__(self, message: RenderOne | RenderBatch, work: Lookup) -> None:
@@ -55,9 +55,9 @@ class VersionTexts:
             if before.version_id == self._source.version_id:
                 raise problem
             self._library = self._read_library()
-        own = self._source.variables
-        declared = [*own, *self._library.beyond(own)]
-        self._schema = Schema(declared)
+        schema = schema_of(self._source.variables)
+        beyond = self._library.beyond(schema.declared)
+        self._schema = Schema([*schema.declared, *beyond]) if beyond else schema
 
     @property
     def facts(self) -> dict[str, str]:
@@ -185,7 +185,7 @@ class VersionTexts:
         return Sources(subject, stored.body, stored.text, stored.preheader), stored.is_stale
 
 
-def render(message: RenderOne, work: Lookup) -> dict[str, Any]:
+def render(message: RenderOne, work: Lookup) -> Answer:
     """Render a template in the language nearest to the one asked for.
 
     Returns what :class:`tasks.messages.render.Rendered` describes.
@@ -194,10 +194,7 @@ def render(message: RenderOne, work: Lookup) -> dict[str, Any]:
     with facts.known(**version.facts):
         localized = version.in_language(message.language)
         bound = version.bound(message.variables, localized)
-        parts = work.runtime.renderer.render(localized.text, encode(bound.values))
-    # Not as a model: to build one and to take it apart again is a tenth of the work here.
-    return {
-        **version.identity,
-        **version.about_request(message.language, localized, bound),
-        **parts,
-    }
+        parts = work.runtime.renderer.rendered(localized.text, encode(bound.values))
+    about = version.identity | version.about_request(message.language, localized, bound)
+    # The render process answers in JSON, and so is the result: joined, it is not encoded again.
+    return Answer(about | decode(parts), b"%b,%b" % (encode(about)[:-1], parts[1:]))

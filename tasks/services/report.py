@@ -43,7 +43,7 @@ def report(
     Parameters
     ----------
     engine
-        Of the maintenance role.
+        Connects with the maintenance role.
     policy
         Where the dumps are.
     backlog
@@ -95,10 +95,10 @@ def _dumps(engine: Engine, policy: BackupPolicy, now: datetime) -> _Dumps:
 
 
 def _of_recovery(policy: RecoveryPolicy, now: datetime) -> dict[str, object] | None:
-    """Return the fields about recovery; ``None`` if this user may not read the directories."""
+    """Return the fields about recovery; ``None`` if they cannot be read."""
     try:
         facts = recovery_facts(policy)
-    except OSError:
+    except (OSError, OperationError):
         return None
     proved, newest = (
         facts.drills.proved,

@@ -91,7 +91,7 @@ def create(message: CreateTemplate, work: Work) -> Template:
 
 
 def update(message: UpdateTemplate, work: Work) -> Template:
-    """Change what the message names."""
+    """Change the fields that the message names."""
     if message.is_active is False:
         row = locked_template(work, message.template_id)
         graph.require_unused(work, row)
@@ -115,7 +115,7 @@ def delete(message: DeleteTemplate, work: Work) -> Template:
 
 
 def restore(message: RestoreTemplate, work: Work) -> Template:
-    """Undo a soft delete; a template that is there is left as it is."""
+    """Undo a soft delete; a template that is not deleted stays unchanged."""
     row = locked_template(work, message.template_id, deleted=True)
     require_expected(message, work, row)
     if row.deleted_at is not None:
@@ -158,7 +158,7 @@ def details(message: GetTemplate, work: Lookup) -> TemplateDetails:
 
 def page(message: ListTemplates, work: Work) -> TemplatePage:
     """Return a page of templates in the order of template_id."""
-    # One more than asked for tells whether there is a next page.
+    # One row more than asked for shows whether there is a next page.
     stored = templates.page(
         work.session,
         limit=message.limit + 1,

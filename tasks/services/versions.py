@@ -59,7 +59,7 @@ def activate(message: ActivateVersion, work: Work) -> ActivatedVersion:
 
 
 def make_current(work: Work, template: models.Template, version: VersionRow) -> None:
-    """Make a version current whose template is locked; a schedule that it has is forgotten.
+    """Make a version of a locked template current; its schedule, if any, is deleted.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Warnings of a publish, a translation and a preview: what is worth a look, and blocks nothing."""
+"""Warnings of a publish, a translation and a preview, which block nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -77,8 +77,11 @@ class Adviser:
     @staticmethod
     def _sources(texts: Sequence[Compiled]) -> Iterator[dict[str, Any]]:
         for text in texts:
+            # A partial without a translation stands in texts of other languages.
+            is_partial = text.candidate.text["type"] == "partial"
+            language = "" if is_partial else text.candidate.text["language"]
             for path, source, html in text.candidate.sources():
-                yield from source_warnings(source, path, html=html)
+                yield from source_warnings(source, path, html=html, language=language)
 
 
 def sample_values(declared: Sequence[Declared]) -> dict[str, Any]:

@@ -41,7 +41,6 @@ def _checked(name: str, function: Callable[..., str], usage: str) -> Callable[..
     return call
 
 
-_CURRENCY_USAGE: Final = "expected a code, and optionally digits and rounding"
 _NUMBER_USAGE: Final = "expected no arguments but digits and rounding"
 _PLURAL_USAGE: Final = "expected forms by name, such as other='# articles'"
 _MOMENT_USAGE: Final = "expected no arguments but format and timezone"

@@ -17,7 +17,7 @@ _LANGUAGES: Final = frozenset({"az", "el", "hy", "lt", "nl", "tr"})
 
 
 def has_rules(language: str) -> bool:
-    """Tell whether a language has rules of its own."""
+    """Return whether a language has rules of its own."""
     return language.partition("-")[0] in _LANGUAGES
 
 
@@ -55,11 +55,11 @@ def _capitalized(language: str, text: str) -> str:
         return f"IJ{text[2:].lower()}"
     if language == "hy" and text[:1] == _ARMENIAN_EW:
         return f"\u0535\u057e{text[1:].lower()}"
-    return _upper(language, text[:1]) + _lower(language, text[1:])
-
-
-def _title(language: str, text: str) -> str:
-    return _WORD.sub(lambda word: _capitalized(language, word[0]), text)
+    first = text[:1]
+    # Letters such as ß and ǆ begin a word in another form than they have among capitals.
+    first = first.title() if first.title() != first.upper() else _upper(language, first)
+    # A sigma at the end of a word becomes ς only if a letter precedes it: here the q.
+    return first + _lower(language, f"q{text[1:]}")[1:]
 
 
 def _greek_upper(text: str) -> str:
@@ -95,5 +95,5 @@ _FILTERS: Final[Mapping[str, Callable[[str, str], str]]] = {
     "upper": _upper,
     "lower": _lower,
     "capitalize": _capitalized,
-    "title": _title,
+    "title": lambda language, text: _WORD.sub(lambda word: _capitalized(language, word[0]), text),
 }

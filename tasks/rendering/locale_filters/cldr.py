@@ -13,7 +13,7 @@ _LATIN: Final = "latn"
 
 @lru_cache(maxsize=1024)
 def extra(table: str, language: str, default: str | int) -> Any:  # noqa: ANN401 - text or a number
-    """Return what a table says of a language, or of its tag without the end, else ``default``."""
+    """Return a table's entry for a language or for a shortened tag, else ``default``."""
     values = _data()[table]
     tag = str(locale_of(language)).replace("_", "-")
     while tag:

@@ -77,7 +77,7 @@ Key = tuple[tuple[tuple[int, int, int], ...], str, str]
 
 
 def has_order(language: str) -> bool:
-    """Tell whether texts of a language can be put in its order."""
+    """Return whether texts of a language can be put in its order."""
     return _base(language) is not None
 
 

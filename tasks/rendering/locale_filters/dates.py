@@ -24,6 +24,7 @@ _DATE_FIELDS: Final = "GyYuQqMLwWdDFEec"
 _TIME_FIELDS: Final = "ahHKkmszZxX"
 _QUOTED = re.compile("'[^']*'")
 _LETTER = re.compile("[A-Za-z]")
+_RUN = re.compile(r"([A-Za-z])\1*")
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT_CHARACTERS: Final = 40
 _YEARS_EXPECTED: Final = "expected a year from 1 to 9999, in the time zone too"
@@ -41,8 +42,6 @@ def date(
 
     Parameters
     ----------
-    language
-        Canonical BCP 47 tag.
     value
         ISO 8601 text: a date, which stays as it is, or a date and time, which is first brought
         into the time zone.
@@ -52,10 +51,6 @@ def date(
         dates only.
     timezone
         Name of the IANA time zone database.
-
-    Raises
-    ------
-    ArgumentError, InputError
     """
     pattern = _date_pattern(language, _format(format, _DATE_FIELDS))
     zone = _zone(timezone)
@@ -76,18 +71,12 @@ def time(
 
     Parameters
     ----------
-    language
-        Canonical BCP 47 tag.
     value
         ISO 8601 date and time as text; without an offset it is UTC.
     format
         As for :func:`date`, with fields of times and time zones only.
     timezone
         Name of the IANA time zone database.
-
-    Raises
-    ------
-    ArgumentError, InputError
     """
     pattern = _time_pattern(language, _format(format, _TIME_FIELDS))
     zone = _zone(timezone)
@@ -105,18 +94,12 @@ def datetime(
 
     Parameters
     ----------
-    language
-        Canonical BCP 47 tag.
     value
         ISO 8601 date and time as text; without an offset it is UTC.
     format
         As for :func:`date`, with fields of dates, times and time zones.
     timezone
         Name of the IANA time zone database.
-
-    Raises
-    ------
-    ArgumentError, InputError
     """
     pattern = _datetime_pattern(language, _format(format, _DATE_FIELDS + _TIME_FIELDS))
     zone = _zone(timezone)
@@ -195,11 +178,17 @@ def _wrong_format(text: str, fields: str) -> str | None:
     if not letters:
         return "a pattern without a field"
     if unknown := sorted(letters - set(fields)):
-        return f"no field {', '.join(unknown)}"
+        where = "" if set(unknown) - set(_DATE_FIELDS + _TIME_FIELDS) else ": write datetime"
+        return f"no field {', '.join(unknown)}{where}"
+    return next((wrong for run in _RUN.finditer(bare) if (wrong := _too_long(run[0]))), None)
+
+
+def _too_long(run: str) -> str | None:
     try:
-        parse_date_pattern(text)
+        parse_date_pattern(run)
     except ValueError:
-        return "a field has more letters than it may have"
+        instead = ": write EEE or EEEE for the day of the week" if run[0] == "d" else ""
+        return f"{run} has more letters than a field of {run[0]}{instead}"
     return None
 
 

@@ -23,5 +23,5 @@ def direction_of(language: str) -> Direction:
 
 
 def is_right_to_left(language: str) -> bool:
-    """Tell whether a language is written from right to left."""
+    """Return whether a language is written from right to left."""
     return direction_of(language) == "rtl"

@@ -10,7 +10,7 @@ class ArgumentError(FilterError):
 
 
 class PatternError(ArgumentError):
-    """A pattern of the template says something else than it seems to."""
+    """A pattern of the template means something else than it seems to."""
 
 
 class InputError(FilterError):

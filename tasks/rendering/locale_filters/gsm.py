@@ -35,5 +35,5 @@ def spoken(language: str) -> str:
 
 
 def plain(language: str, text: str) -> str:
-    """Return what a filter writes in a language, in GSM-7's punctuation where that is wanted."""
+    """Return a filter's result, with GSM-7's punctuation where that is wanted."""
     return text.translate(_PLAIN) if language.endswith(_MARK) else text

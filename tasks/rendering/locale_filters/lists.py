@@ -16,6 +16,7 @@ _LIST_STYLES: Final[Mapping[str, tuple[str, ...]]] = {
     "or": ("or",),
     "unit": ("standard", "unit-short", "unit"),
 }
+_KINDS: Final = ((bool, "a boolean"), ((list, tuple), "an array"), (dict, "an object"))
 _LIST_ITEMS: Final = 1000
 _LIST_CHARACTERS: Final = 100_000
 
@@ -25,18 +26,12 @@ def listed(language: str, value: object, /, style: object = "and") -> str:
 
     Parameters
     ----------
-    language
-        Canonical BCP 47 tag.
     value
         Array of text and numbers, at most 1000 with 100000 characters together. A number is
         written as by :func:`number`; text stays as it is. An empty array gives empty text.
     style
         ``and``, ``or``, or ``unit`` for parts of one measure, which have no word between them
         (CLDR, list patterns).
-
-    Raises
-    ------
-    ArgumentError, InputError
     """
     if not isinstance(style, str) or style not in _LIST_STYLES:
         raise ArgumentError(f"expected one of the styles {', '.join(_LIST_STYLES)}")
@@ -46,7 +41,7 @@ def listed(language: str, value: object, /, style: object = "and") -> str:
     # The text is copied for each item, so that time goes with the product of both.
     if len(value) > _LIST_ITEMS:
         raise InputError(f"expected an array of at most {_LIST_ITEMS} items")
-    items = [_item(language, item) for item in value]
+    items = [_item(language, index, item) for index, item in enumerate(value)]
     if sum(map(len, items)) > _LIST_CHARACTERS:
         raise InputError(f"expected items of at most {_LIST_CHARACTERS} characters together")
     return _joined(items, _list_patterns(language, style))
@@ -61,11 +56,13 @@ def _list_patterns(language: str, style: str) -> Mapping[str, str]:
     return {place: plain(language, pattern) for place, pattern in patterns.items()}
 
 
-def _item(language: str, item: object) -> str:
+def _item(language: str, index: int, item: object) -> str:
     if isinstance(item, str):
         return item
     if isinstance(item, bool) or not isinstance(item, int | float):
-        raise InputError("expected an array of text and numbers")
+        kinds = (kind for types, kind in _KINDS if isinstance(item, types))
+        kind = next(kinds, "nothing")
+        raise InputError(f"expected an array of text and numbers, found {kind} at [{index}]")
     return number_text(language, item)
 
 

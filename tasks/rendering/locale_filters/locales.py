@@ -13,14 +13,29 @@ _LANGUAGES: Final = 64
 
 @lru_cache(maxsize=_LANGUAGES)
 def locale_of(language: str) -> Locale:
-    """Return the locale of a tag; of one that CLDR has not, that of the tag without its end."""
+    """Return the locale of a tag; for a tag unknown to CLDR, without its last subtags."""
     # Babel never forgets a locale, and all that it has fill most of a render process's memory.
     if len(localedata._cache) > _LANGUAGES:  # noqa: SLF001 - there is no public way
         localedata._cache.clear()  # noqa: SLF001 - the same
     tag = language
     while tag:
         try:
-            return Locale.parse(tag, sep="-")
+            locale = Locale.parse(tag, sep="-")
         except (UnknownLocaleError, ValueError):
             tag = tag.rpartition("-")[0]
+        else:
+            return _with_own_halves(locale)
     raise ArgumentError("no locale data for this language")
+
+
+def _with_own_halves(locale: Locale) -> Locale:
+    """Return a locale that writes the halves of a day in its own language.
+
+    CLDR abbreviates the Korean ones as AM and PM; ICU, and with it every browser and phone, writes
+    the wide forms in all patterns.
+    """
+    if locale.language == "ko":
+        periods = locale.day_periods["format"]
+        for half in ("am", "pm"):
+            periods["abbreviated"][half] = periods["wide"][half]
+    return locale

@@ -51,22 +51,16 @@ def currency(
 
     Parameters
     ----------
-    language
-        Canonical BCP 47 tag.
     value
         A number of :func:`number`; text is exact, a float is what it prints as.
     code
         ISO 4217 code in capitals. A code that CLDR has no sign for stands for itself.
     digits
-        Fraction digits, 0 to 10; by default those of the currency (CLDR, currencyData), such as
+        Fraction digits, 0 to 10; by default the currency's (CLDR, currencyData), such as
         2 for EUR and 0 for JPY.
     rounding
         ``half_even`` (ICU's default: 0.125 gives 0.12), ``half_up`` (0.13, as on most invoices),
         ``half_down``, ``up``, ``down``, ``ceiling`` or ``floor``.
-
-    Raises
-    ------
-    ArgumentError, InputError
     """
     if not isinstance(code, str) or code not in get_global("all_currencies"):
         raise ArgumentError("expected an ISO 4217 code in capitals such as 'EUR'")
@@ -81,8 +75,6 @@ def number(
 
     Parameters
     ----------
-    language
-        Canonical BCP 47 tag.
     value
         A JSON number, or text such as ``"12.50"``; between -10**30 and 10**30.
     digits
@@ -90,10 +82,6 @@ def number(
         zeros (``"12.50"`` shows two digits), a JSON number shows none at its end.
     rounding
         As for :func:`currency`.
-
-    Raises
-    ------
-    ArgumentError, InputError
     """
     fixed, mode = _digits(digits), _rounding(rounding)
     if fixed is None:
@@ -108,18 +96,12 @@ def percent(
 
     Parameters
     ----------
-    language
-        Canonical BCP 47 tag.
     value
         A number of :func:`number`.
     digits
-        Fraction digits, 0 to 10; by default those of CLDR's pattern, which are none.
+        Fraction digits, 0 to 10; by default none, as in CLDR's pattern.
     rounding
         As for :func:`currency`.
-
-    Raises
-    ------
-    ArgumentError, InputError
     """
     style = _percent_style(language, _digits(digits))
     return formatted(as_decimal(value), style, _rounding(rounding))
@@ -184,8 +166,8 @@ def number_text(language: str, value: object, mode: Context = EXACT) -> str:
 class NumberStyle:
     """How a language writes numbers: a pattern of CLDR with the signs and digits of the language.
 
-    ``affixes`` stand before and behind a number, first those of a positive one, then those of a
-    negative one. The last group of integer digits has ``primary`` digits, those before it
+    ``affixes`` stand before and behind a number: first a positive number's, then a
+    negative one's. The last group of integer digits has ``primary`` digits, the groups before it
     ``secondary``; a number of fewer than ``shortest_grouped`` digits has no groups (CLDR,
     minimumGroupingDigits).
     """

@@ -1,6 +1,7 @@
-"""Patterns of dates and times that are legal and say something else than was meant (UTS 35)."""
+"""Patterns of dates and times that are valid but probably not meant (UTS 35)."""
 
 import re
+from itertools import groupby
 from typing import Final
 
 FORMATS: Final = frozenset({"short", "medium", "long", "full"})
@@ -8,11 +9,16 @@ MOMENTS: Final = ("date", "time", "datetime")
 """The filters that take a pattern."""
 
 _QUOTED: Final = re.compile(r"'[^']*'")
+_LETTERS: Final = re.compile("[A-Za-z]{2,}")
+_OF_STRFTIME: Final = re.compile("%-?[A-Za-z]")
+_IN_WORDS: Final = frozenset("DFWaceu")
+"""Fields that nobody writes next to another one, but words do: ``de``, ``um``, ``am``."""
+
 _HOUR_AND_MONTH: Final = re.compile("[hHkK]+[^A-Za-z\x00]?M")
 
 
 def mistaken(pattern: str) -> str | None:
-    """Return what is wrong with a pattern whose fields are known, and what to write, or None.
+    """Return the problem of a pattern whose fields are known, with its remedy, or None.
 
     Most of these print what was meant on most days, so that no test of June finds them.
     """
@@ -21,12 +27,20 @@ def mistaken(pattern: str) -> str | None:
     has_week_year, has_week = "Y" in letters, "w" in letters
     rules = (
         (
+            _OF_STRFTIME.search(bare),
+            "% is printed as it is: write the fields of CLDR, as in dd.MM.y",
+        ),
+        (
+            any(map(_is_word, _LETTERS.findall(bare))),
+            "letters outside of quotes are fields: write words in quotes, as in d 'de' MMMM",
+        ),
+        (
             has_week_year and not has_week,
-            "Y is the year of a week, around New Year not that of the date: write y, or add w",
+            "Y is the week's year, around New Year unlike the date's: write y, or add w",
         ),
         (
             has_week_year and letters & set("MLdDQq"),
-            "Y is the year of a week, around New Year not that of a day or month: write y",
+            "Y is the week's year, around New Year unlike the date's: write y",
         ),
         (
             has_week and "y" in letters and not has_week_year,
@@ -45,5 +59,17 @@ def mistaken(pattern: str) -> str | None:
             letters & set("hK") and "a" not in letters,
             "h and K count twelve hours: write H, or add a for a.m. and p.m.",
         ),
+        (
+            letters & set("Hk") and "a" in letters and not letters & set("hK"),
+            "H counts the hours of the day: write h for a.m. and p.m., or leave a out",
+        ),
     )
     return next((message for is_wrong, message in rules if is_wrong), None)
+
+
+def _is_word(letters: str) -> bool:
+    """Return whether letters that follow one another are a word rather than fields."""
+    fields = ["".join(same) for _, same in groupby(letters)]
+    if len(fields) > 1 and fields[-1] == "a" and fields[-2][0] in "hKms":
+        del fields[-1]
+    return len(fields) > 1 and not _IN_WORDS.isdisjoint(fields)

@@ -16,7 +16,7 @@ CATEGORIES: Final = ("zero", "one", "two", "few", "many", "other")
 _EXACT_FORM: Final = re.compile(r"exactly_(0|[1-9][0-9]{0,17})")
 _FORM_CHARACTERS: Final = 2000
 _COUNTS: Final = range(201)
-"""Whole numbers that show which categories an author has to give: those of everyday counts."""
+"""Everyday counts; an author has to give their plural categories."""
 
 
 def plural(language: str, value: object, /, *, ordinal: object = False, **forms: object) -> str:
@@ -24,14 +24,12 @@ def plural(language: str, value: object, /, *, ordinal: object = False, **forms:
 
     Parameters
     ----------
-    language
-        Canonical BCP 47 tag.
     value
-        A number of :func:`number`. Its form is that of the digits that are shown, so that "1"
+        A number of :func:`number`. Its form depends on the digits that are shown, so that "1"
         and "1.0" may have different ones (Unicode Technical Standard 35, part 3, section
         "Plural rules syntax").
     ordinal
-        Whether the forms are those of ranks, such as "1st", and not of counts.
+        Whether the forms are of ranks, such as "1st", instead of counts.
     forms
         Text of at most 2000 characters for each of the categories zero, one, two, few, many and
         other that whole numbers have in the language. A category that only other numbers have
@@ -58,7 +56,7 @@ def marked_plural(
 
 
 def unused_forms(language: str, names: Collection[str], *, is_ordinal: bool) -> list[str]:
-    """Return those of the categories that no number has in a language."""
+    """Return the categories among ``names`` that no number has in a language."""
     used = {*_rule(language, is_ordinal=is_ordinal).tags, "other"}
     return [name for name in CATEGORIES if name in names and name not in used]
 

@@ -18,17 +18,11 @@ def filesizeformat(language: str, value: object, /, binary: object = False) -> s
 
     Parameters
     ----------
-    language
-        Canonical BCP 47 tag.
     value
         A number of :func:`tasks.rendering.locale_filters.numbers.number`.
     binary
         Whether a unit is 1024 of the one before it, such as ``1.5 MiB``, and not 1000. These have
         the same names in every language.
-
-    Raises
-    ------
-    ArgumentError, InputError
     """
     if not isinstance(binary, bool):
         raise ArgumentError("expected true or false for binary")

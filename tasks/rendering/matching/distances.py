@@ -53,7 +53,7 @@ def distance(desired: Subtags, supported: Subtags) -> int:
 
 
 def is_paradigm(locale: Subtags) -> bool:
-    """Tell whether a locale is one of those that CLDR prefers among equally distant ones."""
+    """Return whether CLDR prefers a locale among equally distant ones."""
     return locale[:3] in _data().paradigms
 
 
@@ -75,7 +75,7 @@ def _between(desired: str, supported: str, rules: Iterable[_RegionRule]) -> int:
 
 
 def _roles(region: str, data: _Data) -> list[set[str]]:
-    """Return how rules name the regions inside a region: by code and by variable."""
+    """Return the names of the regions inside a region in rules: codes and variables."""
     roles = {}
     for one in data.macro_regions.get(region, [region]):
         groups = tuple(

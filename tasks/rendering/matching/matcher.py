@@ -55,7 +55,7 @@ def closest(requested: Sequence[str], supported: Sequence[str]) -> str | None:
 
 
 def _candidates(supported: Sequence[str]) -> dict[Subtags, list[str]]:
-    """Return tags by their subtags: those of the default first, then CLDR's paradigms."""
+    """Return tags by their subtags: the default's first, then CLDR's paradigms."""
     candidates: dict[Subtags, list[str]] = {}
     for tag in supported:
         candidates.setdefault(subtags(tag), []).append(tag)
@@ -83,7 +83,7 @@ def _nearest(
 
 
 def _is_likelier(one: Subtags, other: Subtags) -> bool:
-    """Tell whether, of two equally distant locales, ``one`` is the default of its language."""
+    """Return whether, of two equally distant locales, ``one`` is the default of its language."""
     if one.language != other.language:
         return False
     if one.script != other.script:

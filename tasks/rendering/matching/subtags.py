@@ -14,9 +14,9 @@ _PSEUDO: Final = {"psaccent": "XA", "psbidi": "XB", "pscrack": "XC"}
 
 
 class Subtags(NamedTuple):
-    """Language, script and region of a tag, with the likely ones for those that it leaves out.
+    """Language, script and region of a tag; missing ones are filled in with the likeliest.
 
-    ``explicit`` has a bit for each that the tag itself has: of two tags with the same subtags, the
+    ``explicit`` has a bit for each subtag of the tag itself: of two tags with the same subtags, the
     one that is written like the requested one is nearer.
     """
 
@@ -34,8 +34,8 @@ def subtags(tag: str) -> Subtags:
     except LanguageTagError:
         return Subtags(tag, "", "", _LANGUAGE)
     if parsed.language is None and parsed.script is None and parsed.territory is None:
-        # CLDR has English for the undetermined language, which is nobody's request. A private
-        # language ("x-…") is like itself only.
+        # CLDR resolves the undetermined language to English, which was not requested. A private
+        # language ("x-…") matches itself only.
         return Subtags(f"x-{parsed.private}" if parsed.private else _UNDETERMINED, "", "", 0)
     language, script, region = parsed.language or "", parsed.script or "", parsed.territory or ""
     # Such as the "cmn" of "zh"; langcodes retains what a macrolanguage encompasses.
@@ -59,7 +59,7 @@ def same_meaning(tag: str) -> tuple[object, ...]:
     known = subtags(tag)
     region = known.region if known.explicit & _REGION else ""
     extensions = re.search(r"-[a-z0-9]-.*", tag.lower())
-    # CLDR's locale "no" is that of Bokmål; its aliases lack it.
+    # CLDR's locale "no" is Bokmål; its aliases lack it.
     language = "nb" if known.language == "no" else known.language
     return language, known.script, region, variants(tag), extensions and extensions[0]
 
@@ -74,7 +74,7 @@ def variants(tag: str) -> frozenset[str]:
 
 
 def _pseudo(region: str, of_tag: frozenset[str]) -> str | None:
-    """Return which pseudo-locale a tag is: text for testers, which is like itself only."""
+    """Return which pseudo-locale a tag is: text for testers, which matches itself only."""
     return next((name for name, code in _PSEUDO.items() if region == code or name in of_tag), None)
 
 

@@ -6,13 +6,26 @@ which :func:`finished` reads: only then is it known whether a label is empty and
 """
 
 import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 from tasks.rendering.markup import Markup, markup, pieces
+from tasks.rendering.plain_text.certainty import may_select
 from tasks.rendering.plain_text.finish import finished, without_rules
+from tasks.rendering.plain_text.selectors import Selector
 from tasks.rendering.plain_text.walker import Walker, written
 from tasks.rendering.tags import COMMENT_START, Tag
 
-__all__ = ["finished", "has_markup", "marked_text", "text_of", "text_source", "without_rules"]
+__all__ = [
+    "finished",
+    "has_markup",
+    "is_certain",
+    "marked_text",
+    "text_of",
+    "text_source",
+    "without_rules",
+]
 
 # With the comment start that the engine is given, and at the end, where a tag may follow.
 _TAG_START = re.compile(rf"\{{(?=[{{%#{COMMENT_START[-1]}]|\Z)")
@@ -25,18 +38,60 @@ def text_source(source: str) -> str:
     """Return the template of the text alternative of ``source``, a template of an HTML body.
 
     It takes the same values, is to be rendered without escaping, and its output is then for
-    :func:`finished`. Prints and blocks stay; those of parts that give no text (styles, comments)
-    go, but for what they define.
+    :func:`finished`. Prints and blocks stay; in parts without text (styles, comments) they are
+    removed, unless they define something.
     """
+    return _derived(source).text
+
+
+def is_certain(sources: Sequence[str]) -> bool:
+    """Return whether each render of a template and its partials shows and hides the same elements.
+
+    If not, its text is derived from each finished page.
+    """
+    found = [_derived(source) for source in sources]
+    return all(each.is_certain for each in found) and not any(
+        may_select(each.selects, source)
+        for each, own in zip(found, sources, strict=True)
+        if each.selects
+        for source in sources
+        if source is not own
+    )
+
+
+class _Derived(NamedTuple):
+    """The text alternative of a source, and the selectors that change what it shows."""
+
+    text: str
+    is_certain: bool
+    selects: Sequence[Selector]
+
+
+@lru_cache(maxsize=8)
+def _derived(source: str) -> _Derived:
     texts, template_tags = pieces(source)
     definitions: dict[int, str] = {}
+    walkers: list[tuple[Walker, str]] = []
     for start, end in reversed(_definitions(template_tags)):
         opening, closing = template_tags[start], template_tags[end]
         inside = markup(texts[start + 1 : end + 1], template_tags[start + 1 : end])
-        text = Walker(inside, _literal, {}).text()
-        definitions[opening.start] = f"{written(opening)}{text}{written(closing)}"
+        walker = Walker(inside, _literal, {})
+        definitions[opening.start] = f"{written(opening)}{walker.text()}{written(closing)}"
+        walkers.append((walker, inside.mask))
         del template_tags[start + 1 : end + 1], texts[start + 1 : end + 1]
-    return Walker(markup(texts, template_tags), _literal, definitions).text()
+    whole = markup(texts, template_tags)
+    walker = Walker(whole, _literal, definitions)
+    text = walker.text()
+    walkers.append((walker, whole.mask))
+    certain = all(each.is_certain for each, _ in walkers) and not any(
+        may_select(each.sheet.selects, mask)
+        for each, _ in walkers
+        if each.sheet.selects
+        for other, mask in walkers
+        if other is not each
+    )
+    selects = [selector for each, _ in walkers for selector in each.sheet.selects]
+    return _Derived(text, certain, selects)
 
 
 def text_of(html: str) -> str:
@@ -50,7 +105,7 @@ def marked_text(html: str) -> str:
 
 
 def has_markup(source: str) -> bool:
-    """Tell whether a source has HTML in it: a tag, a comment or a character reference."""
+    """Return whether a source has HTML in it: a tag, a comment or a character reference."""
     return _HTML.search(source) is not None
 
 

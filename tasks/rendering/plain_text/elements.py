@@ -1,7 +1,10 @@
 """HTML elements in plain text: their marks, and whether they are shown."""
 
+import re
 from collections.abc import Mapping
+from typing import Final
 
+from tasks.rendering.markup import BLOCK, PRINT
 from tasks.rendering.plain_text.marks import (
     BREAK,
     BREAKS,
@@ -53,10 +56,15 @@ COUNTED_END: Mapping[str, str] = {
     **dict.fromkeys(_STRUCK, STRIKE_END),
 }
 # As digits that keep their meaning: 10² is not 102.
-SCRIPTS: Mapping[str, Mapping[int, int]] = {
-    "sup": str.maketrans("0123456789+-\u2212=()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾"),
-    "sub": str.maketrans("0123456789+-\u2212=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎"),
+_SCRIPTS: Final[Mapping[str, Mapping[int, int]]] = {
+    "sup": str.maketrans("0123456789+-\u2212=()nikmtxy", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿⁱᵏᵐᵗˣʸ"),
+    "sub": str.maketrans("0123456789+-\u2212=()nijkmtx", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎ₙᵢⱼₖₘₜₓ"),
 }
+_CALCULATED: Final = re.compile(r"[\d+*/=,\u2212\u00b7\u00d7-]")
+_ORDINAL: Final = re.compile(r"[\d.]+(?:st|nd|rd|th|er?)?")
+# Of a note: "*", "[1]", "(c)".
+_MARK = re.compile(r"[^\w\x1a\x1b]+|\[[^\[\]]*\]|\([^()]*\)")
+CELLS: Final = frozenset({"td", "th"})
 ABOVE_A_SPACE = (" ", LIST_END, PARAMETERS_END, QUOTE, QUOTE_END, PRE_END, *BREAKS)
 SHOWN_ATTRIBUTES: Mapping[str, tuple[str, Mapping[str, tuple[str, str]], str]] = {
     "a": ("", {"href": (LINK, LABEL)}, ""),
@@ -104,3 +112,19 @@ VOID = frozenset(
         "wbr",
     }
 )
+
+
+def raised_text(text: str, element: str) -> str | None:
+    """Return the text of a superscript or subscript, if it has the characters; words have not."""
+    raised = text.translate(_SCRIPTS[element])
+    is_word = len(text) > 1 and text.isalpha()
+    return None if is_word or set(raised) & set(text) else raised
+
+
+def is_calculated(text: str) -> bool:
+    """Return whether a superscript or subscript is more than a word, an ordinal or one value."""
+    if "<" in text or BLOCK in text or text == PRINT or _ORDINAL.fullmatch(text):
+        return False
+    if _MARK.fullmatch(text):
+        return False
+    return _CALCULATED.search(text) is not None

@@ -36,8 +36,16 @@ _RARE = re.compile(
 _EDGE = f"{BREAKS} "
 _RUN = re.compile(f"([{BREAKS}](?: ?[{BREAKS}])* ?)")
 _WITHOUT_HARD = dict.fromkeys(map(ord, f"{HARD_LINE}{HARD_SPACE}"))
+# Where a line may break, and what keeps mail programs from making links of numbers: not for readers
+# of a text. Between letters of other scripts a non-joiner is spelling.
+_UNSEEN = re.compile(
+    "\u00ad|(?<=[!-~])[\u200b\u200c]+(?=[ -~])"
+    "|(?<![^\x00-\x20\xa0])[\u034f\u200b-\u200d\u2060\ufeff]+(?![^\x00-\x20\xa0])"
+)
+_UNSEEN_CHARACTERS: Final = "\u00ad\u034f\u200b\u200c\u200d\u2060\ufeff"
 _RULE = re.compile(r"^---$", re.MULTILINE)
 _UNSHOWN = frozenset({"mailto", "tel"})
+_WITH_REST = frozenset({"http", "https", "mailto", "sms", "tel"})
 _SCRIPTS = frozenset({"javascript", "vbscript", "data"})
 _BESIDE_A_MARK = re.compile(rf"(?<=[{BREAKS}{STRUCTURE}])\s+|\s+(?=[{BREAKS}{STRUCTURE}])")
 
@@ -52,6 +60,9 @@ def finished(text: str, *, keeps_space: bool = False) -> str:
     no whitespace stands at either end. With ``keeps_space`` the text is one that its author laid
     out, with the text of partials in it: its own whitespace stays.
     """
+    # Few texts have one, and the pattern takes longer than a render.
+    if not keeps_space and any(character in text for character in _UNSEEN_CHARACTERS):
+        text = _UNSEEN.sub("", text)
     if keeps_space or _RARE.search(text) is not None:
         return _with_structure(text, keeps_space=keeps_space)
     text = _in_one_space(text)
@@ -74,7 +85,7 @@ def without_rules(text: str) -> str:
 
 def _with_structure(text: str, *, keeps_space: bool) -> str:
     """Return a text with lists, quotes or preformatted lines, or one that keeps its own."""
-    # Those of a value: nothing that is derived from HTML has some yet.
+    # Hard breaks and spaces of a value: text derived from HTML has none yet.
     text = text.translate(_WITHOUT_HARD)
     if PRE in text:
         text = _PREFORMATTED.sub(_preformatted, text)
@@ -87,11 +98,7 @@ def _with_structure(text: str, *, keeps_space: bool) -> str:
     if LINK in text:
         text = _LINKS.sub(_link, text)
     text = laid_out(_LEFT.sub("", text), collapses=not keeps_space)
-    return _PARAMETERS.sub(_parameter, text).strip()
-
-
-def _parameter(match: re.Match[str]) -> str:
-    return " " if match[0] == HARD_SPACE else ""
+    return _PARAMETERS.sub(lambda match: " " if match[0] == HARD_SPACE else "", text).strip()
 
 
 def _preformatted(match: re.Match[str]) -> str:
@@ -133,18 +140,20 @@ def _link(match: re.Match[str]) -> str:
     address = match[1].strip()
     scheme, colon, rest = address.partition(":")
     scheme = scheme.lower() if colon else ""
-    if not address or address[0] == "#" or scheme in _SCRIPTS:
-        return label  # the address leads nowhere from a text
-    shown = rest if scheme in _UNSHOWN else address
+    leads_nowhere = scheme in _SCRIPTS or (scheme in _WITH_REST and not rest.strip("/ "))
+    # Links of a menu often touch.
+    space = " " if match.string.startswith(LINK, match.end()) else ""
+    if not address or address[0] == "#" or leads_nowhere:
+        return f"{label}{space}"  # the address leads nowhere from a text
+    # The subject and text that a mail would have are no part of its address.
+    shown = rest.partition("?")[0] if scheme in _UNSHOWN else address
     text = label.strip(_EDGE)
-    if text and text not in {address, shown}:
+    if text and text.rstrip("/") not in {address.rstrip("/"), shown}:
         # RFC 3986, appendix C: what reads an address from a text takes it up to the bracket.
         shown = f"{text} <{shown}>"
     elif not text:
         shown = f"<{shown}>"
-    shown_link = label.replace(text, shown, 1) if text else label + shown
-    # Links of a menu often touch.
-    return f"{shown_link} " if match.string.startswith(LINK, match.end()) else shown_link
+    return f"{label.replace(text, shown, 1) if text else label + shown}{space}"
 
 
 @lru_cache(maxsize=256)

@@ -33,10 +33,10 @@ _AROUND: Final[Mapping[str, frozenset[str]]] = {
 
 
 class Hidden(NamedTuple):
-    """The element that hides all in it.
+    """The element that hides all of its contents.
 
-    ``depth`` counts the open elements of its name, itself among them; ``inner`` those in it that
-    it could stand in.
+    ``depth`` counts the open elements of its name, including itself; ``inner`` counts open elements
+    within it that could contain it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Hidden(NamedTuple):
     inner: int = 0
 
     def after_start(self, name: str) -> Self | None:
-        """Return it after the start tag of an element in it; None if the tag has ended it."""
+        """Return the state after a start tag within the element; None if the tag ended it."""
         if self.name == "head":
             return self if name in IN_HEAD else None
         if not self.inner and name in _NEXT.get(self.name, ()):
@@ -54,7 +54,7 @@ class Hidden(NamedTuple):
         return self._replace(depth=self.depth + 1) if name == self.name else self
 
     def after_end(self, name: str) -> Self | None:
-        """Return it after an end tag; None if the tag has ended it."""
+        """Return the state after an end tag; None if the tag ended the element."""
         if name in _AROUND.get(self.name, ()):
             return self._replace(inner=self.inner - 1) if self.inner else None
         if name == self.name:
@@ -62,7 +62,7 @@ class Hidden(NamedTuple):
         return self
 
     def merged(self, other: Self) -> Self | None:
-        """Return it after alternatives; text is rather shown than lost."""
+        """Return the state after alternatives; text is rather shown than lost."""
         if self.name != other.name:
             return None
         depth, inner = min(self.depth, other.depth), min(self.inner, other.inner)

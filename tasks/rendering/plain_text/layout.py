@@ -84,7 +84,7 @@ class _Layout:
 
     @property
     def fresh(self) -> bool:
-        """Tell whether the next text begins an item: then a paragraph begins no line."""
+        """Return whether the next text begins an item: then a paragraph begins no line."""
         for place in reversed(self.places):
             if place.started:
                 return False  # and so are those around it
@@ -104,7 +104,7 @@ class _Layout:
         self.line += piece
 
     def mark(self, index: int, piece: str) -> None:
-        """Do what a mark says."""
+        """Apply a mark."""
         match piece[0]:
             case marks.HARD_LINE:
                 if self.gap or self.fresh or self.empty:

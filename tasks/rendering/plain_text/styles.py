@@ -15,16 +15,32 @@ from tasks.rendering.plain_text.selectors import Element, Selector, selector
 
 MAY_STYLE: Final = re.compile(
     r"display|hidden|visibility|opacity|mso-hide|font|(?:max-)?(?:height|width)|white-space|list-"
-    r"|line-through",
+    r"|text-decoration|vertical-align",
     re.IGNORECASE,
 )
+_SAYS_MORE: Final = re.compile(
+    r"(?<![\w-])(?:display|visibility|opacity|mso-hide|max-height|font(?:-size)?|white-space"
+    r"|list-style(?:-type)?|text-decoration(?:-line)?|vertical-align)\s*:",
+    re.IGNORECASE,
+)
+_CLIPS: Final = re.compile(r"(?<![\w-])(?:height|(?:max-)?width|overflow)\s*:", re.IGNORECASE)
 _ZERO: Final = re.compile(r"[-+]?0*\.?0*(?:px|em|rem|pt|ex|ch|in|cm|mm|pc|vh|vw|%)?\s*")
 _SMALL_FONT: Final = re.compile(r"(?:^|\s)0*\.?0+(?:px|em|pt|%)?(?:\s|/)")
 _COMMENT: Final = re.compile(r"/\*.*?(?:\*/|\Z)|<!--|-->", re.DOTALL)
 _RULE: Final = re.compile(r"([^{}]*)\{([^{}]*)\}")
 _NESTED: Final = re.compile(r"@[^{};]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 _LINES: Final = frozenset({"pre", "pre-wrap", "pre-line", "break-spaces"})
-_SCOPE_MARKS: Final = {"pre": (PRE, PRE_END), "struck": (STRIKE, STRIKE_END)}
+RAISED: Final[Mapping[str, str]] = {"super": "sup", "sup": "sup", "sub": "sub"}
+"""Values of vertical-align and elements that raise or lower text, with the elements that do it."""
+
+_SCOPE_MARKS: Final = {
+    "pre": (PRE, PRE_END),
+    "struck": (STRIKE, STRIKE_END),
+    # Not a line: many cells of a row have one such element each.
+    "block": (" ", " "),
+}
+_INLINE: Final = frozenset({"a", "b", "em", "font", "i", "label", "small", "span", "strong", "u"})
+_BLOCKS: Final = frozenset({"block", "flex", "grid", "list-item", "table"})
 _NUMBERING: Final = {
     "lower-alpha": "a",
     "lower-latin": "a",
@@ -36,14 +52,14 @@ _NUMBERING: Final = {
 
 
 class Scope(NamedTuple):
-    """An element that hides its text, shows it, keeps its lines, or strikes it through.
+    """An element that hides its text, shows it, keeps its lines, strikes it or sets it apart.
 
     ``depth`` counts the elements of its name that are open, itself among them.
     """
 
     name: str
     depth: int
-    sort: Literal["size", "visibility", "shown", "pre", "struck"]
+    sort: Literal["size", "visibility", "shown", "pre", "struck", "block"]
 
     @property
     def opening(self) -> str:
@@ -77,14 +93,23 @@ class Style:
 PLAIN: Final = Style()
 
 
+class _Declared(NamedTuple):
+    value: str
+    is_important: bool
+
+
 class StyleSheet:
-    """The rules of the style sheets that were read so far, those without pseudo-classes."""
+    """The rules of the style sheets that were read so far, those without pseudo-classes.
+
+    ``selects`` are the selectors of rules that change what a text shows.
+    """
 
     def __init__(self) -> None:
-        self._rules: list[tuple[Selector, dict[str, str]]] = []
+        self._rules: list[tuple[Selector, dict[str, _Declared]]] = []
+        self.selects: list[Selector] = []
 
     def __bool__(self) -> bool:
-        """Tell whether there is a rule."""
+        """Return whether there is a rule."""
         return bool(self._rules)
 
     def read(self, css: str) -> None:
@@ -99,26 +124,29 @@ class StyleSheet:
             for text in match[1].split(","):
                 if (parsed := selector(text)) is not None:
                     self._rules.append((parsed, properties))
+                    if _changes_text(_values(properties)):
+                        self.selects.append(parsed)
         # Stable: of equal specificity the last one counts.
         self._rules.sort(key=lambda rule: rule[0].specificity)
 
-    def of(self, path: Sequence[Element]) -> dict[str, str]:
+    def of(self, path: Sequence[Element]) -> dict[str, _Declared]:
         """Return the properties of the last element of a path from the root."""
-        result: dict[str, str] = {}
+        result: dict[str, _Declared] = {}
         for each, properties in self._rules:
             if each.matches(path):
-                result |= properties
+                _cascade(result, properties)
         return result
 
 
 def style_of(path: Sequence[Element], attributes: Mapping[str, str], sheet: StyleSheet) -> Style:
     """Return the style of the last element of a path from the root.
 
-    ``attributes`` are those that it has in every render.
+    ``attributes`` are the element's attributes that are the same in every render.
     """
-    properties = sheet.of(path) if sheet else {}
+    declared = sheet.of(path) if sheet else {}
     if "style" in attributes:
-        properties |= _declared(attributes["style"])
+        _cascade(declared, _declared(attributes["style"]))
+    properties = _values(declared)
     hidden = attributes.get("hidden")
     hides = hidden is not None or _hides(properties)
     return Style(properties, hides) if properties or hides else PLAIN
@@ -131,14 +159,15 @@ def scope_of(element: str, style: Style, scopes: tuple[Scope, ...]) -> Scope | N
         return Scope(element, 1, "pre")
     if not properties:
         return None
-    sort: Literal["size", "visibility", "shown", "struck"] | None = _sort(properties)
+    sort: Literal["size", "visibility", "shown", "struck", "block"] | None = _sort(properties)
     if sort is None or (sort == "shown" and shows_text(scopes)):
-        sort = "struck" if _is_struck(properties) else None
+        is_block = element in _INLINE and properties.get("display") in _BLOCKS
+        sort = "struck" if _is_struck(properties) else "block" if is_block else None
     return None if sort is None else Scope(element, 1, sort)
 
 
 def is_shown_itself(style: Style) -> bool:
-    """Tell whether an element is shown whatever it stands in: cells of size 0 remove spaces."""
+    """Return whether an element is shown whatever it stands in: cells of size 0 remove spaces."""
     return _sort(style.properties) == "shown"
 
 
@@ -156,7 +185,7 @@ def _sort(properties: Mapping[str, str]) -> Literal["size", "visibility", "shown
 
 
 def shows_text(scopes: tuple[Scope, ...]) -> bool:
-    """Tell whether text is shown within scopes; the innermost that says something counts."""
+    """Return whether text is shown within scopes; the innermost that says something counts."""
     for scope in reversed(scopes):
         if scope.sort not in _SCOPE_MARKS:
             return scope.sort == "shown"
@@ -174,7 +203,7 @@ def deeper(scopes: tuple[Scope, ...], element: str) -> tuple[Scope, ...]:
 
 
 def after_end(scopes: tuple[Scope, ...], element: str) -> tuple[tuple[Scope, ...], str]:
-    """Return scopes after the end of an element, and the marks of those that end with it."""
+    """Return scopes after the end of an element, and the marks of the scopes that end with it."""
     left: list[Scope] = []
     for index, scope in enumerate(scopes):
         if scope.name == element:
@@ -187,21 +216,52 @@ def after_end(scopes: tuple[Scope, ...], element: str) -> tuple[tuple[Scope, ...
     return tuple(left), ""
 
 
-def _declared(css: str) -> dict[str, str]:
+def _declared(css: str) -> dict[str, _Declared]:
     """Return the properties of a declaration block; the last of a name counts."""
-    result: dict[str, str] = {}
-    important: set[str] = set()
+    result: dict[str, _Declared] = {}
     for declaration in css.split(";"):
         name, colon, value = declaration.partition(":")
         name, value = name.strip().lower(), value.strip().lower()
-        is_important = value.endswith("important") and "!" in value
-        if not colon or PRINT in name or (name in important and not is_important):
+        if not colon or PRINT in name:
             continue
+        is_important = value.endswith("important") and "!" in value
         if is_important:
-            important.add(name)
             value = value.rpartition("!")[0].strip()
-        result[name] = value
+        _cascade(result, {name: _Declared(value, is_important)})
     return result
+
+
+def _cascade(result: dict[str, _Declared], later: Mapping[str, _Declared]) -> None:
+    """Add later declarations, which count unless earlier ones are important."""
+    for name, declared in later.items():
+        if declared.is_important or name not in result or not result[name].is_important:
+            result[name] = declared
+
+
+def _values(declared: Mapping[str, _Declared]) -> dict[str, str]:
+    return {name: each.value for name, each in declared.items()}
+
+
+def _changes_text(properties: Mapping[str, str]) -> bool:
+    """Return whether these properties change how a text shows an element."""
+    return (
+        _hides(properties)
+        or _sort(properties) in {"size", "visibility"}
+        or _is_struck(properties)
+        or properties.get("white-space") in _LINES
+        or properties.get("vertical-align") in RAISED
+        or any(name.startswith("list-style") for name in properties)
+    )
+
+
+def may_change_text(css: str, whole: str) -> bool:
+    """Return whether declarations that differ from render to render may change what is shown.
+
+    ``whole`` is what they stand in, with the others.
+    """
+    if _SAYS_MORE.search(css) is not None:
+        return True
+    return _CLIPS.search(css) is not None and "overflow" in whole.lower()
 
 
 def _hides(properties: Mapping[str, str]) -> bool:

@@ -1,7 +1,7 @@
 """Reads markup and writes the text that it gives."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from html import unescape
 from itertools import takewhile
@@ -10,7 +10,6 @@ from typing import NamedTuple
 from tasks.rendering.markup import (
     BLOCK,
     PRINT,
-    Attribute,
     Markup,
     Token,
     attributes,
@@ -18,23 +17,27 @@ from tasks.rendering.markup import (
     prints,
     tokens,
 )
+from tasks.rendering.plain_text.certainty import OPENING, given, read_sheet
 from tasks.rendering.plain_text.elements import (
     ABOVE_A_SPACE,
+    CELLS,
     COUNTED_END,
     COUNTED_START,
     END_MARKS,
     HIDDEN,
-    SCRIPTS,
     SHOWN_ATTRIBUTES,
     SHOWN_RAW,
     START_MARKS,
     VOID,
+    is_calculated,
+    raised_text,
 )
 from tasks.rendering.plain_text.hiding import Hidden
-from tasks.rendering.plain_text.selectors import Element
+from tasks.rendering.plain_text.selectors import NOTHING, Element
 from tasks.rendering.plain_text.styles import (
     MAY_STYLE,
     PLAIN,
+    RAISED,
     Scope,
     Style,
     StyleSheet,
@@ -52,7 +55,6 @@ _DEEPEST = 100
 
 _SPACES = re.compile(r"\s+")
 
-_OPENING = frozenset({"block", "call", "filter", "for", "if", "with"})
 _WITHOUT_OUTPUT = frozenset({"for", "if", "with"})
 
 
@@ -66,7 +68,7 @@ def _reading(text: str) -> str:
 
 
 class _State(NamedTuple):
-    """Which elements the current position stands in, of those that change what is shown.
+    """The open elements at the current position that change what is shown.
 
     ``hidden`` is the element that hides all in it. ``scopes`` are elements that hide their text,
     show it again, keep its lines or strike it through. ``path`` are the open elements, as far as
@@ -76,6 +78,7 @@ class _State(NamedTuple):
     hidden: Hidden | None = None
     scopes: tuple[Scope, ...] = ()
     path: tuple[Element, ...] = ()
+    previous: Element | None = None
 
     def merged(self, other: "_State") -> "_State":
         """Return the state after alternatives; text is rather shown than lost."""
@@ -85,25 +88,29 @@ class _State(NamedTuple):
             pairs = zip(path, other.path, strict=False)
             path = tuple(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         hidden = self.hidden.merged(other.hidden) if self.hidden and other.hidden else None
-        return _State(hidden, scopes, path)
+        previous = self.previous if self.previous is other.previous else None
+        return _State(hidden, scopes, path, previous)
 
-    def entered(self, element: Element) -> "_State":
+    def entered(
+        self, tag: str, names: frozenset[str] = frozenset(), values: Mapping[str, str] = NOTHING
+    ) -> "_State":
         """Return the state within an element."""
-        return self._replace(path=(*self.path[-_DEEPEST:], element))
+        element = Element(tag, names, values, self.previous)
+        return self._replace(path=(*self.path[-_DEEPEST:], element), previous=None)
 
     def left(self, name: str) -> "_State":
         """Return the state after the end tag of an element, if one of that name is open."""
         for index in range(len(self.path) - 1, -1, -1):
             if self.path[index].tag == name:
-                return self._replace(path=self.path[:index])
+                return self._replace(path=self.path[:index], previous=self.path[index])
         return self
 
     def shows_text(self) -> bool:
-        """Tell whether text is shown."""
+        """Return whether text is shown."""
         return not self.hidden and (not self.scopes or shows_text(self.scopes))
 
     def keeps_lines(self) -> bool:
-        """Tell whether text is preformatted."""
+        """Return whether text is preformatted."""
         return any(scope.sort == "pre" for scope in self.scopes)
 
 
@@ -111,7 +118,7 @@ class _State(NamedTuple):
 class _Open:
     """A block that has begun.
 
-    ``part`` is the number of parts before it; ``shown`` tells whether it began where text is
+    ``part`` is the number of parts before it; ``shown`` is whether it began where text is
     shown; ``start`` is the state before its alternatives, ``end`` that after those read so far, and
     one of them is taken whatever the values if they are ``exhaustive``.
     """
@@ -142,12 +149,16 @@ class Walker:
         self._last_kept = -1
         self._open: list[_Open] = []
         self._state = _State()
-        self._sheet = StyleSheet()
+        self.is_certain = True
+        self.sheet = StyleSheet()
 
     def text(self) -> str:
         """Return the text; a walker reads its markup once."""
         mask = self._source.mask
-        for token in tokens(mask):
+        found = list(tokens(mask))
+        # A style sheet is for what stands before it too.
+        self._read_sheets(token for token in found if token.sort == "raw" and token.name == "style")
+        for token in found:
             if self._position < token.start:
                 self._pass(token.start, _reading)
             if token.sort == "start":
@@ -156,11 +167,16 @@ class Walker:
                 self._end(token)
             elif token.sort == "raw" and token.name in SHOWN_RAW:
                 self._pass(token.end, _reading)
-            elif token.sort == "raw" and token.name == "style":
-                self._sheet.read(mask[token.start : token.end])
+            elif token.sort == "raw" and token.name == "style" and self._open:
+                self.is_certain = self.is_certain and not self.sheet.selects
             self._pass(max(token.end, self._position))
         self._pass(len(mask), _reading)
         return "".join(self._parts)
+
+    def _read_sheets(self, sheets: Iterable[Token]) -> None:
+        for token in sheets:
+            if not read_sheet(self.sheet, self._source, token):
+                self.is_certain = False
 
     def _start(self, token: Token) -> None:
         name = token.name
@@ -177,12 +193,13 @@ class Walker:
         else:
             self._shown_start(token, style)
         if name in VOID:
-            self._state = before
+            self._state = before._replace(previous=self._state.path[-1])
 
     def _shown_start(self, token: Token, style: Style) -> None:
         name = token.name
-        if name in SCRIPTS:
-            self._script(token)
+        align = style.properties.get("vertical-align", name)
+        if element := RAISED.get(align) if name not in CELLS else None:
+            self._script(token, element)
         elif name in COUNTED_START:
             self._show(COUNTED_START[name])
         elif mark := START_MARKS.get(name):
@@ -191,22 +208,26 @@ class Walker:
             self._attributes(token, style)
         self._scope(name, style)
 
-    def _script(self, token: Token) -> None:
-        """Show a superscript or subscript number as one; mark a superscript that may be one."""
+    def _script(self, token: Token, element: str) -> None:
+        """Show a superscript or subscript as one; mark one that has no such characters."""
         mask = self._source.mask
         end = mask.find("</", token.end)
         inside = _reading(mask[token.end : end]).strip()
-        raised = inside.translate(SCRIPTS[token.name])
         if end < 0 or not inside or not self._state.shows_text():
             return
-        if not set(raised) & set(inside):
+        if (raised := raised_text(inside, element)) is not None:
             self._show(raised)
             self._pass(end)
-        elif token.name == "sup" and (PRINT in inside or inside[0] == "<"):
+        elif is_calculated(inside):
+            self._pass(token.end)
+            self._show("^(" if element == "sup" else "_(")
+            self._pass(end, _reading)
+            self._show(")")
+        elif element == "sup" and (PRINT in inside or inside[0] == "<"):
             self._show("^")
 
     def _scope(self, name: str, style: Style) -> None:
-        """Note an element that begins, where it changes what is shown in it."""
+        """Record an element that begins, if it changes how its contents are shown."""
         scopes = deeper(self._state.scopes, name)
         if name not in VOID and (scope := scope_of(name, style, scopes)):
             scopes = (*scopes, scope)
@@ -241,49 +262,20 @@ class Walker:
         return style.hides
 
     def _style(self, token: Token) -> Style:
-        """Return what the attributes of an element say of whether and how it is shown."""
+        """Return whether and how an element is shown, from its attributes."""
         source = self._source
-        if (
-            not self._sheet
-            and MAY_STYLE.search(source.mask, token.inside, token.inside_end) is None
-        ):
-            self._state = self._state.entered(Element(token.name))
+        if not self.sheet and MAY_STYLE.search(source.mask, token.inside, token.inside_end) is None:
+            self._state = self._state.entered(token.name)
             return PLAIN
-        # An attribute within a block stands there in some renders only.
-        index = self._tag
-        blocks = 0
-        given: dict[str, str] = {}
-        for attribute in attributes(source.mask, token):
-            while self._places[index] < attribute.start:
-                word = source.tags[index].word
-                blocks += (word in _OPENING) - (word[3:] in _OPENING)
-                index += 1
-            value = source.mask[attribute.value : attribute.value_end]
-            if not blocks and BLOCK in value and attribute.name == "style":
-                value = self._certain(attribute, index)
-            if not blocks and BLOCK not in value:
-                given.setdefault(attribute.name, value)
-        names = {f".{name}" for name in given.get("class", "").split()}
-        if identifier := given.get("id"):
+        attributes_given = given(source, token, self._tag)
+        if attributes_given.may_change_text(self.sheet):
+            self.is_certain = False
+        values = attributes_given.values
+        names = {f".{name}" for name in values.get("class", "").split()}
+        if identifier := values.get("id"):
             names.add(f"#{identifier}")
-        self._state = self._state.entered(Element(token.name, frozenset(names)))
-        return style_of(self._state.path, given, self._sheet)
-
-    def _certain(self, attribute: Attribute, index: int) -> str:
-        """Return what the value of an attribute has in every render; ``index`` is its first tag."""
-        mask, parts = self._source.mask, []
-        depth, last = 0, attribute.value
-        while self._places[index] < attribute.value_end:
-            place, word = self._places[index], self._source.tags[index].word
-            if mask[place] == BLOCK:
-                if not depth:
-                    parts.append(mask[last:place])
-                depth += (word in _OPENING) - (word[3:] in _OPENING)
-                last = place + 1
-            index += 1
-        if not depth:
-            parts.append(mask[last : attribute.value_end])
-        return "".join(parts)
+        self._state = self._state.entered(token.name, frozenset(names), values)
+        return style_of(self._state.path, values, self.sheet)
 
     def _attributes(self, token: Token, style: Style) -> None:
         """Show the attributes of an element that a text needs."""
@@ -356,11 +348,11 @@ class Walker:
 
     def _block(self, tag: Tag, *, shown: bool) -> None:
         part = len(self._parts)
-        if tag.word in _OPENING:
+        if tag.word in OPENING:
             self._open.append(_Open(tag.word, part, shown, self._state))
         elif tag.word in {"elif", "else"} and self._open:
             opened = self._open[-1]
-            opened.end = self._state if opened.end is None else opened.end.merged(self._state)
+            opened.end = self._state if opened.end is None else self._merged(opened.end)
             opened.exhaustive = tag.word == "else"
             self._state = opened.start
         elif self._open and tag.word == f"end{self._open[-1].word}":
@@ -370,12 +362,27 @@ class Walker:
             self._last_kept = part
         self._parts.append(self._definitions.get(tag.start) or written(tag))
 
+    def _merged(self, other: _State) -> _State:
+        """Return the state after alternatives, of which this is one."""
+        state, selects = self._state, self.sheet.selects
+        if (
+            state.shows_text() != other.shows_text()
+            or state.scopes != other.scopes
+            or (selects and state.path != other.path)
+            or (
+                state.previous is not other.previous
+                and any(each.has_siblings() for each in selects)
+            )
+        ):
+            self.is_certain = False
+        return other.merged(state)
+
     def _close(self, opened: _Open, tag: Tag) -> None:
         if opened.word in {"for", "if"}:
             if opened.end is not None:
-                self._state = opened.end.merged(self._state)
+                self._state = self._merged(opened.end)
             if not opened.exhaustive:
-                self._state = opened.start.merged(self._state)
+                self._state = self._merged(opened.start)
         outputs = opened.word not in _WITHOUT_OUTPUT
         if self._last_kept < opened.part and not (outputs and opened.shown):
             del self._parts[opened.part :]

@@ -83,10 +83,10 @@ _BETWEEN: Final = {"else": frozenset({"if", "for"}), "elif": frozenset({"if"})}
 
 
 MOST_CHARACTERS: Final = 40_000
-"""Of a tag."""
+"""Limit of a tag."""
 
 MOST_TOKENS: Final = 40_000
-"""Of a source: to read more takes half a second. No author writes a tenth of it."""
+"""Limit of a source: reading more takes half a second. No author writes a tenth of it."""
 
 
 @lru_cache(maxsize=4)
@@ -99,7 +99,7 @@ def tree(source: str) -> list[Part] | None:
 
 
 def reader(source: str, tag: Tag) -> Reader:
-    """Return a reader of what stands inside a tag."""
+    """Return a reader of a tag's contents."""
     start = source.index(tag.inner, tag.start + 2) if tag.inner else tag.end - 2
     return Reader(source, start, start + len(tag.inner))
 
@@ -243,7 +243,7 @@ class _Builder:
 
 
 def _targets(read: Reader, *, dotted: bool = False, single: bool = False) -> tuple[Name, ...]:
-    """Read the names that are given values; those of a namespace's members are left out."""
+    """Read the names that are assigned; a namespace's members are left out."""
     names: list[Name] = []
     while True:
         if read.skip("("):

@@ -68,7 +68,7 @@ class Reader:
         return token
 
     def is_at(self, *texts: str) -> bool:
-        """Tell whether the next token is a sign or name among ``texts``."""
+        """Return whether the next token is a sign or name among ``texts``."""
         token = self._tokens[self._next]
         return token.text in texts and token.kind in {"sign", "name"}
 
@@ -227,21 +227,21 @@ class Reader:
                 return node
 
     def _subscript(self, node: Node) -> Node:
-        self.require("[")
+        marks = [self.require("[").start]
         keys = []
-        is_slice = False
         while not self.is_at("]"):
-            if self.skip(":"):
-                is_slice = True
+            if self.is_at(":"):
+                marks.append(self.advance().start)
             else:
                 keys.append(self.expression())
-        self.require("]")
+        is_slice = len(marks) > 1
+        marks.append(self.require("]").start)
         if not is_slice and len(keys) != 1:
             raise UnreadableError
         key = keys[0] if keys and not is_slice else None
         if isinstance(key, Literal) and isinstance(key.value, str) and can_be_quoted(key.value):
             return Member(node.start, self._end(), node, key.value)
-        return Index(node.start, self._end(), node, tuple(keys), is_slice)
+        return Index(node.start, self._end(), node, tuple(keys), is_slice, tuple(marks))
 
     def _filter(self, of: Node | None) -> Node:
         name = self._dotted()

@@ -42,16 +42,20 @@ class Member(Node):
 
 @dataclass(slots=True, eq=False)
 class Index(Node):
-    """An item by any other key, or a slice, whose bounds are ``keys``."""
+    """An item by any other key, or a slice, whose bounds are ``keys``.
+
+    ``marks`` are the offsets of the brackets and colons of a slice.
+    """
 
     of: Node
     keys: tuple[Node, ...]
     is_slice: bool = False
+    marks: tuple[int, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
 class Argument:
-    """An argument of a call; ``name`` is that of a keyword."""
+    """An argument of a call; ``name`` is set for a keyword argument."""
 
     name: str | None
     value: Node

@@ -55,7 +55,7 @@ def tokens(source: str, start: int, end: int) -> list[Token]:
 
 
 def text_of(literal: str) -> str:
-    """Return what a text in quotes says."""
+    """Return the value of a text in quotes."""
     inside = literal[1:-1]
     if "\\" not in inside:
         return inside
@@ -63,7 +63,7 @@ def text_of(literal: str) -> str:
 
 
 def number_of(literal: str) -> int | float:
-    """Return the number that a literal says."""
+    """Return the number in a literal."""
     digits = literal.replace("_", "")
     try:
         return int(digits, 0) if digits[:1] == "0" and digits[1:2].isalpha() else int(digits)

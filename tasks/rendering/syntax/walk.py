@@ -6,6 +6,16 @@ from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import Assignment, Block, Include, Part, Print
 
 
+def printed(parts: Iterable[Part]) -> Iterator[nodes.Node]:
+    """Yield each expression that a source prints, in order."""
+    for part in parts:
+        if isinstance(part, Print):
+            yield part.value
+        elif isinstance(part, Block):
+            for branch in part.branches:
+                yield from printed(branch.inside)
+
+
 def expressions(parts: Iterable[Part]) -> Iterator[nodes.Node]:
     """Yield each expression of a source in order; not those within it."""
     for part in parts:
@@ -20,8 +30,27 @@ def expressions(parts: Iterable[Part]) -> Iterator[nodes.Node]:
                     yield from expressions(branch.inside)
 
 
+def every(parts: Iterable[Part]) -> Iterator[nodes.Node]:
+    """Yield each expression of a source and each within it, in order: outer ones come first."""
+    for expression in expressions(parts):
+        stack = [expression]
+        while stack:
+            node = stack.pop()
+            yield node
+            stack += reversed(list(within(node)))
+
+
+def blocks(parts: Iterable[Part]) -> Iterator[Block]:
+    """Yield each block of a source in order."""
+    for part in parts:
+        if isinstance(part, Block):
+            yield part
+            for branch in part.branches:
+                yield from blocks(branch.inside)
+
+
 def assigned(parts: Iterable[Part]) -> Iterator[str]:
-    """Yield the names that a source gives values itself, but for those of loops."""
+    """Yield the names to which a source assigns values itself, except by loops."""
     for part in parts:
         match part:
             case Assignment():
@@ -54,7 +83,7 @@ def prints(parts: Iterable[Part]) -> Iterator[Print]:
 
 
 def assigns(parts: Iterable[Part]) -> bool:
-    """Tell whether parts give a name a value that it has after them."""
+    """Return whether parts give a name a value that it has after them."""
     for part in parts:
         match part:
             case Assignment():
@@ -67,7 +96,7 @@ def assigns(parts: Iterable[Part]) -> bool:
 
 
 def within(node: nodes.Node) -> Iterator[nodes.Node]:
-    """Yield the expressions that an expression is made of."""
+    """Yield the operands of an expression."""
     match node:
         case nodes.Collection():
             yield from node.items
@@ -91,3 +120,10 @@ def within(node: nodes.Node) -> Iterator[nodes.Node]:
             yield node.test
             if node.other is not None:
                 yield node.other
+
+
+def true_part(node: nodes.Node) -> nodes.Node:
+    """Return what a true expression gives: of ``a and b`` only ``b``."""
+    while isinstance(node, nodes.Binary) and node.operator == "and":
+        node = node.right
+    return node

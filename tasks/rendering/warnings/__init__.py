@@ -3,6 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from tasks.rendering.pointless import late_defaults
+from tasks.rendering.quoted import quoted_markup
+from tasks.rendering.warnings.codes import Code, Place, warning
 from tasks.rendering.warnings.declarations import (
     lost_languages,
     scheduled_versions,
@@ -21,7 +24,13 @@ __all__ = [
 ]
 
 
-def source_warnings(source: str, path: str, *, html: bool) -> Iterator[dict[str, Any]]:
-    """Yield warnings about a source as it stands."""
+def source_warnings(
+    source: str, path: str, *, html: bool, language: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Yield warnings about a source as it stands; ``language`` is the text's, if it has its own."""
     yield from foreign_placeholders(source, path)
-    yield from page_warnings(source, path) if html else insecure_links(source, path)
+    for found in quoted_markup(source) if html else ():
+        yield warning(Code.QUOTED_MARKUP, Place(path, source, found.start), found.message)
+    for late in late_defaults(source):
+        yield warning(Code.LATE_DEFAULT, Place(path, source, late.start), late.message)
+    yield from page_warnings(source, path, language) if html else insecure_links(source, path)

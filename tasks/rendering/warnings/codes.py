@@ -11,6 +11,8 @@ class Code(StrEnum):
     """What a warning is about."""
 
     FOREIGN_PLACEHOLDER = "foreign_placeholder"
+    QUOTED_MARKUP = "quoted_markup"
+    LATE_DEFAULT = "late_default"
     UNUSED_VARIABLE = "unused_variable"
     LARGE_BODY = "large_body"
     MISSING_LANG = "missing_lang"
@@ -26,6 +28,14 @@ class Code(StrEnum):
 REMEDIES: Final[Mapping[Code, str]] = {
     Code.FOREIGN_PLACEHOLDER: (
         "write {{ name }} for a value; in {% raw %}...{% endraw %} the text is meant as it stands"
+    ),
+    Code.QUOTED_MARKUP: (
+        "write tags outside of quotes, as in {% set line %}<br>{% endset %}{{ lines | join(line) "
+        "}}, and the character itself for a reference"
+    ),
+    Code.LATE_DEFAULT: (
+        "write it before the filter, as in {{ name | default('there') | upper }}; for an empty "
+        "text {{ items | join(', ') or 'none' }}"
     ),
     Code.UNUSED_VARIABLE: "use it in a text, or remove it from the declared variables",
     Code.LARGE_BODY: (
@@ -58,8 +68,8 @@ class Place(NamedTuple):
 
 def warning(code: Code, place: Place, message: str) -> dict[str, Any]:
     """Return a warning: code, path, message and remedy, with line and column where known."""
-    told: dict[str, Any] = {"code": str(code)}
-    told |= placed(place.path, "", message, place.source, place.start)
-    del told["type"]
-    told.pop("snippet", None)
-    return told | {"remedy": REMEDIES[code]}
+    members: dict[str, Any] = {"code": str(code)}
+    members |= placed(place.path, "", message, place.source, place.start)
+    del members["type"]
+    members.pop("snippet", None)
+    return members | {"remedy": REMEDIES[code]}

@@ -12,8 +12,8 @@ def unused_variables(
 ) -> Iterator[dict[str, Any]]:
     """Yield a warning for each declared variable that no placeholder leads to.
 
-    ``names`` are those of the variables, ``used`` the placeholders of all texts and their partials;
-    ``path`` is where the variables stand in the message.
+    ``names`` are the variables' names, ``used`` the placeholders of all texts and their partials;
+    ``path`` is the path of the variables in the message.
     """
     for index, name in enumerate(names):
         # Of an array's items the engine only says that the array is used.
@@ -38,7 +38,7 @@ def scheduled_versions(scheduled: Iterable[tuple[str, datetime]]) -> Iterator[di
 
 
 def _meets(one: str, other: str) -> bool:
-    """Tell whether one path leads to the other, or to a member of it."""
+    """Return whether one path leads to the other, or to a member of it."""
     return (
         one == other
         or one.startswith((f"{other}.", f"{other}["))

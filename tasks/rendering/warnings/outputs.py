@@ -1,4 +1,4 @@
-"""What a rendered text would come to: its size, an empty alternative, segments of an SMS."""
+"""Warnings about rendered texts: size, empty text alternative, segments of an SMS."""
 
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from tasks.rendering.warnings.codes import Code, Place, warning
 from tasks.rendering.warnings.pages import insecure_values
 
 GMAIL_BYTES: Final = 102 * 1024
-"""Of a body; Gmail clips what is longer."""
+"""Bytes of a body; Gmail clips a longer one."""
 
 MOST_CHARACTERS: Final = 3
 """Different characters to replace; more of them are the language of a text, not an accident."""
@@ -33,7 +33,7 @@ def output_warnings(
     source, path
         The body's source, and its place in the message.
     text_path
-        The place of the text part: that of the body where it is derived from it.
+        Path of the text part; the body's path if the text is derived from it.
     """
     body = parts["body"]
     yield from insecure_values(body, source, path, html=is_html(kind))
