@@ -43,13 +43,13 @@ extras: $(VENV)/.runtime ## Install what dumps need for object storage and encry
 
 # Twice the processors of CI: a test waits for servers as long as it computes.
 test: $(VENV)/.dev ## Run every test, on real servers
-	@$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 4 $(ARGS)
 
 chaos: $(VENV)/.dev ## Break servers and workers under load and count what became of every message (ARGS=--chaos=long)
 	@$(BIN)/python -m pytest tests/chaos $(ARGS)
 
 coverage: $(VENV)/.dev ## The same with branch coverage of all processes, which must reach 90 %
-	@$(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
 test-postgres15: $(VENV)/.dev ## The same service on Debian's PostgreSQL 15, with TLS; installs it when it is missing
 	@test -x $(POSTGRES15)/postgres || .ci/postgres15

@@ -244,7 +244,7 @@ def crowded(producer: Producer, node: str, messages: int, rounds: int) -> Iterat
 
 
 def latencies(producer: Producer, count: int = 400) -> Iterator[Line]:
-    """Yield the latency of a message on an idle queue, beside that of a no-op."""
+    """Yield the latency of a message on an idle queue, next to a no-op's."""
     wanted: dict[str, Any] = {"template_id": templates.TEMPLATE, "variables": templates.VALUES}
     taken: list[tuple[float, float]] = [
         (

@@ -72,7 +72,7 @@ def _copy(connection: psycopg.Connection, target: str, rows: Iterator[tuple[Any,
 
 
 def _text(draw: random.Random, words: list[str]) -> str:
-    """Return a paragraph whose words are as unevenly frequent as those of a language."""
+    """Return a paragraph with words of uneven frequency, as in a language."""
     sentences = [
         " ".join(words[int(len(words) * draw.random() ** 3)] for _ in range(draw.randint(6, 14)))
         for _ in range(SENTENCES)

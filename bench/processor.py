@@ -1,4 +1,4 @@
-"""Processor time of a pool process for a message, next to that of a task that does nothing.
+"""Processor time of a pool process for a message, next to a task that does nothing.
 
 Render processes are children of the pool processes, and not counted.
 """

@@ -6,10 +6,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 
 from tasks import runtime
+from tests.support.distribution import Distribution, rank
 from tests.support.producer import Producer
 from tests.support.stacks import QUICK, small_stack
 from tests.support.tasks import Tasks
@@ -20,14 +23,9 @@ from worker.local import LocalStack
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-LONGEST = (
-    "test_operations.py::test_every_block_of_the_operations_document_works[recovery]",
-    "test_operations.py::test_every_block_of_the_operations_document_works[everyday]",
-    "test_docs.py::test_the_examples_of_the_readme_work",
-    "test_authoring.py::test_every_block_of_the_authoring_document_works",
-)
-"""Begun last, one of these would be what everybody else waits for."""
-
+# An example takes several times as long while other processes have the processors.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 _own_folder = pytest.StashKey[Path]()
 
@@ -53,23 +51,15 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Have each test process begin with one of the longest tests.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the longest parts of the run begin; the others stay in the random order they have."""
+    items.sort(key=lambda item: rank(item.nodeid))
 
-    The others stay in the random order that they have. pytest-xdist gives each process an equal
-    share of the list, one behind the other.
-    """
-    processes = getattr(config, "workerinput", {}).get("workercount", 1)
-    longest = [item for end in LONGEST for item in items if item.nodeid.endswith(end)]
-    others = [item for item in items if item not in longest]
-    ordered: list[pytest.Item] = []
-    for process in range(processes):
-        share = (len(items) - len(ordered)) // (processes - process)
-        mine = longest[process::processes]
-        rest = max(0, share - len(mine))
-        ordered += [*mine, *others[:rest]]
-        others = others[rest:]
-    items[:] = [*ordered, *others]
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution:  # noqa: ANN401 - pytest-xdist's
+    """Distribute parts of the run, whatever ``--dist`` says."""
+    return Distribution(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -164,6 +164,9 @@ def test_of_two_who_push_at_once_one_is_told(tmp_path: Path, environment: dict[s
     assert re.search(r"expected '1', current is '2'|'2' is current, and version '1'", loser.stdout)
     render = """template-service templates render twice --values '{"name": "Ada"}'"""
     assert run(render, tmp_path, environment).stdout == f"<p>{winner.name} Ada</p>\n"
+    # The document lists the templates that there are.
+    delete = "template-service templates delete twice --yes"
+    assert run(delete, tmp_path, environment).returncode == 0
 
 
 def test_a_broker_that_is_away_is_a_sentence(tmp_path: Path, real: dict[str, str]) -> None:

@@ -91,6 +91,9 @@ def test_a_link_without_a_queue_is_refused_before_any_work(
     assert "options" in problem["message"]
     tasks = [letter["headers"].get("task") for letter in dead_letters(stack.valkey.url)]
     assert "sms.send" not in tasks
+    log = "".join(stack.processes[name].output() for name in ("worker", "worker2"))
+    assert "the queue of '...'" in log
+    assert "sms.send" not in log
 
 
 @pytest.mark.parametrize("without", ["id", "task"])

@@ -112,7 +112,6 @@ def test_two_producers_read_the_same_result(producer: Producer, stack: LocalStac
     with stack.producer() as celery:
         result = celery.send_task("render.batch", kwargs=message, queue=QUEUE)
         answer = result.get(timeout=30)
-        celery.backend.client.close()
     raw = producer.backend.get(f"celery-task-meta-{result.id}")
     assert isinstance(raw, bytes)
     kept = json.loads(raw.decode())

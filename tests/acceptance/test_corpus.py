@@ -29,8 +29,8 @@ GIVEN_UP_SECONDS = 30.0
 ANSWER_BYTES = 1024 * 1024
 """Of an error with all its details: an author reads it, and the result backend keeps it."""
 
-SHORT_RENDER: Final = 0.25
-SHORT_TRIAL: Final = 0.5
+SHORT_RENDER: Final = 0.1
+SHORT_TRIAL: Final = 0.2
 """Seconds for what must not end by itself: no test needs to wait longer to see it stopped."""
 
 LONG: Final = 20.0

@@ -4,11 +4,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-import pytest
 
 from db.cluster.processes import wait_until
 from tests.support.compose import command_of, load
@@ -26,68 +24,62 @@ SHORT = {
 VARIABLE = "TEMPLATE_SERVICE_HEARTBEAT_FILE"
 
 
-@pytest.fixture
-def heartbeat(tmp_path: Path) -> Iterator[tuple[LocalStack, Path]]:
-    """Give a worker that runs, and its heartbeat file."""
-    file = tmp_path / "heartbeat"
-    environment = {VARIABLE: str(file)}
-    with small_stack(tmp_path / "stack", concurrency=1, environment=environment) as stack:
-        yield stack, file
-
-
 def test_the_heartbeat_file_is_fresh_while_messages_are_consumed(
-    heartbeat: tuple[LocalStack, Path], checkout: Path
+    checkout: Path, tmp_path: Path
 ) -> None:
-    """It is touched again and again, goes with the broker, comes back, and goes at the end."""
-    stack, file = heartbeat
-    first = file.stat().st_mtime
-    assert time.time() - first < 10
-    assert wait_until(lambda: file.stat().st_mtime > first, 10)
+    """It is touched again and again, but not while the worker is stuck.
 
+    It goes with the broker, comes back, and goes at the end.
+    """
+    file = tmp_path / "heartbeat"
     # The very command of docker-compose.yml, which must also see a file that has grown old.
     probe = command_of(load(checkout)["services"]["worker"]["healthcheck"]["test"])
-    assert _run(probe, file) == 0
-    stack.valkey.stop()
-    assert wait_until(lambda: not file.exists(), 20)
-    assert _run(probe, file) != 0
-    stack.valkey.start()
-    assert wait_until(file.exists, 30)
-    assert _run(probe, file) == 0
+    environment = QUICK | SHORT | {VARIABLE: str(file)}
+    with (
+        small_stack(tmp_path / "stack", concurrency=2, environment=environment) as stack,
+        Producer.of(stack) as producer,
+    ):
+        first = file.stat().st_mtime
+        assert time.time() - first < 10
+        assert wait_until(lambda: file.stat().st_mtime > first, 10)
+        assert _run(probe, file) == 0
+        _check_stuck(stack, producer, file)
 
-    stack.processes["worker"].stop()
-    assert not file.exists()
+        stack.valkey.stop()
+        assert wait_until(lambda: not file.exists(), 20)
+        assert _run(probe, file) != 0
+        stack.valkey.start()
+        assert wait_until(file.exists, 30)
+        assert _run(probe, file) == 0
+
+        stack.processes["worker"].stop()
+        assert not file.exists()
     file.touch()
     long_ago = time.time() - 60
     os.utime(file, (long_ago, long_ago))
     assert _run(probe, file) != 0
 
 
-def test_the_heartbeat_file_of_a_stuck_worker_becomes_stale(tmp_path: Path) -> None:
+def _check_stuck(stack: LocalStack, producer: Producer, file: Path) -> None:
     """Messages in hand that no process starts let the file grow old, until they are worked on."""
-    file = tmp_path / "heartbeat"
-    environment = QUICK | SHORT | {VARIABLE: str(file)}
-    with (
-        small_stack(tmp_path / "stack", concurrency=2, environment=environment) as stack,
-        Producer.of(stack) as producer,
-    ):
-        pool = psutil.Process(stack.processes["worker"].pid).children()
-        assert len(pool) >= 2
+    pool = psutil.Process(stack.processes["worker"].pid).children()
+    assert len(pool) >= 2
+    for process in pool:
+        process.suspend()
+    try:
+        sent = [producer.send("template.list") for _ in range(4)]
+        # Touched every 5 seconds, and 4 seconds after the last progress no more.
+        assert wait_until(lambda: time.time() - file.stat().st_mtime > 12, 60)
+        old = file.stat().st_mtime
+    finally:
         for process in pool:
-            process.suspend()
-        try:
-            sent = [producer.send("template.list") for _ in range(4)]
-            # Touched every 5 seconds, and 4 seconds after the last progress no more.
-            assert wait_until(lambda: time.time() - file.stat().st_mtime > 12, 60)
-            old = file.stat().st_mtime
-        finally:
-            for process in pool:
-                process.resume()
-        assert wait_until(lambda: file.stat().st_mtime > old, 30)
-        for task_id in sent:
-            assert producer.answer(task_id, timeout=30)
-        log = (stack.logs / "worker.log").read_text()
-        assert "stuck, the heartbeat file is not touched: 4 messages in hand" in log
-        assert "makes progress again" in log
+            process.resume()
+    assert wait_until(lambda: file.stat().st_mtime > old, 30)
+    for task_id in sent:
+        assert producer.answer(task_id, timeout=30)
+    log = (stack.logs / "worker.log").read_text()
+    assert "stuck, the heartbeat file is not touched: 4 messages in hand" in log
+    assert "makes progress again" in log
 
 
 def test_an_unwritable_heartbeat_file_prevents_the_start(

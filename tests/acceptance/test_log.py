@@ -49,9 +49,8 @@ def test_the_log_has_the_documented_events_without_values(stack: LocalStack) -> 
 
         (render,) = [
             process
-            for process in psutil.process_iter(["cmdline"])
-            if "tasks.rendering.process" in (process.info["cmdline"] or ())
-            and str(stack.logs.parent) in " ".join(process.parent().environ().values())
+            for process in psutil.Process(stack.processes["worker"].pid).children(recursive=True)
+            if "tasks.rendering.process" in process.cmdline()
         ]
         render.kill()
         assert wait_until(lambda: render.status() == psutil.STATUS_ZOMBIE, 10)

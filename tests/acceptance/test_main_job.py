@@ -13,7 +13,7 @@ from tests.factories import templates
 from tests.support.producer import Producer, RefusedError
 from worker.local import LocalStack
 
-ROUNDS = 500
+ROUNDS = 200
 THREADS = 4
 
 
@@ -101,7 +101,7 @@ class Author:
 
 
 def test_a_render_sent_after_an_answer_never_shows_the_old_state(producer: Producer) -> None:
-    """500 rounds of a write, to the template or its partial, and a render, over two workers."""
+    """200 rounds of a write, to the template or its partial, and a render, over two workers."""
 
     def rounds(seed: int) -> int:
         author = Author(producer, seed)

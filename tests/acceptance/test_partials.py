@@ -17,7 +17,7 @@ Message = tuple[str, dict[str, Any]]
 
 ROUNDS = 80
 THREADS = 4
-RACES = 10
+RACES = 5
 
 _DANGLING = """
 SELECT t.template_id, o.template_id
@@ -79,7 +79,7 @@ def test_a_render_sent_after_a_partials_publish_shows_it(producer: Producer) -> 
 
 
 def test_concurrent_partials_cannot_include_each_other(producer: Producer) -> None:
-    """10 rounds, both published at the same time: one is refused with the cycle."""
+    """Five rounds, both published at the same time: one is refused with the cycle."""
     for _ in range(RACES):
         one, other = partial(producer), partial(producer)
         messages: list[Message] = [
@@ -97,7 +97,7 @@ def test_concurrent_partials_cannot_include_each_other(producer: Producer) -> No
 
 
 def test_concurrent_partials_cannot_form_a_cycle_of_three(producer: Producer) -> None:
-    """10 rounds, by publish, by upsert and by activate: whichever comes last is refused."""
+    """Five rounds, by publish, by upsert and by activate: whichever comes last is refused."""
     for _ in range(RACES):
         names = [partial(producer) for _ in range(3)]
         first, second, third = (f"{{% include '{name}' %}}" for name in (*names[1:], names[0]))
@@ -123,7 +123,7 @@ def test_concurrent_partials_cannot_form_a_cycle_of_three(producer: Producer) ->
 def test_no_current_version_uses_a_deleted_partial(
     producer: Producer, stack: LocalStack, task: str, keywords: dict[str, Any], lost: str
 ) -> None:
-    """10 rounds of a partial's end, and at the same time its use in four ways.
+    """Five rounds of a partial's end, and at the same time its use in four ways.
 
     Either it is in use by then and stays, or it is gone and every use is refused.
     """

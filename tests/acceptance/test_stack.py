@@ -114,7 +114,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 def test_up_status_and_down_work_as_documented(stack: Stack) -> None:
-    """The life of a detached stack: every command does what its help says, and data stay."""
+    """Detached, and in the foreground until Ctrl-C: as the help says; the data stay."""
     assert stack.states() == (3, dict.fromkeys(PARTS, "stopped"))
     down = stack.call("down")
     assert (down.returncode, down.stdout) == (0, "Nothing was running.\n")
@@ -145,44 +145,49 @@ def test_up_status_and_down_work_as_documented(stack: Stack) -> None:
     assert stack.gone()
     assert stack.states() == (3, dict.fromkeys(PARTS, "stopped"))
 
-    up = stack.call("up", "--detach")
-    assert up.stdout.splitlines()[:2] == addresses[:2]
-    kept = stack.sourced("""psql -Atc "SELECT to_regclass('kept')" """)
-    assert kept == "kept"
+    with stack.start("up") as process:
+        lines = _lines_until(process, "Stop with Ctrl-C")
+        assert lines[:2] == addresses[:2]
+        assert set(stack.look()) == {"supervisor", *PARTS}
+        kept = stack.sourced("""psql -Atc "SELECT to_regclass('kept')" """)
+        assert kept == "kept"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=TIMEOUT)
+    assert (process.returncode, errors) == (0, "")
+    assert stack.gone()
 
 
-def test_up_and_down_clean_up_after_a_killed_supervisor(stack: Stack) -> None:
-    """What it left behind is reported; the next up starts everything anew, and down stops it."""
-    assert stack.call("up", "--detach").returncode == 0
+def test_only_one_of_two_concurrent_ups_runs_and_its_remains_are_cleaned_up(stack: Stack) -> None:
+    """Only one of two that start together runs; the other says so.
+
+    What a killed supervisor left behind is reported; the next up starts everything anew. When a
+    part ends, it says which, shows its log, stops the others and fails.
+    """
+    both = [stack.start("up", "--detach") for _ in range(2)]
+    outputs = [each.communicate(timeout=TIMEOUT) for each in both]
+    assert 0 in [each.returncode for each in both], outputs
+    for each, (_, errors) in zip(both, outputs, strict=True):
+        assert each.returncode == 0 or "a stack already runs" in errors
     before = stack.look()
+    assert set(before) == {"supervisor", *PARTS}
     before["supervisor"].stop(signal.SIGKILL)
     assert set(stack.look()) == set(PARTS)
     status = stack.call("status")
     assert status.returncode == 3
     assert "The supervisor is gone" in status.stdout
-    up = stack.call("up", "--detach")
-    assert up.returncode == 0, up.stderr
-    assert not any(identity.alive() for identity in before.values())
-    _check_silent(stack)
-    stack.look()["supervisor"].stop(signal.SIGKILL)
-    down = stack.call("down")
-    assert (down.returncode, down.stdout) == (0, "Stopped.\n")
-    assert stack.gone()
-
-
-def test_up_in_the_foreground_runs_until_a_signal(stack: Stack) -> None:
-    """Ctrl-C stops everything, with exit status 0."""
     with stack.start("up") as up:
-        _wait_for_line(up, "Stop with Ctrl-C")
-        assert set(stack.look()) == {"supervisor", *PARTS}
-        up.send_signal(signal.SIGINT)
+        _lines_until(up, "Stop with Ctrl-C")
+        assert not any(identity.alive() for identity in before.values())
+        _check_silent(stack)
+        os.kill(stack.look()["worker"].pid, signal.SIGKILL)
         _, errors = up.communicate(timeout=TIMEOUT)
-    assert (up.returncode, errors) == (0, "")
+    assert up.returncode == 1
+    assert "worker ended (exit status -9)" in errors
     assert stack.gone()
 
 
-def test_a_signal_during_the_start_leaves_nothing_running(stack: Stack) -> None:
-    """By a terminal that is closed half way: up leaves nothing running."""
+def test_a_terminal_closed_during_the_start_stops_everything(stack: Stack) -> None:
+    """With exit status 0, as Ctrl-C does."""
     with stack.start("up") as up:
         assert wait_until(lambda: "flower" in stack.look(), TIMEOUT)
         up.send_signal(signal.SIGHUP)
@@ -191,14 +196,15 @@ def test_a_signal_during_the_start_leaves_nothing_running(stack: Stack) -> None:
     assert stack.gone()
 
 
-def test_up_stops_everything_if_a_part_ends(stack: Stack) -> None:
-    """Up says which part ended, shows its log, stops the others and fails."""
+def test_down_stops_what_a_killed_supervisor_left_running(stack: Stack) -> None:
+    """Its servers live on without it."""
     with stack.start("up") as up:
-        _wait_for_line(up, "Stop with Ctrl-C")
-        os.kill(stack.look()["worker"].pid, signal.SIGKILL)
-        _, errors = up.communicate(timeout=TIMEOUT)
-    assert up.returncode == 1
-    assert "worker ended (exit status -9)" in errors
+        assert wait_until(lambda: {"postgres", "valkey"} <= set(stack.look()), TIMEOUT)
+        up.kill()
+        up.communicate(timeout=TIMEOUT)
+    assert {"postgres", "valkey"} <= set(stack.look())
+    down = stack.call("down")
+    assert (down.returncode, down.stdout) == (0, "Stopped.\n")
     assert stack.gone()
 
 
@@ -208,16 +214,6 @@ def test_up_fails_if_a_part_does_not_start(stack: Stack) -> None:
     assert up.returncode == 1
     assert "TEMPLATE_SERVICE_DB_POOL_SIZE" in up.stderr
     assert stack.gone()
-
-
-def test_only_one_of_two_concurrent_ups_runs(stack: Stack) -> None:
-    """Only one of two that start together runs; the other says so."""
-    both = [stack.start("up", "--detach") for _ in range(2)]
-    outputs = [up.communicate(timeout=TIMEOUT) for up in both]
-    assert 0 in [up.returncode for up in both], outputs
-    for up, (_, errors) in zip(both, outputs, strict=True):
-        assert up.returncode == 0 or "a stack already runs" in errors
-    assert stack.states() == (0, dict.fromkeys(PARTS, "running"))
 
 
 def test_a_local_stack_takes_several_workers_and_an_environment(tmp_path: Path) -> None:
@@ -339,12 +335,15 @@ def _page(address: str, credentials: str = "") -> str:
     return text
 
 
-def _wait_for_line(process: subprocess.Popen[str], wanted: str) -> None:
+def _lines_until(process: subprocess.Popen[str], wanted: str) -> list[str]:
+    """Return the lines that a command prints before the one that is waited for."""
     assert process.stdout is not None
     end = time.monotonic() + TIMEOUT
+    lines: list[str] = []
     for line in process.stdout:
         if wanted in line:
-            return
+            return lines
+        lines.append(line.rstrip("\n"))
         assert time.monotonic() < end, line
     assert process.stderr is not None
     pytest.fail(f"up ended without {wanted!r}: {process.stderr.read()}")

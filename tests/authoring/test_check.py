@@ -53,6 +53,12 @@ def test_a_new_template_of_each_type_passes(tmp_path: Path, check: Check) -> Non
     assert len(checked.passed) == len(TYPES)
 
 
+def test_a_placeholder_of_another_engine_is_one_error(tmp_path: Path, check: Check) -> None:
+    """Also where its name has a hyphen and a letter that names do not have."""
+    written(tmp_path, simple("a", own=Sources(None, "<p>{{ prénom-usuel }}</p>"), variables=None))
+    assert [each.code for each in check().errors] == ["minus"]
+
+
 def test_every_problem_is_told_at_once(tmp_path: Path, check: Check) -> None:
     """Of all templates and languages, as file, line and column."""
     written(
@@ -116,7 +122,7 @@ BAD_FILES: dict[str, tuple[str, bytes | None, str]] = {
         BAD_EXAMPLE,
         "template.toml:6:1: error: expected a whole number",
     ),
-    "unknown file": ("bodi.html", b"", "bodi.html: error: no file of a template has this name"),
+    "unknown file": ("bodi.html", b"", "bodi.html: error: not a file of a template"),
     "no language": ("translations/xx-yyyyyyyyy/body.html", b"a", "xx-yyyyyyyyy: error: expected a"),
     "no sample": ("samples/ada.json", b"{", "samples/ada.json:1:2: error: not valid JSON"),
     "sample of another shape": (
@@ -136,6 +142,21 @@ BAD_FILES: dict[str, tuple[str, bytes | None, str]] = {
         "samples/ada.json",
         b'{"variables": {"name": "\\ud800"}}',
         "samples/ada.json: error: variables.name: text contains a lone surrogate",
+    ),
+    "a key that appears twice": (
+        "samples/ada.json",
+        b'{"variables": {"name": "Ada",\n"name": "Bo"}}',
+        "samples/ada.json:2:1: error: not valid JSON: the key 'name' appears twice",
+    ),
+    "a mark that no header may have": (
+        "template.toml",
+        b"\xef\xbb\xbf",
+        "the file begins with a byte order mark: save it as UTF-8 without BOM [byte_order_mark]",
+    ),
+    "no number of metadata": (
+        "template.toml",
+        b'name = "A"\ntype = "email"\n[metadata]\nrate = nan',
+        "template.toml:3:1: error: metadata.rate: expected a finite number",
     ),
     "no number": ("samples/ada.json", b'{"variables": {"name": NaN}}', "expected a finite number"),
     "sample in no language": (
@@ -193,6 +214,30 @@ def test_links_out_of_the_folder_are_refused(tmp_path: Path, renderer: Renderer)
     assert "other" in checked.passed
 
 
+def test_links_to_nothing_are_refused(tmp_path: Path, check: Check) -> None:
+    """Of translations they would drop all languages."""
+    written(tmp_path, simple())
+    for link in ("greeting/translations", "greeting/samples", "other"):
+        (tmp_path / link).symlink_to("nothing")
+    refused = {each.file: each.code for each in check().errors}
+    assert refused == dict.fromkeys(
+        ("greeting/translations", "greeting/samples", "other"), "unreadable"
+    )
+
+
+def test_names_that_are_not_utf_8_are_refused(tmp_path: Path, check: Check) -> None:
+    """And shown in every report."""
+    written(tmp_path, simple())
+    (tmp_path / "greeting" / os.fsdecode(b"\xff.txt")).touch()
+    (tmp_path / os.fsdecode(b"\xfe")).mkdir()
+    checked = check()
+    assert [str(each) for each in checked.errors] == [
+        "\\xfe: error: the file's name is not UTF-8: rename it [encoding]",
+        "greeting/\\xff.txt: error: the file's name is not UTF-8: rename it [encoding]",
+    ]
+    assert "%5Cxff.txt" in reports.as_sarif(checked.findings, "")
+
+
 def test_a_pipe_in_a_folder_holds_nobody_up(tmp_path: Path, check: Check) -> None:
     """It is refused like anything that is no file."""
     written(tmp_path, simple())
@@ -206,7 +251,7 @@ def test_two_templates_with_one_id_are_refused(tmp_path: Path, check: Check) -> 
     written(tmp_path, simple("a"), simple("b"))
     header = tmp_path / "b" / "template.toml"
     header.write_text(f'template_id = "a"\n{header.read_text()}')
-    message = "error: template_id 'a' is also that of {}: rename one [same_template_id]"
+    message = "error: template_id 'a' is also used by {}: rename one [same_template_id]"
     found = [each for each in shown(check()) if "same_template_id" in each]
     assert found == [
         f"{name}/template.toml:1:1: {message.format(other)}" for name, other in ("ab", "ba")

@@ -12,9 +12,11 @@ import pytest
 
 from db.errors import OperationError
 from tasks.rendering.client import Renderer
+from tasks.rendering.preheaders import with_preheader
 from tasks.rendering.texts import Sources
+from tests.support.cases import each
 from tests.support.definitions import LIMITS, simple, written
-from worker.preview.pages import Pages, shown
+from worker.preview.pages import Pages, inbox_line, shown
 from worker.preview.server import serve
 from worker.preview.session import Session, snapshot
 
@@ -82,6 +84,20 @@ def test_a_change_concerns_those_that_use_it(session: Session, tmp_path: Path) -
     assert [each["template_id"] for each in session.templates()] == ["footer", "greeting", "late"]
 
 
+def test_a_template_without_values_shows_made_up_ones(tmp_path: Path, renderer: Renderer) -> None:
+    """Each suits its place: a filter, a style, a loop, an index."""
+    body = (
+        '<p style="transform:translateX({{ x }})">{{ total | currency("EUR") }}</p>{{ day | date }}'
+        "{% for item in items %}{{ item.name }}{{ item.count + 1 }}{% endfor %}{{ rows[0].a }}"
+    )
+    plain = simple("plain", own=Sources(None, body), variables=None)
+    written(tmp_path, plain)
+    found = view(Session(tmp_path, renderer, "en"), "plain")
+    assert "refused" not in found
+    assert "translateX(16px)" in found["rendered"]["body"]
+    assert found["rendered"]["language"] == "en"
+
+
 def test_an_sms_shows_the_characters_that_cost(tmp_path: Path, renderer: Renderer) -> None:
     """Those that count twice, unless others make all of the text UCS-2."""
     twice = simple("twice", type="sms", own=Sources(None, "{{ name }}: 2 €"))
@@ -103,6 +119,32 @@ def test_a_frame_shows_a_page_as_it_is() -> None:
     )
     assert shown("<HTML lang=en dir='ltr'><p>", right_to_left=True) == '<HTML lang=en dir="rtl"><p>'
     assert shown("<p>", right_to_left=True) == '<html dir="rtl"><p>'
+
+
+def test_a_page_in_a_comment_is_none() -> None:
+    """Outlook's ``<html>`` comes first in many e-mails; a head may have attributes."""
+    outlook = '<!--[if mso]><html class="mso"><head></head><![endif]--><!--[if !mso]><!-->'
+    page = f"{outlook}<html><!--<![endif]--><head profile=x></head><p>"
+    assert shown(page, right_to_left=True) == page.replace("<html>", '<html dir="rtl">')
+    dark = '<meta name="color-scheme" content="dark">'
+    assert shown(page, dark=True) == page.replace("<head profile=x>", f"<head profile=x>{dark}")
+
+
+@each(
+    ("body", "line"),
+    [
+        ("<title>t</title><style>a{}</style><p>Dear\xa0Ada,</p><p>welcome", "Dear Ada, welcome"),
+        ('<div style="display:none">In short&#847;&zwnj;&nbsp;&zwnj; </div>Hi', "In short Hi"),
+        (with_preheader("<body>Dear Ada", "In short"), "In short"),
+        ("<html><head><title>t</title>\n<body>a<!-- b --><b>c</b><br>d<script>e</script>", "ac d"),
+        ("\U0001f469\u200d\U0001f4bb \u0645\u06cc\u200c\u0634\u0648\u062f", None),
+        ("x" * 200, "x" * 140),
+        ("", ""),
+    ],
+)
+def test_an_inbox_shows_the_first_words_of_a_page(body: str, line: str | None) -> None:
+    """A hidden preheader counts; the characters that fill the line after it do not."""
+    assert inbox_line(body) == (body if line is None else line)
 
 
 def test_the_server_answers_to_this_machine_alone(session: Session) -> None:

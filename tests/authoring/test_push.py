@@ -20,7 +20,7 @@ from worker.authoring.state import State
 def test_a_push_publishes_once(ada: Author, service: Service) -> None:
     """The second one has nothing to do, and asks for digests only."""
     ada.edit(simple(), simple("other"))
-    assert [outcome.published for outcome in ada.push()] == [{"greeting": "1"}, {"other": "1"}]
+    assert [outcome.published for outcome in ada.push()] == [{"greeting": "1", "other": "1"}]
     service.received.clear()
     assert ada.push() == []
     assert [task for task, _ in service.received] == ["template.export"]
@@ -35,17 +35,14 @@ def test_a_dry_run_finds_what_the_service_would_refuse(ada: Author, service: Ser
     user = with_body('<p>{{ name }}</p>{% include "footer" %}')
     ada.edit(footer, user)
     push, plan = ada.plan()
-    outcomes = [
-        outcome for _, outcome in push.apply(plan, Permissions(), lambda _: None, dry_run=True)
-    ]
+    outcomes = [*push.apply(plan, Permissions(), lambda _: None, dry_run=True)]
     assert [(each.refused, each.published) for each in outcomes] == [([], {}), ([], {})]
     sent = [keywords for task, keywords in service.received if task == "bundle.apply"]
     names = [[each["template_id"] for each in keywords["templates"]] for keywords in sent]
     assert names == [["footer"], ["footer", "greeting"]]
     assert service.templates == {}
     service.publish(with_body("<p>Somebody else's</p>"))
-    for _, outcome in push.apply(plan, Permissions(), lambda _: None, dry_run=True):
-        outcomes.append(outcome)
+    outcomes += push.apply(plan, Permissions(), lambda _: None, dry_run=True)
     assert [len(each.conflicts) for each in outcomes[2:]] == [0, 1]
     assert service.version("greeting") == "1"
 
@@ -79,7 +76,7 @@ def test_a_version_that_comes_between_plan_and_push_is_a_conflict(
     ada.edit(with_body("<p>Ada's {{ name }}</p>"))
     push, plan = ada.plan()
     service.publish(with_body("<p>Grace's {{ name }}</p>"))
-    ((_, outcome),) = push.apply(plan, Permissions(), lambda _: None)
+    (outcome,) = push.apply(plan, Permissions(), lambda _: None)
     assert outcome.conflicts == ["greeting: expected '1', current is '2'"]
     assert outcome.published == {}
     definition = service.definition("greeting")
@@ -117,7 +114,10 @@ def test_partials_come_before_their_users(ada: Author, service: Service) -> None
     ada.edit(user, footer, simple("another"))
     ada.push()
     sent = [
-        each["templates"][0]["template_id"] for task, each in service.received if "bundle" in task
+        template["template_id"]
+        for task, each in service.received
+        for template in each.get("templates", ())
+        if "bundle" in task
     ]
     assert sent.index("footer") < sent.index("greeting")
 
@@ -199,20 +199,67 @@ def test_errors_stop_a_push_before_anything_is_sent(ada: Author, service: Servic
 
 def test_an_interrupted_push_goes_on(ada: Author, service: Service) -> None:
     """What was published is not published again, even if the folder does not know of it."""
-    ada.edit(*(simple(f"t{number}") for number in range(4)))
+    names = [f"t{number:02}" for number in range(12)]
+    ada.edit(*map(simple, names))
 
     def disappear(task: str, _: Mapping[str, Any]) -> None:
-        if task == "bundle.apply" and len(service.templates) == 2:
+        if task == "bundle.apply" and service.templates:
             away()
 
     service.before = disappear
     with pytest.raises(OperationError, match="broker"):
         ada.push()
-    assert sorted(service.templates) == ["t0", "t1"]
+    assert sorted(service.templates) == names[:10]
     service.before = lambda *_: None
     (ada.root / ".template-service" / "state.json").write_text("{")
-    assert [outcome.published for outcome in ada.push()] == [{"t2": "1"}, {"t3": "1"}]
+    assert [outcome.published for outcome in ada.push()] == [dict.fromkeys(names[10:], "1")]
     assert {service.version(name) for name in service.templates} == {"1"}
+
+
+def test_a_template_published_while_the_plan_is_made_is_unchanged(
+    ada: Author, service: Service
+) -> None:
+    """A worker may still have messages of a push that was killed; the folder's text is there."""
+    service.publish(simple())
+    ada.pull()
+    changed = with_body("<p>Dear {{ name }}</p>")
+    ada.edit(changed)
+
+    def publish(task: str, keywords: Mapping[str, Any]) -> None:
+        if task == "template.export" and keywords.get("content", True):
+            service.publish(changed)
+
+    service.before = publish
+    _, plan = ada.plan()
+    (step,) = plan.steps
+    assert (step.action, step.version, step.reason) == (Action.UNCHANGED, "2", "")
+
+
+def test_a_conflict_stops_no_other_template_of_its_message(ada: Author, service: Service) -> None:
+    """A message of several that is refused is sent again, template by template."""
+    footer = simple("footer", type="partial", own=Sources(None, "<p>{{ name }}</p>"))
+    large = simple("large", own=Sources("{{ name }}", "x" * 200_000))
+    ada.edit(simple("a"), simple("b"), footer, simple("g"), large, simple("z"))
+    push, plan = ada.plan()
+    service.publish(simple("b", name="Grace's"))
+    outcomes = [*push.apply(plan, Permissions(), lambda _: None)]
+    sent = [
+        [each["template_id"] for each in keywords["templates"]]
+        for task, keywords in service.received
+        if task == "bundle.apply"
+    ]
+    assert sent == [["a", "b"], ["footer"], ["g"], ["large"], ["z"], ["a"], ["b"]]
+    assert [name for each in outcomes for name in each.published] == [
+        "footer",
+        "g",
+        "large",
+        "z",
+        "a",
+    ]
+    assert [each for outcome in outcomes for each in outcome.conflicts] == [
+        "b: expected '0', current is '1'"
+    ]
+    assert service.version("b") == "1"
 
 
 def test_a_set_is_published_in_one_message_or_not_at_all(ada: Author, service: Service) -> None:

@@ -58,15 +58,18 @@ def test_a_link_reaches_another_services_queue(broker: Broker, producer: Produce
         assert message.headers["task"] == "delivery.send"
 
 
-def test_messages_that_wait_for_their_eta_block_no_others(producer: Producer) -> None:
-    """Far more of them than a worker prefetches."""
+def test_messages_that_wait_for_their_eta_block_no_others(
+    broker: Broker, producer: Producer
+) -> None:
+    """Far more of them than a worker prefetches; a quorum queue takes none back as a failure."""
     template = templates.published(producer, "Hello", type="sms")
     message = {"template_id": template}
-    late = [producer.send("render.one", message, countdown=3600 / 4) for _ in range(60)]
+    late = [producer.send("render.one", message, countdown=3600 / 4) for _ in range(150)]
     soon = [producer.send("render.one", message, countdown=2) for _ in range(20)]
     assert producer.call("render.one", message)["body"] == "Hello"
     assert [producer.answer(each)["body"] for each in soon] == ["Hello"] * len(soon)
     assert producer.backend.exists(*[f"celery-task-meta-{each}" for each in late]) == 0
+    assert broker.waiting("dead-letters") == 0
     producer.app.control.revoke(late)
 
 

@@ -190,6 +190,21 @@ class TestTheDeliveryLimit:
         assert not {name for name in replayed.headers if "death" in name}
         assert letters(declared) == []
 
+    def test_messages_that_wait_for_their_eta_are_delivered_once(
+        self, declared: Broker, tmp_path: Path
+    ) -> None:
+        """However many wait when the worker starts; they are returned once, when it stops."""
+        producer = declared.producer
+        sent = {
+            producer.send("render.one", {"template_id": "x"}, countdown=900) for _ in range(200)
+        }
+        with declared.working(tmp_path):
+            assert wait_until(lambda: declared.waiting("render") == 0, TIMEOUT)
+        assert wait_until(lambda: declared.waiting("render") == len(sent), TIMEOUT)
+        taken = declared.take("render")
+        assert {message.headers["id"] for message in taken} == sent
+        assert {message.headers["x-delivery-count"] for message in taken} == {1}
+
     def test_the_worker_answers_the_last_delivery(self, declared: Broker, tmp_path: Path) -> None:
         """The worker keeps the message itself, and tells its producer."""
         producer = declared.producer

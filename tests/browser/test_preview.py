@@ -128,12 +128,15 @@ def test_a_change_of_a_file_is_seen(browser: Browser, folder: Path) -> None:
     """Also one of a partial, and a new template."""
     show(browser, "greeting")
     body, footer = folder / "greeting" / "body.html", folder / "footer" / "body.html"
+    before = footer.read_text()
     body.write_text(BODY.replace("Hello", "Good evening"))
     browser.wait_for_frame("Wide screen", "Good evening Ada")
     footer.write_text("<p>Another Ltd</p>")
     browser.wait_for_frame("Wide screen", "Another Ltd")
     body.write_text(BODY)
     browser.wait_for_frame("Wide screen", "Hello Ada")
+    footer.write_text(before)
+    browser.wait_for_frame("Wide screen", "Example Ltd")
     written(folder, simple("late"))
     browser.wait("[...document.querySelectorAll('#list a')].some(a => a.text.includes('late'))")
 

@@ -1,14 +1,13 @@
-"""Stacks to break: one of its own for each test, and one that tests of faults share."""
+"""Stacks to break, which tests share: every test finds them repaired."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.chaos.session import COUNTS, NOTES, Chaos, opened
 from tests.support.chaos.stacks import ChaosStack
 from tests.support.producer import Producer
-from tests.support.stacks import QUICK, small_stack
+from tests.support.stacks import FEW_TRIES, small_stack
 from worker.local import LocalStack
 
 FORMS = ("short", "long")
@@ -86,19 +85,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{test}: {note}")
 
 
-@pytest.fixture
-def environment() -> dict[str, str]:
-    """Return settings with few and quick tries; a test may ask for others."""
-    return QUICK | {
-        "TEMPLATE_SERVICE_MAX_RETRIES": "3",
-        "TEMPLATE_SERVICE_DB_CONNECT_TIMEOUT": "2",
-    }
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """Give a stack with few tries whose data survive the end of a server.
 
-
-@pytest.fixture
-def stack(tmp_path: Path, environment: dict[str, str]) -> Iterator[LocalStack]:
-    """Give a stack whose data survive the end of a server."""
-    with small_stack(tmp_path, durable=True, environment=environment) as stack:
+    Each test repairs what it has broken.
+    """
+    directory = tmp_path_factory.mktemp("few-tries")
+    with small_stack(directory, durable=True, environment=FEW_TRIES) as stack:
         yield stack
 
 

@@ -1,7 +1,6 @@
 """The result backend goes away: no answer is lost, and no work is done twice."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -10,21 +9,24 @@ import redis
 from db.cluster.processes import wait_until
 from tests.factories import templates
 from tests.support.producer import Producer
+from tests.support.stacks import FEW_TRIES, small_stack
 from worker.local import LocalStack
 from worker.local.valkey import LocalValkey
 
 
-@pytest.fixture
-def results(tmp_path: Path) -> Iterator[LocalValkey]:
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalValkey]:
     """Give the server of the result backend."""
-    with LocalValkey(tmp_path / "results", die_with_parent=True) as valkey:
+    with LocalValkey(tmp_path_factory.mktemp("results"), die_with_parent=True) as valkey:
         yield valkey
 
 
-@pytest.fixture
-def environment(environment: dict[str, str], results: LocalValkey) -> dict[str, str]:
-    """Have the worker store its answers there."""
-    return environment | {"CELERY_RESULT_BACKEND": results.url}
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, results: LocalValkey) -> Iterator[LocalStack]:
+    """Give a stack whose worker stores its answers there."""
+    environment = FEW_TRIES | {"CELERY_RESULT_BACKEND": results.url}
+    with small_stack(tmp_path_factory.mktemp("stack"), environment=environment) as stack:
+        yield stack
 
 
 @pytest.fixture
@@ -84,16 +86,19 @@ def test_every_message_is_answered_once_when_the_result_backend_is_back(
 ) -> None:
     """Writes, reads and refusals; none is acknowledged before its answer is stored."""
     template = templates.published(producer, "Hello", type="sms")
-    mend = fault(results)
-    writes = [
-        producer.send("version.publish", {"template_id": template, "body": f"Hello {number}"})
-        for number in range(6)
-    ]
-    reads = [producer.send("render.one", {"template_id": template}) for _ in range(3)]
-    refusals = [producer.send("template.get", {"template_id": "unknown"}) for _ in range(3)]
     log = stack.logs / "worker.log"
-    assert wait_until(lambda: log.read_text().count("cannot be stored yet") >= 2, 60)
-    mend()
+    before = log.read_text().count("cannot be stored yet")
+    repair = fault(results)
+    try:
+        writes = [
+            producer.send("version.publish", {"template_id": template, "body": f"Hello {number}"})
+            for number in range(6)
+        ]
+        reads = [producer.send("render.one", {"template_id": template}) for _ in range(3)]
+        refusals = [producer.send("template.get", {"template_id": "unknown"}) for _ in range(3)]
+        assert wait_until(lambda: log.read_text().count("cannot be stored yet") >= before + 2, 60)
+    finally:
+        repair()
     assert sorted(int(producer.answer(each, 60)["version"]) for each in writes) == [*range(2, 8)]
     assert all(producer.answer(each, 60)["body"].startswith("Hello") for each in reads)
     stored = [producer.stored(each, 60) for each in refusals]

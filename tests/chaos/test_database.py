@@ -20,11 +20,13 @@ def test_an_unavailable_database_ends_in_the_error_unavailable(
         ("template.get", {"template_id": template}),
         ("template.delete", {"template_id": template}),
     ]
-    sent = [producer.send(task, keywords) for task, keywords in messages]
-    for task_id in sent:
-        with pytest.raises(RefusedError) as refused:
-            producer.answer(task_id, timeout=60)
-        assert refused.value.code == "unavailable"
-    stack.postgres.start()
+    try:
+        sent = [producer.send(task, keywords) for task, keywords in messages]
+        for task_id in sent:
+            with pytest.raises(RefusedError) as refused:
+                producer.answer(task_id, timeout=60)
+            assert refused.value.code == "unavailable"
+    finally:
+        stack.postgres.start()
     for task, keywords in messages:
         producer.call(task, keywords)

@@ -14,7 +14,9 @@ from collections.abc import Iterable
 from db.cluster.processes import wait_until
 from tests.support.chaos.session import Chaos
 from tests.support.chaos.stacks import Contents
-from tests.support.malformed import MALFORMED
+from tests.support.clients import celery, raw, with_body
+from tests.support.malformed import malformed
+from tests.support.malformed_case import DEEP
 from tests.support.mutations import mutations
 from worker.envelope import Refusal, Rules, read
 from worker.settings import Settings
@@ -25,10 +27,11 @@ NOBODY = {"template_id": "no-such-template"}
 
 def test_every_malformed_message_is_a_dead_letter_and_the_worker_lives(chaos: Chaos) -> None:
     """A good message after each is answered; the dead letters hold the bad ones, byte for byte."""
-    send_all(chaos, MALFORMED.values())
-    kept = kept_after(chaos, len(MALFORMED))
-    assert [name for name, entry in MALFORMED.items() if not kept[entry]] == []
-    assert kept == Counter(MALFORMED.values())
+    entries = {case.name: case.entry for case in malformed()}
+    send_all(chaos, entries.values())
+    kept = kept_after(chaos, len(entries))
+    assert [name for name, entry in entries.items() if not kept[entry]] == []
+    assert kept == Counter(entries.values())
 
 
 def test_mutated_messages_are_dead_letters_or_answered_and_the_worker_lives(chaos: Chaos) -> None:
@@ -44,6 +47,31 @@ def test_mutated_messages_are_dead_letters_or_answered_and_the_worker_lives(chao
     pushed = set(entries)
     kept = kept_after(chaos, refused.total())
     assert Counter({entry: count for entry, count in kept.items() if entry in pushed}) == refused
+
+
+def test_malformed_broadcasts_are_dropped_and_the_worker_lives(chaos: Chaos) -> None:
+    """Remote control, which any client may send, and which kombu decodes apart from tasks."""
+    ping = celery(properties={"delivery_info": {"exchange": "celery.pidbox", "routing_key": ""}})
+    odd: list[object] = [None, 7, "x", []]
+    commands: list[object] = [
+        None,
+        {"method": "cancel_consumer", "arguments": {"queue": []}},
+        {"method": "add_consumer", "arguments": {"queue": "unacked:consumers"}},
+        {"method": "pool_shrink", "arguments": {"n": 99}},
+    ]
+    entries = [
+        *(b"", b"7", b"null", b"[]", b"{}", b"\xff", b"[" * DEEP),
+        *(raw(ping | {name: value}) for name in ping for value in odd),
+        *(raw(with_body(ping, json.dumps(command).encode())) for command in commands),
+    ]
+    pid = chaos.stack.worker.pid
+    with chaos.stack.broker as broker:
+        for entry in entries:
+            assert broker.publish("/0.celery.pidbox", entry) == 1
+        chaos.producer.stored(chaos.producer.send("template.get", NOBODY), chaos.within(15))
+        assert broker.publish("/0.celery.pidbox", b"7") == 1
+    assert chaos.stack.worker.pid == pid
+    assert chaos.producer.app.control.inspect(timeout=chaos.within(5), limit=1).ping()
 
 
 def send_all(chaos: Chaos, entries: Iterable[bytes]) -> None:

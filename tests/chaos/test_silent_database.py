@@ -1,12 +1,15 @@
 """PostgreSQL is silent (stopped, with its connections open): work goes on when it speaks again."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import psutil
 import pytest
 
 from db.cluster.processes import wait_until
 from tests.factories import templates
 from tests.support.producer import Producer
-from tests.support.stacks import QUICK
+from tests.support.stacks import QUICK, small_stack
 from worker.local import LocalStack
 
 TRIES = QUICK | {"TEMPLATE_SERVICE_MAX_RETRIES": "20", "TEMPLATE_SERVICE_DB_CONNECT_TIMEOUT": "2"}
@@ -17,9 +20,17 @@ QUICK_TASKS = TRIES | {
 }
 
 
+@pytest.fixture
+def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalStack]:
+    """Give a stack with the settings of a test."""
+    with small_stack(tmp_path, environment=request.param) as stack:
+        yield stack
+
+
 @pytest.mark.parametrize(
-    ("environment", "given_up"),
+    ("stack", "given_up"),
     [(QUICK_STATEMENTS, "retry: Retry in"), (QUICK_TASKS, "Soft time limit")],
+    indirect=["stack"],
     ids=["given up by the client's clock", "given up at the limit of the task"],
 )
 def test_every_message_is_answered_once_after_the_database_responds_again(

@@ -59,7 +59,7 @@ def service(
         monkeypatch.setattr(tasks.app.tasks[name], "_backend", backend)
     monkeypatch.setattr(answers, "PATIENCE_SECONDS", 0.3)
     yield tasks
-    backend.client.close()
+    backend.client.connection_pool.disconnect()
 
 
 def stored(store: redis.Redis, task_id: str) -> dict[str, Any] | None:

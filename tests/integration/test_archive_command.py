@@ -1,20 +1,29 @@
 """The archive command: whole, synced and never over another file, whatever happens meanwhile."""
 
+import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from db.cluster.processes import wait_until
+from db.hooks import hook_script
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 SCRIPT = str(files("db.recovery").joinpath("archive.sh"))
 NAME = "000000010000000000000007"
@@ -33,11 +42,12 @@ class Archive:
         self.folder = directory / "the archive's"
         self.folder.mkdir()
         self.target = self.folder / NAME
+        self.script = SCRIPT
 
     @property
     def command(self) -> list[str]:
         """The call as PostgreSQL makes it."""
-        return [*self.shell, SCRIPT, str(self.source), str(self.target)]
+        return [*self.shell, self.script, str(self.source), str(self.target)]
 
     def call(self, **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 - subprocess.run's
         """Archive the file."""
@@ -201,3 +211,105 @@ def test_the_unused_rest_of_a_segment_takes_no_disk_space(archive: Archive) -> N
     assert archive.is_archived()
     assert archive.target.stat().st_size == SIZE
     assert archive.target.stat().st_blocks * 512 < SIZE // 2
+
+
+@pytest.fixture
+def installed(archive: Archive, tmp_path: Path) -> Archive:
+    """Give the same with a copy of the command, which has files next to it."""
+    script = tmp_path / "archive.sh"
+    script.write_bytes(Path(SCRIPT).read_bytes())
+    archive.script = str(script)
+    return archive
+
+
+@pytest.fixture
+def compressing(installed: Archive, tmp_path: Path) -> Archive:
+    """Give an archive that compresses."""
+    if shutil.which("zstd") is None:
+        pytest.skip("zstd is not installed; segments are archived uncompressed then")
+    (tmp_path / "compression").write_text("zstd\n")
+    return installed
+
+
+def test_a_segment_is_compressed(compressing: Archive) -> None:
+    """With a checksum of zstd; the same segment again is archived already, another is refused."""
+    for _ in range(2):
+        done = compressing.call()
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    (path,) = compressing.folder.iterdir()
+    assert path.name == f"{NAME}.zst"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert zstd.decompress(path.read_bytes()) == compressing.source.read_bytes()
+    before = path.read_bytes()
+    compressing.source.write_bytes(b"x" * SIZE)
+    done = compressing.call()
+    assert done.returncode == 1
+    assert "is never replaced" in done.stderr
+    assert {each: each.read_bytes() for each in compressing.folder.iterdir()} == {path: before}
+
+
+@pytest.mark.parametrize("content", [b"", b"x", None], ids=["empty", "no zstd", "cut off"])
+def test_a_damaged_compressed_segment_is_never_replaced(
+    compressing: Archive, content: bytes | None
+) -> None:
+    """It may be the only copy of another one."""
+    compressing.call()
+    path = compressing.folder / f"{NAME}.zst"
+    path.write_bytes(path.read_bytes()[:-1] if content is None else content)
+    before = path.read_bytes()
+    done = compressing.call()
+    assert (done.returncode, "is never replaced" in done.stderr) == (1, True)
+    assert {each: each.read_bytes() for each in compressing.folder.iterdir()} == {path: before}
+
+
+@pytest.mark.parametrize("program", [None, "exit 1", "cat >/dev/null; echo x"])
+def test_a_segment_is_archived_uncompressed_where_zstd_does_not_work(
+    compressing: Archive, tmp_path: Path, program: str | None
+) -> None:
+    """It is not installed, it fails, or what it writes is not the segment."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    tools = ("sh", "dash", "bash", "busybox", "cat", "cmp", "dd", "ln", "od", "rm", "sync", "uname")
+    for name in tools:
+        if (found := shutil.which(name)) is not None:
+            (programs / name).symlink_to(found)
+    if program is not None:
+        (programs / "zstd").write_text(f"#!/bin/sh\n{program}\n")
+        (programs / "zstd").chmod(0o755)
+    assert compressing.call(env={"PATH": str(programs)}).returncode == 0
+    assert compressing.is_archived()
+    assert compressing.call().returncode == 0
+    assert compressing.is_archived()
+
+
+def test_history_files_stay_readable(compressing: Archive) -> None:
+    """They are a few lines, which this service and PostgreSQL read as they are."""
+    history = compressing.source.with_name("00000002.history")
+    history.write_text("1\t0/5000028\tno recovery target specified\n")
+    compressing.source, compressing.target = history, compressing.folder / history.name
+    assert compressing.call().returncode == 0
+    assert [path.name for path in compressing.folder.iterdir()] == [history.name]
+
+
+@pytest.mark.parametrize("event", ["before_archive", "after_archive"])
+def test_a_hook_gets_the_file_and_may_refuse_it(
+    installed: Archive, tmp_path: Path, event: Literal["before_archive", "after_archive"]
+) -> None:
+    """PostgreSQL asks again: nothing is archived before it, and what is archived stays after it."""
+    calls = tmp_path / "call's 100%"
+    written = hook_script(shlex.join(["tee", "-a", str(calls)]), event, str(tmp_path))
+    (tmp_path / event).write_text(written)
+    assert installed.call(env={"PATH": os.environ["PATH"], "SECRET": "x"}).returncode == 0
+    assert installed.is_archived()
+    assert json.loads(calls.read_text()) == {
+        "event": event,
+        "directory": str(tmp_path),
+        "entry": {"name": NAME, "file": NAME},
+    }
+    installed.target.unlink()
+    (tmp_path / event).write_text(hook_script("sh -c 'env >&2; exit 7'", event, str(tmp_path)))
+    done = installed.call(env={"PATH": os.environ["PATH"], "SECRET": "x"})
+    assert (done.returncode, f"{event} ended with status 7" in done.stderr) == (1, True)
+    assert f"TEMPLATE_SERVICE_EVENT={event}" in done.stderr
+    assert "SECRET" not in done.stderr
+    assert installed.target.exists() is (event == "after_archive")

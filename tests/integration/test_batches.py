@@ -394,13 +394,13 @@ ITEM_ERRORS = [
     pytest.param(
         {"key": 1, "variables": []},
         "invalid_message",
-        {("variables", "dict_type")},
+        {("variables", "object")},
         id="variables array",
     ),
     pytest.param(
         {"key": 1, "variables": None},
         "invalid_message",
-        {("variables", "dict_type")},
+        {("variables", "object")},
         id="variables null",
     ),
     pytest.param(
@@ -412,7 +412,7 @@ ITEM_ERRORS = [
     pytest.param(
         {"key": 1, "variables": SOUND, "language": 1},
         "invalid_message",
-        {("language", "string_type")},
+        {("language", "string")},
         id="language number",
     ),
     pytest.param(

@@ -203,7 +203,7 @@ class TestRefusals:
             (ids("syntax"), f"templates[0].{body}", "template_syntax", "syntax_error"),
             (old, "templates[1].expected_version", "version_conflict", "conflict"),
             (partial, "templates[2].type", "invalid_message", "type_changed"),
-            (ids("odd"), "templates[3].name", "invalid_message", "string_type"),
+            (ids("odd"), "templates[3].name", "invalid_message", "string"),
             (ids("odd"), "templates[3].type", "invalid_message", "missing"),
             (ids("odd"), "templates[3].colour", "invalid_message", "extra_forbidden"),
             (ids("twice"), "templates[5].template_id", "invalid_message", "declared_twice"),

@@ -7,6 +7,7 @@ from langcodes import standardize_tag, tag_is_valid
 
 from tasks.rendering.limits import Limits
 from tests.factories import templates
+from tests.support.cases import each
 from tests.support.producer import RefusedError
 from tests.support.tasks import Tasks
 
@@ -82,7 +83,7 @@ def render(tasks: Tasks, template: str, **keywords: Any) -> Any:  # noqa: ANN401
 class TestCarried:
     """What still fits is there in the new version."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("changed", "is_stale"),
         [
             ({}, False),
@@ -238,7 +239,7 @@ class TestGiven:
 class TestDropped:
     """Mismatching translations are refused with the languages and why, unless allowed."""
 
-    @pytest.mark.parametrize(
+    @each(
         "changed",
         [
             {"body": "Dear {{ name }} {{ more|default('') }}"},
@@ -264,7 +265,7 @@ class TestDropped:
         answer = publish(tasks, template, body="Dear reader", subject="Hello {{ name }}")
         assert answer == {"carried": ["de"], "stale": ["de"], "dropped": []}
 
-    @pytest.mark.parametrize(
+    @each(
         ("body", "german", "example"),
         [
             ("{{ x }}", "{{ x + 1 }}", "Ann"),
@@ -298,7 +299,7 @@ class TestDropped:
         )
         assert answer == NOTHING | {"dropped": ["de"]}
 
-    @pytest.mark.parametrize("own", ["de", "DE"])
+    @each("own", ["de", "DE"])
     def test_a_version_in_the_language_of_a_translation_is_refused(
         self, tasks: Tasks, own: str
     ) -> None:

@@ -17,6 +17,8 @@ from db.backup.policy import BackupPolicy
 from db.backup.restore.restore import restore
 from db.cluster.private import PrivateCluster
 from db.cluster.programs import Programs
+from db.cluster.sandbox import sandbox_programs
+from db.cluster.unprivileged import user_for
 from db.commands import physical
 from db.commands.core import Client
 from db.errors import OperationError
@@ -45,7 +47,7 @@ ALLOWED: Final = {
     "TZ",
 }
 PROGRAMS: Final = """
-initdb pg_amcheck pg_archivecleanup pg_basebackup pg_combinebackup pg_controldata pg_ctl pg_dump
+initdb pg_amcheck pg_basebackup pg_combinebackup pg_controldata pg_ctl pg_dump
 pg_restore pg_verifybackup pg_waldump postgres psql vacuumdb
 """
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
@@ -62,6 +64,13 @@ def source(servers: LocalStack) -> Iterator[SampleDatabase]:
     """Give a database to back up."""
     with sample_database(servers) as made:
         yield made
+
+
+@pytest.fixture
+def reachable(tmp_path: Path) -> Iterator[Path]:
+    """Give PostgreSQL's programs where the user of a sandbox reaches them."""
+    with sandbox_programs(Programs.chosen().folder, user_for(tmp_path)) as programs:
+        yield programs
 
 
 @pytest.fixture
@@ -86,7 +95,7 @@ def check(program: str, found: dict[str, str]) -> None:
 
 @pytest.mark.usefixtures("_secrets")
 def test_each_program_of_postgresql_gets_what_it_needs(
-    servers: LocalStack, source: SampleDatabase, tmp_path: Path
+    servers: LocalStack, source: SampleDatabase, tmp_path: Path, reachable: Path
 ) -> None:
     """Every program that this service starts, as the kernel reports its environment."""
     seen = tmp_path / "seen"
@@ -100,7 +109,9 @@ def test_each_program_of_postgresql_gets_what_it_needs(
     names = PROGRAMS.split()
     script = 'cat /proc/$$/environ > "{seen}/{name}.$$"\nexec "$REAL" "$@"'
     programs = wrapped(
-        tmp_path / "bin", **{name: script.format(seen=seen, name=name) for name in names}
+        tmp_path / "bin",
+        reachable,
+        **{name: script.format(seen=seen, name=name) for name in names},
     )
     policy = BackupPolicy(target=str(tmp_path / "backups"))
     client = Client(programs, source.url)
@@ -121,7 +132,6 @@ def test_each_program_of_postgresql_gets_what_it_needs(
     list(
         physical.wal_records(programs, full / "pg_wal", segments[0], segments[0], managers=["XLOG"])
     )
-    physical.remove_wal_before(programs, full / "pg_wal", segments[0])
     programs.run("pg_ctl", ["status", f"--pgdata={full}"])
     found = {path.name.partition(".")[0] for path in seen.iterdir()}
     assert found == set(names)
@@ -217,13 +227,13 @@ def test_code_in_a_dump_finds_no_secret_in_the_drill(servers: LocalStack, tmp_pa
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as another user")
-def test_the_server_of_a_drill_has_no_capability(tmp_path: Path) -> None:
+def test_the_server_of_a_drill_has_no_capability(tmp_path: Path, reachable: Path) -> None:
     """It reaches its data where its user may not pass, and nothing else there."""
     (tmp_path / "data").mkdir(0o700)
     os.chown(tmp_path / "data", 65534, 65534)
     tmp_path.chmod(0o700)
     (tmp_path / "secret").write_text(SECRET)
-    cluster = PrivateCluster(Programs.chosen(), tmp_path / "data" / "data", is_sandbox=True)
+    cluster = PrivateCluster(Programs(reachable), tmp_path / "data" / "data", is_sandbox=True)
     cluster.initialise()
     with cluster, psycopg.connect(cluster.url(), autocommit=True) as connection:
         ((status,),) = connection.execute("SELECT pg_read_file('/proc/self/status')")

@@ -15,6 +15,7 @@ from tasks.services.differences import (
     variables,
 )
 from tests.factories import templates
+from tests.support.cases import each
 from tests.support.producer import RefusedError
 from tests.support.rows import Rows
 from tests.support.tasks import Tasks
@@ -76,7 +77,7 @@ class TestTexts:
             ],
         }
 
-    @pytest.mark.parametrize(
+    @each(
         ("before", "after", "lines"),
         [
             (None, "", ["@@ -0,0 +1 @@", "+"]),
@@ -173,7 +174,7 @@ class TestVariables:
         assert [change["name"] for change in answer["variables"]["changed"]] == ["a"]
         assert [change["name"] for change in answer["variables"]["removed"]] == ["b"]
 
-    @pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0, False), ([1], [1.0])])
+    @each(("one", "other"), [(1, True), (1, 1.0), (0, False), ([1], [1.0])])
     def test_a_default_that_changes_from_1_to_true_is_a_change(
         self, one: object, other: object
     ) -> None:
@@ -395,7 +396,7 @@ def test_a_diff_turns_one_text_into_the_other(before: str | None, after: str | N
 class TestBounds:
     """Comparing takes a bounded time, and an answer has a bounded size."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("before", "after", "is_compared"),
         [
             (MOST_LINES, MOST_LINES, True),

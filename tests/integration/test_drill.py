@@ -3,17 +3,14 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
-from http.client import HTTPConnection
 from pathlib import Path
 
 import psycopg
 import pytest
 from click.testing import CliRunner
-from moto.server import ThreadedMotoServer
 from psycopg.conninfo import conninfo_to_dict
 
 from db import migrations
@@ -39,6 +36,7 @@ from tasks.configuration import Configuration, Operations
 from tasks.runtime import Runtime
 from tasks.services.drills import render_newest
 from tests.support.drills import shared_cluster
+from tests.support.dumps import s3_bucket
 from tests.support.producer import RefusedError
 from tests.support.sample_databases import ROWS, TEMPLATES, SampleDatabase, copy_of, sample_database
 from tests.support.tasks import Tasks
@@ -165,31 +163,14 @@ def test_a_backup_in_object_storage_passes_the_drill(
     source: SampleDatabase,
     policy: BackupPolicy,
     clusters: Clusters,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is read and noted there."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "operator",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        with closing(HTTPConnection(host, port)) as connection:
-            connection.request("PUT", "/drills")
-            assert connection.getresponse().status == HTTPStatus.OK
+    with s3_bucket("drills"):
         own = replace(policy, target="s3://drills/daily")
         entry = create(source.client, own)
         assert held(own, clusters).name == entry.name
         assert catalogue(own).get(entry.name).verified_at is not None
         assert left(own) == []
-    finally:
-        server.stop()
 
 
 class TestBackups:

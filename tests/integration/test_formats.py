@@ -103,14 +103,34 @@ def test_problems_stand_where_the_author_wrote_them(
 
 
 def test_warnings_stand_where_the_author_wrote_them(tasks: Tasks) -> None:
-    """They have no snippet, in this format too."""
-    answer = tasks.call(
-        "render.preview",
-        {"type": "email", "format": "mjml", "body": page(' <a href="http://a.example">a</a>')},
+    """At the text, or at the element of an image, which the HTML has more than once."""
+    body = page(
+        '<a href="http://a.example">a</a> %%code%%{{ name }}</mj-text>\n'
+        '<mj-image src="https://a.example/a.png" /><mj-text><a href="http://a.example">a</a>'
     )
-    warned = {each["code"]: each for each in answer["warnings"]}
-    assert "insecure_link" in warned
+    answer = tasks.call("render.preview", {"type": "email", "format": "mjml", "body": body})
+    places = [
+        (each["code"], body.split("\n")[each["line"] - 1][each["column"] - 1 :][:9])
+        for each in answer["warnings"]
+    ]
+    assert sorted(places) == [
+        ("foreign_placeholder", "%%code%%{"),
+        ("insecure_link", "http://a."),
+        ("insecure_link", "http://a."),
+        ("missing_alt", "<mj-image"),
+    ]
+    assert len({(each["line"], each["column"]) for each in answer["warnings"]}) == len(places)
     assert all("snippet" not in each for each in answer["warnings"])
+
+
+def test_mjml_is_not_published_as_html(tasks: Tasks) -> None:
+    """Readers would be sent it as it stands."""
+    template = templates.created(tasks)
+    with pytest.raises(RefusedError) as caught:
+        publish(tasks, template, body=f"\n{page('a')}", format=None)
+    (problem,) = caught.value.details
+    assert (problem["type"], problem["line"], problem["column"]) == ("mjml", 2, 1)
+    assert "body.mjml" in problem["message"]
 
 
 @each("kind", ["in_app", "sms", "push", "json", "partial"])

@@ -17,6 +17,7 @@ from alembic import command
 from alembic.config import CommandLine, Config
 from alembic.script import ScriptDirectory
 
+from db import migrations
 from tests.support.cases import each
 from worker.local import LocalStack
 
@@ -234,6 +235,15 @@ class TestUpAndDown:
     def test_the_migrations_have_a_single_head(self) -> None:
         """Two would stop every ``upgrade head``."""
         assert ScriptDirectory(str(ROOT / "alembic")).get_heads() == [REVISIONS[-1]]
+
+    def test_the_order_of_migrations_is_read_as_alembic_has_it(self) -> None:
+        """The text of the scripts is enough to know it."""
+        assert migrations.head() == REVISIONS[-1]
+        assert not migrations.is_known("0000")
+        for place, revision in enumerate(REVISIONS):
+            assert migrations.is_known(revision)
+            later = [other for other in REVISIONS if migrations.is_before(revision, other)]
+            assert later == REVISIONS[place + 1 :]
 
     @pytest.mark.parametrize(
         "spoil",

@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
@@ -10,22 +11,24 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import text
 
 from db import migrations
-from db.addresses import connection_options
+from db.addresses import Database, connection_options
 from db.backup import snapshot
 from db.backup.catalogue import Catalogue, open_store
 from db.backup.create import create
-from db.backup.databases import administering, drop
+from db.backup.databases import administering, connected, drop
 from db.backup.drill import drill
 from db.backup.policy import BackupPolicy
 from db.backup.restore.merge_table import merge_table
 from db.backup.restore.replace_live import replace_live
 from db.backup.restore.restore import restore
-from db.backup.snapshot import table_facts
+from db.backup.snapshot import set_text_format, table_facts
 from db.cluster.programs import Programs
 from db.errors import OperationError
 from db.printed import psql
+from db.session import make_engine
 from tests.support.sample_databases import ROWS, SampleDatabase, copy_of, sample_database
 from worker.local import LocalStack
 
@@ -53,7 +56,7 @@ def policy(tmp_path: Path) -> BackupPolicy:
     return BackupPolicy(target=str(tmp_path / "backups"), scratch=str(tmp_path / "scratch"))
 
 
-@pytest.fixture(params=["LATIN1", "EUC_JP"])
+@pytest.fixture(params=["LATIN1", "EUC_JP", "SQL_ASCII"])
 def encoded(request: pytest.FixtureRequest, servers: LocalStack) -> Iterator[SampleDatabase]:
     """Give a database in another encoding, with letters beyond ASCII."""
     made = SampleDatabase(servers.postgres.url_of(f"shop_{uuid4().hex[:12]}"))
@@ -93,6 +96,7 @@ def test_digests_of_earlier_versions_are_compared_as_they_were(
     """They are of the bytes that the server stores."""
     entry = create(encoded.client, policy)
     with psycopg.connect(encoded.url) as connection:
+        set_text_format(connection)
         tables = {name: table_facts(connection, name, as_stored=True) for name in entry.tables}
     old = entry.model_copy(update={"encoding": None, "tables": tables})
     Catalogue(open_store(policy.target)).add(old)
@@ -215,3 +219,85 @@ def test_tables_of_any_name_are_restored(
     assert merge_table(live.client, policy, table="my table").inserted == 3
     single = create(live.client, policy, contents="table", table="my table")
     assert restore(live.client, policy, name=single.name).rows == {"my table": 10}
+
+
+ODD_OBJECTS = r"""
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE TYPE pair AS (a integer, b text);
+CREATE TABLE odd (
+    id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, moods mood[], pair pair, grants aclitem[]
+);
+INSERT INTO odd (moods, pair) SELECT '{sad,ok}', (n, 'Grüße')::pair FROM generate_series(1, 5) AS n;
+CREATE MATERIALIZED VIEW ratio AS SELECT 100 / count(*) AS share FROM odd;
+CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql
+AS $$ BEGIN RAISE EXCEPTION 'nothing is dropped here'; END $$;
+CREATE EVENT TRIGGER refuse ON sql_drop EXECUTE FUNCTION refuse();
+"""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_one_table_is_restored_from_a_database_with_odd_objects(
+    live: SampleDatabase, policy: BackupPolicy, form: str
+) -> None:
+    """A view that fails on empty tables, a trigger against drops, types of its own, identity."""
+    live.run(ODD_OBJECTS)
+    name = create(live.client, policy, form=form).name  # type: ignore[arg-type]
+    assert restore(live.client, policy, name=name, table="templates").rows == {
+        "templates": ROWS["templates"]
+    }
+    live.run("DELETE FROM odd WHERE id = 1")
+    live.run("UPDATE odd SET moods = '{}' WHERE id = 2")
+    done = merge_table(live.client, policy, table="odd")
+    assert (done.inserted, done.updated, done.unchanged, done.kept) == (1, 1, 3, 0)
+    assert live.one("SELECT count(*) FROM odd WHERE moods = '{sad,ok}'") == 5
+
+
+def test_rows_that_a_trigger_would_change_are_not_merged(
+    live: SampleDatabase, policy: BackupPolicy
+) -> None:
+    """Neither changed nor dropped: the table stays as it was."""
+    create(live.client, policy)
+    live.run("DELETE FROM templates WHERE type = 'partial'")
+    live.run(
+        "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
+    )
+    live.run("CREATE TRIGGER skip BEFORE INSERT ON templates FOR EACH ROW EXECUTE FUNCTION skip()")
+    with pytest.raises(OperationError, match="changes 1 row of the backup") as caught:
+        merge_table(live.client, policy, table="templates")
+    assert caught.value.kind == "rows_changed"
+    live.run("ALTER TABLE templates DISABLE TRIGGER USER")
+    assert merge_table(live.client, policy, table="templates").inserted == 1
+
+
+def test_timeouts_of_a_database_do_not_end_our_sessions(live: SampleDatabase) -> None:
+    """One waits for the dump that another makes, and its queries read whole tables."""
+    timeouts = ("idle_session_timeout", "idle_in_transaction_session_timeout", "lock_timeout")
+    for name in timeouts:
+        live.run(f"ALTER DATABASE {live.name} SET {name} = '1h'".encode())
+    try:
+        with connected(live.url) as connection:
+            shown = [connection.execute(f"SHOW {name}".encode()).fetchone() for name in timeouts]
+    finally:
+        for name in timeouts:
+            live.run(f"ALTER DATABASE {live.name} RESET {name}".encode())
+    assert shown == [("0",)] * len(timeouts)
+
+
+def test_formats_of_a_database_are_not_those_of_our_sessions(
+    live: SampleDatabase, policy: BackupPolicy
+) -> None:
+    """Psycopg reads times and intervals in one format; the merge reads what another wrote."""
+    with administering(live.url) as admin:
+        for setting in ("DateStyle = 'SQL, DMY'", "IntervalStyle = 'sql_standard'"):
+            admin.execute(f"ALTER DATABASE {live.name} SET {setting}".encode())
+    create(live.client, policy)
+    live.run("DELETE FROM template_partials")
+    assert merge_table(live.client, policy, table="template_partials").inserted == 1
+    engine = make_engine(Database(url=live.url))
+    try:
+        with engine.connect() as connection:
+            row = connection.execute(text("SELECT now(), interval '-1 day 2 hours'")).one()
+            assert isinstance(row[0], datetime)
+            assert row[1] == timedelta(hours=-22)
+    finally:
+        engine.dispose()

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.factories import templates
+from tests.support.cases import each
 from tests.support.producer import RefusedError
 from tests.support.tasks import Tasks
 
@@ -354,7 +355,7 @@ def digests(tasks: Tasks) -> dict[str, str]:
 class TestParts:
     """What results of each type have beside subject and body."""
 
-    @pytest.mark.parametrize(
+    @each(
         ("text", "encoding", "length", "segments"),
         [
             ("", "GSM-7", 0, 1),
@@ -373,7 +374,6 @@ class TestParts:
             ("😀" * 36, "UCS-2", 72, 2),
             ("<&>", "GSM-7", 3, 1),
         ],
-        ids=lambda value: str(value)[:8],
     )
     def test_sms_segments_are_counted(
         self, tasks: Tasks, text: str, encoding: str, length: int, segments: int
@@ -489,7 +489,7 @@ class TestLimits:
         assert error.code == "too_large"
         assert error.details == [{"path": "variables", "type": "too_large", "message": message}]
 
-    @pytest.mark.parametrize("kind", ["email", "sms"])
+    @each("kind", ["email", "sms"])
     def test_the_output_is_limited(self, tasks: Tasks, kind: str) -> None:
         """2,097,152 bytes of UTF-8."""
         template = templates.published(

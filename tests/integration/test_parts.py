@@ -1,10 +1,12 @@
 """Own texts, preheaders, inlined styles, JSON and Markdown, from the publish to the render."""
 
+import itertools
 from typing import Any
 
 import pytest
 
 from tests.factories import templates
+from tests.support.cases import each
 from tests.support.producer import RefusedError
 from tests.support.tasks import Tasks
 
@@ -114,8 +116,10 @@ class TestPreheader:
         assert difference["languages"]["unchanged"][0]["language"] == "de"
 
 
-@pytest.mark.parametrize("kind", ["in_app", "sms", "push", "partial", "json"])
-@pytest.mark.parametrize("part", ["text", "preheader"])
+@each(
+    ("kind", "part"),
+    itertools.product(["in_app", "sms", "push", "partial", "json"], ["text", "preheader"]),
+)
 def test_only_mail_has_a_text_and_a_preheader(tasks: Tasks, kind: str, part: str) -> None:
     """The refusal names the part and the type."""
     template = templates.created(tasks, type=kind)

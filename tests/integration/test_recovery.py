@@ -1,7 +1,9 @@
 """Point-in-time recovery: set up, base backups, and every kind of target, on a real server."""
 
 import dataclasses
+import json
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,6 +16,8 @@ import pytest
 
 from db.cluster.programs import Programs
 from db.commands.physical import control_data
+from db.recovery.catalogue import MANIFEST
+from db.recovery.packed import PACKED
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.setup import command, statements
 from tasks.configuration import Operations
@@ -57,7 +61,7 @@ def test_setup_is_idempotent(history: History) -> None:
     """Each run proves once more that a segment arrives."""
     result = history.server.json("setup", "--yes")
     assert (result["changed"], result["restart"]) == ({}, [])
-    assert (history.server.policy.wal / result["archived"]).exists()
+    assert any(history.server.policy.wal.glob(f"{result['archived']}*"))
     assert history.server.run("SHOW archive_command") == command(history.server.policy)
     assert history.server.run("SHOW summarize_wal") == "on"
     assert history.server.run("SHOW archive_timeout") == "1min"
@@ -179,7 +183,9 @@ def test_status_shows_the_recoverable_time_range(history: History) -> None:
     assert reaches[history.incremental]["backup"]["parent"] == history.full
     assert status["earliest"] == reaches[history.full]["earliest"] < str(history.between)
     assert status["latest"] > str(history.after)
-    assert "incremental" in history.server.call("status").stdout
+    printed = history.server.call("status").stdout
+    assert "incremental" in printed
+    assert "stored" in printed
 
 
 def test_old_base_backups_are_removed_with_their_wal(history: History, tmp_path: Path) -> None:
@@ -232,7 +238,8 @@ def test_the_task_returns_the_figures_of_the_base_backup(history: History, tmp_p
         result = base_backups.take(Maintain(), run)
     assert planned == BaseBackedUp(dry_run=True, kind="incremental", parent=history.incremental)
     assert (result.kind, result.parent, result.expired) == ("incremental", history.incremental, ())
-    assert (tmp_path / "recovery" / "base" / str(result.base_backup) / "data").is_dir()
+    taken = tmp_path / "recovery" / "base" / str(result.base_backup)
+    assert {path.name for path in taken.iterdir()} == {"backup.json", PACKED, MANIFEST}
     assert result.size > 0
     assert result.seconds > 0
 
@@ -244,3 +251,47 @@ def test_the_task_is_skipped_without_wal_archiving(tasks: Tasks, *, dry_run: boo
     assert answer["skipped"] is True
     assert answer["base_backup"] is None
     assert "pitr setup" in answer["reason"]
+
+
+def test_base_backups_call_the_hooks(history: History, tmp_path: Path) -> None:
+    """With the entry of the catalog; nothing is taken if the one before it fails."""
+    calls = [tmp_path / "before", tmp_path / "after"]
+    before, after = (shlex.join(["tee", str(path)]) for path in calls)
+    policy = dataclasses.replace(
+        history.copy(tmp_path / "recovery"), before_base_backup=before, after_base_backup=after
+    )
+    taken = history.server.json("base-backup", policy=policy)["backup"]
+    given = [json.loads(path.read_text()) for path in calls]
+    assert given[0] == {
+        "event": "before_base_backup",
+        "directory": str(policy.directory),
+        "kind": "incremental",
+        "parent": taken["parent"],
+    }
+    assert given[1]["event"] == "after_base_backup"
+    assert given[1]["entry"]["name"] == taken["name"]
+    assert given[1]["entry"]["packed_bytes"] == taken["packed_bytes"] > 0
+    known = sorted(policy.base.iterdir())
+    policy = dataclasses.replace(policy, before_base_backup="/bin/false")
+    done = history.server.call("base-backup", policy=policy)
+    assert (done.exit_code, "before_base_backup" in done.stderr) == (1, True)
+    assert sorted(policy.base.iterdir()) == known
+
+
+def test_setup_has_the_server_run_a_command_after_it_has_archived(history: History) -> None:
+    """As the server's user, with the name of the file; setup without the setting ends it."""
+    server = history.server
+    output = server.policy.wal / ".last.json"
+    policy = dataclasses.replace(
+        server.policy, after_archive=shlex.join(["tee", str(output)]), before_archive="true"
+    )
+    try:
+        segment = server.json("setup", "--yes", policy=policy)["archived"]
+        given = json.loads(output.read_text())
+        assert (given["event"], given["directory"]) == ("after_archive", str(policy.directory))
+        assert given["entry"]["name"] == segment
+        assert (policy.wal / given["entry"]["file"]).exists()
+    finally:
+        server.json("setup", "--yes")
+    assert not any((policy.directory / f"{when}_archive").exists() for when in ("before", "after"))
+    output.unlink(missing_ok=True)

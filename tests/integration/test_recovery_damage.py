@@ -20,7 +20,7 @@ SIZE = 16 << 20
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     """Give an archive on which something has happened, and base backups."""
-    with lived(tmp_path_factory.mktemp("damage")) as history:
+    with lived(tmp_path_factory.mktemp("damage"), compress=False) as history:
         yield history
 
 
@@ -237,6 +237,13 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda v: replaced(v.full / "backup.json", b'{"name": '),
         "entry_unreadable",
     ),
+    "entry with no LSN": (lambda v: v.entry(stop_lsn="end"), "entry_unreadable"),
+    "entry without segments": (lambda v: v.entry(segment_bytes=0), "entry_unreadable"),
+    "entry without a time zone": (
+        lambda v: v.entry(started_at="2026-01-01T00:00:00"),
+        "entry_unreadable",
+    ),
+    "entry that builds on itself": (lambda v: v.entry(parent=v.full.name), "parent_differs"),
     "entry with another end": (lambda v: v.entry(stop_lsn="0/3000100"), "entry_differs"),
     "entry with another timeline": (lambda v: v.entry(timeline=3), "entry_differs"),
     "entry with another size": (lambda v: v.entry(bytes=7), "entry_differs"),

@@ -94,7 +94,7 @@ def test_the_command_chooses_a_moment_itself(server: Server) -> None:
 def test_a_drill_finds_a_recovery_that_differs(server: Server, tmp_path: Path) -> None:
     """The tables are named; the last proof is kept, and the problem with it."""
     before = read_record(server.policy)
-    for path in server.policy.figures.iterdir():
+    for path in (server.policy.directory / "figures").iterdir():
         content = json.loads(path.read_text())
         content["tables"]["templates"]["digest"] = "1"
         content["tables"]["template_versions"]["rows"] += 1
@@ -115,7 +115,7 @@ def test_a_drill_passes_over_a_moment_that_wal_does_not_have(
 
     So it is while a commit waits for a synchronous standby.
     """
-    for path in server.policy.figures.iterdir():
+    for path in (server.policy.directory / "figures").iterdir():
         path.unlink()
     url = server.stack.postgres.url
     with psycopg.connect(url, autocommit=True) as operator, ThreadPoolExecutor(1) as pool:

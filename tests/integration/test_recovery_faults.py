@@ -2,21 +2,25 @@
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 from db.cluster.processes import wait_until
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.segments import NAME, segment_name, segment_number
 from db.recovery.status import archive_problems
 from tests.support.recovery import History, Server, flipped, lived, replaced
+from worker.cli import main
 
 _LOG = re.compile(r"the server's log is in (\S+)")
 Damage = Callable[[History, RecoveryPolicy], None]
@@ -25,7 +29,7 @@ Damage = Callable[[History, RecoveryPolicy], None]
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     """Give a server on which something has happened."""
-    with lived(tmp_path_factory.mktemp("faults")) as history:
+    with lived(tmp_path_factory.mktemp("faults"), compress=False) as history:
         yield history
 
 
@@ -131,6 +135,28 @@ def test_a_directory_without_an_entry_is_reported(history: History, tmp_path: Pa
     status = history.server.call("status", policy=policy)
     assert status.exit_code == 1
     assert f"{history.incremental} has no readable backup.json" in status.stdout
+
+
+def test_what_a_killed_base_backup_left_is_listed(history: History, tmp_path: Path) -> None:
+    """By status and doctor, until the next base backup removes it; one under way is not."""
+    policy = history.copy(tmp_path / "recovery")
+    left, under_way = (policy.base / f"20260101T00000{n}.000000Z.partial" for n in (1, 2))
+    for folder in (left, under_way):
+        (folder / "data").mkdir(parents=True)
+    a_week_ago = time.time() - timedelta(days=7).total_seconds()
+    os.utime(left, (a_week_ago, a_week_ago))
+    status = history.server.call("status", policy=policy)
+    assert status.exit_code == 1
+    assert f"{left.name} was left behind by an interrupted base backup" in status.stdout
+    assert under_way.name not in status.stdout
+    environment = history.server.stack.addresses() | {
+        "TEMPLATE_SERVICE_RECOVERY_DIRECTORY": str(policy.directory)
+    }
+    doctor = CliRunner(env=environment).invoke(main, ["db", "doctor", "--json"])
+    found = {each["id"]: each["what"] for each in json.loads(doctor.stdout)["findings"]}
+    assert left.name in found["base_backup_interrupted"]
+    history.server.json("base-backup", policy=policy)
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("target", ["between", "latest", "point"])

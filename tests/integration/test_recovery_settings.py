@@ -18,6 +18,8 @@ def test_a_recovery_applies_what_the_wal_demands(tmp_path: Path) -> None:
     """
     with recoverable(tmp_path) as server:
         server.run("ALTER SYSTEM SET max_prepared_transactions = 0")
+        # Of its time as a standby: a recovery would wait for it.
+        server.run("ALTER SYSTEM SET recovery_min_apply_delay = '1h'")
         server.stack.postgres.restart()
         server.json("base-backup")
         server.run("ALTER SYSTEM SET max_prepared_transactions = 5")

@@ -1,4 +1,4 @@
-"""Times that only a timeline has which a recovery has left."""
+"""Targets that only a timeline has which a recovery has left."""
 
 import shutil
 from pathlib import Path
@@ -16,8 +16,8 @@ def swapped(server: Server, data: Path) -> None:
     server.stack.postgres.start()
 
 
-def test_a_time_of_an_abandoned_timeline_is_refused_until_one_is_named(tmp_path: Path) -> None:
-    """Without that, it would silently be the older state in which the newest timeline began."""
+def test_a_target_of_an_abandoned_timeline_is_refused_until_it_is_named(tmp_path: Path) -> None:
+    """A time would silently be the older state in which the newest timeline began."""
     with recoverable(tmp_path) as server:
         server.json("base-backup")
         server.add(1)
@@ -45,6 +45,9 @@ def test_a_time_of_an_abandoned_timeline_is_refused_until_one_is_named(tmp_path:
             assert refused.exit_code == 1, refused.output
             assert "is on timeline 1 only" in refused.stderr
             assert "--timeline 1" in refused.stderr
+        refused = server.call("restore", "--restore-point", "the_end_of_one", "--into", str(into))
+        assert "the_end_of_one is on timeline 1 only" in refused.stderr
+        assert "--timeline 1" in refused.stderr
         assert rows(abandoned.isoformat(), "--timeline", "1") == 3
         assert rows(abandoned.isoformat(), "--timeline", "2") == 1
         assert rows(first.isoformat()) == 1

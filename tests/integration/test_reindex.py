@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import LiteralString
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from db.addresses import Database
 from db.cluster.processes import wait_until
@@ -151,6 +151,24 @@ def test_the_lock_of_a_run_blocks_no_other_session(engine: Engine, rows: Rows) -
         )
         assert held == [(None, None)]
         assert reindex.reindex(engine, dry_run=False).seconds
+
+
+def test_the_lock_of_a_run_has_no_timeout(engine: Engine) -> None:
+    """A role may have some, and a run takes hours."""
+    statements: list[str] = []
+
+    def collect(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", collect)
+    try:
+        with alone(engine, "maintenance.anything") as free:
+            assert free
+    finally:
+        event.remove(engine, "before_cursor_execute", collect)
+    assert "SET LOCAL idle_in_transaction_session_timeout = 0" in statements
+    has_another = (engine.dialect.server_version_info or ()) >= (17,)
+    assert ("SET LOCAL transaction_timeout = 0" in statements) is has_another
 
 
 def test_a_second_run_at_the_same_time_is_skipped(tasks: Tasks, engine: Engine) -> None:

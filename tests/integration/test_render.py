@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from db.queries import sources
 from tests.factories import templates
+from tests.support.cases import each
 from tests.support.producer import RefusedError
 from tests.support.tasks import Tasks
 
@@ -77,7 +78,7 @@ def test_the_same_message_gives_the_same_bytes(tasks: Tasks) -> None:
     assert answers[0] == answers[1] == answers[2]
 
 
-@pytest.mark.parametrize("kind", ["email", "in_app", "partial"])
+@each("kind", ["email", "in_app", "partial"])
 def test_html_bodies_escape_values(tasks: Tasks, kind: str) -> None:
     """And subjects do not."""
     template = templates.published(tasks, "{{ x }}", subject="{{ x }}", type=kind)
@@ -86,7 +87,7 @@ def test_html_bodies_escape_values(tasks: Tasks, kind: str) -> None:
     assert answer["subject"] == "<b>&'\""
 
 
-@pytest.mark.parametrize("kind", ["sms", "push"])
+@each("kind", ["sms", "push"])
 def test_text_bodies_do_not_escape_values(tasks: Tasks, kind: str) -> None:
     """An SMS never shows ``&amp;``."""
     template = templates.published(tasks, "{{ x }}", type=kind)

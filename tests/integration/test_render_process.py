@@ -29,32 +29,15 @@ LIMITS = Limits()
 SHORT = replace(LIMITS, render_seconds=0.25)
 """For what must not end by itself: no test needs to wait longer to see it stopped."""
 
-# Most would take the memory or the time of the whole worker, were they rendered in it.
+# One for each limit of a render process; tests/support/corpus.py has a case for each filter.
 BOMBS = {
     "doubling": "{% set ns = namespace(x='ab') %}{% for i in range(60) %}"
     "{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x|length }}",
-    "repeated list": "{{ [1] * 100000000 }}",
-    "padding": "{{ '{:>1000000000}'.format(1) }}",
-    "percent padding": "{{ '%1000000000d'|format(1) }}",
     "nested loops": "{% for a in range(10000) %}{% for b in range(10000) %}{% for c in "
     "range(10000) %}{% endfor %}{% endfor %}{% endfor %}",
     "printing loops": "{% for a in range(10000) %}{% for b in range(10000) %}aaaaaaaaaaaaaaaa"
     "{% endfor %}{% endfor %}",
-    "large values in loops": "{% for a in range(10000) %}{{ big }}{% endfor %}",
-    "large values in lists": "{% set ns = namespace(x=[]) %}{% for a in range(10000) %}"
-    "{% set ns.x = ns.x + [big ~ a] %}{% endfor %}{{ ns.x|length }}",
     "many large prints": "{% for a in range(10000) %}{{ small }}{% endfor %}",
-    "slices": "{{ 'a'|slice(987654321) }}",
-    "indentation": "{{ 'a\nb'|indent(987654321) }}",
-    "replacement": "{{ (big|replace('a', big))|length }}",
-    "joining": "{{ big|join(big)|length }}",
-    "zipping": "{% for a in range(10000) %}{{ big|zip(big)|length }}{% endfor %}",
-    "grouping": "{% for a in range(10000) %}{{ big|groupby('a', default=1)|length }}{% endfor %}",
-    "wrapping": "{% for a in range(10000) %}{{ big|wordwrap(width=1)|length }}{% endfor %}",
-    "joining again": "{% for a in range(10000) %}{{ big|join(',')|length }}{% endfor %}",
-    "formatting": "{% for a in range(10000) %}{{ range(1000)|map('currency', 'EUR')|join }}"
-    "{% endfor %}",
-    "recursion": "{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(0) }}",
     "recursion with text": "{% macro m(n) %}{{ big }}{{ m(n) }}{{ m(n) }}{% endmacro %}{{ m(0) }}",
     "nesting": "{% set ns = namespace(x=[]) %}{% for i in range(50000) %}{% set ns.x = [ns.x] %}"
     "{% endfor %}{{ ns.x|tojson }}",
@@ -166,13 +149,13 @@ def test_the_time_limit_applies_to_each_render(renderer: Renderer) -> None:
         ("{{", Code.TEMPLATE_SYNTAX),
         ("{{ missing }}", Code.VARIABLES_INVALID),
         ("{{ none_value }}", Code.VARIABLES_INVALID),
-        ("{{ {(1, 2): 3}|tojson }}", Code.VARIABLES_INVALID),
+        ("{{ {(1, 2): 3}|tojson }}", Code.TEMPLATE_SYNTAX),
         ("{{ d.items(**d) }}", Code.VARIABLES_INVALID),
         ("{{ {d: 1}|tojson }}", Code.VARIABLES_INVALID),
         ("{{ x|currency(x) }}", Code.VARIABLES_INVALID),
         ("{{ x|number('x') }}", Code.TEMPLATE_SYNTAX),
         ("{{ missing|join }}", Code.VARIABLES_INVALID),
-        ("{{ x|tojson(indent=4) }}", Code.VARIABLES_INVALID),
+        ("{{ x|tojson(indent=4) }}", Code.TEMPLATE_SYNTAX),
     ],
 )
 def test_an_invalid_template_does_not_end_the_process(

@@ -22,6 +22,8 @@ from db.addresses import Database
 from db.cluster.private import PrivateCluster
 from db.cluster.processes import wait_until
 from db.cluster.programs import Programs
+from db.replication.primary import drop_login, ensure_login
+from db.replication.servers import connected
 from db.session import is_transient, make_engine
 from tests.support.stacks import without_fsync
 from worker.cli import main
@@ -33,6 +35,16 @@ from worker.settings import Settings
 SECRET = "pass-word-that-nobody-may-see"  # noqa: S105 - of no server
 PROGRAMS = Programs.chosen()
 WAITING: LiteralString = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+
+# In the files of the primary, which ignores them until its next start, or for good.
+UNUSUAL: tuple[LiteralString, ...] = (
+    "ALTER SYSTEM SET recovery_target = 'immediate'",
+    "ALTER SYSTEM SET recovery_target_action = 'promote'",
+    "ALTER SYSTEM SET recovery_min_apply_delay = '1h'",
+    "ALTER SYSTEM SET hot_standby = off",
+    "ALTER SYSTEM SET external_pid_file = 'primary.pid'",
+    "ALTER SYSTEM SET max_worker_processes = 3",
+)
 
 
 def called(*arguments: str, url: str, **environment: str) -> Result:
@@ -104,6 +116,8 @@ def primary(folder: Path) -> Iterator[LocalPostgres]:
         run(primary.url, "ALTER SYSTEM SET log_statement = 'all'")
         run(primary.url, "SELECT pg_reload_conf()")
         run(primary.url, "CREATE TABLE items (id int PRIMARY KEY)")
+        for setting in UNUSUAL:
+            run(primary.url, setting)
         yield primary
 
 
@@ -174,6 +188,16 @@ class TestCreate:
             "SELECT current_setting('max_connections'), current_setting('shared_preload_libraries')"
         )
         assert pair.run(shown) == run(pair.standby_url, shown) == [("200", "pg_stat_statements")]
+
+    def test_a_standby_applies_no_recovery_settings_of_its_primary(self, pair: Pair) -> None:
+        """They would end its recovery, or keep it from starting."""
+        ((workers, pid_file, target, delay),) = run(
+            pair.standby_url,
+            "SELECT current_setting('max_worker_processes')::int,"
+            " current_setting('external_pid_file'), current_setting('recovery_target'),"
+            " current_setting('recovery_min_apply_delay')",
+        )
+        assert (workers, pid_file, target, delay) == (8, "", "", "0")
 
     def test_a_standby_starts_stops_and_catches_up(self, pair: Pair) -> None:
         """Twice is as good as once; what was written meanwhile it gets from its slot."""
@@ -312,6 +336,20 @@ class TestSynchronous:
         assert "streams no WAL to nobody" in result.output
         assert pair.run("SELECT current_setting('synchronous_standby_names')") == [("",)]
 
+    def test_a_lost_synchronous_standby_can_be_replaced(self, pair: Pair) -> None:
+        """The role of the new one is created, while other commits wait (30 s, if this one does)."""
+        pair.run("ALTER SYSTEM SET synchronous_standby_names = 'lost'")
+        try:
+            pair.run("SELECT pg_reload_conf()")
+            assert wait_until(lambda: pair.run("SHOW synchronous_standby_names") == [("lost",)], 30)
+            with connected(pair.primary.url) as connection:
+                connection.execute("SET statement_timeout = '30s'")
+                drop_login(connection, ensure_login(connection, "another_standby", None))
+                assert connection.execute("SHOW synchronous_commit").fetchone() == ("local",)
+        finally:
+            pair.run("ALTER SYSTEM RESET synchronous_standby_names")
+            pair.run("SELECT pg_reload_conf()")
+
 
 class TestPromote:
     """``replica promote``; under load in ``tests/chaos/test_failover.py``."""
@@ -431,7 +469,7 @@ class TestFaults:
             ("postgresql://template_service:{secret}@{primary}/template_service", "password"),
             ("postgresql://template_service:{password}@127.0.0.1:1/template_service", "runs"),
             ("postgresql://template_service:{password}@{standby}/template_service", "standby"),
-            ("postgresql://few_rights:few@{primary}/template_service", "as a superuser"),
+            ("postgresql://few_rights:few@{primary}/template_service", "to a superuser"),
         ],
         ids=["a wrong password", "a primary that is away", "a standby", "a role without rights"],
     )

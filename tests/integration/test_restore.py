@@ -282,13 +282,15 @@ class TestOverLive:
                 sql.SQL("""ALTER DATABASE {name} SET search_path = "$user", public, 'odd one'"""),
                 sql.SQL("ALTER DATABASE {name} SET log_min_duration_statement = '1s'"),
                 sql.SQL("ALTER ROLE {role} IN DATABASE {name} SET statement_timeout = '9s'"),
+                sql.SQL("ALTER ROLE {role} IN DATABASE {name} SET role = 'pg_read_all_data'"),
+                sql.SQL("ALTER ROLE {role} IN DATABASE {name} SET local_preload_libraries = 'a'"),
                 sql.SQL("COMMENT ON DATABASE {name} IS 'it''s ours'"),
                 sql.SQL("ALTER DATABASE {name} CONNECTION LIMIT 77"),
             ):
                 admin.execute(statement.format(name=name, role=sql.Identifier(role)))
         try:
             wanted = _belongings(live)
-            assert len(wanted[1]) == 3
+            assert len(wanted[1]) == 5
             live.run("DELETE FROM templates")
             live.run("INSERT INTO templates (template_id, name, type) VALUES ('new', 'New', 'sms')")
             done = answer(

@@ -3,10 +3,13 @@
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from db.backup.catalogue import Entry
 from db.backup.create import create
+from db.backup.databases import swap
 from db.backup.policy import BackupPolicy
 from db.backup.restore.replace_live import replace_live
 from db.backup.restore.restore import restore
@@ -71,6 +74,49 @@ def test_a_database_with_more_than_sessions_is_not_replaced(
     for index in (0, 3, 4):
         assert released[index].decode() in error.remedy
     assert replace_live(live.client, policy).restored.rows["templates"] == ROWS["templates"]
+
+
+def test_what_a_database_gets_while_its_backup_is_restored_stays_with_it(
+    live: SampleDatabase, policy: BackupPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restore may take hours: what the rename would leave behind is checked again before it."""
+    create(live.client, policy)
+
+    def create_safety(*arguments: Any, **options: Any) -> Entry:  # noqa: ANN401 - of create
+        live.run(b"SELECT pg_create_logical_replication_slot('later', 'pgoutput')")
+        return create(*arguments, **options)
+
+    monkeypatch.setattr("db.backup.restore.replace_live.create", create_safety)
+    try:
+        _assert_kept(live, policy, "logical slot later")
+    finally:
+        live.run(b"SELECT pg_drop_replication_slot('later')")
+
+
+def test_a_transaction_that_is_prepared_during_the_swap_stops_it(
+    live: SampleDatabase, policy: BackupPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the last check: the server refuses the rename, and both databases keep their names."""
+    create(live.client, policy)
+
+    def prepare_and_swap(*arguments: str) -> None:
+        live.run(b"BEGIN; INSERT INTO alembic_version VALUES ('x'); PREPARE TRANSACTION 'last'")
+        swap(*arguments)
+
+    monkeypatch.setattr("db.backup.restore.replace_live.swap", prepare_and_swap)
+    try:
+        _assert_kept(live, policy, "1 prepared transaction")
+    finally:
+        live.run(b"ROLLBACK PREPARED 'last'")
+
+
+def _assert_kept(live: SampleDatabase, policy: BackupPolicy, words: str) -> None:
+    """Restore over the live database; it is in use, as the error says, and keeps its name."""
+    before = live.databases()
+    with pytest.raises(OperationError, match=words) as caught:
+        replace_live(live.client, policy)
+    assert caught.value.kind == "database_in_use"
+    assert live.databases() == before
 
 
 def test_the_space_on_the_disk_of_the_server_is_checked_first(

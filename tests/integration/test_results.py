@@ -19,7 +19,7 @@ def app(servers: LocalStack) -> Iterator[Celery]:
     with Celery(backend=backend_url(servers.valkey.url_of(2)), set_as_current=False) as app:
         app.conf.update(result_serializer="json", result_expires=60)
         yield app
-        app.backend.client.close()
+        app.backend.client.connection_pool.disconnect()
 
 
 def stored(app: Celery, task_id: str) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def test_an_answer_is_stored_as_celery_stores_it(app: Celery, servers: LocalStac
         stock.backend.store_result("two", {"body": "Zoë"}, "SUCCESS")
         ours, theirs = stored(app, "one"), stored(app, "two")
         assert stock.backend.get_task_meta("one")["result"] == {"body": "Zoë"}
-        stock.backend.client.close()
+        stock.backend.client.connection_pool.disconnect()
     assert list(ours) == list(theirs)
     assert ours | {"task_id": 0, "date_done": 0} == theirs | {"task_id": 0, "date_done": 0}
     assert 0 < app.backend.client.ttl("celery-task-meta-one") <= 60

@@ -23,6 +23,7 @@ from tasks.configuration import Configuration
 from tasks.messages.maintenance import DeletedRows, Maintain
 from tasks.runs import recorded
 from tasks.runtime import Runtime
+from tests.support.cases import each
 from tests.support.rows import Rows
 from tests.support.tasks import Tasks
 from worker.beat import RETRY_SECONDS, Scheduler
@@ -350,13 +351,13 @@ class TestCommands:
         for arguments in ((), ("--dry-run",)):
             assert re.fullmatch(pattern, self.run("activate-scheduled", *arguments))
 
-    @pytest.mark.parametrize("command", ["vacuum", "analyze", "reindex"])
+    @each("command", ["vacuum", "analyze", "reindex"])
     def test_maintenance_commands_show_tables_and_seconds(self, command: str) -> None:
         """Their names and seconds, for people and programs."""
         assert "template_versions" in self.run(command)
         assert json.loads(self.run(command, "--json", "--dry-run"))["dry_run"] is True
 
-    @pytest.mark.parametrize("command", ["purge-templates", "prune-versions", "prune-records"])
+    @each("command", ["purge-templates", "prune-versions", "prune-records"])
     def test_cleanup_commands_show_the_number_of_rows(self, command: str) -> None:
         """How many rows went, or would."""
         self.run(command)

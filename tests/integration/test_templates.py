@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.factories import templates
+from tests.support.cases import each
 from tests.support.producer import RefusedError
 from tests.support.rows import Rows
 from tests.support.tasks import Tasks
@@ -60,7 +61,7 @@ def test_a_template_has_defaults(tasks: Tasks) -> None:
     assert (answer["description"], answer["category"]) == (None, None)
 
 
-@pytest.mark.parametrize("kind", ["email", "in_app", "sms", "push", "partial"])
+@each("kind", ["email", "in_app", "sms", "push", "partial"])
 def test_every_type_of_the_contract_can_be_created(tasks: Tasks, kind: str) -> None:
     """The model's list and the database's check constraint are the same."""
     assert (
@@ -253,7 +254,7 @@ def test_restoring_an_existing_template_changes_nothing(tasks: Tasks) -> None:
     assert tasks.call("template.restore", {"template_id": template}) == before
 
 
-@pytest.mark.parametrize(
+@each(
     ("task", "keywords"),
     [
         ("template.get", {}),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.factories import templates
+from tests.support.cases import each
 from tests.support.producer import RefusedError
 from tests.support.rows import Rows
 from tests.support.tasks import Tasks
@@ -89,7 +90,7 @@ def test_a_translation_of_an_older_version_can_be_written(tasks: Tasks, template
     assert upsert(tasks, template)["translation"]["version"] == "2"
 
 
-@pytest.mark.parametrize(
+@each(
     ("own", "written"),
     [(None, "en"), (None, "EN"), ("de", "de"), ("en_us", "en-US"), ("en-US", "en_us")],
 )

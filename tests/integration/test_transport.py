@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import redis as redis_client
-from kombu import Connection, Queue
+from kombu import Connection, Exchange, Queue
 from kombu.asynchronous import Hub
 from kombu.transport import TRANSPORT_ALIASES, redis
 
@@ -193,3 +193,21 @@ def test_an_event_loop_forgets_a_connection_that_is_closed(servers: LocalStack) 
         assert hub.on_tick == set()
     finally:
         hub.close()
+
+
+def test_a_queue_is_bound_although_another_key_is_in_the_way(servers: LocalStack) -> None:
+    """A worker could not connect, or would be beyond remote control."""
+    exchange = Exchange("odd", type="direct")
+    with (
+        redis_client.Redis.from_url(servers.valkey.url_of(3)) as client,
+        Connection(servers.valkey.url_of(3), transport=Transport) as connection,
+    ):
+        keys = [f"_kombu.binding{kind}" for kind in (".odd", "_permanent.odd", "_deadlines")]
+        for key in keys:
+            client.set(key, "x")
+        for expires in (None, 60):
+            client.hset(f"odd-{expires}", "x", "x")
+            Queue(f"odd-{expires}", exchange, expires=expires)(connection.channel()).declare()
+        assert client.scard(keys[0]) == 2
+        assert [client.get(f"{key}:displaced") for key in keys] == [b"x"] * 3
+        client.delete("odd-None", "odd-60", *keys, *(f"{key}:displaced" for key in keys))

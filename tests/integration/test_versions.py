@@ -7,6 +7,7 @@ import pytest
 from tasks.messages.fields import canonical_language
 from tasks.rendering.limits import Limits
 from tests.factories import templates
+from tests.support.cases import each
 from tests.support.producer import RefusedError
 from tests.support.rows import Rows
 from tests.support.tasks import Tasks
@@ -44,7 +45,7 @@ class TestNumbers:
         assert len({answer["version_id"] for answer in answers}) == 3
         assert rows.counts(template) == (1, 3, 0, 1)
 
-    @pytest.mark.parametrize(
+    @each(
         ("given", "following"),
         [
             (["7"], "8"),

@@ -1,7 +1,9 @@
 """The commands of operators on PostgreSQL 15, with its own programs and over TLS."""
 
 import json
+import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -107,12 +109,13 @@ class TestViews:
 
 @pytest.fixture
 def archived(server: Server) -> Iterator[Server]:
-    """Give the server with its WAL archived."""
+    """Give the server with its WAL archived, from an empty archive on."""
     server.works("pitr", "setup", "--yes")
     server.restart()
     yield server
     server.run("ALTER SYSTEM RESET archive_mode")
     server.restart()
+    shutil.rmtree(server.folder / "recovery")
 
 
 def test_point_in_time_recovery_works_on_postgresql_15(archived: Server, tmp_path: Path) -> None:
@@ -128,6 +131,45 @@ def test_point_in_time_recovery_works_on_postgresql_15(archived: Server, tmp_pat
         "pitr", "restore", "--restore-point", "before", "--into", str(tmp_path / "data")
     )
     assert "is ready" in made
+
+
+def test_the_recovery_drill_proves_a_recorded_moment_on_postgresql_15(archived: Server) -> None:
+    """One of several, between writes: all tables are what they were, and the WAL is verified."""
+    archived.works("pitr", "base-backup")
+    for _ in range(3):
+        archived.run(
+            "INSERT INTO templates (template_id, name, type)"
+            " VALUES ('drill' || gen_random_uuid(), 'Drill', 'sms')"
+        )
+        archived.works("pitr", "figures")
+    archived.works("pitr", "check")
+    verified = json.loads(archived.works("pitr", "verify", "--json"))
+    assert (verified["problems"], verified["segments"] > 0) == ([], True)
+    proved = json.loads(archived.call("pitr", "drill", "--json").stdout)
+    recorded = [
+        json.loads(path.read_text())
+        for path in (archived.folder / "recovery" / "figures").glob("*.json")
+    ]
+    at = datetime.fromisoformat(proved["recovered_to"])
+    (moment,) = [each for each in recorded if datetime.fromisoformat(each["at"]) == at]
+    assert proved["tables"] == {name: facts["rows"] for name, facts in moment["tables"].items()}
+    assert proved["segments"] >= verified["segments"]
+
+
+def test_damage_to_archived_wal_is_found_on_postgresql_15(archived: Server) -> None:
+    """A record of archived WAL whose checksum is wrong."""
+    archived.works("pitr", "base-backup")
+    segment = json.loads(archived.works("pitr", "check", "--json"))["segment"]
+    (path,) = (archived.folder / "recovery" / "wal").glob(f"{segment}*")
+    content = path.read_bytes()
+    try:
+        path.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+        done = archived.call("pitr", "verify")
+        assert done.exit_code == 1
+        assert f"segment {segment}" in done.output
+    finally:
+        path.write_bytes(content)
+    archived.works("pitr", "verify")
 
 
 @pytest.mark.usefixtures("template")

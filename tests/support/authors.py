@@ -59,7 +59,7 @@ class Author:
         assert plan.blocked(permissions) == []
         if atomic:
             return [push.apply_at_once(plan, permissions)]
-        return [outcome for _, outcome in push.apply(plan, permissions, lambda _: None)]
+        return [*push.apply(plan, permissions, lambda _: None)]
 
 
 def with_body(body: str, **changes: Any) -> Definition:  # noqa: ANN401 - members of any type

@@ -15,7 +15,7 @@ from psycopg import sql
 from db.backup.catalogue import Catalogue, Entry, TableFacts, open_store
 from db.backup.create import create
 from db.backup.policy import BackupPolicy
-from db.backup.snapshot import table_facts, table_names
+from db.backup.snapshot import set_text_format, table_facts, table_names
 from db.backup.source import Source
 from db.backup.streams import reader
 from db.cluster.programs import Programs
@@ -23,6 +23,37 @@ from db.commands.core import Client
 from tasks import runtime
 from worker.cli.backup import backup
 from worker.local import LocalStack
+
+
+@contextmanager
+def s3_bucket(name: str) -> Iterator[Any]:
+    """Yield a bucket of a server of S3, which every client in this process is led to meanwhile."""
+    # Half a second, which no other test needs.
+    import boto3  # type: ignore[import-untyped] # noqa: PLC0415
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for variable, value in {
+                "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+                "AWS_ALLOW_HTTP": "true",
+                "AWS_ACCESS_KEY_ID": "operator",
+                "AWS_SECRET_ACCESS_KEY": "secret",
+                "AWS_REGION": "eu-central-1",
+                "AWS_DEFAULT_REGION": "eu-central-1",
+            }.items():
+                patch.setenv(variable, value)
+            bucket = boto3.resource("s3").Bucket(name)
+            bucket.create(CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+            yield bucket
+            # Buckets belong to the process, which may need one of that name once more.
+            bucket.objects.all().delete()
+            bucket.delete()
+    finally:
+        server.stop()
 
 
 @dataclass(frozen=True)
@@ -103,6 +134,7 @@ def backups(servers: LocalStack, folder: Path) -> Backups:
 def facts(url: str) -> dict[str, TableFacts]:
     """Return what the tables of a database hold."""
     with psycopg.connect(url) as connection:
+        set_text_format(connection)
         return {name: table_facts(connection, name) for name in table_names(connection)}
 
 
@@ -118,14 +150,14 @@ def new_database(servers: LocalStack, name: str) -> Iterator[str]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
 
 
-def wrapped(folder: Path, **scripts: str) -> Programs:
+def wrapped(folder: Path, real: Path | None = None, /, **scripts: str) -> Programs:
     """Return PostgreSQL's programs, some of them behind a shell script.
 
-    A script finds the program as ``$REAL``; ``--version`` never reaches the script.
+    ``real`` is their directory, by default the chosen one. A script finds the program as ``$REAL``;
+    ``--version`` never reaches the script.
     """
     folder.mkdir()
-    real = Programs.chosen().folder
-    for program in real.iterdir():
+    for program in (real or Programs.chosen().folder).iterdir():
         path = folder / program.name
         if (script := scripts.get(program.name)) is None:
             path.symlink_to(program)

@@ -166,6 +166,9 @@ def bodies() -> Iterator[Malformed]:
     }
     for name, body in shapes.items():
         yield bad(name, body)
+    name = "a keyword of Python's methods"
+    entry = bad(name, b'[[], {"self": 1}, {}]').entry
+    yield Malformed(name, entry, "refused", "self")
     name = "a body over the limit"
     large = [[], KEYWORDS | {"junk": "x" * MEGABYTE}, EMPTY]
     yield Malformed(name, bad(name, json.dumps(large).encode()).entry, "too_large", "")

@@ -4,12 +4,13 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
+import pyrage  # type: ignore[import-untyped]
 from click.testing import CliRunner, Result
 
 from db.cluster.processes import wait_until
@@ -27,18 +28,21 @@ SELECT 't' || gen_random_uuid(), 'n', 'sms' FROM generate_series(1, %(count)s)
 class Server:
     """A stack without workers, and the commands of an operator on it."""
 
-    def __init__(self, stack: LocalStack, directory: Path) -> None:
+    def __init__(self, stack: LocalStack, policy: RecoveryPolicy) -> None:
         self.stack = stack
-        self.policy = RecoveryPolicy(directory)
+        self.policy = policy
 
     def call(self, *arguments: str, policy: RecoveryPolicy | None = None) -> Result:
         """Run a command of ``template-service pitr``, whatever its exit status."""
+        return self.run_command("pitr", *arguments, policy=policy)
+
+    def run_command(self, *arguments: str, policy: RecoveryPolicy | None = None) -> Result:
+        """Run any command of ``template-service``."""
         environment = self.stack.addresses() | {
-            "TEMPLATE_SERVICE_RECOVERY_DIRECTORY": str((policy or self.policy).directory),
-            "TEMPLATE_SERVICE_RECOVERY_KEEP": str((policy or self.policy).keep),
-            "TEMPLATE_SERVICE_RECOVERY_FULL_DAYS": str((policy or self.policy).full_days),
+            f"TEMPLATE_SERVICE_RECOVERY_{name.upper()}": str(value)
+            for name, value in asdict(policy or self.policy).items()
         }
-        return CliRunner(env=environment).invoke(main, ["pitr", *arguments])
+        return CliRunner(env=environment).invoke(main, arguments)
 
     def json(self, *arguments: str, policy: RecoveryPolicy | None = None) -> Any:  # noqa: ANN401 - JSON
         """Return what a command that must succeed prints as JSON."""
@@ -98,29 +102,35 @@ class History:
 
     def copy(self, directory: Path) -> RecoveryPolicy:
         """Return a copy of archive and base backups that a test may damage."""
-        # A damage is done to a new file, so that hard links are copies enough.
-        shutil.copytree(
-            self.server.policy.directory,
-            directory,
-            copy_function=lambda source, target: Path(target).hardlink_to(source),
-        )
-        return RecoveryPolicy(directory)
+        return linked(self.server.policy, directory)
+
+
+def linked(policy: RecoveryPolicy, directory: Path) -> RecoveryPolicy:
+    """Return a copy of archive and base backups that a test may damage."""
+    # A damage is done to a new file, so that hard links are copies enough.
+    shutil.copytree(
+        policy.directory,
+        directory,
+        copy_function=lambda source, target: Path(target).hardlink_to(source),
+    )
+    return RecoveryPolicy(directory)
 
 
 @contextmanager
-def recoverable(directory: Path) -> Iterator[Server]:
+def recoverable(directory: Path, **options: Any) -> Iterator[Server]:  # noqa: ANN401 - the policy's
     """Yield a server whose WAL is archived."""
     with small_stack(directory / "local", workers=0) as stack:
-        server = Server(stack, directory / "the archive's" / "recovery")
+        policy = RecoveryPolicy(directory / "the archive's" / "recovery", **options)
+        server = Server(stack, policy)
         server.policy.directory.parent.mkdir(mode=0o711)
         server.set_up()
         yield server
 
 
 @contextmanager
-def lived(directory: Path) -> Iterator[History]:
+def lived(directory: Path, **options: Any) -> Iterator[History]:  # noqa: ANN401 - the policy's
     """Yield a server on which something has happened."""
-    with recoverable(directory) as server:
+    with recoverable(directory, **options) as server:
         server.add(10)
         full = server.json("base-backup")["backup"]["name"]
         server.add(5)
@@ -136,6 +146,16 @@ def lived(directory: Path) -> Iterator[History]:
         )
         server.json("restore-point", "after it")
         yield History(server, full, incremental, "before it", between, after, deletion)
+
+
+def age_files(folder: Path) -> dict[str, Any]:
+    """Write the keys of an archive; return the settings that name them."""
+    identity = pyrage.x25519.Identity.generate()
+    recipients, key = folder / "recipients", folder / "identity"
+    recipients.write_text(f"# of the operators\n{identity.to_public()}\n")
+    key.write_text(f"{identity}\n")
+    key.chmod(0o600)
+    return {"recipients_file": str(recipients), "identity_file": str(key)}
 
 
 def replaced(path: Path, content: bytes) -> None:

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.rendering.engine import Engine
-from tasks.rendering.texts import PartialText, Text
+from tasks.rendering.frames import encode
+from tasks.rendering.preparation import Prepared
+from tasks.rendering.texts import PartialText, Text, declaring
 from tasks.rendering.values import wrapped
+from tasks.rendering.variables import Schema
 
 
 def source_of(
@@ -29,4 +32,21 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def body_of(engine: Engine, text: Text, values: Mapping[str, Any]) -> str:
     """Render a body."""
-    return engine.body(engine.prepare(text), given(values))
+    return rendered_body(engine, engine.prepare(text), given(values))
+
+
+def rendered_body(
+    engine: Engine, ready: Prepared, values: Mapping[str, Any], *, is_trial: bool = False
+) -> str:
+    """Render the body of a compiled text, with values as the engine gets them."""
+    body = engine.part(ready, "body", values, is_trial=is_trial)
+    assert body is not None
+    return body
+
+
+def declared_body(engine: Engine, text: Text, schema: Schema, values: Mapping[str, Any]) -> str:
+    """Render a body with values of declared variables, on the path of a render."""
+    bound, problems = schema.bind(values)
+    assert problems == []
+    ready = engine.prepare(declaring(text, schema))
+    return rendered_body(engine, ready, engine.values(ready, encode(bound.values)))

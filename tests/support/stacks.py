@@ -11,6 +11,10 @@ S = TypeVar("S", bound=LocalServer)
 
 # Short tries, so that a test of a server that is away need not wait for a minute.
 QUICK: Final = {"TEMPLATE_SERVICE_RETRY_BACKOFF_MAX": "1"}
+FEW_TRIES: Final = QUICK | {
+    "TEMPLATE_SERVICE_MAX_RETRIES": "3",
+    "TEMPLATE_SERVICE_DB_CONNECT_TIMEOUT": "2",
+}
 
 
 def small_stack(

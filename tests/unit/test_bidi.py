@@ -238,3 +238,35 @@ def test_each_language_has_the_direction_of_its_letters() -> None:
         assert {tag: direction_of(tag.replace("_", "-")) for tag in tags} == dict.fromkeys(
             tags, expected
         )
+
+
+@each(
+    ("source", "names"),
+    [
+        ("<p>https://x.org/{{ a }}{{ b }}</p>", []),
+        ("<p>{{ c }}https://x.org/{{ a }}{{ b }}</p>", ["c"]),
+        ("<p>https://x.org/{{ a }} {{ b }}</p>", ["b"]),
+        ("<p>{{ a }}{{ b }}</p>", ["a", "b"]),
+        ("<p>https://x.org/{{ a }}{% if c %}{{ b }}{% endif %}</p>", ["b"]),
+    ],
+)
+def test_what_touches_a_value_of_an_address_belongs_to_it(source: str, names: list[str]) -> None:
+    """In a page; what stands apart from it, or in a branch, does not."""
+    printed = with_isolates(source, html=True)
+    assert [name for name in "abc" if f"({name})|_isolated" in printed] == names
+
+
+def test_values_that_are_joined_to_words_are_isolated_one_by_one() -> None:
+    """In a sentence of right-to-left letters, and in the forms of plural; a name stays whole."""
+    values = {"n": "Zo (UK)", "f": "Ada", "l": "King", "k": 3}
+    zo = f"{FSI}Zo (UK){PDI}"
+    for body, expected in (
+        (f"{{{{ '{HELLO} ' ~ n ~ '!' }}}}", f"{HELLO} {zo}!"),
+        ("{{ f ~ ' ' ~ l }}", f"{FSI}Ada King{PDI}"),
+        (f"{{{{ n if k else '{HELLO}' ~ f }}}}", zo),
+        (
+            "{{ k | plural(zero='#',one='#',two='#',few='# x ' ~ n,many='#',other='#') }}",
+            f"3 x {zo}",
+        ),
+    ):
+        assert rendered(body, values)["body"] == expected

@@ -1,5 +1,6 @@
 """The catalogue and a folder as its store, without any database."""
 
+import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -170,6 +171,19 @@ def test_an_unreadable_entry_is_a_problem(
     with pytest.raises(OperationError) as caught:
         catalogue.get("two")
     assert caught.value.kind == "entry_unreadable"
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_time_that_no_backup_has_is_a_problem(catalogue: Catalogue, time: str) -> None:
+    """In UTC it has no date."""
+    entry = added(catalogue, "one")
+    sidecar = folder(catalogue) / "one.json"
+    facts = json.loads(sidecar.read_text()) | {"started_at": time}
+    sidecar.write_text(json.dumps(facts))
+    assert catalogue.entries() == []
+    (problem,) = catalogue.problems()
+    assert problem.kind == "entry_unreadable"
+    assert f"{entry.name}.json cannot be read: started_at" in problem.message
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", ".hidden", "a/b", ""])

@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tasks.rendering.changes import breaking_changes
-from tasks.rendering.variables import bind
+from tasks.rendering.variables import Schema
 from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
@@ -95,6 +95,16 @@ def variables(text: str) -> Variables:
         ("user user.age?", "user.name?:string", ["user.name type_changed"]),
         ("user.age", "user.age user.name?:string", []),
         ("user.age?", "user.address.city?:string", []),
+        # Members of items count from the first version on that declares one of them.
+        ("l", "l l[].a", []),
+        ("l?", "l? l[].a", []),
+        ("l", "l l[]", []),
+        ("", "l l[].a", ["l now_required", "l[].a now_required"]),
+        ("l:array", "l:array l[].a", ["l[].a now_required"]),
+        ("l:array", "l:array l[].a:array", ["l[].a now_required"]),
+        ("l:string", "l l[].a", ["l[].a now_required"]),
+        ("l", "l l[].a:string", ["l[].a now_required"]),
+        ("l l[].b", "l l[].b l[].a", ["l[].a now_required"]),
         # In the order of the paths, whatever the order of the variables.
         ("c?", "c b a:string", ["a now_required", "b now_required", "c now_required"]),
     ],
@@ -188,7 +198,7 @@ VALUES = objects(a=[*LEAVES, *objects(b=INNER, d=LEAVES)], e=LEAVES)
 
 def fitting(declared: Variables) -> list[dict[str, Any]]:
     """Return the values that a producer may send, who sends nothing undeclared."""
-    bound = ((values, *bind(declared, values)) for values in VALUES)
+    bound = ((values, *Schema(declared).bind(values)) for values in VALUES)
     return [values for values, found, problems in bound if not problems and not found.unused]
 
 
@@ -201,7 +211,7 @@ def test_without_a_problem_no_message_that_fitted_is_refused(
     before, after = change
     assume(not breaking_changes(before, after))
     for values in fitting(before):
-        assert bind(after, values)[1] == []
+        assert Schema(after).bind(values)[1] == []
 
 
 @QUICK
@@ -217,7 +227,8 @@ def test_for_each_problem_there_is_a_message_that_would_be_refused(
     before, after = change
     names = {declared["name"] for declared in before}
     assume(not any(name.startswith(f"{other}.") for name in names for other in names))
-    refused = {problem["path"] for values in fitting(before) for problem in bind(after, values)[1]}
+    schema = Schema(after)
+    refused = {each["path"] for values in fitting(before) for each in schema.bind(values)[1]}
     for problem in breaking_changes(before, after):
         # A parent that is no object has its own problem.
         parts = problem["path"].split(".")

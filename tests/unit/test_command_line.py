@@ -1,6 +1,7 @@
 """The command line as a whole: help, options that commands share, suggestions, examples."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from tests.support.cases import each
 from worker.cli import main
 
 HELP_OF_EACH = """
@@ -100,7 +102,7 @@ def test_every_command_has_json() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["--json", "--yes", "--dry-run"])
+@each("name", ["--json", "--yes", "--dry-run"])
 def test_a_shared_option_has_one_wording(name: str) -> None:
     """It is one object in the code."""
     shared = [
@@ -120,7 +122,7 @@ def test_every_option_has_help() -> None:
                 assert (parameter.help or "").endswith((".", ")")), (path, parameter.name)
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "meant"),
     [
         (["bakcup"], "backup"),
@@ -182,7 +184,7 @@ def test_an_unusable_path_is_a_sentence(tmp_path: Path) -> None:
             assert done.exit_code in {1, 3}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["backup", "create", "--help"], ["--version"]])
+@each("arguments", [["--help"], ["backup", "create", "--help"], ["--version"]])
 def test_a_full_disk_under_the_output_is_a_sentence(arguments: list[str]) -> None:
     """The exit status says that the output is incomplete."""
     with Path("/dev/full").open("wb") as full:
@@ -198,6 +200,18 @@ def test_a_full_disk_under_the_output_is_a_sentence(arguments: list[str]) -> Non
         "Error: standard output cannot be written: No space left on device",
         "free some space",
     ]
+
+
+def test_output_is_utf_8_in_every_locale(tmp_path: Path) -> None:
+    """A locale without a character ends no command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", "templates", "check", "--folder", tmp_path / "naïve→"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert "there is no folder" in done.stdout.decode(), done.stderr
+    assert "naïve→" in done.stdout.decode()
 
 
 def test_an_error_of_postgresql_is_a_sentence() -> None:

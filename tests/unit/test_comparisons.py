@@ -14,11 +14,10 @@ from tasks.rendering.explain import SourceError
 from tasks.rendering.frames import encode
 from tasks.rendering.limits import Limits
 from tasks.rendering.rewriting import Edits, rewritten
-from tasks.rendering.texts import declaring
 from tasks.rendering.trial import try_out
 from tasks.rendering.variables import Schema
 from tests.support.cases import each
-from tests.support.sources import source_of
+from tests.support.sources import declared_body, rendered_body, source_of
 
 ENGINE: Final = Engine(Limits())
 DECIMAL: Final = [{"name": "total", "type": "decimal"}]
@@ -34,11 +33,7 @@ SIGNS: Final = {
 
 def text(source: str, values: Mapping[str, Any], declared: Sequence[Mapping[str, Any]] = ()) -> str:
     """Render a text body on the path of a render."""
-    schema = Schema(declared)
-    bound, problems = schema.bind(values)
-    assert problems == []
-    ready = ENGINE.prepare(declaring(source_of(source, "sms"), schema))
-    return ENGINE.body(ready, ENGINE.values(ready, encode(bound.values)))
+    return declared_body(ENGINE, source_of(source, "sms"), Schema(declared), values)
 
 
 def refused(source: str, values: Mapping[str, Any]) -> SourceError:
@@ -107,6 +102,10 @@ def test_a_text_is_not_compared_with_a_number(sign: str) -> None:
         ("{{ 'y' if o == {'n': true} }}", {"o": {"n": "true"}}),
         ("{% set f = x %}{% for i in [1] if f == true %}y{% endfor %}", {"x": "true"}),
         ("{% macro m(f) %}{{ 'y' if f == true }}{% endmacro %}{{ m(x) }}", {"x": "true"}),
+        ("{{ 'y' if x > none }}", {"x": 5}),
+        ("{{ 'y' if x < y }}", {"x": "2026-12-01", "y": "2026-3-1"}),
+        ("{{ 'y' if x < '02.03.2026' }}", {"x": "01.12.2026"}),
+        ("{{ 'y' if x is lt('10:00') }}", {"x": "9:30"}),
     ],
 )
 def test_what_has_no_order_is_refused(source: str, values: dict[str, Any]) -> None:
@@ -128,6 +127,7 @@ def test_what_has_no_order_is_refused(source: str, values: dict[str, Any]) -> No
         ("{{ 'y' if t in [true, 'true', 1] and 1 == true and 0 != true else 'n' }}", "y"),
         ("{{ 'y' if t is true and xs != [2, 1] and a not in ['true'] else 'n' }}", "y"),
         ("{{ 'y' if 'k' in o else 'n' }}{{ 'y' if '2026-01-01' < '2026-02-01' else 'n' }}", "yy"),
+        ("{{ 'y' if '09:30' < '10:00' and '1.2.2026' != '01.02.2026' else 'n' }}", "y"),
         ("{{ xs|sort|join(',') }}{{ ['b', 'a']|sort|join }}{{ xs|max }}", "1,2ab2"),
         ("{% if (n > 1) == (n < 5) %}y{% endif %}{{ '<b> == {{' }}", "y<b> == {{"),
         ("{% if a[:1] == 'x' %}y{% endif %}{{ a[:1] }}", "yx"),
@@ -311,3 +311,41 @@ def test_an_optional_boolean_is_neither_when_left_out() -> None:
     """A comparison with true or false asks for it."""
     declared = [{"name": "x", "type": "boolean", "required": False}]
     assert text("{{ 'y' if x == true or x == false else 'n' }}", {}, declared) == "n"
+
+
+@each(
+    ("language", "source", "expected"),
+    [
+        ("de", "{{ 'y' if a < 'Z' and b > a }}{{ 'y' if a is lt('Z') }}", "yy"),
+        ("de", "{{ xs | select('lt', 'M') | join }} {{ xs | min }} {{ xs | max }}", "Äbbo Äb Zoë"),
+        ("de", "{{ rows | selectattr('n', 'ge', 'M') | map(attribute='n') | join }}", "Zoë"),
+        ("de", "{{ 'y' if 'apple' < name < 'Cherry' }}", "y"),
+        ("sv", "{{ 'y' if a > 'Z' }}{{ xs | max }}", "yÄb"),
+        ("ja", "{{ 'y' if a > 'Z' }}", "y"),
+    ],
+)
+def test_texts_have_the_order_of_the_language(language: str, source: str, expected: str) -> None:
+    """As in sort; where it is not known, that of code points."""
+    values: dict[str, Any] = {
+        "a": "Äpfel",
+        "b": "Birnen",
+        "name": "Banana",
+        "xs": ["Zoë", "Äb", "bo"],
+        "rows": [{"n": "Äb"}, {"n": "Zoë"}],
+    }
+    ready = ENGINE.prepare({**source_of(source, "sms"), "language": language})
+    assert rendered_body(ENGINE, ready, ENGINE.values(ready, encode(values))) == expected
+
+
+@each(
+    ("one", "other"),
+    [
+        ("2026-01-31", "2026-02-01"),
+        ("2026-01-31T12:00:00+02:00", "2026-01-31T10:30:00Z"),
+        ("2026-01-31T23:00:00-05:00", "2026-02-01T05:00:00"),
+        ("2026-01-31", "2026-01-31T00:00:01Z"),
+    ],
+)
+def test_dates_have_the_order_of_time(one: str, other: str) -> None:
+    """Whatever the offsets that they are written with."""
+    assert text("{{ 'y' if a < b and b > a and a is lt(b) }}", {"a": one, "b": other}) == "y"

@@ -5,16 +5,19 @@ from typing import Any
 import pytest
 from minijinja import TemplateError
 
-from tasks.rendering.compiler import MOST_CHARACTERS, MOST_COMPILED, Compiler
+from tasks.rendering.compiler import Compiler
 from tasks.rendering.failures import FilterFailedError, NullPrintedError
+from tasks.rendering.limits import Limits
 from tests.support.cases import each
 from tests.support.sources import given
+
+LIMITS = Limits(render_memory_mb=64)
 
 
 @pytest.fixture
 def compiler() -> Compiler:
     """Give a compiler of text."""
-    return Compiler(escapes=False)
+    return Compiler(LIMITS, escapes=False)
 
 
 def place(compiler: Compiler, source: str, used: dict[str, str] | None = None) -> int | None:
@@ -64,7 +67,7 @@ class TestCache:
 
     def test_few_sources_are_kept(self, compiler: Compiler) -> None:
         """At the bound all are still there."""
-        names = [compiler.compile("en", f"{number}") for number in range(MOST_COMPILED)]
+        names = [compiler.compile("en", f"{number}") for number in range(LIMITS.compiled_sources)]
         compiler.forget()
         assert [compiler.render(name, {}, {}) for name in names[::100]] == [
             "0",
@@ -83,7 +86,7 @@ class TestCache:
             asked.append(source)
             return source
 
-        names = [compiler.compile("en", f"{number}") for number in range(MOST_COMPILED)]
+        names = [compiler.compile("en", f"{number}") for number in range(LIMITS.compiled_sources)]
         compiler.compile_derived("en", "d", derive)
         compiler.forget()
         with pytest.raises(TemplateError):
@@ -97,7 +100,7 @@ class TestCache:
 
     def test_large_sources_are_dropped_sooner(self, compiler: Compiler) -> None:
         """The characters count, of those that sources are derived from too."""
-        size = MOST_CHARACTERS // 4
+        size = LIMITS.compiled_characters // 4
         kept = compiler.compile("en", "a" * size)
         compiler.compile_derived("en", "b" * size, lambda source: source.upper())
         compiler.forget()
@@ -109,7 +112,7 @@ class TestCache:
 
     def test_a_printed_none_is_found_after_forgetting(self, compiler: Compiler) -> None:
         """Names are given anew, and no earlier source answers for them."""
-        for number in range(MOST_COMPILED + 1):
+        for number in range(LIMITS.compiled_sources + 1):
             compiler.compile("en", f"None {number}")
         first = compiler.compile("en", "None 0")
         assert compiler.render(first, {}, {}) == "None 0"
@@ -198,10 +201,24 @@ class TestPlaces:
         source = '{% extends "l" %}{% block b %}{{ good|number }}{{ bad|number }}{% endblock %}'
         assert place(compiler, source, {"l": layout}) == source.rindex("number")
 
-    def test_used_by_a_text_it_has_no_place(self, compiler: Compiler) -> None:
-        """``map`` is given the name of a filter, and the uses elsewhere are not to blame."""
-        assert place(compiler, "{{ good|number }}{{ [bad]|map('number')|join }}") is None
-        assert place(compiler, '{{ [bad]|map("number")|join }}') is None
+    @each(
+        "source",
+        [
+            "{{ good|number }}{{ [bad]|^map('number')|join }}",
+            '{{ [good]|map("number")|join }}{{ [bad] | ^map ( "number" )|join }}',
+            "{% set f = 'number' %}{{ good|number }}{{ [bad]|^map(f)|join }}",
+            "{{ 'number' }}{% for x in [bad]|^map('number') %}{{ x }}{% endfor %}",
+            "{{ [1]|select('gt', 0)|join }}{{ ['a']|^select('gt', 0)|join }}",
+            "{{ [1]|select('>', 0)|join }}{{ 1 is gt(0) }}{{ [1, 'a']|^reject(\">\", 0)|join }}",
+            "{% for x in [{'a': 'b'}]|^selectattr('a', 'gt', 1) %}{% endfor %}",
+            "{% if [{'a': 'b'}] | ^rejectattr(\"a\", \"lt\", 1) %}{% endif %}",
+        ],
+    )
+    def test_used_by_another_filter_it_has_the_place_of_that(
+        self, compiler: Compiler, source: str
+    ) -> None:
+        """``map`` and its like are given the name of a filter or test."""
+        assert place(compiler, source.replace("^", "")) == source.index("^")
 
     def test_the_search_leaves_nothing_behind(self, compiler: Compiler) -> None:
         """The names that it gives are gone, and renders go on."""

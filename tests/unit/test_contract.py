@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from tasks.messages.base import parse
 from tasks.messages.templates import CreateTemplate
 from tasks.messages.versions import PublishVersion
 from tasks.rendering.limits import Limits
+from tests.support.cases import each
 from tests.support.clients import CLIENTS, body_of
 from tests.support.contract import errors_of, validator
 from worker.cli import main
@@ -61,7 +61,7 @@ def test_every_reference_leads_somewhere() -> None:
                 found = found[step]
 
 
-@pytest.mark.parametrize("name", TASKS)
+@each("name", TASKS)
 def test_every_example_matches_model_and_schema(name: str) -> None:
     """And an unknown keyword matches neither."""
     task = TASKS[name]
@@ -73,7 +73,7 @@ def test_every_example_matches_model_and_schema(name: str) -> None:
         assert errors_of(task.message.__name__, example | {"colour": "red"})
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@each("client", CLIENTS)
 def test_the_schemas_of_the_envelope_match_what_clients_send(client: str) -> None:
     """Headers, properties, callbacks and signatures of clients in several languages."""
     message = json.loads(json.dumps(CLIENTS[client]()))
@@ -231,7 +231,7 @@ BREAKING: Final[dict[str, tuple[Change, str]]] = {
 }
 
 
-@pytest.mark.parametrize("name", BREAKING)
+@each("name", BREAKING)
 def test_a_change_that_breaks_producers_is_reported(name: str) -> None:
     """Whichever it is, with its place, what was there and what is there now."""
     change, expected = BREAKING[name]
@@ -241,7 +241,7 @@ def test_a_change_that_breaks_producers_is_reported(name: str) -> None:
     assert [line for line in reported if line.startswith(expected)], reported
 
 
-@pytest.mark.parametrize("name", BREAKING)
+@each("name", BREAKING)
 def test_the_way_back_is_no_break_where_it_only_adds(name: str) -> None:
     """Additions and wider limits are none; what goes both ways breaks both ways."""
     both_ways = ("type", "pattern", "queue", "default", "setting", "null")

@@ -51,3 +51,10 @@ def test_what_is_no_json_at_all_is_refused() -> None:
     """As kombu refuses it, so that the consumer keeps the message."""
     with pytest.raises(DecodeError):
         decoded("{")
+
+
+def test_a_decimal_that_a_float_rounds_keeps_its_digits() -> None:
+    """A whole number is one, and another is a text, as for the type decimal."""
+    numbers = decoded("[9007199254740993.0, 9007199254740993.5, 9007199254740992.0, -1e22, 0.1]")
+    assert numbers == [9007199254740993, "9007199254740993.5", 9007199254740992.0, -1e22, 0.1]
+    assert [type(each) for each in numbers] == [int, str, float, float, float]

@@ -12,13 +12,18 @@ from hypothesis import strategies as st
 from tasks.errors import Code
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
+from tasks.rendering.frames import encode
 from tasks.rendering.limits import Limits
 from tasks.rendering.outputs import sha256
+from tasks.rendering.texts import declaring
+from tasks.rendering.variables import Schema
 from tests.support.cases import each
 from tests.support.sources import body_of, given, source_of
 
 QUICK = settings(max_examples=80, deadline=None)
 ENGINE = Engine(Limits())
+OPTIONAL = {"name": "x", "type": "any", "required": False}
+LITTLE = Limits(render_memory_mb=64)
 HOSTILE = "<script>alert(\"1\" + '2')</script>&amp;"
 
 
@@ -34,7 +39,7 @@ def text(source: str, /, **values: Any) -> str:  # noqa: ANN401 - any JSON value
 
 def subject(source: str, /, **values: Any) -> str:  # noqa: ANN401 - any JSON value
     """Render a subject."""
-    rendered = ENGINE.subject(ENGINE.prepare(source_of("", "email", source)), given(values))
+    rendered = ENGINE.part(ENGINE.prepare(source_of("", "email", source)), "subject", given(values))
     assert rendered is not None
     return rendered
 
@@ -180,8 +185,8 @@ WAYS = (
     "{{ (x|e)|trim|default(x) }}",
     "{{ x|tojson }}",
     "{{ {'k': [x]}|tojson }}",
-    "{{ [x] }}",
-    "{{ {x: x} }}",
+    "{{ [x]|join }}",
+    "{{ {x: x}|tojson }}",
     "{{ [x]|list }}{{ [x, x]|list('or') }}",
     "{{ [x|e]|join }}",
     "{{ x|wordwrap(width=3) }}{{ x|truncate(length=5) }}{{ x|urlencode }}{{ x|pprint }}",
@@ -432,6 +437,11 @@ class TestParts:
         error = refused('<a href="{{ x }}">a</a>', x="javascript:alert(1)")
         assert error.code == Code.VARIABLES_INVALID
         assert error.problem["type"] == "dangerous_address"
+        assert error.problem["column"] == 10
+        joined = refused('<a href="{{ x }}:{{ y }}">a</a>', x="javascript", y="alert(1)")
+        assert joined.problem["column"] == 10
+        assert "in href of <a>: send one" in error.message
+        assert error.message.endswith("; variables: x")
         assert "alert" not in error.message
         assert text('<a href="{{ x }}">a</a>', x="javascript:alert(1)").endswith("a</a>")
         assert html('<a href="{{ x }}">a</a>', x="https://example.org").endswith("a</a>")
@@ -445,7 +455,7 @@ class TestParts:
             "email",
             "{{ xs|tojson }}",
         )
-        values = given({"xs": [{"a": 1.5}, {"a": "b"}], "o": {"z": 1, "a": [True]}})
+        values = given({"xs": [{"a": 1.5}, {"a": 2}], "o": {"z": 1, "a": [True]}})
         other = Engine(Limits())
         other.render(other.prepare(source_of("{{ 1 }}")), {})
         results = [
@@ -642,3 +652,47 @@ def test_one_render_leaves_nothing_for_the_next() -> None:
     text("{% set leaked = x %}{% macro m() %}{{ x }}{% endmacro %}{{ m() }}", x="SEKRET")
     for source in ("{{ leaked }}", "{{ x }}", "{{ m() }}"):
         assert "SEKRET" not in str(refused(source).message)
+
+
+class TestPreparedTexts:
+    """Texts as JSON, which the worker sends with each render."""
+
+    def test_a_text_is_prepared_once(self) -> None:
+        """Until the engine forgets; equal JSON gives the same text, different JSON another one."""
+        engine = Engine(Limits())
+        first = encode(source_of("A {{ x }}"))
+        ready = engine.prepared(first)
+        engine.forget()
+        assert engine.prepared(bytes(bytearray(first))) is ready
+        assert engine.prepared(encode(source_of("B {{ x }}"))) is not ready
+        assert engine.render(ready, given({"x": "1"}))["body"] == "A 1"
+
+    def test_a_text_that_does_not_compile_is_refused_each_time(self) -> None:
+        """With its place."""
+        engine = Engine(Limits())
+        for _ in range(2):
+            with pytest.raises(SourceError) as caught:
+                engine.prepared(encode(source_of("{% if %}")))
+            assert caught.value.code == Code.TEMPLATE_SYNTAX
+
+    @each("kind", ["sources", "texts", "characters"])
+    def test_few_texts_are_kept(self, kind: str) -> None:
+        """Whatever there are many of; the next render prepares what it needs again."""
+        engine = Engine(LITTLE)
+        first = encode(source_of("A"))
+        ready = engine.prepared(first)
+        texts = {
+            "sources": [source_of(f"{n}") for n in range(LITTLE.compiled_sources)],
+            "texts": [
+                declaring(source_of("A"), Schema([OPTIONAL | {"name": f"v{n}"}]))
+                for n in range(LITTLE.compiled_sources)
+            ],
+            "characters": [source_of("a" * LITTLE.compiled_characters)],
+        }[kind]
+        engine.forget()
+        assert engine.prepared(first) is ready
+        for each_text in texts:
+            engine.prepared(encode(each_text))
+        engine.forget()
+        assert engine.prepared(first) is not ready
+        assert engine.render(engine.prepared(first), {})["body"] == "A"

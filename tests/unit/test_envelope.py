@@ -1,15 +1,17 @@
 """The envelope of a message: which callbacks it may have, and what of it is shown."""
 
+import itertools
 import re
 from dataclasses import replace
 from typing import Any, Final
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.cases import each
 from worker import envelope
 from worker.envelope import Rules
+from worker.envelope.callbacks import MOST_SIGNATURES
 from worker.queues import QueueName
 
 RULES: Final = Rules(
@@ -19,11 +21,9 @@ RULES: Final = Rules(
     message_bytes=1024 * 1024,
     batch_bytes=4 * 1024 * 1024,
 )
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=10,
-)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+# Of an array or an object only the size is shown, whatever it holds.
+JSON = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(), SCALARS, max_size=3)
 
 
 def signature(task: str, **members: object) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def signature(task: str, **members: object) -> dict[str, Any]:
     return {"task": task, "args": [], "kwargs": {}, "options": options} | members
 
 
-@pytest.mark.parametrize(
+@each(
     "embed",
     [
         {"callbacks": [signature("maintenance.vacuum")]},
@@ -69,9 +69,15 @@ def test_callbacks_never_reach_maintenance(embed: dict[str, Any]) -> None:
     assert envelope.callback_problems(embed, RULES)
 
 
-@pytest.mark.parametrize(
-    ("task", "allowed"), [("delivery.send", True), ("delivery.sendx", False), ("x.y", False)]
-)
+def test_a_message_has_a_most_of_signatures() -> None:
+    """The limit itself is allowed, one more is a problem, and the rest is not read."""
+    fitting = [signature("app.done")] * MOST_SIGNATURES
+    assert envelope.callback_problems({"callbacks": fitting}, RULES) == []
+    (problem,) = envelope.callback_problems({"callbacks": [*fitting, "no signature"]}, RULES)
+    assert problem["message"] == f"at most {MOST_SIGNATURES} task signatures were expected"
+
+
+@each(("task", "allowed"), [("delivery.send", True), ("delivery.sendx", False), ("x.y", False)])
 def test_callbacks_match_the_whole_pattern(task: str, *, allowed: bool) -> None:
     """A pattern of an operator is not a prefix."""
     rules = replace(RULES, callbacks=re.compile(r"delivery\.send|mail\..*"))
@@ -124,7 +130,7 @@ FORMS: Final[dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
+@each("form", FORMS)
 def test_a_callback_names_its_queue_unless_its_task_is_ours(form: str) -> None:
     """In every form that Celery reads; the problem says how to write it."""
     (problem,) = envelope.callback_problems(FORMS[form](LOST), RULES)
@@ -134,35 +140,64 @@ def test_a_callback_names_its_queue_unless_its_task_is_ours(form: str) -> None:
         assert envelope.callback_problems(FORMS[form](found), RULES) == []
 
 
-@pytest.mark.parametrize("queue", QueueName)
-@pytest.mark.parametrize("place", ["queue", "routing_key"])
+@each(("queue", "place"), itertools.product(QueueName, ["queue", "routing_key"]))
 def test_a_task_of_another_service_is_not_sent_to_a_queue_of_ours(place: str, queue: str) -> None:
     """It would become a dead letter there, as one without a queue; tasks of ours may be."""
     options = {"queue": "delivery", place: queue}
     for lost in (
         signature("sms.send", options=options),
         canvas("group", tasks=[signature("sms.send")]) | {"options": options},
-        canvas("map", task=signature("render.one"), it=[])
-        | {"subtask_type": "xmap", "options": options},
     ):
         (problem,) = envelope.callback_problems({"callbacks": [lost]}, RULES)
         assert f"'{queue}' is a queue of this service" in problem["message"]
     own = signature("render.one", options=options)
     for found in (own, canvas("group", tasks=[own]) | {"options": options}):
-        assert envelope.callback_problems({"callbacks": [found]}, RULES) == []
+        problems = envelope.callback_problems({"callbacks": [found]}, RULES)
+        assert bool(problems) == (queue == QueueName.DEAD_LETTERS)
 
 
-def test_map_names_its_queue_and_chunks_cannot() -> None:
-    """Their messages are for celery.map and celery.starmap, which this service does not run."""
-    mapped = canvas("map", task=signature("render.one", options={}), it=[1])
-    mapped["subtask_type"] = "xmap"
-    chunks = canvas("chunks", task=signature("render.one"), it=[1], n=1)
+@each(
+    ("task", "place", "name"),
+    itertools.product(
+        ["sms.send", "render.one"],
+        ["queue", "routing_key"],
+        [
+            "unacked",
+            "unacked_index",
+            "unacked:consumers",
+            "_kombu.binding.render",
+            "dead-letters",
+            "dead-letters:figures",
+            "celery-task-meta-1",
+        ],
+    ),
+)
+def test_no_task_is_sent_to_a_key_of_the_broker(name: str, place: str, task: str) -> None:
+    """A list with that name would stop all deliveries; a name that only looks like one is fine."""
+    for kind in ("callbacks", "errbacks"):
+        sent = signature(task, options={"queue": "delivery", place: name})
+        (problem,) = envelope.callback_problems({kind: [sent]}, RULES)
+        assert f"options.{place}" in problem["message"]
+        fine = signature(task, options={"queue": "delivery", place: f"my-{name}"})
+        assert envelope.callback_problems({kind: [fine]}, RULES) == []
+
+
+@each(("task", "kind"), [("map", "xmap"), ("chunks", "chunks")])
+def test_a_canvas_that_celery_cannot_send_is_refused(task: str, kind: str) -> None:
+    """It looks up the queue of the signature in it, which is an object and no name."""
+    mapped = canvas(task, task=signature("render.one"), it=[1], n=1)
+    mapped |= {"subtask_type": kind, "options": {"queue": "delivery"}}
     (problem,) = envelope.callback_problems({"callbacks": [mapped]}, RULES)
-    assert "'celery.map' is missing" in problem["message"]
-    mapped["options"] = chunks["options"] = {"queue": "delivery"}
-    assert envelope.callback_problems({"callbacks": [mapped]}, RULES) == []
-    (problem,) = envelope.callback_problems({"callbacks": [chunks]}, RULES)
-    assert "celery.group" in problem["message"]
+    assert "one of chain, group, chord was expected" in problem["message"]
+
+
+def test_a_signature_has_what_its_stamps_name() -> None:
+    """Celery looks each up among the options when it sends it."""
+    stamped = signature("render.one", options={"stamped_headers": ["shop"]})
+    (problem,) = envelope.callback_problems({"callbacks": [stamped]}, RULES)
+    assert "stamped_headers" in problem["message"]
+    stamped["options"]["shop"] = ["a"]
+    assert envelope.callback_problems({"callbacks": [stamped]}, RULES) == []
 
 
 @given(st.dictionaries(st.text("abc"), JSON), st.text("☃★", min_size=1))

@@ -5,6 +5,7 @@ ENVELOPE_MUTATIONS sets how many mutated messages are tried, ENVELOPE_SEED which
 """
 
 import base64
+import itertools
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from celery import _state, chain, chord, group
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.support.cases import each
 from tests.support.clients import CLIENTS, KEYWORDS, QUEUE, RESULTS, TASK, celery, raw
 from tests.support.main_process import OUTCOMES, MainProcess, formatted_logs
 from tests.support.mutations import mutations
@@ -83,13 +85,24 @@ def lost(main_process: MainProcess) -> list[tuple[bytes, str]]:
     return [(queue, task) for queue, task in published if queue in own and task not in RULES.tasks]
 
 
-@pytest.mark.parametrize("outcome", OUTCOMES)
-@pytest.mark.parametrize("client", CLIENTS)
+@each("client, outcome", itertools.product(CLIENTS, OUTCOMES))
 def test_a_message_of_every_client_is_taken(
     main_process: MainProcess, client: str, outcome: str
 ) -> None:
     """Those too of other languages, which leave out headers or send null."""
     main_process.take(accepted(raw(CLIENTS[client]())), outcome)
+    assert lost(main_process) == []
+
+
+@each("outcome", OUTCOMES)
+def test_an_errback_of_a_chord_is_called_by_its_name(
+    main_process: MainProcess, outcome: str
+) -> None:
+    """Alone, where Celery's own clients write a list."""
+    body = main_process.app.signature("delivery.all").set(queue="delivery", task_id="all")
+    body.options["link_error"] = main_process.app.signature("delivery.failed", queue="delivery")
+    message = celery({"chord": body}, headers={"group": "a-group", "group_index": 0})
+    main_process.take(accepted(raw(message)), outcome)
     assert lost(main_process) == []
 
 
@@ -182,8 +195,7 @@ def test_no_callback_that_is_accepted_ends_in_a_queue_of_this_service(
         assert all("queue" in problem["message"] for problem in envelope.problems)
 
 
-@pytest.mark.parametrize("outcome", ["retried", "lost"])
-@pytest.mark.parametrize("client", CLIENTS)
+@each("client, outcome", itertools.product(CLIENTS, ["retried", "lost"]))
 def test_the_next_try_of_a_message_is_accepted(
     main_process: MainProcess, client: str, outcome: str
 ) -> None:
@@ -197,7 +209,7 @@ def test_the_next_try_of_a_message_is_accepted(
     assert again.payload["headers"]["retries"] == first.payload["headers"]["retries"] + 1
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@each("client", CLIENTS)
 def test_a_message_in_parts_is_read_as_one_of_a_queue(client: str) -> None:
     """AMQP delivers headers, properties and body apart from one another."""
     envelope = accepted(raw(CLIENTS[client]()))

@@ -2,6 +2,7 @@
 
 import base64
 import inspect
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from kombu import Producer
 
 from tasks.errors import InvalidMessage, TooLarge
 from tasks.rendering.limits import Limits
+from tests.support.cases import each
 from tests.support.clients import (
     KEYWORDS,
     QUEUE,
@@ -33,7 +35,7 @@ from tests.support.clients import (
     rusty_celery,
     signature,
 )
-from tests.support.malformed import CASES, MALFORMED
+from tests.support.malformed import malformed
 from tests.support.malformed_case import Malformed
 from worker.envelope import Envelope, Parts, Refusal, Rules, check, read, signatures
 from worker.envelope.headers import CALLBACKS, CELERY_NAMES, CONTEXT_NAMES
@@ -63,19 +65,23 @@ def refused(entry: bytes | dict[str, Any], rules: Rules = RULES) -> Refusal:
     return refusal
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_malformed_message_is_refused_where_it_is_wrong(case: Malformed) -> None:
+def test_a_malformed_message_is_refused_where_it_is_wrong() -> None:
     """The reason names the first path; the refusal has the task id if the message has one."""
-    refusal = refused(case.entry)
-    assert (refusal.kind, refusal.problems[0]["path"]) == (case.kind, case.path)
-    assert (refusal.task_id == case.task_id) is case.answered
-    assert refusal.reason.startswith(case.path)
-    assert "expected" in refusal.reason or "limit" in refusal.reason or ":" in refusal.reason
+
+    @each("case", malformed())
+    def check(case: Malformed) -> None:
+        refusal = refused(case.entry)
+        assert (refusal.kind, refusal.problems[0]["path"]) == (case.kind, case.path)
+        assert (refusal.task_id == case.task_id) is case.answered
+        assert refusal.reason.startswith(case.path)
+        assert "expected" in refusal.reason or "limit" in refusal.reason or ":" in refusal.reason
+
+    check()
 
 
 def test_each_malformed_message_has_a_name_of_its_own() -> None:
     """So that none hides another."""
-    assert len(MALFORMED) == len(CASES)
+    assert len({case.name for case in malformed()}) == len(malformed())
 
 
 @given(st.binary())
@@ -116,7 +122,7 @@ def test_an_answer_is_an_error_of_the_contract() -> None:
     assert str(RULES.raw_bytes) in large.message
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "properties", "expected"),
     [
         ({"id": "a"}, {"correlation_id": "b"}, "a"),
@@ -205,15 +211,19 @@ def test_what_is_the_services_to_say_is_replaced() -> None:
     )
 
 
-@pytest.mark.parametrize("junk", [7, [], {}, True, "", "\x00", "x" * 256])
-@pytest.mark.parametrize("name", ["root_id", "parent_id", "group", "origin", "lang"])
+@each(
+    ("junk", "name"),
+    itertools.product(
+        [7, [], {}, True, "", "\x00", "x" * 256],
+        ["root_id", "parent_id", "group", "origin", "lang"],
+    ),
+)
 def test_a_name_for_monitors_that_is_none_is_left_out(name: str, junk: object) -> None:
     """Flower looks tasks up by it."""
     assert accepted(celery(headers={name: junk})).payload["headers"][name] is None
 
 
-@pytest.mark.parametrize("name", sorted(CONTEXT_NAMES))
-@pytest.mark.parametrize("junk", [None, 7, {"a": 1}, "x"])
+@each(("name", "junk"), itertools.product(sorted(CONTEXT_NAMES), [None, 7, {"a": 1}, "x"]))
 def test_a_header_named_as_an_attribute_of_a_request_is_left_out(name: str, junk: object) -> None:
     """In Celery's Context it would take the place of a method."""
     assert name not in accepted(celery(headers={name: junk})).payload["headers"]
@@ -226,7 +236,7 @@ def test_headers_of_the_producer_are_kept() -> None:
     assert {name: headers[name] for name in own} == own
 
 
-@pytest.mark.parametrize("missing", [None, ...])
+@each("missing", [None, ...])
 def test_retries_that_are_left_out_are_none(missing: object) -> None:
     """rusty-celery and clients written by hand send null."""
     message = celery(headers={"retries": missing})
@@ -235,7 +245,7 @@ def test_retries_that_are_left_out_are_none(missing: object) -> None:
     assert accepted(message).payload["headers"]["retries"] == 0
 
 
-@pytest.mark.parametrize(
+@each(
     ("sent", "read_as"),
     [(None, 0), (0, 0), (9, 9), (10, 9), (255, 9), (-1, 0), ("5", 5), (" 7 ", 7), ("99", 9)],
 )
@@ -245,21 +255,23 @@ def test_a_priority_is_read_as_kombu_does(sent: object, read_as: int) -> None:
     assert payload["properties"]["priority"] == read_as
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        "2026-01-31T10:00:00+00:00",
-        "2026-01-31T10:00:00Z",
-        "2026-01-31T10:00:00",
-        "2026-01-31 10:00:00",
-        "2026-01-31T10:00:00.000Z",
-        "2026-01-31T10:00:00.000000000Z",
-        "20260131T100000Z",
-        "2026-01-31T15:30:00+05:30",
-        "2026-W05-6T10:00:00+00:00",
-    ],
+@each(
+    ("sent", "name"),
+    itertools.product(
+        [
+            "2026-01-31T10:00:00+00:00",
+            "2026-01-31T10:00:00Z",
+            "2026-01-31T10:00:00",
+            "2026-01-31 10:00:00",
+            "2026-01-31T10:00:00.000Z",
+            "2026-01-31T10:00:00.000000000Z",
+            "20260131T100000Z",
+            "2026-01-31T15:30:00+05:30",
+            "2026-W05-6T10:00:00+00:00",
+        ],
+        ["eta", "expires"],
+    ),
 )
-@pytest.mark.parametrize("name", ["eta", "expires"])
 def test_a_time_has_one_form_for_celery(name: str, sent: str) -> None:
     """Clients write ISO 8601 in many ways, of which Celery's parser reads some."""
     envelope = accepted(celery(headers={name: sent}))
@@ -267,7 +279,7 @@ def test_a_time_has_one_form_for_celery(name: str, sent: str) -> None:
     assert envelope.eta == (NOW.timestamp() if name == "eta" else None)
 
 
-@pytest.mark.parametrize(("ahead", "is_accepted"), [(1790, True), (1810, False)])
+@each(("ahead", "is_accepted"), [(1790, True), (1810, False)])
 def test_an_eta_is_as_far_ahead_as_the_rules_say(ahead: int, *, is_accepted: bool) -> None:
     """The broker keeps a message no longer."""
     at = (datetime.now(UTC) + timedelta(seconds=ahead)).isoformat()
@@ -320,11 +332,7 @@ def test_times_in_callbacks_are_text_for_celery() -> None:
     assert outer["options"]["link"][0]["args"] == [marked]
 
 
-@pytest.mark.parametrize(
-    "client",
-    [celery, celery_node, node_celery_ts, celery_php, rusty_celery],
-    ids=lambda c: c.__name__,
-)
+@each("client", [celery, celery_node, node_celery_ts, celery_php, rusty_celery])
 def test_a_message_comes_out_as_it_was_sent(client: Callable[[], dict[str, Any]]) -> None:
     """The task, its id, its keywords and no arguments."""
     message = client()
@@ -353,7 +361,7 @@ def test_amqp_headers_of_types_that_json_does_not_have_are_kept() -> None:
     assert envelope.payload["headers"]["x-death"] == death
 
 
-@pytest.mark.parametrize(
+@each(
     "parts",
     [
         Parts(None, None, None, None),

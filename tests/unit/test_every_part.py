@@ -235,5 +235,5 @@ def test_a_missing_member_of_an_item_in_a_json_document_has_its_path() -> None:
 
 def test_an_exact_number_in_a_printed_list_is_its_digits() -> None:
     """Never the address of an object."""
-    text = text_of("sms", "en", Sources(None, "{{ x | pprint }} {{ [x[0]] }}"), {})
+    text = text_of("sms", "en", Sources(None, "{{ x | pprint }} {{ [x[0]] | tojson }}"), {})
     assert rendered(text, x=[2**70])["body"] == f"[{2**70}] [{2**70}]"

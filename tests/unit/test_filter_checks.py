@@ -27,11 +27,21 @@ def refused(source: str, language: str = "en") -> list[str]:
         ('time("hh:mm")', "write H, or add a"),
         ('time("h:mm a")', None),
         ('time("HH:mm")', None),
+        ('time("HH:mm a")', "write h for a.m. and p.m."),
+        ('datetime("dd.MM.y H:mm a")', "or leave a out"),
         ('time("mm:ss")', "add the hours"),
         ("date(\"YYYY-'W'ww\")", None),
         ("date(\"YYYY-'W'ww-e\")", None),
         ("date(\"yyyy, 'YYYY'\")", None),
         ('date("yyyy-D")', None),
+        ('date("d de MMMM de y")', "words in quotes"),
+        ("date(\"d 'de' MMMM 'de' y\")", None),
+        ('datetime("d. MMMM um HH:mm")', "words in quotes"),
+        ('time("hh:mm am")', "words in quotes"),
+        ('date("%d.%m.%y")', "fields of CLDR"),
+        ("datetime(\"yyyyMMdd'T'HHmmss\")", None),
+        ('time("h:mma")', None),
+        ('date("EEEd/YYYYww")', "write y"),
         ('date("long")', None),
         ("date(pattern)", None),
         ("date", None),
@@ -96,3 +106,44 @@ def test_forms_are_written_out() -> None:
     ):
         assert "as text in quotes" in refused(f"{{{{ n | plural({call}) }}}}")[0]
     assert not refused('{{ n | plural(one="# in " ~ room, other=("# in " ~ room)) }}')
+
+
+@each(
+    ("call", "named"),
+    [
+        ("map('currency', 'EUR', digits=0)", "digits"),
+        ("map('date', format='long')", "format"),
+        ("map('plural', one='# x', other='# y')", "one"),
+        ("map('currency', 'EUR', 0)", None),
+        ("map(attribute='name', default='?')", None),
+        ("map('default', '?')", None),
+    ],
+)
+def test_arguments_that_map_loses_are_refused(call: str, named: str | None) -> None:
+    """The engine passes on arguments without names only."""
+    messages = refused(f"{{{{ items | {call} | join }}}}")
+    assert [message.partition(" is not")[0] for message in messages] == (
+        [f"map: {named}"] if named else []
+    )
+
+
+@each(
+    ("source", "words"),
+    [
+        ("{{ '{}' | format(n) }}", "more values than % signs"),
+        ("{{ 'Hallo {name}, %s' | format(n, m) }}", "more values than % signs"),
+        ("{{ '%s of %s' | format(n, m) }}", None),
+        ("{{ '100%% %5.2f' | format(n) }}", None),
+        ("{{ '%(a)s' | format(a=n) }}", None),
+        ("{{ pattern | format(n) }}", None),
+        (r"{{ n | plural(one='1 \#42', other='# \#42') }}", "write ## for one"),
+        ("{{ n | plural(one='#', other=bold('#') ~ ' mails') }}", "as in bold(count)"),
+        ("{{ n | plural(one='# ' ~ (t | replace('#', '')), other='#') }}", None),
+    ],
+)
+def test_what_would_be_lost_or_shown_as_it_stands_is_refused(
+    source: str, words: str | None
+) -> None:
+    """Values without a sign in a pattern, and signs that are not read as the number."""
+    found = refused(source)
+    assert (words in found[0]) if words else found == []

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from minijinja import Environment
 
-from tasks.rendering.html_contexts import has_dangerous_address, unsafe_prints
+from tasks.rendering.html_contexts import dangerous_address, unsafe_prints
 from tasks.rendering.tags import tags
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each
@@ -232,7 +232,7 @@ def test_in_a_safe_template_no_value_makes_ends_or_changes_a_tag(source: str) ->
 def test_any_source_is_judged(source: str) -> None:
     """Broken HTML and broken templates raise nothing."""
     assert all(0 <= unsafe.start < len(source) for unsafe in unsafe_prints(source))
-    has_dangerous_address(f"{source}<a href='javascript:{source}'>", [])
+    dangerous_address(f"{source}<a href='javascript:{source}'>", [])
 
 
 @each(
@@ -287,8 +287,8 @@ def test_any_source_is_judged(source: str) -> None:
 )
 def test_an_address_that_runs_a_program_is_found(page: str) -> None:
     """As a browser reads it, in whatever attribute."""
-    assert has_dangerous_address(page, ["<a href='{{ url }}'>"])
-    assert has_dangerous_address(f"{HEAD}{page}", iter([HEAD]))
+    assert dangerous_address(page, ["<a href='{{ url }}'>"])
+    assert dangerous_address(f"{HEAD}{page}", iter([HEAD]))
 
 
 @each(
@@ -318,7 +318,7 @@ def test_an_address_that_runs_a_program_is_found(page: str) -> None:
 )
 def test_harmless_addresses_are_not_dangerous(page: str) -> None:
     """Neither text that mentions one, nor an image, nor what a browser takes for something else."""
-    assert not has_dangerous_address(page, [])
+    assert not dangerous_address(page, [])
 
 
 def test_an_author_may_write_what_a_value_may_not_bring() -> None:
@@ -326,12 +326,12 @@ def test_an_author_may_write_what_a_value_may_not_bring() -> None:
     source = "<a href='javascript:void(0)'>{% if url %}<a href='{{ url }}'>{% endif %}"
     part = "<img src='data:text/plain,&lt;'>"
     page = "<a href='javascript:void(0)'><img src='data:text/plain,&lt;'>"
-    assert not has_dangerous_address(page, [source, part])
-    assert has_dangerous_address(page, [source])
-    assert has_dangerous_address(f"{page}<a href='javascript:x'>", [source, part])
+    assert not dangerous_address(page, [source, part])
+    assert dangerous_address(page, [source])
+    assert dangerous_address(f"{page}<a href='javascript:x'>", [source, part])
     rendered = ESCAPED.render_str(source, url="javascript:alert('a')")
-    assert has_dangerous_address(rendered, [source])
-    assert not has_dangerous_address(ESCAPED.render_str(source, url="/a"), [source])
+    assert dangerous_address(rendered, [source])
+    assert not dangerous_address(ESCAPED.render_str(source, url="/a"), [source])
 
 
 @each(
@@ -361,4 +361,4 @@ def test_hostile_pages_take_no_longer_than_long_ones(junk: str) -> None:
     for start in ("", "<p ", "<style>"):
         with soon():
             unsafe_prints(f"{start}{page}")
-            has_dangerous_address(f"{start}{page}<a href='data:'>", ["a"])
+            dangerous_address(f"{start}{page}<a href='data:'>", ["a"])

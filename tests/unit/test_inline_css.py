@@ -148,3 +148,29 @@ def test_nothing_is_loaded() -> None:
         "p{color:red}</style><p>"
     )
     assert inlined(source, "body") == source.replace("<p>", '<p style="color: red;">')
+
+
+@each(
+    ("css", "row"),
+    [
+        ("tr:nth-child(odd) td { color: red }", "<tr><td>{{ i }}</td></tr>"),
+        ("td, tr:first-child td { color: red } td { margin: 0 }", "<tr><td>{{ i }}</td></tr>"),
+        ("tr + tr td { border: 0 }", "<tr><td>{{ i }}</td></tr>"),
+        ("tr:last-child { border: 0 }", "<tr><td>{{ i }}</td></tr>"),
+    ],
+)
+def test_a_rule_that_counts_what_a_loop_repeats_is_refused(css: str, row: str) -> None:
+    """The page has it once when it is inlined, and every row would look like the first."""
+    page = f"<style>{css}</style><table>{{% for i in l %}}{row}{{% endfor %}}</table>"
+    with pytest.raises(SourceError, match="which elements of a loop") as caught:
+        inlined(page, "body")
+    assert caught.value.problem["column"] > len(css)
+
+
+def test_a_rule_that_counts_within_a_row_is_inlined() -> None:
+    """Each row of the loop has it."""
+    page = (
+        "<style>td:last-child { color: red } @media (width < 1px) { tr + tr { margin: 0 } }</style>"
+        "<table>{% for i in l %}<tr><td>{{ i }}</td><td>x</td></tr>{% endfor %}</table>"
+    )
+    assert '<td>{{ i }}</td><td style="color: red;">x</td>' in inlined(page, "body")

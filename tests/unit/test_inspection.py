@@ -22,6 +22,30 @@ def placeholders(source: str, **needs: list[str]) -> list[str] | None:
     return ENGINE.inspect(source, "body", html=True, needs=needs)[0]
 
 
+@each(
+    ("source", "names"),
+    [
+        ("{% macro m() %}{% endmacro %}{{ m }}{{ m() }}{{ n or m }}", ["m", "m"]),
+        ("{% macro m() %}{{ caller }}{% endmacro %}{% call m() %}{% endcall %}", ["caller"]),
+        ("{% for i in l %}{{ loop }}{{ loop.index }}{% endfor %}", ["loop"]),
+        ("{% macro m() %}{% endmacro %}{% for m in l %}{{ m }}{% endfor %}", []),
+        ("{% macro m() %}{% endmacro %}{% set m = 1 %}{{ m }}", []),
+    ],
+)
+def test_what_prints_as_no_text_is_refused(source: str, names: list[str]) -> None:
+    """The engine would print ``<macro m>`` and ``<loop 0/1>``."""
+    assert [problem["message"].split("'")[1] for problem in problems(source)] == names
+
+
+def test_a_function_that_is_not_called_is_a_variable() -> None:
+    """The engine would print its own name for it."""
+    assert placeholders("{{ range }} {{ dict.a }} {% for i in range(3) %}{% endfor %}") == [
+        "dict.a",
+        "range",
+    ]
+    assert placeholders("{% set n = namespace(a=1) %}{{ n.a }}{{ joiner() }}") == []
+
+
 class TestUnknown:
     """A filter or test that there is not is found wherever it is used."""
 
@@ -57,7 +81,14 @@ class TestUnknown:
         assert problem["line"] == before.count("\n") + 1
         assert problem["column"] == len(before) - (before.rfind("\n") + 1) + 1
         (name,) = (name for name in NAMES if source[len(before) + 1 :].startswith(name))
-        assert problem["message"] == f"unknown filter '{name}'"
+        assert problem["message"].startswith(f"unknown filter '{name}'")
+
+    @each("source", ["{{ 'n' ~ ^not -1 }}", "{{ x == ^not - y }}", "{{ [1 + ^not[0]] }}"])
+    def test_not_is_no_variable(self, source: str) -> None:
+        """The engine takes it for the name of one behind an operator."""
+        (problem,) = problems(source.replace("^", ""))
+        assert problem["column"] == source.index("^") + 1
+        assert "'not' stands where a value belongs" in problem["message"]
 
     @each(
         "source",
@@ -111,7 +142,7 @@ class TestUnknown:
     def test_a_long_name_is_cut(self) -> None:
         """A message is a sentence, whatever the source."""
         (problem,) = problems(f"{{{{ x|{'a' * 1000} }}}}")
-        assert len(problem["message"]) < 100
+        assert len(problem["message"]) < 150
 
 
 @each(

@@ -196,6 +196,16 @@ def test_the_place_of_a_fault_is_in_the_source() -> None:
     problem = refused('[\n{% for i in l %}"{{ i }}",{% endfor %}\n]', l=["a"]).problem
     assert (problem["path"], problem["line"]) == ("body", 2)
     assert "{% if not loop.last %},{% endif %}" in problem["message"]
+    for source, place in (
+        ("[{{ x }} {{ y }}, 1, 2, 3]", (1, 10)),
+        ("[1,\n {{ x }},\n {{ y }} 2 3, 4]", (3, 10)),
+        ('{"a": {{ x }} "b": 1, "c": 2}', (1, 15)),
+        ('{"a": {{ x }}{{ z }}}', (1, 7)),
+        ("[{{ x }}{{ z }}]", (1, 2)),
+        ('{"a": {{ x }}"b"}', (1, 7)),
+    ):
+        problem = refused(source, x=1, y=2, z="t").problem
+        assert (problem["line"], problem["column"]) == place
 
 
 @each(
@@ -286,3 +296,32 @@ def test_a_body_that_is_no_json_for_some_values_is_refused(
     problems = tried(source, *declared)
     assert problems
     assert {problem["path"] for problem in problems} == {"body"}
+
+
+@each(
+    ("source", "remedy", "column"),
+    [
+        ('{"a": {% if b %}"x"{% endif %}}', "write {% else %}null", 7),
+        ('{"a": 1,}', "remove the comma before it", 9),
+        ("[{% for i in l %}{{ i }},{% endfor %}]", "{% if not loop.last %}", 26),
+        ('{"a": 1} // note', "behind the end of the document", 10),
+        ('{"a": 1, "a": 2}', "a member twice", 10),
+        ("{'a': 1}", "stand in quotes like this", 2),
+        ('{"a": "x\ty"}', "a line break or tab stands in a string", 9),
+        ('{"a": NaN}', "NaN is not JSON: write null", 7),
+        ('{"a": True}', "JSON has true, false and null", 7),
+        ('\ufeff{"a": 1}', "remove the byte order mark", 1),
+        ('{"a": "y\\{{ n }}"}', "remove the backslash", 9),
+        ('{"a": {{ n }}, "b": "{{ b }}"}', "true or false would be printed", 22),
+    ],
+)
+def test_what_is_no_json_has_a_place_and_a_remedy(source: str, remedy: str, column: int) -> None:
+    """In words for authors, not in a parser's words."""
+    declared: list[dict[str, Any]] = [
+        {"name": "b", "type": "boolean"},
+        {"name": "l", "type": "array", "example": ["a"]},
+        {"name": "n", "type": "string"},
+    ]
+    problem = try_out(ENGINE, source_of(source, "json"), declared, lambda: None)[0]
+    assert remedy in problem["message"]
+    assert problem["column"] == column

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 from tasks.rendering.matching import closest
 from tests.support.cases import each
 
@@ -104,7 +102,7 @@ def test_of_equal_languages_the_one_with_the_variants_of_the_request_is_taken() 
     assert closest(["de-AT"], ["de-1901"]) == "de-1901"
 
 
-@pytest.mark.parametrize("supported", [[], ["en"], ["de", "en"]])
+@each("supported", [[], ["en"], ["de", "en"]])
 def test_without_a_request_nothing_matches(supported: list[str]) -> None:
     """The version's own text is the default, whose choice is not a match."""
     assert closest([], supported) is None

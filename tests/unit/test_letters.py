@@ -87,7 +87,7 @@ def test_no_two_letters_are_the_same() -> None:
     assert len({opened(entry).id for entry in made}) == len(set(made)) == 100
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         b"",

@@ -161,3 +161,10 @@ def test_numbers_and_percentages_are_rounded_the_same_way() -> None:
     assert FILTERS["percent"]("en", "0.125", rounding="half_up") == "13%"
     with pytest.raises(ArgumentError, match="half_up"):
         FILTERS["number"]("en", 1, rounding="bankers")
+
+
+def test_halves_of_a_korean_day_are_korean() -> None:
+    """As ICU and every browser write them; CLDR abbreviates them as AM and PM."""
+    moment = "2026-03-29T18:30:00Z"
+    assert FILTERS["time"]("ko", moment) == "오후 6:30"
+    assert FILTERS["time"]("ko-KR", moment, "a h:mm", "Asia/Tokyo") == "오전 3:30"

@@ -15,7 +15,7 @@ from tasks.rendering.limits import Limits
 from tasks.rendering.texts import Text
 from tasks.rendering.trial import try_out
 from tests.support.cases import each
-from tests.support.sources import given, source_of
+from tests.support.sources import given, rendered_body, source_of
 
 QUICK = settings(max_examples=150, deadline=None)
 ENGINE = Engine(Limits())
@@ -129,7 +129,7 @@ def test_it_is_off_unless_declared() -> None:
     """Other variables are escaped, whatever they hold."""
     answer = parts("{{ note }} {{ other }}", note="*a*", other="*a* <b>")
     assert answer["body"] == "<em>a</em> *a* &lt;b&gt;"
-    body = ENGINE.body(ENGINE.prepare(source_of("{{ note }}")), given({"note": "*a*"}))
+    body = rendered_body(ENGINE, ENGINE.prepare(source_of("{{ note }}")), given({"note": "*a*"}))
     assert body == "*a*"
 
 
@@ -153,7 +153,7 @@ def test_values_in_objects_and_arrays_may_be_markdown() -> None:
     text["markdown"] = ["items[].note", "user.bio", "absent.a"]
     values = {"items": [{"note": "*a*"}, {"note": 1}], "user": {"bio": "**b**", "n": "*c*"}}
     ready = ENGINE.prepare(text)
-    assert ENGINE.body(ready, given(values)) == "<em>a</em>;1;<strong>b</strong>*c*"
+    assert rendered_body(ENGINE, ready, given(values)) == "<em>a</em>;1;<strong>b</strong>*c*"
     assert values["user"] == {"bio": "**b**", "n": "*c*"}, "the values themselves stay"
 
 
@@ -188,7 +188,7 @@ def test_filters_that_would_break_the_markup_are_refused(filter_: str) -> None:
         assert [problem["type"] for problem in problems] == ["markdown_filter"]
 
 
-@pytest.mark.parametrize(
+@each(
     "source",
     [
         *("{{ note | length }}", "{% if note | length > 3 %}x{% endif %}", "{{ note[:2] }}"),

@@ -18,6 +18,7 @@ from tasks import facts
 from tasks.errors import TemplateNotFound
 from tasks.rendering import replaced
 from tasks.work import Answer
+from tests.support.cases import each
 from worker import counters
 from worker.metrics import counts, health
 from worker.metrics.exposition import registry
@@ -94,7 +95,7 @@ def test_replaced_render_processes_are_reported_once() -> None:
     assert facts.of_process() == {}
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "properties", "expected"),
     [
         ({}, {}, None),

@@ -50,6 +50,33 @@ def test_tags_of_the_engine_survive_as_they_were_written(inside: str) -> None:
         assert source.startswith(made.html[start:end], place)
 
 
+@each("space", ["\n", "\r\n", "\t", " ", "\n\t", " \n", "\r"])
+def test_whitespace_separates_words_and_no_elements(space: str) -> None:
+    """Whatever an editor indents with and ends lines with; words of a text are not joined."""
+    source = (
+        '<mjml> <mj-head> <mj-style> a{} </mj-style> <!-- a --> <mj-attributes> <mj-all padding="0"'
+        " /> </mj-attributes> </mj-head> <mj-body> <mj-section> <mj-column> <mj-navbar>"
+        ' <mj-navbar-link href="/"> b </mj-navbar-link> </mj-navbar> <mj-text> <b>{{ a }}</b>'
+        " <i>c</i> {{ d }} </mj-text> </mj-column> </mj-section> </mj-body> </mjml>"
+    ).replace(" ", space)
+    made = compiled(source, "body")
+    assert f"<b>{{{{{space}a{space}}}}}</b>{space}<i>c</i>{space}{{{{" in made.html
+    for start, end, place in made.spans:
+        assert source.startswith(made.html[start:end], place)
+
+
+@each("start", ["\ufeff", '<?xml version="1.0"?>\n', "<!DOCTYPE mjml>\r\n", " <!-- a -->\n", "\t"])
+def test_what_pages_begin_with_may_stand_before_the_root(start: str) -> None:
+    """The places in the source are still right."""
+    made = compiled(start + page("<mj-text>{{ name }}</mj-text>"), "body")
+    ((begin, end, place),) = made.spans
+    assert made.html[begin:end] == "{{ name }}"
+    assert (start + page("<mj-text>{{ name }}</mj-text>")).startswith("{{ name }}", place)
+    with pytest.raises(SourceError) as caught:
+        compiled(start + page("<mj-txt>a</mj-txt>"), "body")
+    assert caught.value.problem["line"] == 4 + start.count("\n")
+
+
 def test_comments_of_the_engine_are_left_out() -> None:
     """They are for authors; the source that is stored has them."""
     assert "secret" not in compiled(page("{# secret #}<mj-text>a</mj-text>"), "body").html
@@ -68,6 +95,7 @@ def test_comments_of_the_engine_are_left_out() -> None:
         ('<mj-image src="a" width="{{ w }}" />', "no place for this", 4, 26),
         ('<mj-button title="{{ t }}">é💛</mj-button>', "no place for this", 4, 19),
         ("é💛<mj-social>{% if a %}x{% endif %}</mj-social>", "cannot stand between", 4, 14),
+        ("<!--[if mso]>a<![endif]-->", "conditional comments stand in <mj-raw>", 4, 1),
         ("<mj-include path='/etc/passwd' />", "mj-include is not available", 4, 2),
         ("<mj-wrapper>" * DEPTH, f"more than {DEPTH} deep", 4, 12 * (DEPTH - 4) + 1),
     ],

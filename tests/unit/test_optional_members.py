@@ -6,14 +6,14 @@ from tasks.rendering.engine import Engine
 from tasks.rendering.limits import Limits
 from tasks.rendering.trial import inferred
 from tests.support.cases import each
-from tests.support.sources import given, source_of
+from tests.support.sources import given, rendered_body, source_of
 
 ENGINE: Final = Engine(Limits())
 
 
 def body(source: str, **values: Any) -> str:  # noqa: ANN401 - any JSON value
     """Render a text body."""
-    return ENGINE.body(ENGINE.prepare(source_of(source, "sms")), given(values))
+    return rendered_body(ENGINE, ENGINE.prepare(source_of(source, "sms")), given(values))
 
 
 @each(
@@ -22,6 +22,8 @@ def body(source: str, **values: Any) -> str:  # noqa: ANN401 - any JSON value
         "{{ users[0].name | default('?') }}",
         "{{ users[0].a.b.c | default('?') }}",
         "{{ users[k].name or '?' }}",
+        "{{ (users | first).name | default('?') }}",
+        "{{ (users | selectattr('name') | last).a.b or '?' }}",
         "{{ users[0].name if users[0].name is defined else '?' }}",
         "{% if users[0].name.first %}x{% else %}?{% endif %}",
         "{% set f = users | first %}{{ f.name | default('?') }}",
@@ -63,3 +65,17 @@ def test_uses_within_a_macro_are_those_of_what_it_is_given(
     """So that members of items are checked in each item, and guarded ones may be left out."""
     found = inferred(ENGINE, [source_of(source, "sms")], names, lambda: None)
     assert (found.optional, found.items) == (optional, items)
+
+
+@each(
+    "source",
+    [
+        "{% for i in rows | selectattr('name') %}{{ i.name }}{% endfor %}",
+        "{% for i in rows | selectattr('name', 'defined') | reverse %}{{ i.name }}{% endfor %}",
+        "{% for i in rows | rejectattr('name', 'none') %}{{ i.name }}{% endfor %}",
+    ],
+)
+def test_a_member_that_items_are_chosen_by_may_be_missing(source: str) -> None:
+    """The others are left out."""
+    found = inferred(ENGINE, [source_of(source, "sms")], ["rows"], lambda: None)
+    assert "rows[].name" in found.optional

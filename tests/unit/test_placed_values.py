@@ -21,7 +21,7 @@ from tasks.rendering.styles import Position
 from tasks.rendering.trial import sample, try_out
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each
-from tests.support.sources import body_of, source_of
+from tests.support.sources import body_of, rendered_body, source_of
 
 ENGINE = Engine(Limits())
 QUICK = settings(max_examples=150, deadline=None)
@@ -184,7 +184,7 @@ def test_made_up_values_of_a_trial_are_accepted(style: str) -> None:
     for value in ("text", 1.5, "https://example.org/"):
         source = source_of(f'<p style="a: {style}">')
         if not (value == 1.5 and "|" in style):
-            ENGINE.body(ENGINE.prepare(source), {"x": value}, is_trial=True)
+            rendered_body(ENGINE, ENGINE.prepare(source), {"x": value}, is_trial=True)
 
 
 @each(
@@ -200,7 +200,26 @@ def test_made_up_values_of_a_trial_are_accepted(style: str) -> None:
         ("<p style='a: url({{ x }})'>", "a: url(https://example.org/)"),
         ("<p style='a: url(https://a/{{ x }}.png)'>", "a: url(https://a/text.png)"),
         ("<style>.{{ x }} { font: '{{ x }}' }</style>", ".text { font: 'text' }"),
+        ("<p style='transform: translateX({{ x }})'>", "translateX(16px)"),
+        ("<p style='transform: rotate({{ x }}) scale({{ x }})'>", "rotate(16deg) scale(1)"),
+        ('<p style="font: {{ x }} Arial">', "font: 16px Arial"),
+        ('<p style="font: 12px/{{ x }} {{ x }}">', "font: 12px/16px sans-serif"),
+        ("<style>p{font:bold {{ x }}/{{ x }} Arial}</style>", "font:bold 16px/16px Arial"),
+        ("<p style='font-family: {{ x }}, Arial'>", "font-family: sans-serif, Arial"),
+        ("<p style='color: rgb({{ x }},0,0)'>", "rgb(128,0,0)"),
+        ("<p style='color: rgba(1, 2, 3, {{ x }})'>", "rgba(1, 2, 3, 1)"),
+        ("<p style='color: hsl({{ x }} {{ x }} 50%)'>", "hsl(120 50% 50%)"),
+        ("<p style='border: {{ x }} {{ x }} {{ x }}'>", "border: 1px solid gray"),
+        ("<p style='border-top: 2px {{ x }} red'>", "border-top: 2px solid red"),
+        ("<p style='width: calc(100% - {{ x }})'>", "calc(100% - 16px)"),
+        ("<p style='background: linear-gradient({{ x }}, red {{ x }})'>", "(gray, red 50%)"),
+        ("<p style='box-shadow: 0 {{ x }} 3px {{ x }}'>", "0 16px 3px gray"),
+        ("<p style='transition: all {{ x }}; flex: {{ x }} 1 auto'>", "all 1s; flex: 1 1 auto"),
         ('<script type="application/ld+json">{"a": {{ x | tojson }}}</script>', '{"a": "text"}'),
+        (
+            '<script type="application/ld+json; charset=utf-8">{{ x | tojson }}</script>',
+            '"text"',
+        ),
     ],
 )
 def test_a_preview_has_a_value_for_each_position(source: str, expected: str) -> None:
@@ -401,3 +420,24 @@ def test_a_publish_refuses_a_number_as_a_length(kind: str, accepted: bool) -> No
     assert (bare == []) is accepted
     unit = source_of("<p style='width: {{ x }}px'>")
     assert try_out(ENGINE, unit, declared, lambda: None) == []
+
+
+@each(
+    "data",
+    [
+        *('{"a": {{ x | tojson }}, }', '{"a": {{ x | tojson }} "b": 1}', "{'a': 1}"),
+        '[{% for i in l %}{"a": {{ i | tojson }}},{% endfor %}]',
+        '{"a": {% if b %}{{ x | tojson }}{% endif %}}',
+    ],
+)
+def test_a_publish_refuses_a_data_script_that_is_not_json(data: str) -> None:
+    """Gmail would show no action, and say nothing."""
+    declared = [
+        {"name": "b", "type": "boolean"},
+        {"name": "l", "type": "array"},
+        {"name": "x", "type": "string"},
+    ]
+    page = f'<p>{{{{ x }}}}</p><script type="application/ld+json">{data}</script>'
+    (problem,) = try_out(ENGINE, source_of(page, "email"), declared, lambda: None)
+    assert problem["type"] == "script_json"
+    assert problem["column"] == page.index(data) + 1

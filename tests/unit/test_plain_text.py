@@ -297,6 +297,15 @@ def test_what_a_descendant_or_a_later_rule_shows_is_shown(html: str, text: str) 
             "T\n\na\n\nb",
         ),
         ("""<td {% if yes %}class="x"{% endif %} {{ 'a' }}>A</td><td>B</td>""", "A B"),
+        (
+            """<style>.n{display:block}</style><span class=n>20</span><b class=n>items</b>,
+            <strong style="display:block">total</strong>12 <i>k</i>m""",
+            "20 items , total 12 km",
+        ),
+        (
+            '<a href="/a" style="display:block"><b style="font-size:9px">A</b></a>B',
+            "A </a> B",
+        ),
     ],
 )
 def test_rows_are_lines_and_cells_stand_apart(html: str, text: str) -> None:
@@ -323,8 +332,13 @@ def test_rows_are_lines_and_cells_stand_apart(html: str, text: str) -> None:
         ('<a href="{{ empty }}">S</a>', "S"),
         ('<a href="#top">Top</a> <a href="">A</a> <a href>B</a> <a name="c">C</a>', "Top A B C"),
         ('<a href="#">{{ empty }}</a>', ""),
+        ('<a href="#">A</a><a href="#">B</a><a href="/c">C</a>.', "A B C </c>."),
         ('<a href="javascript:void(0)">S</a>', "S"),
+        ('<a href="mailto:">a@b.example</a> <a href="http://">S</a>', "a@b.example S"),
+        ("<a href='https:'>S</a> <a href='tel:'><img></a>", "S"),
         ('<a href="mailto:a@b.example">a@b.example</a>', "a@b.example"),
+        ('<a href="mailto:a@b.example?subject=x">write</a>', "write <a@b.example>"),
+        ('<a href="https://b.example">https://b.example/</a>', "https://b.example"),
         ('<a href="MAILTO:a@b.example">Mail</a>', "Mail <a@b.example>"),
         ('<a href="{{ mail }}">Mail</a>', "Mail <help@example.org>"),
         ('<a href="tel:+49301234">+49 30 1234</a>', "+49 30 1234 <+49301234>"),
@@ -348,6 +362,19 @@ def test_rows_are_lines_and_cells_stand_apart(html: str, text: str) -> None:
 def test_links_tell_their_address(html: str, text: str) -> None:
     """Whole and decoded, once, and only where it leads somewhere."""
     assert _text(html) == text
+
+
+def test_a_line_of_characters_for_the_layout_is_empty() -> None:
+    """Some e-mails have them between paragraphs, for height."""
+    assert _text("<p>a</p><div>&zwj;</div><div> &#847;&zwnj;&nbsp;&#8203; </div>b") == "a\n\nb"
+
+
+def test_characters_for_the_layout_are_left_out() -> None:
+    """But not those that are spelling: between Persian letters, within an emoji."""
+    words = "\u0645\u06cc\u200c\u0634\u0648\u062f \U0001f469\u200d\U0001f4bb"
+    assert _text(f"2&zwnj;0{{{{ empty }}}}26 Donau&shy;dampf &#8203;a {words}") == (
+        f"2026 Donaudampf \u200ba {words}"
+    )
 
 
 @each(
@@ -746,3 +773,11 @@ def test_what_a_style_has_in_every_render_counts(style: str, text: str) -> None:
         f'<div style="font-size:0"><p style="font-size:1em"><span style="{style}">shown</span>'
     )
     assert _before(template, {"a": False}) == text
+
+
+def test_marks_of_notes_are_raised_as_they_are() -> None:
+    """And what is calculated has brackets where it has no characters of its own."""
+    page = (
+        "<p>Acme<sup>®</sup>x<sup>*</sup> note<sup>[1]</sup> x<sup>n+1</sup> 2<sup>10/3</sup></p>"
+    )
+    assert _text(page) == "Acme®x* note[1] xⁿ⁺¹ 2^(10/3)"

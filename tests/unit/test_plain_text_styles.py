@@ -1,11 +1,16 @@
 """The plain-text alternative: what styles, omitted end tags and raised digits make of a text."""
 
-import pytest
+from tasks.rendering.engine import Engine
+from tasks.rendering.limits import Limits
+from tasks.rendering.plain_text import is_certain, text_of, text_source
+from tasks.rendering.texts import PartialText, Sources
+from tasks.rendering.texts import text_of as text_for
+from tests.support.cases import each
 
-from tasks.rendering.plain_text import text_of, text_source
+ENGINE = Engine(Limits())
 
 
-@pytest.mark.parametrize(
+@each(
     ("html", "text"),
     [
         ('<p>Was <span style="text-decoration:line-through">10 €</span> now 9 €', "~~10 €~~"),
@@ -20,7 +25,7 @@ def test_struck_text_is_marked_whatever_strikes_it(html: str, text: str) -> None
     assert text_of(html).count("~~") == 2
 
 
-@pytest.mark.parametrize(
+@each(
     ("css", "shown"),
     [
         (".a .c{display:none}", ["y", "z"]),
@@ -34,6 +39,15 @@ def test_struck_text_is_marked_whatever_strikes_it(html: str, text: str) -> None
         ("div .c{display:inline} .c{display:none}", ["x", "y"]),
         (".a *{display:none}", ["y", "z"]),
         (".a:hover .c, .c[title]{display:none}", ["x", "y", "z"]),
+        ("[class='c']{display:none}", ["z"]),
+        ("b[class~=d]{display:none}", ["x", "y"]),
+        ("[class^=b] > i, [class$='D' i]{display:none}", []),
+        ("[id*=o] .c{display:none}", ["y", "z"]),
+        (".a + div .c{display:none}", ["x", "z"]),
+        (".a ~ p b{display:none}", ["x", "y"]),
+        (".a + p b{display:none}", ["x", "y", "z"]),
+        (".c{display:none!important}.d{display:block}", []),
+        (".c{display:block!important}.c.d{display:none}", ["x", "y", "z"]),
     ],
 )
 def test_rules_hide_what_their_selectors_select(css: str, shown: list[str]) -> None:
@@ -44,6 +58,8 @@ def test_rules_hide_what_their_selectors_select(css: str, shown: list[str]) -> N
         '<div><p class="b"><i class="c">y</i></p></div><p><b class="c d">z</b></p>'
     )
     assert text_of(page).split() == shown
+    sheet, _, elements = page.partition("</style>")
+    assert text_of(f"{elements}{sheet}</style>").split() == shown
 
 
 def test_a_rule_of_one_branch_hides_nothing_of_another() -> None:
@@ -55,7 +71,7 @@ def test_a_rule_of_one_branch_hides_nothing_of_another() -> None:
     assert "shown" in source
 
 
-@pytest.mark.parametrize(
+@each(
     "html",
     [
         "<div><p hidden>a<p>shown</div>",
@@ -75,7 +91,7 @@ def test_a_hidden_element_without_an_end_tag_ends_where_a_browser_ends_it(html: 
     assert text_of(html).strip("- ") == "shown"
 
 
-@pytest.mark.parametrize(
+@each(
     ("html", "text"),
     [
         ("10<sup>2</sup> m<sup> 2 </sup>", "10² m²"),
@@ -83,6 +99,13 @@ def test_a_hidden_element_without_an_end_tag_ends_where_a_browser_ends_it(html: 
         ("see<sup>(1)</sup>", "see⁽¹⁾"),
         ("1<sup>st</sup>, Shop<sup>&reg;</sup>", "1st, Shop®"),
         ("<div hidden>1<sup>2</sup></div>3", "3"),
+        ("x<sup>n+1</sup>, x<sup>2k</sup>, a<sub>i</sub>", "xⁿ⁺¹, x²ᵏ, aᵢ"),
+        ("e<sup>-2a</sup>, word<sup>1,2</sup>, a<sub>1,2</sub>", "e^(-2a), word^(1,2), a_(1,2)"),
+        ("M<sup>me</sup> 2<sup>nd</sup> 1<sup>er</sup> a<sup>TM</sup>", "Mme 2nd 1er aTM"),
+        ("x<i style='vertical-align:super;font-size:8px'>2</i>", "x²"),
+        ("<style>.low{vertical-align:sub}</style>H<i class=low>2</i>O", "H₂O"),
+        ("<table><td style='vertical-align:super'>5</td></table>", "5"),
+        ("1<sup style='vertical-align:baseline'>2</sup>", "12"),
     ],
 )
 def test_raised_digits_do_not_become_part_of_a_number(html: str, text: str) -> None:
@@ -94,3 +117,79 @@ def test_a_raised_placeholder_or_link_is_marked() -> None:
     """It may have digits."""
     assert text_source("10<sup>{{ n }}</sup>") == "10^{{ n }}"
     assert text_of("word<sup><a href='#one'>1</a></sup>") == "word^1"
+    assert text_source("x<sup>-{{ n }}</sup>") == "x^(-{{ n }})"
+
+
+def test_an_important_rule_counts_more_than_an_attribute() -> None:
+    """Unless that is important too."""
+    rule = "<style>.c{display:none!important}</style>"
+    assert text_of(f"{rule}<p class=c style='display:block'>a</p>b") == "b"
+    assert text_of(f"{rule}<p class=c style='display:block !important'>a</p>b") == "a\n\nb"
+
+
+def text_part(body: str, values: str = "{}", **partials: str) -> str:
+    """Return the text part of a mail."""
+    used = {name: PartialText(language="en", body=source) for name, source in partials.items()}
+    ready = ENGINE.prepare(text_for("email", "en", Sources(None, body), used))
+    text = ENGINE.render(ready, ENGINE.values(ready, values.encode()))["text"]
+    assert isinstance(text, str)
+    return text
+
+
+@each(
+    ("html", "hides", "shows"),
+    [
+        ("<p style='display:{{ n }}'>a</p>b", '"none"', '"block"'),
+        ("<p style='font-size:{{ n }}px'>a</p>b", "0", "12"),
+        ("<p style='height:{{ n }}px;overflow:hidden'>a</p>b", "0", "12"),
+        ("<p style='{% if n %}display:none{% endif %}'>a</p>b", "1", "0"),
+        ("<p style='display:{% if n %}none{% else %}block{% endif %}'>a</p>b", "1", "0"),
+        ("<p {% if n %}style='display:none'{% endif %}>a</p>b", "1", "0"),
+        ("<p{% if n %} hidden{% endif %}>a</p>b", "1", "0"),
+        ("{% if n %}<p hidden>{% else %}<p>{% endif %}a</p>b", "1", "0"),
+        ("<style>.b{display:{{ n }}}</style><p class=b>a</p>b", '"none"', '"block"'),
+        ("<style>{% if n %}.b{display:none}{% endif %}</style><p class=b>a</p>b", "1", "0"),
+        ("{% if n %}<style>.b{display:none}</style>{% endif %}<p class=b>a</p>b", "1", "0"),
+        ("<style>.b{display:none}</style><p class='x{% if n %} b{% endif %}'>a</p>b", "1", "0"),
+        ("<style>.b-no{display:none}</style><p class='b-{{ n }}'>a</p>b", '"no"', '"yes"'),
+        ("<style>[id=x] p{display:none}</style><div id='{{ n }}'><p>a</p></div>b", '"x"', '"y"'),
+        (
+            "<style>.x + p{display:none}</style>{% if n %}<i class=x></i>{% endif %}<p>a</p>b",
+            "1",
+            "0",
+        ),
+    ],
+)
+def test_what_a_value_or_a_condition_hides_is_hidden_in_the_text(
+    html: str, hides: str, shows: str
+) -> None:
+    """In the renders that hide it, and in no other."""
+    assert text_part(html, f'{{"n": {hides}}}') == "b"
+    assert text_part(html, f'{{"n": {shows}}}') in {"a\n\nb", "a\nb"}
+
+
+def test_the_rules_of_a_layout_hide_what_stands_in_its_pages_and_macros() -> None:
+    """The style sheet stands in one source, the element in another."""
+    sheet = "<style>.pre{display:none}</style>"
+    layout = f"{sheet}{{% block page %}}{{% endblock %}}"
+    page = "{% extends 'layout' %}{% block page %}<p class='pre'>a</p>b{% endblock %}"
+    assert text_part(page, layout=layout) == "b"
+    assert text_part(f"{sheet}{{% include 'part' %}}b", part="<p class='pre'>a</p>") == "b"
+    macro = "{% macro m() %}<p class='pre'>a</p>{% endmacro %}{{ m() }}b"
+    assert text_part(sheet + macro) == "b"
+
+
+@each(
+    "html",
+    [
+        "<p style='color:{{ c }};font-size:12px;width:{{ w }}%'>a</p>",
+        "<p style='display:none;color:{% if c %}red{% else %}blue{% endif %}'>a</p>",
+        "<style>.pre{display:none}p{color:{{ c }}}</style><p class='x-{{ c }}'>a</p>",
+        "<style>.pre{display:none}</style><p class='{% if c %}big{% endif %}' {{ c }}=x>a</p>",
+        "<style>p{font-size:12px}</style>{% if c %}<p>a{% endif %}<p>b",
+        "{% if c %}<p hidden>a</p>{% endif %}b",
+    ],
+)
+def test_a_text_is_derived_once_where_values_hide_nothing(html: str) -> None:
+    """To read each finished page takes longer."""
+    assert is_certain([html])

@@ -3,12 +3,11 @@
 import re
 from pathlib import Path
 
-import pytest
-
+from tests.support.cases import each
 from tests.support.private_names import PrivateName, digest_of, names
 
 
-@pytest.mark.parametrize("name", names(), ids=lambda name: name.path)
+@each("name", names())
 def test_a_private_name_is_as_it_was(name: PrivateName) -> None:
     """Whoever updates a library reads what has changed before it is relied on again."""
     digest = digest_of(name.path)

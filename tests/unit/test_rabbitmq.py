@@ -9,13 +9,14 @@ from typing import Any
 
 import amqp
 import pytest
-from amqp import method_framing
+from amqp import method_framing, spec
 from amqp.serialization import decode_properties_basic
 from hypothesis import given
 from hypothesis import strategies as st
 from kombu import transport
 from kombu.transport import pyamqp
 
+from tests.support.cases import each
 from worker import rabbitmq
 from worker.queues import QueueName
 from worker.rabbitmq import frames
@@ -35,7 +36,7 @@ class TestDeclarations:
         for queue in QueueName:
             assert Declaration("classic", 20).arguments(queue.value, (4, 1)) == {}
 
-    @pytest.mark.parametrize("version", [(3, 10), (3, 13), (4, 0), (4, 1)])
+    @each("version", [(3, 10), (3, 13), (4, 0), (4, 1)])
     def test_quorum_queues_keep_what_they_give_up(self, version: tuple[int, ...]) -> None:
         """It stays in its queue until that of dead letters has confirmed it."""
         arguments = Declaration("quorum", 7).arguments("render", version)
@@ -66,14 +67,12 @@ class TestHeaders:
         assert death.reason.startswith("delivery_limit: ")
         assert death.moment == DIED.replace(tzinfo=UTC)
 
-    @pytest.mark.parametrize(
-        "deaths", [None, [], "x", [{}], [DEATH | {"time": 5}], [DEATH | {"queue": None}]]
-    )
+    @each("deaths", [None, [], "x", [{}], [DEATH | {"time": 5}], [DEATH | {"queue": None}]])
     def test_what_is_none(self, deaths: object) -> None:
         """A producer may have written anything there."""
         assert rabbitmq.death({"x-death": deaths}) is None
 
-    @pytest.mark.parametrize(
+    @each(
         ("count", "redelivered", "expected"),
         [
             (3, True, 3),
@@ -96,54 +95,87 @@ class TestHeaders:
         assert rabbitmq.without_broker_headers(headers) == {"task": "a", "x-mine": 1}
 
 
+def window_of(count: int) -> Window:
+    """Return a window with one consumer, ``first``."""
+    window = Window(count)
+    window.open("first")
+    return window
+
+
 class TestPrefetch:
     """Messages that wait for their ETA keep no place."""
 
     def test_waiting_messages_make_it_narrow(self) -> None:
         """From half the count on."""
-        window = Window(8)
+        window = window_of(8)
         for tag in range(8):
             assert window.is_narrow == (tag >= 4)
-            window.add(tag, has_eta=True)
-        window.renew()
+            window.add(tag, "first", has_eta=True)
+        window.open("second")
         assert not window.is_narrow
 
     def test_plain_messages_never_do(self) -> None:
         """They are what the count is for."""
-        window = Window(8)
+        window = window_of(8)
         for tag in range(8):
-            window.add(tag, has_eta=False)
+            window.add(tag, "first", has_eta=False)
             assert not window.is_narrow
+
+    def test_a_consumer_is_cancelled_when_no_message_can_be_on_its_way_to_it(self) -> None:
+        """A quorum queue would count the return of that message as a failed delivery."""
+        window = window_of(8)
+        for tag in range(4):
+            window.add(tag, "first", has_eta=True)
+        window.open("second")
+        for tag in range(4, 8):
+            assert list(window.close_dispensable()) == []
+            window.add(tag, "first", has_eta=True)
+        assert list(window.close_dispensable()) == ["first"]
+        assert list(window.consumers) == ["second"]
+
+    def test_a_consumer_is_cancelled_when_its_messages_no_longer_wait(self) -> None:
+        """It would take messages that other workers could run."""
+        window = window_of(8)
+        for tag in range(4):
+            window.add(tag, "first", has_eta=True)
+        window.open("second")
+        window.remove(0)
+        assert list(window.close_dispensable()) == ["first"]
 
     def test_it_holds_so_many_and_no_more(self) -> None:
         """The rest stays in the broker."""
-        window = Window(8)
+        window = window_of(8)
         for tag in range(MOST_WAITING):
-            window.add(tag, has_eta=True)
+            window.add(tag, "first", has_eta=True)
         assert not window.is_narrow
 
     def test_a_worker_without_a_count(self) -> None:
         """Gets everything anyway."""
-        window = Window(0)
-        window.add(1, has_eta=True)
+        window = window_of(0)
+        window.add(1, "first", has_eta=True)
         assert not window.is_narrow
+        assert list(window.close_dispensable()) == []
 
     @given(st.integers(1, 20), st.integers(0, 2**32), st.floats(0, 1))
     def test_plain_messages_stay_bounded(self, count: int, seed: int, share: float) -> None:
-        """By one and a half counts, in whatever order messages come and are settled."""
+        """By two counts, in whatever order messages come and are settled."""
         chance = random.Random(seed)  # noqa: S311 - no secret
-        window, tag = Window(count), 0
-        for _ in range(300):
-            if len(window.current) < count and chance.random() < 0.7:
+        window, tag = window_of(count), 0
+        for step in range(300):
+            open_ones = [name for name, tags in window.consumers.items() if len(tags) < count]
+            unsettled = sorted(window.plain | window.waiting)
+            if open_ones and chance.random() < 0.7:
                 tag += 1
-                window.add(tag, has_eta=chance.random() < share)
-            elif window.plain:
-                window.remove(chance.choice(sorted(window.plain)))
+                window.add(tag, chance.choice(open_ones), has_eta=chance.random() < share)
+            elif unsettled:
+                window.remove(chance.choice(unsettled))
             if window.is_narrow:
-                window.renew()
-            assert len(window.plain) <= count + count // 2
+                window.open(f"{step}")
+            list(window.close_dispensable())
+            assert len(window.plain) <= 2 * count
             # There is room for a message, or as many run as may.
-            assert len(window.current) < count or len(window.plain) > count // 2
+            room = any(len(tags) < count for tags in window.consumers.values())
+            assert room or len(window.plain) > count // 2
 
 
 class TestFrames:
@@ -194,6 +226,24 @@ def passed(raw: bytes) -> dict[str, Any]:
     (message,) = taken
     properties: dict[str, Any] = message.properties
     return properties
+
+
+def test_a_channel_that_both_sides_close_at_once_is_closed() -> None:
+    """The broker answers with nothing but its own request, as after a refused event."""
+
+    class Connection:
+        is_closing = False
+        drained = 0
+
+        def drain_events(self, **_: object) -> None:
+            self.drained += 1
+            channel._on_close(403, "ACCESS_REFUSED", 60, 40)
+
+    channel = rabbitmq.Channel.__new__(rabbitmq.Channel)
+    channel._pending, channel.is_closing, channel.connection = {}, True, Connection()
+    channel.send_method = lambda *_, **__: None
+    channel.wait(spec.Channel.CloseOk)
+    assert channel.connection.drained == 1
 
 
 def test_the_names_of_other_libraries_are_there() -> None:

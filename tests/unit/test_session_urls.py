@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
-from db.addresses import connection_options
+from db.addresses import CLIENT_ENCODING, connection_options
 from db.postgres_errors import refusal
 from db.session import sqlalchemy_url
 from tests.support.cases import each
@@ -48,9 +48,9 @@ def driver_options(url: str) -> dict[str, str]:
 def test_an_address_means_the_same_to_libpq_and_to_the_engine(
     url: str, options: dict[str, str]
 ) -> None:
-    """Of several hosts the one that takes writes, unless another is asked for."""
+    """Of several hosts the one that takes writes, unless another is asked for; text is UTF-8."""
     driver = driver_options(url)
-    assert driver == connection_options(url)
+    assert driver == connection_options(url) | {"client_encoding": CLIENT_ENCODING}
     assert (driver["user"], driver["password"], driver["dbname"]) == ("u", "p", "d")
     assert options.items() <= driver.items()
     assert ("target_session_attrs" in driver) == ("," in driver.get("host", ""))

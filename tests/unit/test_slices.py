@@ -24,7 +24,7 @@ ENGINE = Engine(Limits())
         ("{{ {'k': a[:1]}['k'] }}", ["a"]),
         ("{{ 'a:b'[0:1] }}{{ ':[' ~ a }}", ["a"]),
         ("{% set x = a[:1] %}{{ x[:1] }}", ["a"]),
-        ("{# a[:1] #}{% raw %}{{ b[:1] }}{% endraw %}{{ c }}", ["c"]),
+        ("{# a[d:e] #}{% raw %}{{ b[:1] }}{% endraw %}{{ c }}", ["c"]),
     ],
 )
 def test_sliced_names_are_placeholders(source: str, names: list[str]) -> None:
@@ -32,10 +32,22 @@ def test_sliced_names_are_placeholders(source: str, names: list[str]) -> None:
     assert ENGINE.inspect(source, "body", html=False, needs={}) == (names, [])
 
 
-@each("source", ["{{ [1, 2] }}", "{{ {'a': [b]} }}", "{{ a['b:c'] }}", "{{ a[b] }}", "a[1:2]"])
+@each(
+    "source",
+    [
+        *("{{ [1, 2] }}", "{{ {'a': [b]} }}", "{{ a['b:c'] }}", "{{ a[b] }}", "a[1:2]"),
+        *("{# a[b:c] #}", "{{ a ~ [b:c] }}", "{{ {'k': [a:b]} }}", "{{ a[b }}{{ c[d:e }}"),
+        "{{ a[0] : b }}",
+    ],
+)
 def test_brackets_that_are_no_slices_are_unchanged(source: str) -> None:
-    """Lists, objects, subscripts, and text outside of tags."""
+    """Lists, objects, subscripts, comments, what the engine refuses, and text outside of tags."""
     assert without_slices(source) == source
+
+
+def test_the_bounds_of_a_slice_are_printed_before_it() -> None:
+    """All three, in their order."""
+    assert without_slices("{{ f(a)[b:c:d] }}!") == "{{ b }}{{ c }}{{ d }}{{ f(a) }}!"
 
 
 @settings(max_examples=80, deadline=None)

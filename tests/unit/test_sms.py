@@ -120,6 +120,7 @@ def test_every_character_of_the_planes_has_its_encoding() -> None:
         ("\u03b1" + "a" * 134, "UCS-2", 135, 3),
         ("\u03b1" + "€" * 69, "UCS-2", 70, 1),
         (SMILEY * 35, "UCS-2", 70, 1),
+        (SMILEY + "a" * 69, "UCS-2", 71, 2),
         (SMILEY * 36, "UCS-2", 72, 2),
         (SMILEY * 66, "UCS-2", 132, 2),
         (SMILEY * 67, "UCS-2", 134, 3),

@@ -16,6 +16,7 @@ from tasks.rendering.locale_filters import FILTERS
 from tasks.rendering.locale_filters.collation import has_order, sort_key
 from tasks.rendering.texts import Text
 from tests.support.cases import each
+from tests.support.sources import rendered_body
 
 ENGINE = Engine(Limits())
 QUICK = settings(max_examples=80, deadline=None)
@@ -36,7 +37,7 @@ def rendered(
     text = Text(type=kind, language=language, subject=None, body=source, partials={})
     ready = ENGINE.prepare(text)
     given = ENGINE.values(ready, json.dumps(values).encode())
-    return ENGINE.body(ready, given, is_trial=is_trial)
+    return rendered_body(ENGINE, ready, given, is_trial=is_trial)
 
 
 @each(
@@ -55,6 +56,8 @@ def rendered(
         ("el", "upper", "ή", "Ή"),
         ("el", "lower", "ΟΔΟΣ", "οδος"),
         ("nl", "capitalize", "ijsland", "IJsland"),
+        ("el", "title", "ΠΑΥΛΟΣ ΑΣ", "Παυλος Ας"),
+        ("de", "title", "ßx ǆx ﬁx", "Ssx ǅx Fix"),
         ("nl", "title", "ijmuiden en ijsselmeer", "IJmuiden En IJsselmeer"),
         ("lt", "lower", "Ì Í", "i̇̀ i̇́"),
         ("lt", "upper", "i̇̀", "Ì"),
@@ -137,6 +140,20 @@ def test_objects_are_sorted_by_members_and_keys() -> None:
     assert rendered(source, "de", x={"b": "z", "a": "ä"}) == "ab"
 
 
+def test_groups_have_the_order_of_the_language() -> None:
+    """Nulls count as left out, and texts among numbers have no order."""
+    source = (
+        "{% for name, group in x | groupby('n', default='-') %}"
+        "{{ name }}{{ group | length }} {% endfor %}"
+    )
+    items: list[dict[str, Any]] = [{"n": "Zoe"}, {"n": "Äpfel"}, {"n": "-"}, {}, {"n": None}]
+    assert rendered(source, "de", x=items) == "-3 Äpfel1 Zoe1 "
+    assert rendered(source, "sv", x=items) == "-3 Zoe1 Äpfel1 "
+    assert rendered(source, "en", x=[{"n": 10}, {"n": 9.5}]) == "9.51 101 "
+    with pytest.raises(SourceError, match="groupby: a text cannot be compared with a number"):
+        rendered(source, "de", x=[{"n": "10"}, {"n": 9}])
+
+
 def test_numbers_are_sorted_as_numbers() -> None:
     """In every language."""
     for language in ("en", "zh", "sv"):
@@ -153,6 +170,9 @@ def test_an_order_that_is_not_known_is_refused_at_the_publish() -> None:
         with pytest.raises(SourceError, match="case_sensitive=true") as caught:
             rendered("{{ x | sort | join }}", language, is_trial=True, x=["b", "a"])
         assert caught.value.code == "template_syntax"
+        for source in ("x | sort(attribute='n')", "x | groupby('n')"):
+            with pytest.raises(SourceError, match="case_sensitive=true"):
+                rendered(f"{{{{ {source} | length }}}}", language, is_trial=True, x=[{"n": "a"}])
         source = "{{ x | sort(case_sensitive=true) | join }}"
         assert rendered(source, language, is_trial=True, x=["b", "a"]).strip("\u2068\u2069") == "ab"
         assert rendered("{{ x | sort | join }}", language, is_trial=True, x=[2, 1]) == "12"
@@ -231,9 +251,93 @@ def test_what_fits_is_not_cut() -> None:
     )
 
 
+@each(
+    ("expression", "expected"),
+    [
+        *(("x | first", FLAG), ("x | last", "b"), ("x | reverse", f"be\u0301{FAMILY}{FLAG}")),
+        *(("x | length", "4"), ("x | count", "4"), ("x | join('|')", f"{FLAG}|{FAMILY}|e\u0301|b")),
+        *(("x[0]", FLAG), ("x[-2]", "e\u0301"), ("x.1", FAMILY), ("x[2 - 1]", FAMILY)),
+        *(("x[:1]", FLAG), ("x[1:3]", f"{FAMILY}e\u0301"), ("x[-2:]", "e\u0301b"), ("x[9:]", "")),
+        *(("x[::2]", f"{FLAG}e\u0301"), ("x[::-1]", f"be\u0301{FAMILY}{FLAG}"), ("x[:n]", FLAG)),
+        *(("(x)[1:][0]", FAMILY), ("x[1:] | length", "3"), ("(x ~ x) | length", "8")),
+        *(("o.y[:1]", FLAG), ("o.y | default('') | first", FLAG), ("(x if n)[:1]", FLAG)),
+        *(("x.upper()[0]", FLAG), ("x | lower | last", "b"), ("x | reverse | last", FLAG)),
+        *(("o['y'][n:][:n]", FAMILY), ("x[0] | default('d')", FLAG), ("(x[9] or 'd')", "d")),
+        *(("[x, 'a'][:1] | first", f"{FLAG}{FAMILY}e\u0301b"), ("[x, 'a'] | length", "2")),
+        *(("l[1:] | join", "b"), ("l | reverse | join('-')", f"b-{FLAG}"), ("l[-1]", "b")),
+        ("'yes' if x | length > 3 else 'no'", "yes"),
+    ],
+)
+def test_a_text_is_picked_from_by_whole_characters(expression: str, expected: str) -> None:
+    """As a reader counts them, wherever a text comes from; arrays stay arrays of their items."""
+    x = f"{FLAG}{FAMILY}e\u0301b"
+    source = f"{{{{ {expression} }}}}"
+    for kind in ("push", "in_app"):
+        assert rendered(source, kind=kind, x=x, n=1, o={"y": x}, l=[FLAG, "b"]) == expected
+
+
+@each("expression", ["x[:n]", "x[n:]", "x[:2]", "x[::s]", "x | reverse"])
+def test_what_cannot_be_sliced_is_refused_in_its_place(expression: str) -> None:
+    """A number, an object, and bounds that are no whole numbers."""
+    for values in ({"x": 5, "n": 1, "s": 1}, {"x": {}, "n": "1", "s": 0}, {"x": 1.5, "n": 0.5}):
+        if expression == "x | reverse" and values["x"] == {}:
+            continue
+        with pytest.raises(SourceError) as caught:
+            rendered(f"a\n{{{{ {expression} }}}}", **{"s": 1} | values)
+        assert caught.value.problem["line"] == 2
+        assert "expected" in caught.value.message
+
+
+def test_markup_is_not_turned_around() -> None:
+    """Its tags would be turned around too; without tags its text is."""
+    page = "{% set y %}<b>{{ x }}</b>{% endset %}{{ y | reverse }}"
+    with pytest.raises(SourceError, match="cannot be applied to markup"):
+        rendered(page, kind="in_app", x="a")
+    page = "{% set y %}{{ x }}{% endset %}{{ y | reverse }}"
+    assert rendered(page, kind="in_app", x="a<b") == "b&lt;a"
+
+
+@QUICK
+@given(st.text(st.sampled_from("ab \u0301\u200d👩👧🇩🇪"), max_size=20), st.integers(-9, 9))
+def test_two_slices_are_the_whole_text(text: str, at: int) -> None:
+    """At any place, from its beginning or its end."""
+    assert rendered("{{ x[:n] }}{{ x[n:] }}", x=text, n=at) == text
+
+
 @QUICK
 @given(st.text(st.sampled_from("ab \u0301\u200d👩👧🇩🇪\U000f0000"), max_size=20), st.integers(1, 8))
 def test_a_cut_is_a_beginning_of_the_text(text: str, length: int) -> None:
     """Whatever it is made of."""
     source = f'{{{{ x | truncate(length={length}, killwords=true, leeway=0, end="") }}}}'
     assert text.startswith(rendered(source, x=text).rstrip())
+
+
+@each(
+    "source",
+    [
+        ("{{ items | join(', ') }}", "join: a value is missing at [1]"),
+        ("{{ items | list }}", "list: expected an array of text and numbers, found nothing at [1]"),
+        ("{{ rows | sum(attribute='n') }}", "sum: a value is missing at [1], [2]"),
+        (
+            "{% for a, b in rows | groupby('n') %}{% endfor %}",
+            "groupby: a value is missing at [1], [2]",
+        ),
+        ("{{ rows | map(attribute='n') | join }}", "join: a value is missing at [1], [2]"),
+    ],
+)
+def test_what_is_missing_in_an_array_is_named_by_its_index(source: tuple[str, str]) -> None:
+    """With the place of the filter."""
+    rows = [{"n": 1}, {"n": None}, {}]
+    for kind in ("sms", "email"):
+        with pytest.raises(SourceError) as caught:
+            rendered(source[0], kind=kind, items=["a", None], rows=rows)
+        assert caught.value.problem["message"].startswith(source[1])
+        assert caught.value.problem["column"] > 1
+
+
+def test_unique_takes_letters_for_one_as_the_language_does() -> None:
+    """In Turkish, I and i are two letters."""
+    source = "{{ ['I', 'ı', 'i', 'İ', 'IŞIK', 'ışık'] | unique | join(',') }}"
+    turkish = "I,i,IŞIK"
+    for language, expected in (("tr", turkish), ("az-AZ", turkish), ("en", "I,ı,İ,IŞIK,ışık")):
+        assert rendered(source, language) == expected

@@ -1,7 +1,6 @@
 """Which errors of the database may pass by themselves, so that a message is tried again."""
 
 import psycopg
-import pytest
 from psycopg import errors
 from sqlalchemy.exc import (
     DBAPIError,
@@ -14,6 +13,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from db.session import is_transient
+from tests.support.cases import each
 
 # PostgreSQL, appendix A.
 PASSING = {
@@ -56,7 +56,7 @@ def wrapped(error: Exception) -> DBAPIError:
     return DBAPIError("SELECT", {}, error)
 
 
-@pytest.mark.parametrize("name", PASSING)
+@each("name", PASSING)
 def test_a_server_in_trouble_may_recover(name: str) -> None:
     """Both as psycopg raises it and as SQLAlchemy does."""
     error = errors.lookup(PASSING[name])()
@@ -64,7 +64,7 @@ def test_a_server_in_trouble_may_recover(name: str) -> None:
     assert is_transient(wrapped(error))
 
 
-@pytest.mark.parametrize("name", LASTING)
+@each("name", LASTING)
 def test_a_refused_statement_is_refused_again(name: str) -> None:
     """A defect of this service, which tries do not help."""
     error = errors.lookup(LASTING[name])()
@@ -72,7 +72,7 @@ def test_a_refused_statement_is_refused_again(name: str) -> None:
     assert not is_transient(wrapped(error))
 
 
-@pytest.mark.parametrize(
+@each(
     "error",
     [
         psycopg.OperationalError("consuming input failed: server closed the connection"),
@@ -84,14 +84,13 @@ def test_a_refused_statement_is_refused_again(name: str) -> None:
         ResourceClosedError("This Connection is closed"),
         DBAPIError("SELECT", {}, psycopg.DatabaseError(), connection_invalidated=True),
     ],
-    ids=lambda error: type(error).__name__,
 )
 def test_a_lost_connection_and_what_follows_from_it_may_pass(error: Exception) -> None:
     """None of them has an SQLSTATE: the server did not speak."""
     assert is_transient(error)
 
 
-@pytest.mark.parametrize(
+@each(
     "error",
     [
         psycopg.DataError("text cannot contain NUL"),
@@ -101,7 +100,6 @@ def test_a_lost_connection_and_what_follows_from_it_may_pass(error: Exception) -
         StatementError("…", "SELECT", {}, KeyError("a")),
         ValueError(),
     ],
-    ids=lambda error: type(error).__name__,
 )
 def test_a_defect_of_this_service_does_not_pass(error: Exception) -> None:
     """It is reported at the first try."""

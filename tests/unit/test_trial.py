@@ -6,7 +6,7 @@ from tasks.errors import Problem
 from tasks.rendering.engine import Engine
 from tasks.rendering.limits import TRIAL_RENDERS, Limits
 from tasks.rendering.samples import BY_TYPE
-from tasks.rendering.trial import optional, try_out
+from tasks.rendering.trial import inferred, try_out
 from tests.support.cases import each
 from tests.support.sources import source_of
 
@@ -38,6 +38,25 @@ def test_what_has_no_text_is_refused_where_it_is_printed(kind: str, printed: str
     assert (problem["line"], problem["message"].split(":")[0][-10:]) == (2, "be printed")
     source = f"{{% if {name} %}}a{{% endif %}}{{{{ 'a' if {name} }}}}"
     assert problem_of(source, {"name": name, "type": kind}) is None
+
+
+@each(
+    "printed",
+    [
+        *("x == 'a'", "x in ['a']", "not x", "x is string", "true", "x and x != 'a'", "x | bool"),
+        *("x == 'a' if x", "('b' if x else x > 'c')"),
+    ],
+)
+def test_a_condition_is_not_printed(printed: str) -> None:
+    """Readers would see True; in a JSON document it is a value."""
+    declared = {"name": "x", "type": "string"}
+    problem = problem_of(f"a\n{{% if x %}}{{{{ {printed} }}}}{{% endif %}}", declared)
+    assert problem is not None
+    assert (problem["type"], problem["line"]) == ("unprintable", 2)
+    assert problem["message"].startswith("a boolean would be printed: ")
+    assert problem_of(f"{{{{ 'b' if {printed} else 'c' }}}}", declared) is None
+    document = source_of(f'{{"a": {{{{ ({printed}) | tojson }}}}}}', "json")
+    assert try_out(ENGINE, document, [declared], lambda: None) == []
 
 
 @each(
@@ -217,21 +236,25 @@ def test_a_guarded_variable_can_be_left_out(
     text: str, names: list[str], expected: list[str]
 ) -> None:
     """Optional is what the source guards everywhere; a variable used bare once is required."""
-    assert optional(ENGINE, [source_of(text)], names, lambda: None) == expected
+    assert inferred(ENGINE, [source_of(text)], names, lambda: None).optional == expected
 
 
 def test_an_unguarded_use_in_any_source_makes_a_variable_required() -> None:
     """A translation that misses it would fail."""
     guarded, bare = "{{ a|default('x') }}", "{{ a }}"
-    assert optional(ENGINE, [source_of(guarded), source_of(bare)], ["a"], lambda: None) == []
-    assert optional(ENGINE, [source_of(guarded, "email", bare)], ["a"], lambda: None) == []
-    assert optional(ENGINE, [source_of(guarded, "email", guarded)], ["a"], lambda: None) == ["a"]
+    assert (
+        inferred(ENGINE, [source_of(guarded), source_of(bare)], ["a"], lambda: None).optional == []
+    )
+    assert inferred(ENGINE, [source_of(guarded, "email", bare)], ["a"], lambda: None).optional == []
+    assert inferred(
+        ENGINE, [source_of(guarded, "email", guarded)], ["a"], lambda: None
+    ).optional == ["a"]
 
 
 def test_each_name_and_text_has_a_render_of_its_own() -> None:
     """The client allows one for each, and each gets its own time."""
     started: list[None] = []
     texts = [source_of("{{ a|default('x') }}{{ b|default('x') }}")] * 2
-    found = optional(ENGINE, texts, ["a", "b"], lambda: started.append(None))
+    found = inferred(ENGINE, texts, ["a", "b"], lambda: started.append(None)).optional
     assert found == ["a", "b"]
     assert len(started) == 4

@@ -10,7 +10,7 @@ from tasks.rendering.explain import SourceError
 from tasks.rendering.limits import Limits
 from tasks.rendering.trial import try_out
 from tests.support.cases import each
-from tests.support.sources import given, source_of
+from tests.support.sources import given, rendered_body, source_of
 
 ENGINE: Final = Engine(Limits())
 VALUES: Final[tuple[Any, ...]] = ({"first": "Ada", "ssn": "123"}, ["a"], [], {}, True, False)
@@ -27,7 +27,7 @@ USES: Final = (
 
 def body(source: str, kind: str, **values: Any) -> str:  # noqa: ANN401 - any JSON value
     """Render a body."""
-    return ENGINE.body(ENGINE.prepare(source_of(source, kind)), given(values))
+    return rendered_body(ENGINE, ENGINE.prepare(source_of(source, kind)), given(values))
 
 
 @each("source", USES)
@@ -40,6 +40,42 @@ def test_no_filter_or_operator_makes_text_of_them(source: str) -> None:
                 body(written, kind, n=value)
             assert caught.value.code == Code.VARIABLES_INVALID
             assert "Ada" not in caught.value.message
+
+
+@each("source", ["{{ [n] }}", "{{ {'a': n} }}"])
+def test_one_that_is_written_out_is_refused_too(source: str) -> None:
+    """Readers would see brackets and quotes."""
+    with pytest.raises(SourceError, match="would be printed"):
+        body(source, "sms", n="x")
+
+
+@each(
+    "source",
+    [
+        *("{{ (1, 2) }}", "{{ {1: n} }}", "{{ n | items | first }}"),
+        *("{{ (n | dictsort)[0] }}", "{% for pair in n | items %}{{ pair }}{% endfor %}"),
+        *("{{ joiner() }}", "{{ cycler([1]) }}", "{{ n | zip(n) | first }}"),
+        "{% for pair in n.items() %}{{ pair }}{% endfor %}",
+    ],
+)
+def test_a_publish_refuses_what_only_python_or_the_engine_writes(source: str) -> None:
+    """Such as ('name', 'Ada'), whose marks may be meant in a text."""
+    for kind in ("sms", "email"):
+        declared = [{"name": "n", "type": "any"}]
+        problems = try_out(ENGINE, source_of(source, kind), declared, lambda: None)
+        assert [each["type"] for each in problems] == ["unprintable"], problems
+        assert "line" in problems[0]
+
+
+def test_pairs_by_their_parts_are_printed() -> None:
+    """As are brackets of the text, and the functions' own texts."""
+    source = (
+        "(1, 2) {% for key, x in n | items %}({{ key }}, {{ x }}){% endfor %}"
+        "{% set row = cycler(['odd']) %}{{ row.next() }}"
+    )
+    declared = [{"name": "n", "type": "object"}]
+    assert try_out(ENGINE, source_of(source, "sms"), declared, lambda: None) == []
+    assert body(source, "sms", n={"a": 1}) == "(1, 2) (a, 1)odd"
 
 
 def test_types_tell_at_publish() -> None:

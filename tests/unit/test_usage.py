@@ -11,16 +11,15 @@ from tasks.errors import Code
 from tasks.rendering.compiler import Compiler
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
-from tasks.rendering.frames import encode
 from tasks.rendering.inference import names_of
 from tasks.rendering.inspection import names_of_the_engine
 from tasks.rendering.limits import Limits
 from tasks.rendering.paths import above, parsed, steps_of, written
-from tasks.rendering.texts import Text, declaring
+from tasks.rendering.texts import Text
 from tasks.rendering.trial import inferred, try_out
 from tasks.rendering.variables import Schema
 from tests.support.cases import each
-from tests.support.sources import source_of
+from tests.support.sources import declared_body, source_of
 
 ENGINE: Final = Engine(Limits())
 ABSENT: Final[tuple[dict[str, Any], ...]] = (
@@ -48,10 +47,7 @@ def schema_of(text: Text) -> Schema:
 
 def body(text: Text, schema: Schema, values: Mapping[str, Any]) -> str:
     """Return a rendered body on the path of a render."""
-    bound, problems = schema.bind(values)
-    assert problems == []
-    ready = ENGINE.prepare(declaring(text, schema))
-    return ENGINE.body(ready, ENGINE.values(ready, encode(bound.values)))
+    return declared_body(ENGINE, text, schema, values)
 
 
 GUARDED: Final = {
@@ -86,6 +82,8 @@ GUARDED: Final = {
     "{% filter upper %}{{ user.name | default('?') }}{% endfilter %}": "?",
     "{% for n in [1] if user.name %}{{ user.name }}{% endfor %}?": "?",
     '{% include "p" %}': "?",
+    "{% if user.name or user.other %}{{ user.other or user.name }}{% else %}?{% endif %}": "?",
+    "{{ user.name is defined and user.name or '?' }}": "?",
 }
 PARTIALS: Final = {"p": '{{ user.name | default("?") }}'}
 
@@ -95,7 +93,7 @@ def test_a_member_that_is_guarded_everywhere_may_be_left_out(source: str, expect
     """With its object or without it; a null counts as left out."""
     text = source_of(source, "sms", partials=PARTIALS)
     schema = schema_of(text)
-    assert schema.optional == ["user.name"]
+    assert schema.optional[:1] == ["user.name"]
     for values in ABSENT:
         assert body(text, schema, values) == expected
     assert "Ada" in body(text, schema, {"user": {"name": "Ada"}}).title()
@@ -104,7 +102,9 @@ def test_a_member_that_is_guarded_everywhere_may_be_left_out(source: str, expect
 @each("source", [source for source in GUARDED if "include" not in source])
 def test_a_declared_optional_member_passes_the_trial(source: str) -> None:
     """A publish tries it given and left out."""
-    declared = [{"name": "user.name", "type": "string", "required": False}]
+    declared = [
+        {"name": name, "type": "string", "required": False} for name in ("user.name", "user.other")
+    ]
     assert try_out(ENGINE, source_of(source, "sms"), declared, lambda: None) == []
 
 
@@ -247,5 +247,5 @@ def test_a_path_is_read_as_it_is_written(first: str, steps: list[str]) -> None:
 
 def test_names_of_the_engine_are_no_variables() -> None:
     """No producer can give them."""
-    names = names_of_the_engine(Compiler(escapes=False).environment)
+    names = names_of_the_engine(Compiler(Limits(), escapes=False).environment)
     assert {"loop", "range", "namespace"} <= names

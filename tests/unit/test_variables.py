@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.rendering.value_types import mistyped
-from tasks.rendering.variables import bind, covered, needed, nested
+from tasks.rendering.variables import Schema, covered, needed, nested
+from tasks.services.placeholder_checks import contradictions
 from tests.support.cases import each
 
 QUICK = settings(max_examples=80, deadline=None)
@@ -97,7 +98,7 @@ NOT_FITTING: dict[str, list[Any]] = {
 def test_a_value_of_its_type_is_taken_as_it_is(kind: str, value: object) -> None:
     """No value that fits is refused or converted."""
     assert mistyped(kind, value) is None
-    bound, problems = bind([{"name": "x", "type": kind}], {"x": value})
+    bound, problems = Schema([{"name": "x", "type": kind}]).bind({"x": value})
     assert problems == []
     assert bound.values == {"x": value}
 
@@ -124,7 +125,7 @@ def test_every_missing_and_mistyped_variable_is_named_at_once() -> None:
         {"name": "fine", "type": "boolean"},
     ]
     values = {"nmae": "Ann", "amount": "12", "user": {"mail": "x", "colour": 1}, "fine": True}
-    _, problems = bind(declared, values)
+    _, problems = Schema(declared).bind(values)
     assert {(problem["path"], problem["type"]) for problem in problems} == {
         ("variables.name", "missing"),
         ("variables.amount", "number"),
@@ -139,7 +140,7 @@ def test_unknown_values_alone_are_reported_and_not_refused() -> None:
     """Variables that the template does not use are listed in the answer."""
     declared = [{"name": "user.name", "type": "string"}]
     values = {"user": {"name": "Ann", "age": 1}, "extra": {"a": 1}}
-    bound, problems = bind(declared, values)
+    bound, problems = Schema(declared).bind(values)
     assert problems == []
     assert bound.unused == ["user.age", "extra"]
 
@@ -151,7 +152,7 @@ def test_null_counts_as_left_out() -> None:
         {"name": "may", "type": "string", "required": False},
         {"name": "filled", "type": "string", "default": "d"},
     ]
-    bound, problems = bind(declared, {"must": None, "may": None, "filled": None})
+    bound, problems = Schema(declared).bind({"must": None, "may": None, "filled": None})
     assert [problem["path"] for problem in problems] == ["variables.must"]
     assert "null" in problems[0]["message"]
     assert bound.values == {"must": None, "filled": "d"}
@@ -164,7 +165,7 @@ def test_a_null_object_leaves_out_all_its_members() -> None:
         {"name": "user.name", "type": "string"},
         {"name": "user.title", "type": "string", "default": "Dr"},
     ]
-    bound, problems = bind(declared, {"user": None})
+    bound, problems = Schema(declared).bind({"user": None})
     assert [problem["path"] for problem in problems] == ["variables.user.name"]
     assert bound.values == {"user": {"title": "Dr"}}
 
@@ -178,7 +179,7 @@ def test_falsy_values_are_values() -> None:
         {"name": "l", "type": "array", "default": [1]},
     ]
     values = {"n": 0, "b": False, "s": "", "l": []}
-    bound, problems = bind(declared, values)
+    bound, problems = Schema(declared).bind(values)
     assert (bound.values, bound.defaulted, problems) == (values, [], [])
 
 
@@ -189,7 +190,7 @@ def test_a_falsy_default_is_a_default() -> None:
         {"name": "b", "type": "boolean", "default": False},
         {"name": "s", "type": "string", "default": ""},
     ]
-    bound, problems = bind(declared, {})
+    bound, problems = Schema(declared).bind({})
     assert problems == []
     assert bound.values == {"n": 0, "b": False, "s": ""}
     assert bound.defaulted == ["n", "b", "s"]
@@ -209,14 +210,14 @@ def test_a_falsy_default_is_a_default() -> None:
 def test_needed_is_what_bind_misses(variable: dict[str, Any], *, expected: bool) -> None:
     """A variable must be given when its absence is a problem, and only then."""
     assert needed(variable) is expected
-    _, problems = bind([variable], {})
+    _, problems = Schema([variable]).bind({})
     assert bool(problems) is expected
 
 
 @each("value", ["text", 1, [], True])
 def test_a_member_of_what_is_no_object_is_explained_at_its_parent(value: object) -> None:
     """``user.name`` of a text says that ``user`` should have been an object."""
-    _, problems = bind([{"name": "user.name", "type": "string"}], {"user": value})
+    _, problems = Schema([{"name": "user.name", "type": "string"}]).bind({"user": value})
     assert {"path": "variables.user", "type": "object", "message": "expected an object"} in (
         problems
     )
@@ -234,7 +235,7 @@ def test_defaults_of_an_object_and_of_its_members_go_together_in_any_order(
     if backwards:
         declared.reverse()
     untouched = copy.deepcopy(declared)
-    bound, problems = bind(declared, {})
+    bound, problems = Schema(declared).bind({})
     assert problems == []
     assert bound.values == {"user": {"name": "Ann", "title": "Dr"}}
     assert declared == untouched
@@ -249,7 +250,7 @@ def test_a_null_object_keeps_the_defaults_of_its_members_in_any_order(*, backwar
     ]
     if backwards:
         declared.reverse()
-    bound, _ = bind(declared, {"user": None})
+    bound, _ = Schema(declared).bind({"user": None})
     assert bound.values == {"user": {"title": "Dr"}}
 
 
@@ -291,7 +292,7 @@ def test_nothing_that_is_passed_in_is_changed(
 ) -> None:
     """A message that is tried again, and a default used by the next render, are as they were."""
     before = json.dumps([declared, values])
-    bind(declared, values)
+    Schema(declared).bind(values)
     assert json.dumps([declared, values]) == before
 
 
@@ -301,7 +302,7 @@ def test_a_variable_is_bound_or_told(
     declared: list[dict[str, Any]], values: dict[str, Any]
 ) -> None:
     """What is given and fits is bound as given; what is not is defaulted, optional or a problem."""
-    bound, problems = bind(declared, values)
+    bound, problems = Schema(declared).bind(values)
     reported = {problem["path"] for problem in problems if problem["type"] != "unknown"}
     for variable in declared:
         name = variable["name"]
@@ -335,7 +336,7 @@ def test_unknown_ones_are_told_only_beside_a_real_problem(
     declared: list[dict[str, Any]], values: dict[str, Any]
 ) -> None:
     """Unknown values are always listed as unused, and never are the reason for a refusal."""
-    bound, problems = bind(declared, values)
+    bound, problems = Schema(declared).bind(values)
     unknown = [problem["path"] for problem in problems if problem["type"] == "unknown"]
     if problems:
         assert len(unknown) < len(problems)
@@ -374,3 +375,39 @@ def test_an_object_covers_its_members_and_is_covered_by_them(
 ) -> None:
     """Paths are compared by their steps, never by their letters."""
     assert covered(placeholder, names) is expected
+
+
+@each(
+    ("declared", "message"),
+    [
+        ([("user", "string"), ("user.name", "any")], "'user' is declared as 'string'"),
+        ([("items[].sku", "string"), ("items", "object")], "makes it an array"),
+        ([("items", "array"), ("items.total", "number")], "declare it as 'object'"),
+        ([("a.b", "integer"), ("a.b.c", "any")], "'a.b' is declared as 'integer'"),
+        ([("rows[]", "string"), ("rows[].x", "any")], "'rows[]' is declared as 'string'"),
+    ],
+)
+def test_types_that_exclude_one_another_are_refused(
+    declared: list[tuple[str, str]], message: str
+) -> None:
+    """No value would ever fit both."""
+    (problem,) = contradictions([{"name": name, "type": kind} for name, kind in declared])
+    assert message in problem["message"]
+    assert problem["path"].startswith("variables[")
+
+
+def test_members_of_objects_and_of_items_contradict_nothing() -> None:
+    """Nor do members of a value of any type."""
+    named = [("user", "object"), ("user.a", "any"), ("items", "array"), ("items[].b", "any")]
+    declared = [*named, ("x", "any"), ("x.y", "any"), ("z[].a[].b", "any")]
+    assert list(contradictions([{"name": name, "type": kind} for name, kind in declared])) == []
+
+
+@each("member", ["length", "size", "count"])
+def test_a_length_that_is_written_as_a_member_is_explained(member: str) -> None:
+    """As in JavaScript and Liquid: an array has no members."""
+    schema = Schema([{"name": f"cart.items.{member}", "type": "any"}])
+    (problem,) = schema.bind({"cart": {"items": [1, 2]}})[1][:1]
+    assert problem["message"].endswith("for its length write {{ cart.items | length }}")
+    (other,) = schema.bind({"cart": {"items": 3}})[1][:1]
+    assert other["message"] == "expected an object"

@@ -35,6 +35,41 @@ def of_output(kind: str, source: str = "", /, **parts: str) -> list[dict[str, An
 
 
 @each(
+    "source",
+    [
+        *(
+            "{{1}}",
+            "Code {{ 2 }}",
+            "Hi %@!",
+            "{{ n | default('{name}') }}",
+            "{{ '*|FNAME|*' ~ n }}",
+        ),
+        *("{{ n | plural(one='{n} mail', other='{n} mails') }}", "{% set x = '((name))' %}{{ x }}"),
+    ],
+)
+def test_placeholders_in_quotes_and_numbers_in_braces_are_named(source: str) -> None:
+    """As those of WhatsApp, whose {{1}} would be printed as 1."""
+    assert {code for code, _ in told(source, html=False)} == {"foreign_placeholder"}
+
+
+@each(
+    "source",
+    [
+        *(
+            '{"a": {}, "b": [{}]}',
+            "{{ '%s' | format(n) }}{{ 12345 }}",
+            "{{ t | replace('{name}', n) }}",
+            "{{ n ~ '{' }}",
+        ),
+        "{% raw %}{{1}}{% endraw %}{{ items[1] }}{{ 10 - 1 }}",
+    ],
+)
+def test_quoted_texts_of_other_use_are_not_named(source: str) -> None:
+    """What is looked for, and patterns of the filter format."""
+    assert told(source, html=False) == []
+
+
+@each(
     "placeholder",
     [
         *("{name}", "{ name }", "{user.name}", "{first name}", "{0}", "{}", "{name|default}"),
@@ -49,6 +84,23 @@ def of_output(kind: str, source: str = "", /, **parts: str) -> list[dict[str, An
         *("{*name*}", "[NAME]", "[FIRST NAME]", "[ORDER_NUMBER]", "[First Name]", "[Your name]"),
         *("$name$", "__NAME__", "[=name]", "[$name]"),
         *("<<name>>", "##name##", "@@name@@", "\uff5b\uff5bname\uff5d\uff5d"),
+        *("<?= $name ?>", "<?php echo $name ?>", "&lt;?= $name ?&gt;", "$user.name", "$!name"),
+        *("$first_name", "$!{name}", "$[name]", "$(name)", "@FIRSTNAME@", "@(Model.Name)"),
+        *(
+            "@user.name",
+            "[name]",
+            "[first_name]",
+            "[user.name]",
+            "[orderId]",
+            "[!name!]",
+            "[+name+]",
+        ),
+        *("{/name}", "{/if}", "{:else}", "{if $x}", "{user['name']}", "{name!}", "{0:C}"),
+        *("<NAME>", "<name>", "<first_name>", "&lt;name&gt;", "-name-", "-firstName-", ":name"),
+        *(":order_id", "~name~", "|FIRST_NAME|", "!name!", "^name^", "__name__", "__first_name__"),
+        *("\xabname\xbb", "\xabFirstName\xbb", "\u2039first_name\u203a", "&&name&&"),
+        *("&amp;&amp;name&amp;&amp;", "<#name>", "<#if x>", "</#if>", "&lt;#name&gt;"),
+        *("[#if x]", "<cfoutput>", "<TMPL_VAR NAME=x>", "@name@"),
     ],
 )
 def test_a_placeholder_of_another_engine_is_warned_of(placeholder: str) -> None:
@@ -77,6 +129,17 @@ def test_a_placeholder_of_another_engine_is_warned_of(placeholder: str) -> None:
         "[[1]] :-[ ]-: {* *} (see *here*) ((a) or (b)) [see: name]",
         "{# {name} #}",
         "<p style='{{ x }}'>mail@@example</p>",
+        "a@b.example @ada @ada.lovelace @ada@mastodon.example @SHOUT, mail me @home, @TODO",
+        ":smile: :thumbs_up: :woman_in_x::skin-tone-2: :) :D 10:30 a:b re:name key:value",
+        "$AAPL, $BRK.B rose; US$5, A$AP, Ke$ha, $ada, $5.00, $1.5m, $$, \\$name$x",
+        "[link](https://a.example) [first_name](/a) [ref]: /a, [a][b], [see above], [sic]",
+        "/a?filter[created_at]=1&data[0]=x, array[user_id], [e.g.], [email protected]",
+        "<@U024BE7LH> <#C024BE7LR|general> <!here> <https://a.example|b> <a@b.example> a < b > c",
+        "<svg><linearGradient><clipPath></svg><o:p></o:p><my-name></my-name><?xml version='1.0'?>",
+        "~strike~ ~5% ~/name ~~name~~ |a|b| || - name - -- Ada well-known- -1- -END- -DRAFT- +1+",
+        "\xab bonjour \xbb \xabBonjour\xbb \xabName\xbb \xabiPhone\xbb \xab\u041f\u0440\xbb",
+        "a&&b&&c R&D AT&T&Co &amp;name&amp; &nbsp;name&nbsp;",
+        "f(){return x} x=>{} function(){} H{2}O a{color:red} C# #end @media print @font-face",
     ],
 )
 def test_other_text_is_not_taken_for_a_placeholder(source: str) -> None:
@@ -90,6 +153,9 @@ def test_other_text_is_not_taken_for_a_placeholder(source: str) -> None:
         ("<html>", ["missing_lang", "missing_dir"]),
         ("<HTML class='a'>", ["missing_lang", "missing_dir"]),
         ("<html lang='en'>", ["missing_dir"]),
+        ("<html><body lang='en' dir='ltr'>", []),
+        ("<html lang='ar'><body dir='rtl'>", []),
+        ("<html dir='ltr'><body lang=''>", ["missing_lang"]),
         ("<html lang='' dir=' '>", ["missing_lang", "missing_dir"]),
         ("<html lang dir>", ["missing_lang", "missing_dir"]),
         ("<html xml:lang='en' dir='rtl'>", []),
@@ -258,6 +324,16 @@ def test_any_source_can_be_judged(source: str) -> None:
         "&#123;",
         "http://",
         "<img ",
+        "<?=",
+        "a_",
+        "-a_",
+        "$a.",
+        "@(a.",
+        "&&a",
+        "{if a ",
+        "{a[",
+        "[#if ",
+        "&lt;#a ",
     ],
 )
 def test_a_long_source_is_judged_in_time(piece: str) -> None:
@@ -266,3 +342,26 @@ def test_a_long_source_is_judged_in_time(piece: str) -> None:
     with soon():
         for _ in zip(range(100), source_warnings(source, "body", html=True), strict=False):
             pass
+
+
+@each(
+    ("page", "language", "codes"),
+    [
+        ("<html lang='en' dir='ltr'>", "de", ["missing_lang"]),
+        ("<html lang='en' dir='ltr'>", "ar", ["missing_lang", "missing_dir"]),
+        ("<html lang='ar'><body dir='ltr'>", "ar-EG", ["missing_dir"]),
+        ("<html lang='en' dir='rtl'>", "en", ["missing_dir"]),
+        ("<html lang='de-AT' dir='ltr'>", "de-CH", []),
+        ("<html lang='pt_BR' dir='auto'>", "pt-BR", []),
+        ("<html lang='he' dir='RTL'>", "he", []),
+        ("<html lang='no' dir='ltr'>", "nb", []),
+        ("<html lang='english' dir='ltr'>", "en", ["missing_lang"]),
+        ("<html lang='{{ language }}' dir='{{ dir }}'>", "fa", []),
+        ("<html lang='{% if a %}de{% endif %}' dir='ltr'>", "de", []),
+        ("<html lang='en' dir='ltr'>", "", []),
+    ],
+)
+def test_a_page_names_the_language_of_its_text(page: str, language: str, codes: list[str]) -> None:
+    """A translation that was copied still says that of the original."""
+    found = source_warnings(page, "body", html=True, language=language)
+    assert [warning["code"] for warning in found] == codes

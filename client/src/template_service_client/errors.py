@@ -50,7 +50,7 @@ class BreakingChange(ServiceError):
 
 
 class BundleRefused(ServiceError):
-    """Templates of a bundle are refused, and nothing of it is stored."""
+    """Templates of a bundle are refused, and the bundle stores nothing."""
 
 
 class LanguageNotFound(ServiceError):

@@ -37,11 +37,11 @@ class AppliedBundle(TypedDict):
 
 
 class AppliedTemplate(TypedDict):
-    """What becomes of one template of a bundle.
+    """Result for one template of a bundle.
 
-    `fields` are those of its own fields that change. `version` is the one that is published,
-    or the current one if none is; `digest` the template's afterwards. `problems` is why it
-    is refused, in a dry run.
+    `fields` are the template's own fields that change. `version` is the published one, or
+    the current one if none is published; `digest` is the template's digest afterwards.
+    `problems` has the reasons of a refusal, in a dry run.
     """
 
     template_id: str | None
@@ -117,9 +117,9 @@ class BundledTemplate(TypedDict):
 
 
 class CarriedTranslations(TypedDict):
-    """The languages of the previous version by what became of them, each list sorted.
+    """The languages of the previous version: carried over or dropped. Each list is sorted.
 
-    `carried` were taken over, because their placeholders match; `stale` are those of them
+    `carried` were taken over, because their placeholders match; `stale` are the carried ones
     whose source text has changed; `dropped` were not taken over.
     """
 
@@ -161,7 +161,7 @@ class CreateTemplate(TypedDict):
 
 
 class DeclaredVariable(TypedDict):
-    """A variable as a version has it; what was not declared of it is left out."""
+    """A variable of a version; members that were not declared are left out."""
 
     name: str
     type: Literal[
@@ -224,9 +224,9 @@ class DiffVersions(TypedDict):
 class ExportTemplates(TypedDict):
     """`template.export`: a page of templates with all that their authors wrote.
 
-    The filters are those of `template.list`; `template_ids` names the templates. Without
-    `content` the answer has their digests only. `version` exports another version than the
-    current one, of a single template.
+    Filters work as in `template.list`; `template_ids` names the templates. Without `content`
+    the answer has their digests only. `version` exports another version than the current
+    one, of a single template.
     """
 
     template_ids: NotRequired[list[str] | None]
@@ -263,7 +263,7 @@ class ExportedPage(TypedDict):
 
 
 class ExportedTemplate(TypedDict):
-    """A template; `digest` is that of its fields and its current version.
+    """A template; `digest` covers its fields and its current version.
 
     `version` is the current one, or the one asked for, and null where there is none.
     """
@@ -372,9 +372,9 @@ class LanguageText(TypedDict):
 class ListTemplates(TypedDict):
     """`template.list`: a page in the order of template_id, deleted templates left out.
 
-    `prefix` is that of the template_id, `tag` one of the texts in `metadata.tags`. `text`
-    stands, in any case, in the template_id, the name, the description or a source of the
-    current version in any language.
+    `prefix` is the beginning of the template_id, `tag` one of the texts in `metadata.tags`.
+    `text` is searched for, ignoring case, in the template_id, the name, the description and
+    the sources of the current version in every language.
     """
 
     type: NotRequired[Literal["email", "in_app", "sms", "push", "partial", "json"] | None]
@@ -401,8 +401,8 @@ class NewVersion(TypedDict):
     subject. `format` is the language in which bodies are written, HTML or text where it is
     left out. `inline_css` writes the rules of `<style>` into the elements that they select.
 
-    `carry_translations` takes over those of the previous version that the message does not
-    bring, `allow_breaking` lets changes pass that producers must follow, and
+    `carry_translations` takes over the previous version's translations that the message
+    lacks, `allow_breaking` lets changes pass that producers must follow, and
     `allow_dropped_translations` drops the translations that no longer fit. Without
     `activate` the version is a draft; with `activate_at` it becomes current then.
     `replace_draft` replaces the draft named `version`, whose digest may have to be
@@ -432,7 +432,7 @@ OwnLanguage = TypedDict("OwnLanguage", {"from": str, "to": str})
 
 
 class PartialUse(TypedDict):
-    """A template that uses a changed partial; `problems` is what breaks it.
+    """A template that uses a changed partial; `problems` is how the change breaks it.
 
     `checked` is false where the time of the message was over before.
     """
@@ -456,8 +456,7 @@ class PartialUser(TypedDict):
 
 
 class Preview(TypedDict):
-    """`render.preview`: what a text would give, on the path of a real render; nothing is
-    stored.
+    """`render.preview`: a text's output, on the path of a real render; nothing is stored.
 
     `variables_schema` is what `version.publish` takes as `variables`. With `variables` left
     out, the examples and defaults of the schema are used.
@@ -735,7 +734,7 @@ class TextChange(TypedDict):
 
 
 class TextWarning(TypedDict):
-    """What is worth a look, and refuses nothing; `line` and `column` count from 1."""
+    """A possible mistake; it refuses nothing. `line` and `column` count from 1."""
 
     code: str
     path: str
@@ -795,7 +794,7 @@ class UnscheduledVersion(TypedDict):
 
 
 class UpdateTemplate(TypedDict):
-    """`template.update`: only what is given changes; null empties description and category.
+    """`template.update`: only given fields change; null empties description and category.
 
     `metadata` takes the place of the whole object.
     """
@@ -849,8 +848,8 @@ class Variable(TypedDict):
     """A placeholder that a version's sources may use.
 
     `name` is a path: `user.name` is the member `name` of the object `user`, and
-    `items[].sku` that of each item of the array `items`. A variable with a default need not
-    be given.
+    `items[].sku` the member `sku` of each item of the array `items`. A variable with a
+    default is optional.
     """
 
     name: str

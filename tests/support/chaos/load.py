@@ -138,6 +138,8 @@ class Load:
                     self._open.clear()
                 else:
                     self._open.set()
+        # It may have been closed since the end began, and the producers would wait for ever.
+        self._open.set()
 
     def _send(self, number: int) -> None:
         chance = random.Random(f"{self._seed}:{number}")  # noqa: S311 - to be repeated by its seed
