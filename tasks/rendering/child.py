@@ -26,6 +26,14 @@ PIPE_BYTES: Final = 1024 * 1024
 GRACE_SECONDS: Final = 0.5
 """How much longer than the render process's own timer its parent waits before it kills."""
 
+# By default glibc returns memory to the kernel after each group of a batch and asks for it again in
+# the next, which takes a sixth of the render process's time (mallopt(3)).
+_KEPT_BYTES: Final = str(4 * 1024 * 1024)
+_MALLOC: Final = {
+    "MALLOC_TRIM_THRESHOLD_": _KEPT_BYTES,
+    "MALLOC_MMAP_THRESHOLD_": _KEPT_BYTES,
+}
+
 
 class RenderProcessError(RuntimeError):
     """The render process could not be started, or ended in a way that no template explains.
@@ -50,7 +58,7 @@ class RenderProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 # No setting of the worker, its passwords least of all, where templates run.
-                env={"PYTHONPATH": os.pathsep.join(_import_path())},
+                env={"PYTHONPATH": os.pathsep.join(_import_path()), **_MALLOC},
                 bufsize=0,
             )
         except OSError as error:

@@ -109,7 +109,6 @@ _LOADED = frozenset(
 _REFRESH = re.compile(r"""[\s\d.]*[;,]?\s*(?:url\s*=\s*)?['"]?""", re.IGNORECASE)
 _ADDRESSES = _FOLLOWED | _LOADED | _ANIMATED
 _LOWER: Final = bytes(range(256)).lower()
-_MAY_BE_DANGEROUS = (b"script:", b"data:")
 # A letter, a colon or what is removed, written as a reference. Only authors can: of the references
 # that escaping makes of values none is among them.
 _SPELLED = re.compile(
@@ -117,6 +116,8 @@ _SPELLED = re.compile(
     rb"|#(?:0*+(?:9|1[03]|58|6[5-9]|[7-9]\d|1[01]\d|12[0-2])(?!\d)"
     rb"|x0*+(?:[9ad]|3a|[4-7][0-9a-f])(?![0-9a-f])))"
 )
+# Patterns are found in half of the time that the operator "in" takes.
+_MAY_BE_DANGEROUS = (*(re.compile(end).search for end in (b"script:", b"data:")), _SPELLED.search)
 _INVISIBLE = dict.fromkeys(b"\t\n\r")
 _CONTROLS = "".join(map(chr, range(0x21)))
 # In these an image may be a drawing that runs scripts.
@@ -191,7 +192,7 @@ def dangerous_address(html: str, sources: Iterable[str]) -> tuple[str, str] | No
     one of ``sources``, the templates of the page, comes from their author and is allowed.
     """
     raw = html.encode().translate(_LOWER, b"\t\n\r")
-    if not any(scheme in raw for scheme in _MAY_BE_DANGEROUS) and _SPELLED.search(raw) is None:
+    if not any(search(raw) for search in _MAY_BE_DANGEROUS):
         return None
     own = tuple(map(with_own_references, sources))
     for element, attribute in _addresses(html):

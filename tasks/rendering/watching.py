@@ -22,11 +22,10 @@ PRINTED: Final = "__printed"
 
 Kind = Literal["array", "boolean", "null", "object", "undefined"]
 # What Python and the engine write of values. Patterns that begin with a letter of their own are
-# found in a third of the time that the operator "in" takes.
-_MARKS: Final = tuple(
-    re.compile(mark).search
-    for mark in ("None", "True", "False", "undefined", r"\{['&]", r"\[[\](['\"&{\[\d\-TFN<u]")
-)
+# found in a third of the time that the operator "in" takes, which is faster for one character.
+_WORDS: Final = tuple(re.compile(word).search for word in ("None", "True", "False", "undefined"))
+_BRACE: Final = re.compile(r"\{['&]")
+_BRACKET: Final = re.compile(r"\[[\](['\"&{\[\d\-TFN<u]")
 # Of pairs, of objects whose names are no texts, and of the engine's functions. Readers may mean
 # "(1, 2)": a trial has the time to find out.
 _MARKS_OF_TRIALS: Final = re.compile(r"\((?:['\"&\d]|text,)|\{-?\d")
@@ -87,16 +86,18 @@ class _Loop:
 
 def may_hold_a_value(rendered: str, source: str, *, is_trial: bool) -> bool:
     """Return whether the output of a source may hold a printed null, object, array or boolean."""
-    none, true, false, undefined, brace, bracket = _MARKS
+    none, true, false, undefined = _WORDS
     return bool(
         none(rendered)
         or true(rendered)
         or false(rendered)
         or undefined(rendered)
-        or brace(rendered)
-        or bracket(rendered)
         # Style sheets have empty rules.
-        or ("{}" in rendered and "{}" not in source)
+        or (
+            "{" in rendered
+            and (_BRACE.search(rendered) or ("{}" in rendered and "{}" not in source))
+        )
+        or ("[" in rendered and _BRACKET.search(rendered))
         or (is_trial and _MARKS_OF_TRIALS.search(rendered))
     )
 

@@ -781,3 +781,18 @@ def test_marks_of_notes_are_raised_as_they_are() -> None:
         "<p>Acme<sup>®</sup>x<sup>*</sup> note<sup>[1]</sup> x<sup>n+1</sup> 2<sup>10/3</sup></p>"
     )
     assert _text(page) == "Acme®x* note[1] xⁿ⁺¹ 2^(10/3)"
+
+
+def test_every_kind_of_whitespace_of_a_value_is_one_space() -> None:
+    """Texts that hold none but the space are seen quickly, by their bytes."""
+    kinds = [character for character in map(chr, range(0x110000)) if character.isspace()]
+    assert {text: finished(text) for text in (f"a{kind}é{kind}" for kind in kinds)} == {
+        f"a{kind}é{kind}": "a é" for kind in kinds
+    }
+
+
+def test_characters_that_nobody_sees_leave_a_text_of_any_script() -> None:
+    """A soft hyphen anywhere, and the others where they fill space, as in a preheader."""
+    unseen = "\u034f\u200b\u200c\u200d\u2060\ufeff"
+    assert finished("Straße\u00adn") == "Straßen"
+    assert [finished(f"é {character} b") for character in unseen] == ["é b"] * len(unseen)
