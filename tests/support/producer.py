@@ -75,7 +75,7 @@ class Producer:
         self.app.send_task(task, kwargs=keywords or {}, queue=queue, task_id=task_id, **options)
         return task_id
 
-    def stored(self, task_id: str, timeout: float = 30) -> dict[str, Any]:
+    def stored(self, task_id: str, timeout: float = 120) -> dict[str, Any]:
         """Return what the result backend holds of a message once it has been worked on."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
