@@ -86,6 +86,18 @@ def test_without_the_identity_names_are_checked(server: Server) -> None:
     assert archive_problems(policy) == []
 
 
+def test_a_drill_records_an_encrypted_base_backup_that_is_cut_off(server: Server) -> None:
+    """It cannot be decrypted, as without the identity; that would say nothing about the archive."""
+    newest = max(server.policy.storage.base.iterdir(), key=str)
+    packed = newest / f"{PACKED}.age"
+    content = packed.read_bytes()
+    write(packed, content[:-1])
+    done = server.call("drill")
+    assert (done.exit_code, newest.name in done.stderr) == (1, True), done.output
+    assert "archive_damaged" in (recovery_facts(server.policy).drills.problem or "")
+    write(packed, content)
+
+
 def test_expired_objects_are_removed(server: Server) -> None:
     """Base backups, each before the one it builds on, and the WAL before the oldest that stays."""
     storage = server.policy.storage
