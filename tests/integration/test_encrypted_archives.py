@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from db.recovery.facts import recovery_facts
+from db.recovery.object_path import AnyPath
 from db.recovery.object_path import replace as write
 from db.recovery.packed import PACKED
 from db.recovery.sealed import Sealed
@@ -88,7 +89,8 @@ def test_without_the_identity_names_are_checked(server: Server) -> None:
 
 def test_a_drill_records_an_encrypted_base_backup_that_is_cut_off(server: Server) -> None:
     """It cannot be decrypted, as without the identity; that would say nothing about the archive."""
-    newest = max(server.policy.storage.base.iterdir(), key=str)
+    base: AnyPath = server.policy.storage.base
+    newest = base / max(path.name for path in base.iterdir())
     packed = newest / f"{PACKED}.age"
     content = packed.read_bytes()
     write(packed, content[:-1])
