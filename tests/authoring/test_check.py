@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -397,6 +398,16 @@ def test_sarif_names_rules_and_places() -> None:
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"] == {"uri": "templates/a%20b/body.html"}
     assert place["region"] == {"startLine": 2, "startColumn": 5}
+
+
+def test_a_whole_file_is_reported_at_its_beginning() -> None:
+    """Code scanning refuses a result without a line, and GitHub shows no annotation."""
+    whole = replace(FINDING, line=0, column=0)
+    assert ",line=1,col=1," in reports.as_github([whole], "")
+    (result,) = json.loads(reports.as_sarif([whole], ""))["runs"][0]["results"]
+    region = result["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 1, "startColumn": 1}
+    assert str(whole).startswith("a b/body.html: error: ")
 
 
 def test_text_has_the_line_and_a_caret() -> None:
