@@ -15,7 +15,9 @@ from worker.cli.output import print_json
     cls=Command,
     example="contract\ncontract --json-schema\ncontract --against docs/contract-released.json",
 )
-@click.option("--json-schema", is_flag=True, help="JSON Schemas of messages and results alone.")
+@click.option(
+    "--json-schema", is_flag=True, help="Print only the JSON Schemas of messages and results."
+)
 @click.option(
     "--against",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
