@@ -165,8 +165,7 @@ class VersionTexts:
         """
         source = self._source
         if choice.is_source:
-            own = Sources(source.subject, source.body, source.text, source.preheader)
-            return own, False
+            return Sources.of(source), False
         stored: Translated | None
         if choice.language == self._message.language and source.translated_body is not None:
             stored = Translated(
