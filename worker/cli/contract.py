@@ -50,7 +50,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_text())
     except ValueError as error:
-        raise click.BadParameter(f"{file}: JSON was expected: {error}") from None
+        raise click.BadParameter(f"{file}: expected JSON: {error}") from None
     if not isinstance(document, dict) or "asyncapi" not in document:
         raise click.BadParameter(f"{file}: not a contract that 'template-service contract' printed")
     return document

@@ -115,7 +115,7 @@ def shape_problem(signature: dict[str, Any]) -> str | None:
         return "a task signature has members that Celery does not know"
     for name, (types, description) in _MEMBERS.items():
         if not isinstance(signature.get(name), types):
-            return f"{name} of a task signature: {description} was expected"
+            return f"{name} of a task signature: expected {description}"
     return _kind_problem(signature) or _option_problem(signature["options"])
 
 
@@ -123,16 +123,16 @@ def _kind_problem(signature: dict[str, Any]) -> str | None:
     kind = signature.get("subtask_type") or ""
     name, parts = _KINDS.get(kind, ("", frozenset()))
     if kind and not name:
-        return f"subtask_type of a task signature: one of {', '.join(_KINDS)} was expected"
+        return f"subtask_type of a task signature: expected one of {', '.join(_KINDS)}"
     # A task of Celery's own, such as celery.map, could call any other task past its checks.
     if signature["task"] != name and (kind or signature["task"].startswith(CELERY_PREFIX)):
         return "a task signature of Celery's own has its subtask_type and its name"
     if kind and signature["kwargs"].keys() != parts:
-        return f"kwargs of a task signature: {', '.join(sorted(parts))} were expected"
+        return f"kwargs of a task signature: expected {', '.join(sorted(parts))}"
     for part in parts:
         types, description = _PART_TYPES[part]
         if not isinstance(signature["kwargs"][part], types):
-            return f"kwargs.{part} of a task signature: {description} was expected"
+            return f"kwargs.{part} of a task signature: expected {description}"
     return None
 
 
@@ -142,9 +142,9 @@ def _option_problem(options: dict[str, Any]) -> str | None:
             return f"options.{name} of a task signature is not the producer's to set"
         is_expected, description = _OPTIONS.get(name, _ANYTHING)
         if not is_expected(value) and (value is not None or name in _NEVER_NULL):
-            return f"options.{name} of a task signature: {description} was expected"
+            return f"options.{name} of a task signature: expected {description}"
     if not options.keys() >= set(options.get("stamped_headers") or ()):
-        return "options of a task signature: each of its stamped_headers was expected"
+        return "options of a task signature: expected each of its stamped_headers"
     return None
 
 
