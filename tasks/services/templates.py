@@ -45,7 +45,7 @@ def existing(
     Raises
     ------
     TemplateNotFound
-        There is none, or it is soft-deleted and ``deleted`` is false.
+        It does not exist, or it is soft-deleted and ``deleted`` is false.
     """
     row = templates.find(work.session, template_id, lock=lock, deleted=deleted)
     if row is None:

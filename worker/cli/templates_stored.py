@@ -226,7 +226,7 @@ def activate(
 def unschedule(*, template_id: str, version: str, json_: bool) -> None:
     """Cancel the activation of a version at a later time."""
     done = call("version.unschedule", {"template_id": template_id, "version": version})
-    sentence = f"version {version} of {template_id} is not scheduled any more"
+    sentence = f"version {version} of {template_id} is no longer scheduled"
     if not done["cancelled"]:
         sentence = f"version {version} of {template_id} was not scheduled"
     print_result(done, sentence, json_=json_)
@@ -249,7 +249,7 @@ def delete(*, template_id: str, yes: bool, json_: bool) -> None:
 def restore(*, template_id: str, json_: bool) -> None:
     """Restore a deleted template."""
     done = call("template.restore", {"template_id": template_id})
-    print_result(done, f"{template_id} is there again", json_=json_)
+    print_result(done, f"{template_id} is restored", json_=json_)
 
 
 @click.command(
@@ -334,7 +334,7 @@ def _values(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise click.ClickException(f"--values is not JSON: {error}") from None
     if not isinstance(values, dict):
-        raise click.ClickException("--values is not a JSON object")
+        raise click.ClickException("--values is not JSON object")
     is_sample = source is not text and values.keys() <= {"language", "variables"}
     return dict(values.get("variables", {})) if is_sample else values
 

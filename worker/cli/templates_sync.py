@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from worker.authoring.push import Outcome, Permissions, Plan, Push
 
 CONFLICT: Final = 3
-"""Exit status of a push or a pull that others were first to."""
+"""Exit status of a push or a pull that conflicts with changes of others."""
 
 WOULD_CHANGE: Final = 4
 """Exit status of `push --dry-run --exit-code` that would publish something."""
@@ -291,7 +291,7 @@ def export(*, file: Path, json_: bool) -> None:
         print_json({"file": str(file), "templates": len(definitions), "without_version": without})
         return
     for name in without:
-        print(f"left out {name}: it has no version yet")
+        print(f"skipped {name}: it has no version yet")
     print(f"{counted(len(definitions), 'template')} in {file}")
 
 

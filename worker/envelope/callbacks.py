@@ -90,7 +90,7 @@ def complete(embed: Mapping[str, Any]) -> bool:
     """Write signatures as Celery's own clients do; return whether anything was changed.
 
     Its worker fails without the members that are added, and takes the members of a ``link_error``
-    that is no list for the names of tasks when a chord fails (``celery.backends.base``).
+    that is not a list for the names of tasks when a chord fails (``celery.backends.base``).
     """
     changed = False
     stack = [item for field in FIELDS for item in _listed(embed.get(field))]

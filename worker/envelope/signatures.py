@@ -104,7 +104,7 @@ _NOT_OPTIONS: Final = frozenset(
         "utc",
     }
 )
-"""Names that are no options: parameters of ``send_task``, ``send_task_message`` and
+"""Names that are not options: parameters of ``send_task``, ``send_task_message`` and
 ``Producer.publish``, which would be passed twice or change what is called; attributes of
 ``Context``."""
 
