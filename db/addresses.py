@@ -79,7 +79,7 @@ def connection_options(url: str) -> dict[str, str]:
     except psycopg.ProgrammingError:
         # libpq's message quotes the address, which may contain a password.
         raise ValueError(
-            "postgresql://user:password@host:port/database was expected, with several hosts as "
+            "expected postgresql://user:password@host:port/database, with several hosts as "
             "host1:port1,host2:port2, and %XX for other characters in user and password"
         ) from None
     if "," in options.get("host", ""):

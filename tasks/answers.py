@@ -162,7 +162,8 @@ def _name(task_id: str, kind: str, signatures: Sequence[Any] | None) -> None:
     """Give tasks to be called the same task id, however often they are called for a message."""
     for number, signature in enumerate(signatures or ()):
         if not isinstance(signature, dict) or signature.get("subtask_type"):
-            continue  # Celery refuses what is no signature; the parts of groups and chains have ids
+            # Celery refuses what is not a signature; the parts of groups and chains have ids.
+            continue
         options = signature.setdefault("options", {})
         if isinstance(options, dict) and not options.get("task_id"):
             name = f"{task_id} {kind} {number}"

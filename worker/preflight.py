@@ -103,7 +103,7 @@ def _database(settings: Settings) -> None:
             "or both as postgresql://user:password@host1:port1,host2:port2/database"
         )
     if (version or 0) < OLDEST_POSTGRESQL:
-        raise StartError("DATABASE_URL: PostgreSQL 15 or newer was expected")
+        raise StartError("DATABASE_URL: expected PostgreSQL 15 or newer")
     if revision is None:
         raise StartError("DATABASE_URL: the database has no tables yet: run 'alembic upgrade head'")
     # An unknown revision is newer: during a deployment old workers continue.

@@ -30,7 +30,7 @@ def host_and_port(text: str) -> tuple[str, int]:
     """
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > _HIGHEST_PORT:
-        raise ValueError("HOST:PORT was expected, such as 127.0.0.1:9808, or :9808 for every host")
+        raise ValueError("expected HOST:PORT, such as 127.0.0.1:9808, or :9808 for every host")
     return match["six"] or match["host"] or "", int(match["port"])
 
 
@@ -49,7 +49,7 @@ def _cron(text: str) -> str:
         # It never comes on the 30th of February.
         crontab.from_string(text).remaining_delta(datetime.now(UTC))
     except (ParseException, ValueError, RuntimeError) as error:
-        raise ValueError(f"five cron fields were expected, such as '0 2 * * *': {error}") from error
+        raise ValueError(f"expected five cron fields, such as '0 2 * * *': {error}") from error
     return text
 
 
@@ -57,7 +57,7 @@ def _pattern(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise ValueError(f"a regular expression was expected: {error}") from error
+        raise ValueError(f"expected a regular expression: {error}") from error
     return text
 
 
@@ -75,7 +75,7 @@ def _database_url_or_empty(secret: SecretStr) -> SecretStr:
 def _broker_url(secret: SecretStr) -> SecretStr:
     schemes = {_require_url(url, _BROKER_SCHEMES) for url in secret.get_secret_value().split(";")}
     if len(schemes) > 1:
-        raise ValueError("URLs of one broker, with the same scheme, were expected")
+        raise ValueError("expected URLs of one broker, with the same scheme")
     return secret
 
 
@@ -89,9 +89,9 @@ def _require_url(url: str, schemes: tuple[str, ...]) -> str:
     try:
         scheme = urlsplit(url).scheme
     except ValueError as error:
-        raise ValueError("a URL was expected") from error
+        raise ValueError("expected a URL") from error
     if scheme not in schemes:
-        raise ValueError(f"a URL that begins with one of {', '.join(schemes)} was expected")
+        raise ValueError(f"expected a URL that begins with one of {', '.join(schemes)}")
     return scheme
 
 

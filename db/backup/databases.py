@@ -172,12 +172,7 @@ def create(admin: psycopg.Connection[DictRow], database: str, model: str | None)
     try:
         admin.execute(sql.Composed(parts))
     except errors.InsufficientPrivilege:
-        raise OperationError(
-            Kind.PERMISSION_DENIED,
-            "the role may not create databases",
-            "run ALTER ROLE ... CREATEDB, or set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to "
-            "another role",
-        ) from None
+        raise may_not_create() from None
 
 
 def drop(admin: psycopg.Connection[DictRow], database: str) -> None:
@@ -250,11 +245,26 @@ def swap(url: str, live: str, new: str, aside: str) -> None:
                     "stop the workers, or use a role that is a member of pg_signal_backend",
                 ) from None
             except errors.InsufficientPrivilege:
-                raise OperationError(
-                    Kind.PERMISSION_DENIED,
-                    f"the role may not rename database {live}",
-                    "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to the owner, with CREATEDB",
-                ) from None
+                raise may_not_rename(live) from None
+
+
+def may_not_create() -> OperationError:
+    """Return the error of a role that lacks CREATEDB."""
+    return OperationError(
+        Kind.PERMISSION_DENIED,
+        "the role may not create databases",
+        "run ALTER ROLE ... CREATEDB, or set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to "
+        "another role",
+    )
+
+
+def may_not_rename(database: str) -> OperationError:
+    """Return the error of a role that does not own a database, or lacks CREATEDB."""
+    return OperationError(
+        Kind.PERMISSION_DENIED,
+        f"the role may not rename database {database}",
+        "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to the owner, with CREATEDB",
+    )
 
 
 def _rename_both(admin: psycopg.Connection[DictRow], live: str, new: str, aside: str) -> None:

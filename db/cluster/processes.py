@@ -77,7 +77,7 @@ class Identity:
         _kill_group(self.pid)
         if not wait_until(lambda: not self.alive(), KILL_TIMEOUT):
             raise OperationError(
-                Kind.SERVER_FAILED, f"process {self.pid} does not end", f"run: kill {self.pid}"
+                Kind.SERVER_FAILED, f"process {self.pid} did not stop", f"run: kill {self.pid}"
             )
 
 

@@ -1,4 +1,4 @@
-"""The versions of templates, immutable except for being current and when they will be."""
+"""The versions of templates: immutable, except whether and when they are current."""
 
 from datetime import datetime
 from typing import Any

@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from psycopg.errors import InsufficientPrivilege, LockNotAvailable
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from db.errors import Kind, OperationError
+from db.errors import OperationError
 from db.maintenance import TABLES
+from db.monitoring.reader import permission_explained
 
 SETTINGS: Final = {
     "autovacuum_enabled": "true",
@@ -29,17 +30,17 @@ def apply(engine: Engine) -> None:
     """
     settings = ", ".join(f"{name} = {value}" for name, value in SETTINGS.items())
     try:
-        with engine.begin() as connection:
+        with (
+            permission_explained(
+                "only the owner of the tables may change their settings",
+                "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to the role that runs alembic",
+            ),
+            engine.begin() as connection,
+        ):
             connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
             for table in TABLES:
                 connection.execute(text(f"ALTER TABLE {table} SET ({settings})"))
     except DBAPIError as error:
-        if isinstance(error.orig, InsufficientPrivilege):
-            raise OperationError(
-                Kind.PERMISSION_DENIED,
-                "only the owner of the tables may change their settings",
-                "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to the role that runs alembic",
-            ) from None
         if isinstance(error.orig, LockNotAvailable):
             raise OperationError(
                 "locked",

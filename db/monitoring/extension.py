@@ -2,12 +2,10 @@
 
 from typing import Final
 
-from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError
 
-from db.errors import Kind, OperationError
-from db.monitoring.reader import Reader, reading
+from db.errors import OperationError
+from db.monitoring.reader import Reader, permission_explained, reading
 from db.printed import literal
 
 STATEMENTS: Final = "pg_stat_statements"
@@ -41,17 +39,14 @@ def create(engine: Engine, name: str) -> None:
             )
         if name == STATEMENTS and (problem := _not_loaded(reader)) is not None:
             raise problem
-    try:
-        with engine.begin() as connection:
-            connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {name}"))
-    except DBAPIError as error:
-        if isinstance(error.orig, InsufficientPrivilege):
-            raise OperationError(
-                Kind.PERMISSION_DENIED,
-                f"only a superuser may create the extension {name}",
-                f"run as a superuser: CREATE EXTENSION {name}",
-            ) from None
-        raise
+    with (
+        permission_explained(
+            f"only a superuser may create the extension {name}",
+            f"run as a superuser: CREATE EXTENSION {name}",
+        ),
+        engine.begin() as connection,
+    ):
+        connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {name}"))
 
 
 def reset_statements(engine: Engine) -> None:

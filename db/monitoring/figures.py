@@ -8,10 +8,8 @@ from sqlalchemy import Engine
 from db.errors import OperationError
 from db.monitoring.extension import require_statements
 from db.monitoring.masking import masked
-from db.monitoring.reader import Row, reading
+from db.monitoring.reader import Row, reading, rows_unless_locked
 
-# Sizes wait for locks against readers; the other queries do not.
-_LOCK_TIMEOUT: Final = "200ms"
 # Each minute's report is stored for a month: the slowest, and enough of each to recognize it.
 _STATEMENTS: Final = 5
 _SHOWN: Final = 200
@@ -44,13 +42,8 @@ def figures(engine: Engine) -> Figures:
         replicas = reader.rows("replicas")
         slots = reader.rows("slots")
         archiver = reader.row("archiver")
-    try:
-        with reading(engine, lock_timeout=_LOCK_TIMEOUT) as reader:
-            sizes = reader.rows("sizes")
-    except OperationError as error:
-        if error.kind != "locked":
-            raise
-        sizes = None
+    tables = rows_unless_locked(engine, "sizes")
+    sizes = None if tables is None else tables["sizes"]
     return Figures(counted, sizes, replicas, slots, archiver, _statements(engine))
 
 

@@ -11,14 +11,15 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final
 
-from psycopg.errors import LockNotAvailable, QueryCanceled
+from psycopg.errors import InsufficientPrivilege, LockNotAvailable, QueryCanceled
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 
 Row = dict[str, Any]
 LOCK_TIMEOUT: Final = "2s"
+SHORT_LOCK_TIMEOUT: Final = "200ms"
 STATEMENT_TIMEOUT: Final = "60s"
 _LIMITS: Final = text(
     "SELECT set_config('lock_timeout', :lock, true), "
@@ -84,6 +85,31 @@ def reading(engine: Engine, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[Reader
                     "see running queries: template-service db long-queries",
                 ) from None
             raise
+
+
+def rows_unless_locked(engine: Engine, *names: str) -> dict[str, list[Row]] | None:
+    """Return the rows of queries that read sizes; ``None`` while a table is locked against readers.
+
+    They wait for such a lock, which monitoring should show instead.
+    """
+    try:
+        with reading(engine, lock_timeout=SHORT_LOCK_TIMEOUT) as reader:
+            return {name: reader.rows(name) for name in names}
+    except OperationError as error:
+        if error.kind != "locked":
+            raise
+        return None
+
+
+@contextmanager
+def permission_explained(message: str, remedy: str) -> Iterator[None]:
+    """Turn PostgreSQL's refusal of a statement in the block into ``permission_denied``."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        raise OperationError(Kind.PERMISSION_DENIED, message, remedy) from None
 
 
 @lru_cache(maxsize=64)

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from psycopg import sql
-from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError
 
-from db.errors import Kind, OperationError
-from db.monitoring.reader import Reader, reading
+from db.monitoring.reader import Reader, permission_explained, reading
 
 DURATION: Final = "log_min_duration_statement"
 # https://www.postgresql.org/docs/current/runtime-config-logging.html: with 0, no parameter values
@@ -79,21 +76,18 @@ def switch_off(engine: Engine) -> SlowLog:
 
 
 def _alter(engine: Engine, changes: list[str]) -> None:
-    with engine.connect() as connection, connection.begin():
+    with (
+        permission_explained(
+            "only a superuser may change the logging of a database",
+            "run this with a superuser in DATABASE_URL, or let one GRANT SET ON PARAMETER "
+            f"{DURATION}, {WITHOUT_VALUES[0]} TO the owner of the database",
+        ),
+        engine.begin() as connection,
+    ):
         name = connection.scalar(text("SELECT current_database()"))
         quoted = sql.Identifier(str(name)).as_string()
-        try:
-            for change in changes:
-                connection.exec_driver_sql(f"ALTER DATABASE {quoted} {change}")
-        except DBAPIError as error:
-            if isinstance(error.orig, InsufficientPrivilege):
-                raise OperationError(
-                    Kind.PERMISSION_DENIED,
-                    "only a superuser may change the logging of a database",
-                    "run this with a superuser in DATABASE_URL, or let one GRANT SET ON PARAMETER "
-                    f"{DURATION}, {WITHOUT_VALUES[0]} TO the owner of the database",
-                ) from None
-            raise
+        for change in changes:
+            connection.exec_driver_sql(f"ALTER DATABASE {quoted} {change}")
 
 
 def _milliseconds(value: str) -> int:

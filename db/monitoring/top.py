@@ -4,12 +4,9 @@ from typing import Final
 
 from sqlalchemy import Engine
 
-from db.errors import OperationError
-from db.monitoring.reader import Row, reading
+from db.monitoring.reader import Row, reading, rows_unless_locked
 
 _LARGEST: Final = 8
-# Reading sizes waits for locks against readers, which are what this command should show.
-_LOCK_TIMEOUT: Final = "200ms"
 
 
 def moment(engine: Engine) -> dict[str, list[Row]]:
@@ -21,11 +18,7 @@ def moment(engine: Engine) -> dict[str, list[Row]]:
             "locks": reader.rows("locks"),
             "waits": reader.rows("wait_events"),
         }
-    try:
-        with reading(engine, lock_timeout=_LOCK_TIMEOUT) as reader:
-            sections["database"] = reader.rows("database_size")
-            sections["relations"] = reader.rows("sizes")[:_LARGEST]
-    except OperationError as error:
-        if error.kind != "locked":
-            raise
+    if (sizes := rows_unless_locked(engine, "database_size", "sizes")) is not None:
+        sections["database"] = sizes["database_size"]
+        sections["relations"] = sizes["sizes"][:_LARGEST]
     return sections

@@ -1,6 +1,6 @@
 """Compressed WAL segments: of archive.sh where zstd is installed, and of the archive program.
 
-An archive may have all kinds. A segment that is there twice is read uncompressed.
+An archive may have all kinds. A segment that exists twice is read uncompressed.
 """
 
 import os

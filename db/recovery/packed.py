@@ -145,7 +145,7 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
     name = PurePosixPath(member.name)
     content = tar.extractfile(member) if member.isreg() else None
     if name.is_absolute() or ".." in name.parts or (content is None and not member.isdir()):
-        raise ValueError(f"{member.name} is no file of a data directory")
+        raise ValueError(f"{member.name} is not a file of a data directory")
     path = into / name
     if content is None:
         path.mkdir(mode=member.mode)

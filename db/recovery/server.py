@@ -112,11 +112,11 @@ def archiver(engine: Engine) -> Archiver:
         return Archiver(**connection.execute(_ARCHIVER).mappings().one())
 
 
-def archive_now(engine: Engine, name: str, timeout: float = ARCHIVE_TIMEOUT) -> tuple[str, str]:
+def archive_now(engine: Engine, name: str) -> tuple[str, str]:
     """Create a restore point and wait until it is archived; return its LSN and segment.
 
     Raises OperationError: ``is_standby``, ``archiving_off``, or ``archive_failed``: the archive
-    command fails, or takes longer than ``timeout`` seconds.
+    command fails, or takes longer than :data:`ARCHIVE_TIMEOUT`.
     """
     require_archiving(server_facts(engine))
     failed = archiver(engine).failed_count
@@ -124,7 +124,8 @@ def archive_now(engine: Engine, name: str, timeout: float = ARCHIVE_TIMEOUT) -> 
         lsn, segment = map(str, connection.execute(_MARK, {"name": name}).one())
         connection.execute(_SWITCH)
     wait_until(
-        lambda: _is_archived(engine, segment) or archiver(engine).failed_count > failed, timeout
+        lambda: _is_archived(engine, segment) or archiver(engine).failed_count > failed,
+        ARCHIVE_TIMEOUT,
     )
     if _is_archived(engine, segment):
         return lsn, segment

@@ -74,13 +74,13 @@ def _unexpected(archive: Archive) -> Iterator[Problem]:
         if segment != name and (Sealed.parse(name) or NAME.fullmatch(segment)):
             if segment in names:
                 yield Problem(
-                    "unexpected_file", name, f"segment {segment} is there twice, once compressed"
+                    "unexpected_file", name, f"segment {segment} exists twice, once compressed"
                 )
             elif NAME.fullmatch(segment) and _differs(name, archive.path(segment).name):
                 yield Problem(
                     "unexpected_file",
                     name,
-                    f"segment {segment} is there twice, also as {archive.path(segment).name}",
+                    f"segment {segment} exists twice, also as {archive.path(segment).name}",
                 )
         elif not any(pattern.fullmatch(name) for pattern in (NAME, HISTORY_FILE, _OTHERS)):
             yield Problem("unexpected_file", name, f"{name} is not a file of WAL")

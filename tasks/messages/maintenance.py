@@ -12,7 +12,7 @@ class Maintain(Message):
 class MaintainedTables(Result):
     """Answer of ``maintenance.vacuum``, ``analyze`` and ``reindex``.
 
-    ``skipped`` is true when the same task was under way elsewhere; ``seconds`` is wall-clock time
+    ``skipped`` is true when the same task was running elsewhere; ``seconds`` is wall-clock time
     for each table.
     """
 

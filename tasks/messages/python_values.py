@@ -28,7 +28,7 @@ def converted(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     Raises
     ------
     PydanticCustomError
-        What is marked as of a type is none.
+        A value marked with a type is not of that type.
     """
     if isinstance(value, dict):
         if value.keys() == {MARK, _VALUE} and isinstance(value[MARK], str):

@@ -120,10 +120,10 @@ class Preview(Message):
 class Finished(Result):
     """The finished parts of a notification.
 
-    ``text`` is there for ``email``: the author's own text part, or one derived from the body;
-    ``preheader`` is there where the version has one. ``encoding``, ``length``, ``segments`` and
-    ``ucs2_characters`` are there for ``sms``, ``title``, the subject, for ``push``, and
-    ``document`` for ``json``: the body, parsed.
+    An ``email`` has ``text``, the author's own text part or one derived from the body, and
+    ``preheader`` if the version has one. An ``sms`` has ``encoding``, ``length``, ``segments`` and
+    ``ucs2_characters``, a ``push`` has ``title``, the subject, and a ``json`` has ``document``, the
+    body as parsed.
     ``content_sha256`` is the hex SHA-256 of the subject (empty if null), one NUL byte and the body,
     in UTF-8.
     """
@@ -195,7 +195,7 @@ class ItemError(Result):
 
 
 class FailedItem(Result):
-    """An item of a batch that was refused; ``key`` is null where there is none to show."""
+    """An item of a batch that was refused; ``key`` is null if the item has none."""
 
     key: str | int | None
     ok: Literal[False]

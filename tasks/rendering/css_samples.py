@@ -31,7 +31,7 @@ _BY_FUNCTION: Final[Mapping[str, Sequence[str]]] = {
     "var": ("--text", _LENGTH),
     "attr": ("title",),
 }
-"""By the functions whose arguments are no lengths: a value of each argument; the last for more."""
+"""By the functions whose arguments are not lengths: a value of each argument; the last for more."""
 
 _LINE: Final = r"none|hidden|solid|dashed|dotted|double|groove|ridge|inset|outset"
 _SIZE: Final = (

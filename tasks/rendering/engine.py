@@ -297,7 +297,7 @@ class _Render:
         if not compiled.has_marks:
             return text
         text = finished(text, keeps_space=True)
-        # A line across the page is no part of a text of one line.
+        # A line across the page is not part of a text of one line.
         return text if path in {"body", "text"} else without_rules(text)
 
     def _require_size(self, text: str, path: Part) -> None:

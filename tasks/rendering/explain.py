@@ -88,7 +88,8 @@ _LITERALS: Final = re.compile(
     r"""\s*(\(\s*(\w+\s*=\s*)?(-?[\d.]+|true|True|false|False|"[^"]*"|'[^']*')(\s*,\s*(\w+\s*=\s*)?(-?[\d.]+|true|True|false|False|"[^"]*"|'[^']*'))*\s*\))?\s*(\||[-+]?[%}]\}|$|\s)"""
 )
 _NOT_COUNTED: Final = (
-    "a decimal, an integer beyond 64 bits or a value that is no number cannot be calculated with: "
+    "a decimal, an integer beyond 64 bits or a value that is not a number cannot be calculated "
+    "with: "
     "send the result, or convert it with the filter float or int"
 )
 

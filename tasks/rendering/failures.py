@@ -1,4 +1,4 @@
-"""What a render raises that is no error of the engine's own."""
+"""What a render raises that is not an error of the engine's own."""
 
 from typing import Literal
 

@@ -95,7 +95,7 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     """
     own = engine(escapes=escapes)
     filters = {name: guarded(own.eval_expr, name, f"value|{name}") for name in _FILTERS}
-    # The engine's own gives nothing for what is no text.
+    # The engine's own gives nothing for what is not text.
     filters["wordwrap"] = guarded(own.eval_expr, "wordwrap", "value|string|wordwrap")
     for name in ("truncate", "wordwrap"):
         filters[name] = graphemes.whole_clusters(filters[name])

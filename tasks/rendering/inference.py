@@ -11,7 +11,7 @@ class Inferred(NamedTuple):
     """What texts show about undeclared variables.
 
     ``optional`` are the names that may be left out; ``items`` the names of members of items, such
-    as ``items[].sku``, which are no placeholders of their own.
+    as ``items[].sku``, which are not placeholders of their own.
     """
 
     optional: list[str]

@@ -104,7 +104,7 @@ def inlined(source: str, path: str) -> str:
     Raises
     ------
     SourceError
-        There is no style sheet, or it is unknown which rules apply to an element.
+        The body has no style sheet, or it is unknown which rules apply to an element.
     """
     page = _read(source, path)
     skeleton: list[tuple[int, str]] = []

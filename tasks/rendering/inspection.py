@@ -52,7 +52,7 @@ _USED: Final = {
 
 
 def names_of_the_engine(environment: Environment) -> frozenset[str]:
-    """Return the names that a source may use and that are no variables."""
+    """Return the names that a source may use and that are not variables."""
     return _NAMES_OF_THE_ENGINE | RENDER_NAMES | frozenset(environment.globals)
 
 

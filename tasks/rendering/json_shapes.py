@@ -38,7 +38,7 @@ def json_problems(
         try:
             render(values(shape, stand_in, leave_out=False))
         except SourceError as error:
-            # The values are made up: only that the output is no JSON is the source's fault.
+            # The values are made up: only that the output is not JSON is the source's fault.
             if error.code is Code.TEMPLATE_SYNTAX:
                 return [error.problem]
     return []

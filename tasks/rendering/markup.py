@@ -175,7 +175,7 @@ def conditional(mask: str, token: Token) -> tuple[int, int] | None:
 def decoded(value: str) -> str:
     """Return the value of an attribute with its character references read.
 
-    In attributes, unlike in text, ``&copy=`` is no reference (section 13.2.5.73).
+    In attributes, unlike in text, ``&copy=`` is not a reference (section 13.2.5.73).
     """
     return _REFERENCE.sub(_character, value) if "&" in value else value
 

@@ -100,7 +100,7 @@ def compiled(source: str, path: str) -> Compiled:
     Raises
     ------
     SourceError
-        It is no MJML, or a tag of the engine stands where MJML has no place for it.
+        It is not MJML, or a tag of the engine stands where MJML has no place for it.
     """
     page = _read(source, path)
     _check(page)
@@ -225,7 +225,7 @@ def _explained(page: _Source, message: str) -> SourceError:
         text = "a tag of the template engine cannot stand between these elements"
     elif _CONDITION.match(page.words, position) is not None:
         text = "conditional comments stand in <mj-raw>"
-    return page.refuse(f"this is no MJML: {text}", position)
+    return page.refuse(f"this is not MJML: {text}", position)
 
 
 def _unreadable(page: _Source, message: str) -> SourceError:
@@ -234,12 +234,12 @@ def _unreadable(page: _Source, message: str) -> SourceError:
         if token.sort in {"start", "end"} and not _STRICT.fullmatch(
             page.words, token.start, token.end
         ):
-            text = f'this is no MJML: an attribute of <{token.name}> is written name="value"'
+            text = f'this is not MJML: an attribute of <{token.name}> is written name="value"'
             return page.refuse(text, token.start)
     if (left := _unclosed(page.words)) is not None:
         name, place = left
-        return page.refuse(f"this is no MJML: <{name}> is not closed here, as in XML", place)
-    return page.refuse(f"this is no MJML: {message}", None)
+        return page.refuse(f"this is not MJML: <{name}> is not closed here, as in XML", place)
+    return page.refuse(f"this is not MJML: {message}", None)
 
 
 def _unclosed(words: str) -> tuple[str, int] | None:
@@ -284,5 +284,5 @@ def _require_all(page: _Source, used: set[int], html: str) -> None:
     if (left := _LEFT.search(html)) is not None:
         name = left[1]
         place = page.words.find(f"<{name}")
-        message = f"<{name}> is no element of MJML, or must not stand here"
+        message = f"<{name}> is not an element of MJML, or must not stand here"
         raise page.refuse(message, place if place >= 0 else None)

@@ -75,7 +75,7 @@ def read(form: str, *, is_ordinal: bool) -> str:
         position += 1
         behind = form[position : position + 1]
         if character == "\\":
-            # As the source has it: what is escaped is no letter.
+            # As the source has it: what is escaped is not a letter.
             marks += (character, behind)
             position += 1
             character = ""

@@ -26,7 +26,7 @@ COMPARES: Final[Mapping[str, Callable[..., bool]]] = {
     ">=": operator.ge,
 }
 _ONE_OF: Final = " or "
-"""First step of what is no path, since no name has spaces."""
+"""First step of what is not a path, since no name has spaces."""
 NOTHING: Final[frozenset[Path]] = frozenset()
 # Their items are items of what they are given.
 _OF_THE_SAME: Final = frozenset(
@@ -58,7 +58,7 @@ class Use:
     place
         Where it stands in its source, in characters.
     guarded
-        Whether a missing value is no error here: it is only asked about, or has a default.
+        Whether a missing value is not an error here: it is only asked about, or has a default.
     present
         The paths that surely have a value here.
     """
@@ -74,7 +74,7 @@ Scope = dict[str, Local]
 
 
 class Names:
-    """The names of a source; ``own_names`` are the names that are no variables."""
+    """The names of a source; ``own_names`` are the names that are not variables."""
 
     def __init__(self, own_names: frozenset[str]) -> None:
         self._own = own_names - frozenset(FUNCTIONS)
@@ -144,7 +144,7 @@ class Names:
     def alternatives(self, node: nodes.Node, scope: Scope) -> Path | None:
         """Return what stands for "one of these has a value" among paths: of ``a or b``.
 
-        None where an operand is no path.
+        None where an operand is not a path.
         """
         operands = [node]
         paths: set[str] = set()

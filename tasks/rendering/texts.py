@@ -1,12 +1,25 @@
 """Texts as the render process gets them: plain JSON."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, NotRequired, TypedDict
+from typing import Literal, NamedTuple, NotRequired, Protocol, Self, TypedDict
 
 from tasks.rendering.variables import Schema
 
 Part = Literal["subject", "body", "text", "preheader"]
 PARTS: tuple[Part, ...] = ("subject", "body", "text", "preheader")
+
+
+class _HasSources(Protocol):
+    """A message or a row with the sources of one language."""
+
+    @property
+    def subject(self) -> str | None: ...
+    @property
+    def body(self) -> str: ...
+    @property
+    def text(self) -> str | None: ...
+    @property
+    def preheader(self) -> str | None: ...
 
 
 class Sources(NamedTuple):
@@ -19,6 +32,11 @@ class Sources(NamedTuple):
     body: str
     text: str | None = None
     preheader: str | None = None
+
+    @classmethod
+    def of(cls, row: _HasSources) -> Self:
+        """Return the sources of a message or a row."""
+        return cls(row.subject, row.body, row.text, row.preheader)
 
     def given(self) -> list[str]:
         """Return the sources that there are."""

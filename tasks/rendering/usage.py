@@ -73,7 +73,7 @@ def uses_of(
     partials
         The sources of the partials that they use, by template_id.
     own_names
-        The names that are no variables: the engine's own, and its functions.
+        The names that are not variables: the engine's own, and its functions.
     """
     found: list[Use] = []
     for source in sources:
@@ -245,7 +245,7 @@ class _Walker:
         *,
         guarded: bool = False,
     ) -> None:
-        """Find the uses in an expression; ``guarded`` if a missing value of it is no error."""
+        """Find the uses in an expression; ``guarded`` if a missing value of it is not an error."""
         path = None if node is None else self._names.path(node, scope)
         if node is not None and path is not None:
             self._found.append(Use(path, node.start, guarded, present))
@@ -264,7 +264,7 @@ class _Walker:
             case nodes.Call(of=nodes.Name(name=name)) if self._is_macro(name, scope):
                 self._call(node, self._macros[name], scope, present)
             case nodes.Call():
-                # A method is no member of the value that it is called of.
+                # A method is not a member of the value that it is called of.
                 called = node.of.of if isinstance(node.of, nodes.Member) else node.of
                 if called is not node.of or not self._names.is_function(called, scope):
                     self._changed(called, node.start, scope)

@@ -98,7 +98,7 @@ class _Binding:
     def places(self, steps: Path) -> Iterator[tuple[Place, Any]]:
         """Yield each place of a path with its value, which may be absent.
 
-        One whose parent is no object or array is a problem instead.
+        One whose parent is not an object or array is a problem instead.
         """
         if ITEM not in steps and len(steps) == 1:
             yield steps, self._values.get(steps[0], _ABSENT)

@@ -26,7 +26,7 @@ Kind = Literal["array", "boolean", "null", "object", "undefined"]
 _WORDS: Final = tuple(re.compile(word).search for word in ("None", "True", "False", "undefined"))
 _BRACE: Final = re.compile(r"\{['&]")
 _BRACKET: Final = re.compile(r"\[[\](['\"&{\[\d\-TFN<u]")
-# Of pairs, of objects whose names are no texts, and of the engine's functions. Readers may mean
+# Of pairs, of objects whose names are not text, and of the engine's functions. Readers may mean
 # "(1, 2)": a trial has the time to find out.
 _MARKS_OF_TRIALS: Final = re.compile(r"\((?:['\"&\d]|text,)|\{-?\d")
 _NONE: Final = frozenset({"None", "none"})

@@ -33,7 +33,9 @@ def take(message: Maintain, run: Run) -> BaseBackedUp:
             raise
         return BaseBackedUp(dry_run=message.dry_run, skipped=True, reason=str(error))
     if done.skipped:
-        return BaseBackedUp(dry_run=message.dry_run, skipped=True, reason="one is under way")
+        return BaseBackedUp(
+            dry_run=message.dry_run, skipped=True, reason="another base backup is running"
+        )
     if done.backup is None:
         return BaseBackedUp(dry_run=message.dry_run, kind=done.kind, parent=done.parent)
     taken = done.backup

@@ -12,8 +12,9 @@ from db.queries.versions import VersionRow
 from tasks.errors import Problem, ServiceError
 from tasks.messages.bundles import BundledTemplate
 from tasks.messages.templates import CHANGEABLE
-from tasks.messages.versions import CarriedTranslations, NewVersion, PublishedVersion, Text
+from tasks.messages.versions import CarriedTranslations, NewVersion, PublishedVersion
 from tasks.rendering.digests import is_equal, version_digest
+from tasks.rendering.texts import Sources
 from tasks.services import views
 from tasks.work import Work
 
@@ -122,27 +123,27 @@ class Entry:
         """Return the languages whose sent texts equal the stored ones."""
         if self.version is None:
             return frozenset()
-        given = {language: written(text) for language, text in self.version.translations.items()}
+        given = self.version.translations
         return frozenset(
             language
             for language, text in self._stored_texts().items()
-            if given.get(language) == text
+            if language in given and Sources.of(given[language]) == text
         )
 
     def _contents(self, new: NewVersion) -> dict[str, Any]:
-        kept = self._stored_texts() if new.carry_translations else {}
-        given = {language: written(text) for language, text in new.translations.items()}
+        texts = self._stored_texts() if new.carry_translations else {}
+        texts |= {language: Sources.of(text) for language, text in new.translations.items()}
         return {
-            **written(new),
+            **Sources.of(new)._asdict(),
             "format": new.format,
             "inline_css": new.inline_css,
             "variables": [each.stored() for each in new.variables or ()],
             "metadata": new.metadata,
-            "translations": {**kept, **given},
+            "translations": {language: text._asdict() for language, text in texts.items()},
         }
 
-    def _stored_texts(self) -> dict[str, Mapping[str, Any]]:
-        return {text.language_code: written(text) for text in self.texts}
+    def _stored_texts(self) -> dict[str, Sources]:
+        return {text.language_code: Sources.of(text) for text in self.texts}
 
     def _located(self, problem: Problem, code: str) -> Problem:
         path = problem["path"]
@@ -159,13 +160,3 @@ class Entry:
         if self.published is None:
             return CarriedTranslations(carried=[], stale=[], dropped=[])
         return self.published.translations
-
-
-def written(text: Text | NewVersion | StoredText) -> dict[str, Any]:
-    """Return the four sources of a text."""
-    return {
-        "subject": text.subject,
-        "body": text.body,
-        "text": text.text,
-        "preheader": text.preheader,
-    }

@@ -8,7 +8,8 @@ import psycopg
 from db.queries import partials
 from tasks.errors import TemplateSyntax
 from tasks.rendering.partials import partials_of
-from tasks.services.bundle_entries import Entry, written
+from tasks.rendering.texts import Sources
+from tasks.services.bundle_entries import Entry
 
 if TYPE_CHECKING:
     from db.queries.translations import StoredText
@@ -66,4 +67,4 @@ def _uses(entry: Entry) -> frozenset[str]:
     texts: list[NewVersion | Text | StoredText] = [new, *new.translations.values()]
     if new.carry_translations:
         texts += entry.texts
-    return frozenset(partials_of(source for text in texts for source in written(text).values()))
+    return frozenset(partials_of(source for text in texts for source in Sources.of(text)))

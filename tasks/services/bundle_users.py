@@ -5,6 +5,8 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from db.queries import partials, translations, versions
+from db.queries.translations import StoredText
+from db.queries.versions import VersionRow
 from db.session import driver_connection
 from tasks.errors import BreakingChange, Problem, RenderLimitExceeded, ServiceError, problem
 from tasks.rendering.texts import Sources
@@ -91,12 +93,7 @@ class Users:
         if version is None:
             return []
         texts = translations.texts(session, version.id)
-        body = version.inlined_body or version.body
-        mine = Sources(version.subject, body, version.text, version.preheader)
-        others = [
-            Sources(each.subject, each.inlined_body or each.body, each.text, each.preheader)
-            for each in texts
-        ]
+        mine, *others = [_rendered(version), *map(_rendered, texts)]
         sources = [source for each in (mine, *others) for source in each.given()]
         try:
             gate, candidates = Gate.of(self._work, template, sources, carried=len(others))
@@ -117,6 +114,11 @@ class Users:
         except ServiceError as error:
             return [each | {"code": str(error.args[0])} for each in error.details]
         return []
+
+
+def _rendered(row: VersionRow | StoredText) -> Sources:
+    """Return the sources of a stored text, with the body that is rendered."""
+    return Sources.of(row)._replace(body=row.inlined_body or row.body)
 
 
 def _broken(user: dict[str, Any]) -> Problem:

@@ -254,7 +254,7 @@ def _entry(index: int, given: object, work: Work) -> Entry:
 
 
 def _refuse_doubles(entries: list[Entry]) -> None:
-    """Refuse templates that stand in the message before."""
+    """Refuse templates that the message contains twice."""
     first: dict[str, int] = {}
     for entry in entries:
         if entry.template_id is None:

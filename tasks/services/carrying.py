@@ -64,10 +64,10 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     rows = [row for row in rows if same_meaning(row.language_code) not in replaced]
     if previous is None or not rows:
         return carried
-    before = _sources(previous)
-    now = Sources(message.subject, message.body, message.text, message.preheader)
+    before = Sources.of(previous)
+    now = Sources.of(message)
     carried.source_changed = before != now
-    given = [source for row in (now, *map(_sources, rows)) for source in row.given()]
+    given = [source for row in (now, *map(Sources.of, rows)) for source in row.given()]
     gate, candidates = Gate.of(work, template, given, carried=len(rows))
     room = work.configuration.limits.translations - len(message.translations)
     own_language = own.candidate.text["language"]
@@ -100,7 +100,7 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
         carried.result.carried.append(language)
         body = passed.text["body"]
         carried.inlined[language] = body if message.is_rendered_otherwise else None
-        carried.partials |= partials_of(_sources(row))
+        carried.partials |= partials_of(Sources.of(row))
         if row.is_stale or carried.source_changed:
             carried.result.stale.append(language)
     return carried
@@ -123,7 +123,7 @@ def _fitting(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
         return None, [problem(f"{path}body", "other_format", text)]
     renderer, limits = work.runtime.renderer, work.configuration.limits
     try:
-        html = formatted(message.format, {path: _sources(row)}, renderer, limits)
+        html = formatted(message.format, {path: Sources.of(row)}, renderer, limits)
     except TemplateSyntax as error:
         return None, error.details
     other = candidates.translation(own.candidate, row.language_code, html.texts[path], path)
@@ -134,7 +134,3 @@ def _fitting(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
 def dropped_languages(problems: Iterable[Problem]) -> list[str]:
     """Return the languages that problems of dropped translations are about, in order."""
     return list(dict.fromkeys(each["path"].split(".")[1] for each in problems))
-
-
-def _sources(row: VersionRow | StoredText) -> Sources:
-    return Sources(row.subject, row.body, row.text, row.preheader)

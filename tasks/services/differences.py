@@ -41,7 +41,7 @@ def difference(message: DiffVersions, work: Work) -> VersionDifference:
     Raises
     ------
     TemplateNotFound
-        There is no such template, or it is soft-deleted.
+        The template does not exist, or is soft-deleted.
     VersionNotFound
         One of the versions is not there; the problem's path says which.
     """
@@ -114,7 +114,7 @@ class Comparison:
 
 
 def variables(before: Sequence[Declared], after: Sequence[Declared]) -> VariableChanges:
-    """Return what changes in the declared variables; their order is no change."""
+    """Return what changes in the declared variables; their order does not matter."""
     one = {variable["name"]: variable for variable in before}
     other = {variable["name"]: variable for variable in after}
     return VariableChanges(

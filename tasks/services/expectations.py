@@ -18,7 +18,7 @@ def require_expected(
     Raises
     ------
     VersionConflict
-        The version differs, there is none, or the template was changed otherwise.
+        The version differs or does not exist, or the template was changed otherwise.
     """
     current = versions.find(work.session, template.id, None)
     if not meets(message.expected_version, current):

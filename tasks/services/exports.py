@@ -7,7 +7,6 @@ from db import models
 from db.queries import templates, translations, versions
 from db.queries.translations import StoredText
 from db.queries.versions import VersionRow
-from tasks.errors import TemplateNotFound, VersionNotFound
 from tasks.messages.exports import (
     ExportedDigest,
     ExportedPage,
@@ -18,8 +17,11 @@ from tasks.messages.exports import (
 )
 from tasks.rendering.digests import template_digest, version_digest
 from tasks.rendering.limits import MIB
+from tasks.rendering.texts import Sources
 from tasks.services import views
 from tasks.services.expectations import stored_digest
+from tasks.services.templates import existing
+from tasks.services.versions import existing_version
 from tasks.work import Work
 
 PAGE_BYTES: Final = 4 * MIB
@@ -94,12 +96,8 @@ def _exported(
 
 def _one(template_id: str, name: str, work: Work, *, content: bool) -> ExportedPage:
     """Return one template with the version of that name."""
-    row = templates.find(work.session, template_id)
-    if row is None:
-        raise TemplateNotFound.named(template_id)
-    version = versions.find(work.session, row.id, name)
-    if version is None:
-        raise VersionNotFound.named(template_id, name)
+    row = existing(work, template_id)
+    version = existing_version(work, row, name)
     current = versions.find(work.session, row.id, None)
     texts = translations.texts(work.session, version.id)
     exported = _template(
@@ -143,11 +141,7 @@ def _version(
         return ExportedDigest.model_validate(about)
     written = {
         text.language_code: ExportedText(
-            state=views.state(is_stale=text.is_stale),
-            subject=text.subject,
-            body=text.body,
-            text=text.text,
-            preheader=text.preheader,
+            state=views.state(is_stale=text.is_stale), **Sources.of(text)._asdict()
         )
         for text in texts
     }

@@ -204,7 +204,7 @@ class Gate:
         return (None if problems else other.candidate), problems
 
     def inline(self, texts: Sequence[Compiled]) -> list[Compiled]:
-        """Return compiled texts with the rules of their styles in the elements of their bodies.
+        """Return compiled texts whose style rules are written into the elements of their bodies.
 
         Raises
         ------

@@ -18,7 +18,8 @@ from tasks.work import Work
 class Place:
     """Position of a template in the dependency graph of partials.
 
-    ``template_id`` is None for a preview. ``height`` is over how many steps other templates use it.
+    ``template_id`` is None for a preview; ``height`` is the length of the longest chain of
+    templates that use it.
     """
 
     template_id: str | None

@@ -21,7 +21,7 @@ def analyze(message: Maintain, run: Run) -> MaintainedTables:
 
 
 def reindex(message: Maintain, run: Run) -> MaintainedTables:
-    """Build the indexes anew, one after the other."""
+    """Rebuild the indexes, one after the other."""
     return _tables(message, indexes.reindex(run.engine, dry_run=message.dry_run))
 
 

@@ -19,7 +19,7 @@ from tasks.work import Lookup
 
 def preview(message: Preview, work: Lookup) -> Previewed:
     """Render a text that is not stored, with the partials that are."""
-    as_sent = Sources(message.subject, message.body, message.text, message.preheader)
+    as_sent = Sources.of(message)
     require_parts(
         message.type,
         [("", as_sent)],

@@ -116,11 +116,8 @@ def publish(
 
 def _passed(message: PublishVersion, template: models.Template, work: Work) -> _Passed:
     """Return the texts of a message, once they have passed the gate."""
-    mine = Sources(message.subject, message.body, message.text, message.preheader)
-    texts = {
-        language: Sources(text.subject, text.body, text.text, text.preheader)
-        for language, text in message.translations.items()
-    }
+    mine = Sources.of(message)
+    texts = {language: Sources.of(text) for language, text in message.translations.items()}
     submitted = Submitted(
         type=template.type,
         own=mine,

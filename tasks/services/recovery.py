@@ -36,7 +36,8 @@ def drill(message: Maintain, run: Run) -> DrilledRecovery:
     if not server.server_facts(run.engine).archives:
         return DrilledRecovery(dry_run=message.dry_run, skipped=True, reason=_NOT_SET_UP)
     if message.dry_run:
-        return DrilledRecovery(dry_run=True, base=tuple(each.name for each in _backups(run)))
+        backups = catalogue.read(policy.storage.base)
+        return DrilledRecovery(dry_run=True, base=tuple(each.name for each in backups))
     reason = None
     try:
         figures.record(configuration.client, run.engine, policy)
@@ -60,7 +61,3 @@ def drill(message: Maintain, run: Run) -> DrilledRecovery:
         base_backups=proved.base_backups,
         seconds=proved.seconds,
     )
-
-
-def _backups(run: Run) -> list[catalogue.BaseBackup]:
-    return catalogue.read(run.configuration.operations.recovery.storage.base)

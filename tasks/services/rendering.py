@@ -50,7 +50,7 @@ class VersionTexts:
         self._source = self._find(message.version)
         self._library = self._read_library()
         while (problem := self._library.missing()) is not None:
-            # A partial that the current version uses is not deleted, so this one is no longer it.
+            # A partial that the current version uses is not deleted: this one is current no more.
             before, self._source = self._source, self._find(message.version)
             if before.version_id == self._source.version_id:
                 raise problem
@@ -80,7 +80,7 @@ class VersionTexts:
         Raises
         ------
         LanguageNotFound
-            The fallback is ``strict``, and there is none.
+            The fallback is ``strict``, and the version does not have the language.
         """
         if requested not in self._localized:
             self._localized[requested] = self._localize(requested)
@@ -165,8 +165,7 @@ class VersionTexts:
         """
         source = self._source
         if choice.is_source:
-            own = Sources(source.subject, source.body, source.text, source.preheader)
-            return own, False
+            return Sources.of(source), False
         stored: Translated | None
         if choice.language == self._message.language and source.translated_body is not None:
             stored = Translated(

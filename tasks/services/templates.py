@@ -24,6 +24,7 @@ from tasks.messages.templates import (
     TemplatePage,
     UpdateTemplate,
 )
+from tasks.rendering.texts import Sources
 from tasks.services import graph, views
 from tasks.services.expectations import require_expected
 from tasks.work import Lookup, Work
@@ -44,7 +45,7 @@ def existing(
     Raises
     ------
     TemplateNotFound
-        There is none, or it is soft-deleted and ``deleted`` is false.
+        It does not exist, or it is soft-deleted and ``deleted`` is false.
     """
     row = templates.find(work.session, template_id, lock=lock, deleted=deleted)
     if row is None:
@@ -197,22 +198,8 @@ def _text(
         return None
     if (text := stored.text) is not None:
         state = views.state(is_stale=text.is_stale)
-        return LanguageText(
-            language=language,
-            state=state,
-            subject=text.subject,
-            body=text.body,
-            text=text.text,
-            preheader=text.preheader,
-        )
+        return LanguageText(language=language, state=state, **Sources.of(text)._asdict())
     if language == source:
-        return LanguageText(
-            language=source,
-            state="source",
-            subject=version.subject,
-            body=version.body,
-            text=version.text,
-            preheader=version.preheader,
-        )
+        return LanguageText(language=source, state="source", **Sources.of(version)._asdict())
     available = [source, *(each for each, _ in stored.languages)]
     raise LanguageNotFound.named("language", language, available)

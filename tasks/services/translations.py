@@ -28,8 +28,8 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
     require_expected(message, work, template)
     version = existing_version(work, template, message.version)
     rendered = version.inlined_body if version.format is not None else None
-    mine = Sources(version.subject, rendered or version.body, version.text, version.preheader)
-    its = Sources(message.subject, message.body, message.text, message.preheader)
+    mine = Sources.of(version)._replace(body=rendered or version.body)
+    its = Sources.of(message)
     require_parts(template.type, [("", its)])
     language = message.language_code
     html = formatted(version.format, {"": its}, work.runtime.renderer, work.configuration.limits)

@@ -29,7 +29,7 @@ def existing_version(
     Raises
     ------
     VersionNotFound
-        There is none; ``path`` is where the message names it.
+        The version does not exist; ``path`` is where the message names it.
     """
     version = versions.find(work.session, template.id, name)
     if version is None:

@@ -1,7 +1,7 @@
 """Rows as results."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal
 
 from db import models
 from db.queries.details import TemplateRow
@@ -9,21 +9,14 @@ from db.queries.translations import StoredText
 from db.queries.versions import VersionRow
 from tasks.messages.templates import LanguageState, Template
 from tasks.messages.versions import VersionText
-
-if TYPE_CHECKING:
-    from tasks.messages.fields import TemplateType
+from tasks.rendering.texts import Sources
 
 
 def template(row: models.Template | TemplateRow, current_version: str | None) -> Template:
     """Return a template as producers see it."""
     return Template.model_construct(
         template_id=row.template_id,
-        name=row.name,
-        type=cast("TemplateType", row.type),
-        description=row.description,
-        category=row.category,
-        is_active=row.is_active,
-        metadata=row.info,
+        **own_fields(row),
         current_version=current_version,
         created_at=row.created_at,
         updated_at=row.updated_at,
@@ -36,10 +29,7 @@ def version(row: VersionRow) -> VersionText:
     return VersionText(
         version=row.version,
         version_id=str(row.id),
-        subject=row.subject,
-        body=row.body,
-        text=row.text,
-        preheader=row.preheader,
+        **Sources.of(row)._asdict(),
         format=row.format,
         inline_css=row.inline_css,
         variables=row.variables,
@@ -91,21 +81,10 @@ def own_fields(row: models.Template | TemplateRow) -> dict[str, Any]:
 def contents(row: VersionRow, texts: Iterable[StoredText]) -> dict[str, Any]:
     """Return what an author writes of a version: its sources, declarations and translations."""
     return {
-        "subject": row.subject,
-        "body": row.body,
-        "text": row.text,
-        "preheader": row.preheader,
+        **Sources.of(row)._asdict(),
         "format": row.format,
         "inline_css": row.inline_css,
         "variables": row.variables,
         "metadata": row.info,
-        "translations": {
-            text.language_code: {
-                "subject": text.subject,
-                "body": text.body,
-                "text": text.text,
-                "preheader": text.preheader,
-            }
-            for text in texts
-        },
+        "translations": {text.language_code: Sources.of(text)._asdict() for text in texts},
     }

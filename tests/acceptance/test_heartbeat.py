@@ -96,7 +96,7 @@ def test_an_unwritable_heartbeat_file_prevents_the_start(
         check=False,
     )
     assert done.returncode == 1
-    assert f"{VARIABLE}: a file that can be written was expected" in done.stderr
+    assert f"{VARIABLE}: expected a file that can be written" in done.stderr
 
 
 def _run(probe: list[str], file: Path) -> int:

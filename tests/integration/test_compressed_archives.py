@@ -443,7 +443,7 @@ def test_no_file_of_a_packed_base_backup_is_written_elsewhere(tmp_path: Path) ->
             member = tarfile.TarInfo(name)
             member.type, member.linkname = kind, "/"
             tar.addfile(member)
-        with pytest.raises(OperationError, match="is no file of a data directory"):
+        with pytest.raises(OperationError, match="is not a file of a data directory"):
             unpack(packed, tmp_path / "data")
         (tmp_path / "data").rmdir()
     assert list(tmp_path.iterdir()) == [packed]

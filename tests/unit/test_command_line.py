@@ -115,7 +115,7 @@ def test_a_shared_option_has_one_wording(name: str) -> None:
 
 
 def test_every_option_has_help() -> None:
-    """A noun phrase that ends with a full stop."""
+    """Of a flag an imperative, of another option a noun phrase; it ends with a full stop."""
     for path, command in LEAVES:
         for parameter in command.params:
             if isinstance(parameter, click.Option):

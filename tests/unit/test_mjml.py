@@ -87,7 +87,7 @@ def test_comments_of_the_engine_are_left_out() -> None:
     [
         ("<mj-text>a</mj-column>", "open element is <mj-text>", 4, 11),
         ("<mj-text>a", "open element is <mj-text>", 5, 1),
-        ("<mj-txt>a</mj-txt>", "<mj-txt> is no element", 4, 1),
+        ("<mj-txt>a</mj-txt>", "<mj-txt> is not an element", 4, 1),
         ("<mj-text>a < b</mj-text>", "&lt;", 4, 12),
         ("<mj-text><b a=></b></mj-text>", 'an attribute of <b> is written name="value"', 4, 10),
         ("<mj-raw><table><tr></mj-raw>", "<tr> is not closed here", 4, 16),

@@ -70,7 +70,7 @@ class Definition:
         return replace(self, variables=variables)
 
     def texts(self) -> Iterator[tuple[str, Sources]]:
-        """Yield the sources of each language, behind the path that leads to them in a message."""
+        """Yield the sources of each language, with their path in a message."""
         yield "", self.own
         for language, text in self.translations.items():
             yield f"translations.{language}.", text

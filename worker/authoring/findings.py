@@ -79,13 +79,13 @@ def warning(file: str, code: str, message: str, line: int = 0, column: int = 0) 
     return Finding(file, line, column, Severity.WARNING, code, message)
 
 
-def of_problem(file: str, problem: Problem, severity: Severity = Severity.ERROR) -> Finding:
+def of_problem(file: str, problem: Problem) -> Finding:
     """Return a problem of the publish gate as a finding in the file that its path leads to."""
     return Finding(
         file,
         problem.get("line", 0),
         problem.get("column", 0),
-        severity,
+        Severity.ERROR,
         problem["type"],
         problem["message"],
         problem.get("snippet", ""),

@@ -103,7 +103,7 @@ class Folder:
         unknown = sorted({*ids} - self.by_id().keys())
         if unknown:
             names = ", ".join(f"'{each}'" for each in unknown)
-            remedy = "pass the ids of templates, which are no paths; or none, for all"
+            remedy = "pass ids of templates, not paths; or none, for all templates"
             raise OperationError("unknown", f"{self.root} has no template {names}", remedy)
 
     def by_id(self) -> dict[str, FolderTemplate]:

@@ -27,7 +27,7 @@ def language_list(text: str) -> list[str]:
     Raises
     ------
     OperationError
-        One is no language.
+        One of them is not a language.
     """
     try:
         return [canonical_language(each.strip()) for each in text.split(",") if each.strip()]
@@ -43,7 +43,7 @@ def checked_folder(
     Raises
     ------
     OperationError
-        There is no template of a name.
+        There is no template with one of the ids.
     """
     limits, default_language = author_settings()
     folder = read_folder(root, limits)

@@ -86,7 +86,6 @@ def decide(
     base: Base | None,
     *,
     overwrite: bool = False,
-    digest: str = "",
 ) -> Step:
     """Return the action of a push for a template, from digests alone.
 
@@ -100,10 +99,8 @@ def decide(
         The template as it was at the last pull or push.
     overwrite
         Publish over what the folder has not pulled.
-    digest
-        Digest of ``local``, if known already.
     """
-    digest = digest or local.digest()
+    digest = local.digest()
     step = Step(local.template_id, local.type, Action.UNCHANGED)
     step.base = None if base is None else base.version
     if remote is None:

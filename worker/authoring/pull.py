@@ -137,7 +137,7 @@ class Pull:
         if remote.definition is None:
             return step, {}
         if name not in self._local and (folder.exists() or folder.is_symlink()):
-            reason = f"{folder} is there, and is not the folder of this template"
+            reason = f"{folder} exists, and is not the folder of this template"
             return PullStep(name, Pulled.CONFLICT, remote.version, [], reason), {}
         changed = writing.changes(folder, remote.definition)
         files = sorted(path.relative_to(folder).as_posix() for path in changed)

@@ -61,7 +61,7 @@ def create(root: Path, template_id: str, template_type: str, *, mjml: bool = Fal
     Raises
     ------
     OperationError
-        The id is none, or the folder is there already.
+        The id is invalid, or the folder exists.
     """
     if TEMPLATE_ID.match(template_id) is None:
         raise OperationError(

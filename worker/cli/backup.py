@@ -37,13 +37,13 @@ def backup() -> None:
 
 
 @backup.command(example="backup create\nbackup create --table templates --plain")
-@click.option("--schema-only", is_flag=True, help="Tables and indexes without rows.")
-@click.option("--data-only", is_flag=True, help="Rows without table definitions.")
+@click.option("--schema-only", is_flag=True, help="Dump tables and indexes without rows.")
+@click.option("--data-only", is_flag=True, help="Dump rows without table definitions.")
 @click.option("--table", metavar="NAME", help="A single table.")
 @click.option(
-    "--plain", is_flag=True, help="SQL for psql (.sql.gz) instead of an archive (.dump.zst)."
+    "--plain", is_flag=True, help="Write SQL for psql (.sql.gz) instead of an archive (.dump.zst)."
 )
-@click.option("--quiet", is_flag=True, help="No output unless the backup fails.")
+@click.option("--quiet", is_flag=True, help="Print nothing unless the backup fails.")
 @json_option
 def create(  # noqa: PLR0913 - its options
     *,
@@ -130,7 +130,7 @@ def list_(*, json_: bool) -> None:
 
 @backup.command(example="backup verify\nbackup verify --all")
 @click.argument("name", required=False)
-@click.option("--all", "all_", is_flag=True, help="Every backup of this database.")
+@click.option("--all", "all_", is_flag=True, help="Verify every backup of this database.")
 @json_option
 def verify(*, name: str | None, all_: bool, json_: bool) -> None:
     """Read a backup to its end and check its size, checksum and archive. Exits 1 on a problem.
@@ -179,7 +179,7 @@ def verify(*, name: str | None, all_: bool, json_: bool) -> None:
 
 @backup.command(example="backup prune --dry-run")
 @dry_run_option
-@click.option("--unlisted", is_flag=True, help="Also files without a catalog entry.")
+@click.option("--unlisted", is_flag=True, help="Also delete files without a catalog entry.")
 @json_option
 def prune(*, dry_run: bool, unlisted: bool, json_: bool) -> None:
     """Delete expired backups. Deletes none unless the newest backup is intact."""
@@ -215,9 +215,12 @@ def prune(*, dry_run: bool, unlisted: bool, json_: bool) -> None:
     print_table(rows, empty="no backup")
 
 
-@backup.command(example="backup cat template_service-20261122T020000Z | pg_restore --list")
+@backup.command(
+    example="backup cat template_service_20261122_020000_7712727968633755952_3d9fe18b"
+    " | pg_restore --list"
+)
 @click.argument("name")
-@click.option("--roles", is_flag=True, help="The roles file instead of the dump.")
+@click.option("--roles", is_flag=True, help="Write the roles file instead of the dump.")
 def cat(*, name: str, roles: bool) -> None:
     """Write a backup to standard output, decrypted and decompressed.
 

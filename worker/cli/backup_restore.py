@@ -28,7 +28,8 @@ MOST_JOBS = 64  # each has a connection, of which a server has 100 by default
 @click.command(
     cls=Command,
     example="backup restore --into checked\n"
-    "backup restore template_service-20261122T020000Z --table templates --over-live",
+    "backup restore template_service_20261122_020000_7712727968633755952_3d9fe18b "
+    "--table templates --over-live",
 )
 @click.argument("name", required=False)
 @click.option("--table", metavar="TABLE", help="A single table.")
@@ -40,15 +41,17 @@ MOST_JOBS = 64  # each has a connection, of which a server has 100 by default
 @click.option(
     "--over-live",
     is_flag=True,
-    help="The live database as the target; with --table, its rows. It is backed up first.",
+    help="Replace the live database, or with --table merge into its table; it is backed up first.",
 )
 @click.option(
     "--jobs",
     type=click.IntRange(1, MOST_JOBS),
     help="Parallel jobs (default: based on the dump's size).",
 )
-@click.option("--roles", is_flag=True, help="Also the backup's roles that this server lacks.")
-@click.option("--foreign", is_flag=True, help="NAME may be of another database or server.")
+@click.option(
+    "--roles", is_flag=True, help="Also create the backup's roles that this server lacks."
+)
+@click.option("--foreign", is_flag=True, help="Allow NAME to be of another database or server.")
 @yes_option
 @json_option
 def restore(  # noqa: PLR0913 - its options

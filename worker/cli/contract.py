@@ -15,7 +15,9 @@ from worker.cli.output import print_json
     cls=Command,
     example="contract\ncontract --json-schema\ncontract --against docs/contract-released.json",
 )
-@click.option("--json-schema", is_flag=True, help="JSON Schemas of messages and results alone.")
+@click.option(
+    "--json-schema", is_flag=True, help="Print only the JSON Schemas of messages and results."
+)
 @click.option(
     "--against",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -48,7 +50,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         document = json.loads(file.read_text())
     except ValueError as error:
-        raise click.BadParameter(f"{file}: JSON was expected: {error}") from None
+        raise click.BadParameter(f"{file}: expected JSON: {error}") from None
     if not isinstance(document, dict) or "asyncapi" not in document:
         raise click.BadParameter(f"{file}: not a contract that 'template-service contract' printed")
     return document

@@ -12,7 +12,7 @@ import click
 from db.units import counted
 from worker.cli.base import Group
 from worker.cli.options import json_option, limit_type, yes_option
-from worker.cli.output import confirm, local_time, print_json, print_table
+from worker.cli.output import confirm, local_time, print_json, print_result, print_table
 from worker.queues import CONSUMED
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def list_(*, limit: int, json_: bool) -> None:
 @dead_letters.command(example="dead-letters show 0a1b2c3d4e5f --body")
 @click.argument("letter")
 @click.option(
-    "--body", "with_body", is_flag=True, help="Also the message's body and all its headers."
+    "--body", "with_body", is_flag=True, help="Also show the message's body and all its headers."
 )
 @json_option
 def show(*, letter: str, with_body: bool, json_: bool) -> None:
@@ -172,11 +172,11 @@ def reserved(*, limit: int, json_: bool) -> None:
 @dead_letters.command("return", example="dead-letters return --all")
 @click.argument("consumer", required=False)
 @click.argument("tags", nargs=-1, metavar="[TAG]...")
-@click.option("--all", "is_all", is_flag=True, help="Messages of all dead consumers.")
+@click.option("--all", "is_all", is_flag=True, help="Return messages of all dead consumers.")
 @click.option(
     "--force",
     is_flag=True,
-    help="Also messages of live consumers; messages that are running run twice.",
+    help="Also return messages of live consumers; those that are running run twice.",
 )
 @yes_option
 @json_option
@@ -212,10 +212,7 @@ def return_(  # noqa: PLR0913 - the options of the command
             if done is None:
                 raise _alive([each])
             returned += done
-    if json_:
-        print_json({"returned": returned})
-    else:
-        print(f"Returned {counted(returned, 'message')}.")
+    print_result({"returned": returned}, f"Returned {counted(returned, 'message')}.", json_=json_)
 
 
 @contextmanager
@@ -277,10 +274,8 @@ def _confirmed_ids(
 
 def _report(action: str, done: list[str], letter_ids: set[str], *, json_: bool) -> None:
     missing = sorted(letter_ids - set(done))
-    if json_:
-        print_json({action: done, "missing": missing})
-    else:
-        print(f"{action.capitalize()} {counted(len(done), 'dead letter')}.")
+    sentence = f"{action.capitalize()} {counted(len(done), 'dead letter')}."
+    print_result({action: done, "missing": missing}, sentence, json_=json_)
     if missing:
         raise _missing(missing)
 

@@ -53,10 +53,14 @@ def doctor(*, json_: bool) -> None:
 
 @click.command(cls=Command, example="db report --json\ndb report --history --days 30")
 @click.option(
-    "--history", is_flag=True, help="Sizes and slow statements of each day instead of now."
+    "--history", is_flag=True, help="Show sizes and slow statements of each day instead of now."
 )
 @click.option(
-    "--days", type=click.IntRange(1, 36_500), default=30, show_default=True, help="Newest days."
+    "--days",
+    type=click.IntRange(1, 36_500),
+    default=30,
+    show_default=True,
+    help="Number of days, from today back.",
 )
 @json_option
 def report(*, history: bool, days: int, json_: bool) -> None:

@@ -117,7 +117,7 @@ def explain(*, template_id: str | None, json_: bool) -> None:
 @click.option(
     "--apply",
     is_flag=True,
-    help="Recommended settings for the three tables of templates; requires the tables' owner.",
+    help="First apply the recommended settings; requires the tables' owner.",
 )
 @json_option
 def autovacuum(*, apply: bool, json_: bool) -> None:
@@ -137,11 +137,13 @@ def autovacuum(*, apply: bool, json_: bool) -> None:
 
 
 @click.command(cls=Command, example="db bloat --indexes")
-@click.option("--indexes", is_flag=True, help="Also B-tree indexes; each is read completely.")
+@click.option(
+    "--indexes", is_flag=True, help="Also measure B-tree indexes; each is read completely."
+)
 @click.option(
     "--setup",
     is_flag=True,
-    help="Creation of the extension pgstattuple first; requires a superuser.",
+    help="First create the extension pgstattuple; requires a superuser.",
 )
 @json_option
 def bloat(*, indexes: bool, setup: bool, json_: bool) -> None:

@@ -13,14 +13,14 @@ _DURATION: Final = re.compile(r"(\d+)\s*([smhd])", re.ASCII)
 LONGEST: Final = 36_500 * 86_400
 
 json_option = click.option("--json", "json_", is_flag=True, help="Output as JSON.")
-yes_option = click.option("--yes", is_flag=True, help="No confirmation prompt.")
+yes_option = click.option("--yes", is_flag=True, help="Skip the confirmation prompt.")
 dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Preview of what would be done; nothing is changed."
+    "--dry-run", is_flag=True, help="Show what would be done; change nothing."
 )
 full_option = click.option(
     "--full",
     is_flag=True,
-    help="Whole statements with their values, which may be personal data.",
+    help="Show whole statements with their values, which may be personal data.",
 )
 limit_type = click.IntRange(1, 1_000_000)
 directory_argument = click.argument("directory", type=click.Path(path_type=Path))

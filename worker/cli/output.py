@@ -24,6 +24,14 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
+def print_result(value: object, sentence: str, *, json_: bool) -> None:
+    """Print what a command has done: as JSON, or in a sentence."""
+    if json_:
+        print_json(value)
+    else:
+        print(sentence)
+
+
 def print_addresses(stack: "LocalStack") -> None:
     """Print where Flower and the metrics of a running stack are."""
     print(f"{'Flower':<12}{stack.flower_url}")

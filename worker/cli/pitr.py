@@ -14,7 +14,7 @@ from db.units import age, size
 from worker.cli.base import Group
 from worker.cli.operator import operator_configuration, operator_engine
 from worker.cli.options import Moment, dry_run_option, json_option, yes_option
-from worker.cli.output import confirm, print_json, print_table
+from worker.cli.output import confirm, print_json, print_result, print_table
 from worker.cli.wal import archive_latest
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def setup(*, archive_timeout: int, yes: bool, json_: bool) -> None:
 
 
 @pitr.command("base-backup", example="pitr base-backup --full")
-@click.option("--full", is_flag=True, help="Full base backup instead of an incremental one.")
+@click.option("--full", is_flag=True, help="Take a full base backup instead of an incremental one.")
 @dry_run_option
 @json_option
 def base_backup(*, full: bool, dry_run: bool, json_: bool) -> None:
@@ -149,10 +149,11 @@ def restore_point(*, name: str, json_: bool) -> None:
 
     with operator_engine() as engine:
         lsn, segment = server.archive_now(engine, name)
-    if json_:
-        print_json({"name": name, "lsn": lsn, "segment": segment})
-    else:
-        print(f"Restore point {name} is at {lsn}, in {segment}, which is archived")
+    print_result(
+        {"name": name, "lsn": lsn, "segment": segment},
+        f"Restore point {name} is at {lsn}, in {segment}, which is archived",
+        json_=json_,
+    )
 
 
 @pitr.command(example="pitr transactions --from 2026-11-22T09:00:00Z --to 2026-11-22T10:00:00Z")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option("--latest", is_flag=True, help="Target: the end of the archived WAL.")
 @click.option("--into", type=click.Path(path_type=Path), help="New data directory.")
-@click.option("--replace-local", is_flag=True, help="The local stack's data directory instead.")
+@click.option("--replace-local", is_flag=True, help="Replace the local stack's data directory.")
 @click.option("--from", "base", metavar="NAME", help="Base backup (default: the newest suitable).")
 @click.option("--timeline", type=click.IntRange(min=1), help="Timeline (default: the newest).")
 @yes_option

@@ -13,7 +13,7 @@ from db.units import counted, size
 from worker.cli.base import Command, explanation
 from worker.cli.operator import operator_configuration, operator_engine
 from worker.cli.options import json_option
-from worker.cli.output import print_json
+from worker.cli.output import print_json, print_result
 from worker.cli.wal import archive_latest
 
 if TYPE_CHECKING:
@@ -61,10 +61,8 @@ def check(*, json_: bool) -> None:
         checked = check_archive(
             engine, configuration.client.programs, configuration.operations.recovery
         )
-    if json_:
-        print_json(asdict(checked))
-        return
-    print(f"{checked.segment} arrived in {checked.directory} in {checked.seconds:.1f} s")
+    sentence = f"{checked.segment} arrived in {checked.directory} in {checked.seconds:.1f} s"
+    print_result(asdict(checked), sentence, json_=json_)
 
 
 @click.command(cls=Command, example="pitr figures")
@@ -77,10 +75,8 @@ def figures(*, json_: bool) -> None:
     with operator_engine(configuration) as engine:
         recorded = recording.record(configuration.client, engine, configuration.operations.recovery)
     tables = {name: facts.model_dump() for name, facts in recorded.tables.items()}
-    if json_:
-        print_json(asdict(recorded) | {"tables": tables})
-        return
-    print(f"Recorded {counted(len(tables), 'table')} as of {recorded.at.isoformat()}")
+    sentence = f"Recorded {counted(len(tables), 'table')} as of {recorded.at.isoformat()}"
+    print_result(asdict(recorded) | {"tables": tables}, sentence, json_=json_)
 
 
 @click.command(cls=Command, example="pitr drill")

@@ -13,7 +13,7 @@ from db.replication.names import DEFAULT_PORT, USER
 from worker.cli.base import Group
 from worker.cli.operator import operator_configuration
 from worker.cli.options import directory_argument, json_option, yes_option
-from worker.cli.output import confirm, print_json, print_table
+from worker.cli.output import confirm, print_json, print_result, print_table
 
 if TYPE_CHECKING:
     from db.replication.standby import Standby
@@ -56,9 +56,9 @@ def replica() -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="File with the role's password (default: a generated password).",
 )
-@click.option("--start", is_flag=True, help="Start after creation; it outlives this command.")
+@click.option("--start", is_flag=True, help="Start it after creation; it outlives this command.")
 @click.option(
-    "--synchronous", "wait", is_flag=True, help="Synchronous replication; requires --start."
+    "--synchronous", "wait", is_flag=True, help="Make replication synchronous; requires --start."
 )
 @json_option
 def create(  # noqa: PLR0913 - one parameter for each option
@@ -131,7 +131,7 @@ def status(*, server: str | None, json_: bool) -> None:
 
 @replica.command(example="replica promote localhost:5433")
 @click.argument("server", required=False)
-@click.option("--force", is_flag=True, help="Promotion even if the primary answers.")
+@click.option("--force", is_flag=True, help="Promote even if the primary answers.")
 @yes_option
 @json_option
 def promote(*, server: str | None, force: bool, yes: bool, json_: bool) -> None:
@@ -198,10 +198,7 @@ def start(*, directory: Path, json_: bool) -> None:
 
     local.start(operator_configuration().client.programs, directory)
     address = Address.of_directory(directory)
-    if json_:
-        print_json({"address": address})
-    else:
-        print(f"Running at {address}.")
+    print_result({"address": address}, f"Running at {address}.", json_=json_)
 
 
 @replica.command(example="replica stop .local/standby")
@@ -212,10 +209,8 @@ def stop(*, directory: Path, json_: bool) -> None:
     from db.replication import local
 
     is_stopped = local.stop(operator_configuration().client.programs, directory)
-    if json_:
-        print_json({"stopped": is_stopped})
-    else:
-        print("Stopped." if is_stopped else "It was not running.")
+    sentence = "Stopped." if is_stopped else "It was not running."
+    print_result({"stopped": is_stopped}, sentence, json_=json_)
 
 
 @replica.command(example="replica drop standby1")
@@ -230,10 +225,7 @@ def drop(*, name: str, yes: bool, json_: bool) -> None:
     confirm(f"Drop slot {name}? Its standby could no longer follow.", yes=yes)
     with connected(operator_configuration().maintenance.url) as connection:
         drop_slot(connection, name)
-    if json_:
-        print_json({"dropped": name})
-    else:
-        print(f"Dropped slot {name}.")
+    print_result({"dropped": name}, f"Dropped slot {name}.", json_=json_)
 
 
 @replica.command("reset-slot", example="replica reset-slot standby1")
@@ -246,10 +238,7 @@ def reset_slot(*, name: str, json_: bool) -> None:
 
     with connected(operator_configuration().maintenance.url) as connection:
         slots.reset_slot(connection, name)
-    if json_:
-        print_json({"reset": name})
-    else:
-        print(f"Slot {name} retains WAL from now on.")
+    print_result({"reset": name}, f"Slot {name} retains WAL from now on.", json_=json_)
 
 
 def _print_created(created: Standby, *, log: str | None) -> None:

@@ -14,7 +14,7 @@ from db.roles.names import DEFAULT_PREFIX, LOGINS, Kind, Names
 from worker.cli.base import Group
 from worker.cli.operator import operator_configuration
 from worker.cli.options import dry_run_option, json_option, yes_option
-from worker.cli.output import confirm, print_json, print_table
+from worker.cli.output import confirm, print_json, print_result, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,11 +69,13 @@ def _password_files(
     type=click.Path(path_type=Path, file_okay=False),
     help="Directory for files of generated passwords; existing files are used.",
 )
-@click.option("--rotate", is_flag=True, help="New passwords, also for roles that have one.")
+@click.option(
+    "--rotate", is_flag=True, help="Generate new passwords, also for roles that have one."
+)
 @click.option(
     "--close-others",
     is_flag=True,
-    help="No PUBLIC access to the server's other databases.",
+    help="Revoke access to the server's other databases from PUBLIC.",
 )
 @dry_run_option
 @json_option
@@ -99,10 +101,7 @@ def apply_roles(  # noqa: PLR0913 - the options of the command
     names = Names(prefix)
     if dry_run:
         planned = preview(url, names, rotate=rotate, close_others=close_others)
-        if json_:
-            print_json({"dry_run": True, "sql": planned})
-        else:
-            print(planned)
+        print_result({"dry_run": True, "sql": planned}, planned, json_=json_)
         return
     applied = apply(
         url,
@@ -153,10 +152,8 @@ def drop_roles(*, prefix: str, yes: bool, json_: bool) -> None:
     names = Names(prefix)
     confirm(f"Drop the roles {', '.join(names.all())}?", yes=yes)
     dropped = drop(operator_configuration().database.url, names)
-    if json_:
-        print_json({"dropped": dropped})
-    else:
-        print(f"Dropped: {', '.join(dropped) or 'none (no such roles)'}")
+    sentence = f"Dropped: {', '.join(dropped) or 'none (no such roles)'}"
+    print_result({"dropped": dropped}, sentence, json_=json_)
 
 
 def _print(applied: Applied, addresses: Mapping[str, str], environment: Path | None) -> None:

@@ -72,9 +72,9 @@ def slow_log_status(*, json_: bool) -> None:
 @click.option(
     "--setup",
     is_flag=True,
-    help="Creation of the extension pg_stat_statements first; requires a superuser.",
+    help="First create the extension pg_stat_statements; requires a superuser.",
 )
-@click.option("--reset", is_flag=True, help="Reset of this database's statistics first.")
+@click.option("--reset", is_flag=True, help="First reset this database's statistics.")
 @full_option
 @json_option
 def slow_queries(*, rows: int, setup: bool, reset: bool, full: bool, json_: bool) -> None:

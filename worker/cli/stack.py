@@ -9,7 +9,7 @@ import click
 
 from worker.cli.base import Command
 from worker.cli.options import json_option
-from worker.cli.output import print_addresses, print_json
+from worker.cli.output import print_addresses, print_json, print_result
 
 if TYPE_CHECKING:
     from worker.local.stack import LocalStack
@@ -19,7 +19,9 @@ NOT_RUNNING: Final = 3
 
 
 @click.command(cls=Command, example="up --detach")
-@click.option("--detach", is_flag=True, help="Background mode: return when every part is ready.")
+@click.option(
+    "--detach", is_flag=True, help="Run in the background; return when every part is ready."
+)
 @json_option
 def up(*, detach: bool, json_: bool) -> None:
     """Start PostgreSQL, Valkey, a worker, beat and Flower until Ctrl-C.
@@ -67,10 +69,8 @@ def down(*, json_: bool) -> None:
 
     with permissions_explained():
         is_stopped = stop_stack(local_directory())
-    if json_:
-        print_json({"stopped": is_stopped})
-    else:
-        print("Stopped." if is_stopped else "Nothing was running.")
+    sentence = "Stopped." if is_stopped else "Nothing was running."
+    print_result({"stopped": is_stopped}, sentence, json_=json_)
 
 
 @click.command(cls=Command, example="status --json")

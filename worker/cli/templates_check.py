@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "--type", "type_", type=click.Choice(TYPES), default="email", show_default=True,
     help="Type of the template.",
 )  # fmt: skip
-@click.option("--mjml", is_flag=True, help="E-mail whose body is written in MJML.")
+@click.option("--mjml", is_flag=True, help="Write the body in MJML; for type email.")
 @folder_option
 @json_option
 def new(*, template_id: str, type_: str, mjml: bool, folder: Path, json_: bool) -> None:
@@ -45,14 +45,14 @@ def new(*, template_id: str, type_: str, mjml: bool, folder: Path, json_: bool) 
 )
 @ids_argument
 @folder_option
-@click.option("--update", is_flag=True, help="New expected output of the samples.")
+@click.option("--update", is_flag=True, help="Write the expected output of the samples anew.")
 @click.option(
     "--languages",
     default="",
     help="Languages that each template must have, such as de,fr (default: a warning for "
     "languages that other templates have).",
 )
-@click.option("--strict", is_flag=True, help="Exit status 1 for warnings, too.")
+@click.option("--strict", is_flag=True, help="Exit with status 1 for warnings, too.")
 @click.option(
     "--format",
     "format_",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command, example="templates preview\ntemplates preview --port 0 --folder mails")
 @folder_option
-@click.option("--port", default=8930, show_default=True, help="Port; 0: a free one.")
+@click.option("--port", default=8930, show_default=True, help="Port; 0 chooses a free one.")
 @json_option
 def preview(*, folder: Path, port: int, json_: bool) -> None:
     """Show the templates of a folder in a browser while they are edited, until Ctrl-C."""

@@ -29,7 +29,7 @@ ids_argument = click.argument("ids", nargs=-1, metavar="[TEMPLATE]...")
 overwrite_option = click.option(
     "--overwrite",
     is_flag=True,
-    help="Replacement of the other side's changes, instead of conflicts.",
+    help="Overwrite the other side's changes instead of reporting conflicts.",
 )
 
 

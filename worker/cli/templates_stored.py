@@ -11,7 +11,7 @@ import click
 
 from worker.cli.base import Command
 from worker.cli.options import Moment, json_option, yes_option
-from worker.cli.output import confirm, print_json, print_table
+from worker.cli.output import confirm, print_json, print_result, print_table
 from worker.cli.templates_session import TYPES, call, id_argument, open_producer
 
 if TYPE_CHECKING:
@@ -211,13 +211,12 @@ def activate(
         "activate_at": None if at is None else at.isoformat(),
     }
     done = call("version.activate", keywords)
-    if json_:
-        print_json(done)
-    elif at is not None:
-        print(f"version {done['version']} of {template_id} becomes current at {at.isoformat()}")
+    sentence = f"version {done['version']} of {template_id} "
+    if at is not None:
+        sentence += f"becomes current at {at.isoformat()}"
     else:
-        print(f"version {done['version']} of {template_id} is current; before: "
-              f"{done['previous_version']}")  # fmt: skip
+        sentence += f"is current; before: {done['previous_version']}"
+    print_result(done, sentence, json_=json_)
 
 
 @click.command(cls=Command, example="templates unschedule welcome 3")
@@ -227,10 +226,10 @@ def activate(
 def unschedule(*, template_id: str, version: str, json_: bool) -> None:
     """Cancel the activation of a version at a later time."""
     done = call("version.unschedule", {"template_id": template_id, "version": version})
-    sentence = f"version {version} of {template_id} is not scheduled any more"
+    sentence = f"version {version} of {template_id} is no longer scheduled"
     if not done["cancelled"]:
         sentence = f"version {version} of {template_id} was not scheduled"
-    _report(done, sentence, json_=json_)
+    print_result(done, sentence, json_=json_)
 
 
 @click.command(cls=Command, example="templates delete welcome")
@@ -241,7 +240,7 @@ def delete(*, template_id: str, yes: bool, json_: bool) -> None:
     """Delete a template; `templates restore` brings it back until it is purged."""
     confirm(f"Delete {template_id}?", yes=yes)
     done = call("template.delete", {"template_id": template_id})
-    _report(done, f"{template_id} is deleted", json_=json_)
+    print_result(done, f"{template_id} is deleted", json_=json_)
 
 
 @click.command(cls=Command, example="templates restore welcome")
@@ -250,7 +249,7 @@ def delete(*, template_id: str, yes: bool, json_: bool) -> None:
 def restore(*, template_id: str, json_: bool) -> None:
     """Restore a deleted template."""
     done = call("template.restore", {"template_id": template_id})
-    _report(done, f"{template_id} is there again", json_=json_)
+    print_result(done, f"{template_id} is restored", json_=json_)
 
 
 @click.command(
@@ -288,7 +287,7 @@ def confirm_translations(*, template_id: str, languages: tuple[str, ...], json_:
             producer.call("translation.upsert", message | conditions)
     sentence = f"current in {template_id}: {', '.join(stale)}" if stale else "nothing is stale"
     done = {"template_id": template_id, "version": found["current_version"], "confirmed": stale}
-    _report(done, sentence, json_=json_)
+    print_result(done, sentence, json_=json_)
 
 
 @click.command(cls=Command, example="templates users footer")
@@ -301,13 +300,6 @@ def users(*, template_id: str, json_: bool) -> None:
         print_json(found)
     else:
         print_table(found, empty=f"no template uses {template_id}")
-
-
-def _report(done: dict[str, Any], sentence: str, *, json_: bool) -> None:
-    if json_:
-        print_json(done)
-    else:
-        print(sentence)
 
 
 def _print_diff(part: str, change: dict[str, Any]) -> None:
@@ -342,7 +334,7 @@ def _values(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise click.ClickException(f"--values is not JSON: {error}") from None
     if not isinstance(values, dict):
-        raise click.ClickException("--values is not a JSON object")
+        raise click.ClickException("--values is not JSON object")
     is_sample = source is not text and values.keys() <= {"language", "variables"}
     return dict(values.get("variables", {})) if is_sample else values
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from worker.authoring.push import Outcome, Permissions, Plan, Push
 
 CONFLICT: Final = 3
-"""Exit status of a push or a pull that others were first to."""
+"""Exit status of a push or a pull that conflicts with changes of others."""
 
 WOULD_CHANGE: Final = 4
 """Exit status of `push --dry-run --exit-code` that would publish something."""
@@ -40,15 +40,15 @@ WOULD_CHANGE: Final = 4
 _MARKS: Final = {"added": "+", "changed": "~", "behind": "<", "conflict": "!", "unchanged": "="}
 
 _breaking_option = click.option(
-    "--breaking", is_flag=True, help="Changes that break producers are published, too."
+    "--breaking", is_flag=True, help="Publish changes that break producers, too."
 )
 _drop_option = click.option(
     "--drop-translations",
     is_flag=True,
-    help="Translations that are missing in the folder or file are dropped.",
+    help="Drop translations that the folder or file does not have.",
 )
 _atomic_option = click.option(
-    "--atomic", is_flag=True, help="All templates in one transaction, or none."
+    "--atomic", is_flag=True, help="Publish all templates in one transaction, or none."
 )
 
 
@@ -98,10 +98,10 @@ def pull(
 @_drop_option
 @_atomic_option
 @click.option(
-    "--draft", is_flag=True, help="Drafts: versions that are not current until they are activated."
+    "--draft", is_flag=True, help="Publish drafts, which are not current until they are activated."
 )
 @click.option(
-    "--exit-code", is_flag=True, help="Exit status 4 if a dry run would publish something."
+    "--exit-code", is_flag=True, help="Exit with status 4 if a dry run would publish something."
 )
 @dry_run_option
 @json_option
@@ -291,7 +291,7 @@ def export(*, file: Path, json_: bool) -> None:
         print_json({"file": str(file), "templates": len(definitions), "without_version": without})
         return
     for name in without:
-        print(f"left out {name}: it has no version yet")
+        print(f"skipped {name}: it has no version yet")
     print(f"{counted(len(definitions), 'template')} in {file}")
 
 

@@ -21,7 +21,7 @@ from worker.cli.output import print_sections, section_tables
     show_default=True,
     help="Seconds between two readings.",
 )
-@click.option("--once", is_flag=True, help="A single reading; the default without a terminal.")
+@click.option("--once", is_flag=True, help="Read once; the default without a terminal.")
 @full_option
 @json_option
 def top(*, interval: float, once: bool, full: bool, json_: bool) -> None:

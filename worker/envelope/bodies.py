@@ -42,13 +42,13 @@ def raw_body(wrapped: object, encoding: object) -> bytes:
         The body is missing, or not encoded as ``encoding`` says.
     """
     if not isinstance(wrapped, str) or not wrapped:
-        raise RefusedError.at("body", UNDECODABLE, "text was expected")
+        raise RefusedError.at("body", UNDECODABLE, "expected text")
     name = encoding.lower() if isinstance(encoding, str) else encoding
     if name == "base64":
         return _from_base64(wrapped)
     if name in (None, "", "utf-8"):
         return wrapped.encode()
-    message = "base64 or utf-8 was expected"
+    message = "expected base64 or utf-8"
     raise RefusedError.at("properties.body_encoding", UNDECODABLE, message)
 
 
@@ -62,7 +62,7 @@ def content_of(body: bytes, rules: Rules) -> tuple[Content, bytes]:
     """
     number = brackets(body)
     if number > rules.most_brackets:
-        message = f"at most {rules.most_brackets} opening brackets were expected"
+        message = f"expected at most {rules.most_brackets} opening brackets"
         raise RefusedError.at("body", REFUSED, message)
     value, is_plain = _decoded(body, rules)
     match value:
@@ -75,15 +75,15 @@ def content_of(body: bytes, rules: Rules) -> tuple[Content, bytes]:
                 "headers.task", PROTOCOL_1, message, own if is_reachable(own) else None
             )
         case _:
-            message = "[args, kwargs, embed] was expected: a list, an object, and an object or null"
+            message = "expected [args, kwargs, embed]: a list, an object, and an object or null"
             raise RefusedError.at("body", MALFORMED, message)
     if number > rules.depth and deeper_than(rules.depth, value):
         raise _too_deep(rules)
     if embed and not embed.keys() <= _EMBED:
-        message = f"nothing but {', '.join(FIELDS)} was expected in its third part"
+        message = f"expected nothing but {', '.join(FIELDS)} in its third part"
         raise RefusedError.at("body", MALFORMED, message)
     if not is_plain and not plain([args, list(kwargs), embed]):
-        message = "plain JSON was expected, but for the values of keyword arguments"
+        message = "expected plain JSON, but for the values of keyword arguments"
         raise RefusedError.at("body", MALFORMED, message)
     if embed:
         has_new_times = _MARK in body and write_out_times(embed)
@@ -96,13 +96,13 @@ def _decoded(body: bytes, rules: Rules) -> tuple[Any, bool]:
     try:
         return decoded(body)
     except ValueError:
-        raise RefusedError.at("body", UNDECODABLE, "JSON in UTF-8 was expected") from None
+        raise RefusedError.at("body", UNDECODABLE, "expected JSON in UTF-8") from None
     except RecursionError:
         raise _too_deep(rules) from None
 
 
 def _too_deep(rules: Rules) -> RefusedError:
-    message = f"at most {rules.depth} levels of JSON were expected"
+    message = f"expected at most {rules.depth} levels of JSON"
     return RefusedError.at("body", UNDECODABLE, message)
 
 
@@ -115,5 +115,5 @@ def _from_base64(text: str) -> bytes:
         # Some encoders break lines, as MIME does.
         return binascii.a2b_base64(text.translate(_WHITESPACE), strict_mode=True)
     except ValueError:
-        message = "base64 was expected, as properties.body_encoding says"
+        message = "expected base64, as properties.body_encoding says"
         raise RefusedError.at("body", UNDECODABLE, message) from None

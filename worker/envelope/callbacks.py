@@ -38,7 +38,7 @@ def callback_problems(embed: Mapping[str, Any], rules: Rules) -> list[Problem]:
             continue
         expected_type, description = _FIELD_TYPES.get(field, _A_LIST)
         if not isinstance(value, expected_type):
-            problems.append(_problem(field, f"{description} was expected"))
+            problems.append(_problem(field, f"expected {description}"))
             continue
         problems.extend(_problem(field, message) for message in _signature_problems(value, rules))
     return problems
@@ -53,10 +53,10 @@ def _signature_problems(value: object, rules: Rules) -> Iterator[str]:
         item = stack.pop()
         seen += 1
         if seen > MOST_SIGNATURES:
-            yield f"at most {MOST_SIGNATURES} task signatures were expected"
+            yield f"expected at most {MOST_SIGNATURES} task signatures"
             return
         if not isinstance(item, dict) or not is_id(item.get("task")):
-            yield f"a task signature was expected, with a task name of 1 to {LONGEST_ID} characters"
+            yield f"expected a task signature, with a task name of 1 to {LONGEST_ID} characters"
             continue
         if FORBIDDEN.match(item["task"]) or rules.callbacks.fullmatch(item["task"]) is None:
             yield "calls a task that callbacks may not call"
@@ -90,7 +90,7 @@ def complete(embed: Mapping[str, Any]) -> bool:
     """Write signatures as Celery's own clients do; return whether anything was changed.
 
     Its worker fails without the members that are added, and takes the members of a ``link_error``
-    that is no list for the names of tasks when a chord fails (``celery.backends.base``). It would
+    that is not a list for the names of tasks when a chord fails (``celery.backends.base``). It would
     call an errback that is a chain with three Python objects, which are not JSON; a group around it
     is sent with the task's id, as other errbacks are.
     """

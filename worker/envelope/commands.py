@@ -42,9 +42,9 @@ def command_problem(
         Names of the tasks that a message may name.
     """
     if not isinstance(message, dict):
-        return "an object was expected"
+        return "expected an object"
     if not message.keys() <= _MEMBERS.keys():
-        return f"only {', '.join(_MEMBERS)} were expected"
+        return f"expected only {', '.join(_MEMBERS)}"
     problems = list(_wrong(message, _MEMBERS, ""))
     if not problems:
         arguments = message.get("arguments") or {}
@@ -70,19 +70,19 @@ def _argument_problems(
     tasks: Collection[str],
 ) -> Iterator[str]:
     if method not in commands or method in _UNAVAILABLE:
-        yield "method: the name of a command was expected"
+        yield "method: expected the name of a command"
         return
     try:
         inspect.signature(commands[str(method)]).bind(None, **arguments)
     except TypeError:
-        yield "arguments: those of the command were expected"
+        yield "arguments: expected those of the command"
         return
     yield from _wrong(arguments, _ARGUMENTS, "arguments.")
     task = arguments.get("task_name")
     if isinstance(task, str) and task not in tasks:
         yield "arguments.task_name: this service has no task of that name"
     if method == "add_consumer" and not arguments.keys() <= _QUEUE:
-        yield f"arguments: only {', '.join(sorted(_QUEUE))} were expected"
+        yield f"arguments: expected only {', '.join(sorted(_QUEUE))}"
 
 
 def _wrong(
@@ -90,7 +90,7 @@ def _wrong(
 ) -> Iterator[str]:
     for name, (is_expected, description) in checks.items():
         if values.get(name) is not None and not is_expected(values[name]):
-            yield f"{place}{name}: {description} was expected"
+            yield f"{place}{name}: expected {description}"
 
 
 def _is_address(value: object) -> bool:

@@ -44,7 +44,7 @@ def destination_problem(signature: dict[str, Any], tasks: frozenset[str]) -> str
             )
     if kind in SENT_IN_PARTS or task in tasks or options.get("queue"):
         return None
-    return f"the queue of '{task}' is missing, which is no task of this service: {_HOW}"
+    return f"the queue of '{task}' is missing, and it is not a task of this service: {_HOW}"
 
 
 def is_reserved(name: str) -> bool:

@@ -26,7 +26,7 @@ def is_id(value: object) -> bool:
 
 
 def is_reachable(value: object) -> bool:
-    """Return whether an answer can be stored under ``value``, even if it is no valid id."""
+    """Return whether an answer can be stored under ``value``, even if it is not a valid id."""
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID or "\x00" in value:
         return False
     try:

@@ -124,10 +124,10 @@ def checked_headers(
     if not REMOVED.isdisjoint(sent):
         _remove_reserved(headers, problems)
     if not is_id(get("id")):
-        problems.append(_problem("id", f"printable text of 1 to {LONGEST_ID} bytes was expected"))
+        problems.append(_problem("id", f"expected printable text of 1 to {LONGEST_ID} bytes"))
     task = get("task")
     if not is_id(task):
-        problems.append(_problem("task", "the name of a task was expected"))
+        problems.append(_problem("task", "expected the name of a task"))
     elif task not in rules.tasks:
         message = "this service has no task of that name"
         problems.append({"path": "headers.task", "type": "unknown_task", "message": message})
@@ -135,10 +135,10 @@ def checked_headers(
     if retries is None:
         headers["retries"] = 0
     elif type(retries) is not int or not 0 <= retries <= rules.most_retries:
-        message = f"a whole number of 0 to {rules.most_retries} was expected"
+        message = f"expected a whole number of 0 to {rules.most_retries}"
         problems.append(_problem("retries", message))
     if type(ignore_result := get("ignore_result")) is not bool and ignore_result is not None:
-        problems.append(_problem("ignore_result", "true, false or null was expected"))
+        problems.append(_problem("ignore_result", "expected true, false or null"))
     if get("compression") is not None:
         problems.append(_problem("compression", "compressed messages are refused: send it plain"))
     eta = None
@@ -186,10 +186,10 @@ def chord_problems(embed: dict[str, Any], headers: dict[str, Any]) -> list[Probl
     if embed.get("chord"):
         group, index = headers.get("group"), headers.get("group_index")
         if group is not None and not is_id(group):
-            message = f"printable text of 1 to {LONGEST_ID} bytes was expected"
+            message = f"expected printable text of 1 to {LONGEST_ID} bytes"
             problems.append(_problem("group", message))
         if index is not None and not _is_index(index):
-            problems.append(_problem("group_index", "a whole number was expected"))
+            problems.append(_problem("group_index", "expected a whole number"))
     return problems
 
 
@@ -210,7 +210,7 @@ def _times(headers: dict[str, Any], rules: Rules, problems: list[Problem]) -> fl
             continue
         at = moment(value)
         if at is None:
-            message = "an ISO 8601 date and time from 1970 to 9999, or null, was expected"
+            message = "expected an ISO 8601 date and time from 1970 to 9999, or null"
             problems.append(_problem(name, message))
             continue
         # A format that Celery reads; Python accepts more.
@@ -218,7 +218,7 @@ def _times(headers: dict[str, Any], rules: Rules, problems: list[Problem]) -> fl
         if name == "eta":
             eta = at.timestamp()
             if eta - time.time() > rules.longest_wait:
-                message = f"at most {rules.longest_wait:g} seconds ahead were expected"
+                message = f"expected at most {rules.longest_wait:g} seconds ahead"
                 problems.append(_problem(name, message))
     return eta
 
@@ -246,7 +246,7 @@ def _priority(value: object, problems: list[Problem]) -> int:
             value = int(value)
     if type(value) is int:
         return max(0, min(HIGHEST_PRIORITY, value))
-    message = f"a whole number of 0 to {HIGHEST_PRIORITY}, or null, was expected"
+    message = f"expected a whole number of 0 to {HIGHEST_PRIORITY}, or null"
     problems.append({"path": "properties.priority", "type": "property", "message": message})
     return 0
 

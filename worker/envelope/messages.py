@@ -106,12 +106,12 @@ def _unwrapped(raw: bytes, rules: Rules, queue: str | None) -> tuple[Parts, list
     except ValueError as error:
         raise _not_json(raw, error) from None
     if not isinstance(wrapper, dict):
-        message = "a JSON object with body, headers and properties was expected, as kombu writes it"
+        message = "expected a JSON object with body, headers and properties, as kombu writes it"
         raise RefusedError.at("", refusals.UNDECODABLE, message)
     headers, properties = wrapper.get("headers"), wrapper.get("properties")
     task_id = _task_id(headers, properties)
     if not isinstance(properties, dict):
-        message = "an object was expected"
+        message = "expected an object"
         raise RefusedError.at("properties", refusals.MALFORMED, message, task_id)
     wrapped = wrapper.get("body")
     try:
@@ -143,10 +143,10 @@ def _checked(
     elif isinstance(body, bytearray | memoryview):
         body = bytes(body)
     if not (isinstance(headers, dict) and isinstance(properties, dict) and isinstance(body, bytes)):
-        message = "headers and properties that are objects, and a body of bytes were expected"
+        message = "expected headers and properties that are objects, and a body of bytes"
         return RefusedError.at("headers", refusals.MALFORMED, message, task_id).refusal
     if is_deep and deeper_than(rules.depth, [headers, properties]):
-        message = f"at most {rules.depth} levels were expected"
+        message = f"expected at most {rules.depth} levels"
         return RefusedError.at("headers", refusals.MALFORMED, message, task_id).refusal
     _check_content(parts, problems)
     clean, eta = checked_headers(headers, rules, problems)
@@ -184,11 +184,11 @@ def _checked(
 
 def _check_content(parts: Parts, problems: list[Problem]) -> None:
     if parts.content_type != CONTENT_TYPE:
-        message = f"{CONTENT_TYPE} was expected"
+        message = f"expected {CONTENT_TYPE}"
         problems.append({"path": "content-type", "type": "content_type", "message": message})
     encoding = "" if parts.content_encoding is None else parts.content_encoding
     if not isinstance(encoding, str) or encoding.lower() not in CONTENT_ENCODINGS:
-        message = "utf-8 was expected"
+        message = "expected utf-8"
         problems.append({"path": "content-encoding", "type": "content_type", "message": message})
 
 
@@ -196,7 +196,7 @@ def _check_delivery(properties: dict[str, Any], queue: str | None, problems: lis
     """Check the properties that kombu's virtual transports need, and set the queue to return to."""
     tag = properties.get("delivery_tag")
     if type(tag) is not int and (not isinstance(tag, str) or not tag):
-        message = "text was expected"
+        message = "expected text"
         problems.append({"path": "properties.delivery_tag", "type": "property", "message": message})
     sent = properties.get("delivery_info")
     if not (
@@ -204,7 +204,7 @@ def _check_delivery(properties: dict[str, Any], queue: str | None, problems: lis
         and isinstance(exchange := sent.get("exchange"), str)
         and isinstance(routing_key := sent.get("routing_key"), str)
     ):
-        message = "an object with exchange and routing_key was expected"
+        message = "expected an object with exchange and routing_key"
         problems.append(
             {"path": "properties.delivery_info", "type": "property", "message": message}
         )
@@ -254,4 +254,4 @@ def _not_json(raw: bytes, error: ValueError) -> RefusedError:
         task_id = _task_id(wrapper.get("headers"), wrapper.get("properties"))
     except (ValueError, RecursionError, AttributeError):
         task_id = _written_id(raw)
-    return RefusedError.at("", refusals.UNDECODABLE, f"JSON was expected: {error}", task_id)
+    return RefusedError.at("", refusals.UNDECODABLE, f"expected JSON: {error}", task_id)

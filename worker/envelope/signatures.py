@@ -104,7 +104,7 @@ _NOT_OPTIONS: Final = frozenset(
         "utc",
     }
 )
-"""Names that are no options: parameters of ``send_task``, ``send_task_message`` and
+"""Names that are not options: parameters of ``send_task``, ``send_task_message`` and
 ``Producer.publish``, which would be passed twice or change what is called; attributes of
 ``Context``."""
 
@@ -115,7 +115,7 @@ def shape_problem(signature: dict[str, Any]) -> str | None:
         return "a task signature has members that Celery does not know"
     for name, (types, description) in _MEMBERS.items():
         if not isinstance(signature.get(name), types):
-            return f"{name} of a task signature: {description} was expected"
+            return f"{name} of a task signature: expected {description}"
     return _kind_problem(signature) or _option_problem(signature["options"])
 
 
@@ -123,19 +123,19 @@ def _kind_problem(signature: dict[str, Any]) -> str | None:
     kind = signature.get("subtask_type") or ""
     name, parts = _KINDS.get(kind, ("", frozenset()))
     if kind and not name:
-        return f"subtask_type of a task signature: one of {', '.join(_KINDS)} was expected"
+        return f"subtask_type of a task signature: expected one of {', '.join(_KINDS)}"
     # A task of Celery's own, such as celery.map, could call any other task past its checks.
     if signature["task"] != name and (kind or signature["task"].startswith(CELERY_PREFIX)):
         return "a task signature of Celery's own has its subtask_type and its name"
     if kind and signature["kwargs"].keys() != parts:
-        return f"kwargs of a task signature: {', '.join(sorted(parts))} were expected"
+        return f"kwargs of a task signature: expected {', '.join(sorted(parts))}"
     for part in parts:
         types, description = _PART_TYPES[part]
         if not isinstance(signature["kwargs"][part], types):
-            return f"kwargs.{part} of a task signature: {description} was expected"
+            return f"kwargs.{part} of a task signature: expected {description}"
     if kind == "chain" and not signature["kwargs"]["tasks"]:
         # Celery asks for its first task when it is part of another signature.
-        return "kwargs.tasks of a chain: at least one task signature was expected"
+        return "kwargs.tasks of a chain: expected at least one task signature"
     return None
 
 
@@ -145,9 +145,9 @@ def _option_problem(options: dict[str, Any]) -> str | None:
             return f"options.{name} of a task signature is not the producer's to set"
         is_expected, description = _OPTIONS.get(name, _ANYTHING)
         if not is_expected(value) and (value is not None or name in _NEVER_NULL):
-            return f"options.{name} of a task signature: {description} was expected"
+            return f"options.{name} of a task signature: expected {description}"
     if not options.keys() >= set(options.get("stamped_headers") or ()):
-        return "options of a task signature: each of its stamped_headers was expected"
+        return "options of a task signature: expected each of its stamped_headers"
     return None
 
 

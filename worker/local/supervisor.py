@@ -124,7 +124,7 @@ def down(directory: Path) -> bool:
         if not wait_until(lambda: not supervisor.alive(), DOWN_TIMEOUT, every=0.05):
             raise OperationError(
                 Kind.SERVER_FAILED,
-                f"the supervisor, process {supervisor.pid}, does not end",
+                f"the supervisor, process {supervisor.pid}, did not stop",
                 f"see {directory / 'log' / 'up.log'}",
             )
     with _locked(directory):

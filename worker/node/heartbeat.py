@@ -59,7 +59,7 @@ class Heartbeat(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships 
             name = environment_name("heartbeat_file")
             raise SettingsError(
                 f"template-service cannot start:\n"
-                f"{name}: a file that can be written was expected: {error.strerror}"
+                f"{name}: expected a file that can be written: {error.strerror}"
             ) from None
 
     def start(self, consumer: Any) -> None:  # noqa: ANN401 - Celery's consumer

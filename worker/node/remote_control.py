@@ -59,4 +59,4 @@ class Control(control.Control):  # type: ignore[misc]  # Celery ships no types
 def _emptied(pool: Any, arguments: Mapping[str, Any]) -> str | None:  # noqa: ANN401 - Celery ships no types
     if arguments.get("n", 1) < pool.num_processes:
         return None
-    return "arguments.n: fewer than the processes of the pool were expected"
+    return "arguments.n: expected fewer than the processes of the pool"

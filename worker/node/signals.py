@@ -41,7 +41,7 @@ def connect(settings: Settings) -> None:
     # weak=False: nothing else holds a reference to the closure.
     worker_init.connect(refuse_a_start_that_cannot_work, weak=False)
     worker_process_init.connect(_begin)
-    worker_ready.connect(_ready)
+    worker_ready.connect(_freeze_imported_objects)
     worker_process_shutdown.connect(_end)
     worker_shutdown.connect(_end)
     worker_shutdown.connect(_log_counts)
@@ -58,10 +58,6 @@ def _begin(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
         )
 
 
-def _ready(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
-    _freeze_imported_objects()
-
-
 def _end(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
     runtime.close()
 
@@ -70,7 +66,7 @@ def _log_counts(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
     counters.log_counts()
 
 
-def _freeze_imported_objects() -> None:
+def _freeze_imported_objects(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
     """Exclude imported objects from all later garbage collections.
 
     After its imports a worker has 120,000 permanent objects (``len(gc.get_objects())``) that each

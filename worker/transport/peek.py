@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OTHER_TYPE_SECONDS: Final = 1.0
-"""Pause before a key that is no list is peeked at again."""
+"""Pause before a key that is not a list is peeked at again."""
 
 
 class Peek:
@@ -105,7 +105,9 @@ class Peek:
             self._give_up()
         if has_other_type(replies[0]):
             if not self._rests_until:
-                logger.error("No messages of a queue are taken: its key %s is no list", self._key)
+                logger.error(
+                    "No messages of a queue are taken: its key %s is not a list", self._key
+                )
             self._rests_until = time.monotonic() + OTHER_TYPE_SECONDS
             replies[0] = None
         else:

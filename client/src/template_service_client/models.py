@@ -316,7 +316,7 @@ class ExportedVersion(TypedDict):
 
 
 class FailedItem(TypedDict):
-    """An item of a batch that was refused; `key` is null where there is none to show."""
+    """An item of a batch that was refused; `key` is null if the item has none."""
 
     key: str | int | None
     ok: "Literal[False]"

@@ -46,7 +46,7 @@ LEFT JOIN pg_type AS e ON e.oid = t.typelem
 WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
 HAVING bool_and(t.oid < 16384 AND t.typsend <> 0 AND (e.oid IS NULL OR e.typsend <> 0))
 """
-# The live database may have formats of its own, and bytes that are no letters of any encoding.
+# The live database may have formats of its own, and bytes that are not letters of any encoding.
 _SAME_TEXT: Final = """
 SELECT set_config('DateStyle', 'ISO, YMD', false), set_config('IntervalStyle', 'postgres', false),
        set_config('extra_float_digits', '1', false), set_config('client_encoding', %s, false)

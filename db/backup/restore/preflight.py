@@ -8,7 +8,14 @@ from typing import Final
 from psycopg import sql
 
 from db.backup.catalogue import Catalogue, Entry
-from db.backup.databases import administering, at, connected, named
+from db.backup.databases import (
+    administering,
+    at,
+    connected,
+    may_not_create,
+    may_not_rename,
+    named,
+)
 from db.backup.policy import BackupPolicy
 from db.backup.snapshot import SCHEMA
 from db.backup.source import Source
@@ -159,18 +166,9 @@ def _check_creation(client: Client, *, is_owner: bool) -> None:
     with administering(client.url) as admin:
         row = admin.execute(_RIGHTS, [live]).fetchone()
     if row is not None and not row["creates"]:
-        raise OperationError(
-            Kind.PERMISSION_DENIED,
-            "the role may not create databases",
-            "run ALTER ROLE ... CREATEDB, or set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to "
-            "another role",
-        )
+        raise may_not_create()
     if row is not None and is_owner and not row["owns"]:
-        raise OperationError(
-            Kind.PERMISSION_DENIED,
-            f"the role may not rename database {live}",
-            "set TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL to the owner, with CREATEDB",
-        )
+        raise may_not_rename(live)
 
 
 def _require(place: str, free: int, needed: int, setting: str | None = None) -> None:

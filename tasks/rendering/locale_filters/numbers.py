@@ -152,7 +152,7 @@ def visible(value: object, mode: Context = EXACT) -> tuple[Decimal, int]:
 
 
 def _rounded(value: Decimal, digits: int, mode: Context) -> Decimal:
-    # The sum has no sign where only zeros are left: -0 is no number to a reader.
+    # The sum has no sign where only zeros are left: -0 is not a number to a reader.
     return EXACT.add(value.quantize(Decimal(1).scaleb(-digits), context=mode), 0)
 
 

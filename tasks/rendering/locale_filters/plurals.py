@@ -41,7 +41,7 @@ def plural(language: str, value: object, /, *, ordinal: object = False, **forms:
     ArgumentError
         A category is unknown, or one is missing.
     InputError
-        The value is no number, or needs ``other``, which the template does not give.
+        The value is not a number, or needs ``other``, which the template does not give.
     """
     is_ordinal = _truth(ordinal)
     form, number = _chosen(language, value, forms, is_ordinal=is_ordinal)

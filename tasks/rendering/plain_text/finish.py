@@ -142,7 +142,7 @@ def _link(match: re.Match[str]) -> str:
     space = " " if match.string.startswith(LINK, match.end()) else ""
     if not address or address[0] == "#" or leads_nowhere:
         return f"{label}{space}"  # the address leads nowhere from a text
-    # The subject and text that a mail would have are no part of its address.
+    # The subject and text that a mail would have are not part of its address.
     shown = rest.partition("?")[0] if scheme in _UNSHOWN else address
     text = label.strip(_EDGE)
     if text and text.rstrip("/") not in {address.rstrip("/"), shown}:

@@ -19,7 +19,7 @@ _ESCAPED: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 
 class UnreadableError(Exception):
-    """The text is none that this package reads."""
+    """The text cannot be read by this package."""
 
 
 class Token(NamedTuple):

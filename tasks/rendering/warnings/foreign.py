@@ -136,5 +136,5 @@ def _in_tags(source: str, path: str) -> Iterator[dict[str, Any]]:
             yield warning(Code.FOREIGN_PLACEHOLDER, Place(path, source, node.start), message)
     for each in printed(tree(source) or ()) if _NUMBERED.search(source) else ():
         if isinstance(each, nodes.Literal) and type(each.value) is int:
-            message = f"'{{{{ {each.value} }}}}' prints a number, and is no placeholder"
+            message = f"'{{{{ {each.value} }}}}' prints a number, and is not a placeholder"
             yield warning(Code.FOREIGN_PLACEHOLDER, Place(path, source, each.start), message)
