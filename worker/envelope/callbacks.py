@@ -90,9 +90,9 @@ def complete(embed: Mapping[str, Any]) -> bool:
     """Write signatures as Celery's own clients do; return whether anything was changed.
 
     Its worker fails without the members that are added, and takes the members of a ``link_error``
-    that is not a list for the names of tasks when a chord fails (``celery.backends.base``). It would
-    call an errback that is a chain with three Python objects, which are not JSON; a group around it
-    is sent with the task's id, as other errbacks are.
+    that is not a list for the names of tasks when a chord fails (``celery.backends.base``). It
+    would call an errback that is a chain with three Python objects, which are not JSON; a group
+    around it is sent with the task's id, as other errbacks are.
     """
     changed = False
     sent = embed.get("errbacks")
