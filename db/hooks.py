@@ -5,7 +5,9 @@ environment as every child program (:mod:`db.cluster.children`), with no passwor
 """
 
 import json
+import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Mapping
 from typing import Any, Final, Literal
@@ -49,7 +51,7 @@ def run_hook(command: str, event: Event, facts: Mapping[str, Any]) -> None:
             try:
                 _, errors = child.communicate(content, timeout=TIMEOUT)
             except BaseException:
-                child.kill()
+                os.killpg(child.pid, signal.SIGKILL)  # with what it has started
                 raise
     except subprocess.TimeoutExpired:
         raise _failed(event, f"was killed after {TIMEOUT:g} s") from None

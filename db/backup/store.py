@@ -135,7 +135,8 @@ class DirectoryStore:
         except OSError as error:
             raise unwritable(self.target, error) from None
         finally:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):  # a file system that is read-only refuses this too
+                draft.unlink(missing_ok=True)
 
     def delete(self, name: str) -> None:
         """Remove the file."""

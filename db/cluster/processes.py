@@ -221,7 +221,11 @@ class Process:
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, every: float = 0.02) -> bool:
-    """Check ``condition`` every so many seconds; return whether it held within ``timeout``."""
+    """Check ``condition`` until it holds; return whether it did within ``timeout``.
+
+    It is checked every so many seconds, and after some seconds less often, up to five times a
+    second: some conditions read all of ``/proc``.
+    """
     return any(condition() for _ in _ticks(timeout, every))
 
 
@@ -256,10 +260,10 @@ def rotate(log: Path) -> None:
 
 
 def _ticks(timeout: float, every: float) -> Iterator[None]:
-    end = time.monotonic() + timeout
+    begin = time.monotonic()
     yield
-    while time.monotonic() < end:
-        time.sleep(every)
+    while (waited := time.monotonic() - begin) < timeout:
+        time.sleep(max(every, min(waited / 10, 0.2)))
         yield
 
 

@@ -50,12 +50,15 @@ class Client:
         *,
         stdin: IO[bytes] | int = subprocess.DEVNULL,
         stdout: IO[bytes] | int = subprocess.PIPE,
+        death_signal: int | None = None,
     ) -> bytes:
         """Run a program to its end; return its output, if that is not sent elsewhere.
 
         Raises OperationError: see :func:`db.postgres_errors.program_error`.
         """
-        with self.start(program, arguments, stdin=stdin, stdout=stdout) as child:
+        with self.start(
+            program, arguments, stdin=stdin, stdout=stdout, death_signal=death_signal
+        ) as child:
             output, errors = child.communicate()
         if child.returncode != 0:
             raise program_error(program, child.returncode, errors)
@@ -71,6 +74,7 @@ class Client:
         stdout: IO[bytes] | int = subprocess.PIPE,
         stderr: IO[bytes] | int = subprocess.PIPE,
         files: Sequence[int] = (),
+        death_signal: int | None = None,
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Start a program and yield its process, which does not outlive the block.
 
@@ -80,6 +84,8 @@ class Client:
         ----------
         files
             Descriptors that it inherits: see :class:`db.cluster.unnamed.UnnamedFile`.
+        death_signal
+            What ends it when this process is killed; a program that writes to a pipe ends anyway.
         """
         command = [self.programs.path(program), *arguments]
         with connection_environment(self.url, self.rights, self.options) as (variables, passfile):
@@ -91,6 +97,7 @@ class Client:
                 stdout=stdout,
                 stderr=stderr,
                 files=[*passfile, *files],
+                death_signal=death_signal,
             )
             try:
                 yield child

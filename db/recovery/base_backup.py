@@ -25,6 +25,7 @@ from db.recovery.packed import manifest_of, pack
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.retention import retained
 from db.recovery.segments import Archive, expire_wal, leads_to
+from db.recovery.setup import require_own
 from db.recovery.verify_backups import unlisted_checksums
 
 NAME: Final = "maintenance.base_backup"
@@ -87,9 +88,10 @@ def base_backup(  # noqa: PLR0913 - options by name
     one is younger than the policy's ``full_days``, unless ``full`` is given.
 
     Raises OperationError: ``archiving_off``, ``is_standby``, ``programs_do_not_fit``,
-    ``tablespaces``, ``other_cluster``, ``backup_damaged``, a problem of the recipients, or a kind
-    of :mod:`db.commands.physical`. Nothing was added and nothing removed. ``hook_failed``: so too,
-    if it is the command before it; else the base backup stays.
+    ``tablespaces``, ``other_cluster``, ``archive_of_another_cluster``, ``backup_damaged``, a
+    problem of the recipients, or a kind of :mod:`db.commands.physical`. Nothing was added and
+    nothing removed. ``hook_failed``: so too, if it is the command before it; else the base backup
+    stays.
 
     Parameters
     ----------
@@ -106,7 +108,7 @@ def base_backup(  # noqa: PLR0913 - options by name
             return BaseBackupResult(skipped=True)
         facts = server.server_facts(engine)
         backups = catalogue.read(policy.storage.base)
-        _check(client, facts, backups)
+        _check(client, facts, policy, backups)
         parent = None if full else _parent(policy, facts, backups)
         kind = "full" if parent is None else "incremental"
         based_on = None if parent is None else parent.name
@@ -131,7 +133,9 @@ def base_backup(  # noqa: PLR0913 - options by name
     return BaseBackupResult(backup.kind, backup.parent, backup, removed)
 
 
-def _check(client: Client, facts: server.ServerFacts, backups: list[BaseBackup]) -> None:
+def _check(
+    client: Client, facts: server.ServerFacts, policy: RecoveryPolicy, backups: list[BaseBackup]
+) -> None:
     server.require_archiving(facts)
     major, of_server = client.programs.major("pg_basebackup"), facts.version // 10_000
     if major != of_server:
@@ -155,6 +159,7 @@ def _check(client: Client, facts: server.ServerFacts, backups: list[BaseBackup])
             "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY to another directory, and run: "
             "template-service pitr setup",
         )
+    require_own(policy, facts.system)
 
 
 def _parent(

@@ -91,6 +91,11 @@ class BaseBackup:
         return parsed_lsn(self.stop_lsn)
 
     @property
+    def position(self) -> tuple[int, int]:
+        """Its place in the order in which base backups were taken, whatever clocks said."""
+        return self.timeline, parsed_lsn(self.start_lsn)
+
+    @property
     def first_segment(self) -> str:
         """Name of the oldest WAL segment that a recovery from it reads."""
         number = parsed_lsn(self.start_lsn) // self.segment_bytes
@@ -116,7 +121,7 @@ def facts(backup: BaseBackup) -> dict[str, object]:
 def read(base: AnyPath) -> list[BaseBackup]:
     """Return the base backups of a directory, the oldest first; see also :func:`unreadable`."""
     backups = [backup for _, backup in _folders(base) if backup is not None]
-    return sorted(backups, key=lambda backup: (backup.started_at, backup.name))
+    return sorted(backups, key=lambda backup: (backup.position, backup.name))
 
 
 def unreadable(base: AnyPath) -> list[str]:

@@ -193,7 +193,12 @@ def _drill(  # noqa: PLR0913, PLR0917 - the body of drill_recovery
             break
         chosen = choose(candidates)
         candidates = [each for each in candidates if each is not chosen]
-        proved = _recover(client, policy, scratch, archive, chosen, say)
+        try:
+            proved = _recover(client, policy, scratch, archive, chosen, say)
+        except OperationError:
+            # Of what is damaged, whatever the error is: a truncated file cannot be decrypted.
+            if not verified.problems:
+                raise
     if verified.problems:
         messages = [problem.message for problem in verified.problems]
         more = f" (and {len(messages) - _SHOWN} more)" if len(messages) > _SHOWN else ""

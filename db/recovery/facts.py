@@ -47,7 +47,7 @@ def recovery_facts(policy: RecoveryPolicy) -> RecoveryFacts:
         return RecoveryFacts([], None, None, 0, drills)
     archive = Archive.of(policy, backups[-1].segment_bytes)
     ways = [covered(archive, backup) for backup in backups]
-    latest = backups[-1].ended_at
+    latest = min(backups[-1].ended_at, datetime.now(UTC))
     if ways[-1].names:
         archived = archive.path(ways[-1].names[-1]).stat().st_mtime
         latest = max(latest, datetime.fromtimestamp(archived, UTC))

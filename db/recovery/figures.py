@@ -125,9 +125,14 @@ def record(client: Client, engine: Engine, policy: RecoveryPolicy) -> Figures:
 
 
 def read(policy: RecoveryPolicy) -> list[Figures]:
-    """Return all recorded figures, the oldest first; unreadable files are ignored."""
+    """Return all recorded figures, the oldest first; see also :func:`unreadable`."""
     found = (_read(path) for path in _files(policy))
     return sorted((each for each in found if each is not None), key=lambda each: each.at)
+
+
+def unreadable(policy: RecoveryPolicy) -> list[str]:
+    """Return the names of files that hold no figures."""
+    return [path.name for path in _files(policy) if _read(path) is None]
 
 
 def expire(policy: RecoveryPolicy, backups: Iterable[BaseBackup]) -> None:

@@ -152,12 +152,7 @@ def _newest_before(
             _STATUS,
         )
     wal = ways[oldest.name]
-    if (left := _timeline_with(programs, archive, target)) is not None:
-        raise OperationError(
-            "target_abandoned",
-            f"{target} is on timeline {left} only",
-            f"pass --timeline {left} to restore it",
-        )
+    _refuse_other_timeline(programs, archive, target)
     raise OperationError(
         wal.kind or "target_not_reached",
         f"{target} is not in the archived WAL"
@@ -180,14 +175,19 @@ def _leads_to(
 def _has_name(
     programs: Programs, archive: Archive, target: Target, names: Sequence[str], after: int
 ) -> bool:
-    """Return whether segments have the restore point or the transaction's end after an LSN."""
+    """Return whether segments have the restore point or the transaction's end after an LSN.
+
+    Of an LSN: whether they have it.
+    """
     if target.restore_point is not None:
         return has_restore_point(programs, archive, names, target.restore_point, after)
+    if target.lsn is not None:
+        return has_record(programs, archive, names, target.lsn)
     return has_end(programs, archive, names, target.short_transaction, after)
 
 
 def _timeline_with(programs: Programs, archive: Archive, target: Target) -> int | None:
-    """Return the newest timeline that has a restore point or a transaction's end."""
+    """Return the newest timeline that has a restore point, a transaction's end, or an LSN."""
     for timeline in reversed(archive.timelines):
         for name in archive.segments_of(timeline, 0):
             # By itself, since some in between may be missing or damaged.
@@ -195,6 +195,15 @@ def _timeline_with(programs: Programs, archive: Archive, target: Target) -> int 
                 if _has_name(programs, archive, target, [name], 0):
                     return timeline
     return None
+
+
+def _refuse_other_timeline(programs: Programs, archive: Archive, target: Target) -> None:
+    if (left := _timeline_with(programs, archive, target)) is not None:
+        raise OperationError(
+            "target_abandoned",
+            f"{target} is on timeline {left} only",
+            f"pass --timeline {left} to restore it",
+        )
 
 
 def _check_end(
@@ -208,6 +217,8 @@ def _check_end(
     elif target.lsn is not None:
         if has_record(programs, archive, wal.names, target.lsn):
             return
+        if wal.fault is None:
+            _refuse_other_timeline(programs, archive, target)
     elif target != Target() or wal.fault is None:
         return
     time_range = _time_range(programs, archive, wal, backup)

@@ -35,15 +35,15 @@ def retained(backups: Sequence[BaseBackup], keep: int, window: datetime | None =
         Every time since then stays recoverable: the newest backup that ended before it is kept as
         well. While there is none, nothing is removed.
     """
-    full = sorted(backup.started_at for backup in backups if backup.parent is None)
+    full = sorted(backup.position for backup in backups if backup.parent is None)
     since = full[-keep] if len(full) >= keep else None
     if window is not None and since is not None:
-        before = [backup.started_at for backup in backups if backup.ended_at <= window]
+        before = [backup.position for backup in backups if backup.ended_at <= window]
         since = min(since, max(before)) if before else None
     by_name = {backup.name: backup for backup in backups}
     staying: dict[str, BaseBackup] = {}
     for backup in backups:
-        if since is None or backup.started_at >= since:
+        if since is None or backup.position >= since:
             wanted: BaseBackup | None = backup
             while wanted is not None and wanted.name not in staying:
                 staying[wanted.name] = wanted

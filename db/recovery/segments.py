@@ -132,6 +132,18 @@ class Archive:
         """Return the contents of a segment (raises ``wal_damaged``, and OSError)."""
         return content(self.path(name), self.segment_bytes, self.identity_file)
 
+    def size_problem(self, name: str) -> str | None:
+        """Return the problem of a segment whose size is wrong, with its file; or ``None``."""
+        if (size := self.sizes[name]) == self.segment_bytes:
+            return None
+        path = self.path(name)
+        sealed = Sealed.parse(path.name)
+        wanted = self.segment_bytes if sealed is None else sealed.size
+        file = "" if path.name == name else f": {path.name}"
+        if sealed is None and path.suffix == SUFFIX and size == path.stat().st_size:
+            return f"segment {name} has {size} bytes, which are not one whole frame of zstd{file}"
+        return f"segment {name} has {size} bytes instead of {wanted}{file}"
+
     @property
     def newest_timeline(self) -> int:
         """The highest timeline of the cluster, from its segments and history files."""
@@ -273,13 +285,11 @@ def coverage(archive: Archive, pieces: list[Piece]) -> Coverage:
     """Return the segments of a route up to the first that is missing or has a wrong size."""
     names: list[str] = []
     for name in wanted(archive, pieces):
-        size = archive.sizes.get(name)
-        if size is None and name in archive.strangers:
+        if name in archive.strangers:
             return Coverage(tuple(names), archive.strangers[name], "wal_damaged")
-        if size is None:
+        if name not in archive.sizes:
             return Coverage(tuple(names), f"segment {name} is missing", "wal_gap")
-        if size != archive.segment_bytes:
-            fault = f"segment {name} has {size} bytes instead of {archive.segment_bytes}"
+        if (fault := archive.size_problem(name)) is not None:
             return Coverage(tuple(names), fault, "wal_damaged")
         names.append(name)
     return Coverage(tuple(names))

@@ -182,7 +182,7 @@ def install(policy: RecoveryPolicy, owner: Rights, system: str) -> None:
     Raises OperationError: ``archive_of_another_cluster``; ``hook_failed``; a problem of the
     recipients.
     """
-    _require_own(policy, system)
+    require_own(policy, system)
     if policy.recipients_file:
         recipients(policy.recipients_file)
     commands: dict[Event, str] = {
@@ -229,8 +229,11 @@ def _write(policy: RecoveryPolicy, name: str, text: str) -> None:
     draft.replace(draft.with_name(name))
 
 
-def _require_own(policy: RecoveryPolicy, system: str) -> None:
-    """Refuse an archive of another cluster, whose WAL would fill the gaps of this one's."""
+def require_own(policy: RecoveryPolicy, system: str) -> None:
+    """Refuse an archive of another cluster, whose WAL would fill the gaps of this one's.
+
+    Raises OperationError: ``archive_of_another_cluster``.
+    """
     mark, stored = policy.directory / SYSTEM, policy.storage.root / SYSTEM
     found = mark.read_text().strip() if mark.exists() else _system_of_segments(policy.wal)
     if policy.target and found in {None, system} and stored.exists():

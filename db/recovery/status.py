@@ -13,7 +13,7 @@ from db.recovery import catalogue, server
 from db.recovery.catalogue import BaseBackup
 from db.recovery.plan import covered
 from db.recovery.policy import RecoveryPolicy
-from db.recovery.segments import Archive
+from db.recovery.segments import NAME, Archive
 from db.recovery.setup import command, is_current
 from db.recovery.transactions import last_end
 
@@ -78,6 +78,8 @@ class RecoveryStatus:
         ``None`` when the server was not asked.
     missing
         The archive directory if it does not exist.
+    lost
+        A sentence, if the last segment that the server has archived is not there any more.
     foreign
         A sentence for each segment of another cluster, which is ignored.
     segments, wal_bytes
@@ -96,6 +98,7 @@ class RecoveryStatus:
 
     archiving: Archiving | None
     missing: str | None
+    lost: str | None
     foreign: list[str]
     segments: int
     wal_bytes: int
@@ -132,6 +135,7 @@ class RecoveryStatus:
         ]
         if self.missing is not None:
             sentences.append(f"the archive directory {self.missing} does not exist")
+        sentences += [] if self.lost is None else [self.lost]
         sentences += [f"{sentence}; it is ignored: move it away" for sentence in self.foreign]
         sentences += [
             f"base backup {reach.backup.name}: {reach.fault}"
@@ -166,6 +170,7 @@ def recovery_status(
     return RecoveryStatus(
         archiving,
         None if policy.storage.wal.is_dir() else str(policy.storage.wal),
+        None if archiving is None else _lost(archive, archiving.last_archived),
         sorted(archive.strangers.values()),
         len(archive.sizes),
         archive.stored_bytes,
@@ -179,10 +184,15 @@ def recovery_status(
     )
 
 
-def archive_problems(policy: RecoveryPolicy) -> list[str]:
+def archive_problems(policy: RecoveryPolicy, last_archived: str | None = None) -> list[str]:
     """Return a sentence for each problem of the archive that names, sizes and headers show.
 
     No program reads the WAL, which takes long. Without base backups there is nothing to recover.
+
+    Parameters
+    ----------
+    last_archived
+        Name of the last file that the server has archived, if it was asked.
     """
     backups = catalogue.read(policy.storage.base)
     if not backups:
@@ -195,13 +205,28 @@ def archive_problems(policy: RecoveryPolicy) -> list[str]:
         for backup in backups
         if (found := covered(archive, backup)).fault is not None
     }
+    lost = _lost(archive, last_archived)
     newest = max(archive.sizes, default="")
     is_plain = policy.recipients_file and newest and archive.path(newest).suffix != AGE
     return [
         *([f"segment {newest} is not encrypted: template-service pitr setup"] if is_plain else []),
         *(f"{fault}, after base backup {name}" for fault, name in faults.items()),
+        *([] if lost is None else [lost]),
         *sorted(archive.strangers.values()),
     ]
+
+
+def _lost(archive: Archive, last_archived: str | None) -> str | None:
+    """Return a sentence if the archive lacks the last segment that the server has archived.
+
+    A gap at the end shows in no name: the next segment would show it.
+    """
+    segment = "" if last_archived is None else last_archived[:24]
+    if not NAME.fullmatch(segment) or segment in {*archive.sizes, *archive.strangers}:
+        return None
+    if last_archived == f"{segment}.partial":
+        return None
+    return f"segment {segment} was archived by the server and is missing in {archive.folder}"
 
 
 def _archive(engine: Engine | None, policy: RecoveryPolicy, backups: list[BaseBackup]) -> Archive:

@@ -8,7 +8,7 @@ from db.backup.encryption import SUFFIX as AGE
 from db.backup.encryption import identities_for
 from db.cluster.programs import Programs
 from db.errors import OperationError
-from db.recovery import catalogue
+from db.recovery import catalogue, figures
 from db.recovery.packed import packed_file
 from db.recovery.plan import no_base_backup
 from db.recovery.policy import RecoveryPolicy
@@ -73,6 +73,10 @@ def verify_recovery(programs: Programs, policy: RecoveryPolicy, scratch: str = "
     _require_identities(archive, policy, backups)
     problems = [
         *_mark_problems(policy, backups),
+        *(
+            Problem("figures_unreadable", name, f"figures {name} cannot be read: delete the file")
+            for name in figures.unreadable(policy)
+        ),
         *wal_problems(programs, archive, backups),
         *backup_problems(
             programs, policy, backups, system or "", Path(scratch) if scratch else None

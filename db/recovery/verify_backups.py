@@ -5,6 +5,7 @@ import json
 import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from db.errors import Kind, OperationError
 from db.recovery import catalogue
 from db.recovery.catalogue import DATA, ENTRY, MANIFEST, BaseBackup
 from db.recovery.object_path import AnyPath
-from db.recovery.packed import PACKED, data_directories, manifest_of
+from db.recovery.packed import PACKED, data_directories, manifest_of, packed_file
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.problems import Problem
 
@@ -42,6 +43,10 @@ _DIRECTORIES: Final = (
 )
 # PostgreSQL starts with 0700 and 0750: postgres' miscinit.c, checkDataDir.
 _FORBIDDEN: Final = stat.S_IWGRP | stat.S_IRWXO
+# pg_controldata prints strftime's %c, in the locale and time zone of all child programs.
+_CONTROL_TIME: Final = "%a %b %d %H:%M:%S %Y"
+_NEEDED: Final = stat.S_IRUSR | stat.S_IWUSR
+_SHOWN: Final = 5
 _PARENT_LSN: Final = re.compile(r"^INCREMENTAL FROM LSN: ([0-9A-F]+/[0-9A-F]+)$", re.MULTILINE)
 
 
@@ -97,8 +102,7 @@ def _reasons(  # noqa: PLR0913, PLR0917 - the body of backup_problems
     if not data.is_dir():
         yield "backup_damaged", f"its directory {DATA} is missing"
         return
-    if backup.parent is not None:
-        yield from _parent(data, backup, by_name.get(backup.parent))
+    yield from _parent(data, backup, by_name)
     yield from _directory(data, backup)
     if names := _tablespaces(data):
         # pg_verifybackup would follow the links, wherever they lead.
@@ -111,14 +115,26 @@ def _reasons(  # noqa: PLR0913, PLR0917 - the body of backup_problems
         return  # what follows reads the same files
     if _text(manifest_of(policy.storage.base / backup.name)) != _text(data / MANIFEST):
         yield "backup_damaged", f"{MANIFEST} next to {PACKED} differs from the one in it"
+    packed = packed_file(policy.storage.base / backup.name)
+    size = packed.stat().st_size if packed.exists() else None
+    if backup.packed_bytes != size:
+        yield "entry_differs", f"{ENTRY} has packed_bytes {backup.packed_bytes}, the files {size}"
     yield from _entry(programs, data, backup)
 
 
-def _parent(data: Path, backup: BaseBackup, parent: BaseBackup | None) -> Iterator[tuple[str, str]]:
+def _parent(
+    data: Path, backup: BaseBackup, by_name: Mapping[str, BaseBackup]
+) -> Iterator[tuple[str, str]]:
+    found = _PARENT_LSN.search(_text(data / "backup_label"))
+    if backup.parent is None:
+        if found is not None:
+            reason = f"it builds on a backup that began at {found[1]}, and {ENTRY} names none"
+            yield "parent_differs", reason
+        return
+    parent = by_name.get(backup.parent)
     if parent is None:
         yield "parent_missing", f"it builds on {backup.parent}, which is missing"
         return
-    found = _PARENT_LSN.search(_text(data / "backup_label"))
     if found is None or found[1] != parent.start_lsn:
         begin = "no LSN" if found is None else found[1]
         ours = f"{parent.name} began at {parent.start_lsn}"
@@ -132,6 +148,13 @@ def _directory(data: Path, backup: BaseBackup) -> Iterator[tuple[str, str]]:
             "permissions",
             f"{DATA} has permissions {mode:04o}: PostgreSQL starts with 0700 or 0750 only",
         )
+    private = sorted(
+        str(path.relative_to(data))
+        for path in data.rglob("*")
+        if path.lstat().st_mode & _NEEDED != _NEEDED
+    )
+    if private:
+        yield "permissions", f"its owner may not read and write {', '.join(private[:_SHOWN])}"
     missing = [name for name in _DIRECTORIES if not (data / name).is_dir()]
     if missing:
         yield "backup_damaged", f"directories are missing: {', '.join(missing)}"
@@ -171,6 +194,12 @@ def _entry(programs: Programs, data: Path, backup: BaseBackup) -> Iterator[tuple
     for name, (recorded, found) in facts.items():
         if recorded != found:
             yield "entry_differs", f"{ENTRY} has {name} {recorded}, the files {found}"
+    begun = datetime.strptime(control["Time of latest checkpoint"], _CONTROL_TIME).replace(
+        tzinfo=UTC
+    )
+    if not backup.started_at <= backup.ended_at >= begun:
+        moment = backup.ended_at.isoformat()
+        yield "entry_differs", f"{ENTRY} has ended_at {moment}, before its checkpoint of {begun}"
     if f"START WAL LOCATION: {backup.start_lsn} " not in label:
         yield "entry_differs", f"{ENTRY} has start_lsn {backup.start_lsn}, backup_label another"
 

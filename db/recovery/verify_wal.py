@@ -126,13 +126,8 @@ def _gaps(archive: Archive, backups: Sequence[BaseBackup]) -> Iterator[Problem]:
 
 def segment_problem(archive: Archive, name: str) -> Problem | None:
     """Return what names, sizes and pages show of a segment: its records are not read."""
-    size = archive.sizes[name]
-    if size != archive.segment_bytes:
-        return Problem(
-            "segment_size",
-            name,
-            f"segment {name} has {size} bytes instead of {archive.segment_bytes}",
-        )
+    if (reason := archive.size_problem(name)) is not None:
+        return Problem("segment_size", name, reason)
     timeline = int(name[:8], 16)
     known = {timeline, *(ancestor for ancestor, _ in archive.history.get(timeline, ()))}
     start = segment_number(name, archive.segment_bytes) * archive.segment_bytes

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -127,8 +128,14 @@ def _create(
 ) -> Standby:
     into = options.into
     draft, passfile = (into.with_name(into.name + end) for end in (".partial", ".passfile"))
-    for path in (into, draft):
-        check_directory(path)
+    check_directory(into)
+    if draft.exists():
+        raise OperationError(
+            "exists",
+            f"{draft} already exists: another replica create runs, or was interrupted",
+            f"if none runs, remove {draft} and {passfile}, run template-service replica drop "
+            f"{options.name}, and retry",
+        )
     check_port(options.listen)
     rights = rights_on(client.programs, into, options.recovery)
 
@@ -195,6 +202,7 @@ def _copy(client: Client, draft: Path, slot: str) -> None:
             "--write-recovery-conf",
             "--no-password",
         ],
+        death_signal=signal.SIGTERM,
     )
     client.run("pg_verifybackup", ["--quiet", str(draft)])
 

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from tasks.errors import InvalidMessage, Problem, TooLarge, problem
 from tasks.messages.described import NO_NUL, described
 from tasks.messages.explained import kind_of, message_of
-from tasks.messages.fields import Digest, ExpectedVersion, without_nul
+from tasks.messages.fields import STEPS, Digest, ExpectedVersion, without_nul
 from tasks.rendering.limits import Limits
 
 M = TypeVar("M", bound="Message")
@@ -178,7 +178,7 @@ def _written(path: str, place: _Place) -> str:
 
 def _problem_of(error: ErrorDetails, model: "type[Message]") -> Problem:
     path = ""
-    for step in error["loc"]:
+    for step in (*error["loc"], *error.get("ctx", {}).get(STEPS, ())):
         # pydantic marks the key of a mapping with a step of its own.
         path = path if step == "[key]" else joined(path, step)
     message = message_of(error)

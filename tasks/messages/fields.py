@@ -22,6 +22,9 @@ STORED_LANGUAGE_LENGTH = 10
 REQUESTED_LANGUAGE_LENGTH = 255
 """More than any reader's settings write: extensions and private subtags may follow a language."""
 
+STEPS = "steps"
+"""Name in the context of an error of pydantic: the steps from the member to the place in it."""
+
 _UNPRINTABLE = re.compile(f"[\x00-\x1f\x7f\x85\u2028\u2029{BIDI_CONTROLS}]")
 
 TemplateType = Literal["email", "in_app", "sms", "push", "partial", "json"]
@@ -134,22 +137,28 @@ def _one_line(text: str) -> str:
 def without_nul(text: str) -> str:
     """Raise ``nul`` if ``text`` contains U+0000, which PostgreSQL's text and jsonb cannot store."""
     if "\x00" in text:
-        raise PydanticCustomError("nul", "expected text without U+0000")
+        raise _nul()
     return text
 
 
 def json_without_nul(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Raise ``nul`` if a text or key anywhere in ``value`` contains U+0000."""
-    stack = [value]
+    stack: list[tuple[Any, tuple[str | int, ...]]] = [(value, ())]
     while stack:
-        item = stack.pop()
+        item, steps = stack.pop()
         if isinstance(item, str):
-            without_nul(item)
+            if "\x00" in item:
+                raise _nul(steps)
         elif isinstance(item, Mapping):
-            stack += [*item.keys(), *item.values()]
+            stack += [(key, steps) for key in item]
+            stack += [(child, (*steps, key)) for key, child in item.items()]
         elif isinstance(item, list):
-            stack += item
+            stack += [(child, (*steps, index)) for index, child in enumerate(item)]
     return value
+
+
+def _nul(steps: tuple[str | int, ...] = ()) -> PydanticCustomError:
+    return PydanticCustomError("nul", "expected text without U+0000", {STEPS: steps})
 
 
 def limits_of(info: ValidationInfo) -> Limits:

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from tasks.messages.base import JsonObject
 from tasks.messages.described import described
-from tasks.messages.fields import canonical_language, json_without_nul, limits_of, within
+from tasks.messages.fields import STEPS, canonical_language, json_without_nul, limits_of, within
 from tasks.messages.python_values import MARK, converted
 
 
@@ -33,7 +33,8 @@ def _own_language(language: object) -> str:
             return canonical_language(language)
         except ValueError as error:
             problem = str(error)
-    raise PydanticCustomError("language_code", "metadata.language: {problem}", {"problem": problem})
+    context = {"problem": problem, STEPS: ("language",)}
+    raise PydanticCustomError("language_code", "{problem}", context)
 
 
 _SIZE = described(x_limit="variables_bytes")

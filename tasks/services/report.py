@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from db import runs
-from db.backup.catalogue import open_catalogue
+from db.backup.catalogue import is_future, open_catalogue
 from db.backup.policy import BackupPolicy
 from db.backup.source import Source
 from db.errors import OperationError
@@ -100,10 +100,9 @@ def _of_recovery(policy: RecoveryPolicy, now: datetime) -> dict[str, object] | N
         facts = recovery_facts(policy)
     except (OSError, OperationError):
         return None
-    proved, newest = (
-        facts.drills.proved,
-        max((b.ended_at for b in facts.base_backups), default=None),
-    )
+    proved = facts.drills.proved
+    ended_at = [backup.ended_at for backup in facts.base_backups]
+    newest = max((end for end in ended_at if not is_future(end, now)), default=None)
     return {
         "base_backup_age_seconds": _seconds(newest, now),
         "recovery_earliest_age_seconds": _seconds(facts.earliest, now),

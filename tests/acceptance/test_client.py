@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import pickle
 import subprocess
 import sys
 import uuid
@@ -98,6 +99,10 @@ def test_results_and_errors_are_those_of_the_contract(client: Client, greeting: 
         client.render_one(template_id="No Id", language="?")
     assert {detail["path"] for detail in refused.value.details} == {"template_id", "language"}
     assert str(refused.value).startswith("invalid_message: ")
+    assert "template_id: expected 1 to 255 characters" in str(refused.value)
+    for error in (refused.value, NoAnswerError("an-id", 30.0)):
+        again = pickle.loads(pickle.dumps(error))  # noqa: S301 - it was made above
+        assert (type(again), str(again)) == (type(error), str(error))
     assert list(ERRORS) == list(Code)
     assert all(issubclass(error, ServiceError) for error in ERRORS.values())
 

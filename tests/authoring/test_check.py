@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,12 +129,12 @@ BAD_FILES: dict[str, tuple[str, bytes | None, str]] = {
     "sample of another shape": (
         "samples/ada.json",
         b'{"values": {}}',
-        "samples/ada.json:1:1: error: unknown key 'values'",
+        "samples/ada.json:1:2: error: unknown key 'values'",
     ),
     "sample that does not match": (
         "samples/ada.json",
         b'{"variables": {"nam": "Ada"}}',
-        "samples/ada.json: error: variables.name: is required",
+        "samples/ada.json:1:2: error: variables.name: is required",
     ),
     "TOML without end": ("template.toml", b"a = " + b"[" * 100_000, "not valid TOML: nested too"),
     "a number without end": ("template.toml", b"a = " + b"1" * 9_999, "a number is too long"),
@@ -141,7 +142,47 @@ BAD_FILES: dict[str, tuple[str, bytes | None, str]] = {
     "a lone surrogate": (
         "samples/ada.json",
         b'{"variables": {"name": "\\ud800"}}',
-        "samples/ada.json: error: variables.name: text contains a lone surrogate",
+        "samples/ada.json:1:16: error: variables.name: text contains a lone surrogate",
+    ),
+    "a sample's value of another type": (
+        "samples/ada.json",
+        b'{"language": "de",\n "variables": {\n  "name": ["Ada"]}}',
+        "samples/ada.json:3:3: error: variables.name: expected text",
+    ),
+    "a name that is missing": (
+        "template.toml",
+        b'type = "email"\n[[variables]]\nname = "name"\n',
+        "template.toml:1:1: error: name: is required",
+    ),
+    "a number as the id": (
+        "template.toml",
+        b'name = "a"\ntype = "email"\ntemplate_id = 3\n',
+        "template.toml:3:1: error: expected text",
+    ),
+    "metadata of a version": (
+        "template.toml",
+        b'name = "a"\ntype = "email"\n[metadata]\na = 1\n[version_metadata.b]\nc = "\\u0000"\n',
+        "template.toml:6:1: error: version_metadata.b.c: expected text without",
+    ),
+    "a language": (
+        "template.toml",
+        b'name = "a"\ntype = "email"\nlanguage = "no language"\n',
+        "template.toml:3:1: error: expected a BCP 47 language tag",
+    ),
+    "variables in one line": (
+        "template.toml",
+        b'name = "a"\ntype = "email"\nvariables = ["name", {name = "b", type = "text"}]\n',
+        "template.toml:3:35: error: 'text' is not a type",
+    ),
+    "JSON in TOML": (
+        "template.toml",
+        b'name = "a"\ntype = "email"\n[[variables]]\nname = "name"\nexample_json = "nul"\n',
+        "template.toml:5:1: error: example_json is not text in JSON",
+    ),
+    "U+0000": (
+        "body.html",
+        b"<p>\n {{ name }}\0</p>",
+        "body.html:2:12: error: expected text without",
     ),
     "a key that appears twice": (
         "samples/ada.json",
@@ -156,13 +197,13 @@ BAD_FILES: dict[str, tuple[str, bytes | None, str]] = {
     "no number of metadata": (
         "template.toml",
         b'name = "A"\ntype = "email"\n[metadata]\nrate = nan',
-        "template.toml:3:1: error: metadata.rate: expected a finite number",
+        "template.toml:4:1: error: metadata.rate: expected a finite number",
     ),
     "no number": ("samples/ada.json", b'{"variables": {"name": NaN}}', "expected a finite number"),
     "sample in no language": (
         "samples/ada.json",
         b'{"language": "d", "variables": {"name": "Ada"}}',
-        "samples/ada.json: error: language: expected a BCP 47 language tag",
+        "samples/ada.json:1:2: error: language: expected a BCP 47 language tag",
     ),
     "output without a sample": (
         "samples/ada.body.html",
@@ -357,6 +398,16 @@ def test_sarif_names_rules_and_places() -> None:
     place = result["locations"][0]["physicalLocation"]
     assert place["artifactLocation"] == {"uri": "templates/a%20b/body.html"}
     assert place["region"] == {"startLine": 2, "startColumn": 5}
+
+
+def test_a_whole_file_is_reported_at_its_beginning() -> None:
+    """Code scanning refuses a result without a line, and GitHub shows no annotation."""
+    whole = replace(FINDING, line=0, column=0)
+    assert ",line=1,col=1," in reports.as_github([whole], "")
+    (result,) = json.loads(reports.as_sarif([whole], ""))["runs"][0]["results"]
+    region = result["locations"][0]["physicalLocation"]["region"]
+    assert region == {"startLine": 1, "startColumn": 1}
+    assert str(whole).startswith("a b/body.html: error: ")
 
 
 def test_text_has_the_line_and_a_caret() -> None:

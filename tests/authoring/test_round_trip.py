@@ -8,9 +8,11 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.rendering.client import Renderer
 from tasks.rendering.texts import Sources
 from tests.support.definitions import LIMITS, definitions, simple, written
-from worker.authoring import bundle_file, header, layout
+from worker.authoring import bundle_file, layout
+from worker.authoring.check import Checker
 from worker.authoring.definition import Definition, of_entry
 from worker.authoring.reading import read_template
 from worker.authoring.writing import write_template
@@ -66,6 +68,27 @@ def test_one_file_gives_back_all_templates(drawn: list[Definition]) -> None:
         assert file.read_bytes() == first
 
 
+def test_an_error_of_a_file_of_templates_has_its_place(tmp_path: Path, renderer: Renderer) -> None:
+    """Of an entry, and of a text in it, whose own line the message names."""
+    file = tmp_path / "templates.json"
+    body = "<p>\n{{ nam }}</p>"
+    bundle_file.write_file(file, [simple("a"), simple("b", own=Sources("Hello {{ name }}", body))])
+    content = json.loads(file.read_text())
+    content["templates"][0]["version"]["variables"][0]["type"] = "text"
+    file.write_text(json.dumps(content, indent=1))
+    folder = bundle_file.read_file(file, LIMITS)
+    lines = file.read_text().split("\n")
+    found = Checker(folder, renderer, "en").check().errors
+    assert [each.file for each in found] == ["templates.json"] * len(found)
+    shown = [(lines[each.line - 1][each.column - 1 :], each.message) for each in found]
+    (source, message) = shown[0]
+    assert source == '"type": "text"'
+    assert message.startswith("version.variables[0].type: a: 'text' is not a type")
+    (source, message) = shown[1]
+    assert source.startswith('"body": "<p>')
+    assert "(line 2, column 4 of the text)" in message
+
+
 def test_an_export_of_the_service_is_the_definition() -> None:
     """What the service adds, such as times and states, is not part of it."""
     definition = simple(translations={"de": Sources(None, "<p>Hallo {{ name }}</p>")})
@@ -111,13 +134,3 @@ def test_dates_of_toml_are_text(tmp_path: Path) -> None:
     assert read.definition is not None
     assert read.definition.variables is not None
     assert read.definition.variables[1]["example"] == "2026-01-31"
-
-
-def test_the_place_of_a_member_of_the_header() -> None:
-    """Errors lead to the line."""
-    variables = '[[variables]]\nname = "a"\n\n[[variables]]\nname = "b"\n  example = 3\n'
-    text = f'name = "a"\n\n[metadata]\na = 1\n\n{variables}'
-    assert header.place_of(text, "metadata.language") == (3, 1)
-    assert header.place_of(text, "variables[1].example") == (11, 1)
-    assert header.place_of(text, "variables[1]") == (9, 1)
-    assert header.place_of(text, "category") == (1, 1)

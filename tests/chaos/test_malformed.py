@@ -16,12 +16,14 @@ from tests.support.chaos.session import Chaos
 from tests.support.chaos.stacks import Contents
 from tests.support.clients import celery, raw, with_body
 from tests.support.malformed import malformed
-from tests.support.malformed_case import DEEP
+from tests.support.malformed_case import DEEP, MEGABYTE, task_id_of
 from tests.support.mutations import mutations
+from worker.dead_letters.queue import body_of
 from worker.envelope import Refusal, Rules, read
 from worker.settings import Settings
 
 QUEUES = itertools.cycle(("render", "templates", "render-bulk"))
+MOST_MEMORY = 300 * MEGABYTE
 NOBODY = {"template_id": "no-such-template"}
 
 
@@ -47,6 +49,24 @@ def test_mutated_messages_are_dead_letters_or_answered_and_the_worker_lives(chao
     pushed = set(entries)
     kept = kept_after(chaos, refused.total())
     assert Counter({entry: count for entry, count in kept.items() if entry in pushed}) == refused
+
+
+def test_entries_too_large_to_fetch_are_dead_letters_and_the_worker_lives(chaos: Chaos) -> None:
+    """Waiting together, and while the worker is idle; its main process does not grow by them."""
+    megabytes = chaos.times(40, 200)
+    name = "an entry that takes seconds to fetch"
+    entry = raw(celery(task_id=task_id_of(name)) | {"body": "A" * (megabytes * MEGABYTE)})
+    node = chaos.stack.node()
+    with chaos.stack.broker as broker:
+        with chaos.stack.stopped(node.pid):
+            for _ in range(2):
+                broker.lpush("render", entry)
+        send_all(chaos, [entry])
+        answer = chaos.producer.stored(task_id_of(name), chaos.within(15))
+        assert answer["result"]["exc_type"] == "TooLarge"
+        assert chaos.stack.node().memory_info().rss < MOST_MEMORY
+        letters = broker.lrange("dead-letters", 0, -1)
+    assert set(map(raw_of, letters)) == {entry}
 
 
 def test_malformed_broadcasts_are_dropped_and_the_worker_lives(chaos: Chaos) -> None:
@@ -116,5 +136,5 @@ def kept_after(chaos: Chaos, expected: int) -> Counter[bytes]:
 
 def raw_of(letter: bytes) -> bytes:
     """Return the message that a dead letter holds."""
-    content = json.loads(base64.b64decode(json.loads(letter)["body"]))
+    content = json.loads(body_of(letter))
     return base64.b64decode(content["raw"])

@@ -20,6 +20,7 @@ from tasks.errors import Unavailable
 from tasks.rendering.child import RenderProcessError
 from tests.factories import templates
 from tests.support.tasks import Tasks
+from worker.envelope.callbacks import complete
 from worker.local import LocalStack
 from worker.local.valkey import LocalValkey
 from worker.results import RedisBackend
@@ -406,6 +407,18 @@ class TestCallbacks:
     ) -> None:
         """Once, with the id of the message."""
         service.deliver("template.get", {"template_id": "unknown"}, errbacks=[link("failed")])
+        (called,) = sent(broker, "next")
+        assert called["task"] == "failed"
+
+    def test_an_errback_that_is_a_chain_is_called(
+        self, service: Tasks, broker: redis.Redis
+    ) -> None:
+        """Its first task gets the id; Celery would call it with objects that are not JSON."""
+        parts = [link("failed"), link("reported")]
+        chain = link("celery.chain") | {"subtask_type": "chain", "kwargs": {"tasks": parts}}
+        errbacks = [chain]
+        assert complete({"errbacks": errbacks})
+        service.deliver("template.get", {"template_id": "unknown"}, errbacks=errbacks)
         (called,) = sent(broker, "next")
         assert called["task"] == "failed"
 

@@ -1,5 +1,6 @@
 """The right dump: safety dumps, dumps of other databases and servers, names, and wrong clocks."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -315,6 +316,20 @@ class TestNames:
         with pytest.raises(OperationError):
             create(live.client, policy, now=NOW)
         assert partial.read_bytes() == b"of another process"
+
+    def test_a_store_reports_a_read_only_file_system(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Which refuses the removal of what could not be created, too."""
+
+        def refused(*_: object, **__: object) -> None:
+            raise OSError(errno.EROFS, "Read-only file system")
+
+        for name in ("os.open", "pathlib.Path.unlink"):
+            monkeypatch.setattr(name, refused)
+        with pytest.raises(OperationError, match="cannot be written to: Read-only") as caught:
+            DirectoryStore(tmp_path).write("x", b"")
+        assert caught.value.kind == "target_unwritable"
 
     @pytest.mark.parametrize("links", [True, False], ids=["hard links", "none"])
     def test_a_store_replaces_no_file(

@@ -63,7 +63,7 @@ class Broker:
             (each.tag, letter_of_raw("malformed: x", each.raw, each.list))
             for each in self.held.take([["render"]], count)
         ]
-        self.held.move_to_dead_letters(letters, "dead-letters", bounds)
+        self.held.move_to_dead_letters(letters, bounds)
 
     def found(self, thresholds: Thresholds = USUAL) -> dict[str, str]:
         """Return kind and severity of each finding."""

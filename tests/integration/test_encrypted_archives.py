@@ -5,18 +5,17 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from db.recovery.facts import recovery_facts
+from db.recovery.object_path import AnyPath
 from db.recovery.object_path import replace as write
 from db.recovery.packed import PACKED
 from db.recovery.sealed import Sealed
 from db.recovery.status import archive_problems
 from tests.support.documents import blocks
-from tests.support.recovery import Server, age_files, recoverable
+from tests.support.recovery import Server, age_files, object_storage, recoverable
 
 _EXPORT = re.compile(r"^export TEMPLATE_SERVICE_RECOVERY_(\w+)=(\S+)$", re.MULTILINE)
 _FOLDER = "/etc/template-service"
@@ -38,24 +37,14 @@ def server(document: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     options = {name: value.replace(_FOLDER, str(directory)) for name, value in given.items()}
     for name, path in age_files(directory).items():
         Path(path).rename(options[name])
-    storage = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    storage.start()
-    try:
-        host, port = storage.get_host_and_port()
-        url = f"http://{host}:{port}"
-        bucket = options["target"].split("/")[2]
-        with urlopen(Request(f"{url}/{bucket}", method="PUT"), timeout=60):  # noqa: S310 - HTTP
-            pass
-        Path(options["credentials_file"]).write_text(
-            f"# of the server\nAWS_ENDPOINT_URL={url}\nAWS_ALLOW_HTTP=true\nAWS_REGION=us-east-1\n"
-            "AWS_ACCESS_KEY_ID=server\nAWS_SECRET_ACCESS_KEY=secret\n"
-        )
-        with recoverable(directory, **options) as server:
-            server.add(10)
-            server.json("base-backup")
-            yield server
-    finally:
-        storage.stop()
+    bucket = options["target"].split("/")[2]
+    with (
+        object_storage(bucket, Path(options["credentials_file"])),
+        recoverable(directory, **options) as server,
+    ):
+        server.add(10)
+        server.json("base-backup")
+        yield server
 
 
 def test_the_documented_archive_is_encrypted_and_proved(server: Server, document: str) -> None:
@@ -96,6 +85,19 @@ def test_without_the_identity_names_are_checked(server: Server) -> None:
     assert recovery_facts(policy).gaps > 0
     write(lost, content)
     assert archive_problems(policy) == []
+
+
+def test_a_drill_records_an_encrypted_base_backup_that_is_cut_off(server: Server) -> None:
+    """It cannot be decrypted, as without the identity; that would say nothing about the archive."""
+    base: AnyPath = server.policy.storage.base
+    newest = base / max(path.name for path in base.iterdir())
+    packed = newest / f"{PACKED}.age"
+    content = packed.read_bytes()
+    write(packed, content[:-1])
+    done = server.call("drill")
+    assert (done.exit_code, newest.name in done.stderr) == (1, True), done.output
+    assert "archive_damaged" in (recovery_facts(server.policy).drills.problem or "")
+    write(packed, content)
 
 
 def test_expired_objects_are_removed(server: Server) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from db import hooks
 from db.backup.create import create
 from db.backup.policy import BackupPolicy
 from db.backup.restore.merge_table import merge_table
 from db.backup.restore.replace_live import replace_live
 from db.backup.restore.restore import restore
+from db.cluster.processes import Identity, wait_until
 from db.errors import OperationError
 from tasks import runtime
 from tests.support.sample_databases import SampleDatabase, sample_database
@@ -108,6 +110,20 @@ def test_a_hook_that_fails_stops_what_it_belongs_to(
     with pytest.raises(OperationError):
         create(live.client, replace(policy, after_dump=command))
     assert len(list(Path(policy.target).iterdir())) == 2 * len(known)
+
+
+def test_a_hook_that_takes_too_long_is_killed_with_what_it_has_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it has ended itself by then, or waits."""
+    monkeypatch.setattr(hooks, "TIMEOUT", 0.5)
+    for end in ("", "wait"):
+        started = tmp_path / f"started {end}"
+        script = f'sleep 600 & echo $! >"{started}"; {end}'
+        with pytest.raises(OperationError, match="was killed after"):
+            hooks.run_hook(shlex.join(["sh", "-c", script]), "after_dump", {})
+        process = Identity.of(int(started.read_text()))
+        assert process is None or wait_until(lambda: not process.alive(), 20)  # noqa: B023
 
 
 def test_a_failed_run_is_notified(

@@ -45,7 +45,7 @@ class Broker:
             self.client.lpush(self.prefix + source, raw)
         taken = self.held.take([[source]], len(raws))
         letters = [(each.tag, letter_of_raw("malformed: x", each.raw, source)) for each in taken]
-        moved, dropped = self.held.move_to_dead_letters(letters, DEAD_LETTERS.name, bounds)
+        moved, dropped = self.held.move_to_dead_letters(letters, bounds)
         assert moved == len(raws)
         return dropped
 
@@ -98,6 +98,48 @@ def test_a_replay_to_another_queue_keeps_the_priority(broker: Broker) -> None:
     assert dead_letters.replay(broker.connection, set(every), "templates") == every
     assert broker.waiting("templates\x06\x163") == [b"one"]
     assert broker.waiting("templates") == [b"two"]
+
+
+def test_an_entry_too_large_to_fetch_is_moved_on_the_server(broker: Broker) -> None:
+    """With its bytes; the consumer gets its ends, for the answer, and then the next messages."""
+    large, good = b"\x00{" + b"\n\xff" * 100_000 + b"}", b"good"
+    held = HeldMessages(broker.client, Keys(broker.prefix), "node/2", most_bytes=len(large) - 1)
+    broker.client.lpush(broker.prefix + PRIORITY, large, large[:-1], large, good)
+    taken = [each for _ in range(3) for each in held.take([["other", PRIORITY]], 5)]
+    assert [each.moved for each in taken] == [len(large), 0, len(large), 0]
+    ends = large[:65_536] + large[-65_536:]
+    assert [each.raw for each in taken] == [ends, large[:-1], ends, good]
+    assert broker.raws() == [large, large]
+    assert broker.waiting(PRIORITY) == []
+    assert broker.figures_are_right()
+    (letter, other) = dead_letters.letters(broker.connection, 2)
+    assert letter.reason == f"too_large: the queue entry is {len(large)} bytes, the limit is 200002"
+    assert (letter.queue, letter.id != other.id) == ("render", True)
+    assert letter.kept_at is not None
+    assert dead_letters.discard(broker.connection, {letter.id}) == [letter.id]
+    assert dead_letters.replay(broker.connection, {other.id}) == [other.id]
+    assert broker.waiting(PRIORITY) == [large]
+    assert broker.figures_are_right()
+
+
+def test_moved_entries_count_towards_the_limits(broker: Broker) -> None:
+    """The oldest letters make room for them, whatever their sizes are."""
+    large = b"x" * 300_000
+    held = HeldMessages(broker.client, Keys(broker.prefix), "node/2", most_bytes=100)
+    for _ in range(3):
+        broker.client.lpush(broker.prefix + "render", large)
+        assert held.take([["render"]], 1)[0].moved
+        held.move_to_dead_letters([], Bounds(10, 700_000))
+        assert broker.figures_are_right()
+    broker.add_letters(*GARBAGE)
+    assert broker.raws() == [large, large, *GARBAGE]
+    assert broker.letters.figures().dropped == 1
+    oldest = broker.letters.figures().oldest
+    assert oldest is not None
+    assert len(oldest) < 1000
+    broker.client.lpush(f"{broker.prefix}{DEAD_LETTERS.name}", b"foreign")
+    assert broker.letters.trim(Bounds(2, 700_000)) == len(GARBAGE) + 1
+    assert broker.figures_are_right()
 
 
 def test_a_replay_resets_the_delivery_count(broker: Broker) -> None:
@@ -232,7 +274,7 @@ class TestBounds:
         (taken,) = broker.held.take([["render"]], 1)
         broker.held.put_back([taken.tag], is_next=True)
         letter = (taken.tag, letter_of_raw("malformed: x", taken.raw, "render"))
-        assert broker.held.move_to_dead_letters([letter], DEAD_LETTERS.name, NO_BOUNDS) == (0, 0)
+        assert broker.held.move_to_dead_letters([letter], NO_BOUNDS) == (0, 0)
         assert broker.raws() == []
 
 

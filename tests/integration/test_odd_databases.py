@@ -137,6 +137,31 @@ def test_one_table_is_restored_next_to_partitions(
     assert restore(live.client, policy, name=entry.name).rows["measured_2"] == 10
 
 
+FOREIGN = """
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER away FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '/missing');
+CREATE USER MAPPING FOR PUBLIC SERVER away;
+CREATE FOREIGN TABLE remote (id integer) SERVER away;
+CREATE TABLE parted (id integer) PARTITION BY LIST (id);
+CREATE FOREIGN TABLE parted_1 PARTITION OF parted FOR VALUES IN (1) SERVER away;
+CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2);
+INSERT INTO parted VALUES (2);
+"""
+
+
+def test_a_database_is_restored_next_to_foreign_tables(
+    live: SampleDatabase, policy: BackupPolicy
+) -> None:
+    """Their server is away, and nothing asks it."""
+    live.run(FOREIGN)
+    entry = create(live.client, policy)
+    for table, rows in (("templates", ROWS["templates"]), ("parted_2", 1)):
+        assert restore(live.client, policy, table=table).rows == {table: rows}
+    live.run("DELETE FROM template_translations")
+    assert merge_table(live.client, policy, table="template_translations").inserted == 16
+    assert replace_live(live.client, policy).restored.name == entry.name
+
+
 @pytest.mark.parametrize("name", ["postgresql://x", "-a=50%25 q\"uo'te \\;"])
 def test_a_database_of_any_name_is_dumped_and_replaced(
     source: SampleDatabase, servers: LocalStack, policy: BackupPolicy, name: str

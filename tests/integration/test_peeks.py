@@ -10,6 +10,7 @@ from kombu import Connection
 
 from db.cluster.processes import wait_until
 from worker.local import LocalStack
+from worker.local.server import HOST
 from worker.transport import Channel, Transport
 
 DATABASE = 13
@@ -153,3 +154,34 @@ def test_at_most_the_prefetch_count_plus_one_per_other_queue_is_taken(
         consumer.channel.fetcher.step()
     assert len(consumer.received) == len(QUEUES)
     assert held(broker) == len(QUEUES)
+
+
+def test_a_user_that_may_not_turn_replies_off_gets_messages(
+    servers: LocalStack, broker: redis.Redis
+) -> None:
+    """The wait then replies with the message, which is dropped: it is taken apart from that."""
+    rights = ("+@all", "-@dangerous", "-client|reply", "~*", "&*")
+    broker.execute_command("ACL", "SETUSER", "narrow", "on", ">secret", *rights)  # type: ignore[no-untyped-call]
+    address = f"redis://narrow:secret@{HOST}:{servers.valkey.port}/{DATABASE}"
+    try:
+        with Connection(address, transport=Transport) as connection:
+            consumer = Consumer(connection.channel())
+            for text in ("one", "two"):
+                consumer.send(text)
+                consumer.read()
+                consumer.channel.fetcher.step()
+            assert consumer.texts == ["one", "two"]
+    finally:
+        broker.acl_deluser("narrow")
+
+
+def test_a_wait_does_not_fetch_the_message(consumer: Consumer, broker: redis.Redis) -> None:
+    """A message is sent once, to the consumer that takes it: others wait for it too."""
+    text = "x" * 10_000_000
+    before = broker.info("stats")["total_net_output_bytes"]
+    consumer.channel.basic_qos(0, 1, False)  # noqa: FBT003 - kombu's signature
+    consumer.send(text)
+    consumer.read()
+    assert consumer.texts == [text]
+    sent = broker.info("stats")["total_net_output_bytes"] - before
+    assert sent < 1.5 * len(text) * 4 / 3

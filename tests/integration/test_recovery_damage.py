@@ -21,6 +21,7 @@ SIZE = 16 << 20
 def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     """Give an archive on which something has happened, and base backups."""
     with lived(tmp_path_factory.mktemp("damage"), compress=False) as history:
+        history.server.json("figures")
         yield history
 
 
@@ -34,6 +35,7 @@ class Victim:
         self.full = policy.base / history.full
         self.incremental = policy.base / history.incremental
         self.data = self.full / "data"
+        (self.figures,) = (policy.directory / "figures").iterdir()
 
     @property
     def middle(self) -> Path:
@@ -47,9 +49,9 @@ class Victim:
         change(content)
         replaced(path, bytes(content))
 
-    def entry(self, **values: object) -> None:
-        """Change the catalog entry of the full backup."""
-        path = self.full / "backup.json"
+    def entry(self, backup: Path | None = None, **values: object) -> None:
+        """Change the catalog entry of a backup, by default of the full one."""
+        path = (backup or self.full) / "backup.json"
         replaced(path, json.dumps(json.loads(path.read_text()) | values).encode())
 
 
@@ -231,7 +233,22 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "missing parent": (lambda v: shutil.rmtree(v.full), "parent_missing"),
     "another parent": (lambda v: v.entry(start_lsn="0/3000099"), "parent_differs"),
+    "file that its owner may not read": (lambda v: data(v, "base/1/1259").chmod(0), "permissions"),
     # the catalog
+    "incremental one without a parent": (
+        lambda v: v.entry(v.incremental, parent=None),
+        "parent_differs",
+    ),
+    "entry that ends before its checkpoint": (
+        lambda v: v.entry(started_at="2020-01-01T00:00:00Z", ended_at="2020-01-01T00:00:01Z"),
+        "entry_differs",
+    ),
+    "entry that ends before it begins": (
+        lambda v: v.entry(started_at="2120-01-01T00:00:00Z"),
+        "entry_differs",
+    ),
+    "entry with another size of the file": (lambda v: v.entry(packed_bytes=7), "entry_differs"),
+    "damaged figures": (lambda v: replaced(v.figures, b"{"), "figures_unreadable"),
     "missing entry": (lambda v: (v.full / "backup.json").unlink(), "entry_unreadable"),
     "damaged entry": (
         lambda v: replaced(v.full / "backup.json", b'{"name": '),
@@ -292,6 +309,17 @@ def test_verify_accepts_an_undamaged_archive(history: History) -> None:
     assert verified["problems"] == []
     assert verified["segments"] == len(Victim(history, history.server.policy).segments) > 3
     assert (verified["segment_bytes"], verified["base_backups"]) == (verified["segments"] * SIZE, 2)
+
+
+def test_a_gap_at_the_end_is_reported(history: History, tmp_path: Path) -> None:
+    """The names of the other segments do not show it, but the server knows what it has archived."""
+    last = history.server.json("check")["segment"]
+    policy = history.copy(tmp_path / "recovery")
+    (policy.wal / last).unlink()
+    for command in (("pitr", "status"), ("db", "doctor")):
+        done = history.server.run_command(*command, "--json", policy=policy)
+        assert done.exit_code == 1
+        assert f"segment {last} was archived by the server and is missing" in done.stdout
 
 
 def test_check_pushes_a_segment_and_finds_it(history: History) -> None:

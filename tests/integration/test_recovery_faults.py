@@ -320,6 +320,12 @@ def test_base_backups_of_another_cluster_are_refused(history: History, tmp_path:
     done = history.server.call("base-backup", policy=policy)
     assert done.exit_code == 1
     assert f"are of cluster 1, the server is cluster {system}" in done.stderr
+    for folder in policy.base.iterdir():
+        shutil.rmtree(folder)
+    replaced(policy.directory / "system", b"7\n")
+    done = history.server.call("base-backup", policy=policy)
+    assert done.exit_code == 1
+    assert "has the WAL of another cluster: its system identifier is 7" in done.stderr
 
 
 def test_a_role_without_permission_gets_a_remedy(history: History, tmp_path: Path) -> None:

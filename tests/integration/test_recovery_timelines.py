@@ -26,6 +26,10 @@ def test_a_target_of_an_abandoned_timeline_is_refused_until_it_is_named(tmp_path
         abandoned = server.now()
         server.add(8)
         server.json("restore-point", "the_end_of_one")
+        for _ in range(3):
+            server.json("check")
+        beyond = server.run("SELECT pg_current_wal_lsn()::text")
+        server.json("check")
         into = tmp_path / "the archive's" / "new"
         server.json("restore", "--to", first.isoformat(), "--into", str(into))
         swapped(server, into)
@@ -40,14 +44,15 @@ def test_a_target_of_an_abandoned_timeline_is_refused_until_it_is_named(tmp_path
             shutil.rmtree(into)
             return int(done["proof"]["tables"]["templates"])
 
+        for target in (("--lsn", beyond), ("--restore-point", "the_end_of_one")):
+            refused = server.call("restore", *target, "--into", str(into))
+            assert f"{target[1]} is on timeline 1 only" in refused.stderr
+            assert "--timeline 1" in refused.stderr
         for time in (abandoned, between):
             refused = server.call("restore", "--to", time.isoformat(), "--into", str(into))
             assert refused.exit_code == 1, refused.output
             assert "is on timeline 1 only" in refused.stderr
             assert "--timeline 1" in refused.stderr
-        refused = server.call("restore", "--restore-point", "the_end_of_one", "--into", str(into))
-        assert "the_end_of_one is on timeline 1 only" in refused.stderr
-        assert "--timeline 1" in refused.stderr
         assert rows(abandoned.isoformat(), "--timeline", "1") == 3
         assert rows(abandoned.isoformat(), "--timeline", "2") == 1
         assert rows(first.isoformat()) == 1

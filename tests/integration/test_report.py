@@ -276,7 +276,7 @@ class TestBacklog:
                 (each.tag, letter_of_raw("malformed: x", each.raw, each.list))
                 for each in held.take([["render"]], 3)
             ]
-            held.move_to_dead_letters(letters, "dead-letters", Bounds(2, 10**6))
+            held.move_to_dead_letters(letters, Bounds(2, 10**6))
         figures = backlog(Connection(broker))
         assert figures is not None
         assert (figures.dead_letters.count, figures.dead_letters.dropped) == (2, 1)

@@ -1,8 +1,11 @@
 """A standby that was away until the primary removed the WAL it needs: it reads the archive."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, LiteralString
@@ -14,10 +17,11 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from db.cluster.private import PrivateCluster
-from db.cluster.processes import wait_until
+from db.cluster.processes import Identity, wait_until
 from db.cluster.programs import Programs
 from db.recovery.packed import PACKED, unpack
-from tests.support.recovery import Server, age_files, recoverable
+from tests.support.dumps import wrapped
+from tests.support.recovery import Server, age_files, object_storage, recoverable
 from worker.local.server import HOST, free_port
 
 _FOLLOWS: LiteralString = """
@@ -47,6 +51,24 @@ def replica(server: Server, *arguments: str, recovery: Path | None = None) -> Re
     """Run a command of ``template-service replica``."""
     policy = replace(server.policy, directory=recovery or server.policy.directory)
     return server.run_command("replica", *arguments, policy=policy)
+
+
+@pytest.fixture(params=["directory", "object storage"])
+def archived(server: Server, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Give the primary with its archive in the directory, or in object storage."""
+    with ExitStack() as stack:
+        if request.param == "directory":
+            yield server
+            return
+        credentials = tmp_path / "credentials"
+        stack.enter_context(object_storage("wal-of-standbys", credentials))
+        policy = replace(
+            server.policy, target="s3://wal-of-standbys/here", credentials_file=str(credentials)
+        )
+        stack.callback(server.json, "setup", "--yes")
+        stored = Server(server.stack, policy)
+        stored.json("setup", "--yes")
+        yield stored
 
 
 @contextmanager
@@ -82,11 +104,15 @@ def is_lost(server: Server) -> bool:
     return bool(server.run("SELECT wal_status = 'lost' FROM pg_replication_slots"))
 
 
-def test_a_standby_that_was_away_for_long_reads_the_archive(server: Server, tmp_path: Path) -> None:
+def test_a_standby_that_was_away_for_long_reads_the_archive(
+    archived: Server, tmp_path: Path
+) -> None:
     """The primary has removed the WAL; once it has caught up, its slot is reset and it streams."""
-    into = tmp_path / "standby"
+    server, into = archived, tmp_path / "standby"
     with standby(server, into, "--start") as (made, url):
-        assert f"{server.policy.wal}" in made["settings"]["restore_command"].replace("'\"'\"'", "'")
+        assert f"{server.policy.storage.wal}" in made["settings"]["restore_command"].replace(
+            "'\"'\"'", "'"
+        )
         assert wait_until(lambda: bool(server.run(_FOLLOWS)), 60)
         refused = replica(server, "reset-slot", "standby1")
         assert (refused.exit_code, "still retains" in refused.output) == (1, True)
@@ -109,6 +135,37 @@ def test_a_standby_that_was_away_for_long_reads_the_archive(server: Server, tmp_
         assert wait_until(lambda: bool(server.run(_FOLLOWS)), 60)
         assert count(url) == server.run(_COUNT)
         assert replica(server, "status").exit_code == 0
+
+
+def test_a_copy_ends_with_the_command_that_makes_it(server: Server, tmp_path: Path) -> None:
+    """Killed, it would go on for hours; what it leaves is named."""
+    into, running = tmp_path / "standby", tmp_path / "running"
+    tmp_path.chmod(0o777)  # the copy has a user of its own
+    programs = wrapped(
+        tmp_path / "bin",
+        pg_basebackup=f'echo $$ >"{running}.new"; mv "{running}.new" "{running}"; exec sleep 600',
+    )
+    addresses = server.stack.addresses()
+    addresses["TEMPLATE_SERVICE_POSTGRES_PROGRAMS"] = str(programs.folder)
+    options = ["--into", str(into), "--port", str(free_port())]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "worker", "replica", "create", *options],
+        env={"PATH": os.defpath, **addresses},
+    )
+    try:
+        assert wait_until(running.exists, 60)
+        child.kill()
+        child.wait()
+        process = int(running.read_text())
+        assert wait_until(lambda: not Identity.of(process), 20)
+        refused = replica(server, "create", *options)
+        assert refused.exit_code == 1
+        for left in (f"{into}.partial", f"{into}.passfile", "replica drop standby1"):
+            assert left in refused.output
+    finally:
+        child.kill()
+        replica(server, "drop", "standby1", "--yes")
+        server.run("DROP ROLE IF EXISTS replicator")
 
 
 @pytest.mark.parametrize("archive", ["missing", "foreign"])

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.postgres15.conftest import Server
+from tests.support.recovery import age_files, object_storage
 from worker.local.server import free_port
 
 VIEWS = (
@@ -170,6 +171,31 @@ def test_damage_to_archived_wal_is_found_on_postgresql_15(archived: Server) -> N
     finally:
         path.write_bytes(content)
     archived.works("pitr", "verify")
+
+
+def test_encrypted_wal_in_object_storage_is_recovered_on_postgresql_15(
+    server: Server, tmp_path: Path
+) -> None:
+    """From the archive command, which runs as the server's user, to a restore to an LSN."""
+    names = {**age_files(tmp_path), "credentials_file": str(tmp_path / "credentials")}
+    names |= {"target": "s3://recovery/fifteen", "directory": str(tmp_path / "recovery")}
+    given = {f"TEMPLATE_SERVICE_RECOVERY_{name.upper()}": path for name, path in names.items()}
+    with object_storage("recovery", tmp_path / "credentials"):
+        server.works("pitr", "setup", "--yes", **given)
+        server.restart()
+        try:
+            server.works("pitr", "base-backup", **given)
+            server.run("CREATE TABLE kept_encrypted (id int)")
+            server.works("pitr", "figures", **given)
+            server.works("pitr", "check", **given)
+            server.works("pitr", "drill", **given)  # verifies, and then restores
+            ((lsn,),) = server.run("SELECT pg_current_wal_lsn()")
+            server.run("DROP TABLE kept_encrypted")
+            target = ("--lsn", str(lsn), "--into", str(tmp_path / "data"))
+            assert "is ready" in server.works("pitr", "restore", *target, **given)
+        finally:
+            server.run("ALTER SYSTEM RESET archive_mode")
+            server.restart()
 
 
 @pytest.mark.usefixtures("template")

@@ -77,14 +77,15 @@ class Producer:
 
     def stored(self, task_id: str, timeout: float = 120) -> dict[str, Any]:
         """Return what the result backend holds of a message once it has been worked on."""
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
+        begin = time.monotonic()
+        while (waited := time.monotonic() - begin) < timeout:
             answer = self.backend.get(f"celery-task-meta-{task_id}")
             if answer is not None:
                 stored: dict[str, Any] = json.loads(answer)
                 if stored["status"] in {"SUCCESS", "FAILURE"}:
                     return stored
-            time.sleep(POLL_SECONDS)
+            # An answer that takes long is not needed at once, and each look costs the workers time.
+            time.sleep(min(max(POLL_SECONDS, waited / 10), 0.1))
         raise TimeoutError(f"no answer to {task_id} within {timeout} s")
 
     def answer(self, task_id: str, timeout: float = 30) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, LiteralString
+from urllib.request import Request, urlopen
 
 import psycopg
 import pyrage  # type: ignore[import-untyped]
@@ -156,6 +157,28 @@ def age_files(folder: Path) -> dict[str, Any]:
     key.write_text(f"{identity}\n")
     key.chmod(0o600)
     return {"recipients_file": str(recipients), "identity_file": str(key)}
+
+
+@contextmanager
+def object_storage(bucket: str, credentials: Path) -> Iterator[None]:
+    """Run a server of S3 with a bucket, and write the file with its address and credentials."""
+    # Half a second, which no other test needs.
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415
+
+    storage = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    storage.start()
+    try:
+        host, port = storage.get_host_and_port()
+        url = f"http://{host}:{port}"
+        with urlopen(Request(f"{url}/{bucket}", method="PUT"), timeout=60):  # noqa: S310 - HTTP
+            pass
+        credentials.write_text(
+            f"# of the server\nAWS_ENDPOINT_URL={url}\nAWS_ALLOW_HTTP=true\nAWS_REGION=us-east-1\n"
+            "AWS_ACCESS_KEY_ID=server\nAWS_SECRET_ACCESS_KEY=secret\n"
+        )
+        yield
+    finally:
+        storage.stop()
 
 
 def replaced(path: Path, content: bytes) -> None:

@@ -226,7 +226,53 @@ BREAKING: Final[dict[str, tuple[Change, str]]] = {
     ),
     "a header that is required": (
         lambda it: schema(it, "CeleryHeaders")["required"].append("origin"),
-        "render.one: headers.origin: is required now",
+        "CeleryHeaders: origin: is required now",
+    ),
+    "a member of callbacks that is required": (
+        lambda it: schema(it, "CelerySignature")["required"].append("kwargs"),
+        "CeleryCallbacks: callbacks[].kwargs: is required now",
+    ),
+    "a member of a refusal removed": (
+        lambda it: schema(it, "Refusal")["properties"].pop("exc_message"),
+        "Refusal: exc_message: was removed",
+    ),
+    "a member of a stored answer removed": (
+        lambda it: it["components"]["messages"]["render.one.result"]["payload"]["properties"].pop(
+            "status"
+        ),
+        "render.one: status: was removed",
+    ),
+    "the key of answers changed": (
+        lambda it: it["channels"]["results"].update(address="answers-{taskId}"),
+        "channels: results: the address was celery-task-meta-{taskId}, is answers-{taskId}",
+    ),
+    "the type of contents changed": (
+        lambda it: it.update(defaultContentType="application/yaml"),
+        "messages: content type: was application/json, is application/yaml",
+    ),
+    "an answer that no longer comes": (
+        lambda it: it["operations"]["render.one"].pop("reply"),
+        "render.one: reply: changed",
+    ),
+    "a restriction of another kind": (
+        lambda it: member(it, "RenderBatch", "items").update(uniqueItems=True),
+        "render.batch: items: the restriction uniqueItems was added or changed",
+    ),
+    "members of a mapping refused": (
+        lambda it: member(it, "PublishVersion", "translations").update(additionalProperties=False),
+        "version.publish: translations: additionalProperties is restricted now",
+    ),
+    "members of a result of any type": (
+        lambda it: member(it, "MaintainedTables", "tables").update(additionalProperties=True),
+        "maintenance.analyze: result.tables: additionalProperties is no longer restricted now",
+    ),
+    "the format of a result": (
+        lambda it: member(it, "Report", "at").pop("format"),
+        "maintenance.report: result.at: the format was date-time, is none",
+    ),
+    "a limit next to several types": (
+        lambda it: member(it, "RenderOne", "version").update(maxLength=2),
+        "render.one: version: the limit maxLength was none, is 2",
     ),
 }
 
@@ -244,7 +290,7 @@ def test_a_change_that_breaks_producers_is_reported(name: str) -> None:
 @each("name", BREAKING)
 def test_the_way_back_is_no_break_where_it_only_adds(name: str) -> None:
     """Additions and wider limits are none; what goes both ways breaks both ways."""
-    both_ways = ("type", "pattern", "queue", "default", "setting", "null")
+    both_ways = ("type", "pattern", "queue", "default", "setting", "null", "key of")
     change, expected = BREAKING[name]
     before = copy.deepcopy(contract())
     change(before)
@@ -254,7 +300,7 @@ def test_the_way_back_is_no_break_where_it_only_adds(name: str) -> None:
 
 
 def test_additions_break_nothing() -> None:
-    """A new task, an optional keyword, a member of a result, a value, a code, a wider limit."""
+    """New tasks, optional keywords, members of results, values, codes; wider types and limits."""
     after = copy.deepcopy(contract())
     after["operations"]["render.more"] = after["operations"]["render.one"]
     schema(after, "RenderOne")["properties"]["tone"] = {"type": "string"}
@@ -263,6 +309,10 @@ def test_additions_break_nothing() -> None:
     member(after, "CreateTemplate", "type")["enum"].append("fax")
     member(after, "CreateTemplate", "name")["maxLength"] = 300
     member(after, "ListTemplates", "limit")["maximum"] = 500
+    member(after, "Rendered", "subject")["anyOf"].pop()
+    changed(member(after, "RenderOne", "variables"))
+    schema(after, "Refusal")["properties"]["tone"] = {"type": "string"}
+    schema(after, "CeleryHeaders")["properties"]["tone"] = {"type": "string"}
     after["x-error-codes"].append({"code": "new", "exc_type": "New", "may_be_sent_again": False})
     after["x-limits"]["TEMPLATE_SERVICE_LIMIT_BATCH_ITEMS"]["default"] = 2000
     assert breaking_changes(contract(), after) == []

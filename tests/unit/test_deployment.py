@@ -122,6 +122,16 @@ def test_systemd_accepts_the_units(checkout: Path, tmp_path: Path, unit: str) ->
     assert (done.returncode, about_it) == (0, [])
 
 
+def test_the_document_names_each_file_that_a_unit_needs(checkout: Path) -> None:
+    """Without one of them a unit does not start."""
+    document = (checkout / "docs" / "deployment.md").read_text()
+    for unit in (checkout / "deploy" / "systemd").iterdir():
+        files = re.findall(r"^EnvironmentFile=(/\S+)", unit.read_text(), re.MULTILINE)
+        assert files
+        for file in files:
+            assert f"`{file.replace('%i', 'render')}`" in document, unit.name
+
+
 def test_the_start_with_compose_creates_missing_secrets_only(
     checkout: Path, tmp_path: Path
 ) -> None:

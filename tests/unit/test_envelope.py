@@ -191,6 +191,13 @@ def test_a_canvas_that_celery_cannot_send_is_refused(task: str, kind: str) -> No
     assert "expected one of chain, group, chord" in problem["message"]
 
 
+@each("form", FORMS)
+def test_a_chain_has_a_task(form: str) -> None:
+    """Celery would fail a finished task over one without, where it needs the first."""
+    (problem,) = envelope.callback_problems(FORMS[form](canvas("chain", tasks=[])), RULES)
+    assert "at least one task signature" in problem["message"]
+
+
 def test_a_signature_has_what_its_stamps_name() -> None:
     """Celery looks each up among the options when it sends it."""
     stamped = signature("render.one", options={"stamped_headers": ["shop"]})

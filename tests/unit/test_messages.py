@@ -173,7 +173,8 @@ class TestIds:
             PublishVersion, translations={"english": {"body": "x"}}
         )
         for language in ("english", 1, None, ["de"]):
-            assert "metadata" in problems_of(PublishVersion, metadata={"language": language})
+            found = problems_of(PublishVersion, metadata={"language": language})
+            assert "metadata.language" in found
 
     def test_two_spellings_of_one_language_are_refused(self) -> None:
         """Else one of the two texts would be lost without a word."""
@@ -226,7 +227,7 @@ class TestText:
         """PostgreSQL's text and jsonb cannot hold U+0000."""
         assert set(problems_of(CreateTemplate, description="\0", metadata={"a": ["\0"]})) == {
             "description",
-            "metadata",
+            "metadata.a[0]",
         }
         assert "metadata" in problems_of(CreateTemplate, metadata={"\0": 1})
         translations = {"de": {"body": "\0", "subject": "\0"}}
@@ -247,11 +248,11 @@ class TestText:
         assert set(found) == {
             "body",
             "subject",
-            "metadata",
+            "metadata.a",
             "translations.de.body",
             "translations.de.subject",
-            "variables[0].default",
-            "variables[1].example",
+            "variables[0].default.b",
+            "variables[1].example[0]",
             "variables[2].description",
             "variables[3].default",
         }

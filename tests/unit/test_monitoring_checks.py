@@ -124,10 +124,12 @@ class TestDumps:
         ([LIMITS.base_backup_age], []),
         ([LIMITS.base_backup_age + HOUR], ["base_backup_old"]),
         ([LIMITS.base_backup_age + HOUR, HOUR], []),
+        ([-HOUR], ["base_backup_future", "base_backup_old"]),
+        ([-HOUR, HOUR], ["base_backup_future"]),
     ],
 )
 def test_base_backups(ages: list[timedelta], expected: list[str]) -> None:
-    """The newest one counts."""
+    """The newest one counts that is not dated in the future."""
     finished = [NOW - one for one in ages]
     assert [finding.id for finding in copies.base_backups(finished, LIMITS, NOW)] == expected
 

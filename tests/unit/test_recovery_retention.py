@@ -1,5 +1,6 @@
 """Which base backups go: never one that another needs, never too many."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -111,6 +112,18 @@ def test_an_example() -> None:
     retention = retained(backups, 2)
     assert retention.remove == ("backup-001", "backup-000")
     assert retention.oldest_segment == backups[2].first_segment == "000000010000000000000003"
+
+
+@given(catalogues(), st.integers(1, 5), st.integers(-400, 400))
+def test_dates_of_a_wrong_clock_do_not_decide(
+    backups: list[BaseBackup], keep: int, days: int
+) -> None:
+    """A base backup that is dated in the future is not the newest for that."""
+    wrong = [
+        replace(each, started_at=each.started_at + timedelta(days=days * (number % 2)))
+        for number, each in enumerate(backups)
+    ]
+    assert retained(wrong, keep) == retained(backups, keep)
 
 
 @given(catalogues(), st.integers(1, 5), st.integers(0, 12))

@@ -112,7 +112,7 @@ def test_messages_are_taken_whatever_their_number_of_deliveries_is(
         server.hset("unacked:deliveries", "fine", "x")
     server.rpush("render", "fine")
     (taken,) = messages.take([["other", "render"]], 2)
-    assert taken == ("1", "render", b"fine", 0)
+    assert taken == held.Taken("1", "render", b"fine", deliveries=0)
 
 
 def test_foreign_keys_are_moved_out_of_the_way(
@@ -128,7 +128,7 @@ def test_foreign_keys_are_moved_out_of_the_way(
     server.rpush("render", "bad")
     messages.take([["render"]], 1)
     bounds = held.Bounds(10, 10**6)
-    assert messages.move_to_dead_letters([("1", b"letter")], "dead-letters", bounds) == (1, 0)
+    assert messages.move_to_dead_letters([("1", b"letter")], bounds) == (1, 0)
     assert server.lrange("dead-letters", 0, -1) == [b"letter"]
     assert [server.get(f"{key}:displaced") for key in keys] == [key.encode() for key in keys]
 

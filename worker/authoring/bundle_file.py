@@ -1,7 +1,9 @@
 """All templates in one file: what ``export`` writes and ``import`` reads."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +14,9 @@ from tasks.rendering.limits import MIB, Limits
 from tasks.rendering.texts import PARTS
 from worker.authoring.definition import Definition, normal, of_entry
 from worker.authoring.files import Files, parse_json, write
-from worker.authoring.findings import error, of_template
+from worker.authoring.findings import Finding, error, of_template
 from worker.authoring.folder import Folder, FolderTemplate
+from worker.authoring.positions import Positions, of_json
 
 FORMAT: Final = "template-service/templates/1"
 _LARGEST: Final = 512 * MIB
@@ -52,40 +55,72 @@ def read_file(file: Path, limits: Limits) -> Folder:
         return Folder(file.parent, [], [finding])
     except (ValueError, RecursionError):  # a number too long, or nested too deeply
         content = None
+    places = Positions(text, of_json)
     entries = content.get("templates") if isinstance(content, dict) else None
     if not isinstance(entries, list) or content.get("format") != FORMAT:
         message = f"not an export: expected an object with the format {FORMAT} and templates"
         return Folder(file.parent, [], [error(file.name, "export", message)])
-    templates = [_template(file.name, index, entry, limits) for index, entry in enumerate(entries)]
-    names = [template.template_id for template in templates]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    templates = [
+        _template(_Entry(file.name, f"templates[{index}]", places), entry, limits)
+        for index, entry in enumerate(entries)
+    ]
+    counted = Counter(template.template_id for template in templates)
     findings = [
-        error(file.name, "same_template_id", f"template_id '{name}' appears more than once")
-        for name in twice
+        template.entry.finding("template_id", "same_template_id", "appears more than once")
+        for template in templates
+        if counted[template.template_id] > 1
     ]
     return Folder(file.parent, templates, [*files.findings, *findings])
 
 
-def _template(file: str, index: int, entry: Any, limits: Limits) -> FolderTemplate:  # noqa: ANN401 - a JSON value
-    place = f"templates[{index}]"
-    name = entry.get("template_id") if isinstance(entry, dict) else None
-    template_id = name if isinstance(name, str) else place
-    definition, problems = _definition(entry, limits)
-    paths = (
-        []
-        if definition is None
-        else [f"{p}{part}" for p, _ in definition.texts() for part in PARTS]
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """The place of a template in a file of templates."""
+
+    file: str
+    path: str
+    places: Positions
+
+    def finding(self, path: str, code: str, message: str) -> Finding:
+        """Return an error at a path in the entry."""
+        place = self.places.find(f"{self.path}.{path}" if path else self.path)
+        shown = f"{path}: {message}" if path else message
+        return error(self.file, code, shown, place.line, place.column)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _EntryTemplate(FolderTemplate):
+    """A template in a file of templates."""
+
+    entry: _Entry
+
+    @property
+    def header_file(self) -> str:
+        """The file."""
+        return self.path
+
+    def finding(self, problem: Problem) -> Finding:
+        """Return a problem of ``version.publish`` as a finding in the file."""
+        return self.field_finding({**problem, "path": f"version.{problem['path']}"})
+
+    def field_finding(self, problem: Problem) -> Finding:
+        """Return a problem of the entry as a finding in the file."""
+        message = f"{self.template_id}: {problem['message']}"
+        if "line" in problem:
+            message += f" (line {problem['line']}, column {problem['column']} of the text)"
+        found = self.entry.finding(problem["path"], problem["type"], message)
+        return replace(found, snippet=problem.get("snippet", ""))
+
+
+def _template(entry: _Entry, content: Any, limits: Limits) -> _EntryTemplate:  # noqa: ANN401 - a JSON value
+    name = content.get("template_id") if isinstance(content, dict) else None
+    template_id = name if isinstance(name, str) else entry.path
+    definition, problems = _definition(content, limits)
+    template = _EntryTemplate(
+        path=entry.file, template_id=template_id, definition=definition, entry=entry
     )
-    found = [
-        error(file, each["type"], f"{template_id}: {each['path']}: {each['message']}")
-        for each in problems
-    ]
-    return FolderTemplate(
-        path=file,
-        template_id=template_id,
-        definition=definition,
-        files=dict.fromkeys(paths, file),
-        findings=of_template(template_id, found),
+    return replace(
+        template, findings=of_template(template_id, map(template.field_finding, problems))
     )
 
 

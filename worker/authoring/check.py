@@ -8,7 +8,7 @@ from difflib import unified_diff
 from itertools import takewhile
 from typing import Any, Final
 
-from tasks.errors import ServiceError
+from tasks.errors import Problem, ServiceError
 from tasks.rendering.client import Renderer
 from tasks.rendering.texts import Part
 from worker.authoring import layout
@@ -168,12 +168,7 @@ class Checker:
         try:
             parts = render(self._renderer, passed, sample.variables, sample.language)
         except ServiceError as refusal:
-            found = [
-                of_problem(_place_of(template, sample, each["path"]), each)
-                if each["path"].partition(".")[0] not in {"variables", "language"}
-                else error(sample.file, each["type"], f"{each['path']}: {each['message']}")
-                for each in refusal.details
-            ]
+            found = [_of_refused(template, sample, each) for each in refusal.details]
             return of_template(template.template_id, found), []
         endings = expected_files(passed.definition.type)
         if update:
@@ -236,25 +231,24 @@ class Checker:
 
 
 def _of_warning(template: FolderTemplate, warned: Mapping[str, Any]) -> Finding:
-    finding = template.finding(
-        {
-            "path": warned["path"],
-            "type": warned["code"],
-            "message": f"{warned['message']}: {warned['remedy']}",
-        }
-    )
-    return replace(
-        finding,
-        severity=Severity.WARNING,
-        line=warned.get("line", finding.line),
-        column=warned.get("column", finding.column),
-    )
+    problem: Problem = {
+        "path": warned["path"],
+        "type": warned["code"],
+        "message": f"{warned['message']}: {warned['remedy']}",
+    }
+    if "line" in warned:
+        problem |= {"line": warned["line"], "column": warned["column"]}
+    return replace(template.finding(problem), severity=Severity.WARNING)
 
 
-def _place_of(template: FolderTemplate, sample: Sample, path: str) -> str:
-    """Return the file that a render's problem concerns: the source in the sample's language."""
+def _of_refused(template: FolderTemplate, sample: Sample, problem: Problem) -> Finding:
+    """Return a render's problem as a finding: in the sample, or in the source of its language."""
+    path = problem["path"]
     translated = f"translations.{sample.language}.{path}"
-    return template.files.get(translated) or template.files.get(path) or sample.file
+    file = template.files.get(translated) or template.files.get(path)
+    if file is not None:
+        return of_problem(file, problem)
+    return sample.finding(path, problem["type"], f"{path}: {problem['message']}")
 
 
 def _difference(file: str, expected: str, actual: object) -> Finding:

@@ -3,7 +3,6 @@
 import codecs
 import json
 import os
-import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from db.errors import OperationError
 from worker.authoring.findings import Finding, FolderError, error, warning
+from worker.authoring.positions import repeated_key
 
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BOM: Final = codecs.BOM_UTF8
@@ -106,6 +106,13 @@ class Files:
             column = problem.start - data.rfind(b"\n", 0, problem.start)
             message = f"the file is not UTF-8: byte 0x{data[problem.start]:02x}; save it as UTF-8"
             self.findings.append(error(self.name(path), "encoding", message, line, column))
+            return None
+        if "\0" in text:
+            place = text.index("\0")
+            line = text.count("\n", 0, place) + 1
+            column = place - text.rfind("\n", 0, place)
+            message = "expected text without U+0000"
+            self.findings.append(error(self.name(path), "nul", message, line, column))
             return None
         if b"\r\n" in data:
             message = (
@@ -203,18 +210,21 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 - a JSON value
     json.JSONDecodeError
         The text is not JSON, or an object has a key twice.
     """
+    twice: list[str] = []
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                places = re.finditer(rf"{re.escape(json.dumps(key, ensure_ascii=False))}\s*:", text)
-                last = max((each.start() for each in places), default=0)
-                raise json.JSONDecodeError(f"the key '{key}' appears twice", text, last)
+                twice.append(key)
             found[key] = value
         return found
 
-    return json.loads(text, object_pairs_hook=unique)
+    value = json.loads(text, object_pairs_hook=unique)
+    if twice:
+        place = repeated_key(text)
+        raise json.JSONDecodeError(f"the key '{twice[0]}' appears twice", text, place)
+    return value
 
 
 def is_ignored(name: str) -> bool:

@@ -1,15 +1,16 @@
 """The folder of templates, as it was read."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from db.errors import OperationError
 from tasks.errors import Problem
-from worker.authoring import header as headers
 from worker.authoring import layout
 from worker.authoring.definition import Definition
 from worker.authoring.findings import Finding, of_problem
+from worker.authoring.positions import Positions, of_toml
 from worker.authoring.samples import Sample
 
 
@@ -43,7 +44,7 @@ class FolderTemplate:
         return joined(self.path, layout.HEADER)
 
     def finding(self, problem: Problem) -> Finding:
-        """Return a problem of a message of this template as a finding in its file."""
+        """Return a problem of ``version.publish`` of this template as a finding in its file."""
         path = problem["path"]
         if path in self.files:
             return of_problem(self.files[path], problem)
@@ -54,11 +55,24 @@ class FolderTemplate:
             language = path.split(".")[1]
             place = joined(self.path, f"{layout.TRANSLATIONS}/{language}")
             return of_problem(place, problem)
+        places = Positions(self.header_text, of_toml)
+        if re.match(r"metadata\b", path):
+            path = f"version_{path}"
+        if path == "version_metadata.language" and places.find("language").is_exact:
+            path = "language"
+        return self._in_header(places, path, problem)
+
+    def field_finding(self, problem: Problem) -> Finding:
+        """Return a problem of ``template.create`` of this template as a finding in its file."""
+        return self._in_header(Positions(self.header_text, of_toml), problem["path"], problem)
+
+    def _in_header(self, places: Positions, path: str, problem: Problem) -> Finding:
+        found = places.find(path)
+        # Where a value is missing, the place is that of what would hold it.
+        name = "" if found.is_exact and "metadata." not in path else f"{path}: "
         finding = of_problem(self.header_file, problem)
-        line, column = headers.place_of(self.header_text, path)
-        # The place of a nested table is not known: the outermost table's is given, with the path.
-        name = f"{path}: " if "metadata." in path else ""
-        return replace(finding, line=line, column=column, message=f"{name}{finding.message}")
+        message = f"{name}{finding.message}"
+        return replace(finding, line=found.line, column=found.column, message=message)
 
 
 @dataclass(frozen=True, slots=True)

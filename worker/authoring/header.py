@@ -17,6 +17,7 @@ from worker.authoring.definition import FIELDS, Definition, normal
 from worker.authoring.files import parse_json
 from worker.authoring.findings import Finding, error
 from worker.authoring.layout import HEADER
+from worker.authoring.positions import Positions, of_toml
 
 TABLES: Final = ("metadata", "version_metadata")
 """Free JSON objects: of the template, and of its version."""
@@ -76,44 +77,24 @@ def parse(text: str, file: str) -> tuple[Header | None, list[Finding]]:
     except (ValueError, RecursionError) as problem:
         reason = "a number is too long" if isinstance(problem, ValueError) else "nested too deeply"
         return None, [error(file, "toml", f"not valid TOML: {reason}", 1, 1)]
+    places = Positions(text, of_toml)
+
+    def found(code: str, path: str, message: str) -> Finding:
+        place = places.find(path)
+        return error(file, code, message, place.line, place.column)
+
     findings = []
     for key in document.keys() - _KEYS:
         known = ", ".join(sorted(_KEYS - {f"{table}{_AS_JSON}" for table in TABLES}))
-        message = f"unknown key '{key}'; available: {known}"
-        findings.append(error(file, "unknown_key", message, *place_of(text, key)))
+        findings.append(found("unknown_key", key, f"unknown key '{key}'; available: {known}"))
     mark = document.get("byte_order_mark", False)
     if not isinstance(mark, bool):
-        place = place_of(text, "byte_order_mark")
-        findings.append(error(file, "bool_type", "byte_order_mark: expected true or false", *place))
+        message = "byte_order_mark: expected true or false"
+        findings.append(found("bool_type", "byte_order_mark", message))
     try:
         return _header(document), findings
-    except ValueError as problem:
-        return None, [*findings, error(file, "json", str(problem))]
-
-
-def place_of(text: str, path: str) -> tuple[int, int]:
-    """Return line and column, from 1, of a message's path in ``template.toml``.
-
-    A path is ``name``, ``variables[2].example`` or ``metadata.language``. What is written in no
-    common way has the place of the file's beginning.
-    """
-    match = re.match(r"variables\[(\d+)\](?:\.(\w+))?", path)
-    if match is None:
-        key = path.partition(".")[0].partition("[")[0]
-        found = re.search(rf"^[ \t]*\[*{re.escape(key)}(?:_json)?\b", text, re.MULTILINE)
-        return _at(text, found.start()) if found else (1, 1)
-    headers = [
-        each.start() for each in re.finditer(r"^[ \t]*\[\[variables\]\]", text, re.MULTILINE)
-    ]
-    index = int(match[1])
-    if index >= len(headers):
-        found = re.search(r"^[ \t]*variables\b", text, re.MULTILINE)
-        return _at(text, found.start()) if found else (1, 1)
-    start = headers[index]
-    end = headers[index + 1] if index + 1 < len(headers) else len(text)
-    key = match[2] or ""
-    found = re.compile(rf"^[ \t]*{key}(?:_json)?\s*=", re.MULTILINE).search(text, start, end)
-    return _at(text, found.start() if key and found else start)
+    except _NotJsonError as problem:
+        return None, [*findings, found("json", problem.path, str(problem))]
 
 
 def written(definition: Definition, folder: str, existing: str | None = None) -> str:
@@ -177,7 +158,7 @@ def _header(document: Mapping[str, Any]) -> Header:
         version_metadata = version_metadata | {"language": plain["language"]}
     variables = plain.get("variables")
     if isinstance(variables, list):
-        variables = [_variable(each) for each in variables]
+        variables = [_variable(index, each) for index, each in enumerate(variables)]
     return Header(
         template_id=plain.get("template_id"),
         fields={name: plain[name] for name in FIELDS if name in plain},
@@ -188,21 +169,30 @@ def _header(document: Mapping[str, Any]) -> Header:
     )
 
 
-def _variable(value: Any) -> Any:  # noqa: ANN401 - a JSON value
+def _variable(index: int, value: Any) -> Any:  # noqa: ANN401 - a JSON value
     if not isinstance(value, dict):
         return value
     variable = dict(value)
     for key in ("default", "example"):
-        if f"{key}{_AS_JSON}" in variable:
-            variable[key] = _from_json(f"{key}{_AS_JSON}", variable.pop(f"{key}{_AS_JSON}"))
+        name = f"{key}{_AS_JSON}"
+        if name in variable:
+            variable[key] = _from_json(f"variables[{index}].{name}", variable.pop(name))
     return variable
 
 
-def _from_json(key: str, text: object) -> Any:  # noqa: ANN401 - a JSON value
+class _NotJsonError(ValueError):
+    """A value under a key such as ``example_json`` that is not JSON."""
+
+    def __init__(self, path: str, problem: Exception) -> None:
+        self.path = path
+        super().__init__(f"{path.rpartition('.')[2]} is not text in JSON: {problem}")
+
+
+def _from_json(path: str, text: object) -> Any:  # noqa: ANN401 - a JSON value
     try:
         return parse_json(text if isinstance(text, str) else "")
     except (ValueError, RecursionError) as problem:
-        raise ValueError(f"{key} is not text in JSON: {problem}") from None
+        raise _NotJsonError(path, problem) from None
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a JSON value

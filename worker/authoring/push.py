@@ -351,11 +351,14 @@ class Push:
     def _finding(self, name: str, problem: Problem) -> Finding:
         """Return a problem of an entry as a finding in the file of the folder."""
         template = self._folder.by_id().get(name)
-        path = problem["path"].partition("].")[2].removeprefix("version.")
+        path = problem["path"].partition("].")[2]
         if template is None:
             return Finding(".", 0, 0, Severity.ERROR, problem["type"], problem["message"])
-        (finding,) = of_template(name, [template.finding({**problem, "path": path})])
-        return finding
+        if path.startswith("version."):
+            found = template.finding({**problem, "path": path.removeprefix("version.")})
+        else:
+            found = template.field_finding({**problem, "path": path})
+        return of_template(name, [found])[0]
 
     def _note(self, name: str, version: str | None, digest: str) -> None:
         self._state.set(name, Base(version, digest, self._definitions[name].digest()))

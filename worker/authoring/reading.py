@@ -2,12 +2,13 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tasks.errors import Problem, ServiceError
+from tasks.messages.base import M
 from tasks.messages.base import parse as parse_message
 from tasks.messages.fields import canonical_language
 from tasks.messages.templates import CreateTemplate
@@ -133,9 +134,16 @@ class _Reader:
             return template
         is_mjml = self._sources["body"].endswith(layout.MJML_BODY)
         texts = _Texts(own, translations, MJML if is_mjml else None)
-        definition, problems = _definition(template_id, header, texts, self._limits)
-        found = [*template.findings, *(template.finding(problem) for problem in problems)]
-        return replace(template, definition=definition, findings=of_template(template_id, found))
+        fields, version = _messages(template_id, header, texts)
+        found: list[Finding] = []
+        created = _parsed(CreateTemplate, fields, self._limits, template.field_finding, found)
+        published = _parsed(PublishVersion, version, self._limits, template.finding, found)
+        if created is not None and published is not None:
+            definition = _definition(header, texts, created, published)
+            return replace(template, definition=definition)
+        # What both messages have, as an invalid id, is one problem.
+        found = [*template.findings, *dict.fromkeys(found)]
+        return replace(template, findings=of_template(template_id, found))
 
     def _template(
         self,
@@ -281,36 +289,46 @@ class _Reader:
         self._files.findings.append(error(self._files.name(path), code, message))
 
 
-def _definition(
-    template_id: str,
-    header: Header,
-    texts: _Texts,
-    limits: Limits,
-) -> tuple[Definition | None, list[Problem]]:
-    """Return a definition whose members are valid in messages, or all problems."""
-    publish: dict[str, Any] = dict(texts.own.items())
-    publish |= {
-        "template_id": template_id,
+def _messages(
+    template_id: str, header: Header, texts: _Texts
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the keywords of ``template.create`` and ``version.publish``."""
+    name = template_id if header.template_id is None else header.template_id
+    fields = {"template_id": name, **header.fields}
+    version: dict[str, Any] = dict(texts.own.items())
+    version |= {
+        "template_id": name,
         "format": texts.format,
         "inline_css": header.inline_css,
         "metadata": header.version_metadata,
         "variables": header.variables,
         "translations": {language: dict(text) for language, text in texts.translations.items()},
     }
-    create = {"template_id": template_id, **header.fields}
-    problems: list[Problem] = []
-    parsed: list[Any] = []
-    for model, keywords in ((CreateTemplate, create), (PublishVersion, publish)):
-        try:
-            parsed.append(parse_message(model, keywords, limits))
-        except ServiceError as refusal:
-            problems += [each for each in refusal.details if each not in problems]
-    if problems:
-        return None, problems
-    template, version = parsed
+    return fields, version
+
+
+def _parsed(
+    model: type[M],
+    keywords: Mapping[str, Any],
+    limits: Limits,
+    finding: Callable[[Problem], Finding],
+    found: list[Finding],
+) -> M | None:
+    """Return a message; None adds its problems to ``found``."""
+    try:
+        return parse_message(model, keywords, limits)
+    except ServiceError as refusal:
+        found += map(finding, refusal.details)
+        return None
+
+
+def _definition(
+    header: Header, texts: _Texts, template: CreateTemplate, version: PublishVersion
+) -> Definition:
+    """Return a definition whose members are valid in messages."""
     variables = header.variables
     return Definition(
-        template_id=template_id,
+        template_id=template.template_id,
         name=template.name,
         type=template.type,
         own=_sources(texts.own),
@@ -323,7 +341,7 @@ def _definition(
         variables=None if variables is None else normal(variables),
         version_metadata=version.metadata,
         translations={language: _sources(text) for language, text in texts.translations.items()},
-    ), []
+    )
 
 
 def _sources(texts: Mapping[Part, str]) -> Sources:

@@ -29,9 +29,8 @@ def as_github(findings: Iterable[Finding], prefix: str) -> str:
     """Return findings as commands of a workflow, which GitHub shows at the lines of a change."""
     lines = []
     for finding in findings:
-        place = {"file": _path(prefix, finding.file)}
-        if finding.line:
-            place |= {"line": str(finding.line), "col": str(finding.column)}
+        line, column = _shown_place(finding)
+        place = {"file": _path(prefix, finding.file), "line": str(line), "col": str(column)}
         place["title"] = finding.code
         properties = ",".join(f"{key}={value.translate(_PROPERTY)}" for key, value in place.items())
         lines.append(f"::{finding.severity} {properties}::{finding.message.translate(_ESCAPES)}")
@@ -56,11 +55,11 @@ def as_sarif(findings: Sequence[Finding], prefix: str) -> str:
 
 
 def _result(finding: Finding, prefix: str, rules: Sequence[str]) -> Mapping[str, Any]:
-    location: dict[str, Any] = {
+    line, column = _shown_place(finding)
+    location = {
         "artifactLocation": {"uri": quote(os.fsencode(_path(prefix, finding.file)))},
+        "region": {"startLine": line, "startColumn": column},
     }
-    if finding.line:
-        location["region"] = {"startLine": finding.line, "startColumn": finding.column}
     return {
         "ruleId": finding.code,
         "ruleIndex": rules.index(finding.code),
@@ -68,6 +67,11 @@ def _result(finding: Finding, prefix: str, rules: Sequence[str]) -> Mapping[str,
         "message": {"text": finding.message},
         "locations": [{"physicalLocation": location}],
     }
+
+
+def _shown_place(finding: Finding) -> tuple[int, int]:
+    """Return line and column; code scanning needs them for a whole file, too: its beginning."""
+    return finding.line or 1, finding.column or 1
 
 
 def _path(prefix: str, file: str) -> str:

@@ -9,6 +9,7 @@ from tasks.rendering.texts import Part
 from worker.authoring.files import parse_json
 from worker.authoring.findings import Finding, error
 from worker.authoring.layout import BODIES, PART_FILES
+from worker.authoring.positions import Positions, of_json
 
 _KEYS: Final = {"language", "variables"}
 
@@ -27,6 +28,8 @@ class Sample:
         The language asked for; None has the version's own.
     expected
         What each part must be, from the files next to the sample.
+    text
+        The contents of the file.
     """
 
     name: str
@@ -34,6 +37,12 @@ class Sample:
     variables: Mapping[str, Any]
     language: str | None = None
     expected: Mapping[Part, str] = field(default_factory=dict)
+    text: str = ""
+
+    def finding(self, path: str, code: str, message: str) -> Finding:
+        """Return an error at a path in the file."""
+        place = Positions(self.text, of_json).find(path)
+        return error(self.file, code, message, place.line, place.column)
 
 
 def parse(text: str, name: str, file: str) -> tuple[Sample | None, list[Finding]]:
@@ -49,20 +58,19 @@ def parse(text: str, name: str, file: str) -> tuple[Sample | None, list[Finding]
     if not isinstance(content, dict):
         message = 'expected an object such as {"language": "de", "variables": {"name": "Ada"}}'
         return None, [error(file, "sample", message, 1, 1)]
+    variables, language = content.get("variables", {}), content.get("language")
+    sample = Sample(name, file, variables, language, text=text)
     findings = [
-        error(file, "unknown_key", f"unknown key '{key}'; available: language, variables", 1, 1)
+        sample.finding(key, "unknown_key", f"unknown key '{key}'; available: language, variables")
         for key in sorted(content.keys() - _KEYS)
     ]
-    variables, language = content.get("variables", {}), content.get("language")
     if not isinstance(variables, dict):
-        findings.append(
-            error(file, "sample", "variables: expected an object of values by name", 1, 1)
-        )
+        message = "variables: expected an object of values by name"
+        findings.append(sample.finding("variables", "sample", message))
     if not isinstance(language, str | None):
-        findings.append(error(file, "sample", "language: expected a tag such as 'de'", 1, 1))
-    if findings:
-        return None, findings
-    return Sample(name, file, variables, language), []
+        message = "language: expected a tag such as 'de'"
+        findings.append(sample.finding("language", "sample", message))
+    return (None if findings else sample), findings
 
 
 def expected_files(template_type: str) -> dict[Part, str]:

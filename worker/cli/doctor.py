@@ -103,6 +103,7 @@ def _findings(settings: Settings) -> list[Finding]:
     from db.monitoring.checks.finding import Limits
     from db.recovery import catalogue as base_backups
     from db.recovery.drill import read_record
+    from db.recovery.server import archiver
     from db.recovery.status import archive_problems
     from db.session import autocommitting
     from worker.configuration import configuration as configure
@@ -115,6 +116,7 @@ def _findings(settings: Settings) -> list[Finding]:
         with autocommitting(engine) as session:
             databases = scratch.orphans(session)
             source = Source.of(session)
+        last_archived = archiver(engine).last_archived_wal
         findings += copies.failed_runs(runs.failed(engine), now)
     policy = configuration.operations.backup
     directories = {Path(tempfile.gettempdir()), Path(policy.scratch or tempfile.gettempdir())}
@@ -130,7 +132,7 @@ def _findings(settings: Settings) -> list[Finding]:
         ended_at = [backup.ended_at for backup in base_backups.read(recovery.storage.base)]
         findings += copies.base_backups(ended_at, limits, now)
         findings += copies.interrupted(base_backups.interrupted(recovery.storage.base, now))
-        findings += copies.wal(archive_problems(recovery))
+        findings += copies.wal(archive_problems(recovery, last_archived))
         findings += copies.recovery(read_record(recovery), ended_at, limits, now)
     except (OSError, OperationError) as error:
         findings.append(copies.unreadable(recovery.directory, error))

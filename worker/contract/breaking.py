@@ -16,6 +16,23 @@ _MOST: Final = ("maxLength", "maxItems", "maxProperties", "maximum", "exclusiveM
 _LEAST: Final = ("minLength", "minItems", "minProperties", "minimum", "exclusiveMinimum")
 _SAME: Final = ("pattern", "format", "multipleOf")
 _NUMBERS: Final = frozenset({"integer", "number"})
+_INNER: Final = {"additionalProperties": ".*", "propertyNames": ".(propertyNames)"}
+_OF_EVERY_MESSAGE: Final = {
+    "CeleryHeaders": True,
+    "CeleryCallbacks": True,
+    "RedisEntry": True,
+    "Refusal": False,
+}
+"""Schemas that all tasks share; true for those of messages."""
+
+_COMPARED: Final = frozenset(
+    {
+        *(*_MOST, *_LEAST, *_SAME, *_INNER, "items", "properties", "required"),
+        *("type", "enum", "const", "anyOf", "oneOf", "$ref", "default"),
+        *("title", "description", "examples", "deprecated", "discriminator", "$comment"),
+    }
+)
+"""Keywords of a schema that are compared one by one, or restrict nothing."""
 
 
 class Break(NamedTuple):
@@ -32,7 +49,7 @@ class Break(NamedTuple):
 
 def breaking_changes(before: Json, after: Json) -> list[Break]:
     """Return the changes from one contract to another that break producers or their callbacks."""
-    breaks = list(_of_tables(before, after))
+    breaks = [*_of_transport(before, after), *_of_tables(before, after)]
     for task, operation in before["operations"].items():
         now = after["operations"].get(task)
         if now is None:
@@ -41,14 +58,21 @@ def breaking_changes(before: Json, after: Json) -> list[Break]:
         if now["channel"] != operation["channel"]:
             queues = [_last(each["channel"]["$ref"]) for each in (operation, now)]
             breaks.append(Break(task, "queue", f"was {queues[0]}, is {queues[1]}"))
-        for part, message, is_message in (
-            ("message", task, True),
-            ("headers", task, True),
-            ("result", f"{task}.result", False),
-        ):
+        breaks += [
+            Break(task, name, "changed")
+            for name in ("action", "reply")
+            if name in operation and operation[name] != now.get(name)
+        ]
+        messages = [each["components"]["messages"] for each in (before, after)]
+        keywords = [each[task]["payload"]["items"][1] for each in messages]
+        answers = [each[f"{task}.result"]["payload"] for each in messages]
+        for schemas, is_message in ((keywords, True), (answers, False)):
             compare = _Comparison(task, before, after, is_message=is_message)
-            schemas = [_schema(document, message, part) for document in (before, after)]
-            breaks += compare.changes(schemas[0], schemas[1], "" if part == "message" else part)
+            breaks += compare.changes(schemas[0], schemas[1], "")
+    for name, is_message in _OF_EVERY_MESSAGE.items():
+        compare = _Comparison(name, before, after, is_message=is_message)
+        reference = {"$ref": f"#/components/schemas/{name}"}
+        breaks += compare.changes(reference, reference, "")
     # A model that several tasks have is reported for each.
     return list(dict.fromkeys(breaks))
 
@@ -60,6 +84,18 @@ def is_announced(before: Json, after: Json) -> bool:
         for document in (before, after)
     )
     return now[:1] > was[:1] or (was[0] == now[0] == 0 and now > was)
+
+
+def _of_transport(before: Json, after: Json) -> Iterator[Break]:
+    if before["defaultContentType"] != after["defaultContentType"]:
+        is_now = after["defaultContentType"]
+        yield Break("messages", "content type", f"was {before['defaultContentType']}, is {is_now}")
+    for name, channel in before["channels"].items():
+        address = after["channels"].get(name, {}).get("address")
+        if address is None:
+            yield Break("channels", name, "the channel was removed")
+        elif address != channel["address"]:
+            yield Break("channels", name, f"the address was {channel['address']}, is {address}")
 
 
 def _of_tables(before: Json, after: Json) -> Iterator[Break]:
@@ -78,18 +114,6 @@ def _of_tables(before: Json, after: Json) -> Iterator[Break]:
             yield Break("limits", name, "the limit was removed")
         elif now["default"] < was["default"]:
             yield Break("limits", name, f"was {was['default']}, is {now['default']}")
-
-
-def _schema(document: Json, message: str, part: str) -> Json:
-    found = document["components"]["messages"][message]
-    match part:
-        case "message":
-            schema: Json = found["payload"]["items"][1]
-        case "headers":
-            schema = found["headers"]["allOf"][0]
-        case _:
-            schema = found["payload"]["properties"]["result"]
-    return schema
 
 
 @dataclass(slots=True)
@@ -120,32 +144,48 @@ class _Comparison:
             return
         matches = _matched(self.before, was, self.after, now)
         for variant, match in matches:
-            if match is None:
-                yield self._break(path, f"type changed: no longer {_kind(self.before, variant)}")
-            else:
+            if match is not None:
                 yield from self.changes(variant, match, path)
+            elif self.is_message:
+                yield self._break(path, f"type changed: no longer {_kind(self.before, variant)}")
         if not self.is_message:
             known = [id(match) for _, match in matches]
             for variant in now:
                 if id(variant) not in known:
                     yield self._break(path, f"type changed: now also {_kind(self.after, variant)}")
         yield from self._of_values(before, after, path)
+        yield from self._of_limits(before, after, path)
 
     def _of_one(self, before: Json, after: Json, path: str) -> Iterator[Break]:
         was, now = _kind(self.before, before), _kind(self.after, after)
         if was != now and not self._is_wider(was, now):
             yield self._break(path, f"type changed: was {was}, is {now}")
             return
+        if self.is_message and now == "anything":
+            return
         yield from self._of_values(before, after, path)
         yield from self._of_limits(before, after, path)
         yield from self._of_members(before, after, path)
-        for name in ("items", "additionalProperties", "propertyNames"):
-            inner = before.get(name), after.get(name)
-            step = {"items": "[]", "additionalProperties": ".*"}.get(name, f".({name})")
-            if isinstance(inner[0], dict) and isinstance(inner[1], dict):
-                yield from self.changes(inner[0], inner[1], path + step)
-            elif self.is_message and inner[0] in (None, True) and inner[1] not in (None, True):
-                yield self._break(path, f"{name} is restricted now")
+        if "array" in was:
+            yield from self._of_inner("items", before, after, f"{path}[]")
+        if "object" in was:
+            for name, step in _INNER.items():
+                yield from self._of_inner(name, before, after, path + step)
+
+    def _of_inner(self, name: str, before: Json, after: Json, path: str) -> Iterator[Break]:
+        """Yield the changes of a schema that all items or members match; without it all do."""
+        was, now = (
+            True if each.get(name) in ({}, None) else each[name] for each in (before, after)
+        )
+        if isinstance(was, dict) and isinstance(now, dict):
+            yield from self.changes(was, now, path)
+        elif was != now:
+            is_restricted = was is True or now is False
+            if is_restricted is self.is_message:
+                what = "restricted" if is_restricted else "no longer restricted"
+                yield self._break(
+                    path.removesuffix(_INNER.get(name, "[]")), f"{name} is {what} now"
+                )
 
     def _is_wider(self, was: str, now: str) -> bool:
         """Return whether a message's type accepts all that it accepted, or a result's no more."""
@@ -156,9 +196,11 @@ class _Comparison:
     def _of_values(self, before: Json, after: Json, path: str) -> Iterator[Break]:
         was, now = _values(before), _values(after)
         if was is not None and now is not None:
-            for value in was:
-                if value not in now:
-                    yield self._break(path, f"the value {value} was removed")
+            # A value that a result has no more breaks nothing, unless another takes its place.
+            if self.is_message or not {*now} <= {*was}:
+                for value in was:
+                    if value not in now:
+                        yield self._break(path, f"the value {value} was removed")
         elif was is None and now is not None and self.is_message:
             yield self._break(path, f"only {', '.join(now)} are allowed now")
         if self.is_message and "default" in before and before["default"] != after.get("default"):
@@ -167,7 +209,13 @@ class _Comparison:
 
     def _of_limits(self, before: Json, after: Json, path: str) -> Iterator[Break]:
         if not self.is_message:
+            if before.get("format") not in (None, after.get("format")):
+                is_now = after.get("format", "none")
+                yield self._break(path, f"the format was {before['format']}, is {is_now}")
             return
+        for name in sorted(after.keys() - _COMPARED):
+            if before.get(name) != after[name] and not name.startswith("x-"):
+                yield self._break(path, f"the restriction {name} was added or changed")
         for name in (*_MOST, *_LEAST, *_SAME):
             was, now = before.get(name), after.get(name)
             if now is not None and (was is None or _is_tighter(name, was, now)):
@@ -202,7 +250,11 @@ def _is_tighter(name: str, was: Any, now: Any) -> bool:  # noqa: ANN401 - number
 
 def _resolved(document: Json, schema: Json) -> Json:
     reference = schema.get("$ref")
-    return schema if reference is None else document["components"]["schemas"][_last(reference)]
+    if reference is None:
+        return schema
+    # What stands next to a reference, such as a default, holds too.
+    own = {name: value for name, value in schema.items() if name != "$ref"}
+    return {**document["components"]["schemas"][_last(reference)], **own}
 
 
 def _last(reference: str) -> str:

@@ -64,6 +64,25 @@ def letter_of_raw(
     return _WRAPPED % (base64.b64encode(_serialized(letter, parts_of(raw))), unique.encode())
 
 
+def document_of_moved(entry: bytes) -> bytes:
+    """Return the document of a letter that was moved on the server for its size."""
+    line, _, raw = entry.partition(b"\n")
+    try:
+        known = json.loads(line)
+        size, limit = known["too_large"], known["limit"]
+        letter = {
+            "reason": f"too_large: the queue entry is {size} bytes, the limit is {limit}",
+            "kept_at": datetime.fromtimestamp(known["kept_at"] / 1000, UTC).isoformat(),
+            "queue": queue_of(known["list"]),
+            "list": known["list"],
+            "unique": known["unique"],
+            "raw": base64.b64encode(raw).decode(),
+        }
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        return entry
+    return json.dumps(letter).encode()
+
+
 def document_of(
     message: Any,  # noqa: ANN401 - kombu has no types
     reason: str,

@@ -11,9 +11,10 @@ import redis
 from kombu import Connection
 
 from worker import rabbitmq
+from worker.dead_letters.document import document_of_moved
 from worker.declared_queues import DEAD_LETTERS
 from worker.transport.held import Bounds, Keys
-from worker.transport.letters import LetterFigures, LetterList
+from worker.transport.letters import MOVED, LetterFigures, LetterList
 
 MOST_RETURNS: Final = 10
 """RabbitMQ 4 drops a message after 20 returns, unless its queue was declared otherwise."""
@@ -198,7 +199,9 @@ def _letter(message: Any) -> tuple[bytes, Mapping[str, Any]]:  # noqa: ANN401 - 
 
 
 def body_of(entry: bytes) -> bytes:
-    """Return the body of a kombu message; an entry in another format is returned unchanged."""
+    """Return the document of a letter; an entry in another format is returned unchanged."""
+    if entry.startswith(MOVED):
+        return document_of_moved(entry)
     try:
         wrapped = json.loads(entry)
         if wrapped["properties"]["body_encoding"] == "base64":

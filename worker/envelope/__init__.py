@@ -10,7 +10,7 @@ https://docs.celeryq.dev/en/stable/internals/protocol.html
 
 from worker.envelope.callbacks import callback_problems
 from worker.envelope.commands import command_problem, is_clock, reply_address
-from worker.envelope.messages import Envelope, Parts, check, read
+from worker.envelope.messages import Envelope, Parts, check, oversize, read
 from worker.envelope.refusals import Refusal
 from worker.envelope.rules import Rules
 from worker.envelope.shown import shown
@@ -24,6 +24,7 @@ __all__ = [
     "check",
     "command_problem",
     "is_clock",
+    "oversize",
     "read",
     "reply_address",
     "shown",

@@ -90,9 +90,21 @@ def complete(embed: Mapping[str, Any]) -> bool:
     """Write signatures as Celery's own clients do; return whether anything was changed.
 
     Its worker fails without the members that are added, and takes the members of a ``link_error``
-    that is not a list for the names of tasks when a chord fails (``celery.backends.base``).
+    that is not a list for the names of tasks when a chord fails (``celery.backends.base``). It
+    would call an errback that is a chain with three Python objects, which are not JSON; a group
+    around it is sent with the task's id, as other errbacks are.
     """
     changed = False
+    sent = embed.get("errbacks")
+    errbacks: list[Any] = sent if isinstance(sent, list) else []
+    for place, item in enumerate(errbacks):
+        if isinstance(item, dict) and item.get("subtask_type") == "chain":
+            errbacks[place] = {
+                "task": "celery.group",
+                "subtask_type": "group",
+                "kwargs": {"tasks": [item]},
+            }
+            changed = True
     stack = [item for field in FIELDS for item in _listed(embed.get(field))]
     while stack:
         item = stack.pop()

@@ -80,6 +80,11 @@ def read(raw: bytes, rules: Rules, queue: str | None = None) -> Envelope | Refus
     return _checked(parts, rules, problems, is_deep=is_deep)
 
 
+def oversize(size: int, ends: bytes, rules: Rules) -> Refusal:
+    """Return the refusal of a queue entry of which only the ends were fetched."""
+    return _over_limit(size, ends, rules).refusal
+
+
 def check(parts: Parts, rules: Rules) -> Envelope | Refusal:
     """Return the message in parts that a broker delivered, or its refusal."""
     return _checked(parts, rules, [], is_deep=True)
@@ -88,8 +93,7 @@ def check(parts: Parts, rules: Rules) -> Envelope | Refusal:
 def _unwrapped(raw: bytes, rules: Rules, queue: str | None) -> tuple[Parts, list[Problem], bool]:
     """Return the parts of a queue entry, and whether its headers may be deep."""
     if len(raw) > rules.raw_bytes:
-        message = f"the queue entry is {len(raw)} bytes, the limit is {rules.raw_bytes}"
-        raise RefusedError.too_large(message, _written_id(raw))
+        raise _over_limit(len(raw), raw, rules)
     if len(raw) > rules.around_bytes:
         bodies = islice(_BODY.finditer(raw), MOST_BODIES)
         around = len(raw) - max((len(body[0]) for body in bodies), default=0)
@@ -221,6 +225,11 @@ def _task_id(headers: object, properties: object) -> str | None:
             if is_reachable(value):
                 return str(value)
     return None
+
+
+def _over_limit(size: int, raw: bytes, rules: Rules) -> RefusedError:
+    message = f"the queue entry is {size} bytes, the limit is {rules.raw_bytes}"
+    return RefusedError.too_large(message, _written_id(raw))
 
 
 def _written_id(raw: bytes) -> str | None:

@@ -133,6 +133,9 @@ def _kind_problem(signature: dict[str, Any]) -> str | None:
         types, description = _PART_TYPES[part]
         if not isinstance(signature["kwargs"][part], types):
             return f"kwargs.{part} of a task signature: expected {description}"
+    if kind == "chain" and not signature["kwargs"]["tasks"]:
+        # Celery asks for its first task when it is part of another signature.
+        return "kwargs.tasks of a chain: expected at least one task signature"
     return None
 
 

@@ -31,14 +31,14 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - Celery's arguments
         refuse_compression()
-        _name_holder(options["app"], options["hostname"])
+        settings = load()
+        rules = Rules.of(settings, options["app"].tasks)
+        _set_transport_options(options["app"], options["hostname"], rules.raw_bytes)
         self._sending: Any = None
         self._shutdown = Shutdown(SOFT_SECONDS)
         # Nothing uses Celery's gossip, and a malformed event of any client would end its receiver.
         super().__init__(*arguments, without_gossip=True, **options)
-        settings = load()
         self._refusals = Refusals(self.app, self.hub, broker.bounds(settings))
-        rules = Rules.of(settings, self.app.tasks)
         self._inbox = Inbox(rules, self._refusals, settings.delivery_limit)
 
     def start(self) -> None:
@@ -130,11 +130,11 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         self._flush_events()
 
 
-def _name_holder(app: Any, hostname: str) -> None:  # noqa: ANN401 - Celery ships no types
-    """Name this worker in the transport options, so that the broker records it as the holder."""
+def _set_transport_options(app: Any, hostname: str, most_bytes: int) -> None:  # noqa: ANN401 - Celery ships no types
+    """Name this worker, so that the broker records it as the holder, and the limit of an entry."""
     url = app.conf.broker_read_url or app.conf.broker_url
     if urlsplit(url).scheme in transport.ALIASES:
-        app.conf.broker_transport_options |= {"node": hostname}
+        app.conf.broker_transport_options |= {"node": hostname, "most_bytes": most_bytes}
 
 
 def refuse_compression() -> None:

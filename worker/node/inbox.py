@@ -44,6 +44,10 @@ class Inbox:
 
     def admit(self, channel: transport.Channel, taken: transport.Taken) -> dict[str, Any] | None:
         """Return a message of Redis for kombu; None if it is refused or not due yet."""
+        if taken.moved:
+            refusal = envelope.oversize(taken.moved, taken.raw, self._rules)
+            self._refusals.add(_refused(refusal, channel, taken.tag))
+            return None
         checked = envelope.read(taken.raw, self._rules, channel.queue_of(taken.list))
         if isinstance(checked, envelope.Refusal):
             self._refusals.add(_refused(checked, channel, taken.tag))

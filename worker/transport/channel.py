@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from worker.transport import holders, legacy
 from worker.transport.fetch import Fetcher
-from worker.transport.held import Bounds, Taken, has_other_type
+from worker.transport.held import MOST_ENTRY_BYTES, Bounds, Taken, has_other_type
 from worker.transport.holder import Holder
 
 logger = logging.getLogger(__name__)
@@ -23,8 +23,9 @@ logger = logging.getLogger(__name__)
 Gate = Callable[[Taken], dict[str, Any] | None]
 """Returns a message in kombu's format, or None for one that it has refused or delayed."""
 
-OPTIONS: Final = ("node", "dead_letters")
-"""Transport options of this package: the name of the Celery node, and the list of dead letters."""
+OPTIONS: Final = ("node", "most_bytes")
+"""Transport options of this package: the name of the Celery node, and the size of the largest entry
+that may be a message."""
 
 
 class QoS(virtual.QoS):  # type: ignore[misc]  # kombu ships no types
@@ -87,7 +88,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
     QoS = QoS
     Message = Message
     node: str = ""
-    dead_letters: str = "dead-letters"
+    most_bytes: int = 0
     max_connections = 100  # one for each list that is waited on
     from_transport_options = (*kombu_redis.Channel.from_transport_options, *OPTIONS)
 
@@ -145,6 +146,8 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
             return super().basic_get(queue, no_ack, **options)
         lists = [[self._q_for_pri(queue, priority)] for priority in self.priority_steps]
         for taken in self.holder.take(lists, 1):
+            if taken.moved:
+                return None
             self.holder.add(taken, self)
             try:
                 payload = decoded(taken)
@@ -218,6 +221,10 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         """Hand a message to the consumer of its queue."""
         queue = self.queue_of(taken.list)
         callback = self.connection._callbacks.get(queue)  # noqa: SLF001 - see private_names.txt
+        if taken.moved:
+            if self.gate is not None:
+                self.gate(taken)
+            return
         if callback is None:
             self.holder.put_back([taken.tag], is_next=True)
             return
@@ -233,9 +240,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
 
     def move_to_dead_letters(self, letters: Sequence[tuple[str, bytes]], bounds: Bounds) -> int:
         """Replace messages in hand by dead letters; return how many old letters were dropped."""
-        if not letters:
-            return 0
-        _, dropped = self.holder.held.move_to_dead_letters(letters, self.dead_letters, bounds)
+        _, dropped = self.holder.held.move_to_dead_letters(letters, bounds)
         self.holder.forget([tag for tag, _ in letters])
         return dropped
 
@@ -307,7 +312,9 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
         client = self.connection.client
         place = tuple(client.alt) or (client.hostname, client.port)
         node = self.node or f"{os.uname().nodename}:{os.getpid()}"
-        return holders.holder_of((*place, client.virtual_host), self.global_keyprefix, node)
+        most_bytes = max(self.most_bytes, MOST_ENTRY_BYTES)
+        place = (*place, client.virtual_host)
+        return holders.holder_of(place, self.global_keyprefix, node, most_bytes)
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - kombu's signature
         """Return the parameters of connections, without redis-py's own retries.

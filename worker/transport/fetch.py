@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 from kombu.transport import redis as kombu_redis
 
+from worker.transport.held import ENOUGH_BYTES
 from worker.transport.peek import Peek
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Fetcher:
             # Without a message: check all lists regularly, whatever the peeks report.
             is_due = time.monotonic() - self._looked > PEEK_SECONDS
             self._may_have_more = self._may_have_more or arrival.is_there or is_due
-        elif arrival.taken and arrival.waited < CROWDED_SECONDS:
+        elif arrival.taken and (arrival.waited < CROWDED_SECONDS or arrival.taken[0].moved):
             # A fast reply: others are waiting too. After a slow one the next peek is enough.
             self._may_have_more = True
         if arrival.taken and self._channel.hub is not None:
@@ -182,14 +183,16 @@ class Fetcher:
         self._queues.rotate(-1)
         taken = channel.holder.take(self._lists(self._queues), room)
         self._looked = now
-        self._may_have_more = len(taken) == room
+        size = sum(len(each.raw) + each.moved for each in taken)
+        self._may_have_more = len(taken) == room or size > ENOUGH_BYTES
         self._receive(taken)
         return bool(taken)
 
     def _receive(self, taken: "list[Taken]") -> None:
         self._accepted()
         for each in taken:
-            self._channel.holder.add(each, self._channel)
+            if not each.moved:
+                self._channel.holder.add(each, self._channel)
         self._undelivered.extend(taken)
         self._deliver()
 

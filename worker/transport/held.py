@@ -24,6 +24,14 @@ jumped. Other consumers may have been stalled too, so no consumer is swept for t
 lease after it."""
 COUNTED_SECONDS: Final = 7 * 86_400
 """How long the number of a message's redeliveries is stored."""
+DEAD_LETTERS: Final = "dead-letters"
+"""List of the dead letters, without the prefix."""
+MOST_ENTRY_BYTES: Final = 32 * 1024 * 1024
+"""Size of an entry over which it becomes a dead letter on the server, without being fetched. Up to
+it a dead letter takes about a second and a few hundred megabytes; with 200 MB it took longer than
+the timeout of a connection, each time anew."""
+ENOUGH_BYTES: Final = 16 * 1024 * 1024
+"""Size of the messages in one reply after which no more are taken."""
 MOST_AT_ONCE: Final = 500
 """Maximum number of messages that one script moves, since a script blocks the server."""
 
@@ -61,13 +69,15 @@ class Keys(NamedTuple):
 class Taken(NamedTuple):
     """A message taken from ``list``; ``raw`` is the list's entry, byte for byte.
 
-    ``deliveries`` counts the consumers that died while they held it.
+    ``deliveries`` counts the consumers that died while they held it. ``moved`` is the size of an
+    entry that was too large to be fetched: it is a dead letter now, and ``raw`` its ends.
     """
 
     tag: str
     list: str
     raw: bytes
     deliveries: int
+    moved: int = 0
 
 
 class Renewal(NamedTuple):
@@ -112,17 +122,26 @@ class HeldMessages:
         Name of the consumer, unique among all processes and over time.
     lease
         Duration of the lease in seconds.
+    most_bytes
+        Size of an entry over which it becomes a dead letter without being fetched.
 
     Every method raises the client's errors. After an error it is unknown whether the server has
     executed it; :meth:`put_back_others` reconciles both sides.
     """
 
     def __init__(
-        self, client: redis.Redis, keys: Keys, consumer: str, lease: float = LEASE_SECONDS
+        self,
+        client: redis.Redis,
+        keys: Keys,
+        consumer: str,
+        lease: float = LEASE_SECONDS,
+        most_bytes: int = MOST_ENTRY_BYTES,
     ) -> None:
         self.keys = keys
         self.consumer = consumer
         self.lease = lease
+        self._letters = [f"{keys.prefix}{DEAD_LETTERS}", keys.figures(DEAD_LETTERS)]
+        self._most_bytes = most_bytes
         self._held = keys.held_by + consumer
         self._next_tag = 1
         self.use(client)
@@ -167,8 +186,9 @@ class HeldMessages:
                 reply[at + 1].decode()[len(self.keys.prefix) :],
                 reply[at + 2],
                 reply[at + 3],
+                reply[at + 4],
             )
-            for at in range(0, len(reply), 4)
+            for at in range(0, len(reply), 5)
         ]
 
     def _take_arguments(
@@ -178,8 +198,17 @@ class HeldMessages:
         lists = [f"{self.keys.prefix}{name}" for each in priorities for name in each]
         queues = len(priorities[0]) if priorities else 1
         return (
-            [self.keys.consumers, self._held, self.keys.deliveries, *lists],
-            [self.consumer, int(self.lease * 1000), most, self._next_tag, queues, *released],
+            [self.keys.consumers, self._held, self.keys.deliveries, *self._letters, *lists],
+            [
+                self.consumer,
+                int(self.lease * 1000),
+                most,
+                self._next_tag,
+                queues,
+                self._most_bytes,
+                ENOUGH_BYTES,
+                *released,
+            ],
         )
 
     def put_back(self, tags: Collection[str], *, is_next: bool) -> int:
@@ -204,14 +233,14 @@ class HeldMessages:
         )
 
     def move_to_dead_letters(
-        self, letters: Sequence[tuple[str, bytes]], target: str, bounds: Bounds
+        self, letters: Sequence[tuple[str, bytes]], bounds: Bounds
     ) -> tuple[int, int]:
-        """Replace messages by dead letters on the list ``target``.
+        """Replace messages by dead letters.
 
         Parameters
         ----------
         letters
-            Tag and letter of each message.
+            Tag and letter of each message; none to apply the bounds only.
 
         Returns
         -------
@@ -222,8 +251,7 @@ class HeldMessages:
         arguments: list[object] = ["add", bounds.count, bounds.size]
         for letter in letters:
             arguments += letter
-        keys = [f"{self.keys.prefix}{target}", self.keys.figures(target), self._held]
-        moved, dropped = self._run("letters", keys, arguments)
+        moved, dropped = self._run("letters", [*self._letters, self._held], arguments)
         return moved, dropped
 
     def renew(self, *, sweeps: bool) -> Renewal:

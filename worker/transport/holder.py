@@ -15,6 +15,7 @@ import redis
 from worker.transport.held import (
     LATE_SECONDS,
     MOST_AT_ONCE,
+    MOST_ENTRY_BYTES,
     RENEW_SECONDS,
     HeldMessages,
     Keys,
@@ -40,9 +41,10 @@ class Holder:
         Whether :meth:`connect` was called, and :meth:`close` not since.
     """
 
-    def __init__(self, node: str, keys: Keys) -> None:
+    def __init__(self, node: str, keys: Keys, most_bytes: int = MOST_ENTRY_BYTES) -> None:
         self.name = f"{node}/{secrets.token_hex(4)}"
         self.keys = keys
+        self._most_bytes = most_bytes
         self.in_hand: dict[str, tuple[Taken, Any]] = {}
         self._released: deque[str] = deque()
         self._returned: deque[str] = deque()
@@ -95,7 +97,7 @@ class Holder:
         """
         self._channels = {each for each in self._channels if not each.closed} | {channel}
         if self._held is None:
-            self._held = HeldMessages(client, self.keys, self.name)
+            self._held = HeldMessages(client, self.keys, self.name, most_bytes=self._most_bytes)
         else:
             self._held.use(client)
         self.is_connected = True

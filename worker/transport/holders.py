@@ -10,7 +10,7 @@ from worker.transport.holder import Holder
 _holders: dict[tuple[Any, ...], Holder] = {}
 
 
-def holder_of(place: tuple[Any, ...], prefix: str, node: str) -> Holder:
+def holder_of(place: tuple[Any, ...], prefix: str, node: str, most_bytes: int) -> Holder:
     """Return this process's holder on a broker, the same for all connections to it.
 
     Parameters
@@ -21,10 +21,12 @@ def holder_of(place: tuple[Any, ...], prefix: str, node: str) -> Holder:
         Prefix of all keys.
     node
         Beginning of the name of a new holder.
+    most_bytes
+        Size of an entry over which a new holder does not fetch it.
     """
     key = (os.getpid(), *place, prefix)
     if key not in _holders:
-        _holders[key] = Holder(node, Keys(prefix))
+        _holders[key] = Holder(node, Keys(prefix), most_bytes)
     return _holders[key]
 
 

@@ -13,6 +13,9 @@ import redis
 
 from worker.transport.held import Bounds, Keys, source
 
+MOVED: Final = b'{"too_large":'
+"""Beginning of a letter that was moved on the server for its size: a line of JSON, then the
+entry."""
 PAGE: Final = 100
 """Letters in one reply of the server."""
 PAGE_BYTES: Final = 4 * 1024 * 1024
@@ -28,7 +31,7 @@ class LetterFigures:
     size
         Bytes; None if only other programs have added letters so far.
     oldest
-        The oldest letter, None without any.
+        The oldest letter, None without any; of one that was moved for its size only the first line.
     dropped
         Number of letters ever dropped because of the limits.
     dropped_at
@@ -85,16 +88,11 @@ class LetterList:
 
     def figures(self) -> LetterFigures:
         """Return the current figures."""
-        name, hash_ = self._own
-        with self._client.pipeline(transaction=True) as pipeline:
-            pipeline.llen(name)
-            pipeline.lrange(name, -1, -1)
-            pipeline.hmget(hash_, "bytes", "dropped", "dropped_at")
-            count, oldest, (size, dropped, dropped_at) = pipeline.execute()
+        oldest, count, size, dropped, dropped_at = self._run("figures")
         return LetterFigures(
             count=int(count),
             size=0 if not count else None if size is None else int(size),
-            oldest=oldest[0] if oldest else None,
+            oldest=oldest,
             dropped=int(dropped or 0),
             dropped_at=None if dropped_at is None else _moment(dropped_at),
         )

@@ -22,6 +22,7 @@ OTHER_TYPE_SECONDS: Final = 1.0
 class Peek:
     """Waits for a message on a list. BLMOVE from a list's end to the same end changes nothing.
 
+    Its reply, which is the message, is turned off, and the length of the list asked in its place.
     The script that takes a message can be sent with it, and the server runs it after the wait. So
     an idle consumer gets a message without another round trip.
 
@@ -46,6 +47,8 @@ class Peek:
         self._seconds = 0.0
         self._priorities = priorities
         self._connection = pool.get_connection()
+        self._connection.send_command("CLIENT", "REPLY", "ON")  # type: ignore[no-untyped-call]
+        self._may_be_silent = not isinstance(self._read(), redis.ResponseError)
         self._sent: float | None = None
         self._rests_until = 0.0
         self._expected: str | None = None
@@ -77,6 +80,9 @@ class Peek:
         """
         self._seconds = seconds
         commands: list[Any] = [("BLMOVE", self._key, self._key, "RIGHT", "RIGHT", seconds)]
+        if self._may_be_silent:
+            commands = [("CLIENT", "REPLY", "OFF"), *commands, ("CLIENT", "REPLY", "ON")]
+        commands.append(("LLEN", self._key))
         if takes:
             command, self._expected = self._holder.expect(self._priorities)
             commands.append(command)
@@ -89,6 +95,7 @@ class Peek:
         self._sent = None
         taken: list[Taken] | None = None
         try:
+            self._read()  # of turning replies on or, without the right to do so, the message
             replies = [self._read()]
             if self.takes:
                 replies.append(self._read())
@@ -110,7 +117,7 @@ class Peek:
                 # A restarted server has no scripts; the next take loads them.
                 if isinstance(reply, redis.ResponseError) and not isinstance(reply, NoScriptError):
                     raise reply
-        return Arrival(replies[0] is not None, taken, waited)
+        return Arrival(bool(replies[0]), taken, waited)
 
     def is_overdue(self, now: float, timeout: float) -> bool:
         """Return whether the reply is more than ``timeout`` seconds late."""

@@ -23,8 +23,10 @@ class ServiceError(Exception):
         self.details = details
 
     def __str__(self) -> str:
-        """Return code and sentence."""
-        return f"{self.code}: {self.message}"
+        """Return code, sentence, and the first problems with their places."""
+        problems = "; ".join(f"{each['path']}: {each['message']}" for each in self.details[:3])
+        more = "; …" if len(self.details) > 3 else ""  # noqa: PLR2004 - as above
+        return f"{self.code}: {self.message}" + (f" ({problems}{more})" if problems else "")
 
 
 class DefectError(Exception):
@@ -43,3 +45,8 @@ class NoAnswerError(TimeoutError):
     def __init__(self, task_id: str, seconds: float) -> None:
         super().__init__(f"no answer to {task_id} within {seconds:g} s")
         self.task_id = task_id
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[type["NoAnswerError"], tuple[str, float]]:
+        """Return how it is made again in another process, which a pool of processes needs."""
+        return type(self), (self.task_id, self.seconds)

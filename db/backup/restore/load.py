@@ -37,7 +37,7 @@ WHERE NOT superuser OR trusted
     OR (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
 """
 _OTHERS: Final = """
-SELECT c.relname FROM pg_class AS c
+SELECT c.relname, c.relkind = 'f' FROM pg_class AS c
 WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'f') AND c.relname <> %s
 """
 _EVENT_TRIGGERS: Final = "SELECT evtname FROM pg_event_trigger WHERE evtenabled <> 'D'"
@@ -240,8 +240,7 @@ def _drop_others(client: Client, table: str) -> None:
             names = (parent, kept) if is_partition else (kept, parent)
             verb = "DETACH PARTITION" if is_partition else "NO INHERIT"
             connection.execute(sql.SQL(f"ALTER TABLE {{}} {verb} {{}}").format(*names))
-        for (name,) in connection.execute(_OTHERS, [table]).fetchall():
+        for name, is_foreign in connection.execute(_OTHERS, [table]).fetchall():
             # IF EXISTS: partitions went with the table that they are of.
-            connection.execute(
-                sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier(SCHEMA, name))
-            )
+            drop = f"DROP {'FOREIGN ' * is_foreign}TABLE IF EXISTS {{}} CASCADE"
+            connection.execute(sql.SQL(drop).format(sql.Identifier(SCHEMA, name)))

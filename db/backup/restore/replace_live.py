@@ -2,6 +2,10 @@
 
 import shlex
 from dataclasses import dataclass, replace
+from typing import Final
+
+import psycopg
+from psycopg import sql
 
 from db import migrations
 from db.backup.catalogue import Entry
@@ -31,6 +35,18 @@ from db.backup.scratch import release
 from db.backup.snapshot import revision
 from db.commands.core import Client
 from db.errors import Kind, OperationError
+
+# All tables but those with rows on other servers, which may be away.
+_LOCAL: Final = """
+WITH RECURSIVE remote AS (
+    SELECT oid FROM pg_class WHERE relkind = 'f'
+    UNION SELECT i.inhparent FROM pg_inherits AS i JOIN remote ON i.inhrelid = remote.oid
+)
+SELECT n.nspname, c.relname
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'm', 'p') AND c.relpersistence <> 't'
+    AND c.oid NOT IN (SELECT oid FROM remote)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +101,9 @@ def replace_live(  # noqa: PLR0913 - options by name
             client, policy, entry, table=None, jobs=jobs, with_roles=with_roles
         ) as draft,
     ):
-        # Without statistics its first queries would use sequential scans.
         # vacuumdb would take a name with = for a connection string.
         with connected(at(client.url, draft.database)) as restored:
-            restored.execute("ANALYZE")
+            _analyze(restored)
         safety = create(client, policy, purpose="safety")
         # Again: hours may have passed.
         check_renaming(client, live)
@@ -98,6 +113,12 @@ def replace_live(  # noqa: PLR0913 - options by name
             aside = unused_name(admin, live, "before")
         swap(client.url, live, draft.database, aside)
     return Replaced(replace(draft, database=live), safety.name, aside)
+
+
+def _analyze(connection: psycopg.Connection) -> None:
+    """Collect statistics, without which the first queries would use sequential scans."""
+    tables = [sql.Identifier(*row) for row in connection.execute(_LOCAL)]
+    connection.execute(sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(tables)))
 
 
 def require_revision(client: Client, entry: Entry, *, same: bool) -> None:

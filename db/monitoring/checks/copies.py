@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from db.backup.catalogue import Catalogue
+from db.backup.catalogue import Catalogue, is_future
 from db.cluster import owned
 from db.errors import OperationError
 from db.monitoring import ages
@@ -221,7 +221,15 @@ def unreadable(directory: Path, error: OSError | OperationError) -> Finding:
 
 def base_backups(finished: Sequence[datetime], limits: Limits, now: datetime) -> Iterator[Finding]:
     """Check that a recent base backup exists, from the end times of the verified ones."""
-    newest = max(finished, default=None)
+    for end in (end for end in finished if is_future(end, now)):
+        yield Finding(
+            "base_backup_future",
+            "warning",
+            f"a base backup ended at {end:%Y-%m-%d %H:%M:%S} UTC, which is in the future",
+            "the server's clock was wrong: until then no recovery to a time starts from it",
+            "correct the clock, then: template-service pitr base-backup --full",
+        )
+    newest = max((end for end in finished if not is_future(end, now)), default=None)
     if newest is None or now - newest > limits.base_backup_age:
         yield Finding(
             "base_backup_old",

@@ -4,7 +4,8 @@
 -- ARGV: operation, then what it needs.
 --
 -- add      KEYS: held. ARGV: letters at most, bytes at most, then tag and letter of each message.
---          Moves held messages to the dead letters, and drops the oldest letters over the limits.
+--          Moves held messages, if there are any, to the dead letters, and drops the oldest letters
+--          over the limits.
 --          Returns: messages that were moved, letters that were dropped. A message that is held no
 --          longer was given to another consumer, which moves it in turn.
 -- remove   ARGV: letters. Returns for each whether it was there.
@@ -13,12 +14,15 @@
 -- trim     ARGV: letters at most, bytes at most. Counts all bytes anew, also where nothing looks
 --          wrong, and drops the oldest letters over the limits. Returns: letters, bytes, letters
 --          that were dropped.
+-- figures  Returns: the oldest letter, or only the first line of one that was moved for its size,
+--          letters, bytes, letters that were ever dropped, when one was dropped last.
 -- page     ARGV: letters to skip, letters at most, bytes at most. Returns letters, the oldest
 --          first: one at least, if there is one.
 --
 -- The figures are a hash: count and bytes of the letters, how the oldest one ends, how many were
 -- ever dropped, and when one was dropped last (ms). Others may push letters, or purge the list,
--- without them: another length or another oldest letter says so.
+-- without them: another length or another oldest letter says so. A large oldest letter is not read
+-- for that: figures that are wrong then are corrected by the next trim.
 local letters, figures, operation = KEYS[1], KEYS[2], ARGV[1]
 
 -- Return the bytes of the letters from one place of the list to another.
@@ -32,10 +36,17 @@ local function size(first, last)
     return bytes
 end
 
--- Return what identifies the oldest letter: kombu ends each message with a tag of its own.
 local function oldest()
     local letter = redis.call('LINDEX', letters, -1)
-    return letter and string.sub(letter, -100) or ''
+    return letter and identity(letter) or ''
+end
+
+local function is_moved(known)
+    return string.sub(known or '', 1, 13) == '{"too_large":'
+end
+
+local function is_large(known)
+    return known == 'large' or is_moved(known)
 end
 
 -- Return count and bytes of the letters.
@@ -43,16 +54,21 @@ local function measured()
     local count = redis.call('LLEN', letters)
     local known = redis.call('HMGET', figures, 'count', 'bytes', 'oldest')
     local known_count, known_bytes = tonumber(known[1] or ''), tonumber(known[2] or '')
-    if known_count and known_bytes and known_count <= count and known[3] == oldest() then
+    if known_count and known_bytes and known_count <= count
+        and (is_large(known[3]) or known[3] == oldest()) then
         -- New letters are pushed in front.
         return count, known_bytes + size(0, count - known_count - 1)
     end
+    redis.call('HDEL', figures, 'oldest')
     return count, size(0, count - 1)
 end
 
-local function note(count, bytes)
+local function note(count, bytes, has_new_oldest)
     count, bytes = string.format('%.0f', count), string.format('%.0f', bytes)
-    redis.call('HSET', figures, 'count', count, 'bytes', bytes, 'oldest', oldest())
+    redis.call('HSET', figures, 'count', count, 'bytes', bytes)
+    if has_new_oldest or not is_large(redis.call('HGET', figures, 'oldest')) then
+        redis.call('HSET', figures, 'oldest', oldest())
+    end
 end
 
 -- Drop the oldest letters over the limits, but never the last one; return how many.
@@ -63,7 +79,7 @@ local function drop(count, bytes, most, most_bytes)
         count = count - 1
         dropped = dropped + 1
     end
-    note(count, bytes)
+    note(count, bytes, dropped > 0)
     if dropped > 0 then
         local time = redis.call('TIME')
         local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -90,9 +106,6 @@ if operation == 'add' then
             moved = moved + 1
         end
     end
-    if moved == 0 then
-        return {0, 0}
-    end
     local _, _, dropped = drop(count, bytes, most, most_bytes)
     return {moved, dropped}
 end
@@ -107,7 +120,7 @@ if operation == 'remove' then
         bytes = bytes - answers[index - 1] * #ARGV[index]
     end
     if removed > 0 then
-        note(count - removed, bytes)
+        note(count - removed, bytes, true)
     end
     return answers
 end
@@ -121,10 +134,20 @@ if operation == 'replay' then
         redis.call('LPOP', list)
         return 0
     end
-    note(count - 1, bytes - #letter)
+    note(count - 1, bytes - #letter, true)
     -- An operator replayed it, knowing why it failed: its tries begin anew.
     redis.call('HDEL', deliveries, redis.sha1hex(message))
     return 1
+end
+
+if operation == 'figures' then
+    local count = redis.call('LLEN', letters)
+    local known = redis.call('HMGET', figures, 'count', 'bytes', 'dropped', 'dropped_at', 'oldest')
+    local first = known[5]
+    if count == 0 or count < tonumber(known[1] or '0') or not is_moved(first) then
+        first = redis.call('LINDEX', letters, -1)
+    end
+    return {first, count, known[2], known[3], known[4]}
 end
 
 if operation == 'page' then
@@ -147,4 +170,5 @@ if operation == 'page' then
 end
 
 local count = redis.call('LLEN', letters)
+redis.call('HDEL', figures, 'oldest')
 return {drop(count, size(0, count - 1), tonumber(ARGV[2]), tonumber(ARGV[3]))}

@@ -8,6 +8,16 @@ local function displace(key, expected)
     end
 end
 
+-- Return what identifies a dead letter: kombu ends each message with a tag of its own. Of one that was
+-- moved for its size that is its first line; any other large one is only known to be large, since
+-- reading it again and again would take seconds.
+local function identity(letter)
+    if #letter < 262144 then
+        return string.sub(letter, -100)
+    end
+    return string.match(string.sub(letter, 1, 2000), '^({"too_large":[^\n]*)\n') or 'large'
+end
+
 -- Sort tags, the newest first, so that the oldest is taken first again.
 local function sort_newest_first(tags)
     table.sort(tags, function(one, other) return (tonumber(one) or 0) > (tonumber(other) or 0) end)
