@@ -63,7 +63,7 @@ def write(report: Report, path: str) -> None:
         raise OperationError(
             "metrics_unwritable",
             f"the file of metrics {path} cannot be written: {error.strerror}",
-            "check the folder in TEMPLATE_SERVICE_METRICS_FILE",
+            "check the directory in TEMPLATE_SERVICE_METRICS_FILE",
         ) from None
 
 

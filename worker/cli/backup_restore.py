@@ -147,7 +147,7 @@ def drill(*, name: str | None, json_: bool) -> None:
 def _drilled(configuration: Configuration, name: str | None) -> Source | None:
     """Return the database whose backups are drilled.
 
-    A named backup can be drilled while the server is away.
+    A named backup can be drilled while the server is unavailable.
     """
     from db.backup.source import Source
     from db.errors import OperationError
