@@ -62,7 +62,7 @@ def write(report: Report, path: str) -> None:
     except OSError as error:
         raise OperationError(
             "metrics_unwritable",
-            f"the file of metrics {path} cannot be written: {error.strerror}",
+            f"the metrics file {path} cannot be written: {error.strerror}",
             "check the directory in TEMPLATE_SERVICE_METRICS_FILE",
         ) from None
 

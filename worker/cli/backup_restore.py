@@ -75,7 +75,7 @@ def restore(  # noqa: PLR0913 - its options
     from db.printed import psql
 
     if over_live and into is not None:
-        raise click.UsageError("--over-live and --into exclude one another")
+        raise click.UsageError("--over-live and --into are mutually exclusive")
     if foreign and name is None:
         raise click.UsageError("--foreign needs NAME")
     configuration = operator_configuration()
