@@ -11,7 +11,7 @@ from db.errors import Kind, OperationError
 
 RETRY: Final = "fix the reported error and retry"
 _SHOWN_LINES: Final = 10
-# A retry cannot succeed after these; a server that is away may come back.
+# A retry cannot succeed after these; an unavailable server may come back.
 _PERMANENT: Final = {Kind.PASSWORD_REFUSED, Kind.PERMISSION_DENIED}
 # Beginnings of lines that repeat statements, rows or values, which may be personal data.
 _CONFIDENTIAL: Final = ("CONTEXT:", "DETAIL:", "COPY ")

@@ -1,9 +1,9 @@
 """Storing answers: callbacks are called and the result is stored inside the task.
 
 Celery does both when the task is over, and acknowledges the message whether they worked or not: a
-result backend that is away, full or read-only loses the answer to work that was done. Here nothing
-leaves the task before the answer is stored. If that fails, the message is delivered again; the
-idempotency record then gives the same answer to a write.
+result backend that is unavailable, full or read-only loses the answer to work that was done. Here
+nothing leaves the task before the answer is stored. If that fails, the message is delivered again;
+the idempotency record then gives the same answer to a write.
 
 The order is Celery's: first the callbacks, then the result. So once a result is visible its
 callbacks have been called, and the result names them as its children. A message that is delivered

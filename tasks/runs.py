@@ -166,5 +166,5 @@ def _record_failure(engine: Engine, task: str, run_id: str, code: str) -> None:
             runs.begin(engine, task, run_id)
         runs.fail(engine, task, run_id, code)
     except SQLAlchemyError:
-        # Where the database is away, the job's own error says so.
+        # If the database is unavailable, the job's own error says so.
         log_event(logger, "maintenance_unrecorded", level=logging.WARNING, task=task, id=run_id)

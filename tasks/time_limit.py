@@ -47,7 +47,7 @@ def striking_anywhere(setting: str) -> Iterator[None]:
             raise
         raise OperationError(
             Kind.TIME_LIMIT,
-            f"the run was not done within {setting} and was interrupted",
+            f"the run did not finish within {setting} and was interrupted",
             f"raise {setting}, or find the lock that it waits for: template-service db locks",
         ) from error
     finally:

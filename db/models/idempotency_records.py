@@ -1,13 +1,12 @@
 """Idempotency records: completed writes and their answers."""
 
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Index, LargeBinary, String, func
+from sqlalchemy import Index, LargeBinary, String
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base
+from db.models.base import Base, CreatedAt
 
 
 class IdempotencyRecord(Base):
@@ -24,6 +23,4 @@ class IdempotencyRecord(Base):
     content_sha256: Mapped[bytes] = mapped_column(LargeBinary)
     # json, not jsonb: a repeated answer has its members in the same order.
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
-    created_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
+    created_at: Mapped[CreatedAt]

@@ -1,23 +1,19 @@
 """The translations of versions."""
 
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
-    DateTime,
     ForeignKey,
     Index,
     String,
     Text,
     UniqueConstraint,
     false,
-    func,
 )
-from sqlalchemy.dialects.postgresql import UUID as PGUUID
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base
+from db.models.base import Base, CreatedAt, GeneratedId, UpdatedAt
 
 
 class TemplateTranslation(Base):
@@ -33,9 +29,7 @@ class TemplateTranslation(Base):
         Index("idx_template_translations_language", "language_code"),
     )
 
-    id: Mapped[UUID] = mapped_column(
-        PGUUID(as_uuid=True), primary_key=True, server_default=func.gen_random_uuid()
-    )
+    id: Mapped[GeneratedId]
     template_version_id: Mapped[UUID] = mapped_column(
         ForeignKey("template_versions.id", ondelete="CASCADE")
     )
@@ -46,11 +40,5 @@ class TemplateTranslation(Base):
     preheader: Mapped[str | None] = mapped_column(Text)
     inlined_body: Mapped[str | None] = mapped_column(Text)
     is_stale: Mapped[bool] = mapped_column(Boolean, server_default=false())
-    created_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
-    updated_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True),
-        server_default=func.clock_timestamp(),
-        onupdate=func.clock_timestamp(),
-    )
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]

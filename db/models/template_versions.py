@@ -1,26 +1,22 @@
 """The versions of templates: immutable, except whether and when they are current."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     Boolean,
-    DateTime,
     ForeignKey,
     Index,
     String,
     Text,
     UniqueConstraint,
     false,
-    func,
 )
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import UUID as PGUUID
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base
+from db.models.base import Base, CreatedAt, GeneratedId, Time
 
 
 class TemplateVersion(Base):
@@ -55,9 +51,7 @@ class TemplateVersion(Base):
         ),
     )
 
-    id: Mapped[UUID] = mapped_column(
-        PGUUID(as_uuid=True), primary_key=True, server_default=func.gen_random_uuid()
-    )
+    id: Mapped[GeneratedId]
     template_id: Mapped[UUID] = mapped_column(ForeignKey("templates.id", ondelete="CASCADE"))
     version: Mapped[str] = mapped_column(String(50))
     subject: Mapped[str | None] = mapped_column(Text)
@@ -72,16 +66,12 @@ class TemplateVersion(Base):
     )
     is_current: Mapped[bool] = mapped_column(Boolean, server_default=false())
     is_draft: Mapped[bool] = mapped_column(Boolean, server_default=false())
-    activated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    activate_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    activated_at: Mapped[Time | None]
+    activate_at: Mapped[Time | None]
     activate_expected: Mapped[str | None] = mapped_column(String(50))
     schedule_error: Mapped[str | None] = mapped_column(String(100))
     # "metadata" is taken by SQLAlchemy's declarative base.
     info: Mapped[dict[str, Any]] = mapped_column(
         "metadata", JSONB, server_default=sql("'{}'::jsonb")
     )
-    # Not now(), which is the start of the transaction: under the template's row lock,
-    # clock_timestamp() increases in the order of the publishes.
-    created_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
+    created_at: Mapped[CreatedAt]

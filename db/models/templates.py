@@ -1,15 +1,12 @@
 """The templates: one row for each template_id."""
 
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import Boolean, CheckConstraint, DateTime, Index, String, Text, func, text, true
+from sqlalchemy import Boolean, CheckConstraint, Index, String, Text, text, true
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.dialects.postgresql import UUID as PGUUID
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.models.base import Base
+from db.models.base import Base, CreatedAt, GeneratedId, Time, UpdatedAt
 
 
 class Template(Base):
@@ -34,9 +31,7 @@ class Template(Base):
         ),
     )
 
-    id: Mapped[UUID] = mapped_column(
-        PGUUID(as_uuid=True), primary_key=True, server_default=func.gen_random_uuid()
-    )
+    id: Mapped[GeneratedId]
     template_id: Mapped[str] = mapped_column(String(255))
     name: Mapped[str] = mapped_column(String(255))
     type: Mapped[str] = mapped_column(String(50))
@@ -47,12 +42,6 @@ class Template(Base):
     info: Mapped[dict[str, Any]] = mapped_column(
         "metadata", JSONB, server_default=text("'{}'::jsonb")
     )
-    created_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
-    updated_at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True),
-        server_default=func.clock_timestamp(),
-        onupdate=func.clock_timestamp(),
-    )
-    deleted_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[CreatedAt]
+    updated_at: Mapped[UpdatedAt]
+    deleted_at: Mapped[Time | None]

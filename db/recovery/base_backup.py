@@ -141,8 +141,8 @@ def _check(
     if major != of_server:
         raise OperationError(
             "programs_do_not_fit",
-            f"pg_basebackup is of PostgreSQL {major}, the server of {of_server}: its backups could "
-            "not be verified",
+            f"pg_basebackup is from PostgreSQL {major}, the server is PostgreSQL {of_server}: its "
+            "backups could not be verified",
             f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the programs of PostgreSQL {of_server}",
         )
     if facts.tablespaces:
@@ -154,7 +154,7 @@ def _check(
     if backups and backups[-1].system != facts.system:
         raise OperationError(
             "other_cluster",
-            f"the base backups in the directory are of cluster {backups[-1].system}, the server "
+            f"the base backups in the directory belong to cluster {backups[-1].system}, the server "
             f"is cluster {facts.system}",
             "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY to another directory, and run: "
             "template-service pitr setup",

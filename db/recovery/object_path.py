@@ -192,7 +192,7 @@ def _variables(path: str) -> Mapping[str, str]:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise OperationError(
             "credentials_unreadable",
-            f"the file of credentials {path} cannot be read: {reason}",
+            f"the credentials file {path} cannot be read: {reason}",
             "check TEMPLATE_SERVICE_RECOVERY_CREDENTIALS_FILE",
         ) from None
     pairs = (line.partition("=") for line in lines if not line.lstrip().startswith("#"))

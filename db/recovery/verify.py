@@ -110,8 +110,8 @@ def require_programs(programs: Programs, backup: catalogue.BaseBackup) -> None:
     if programs.major("postgres") != backup.major:
         raise OperationError(
             "programs_do_not_fit",
-            f"base backup {backup.name} is of PostgreSQL {backup.major}, the programs in "
-            f"{programs.folder} are of {programs.major('postgres')}",
+            f"base backup {backup.name} is from PostgreSQL {backup.major}, the programs in "
+            f"{programs.folder} are from PostgreSQL {programs.major('postgres')}",
             f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the programs of PostgreSQL {backup.major}",
         )
 

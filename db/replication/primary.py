@@ -185,7 +185,7 @@ def _check(facts: dict[str, Any], programs: Programs) -> None:
     if server != ours:
         raise OperationError(
             "version_mismatch",
-            f"the primary is PostgreSQL {server}, the programs on this machine are of {ours}",
+            f"the primary is PostgreSQL {server}, the programs here are from PostgreSQL {ours}",
             f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the programs of PostgreSQL {server}",
         )
     if facts["wal_level"] == "minimal":

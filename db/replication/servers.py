@@ -166,7 +166,7 @@ def standby_client(client: Client, standby: str) -> Client:
     if its != ours:
         raise OperationError(
             "other_cluster",
-            f"the server at {at} is of cluster {its}, the primary of {ours}",
+            f"the server at {at} belongs to cluster {its}, the primary to {ours}",
             "set TEMPLATE_SERVICE_RECOVERY_STANDBY to a standby of this primary",
         )
     return replace(client, url=make_conninfo(**options_at(client.url, at)))

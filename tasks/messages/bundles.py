@@ -68,7 +68,7 @@ class ApplyBundle(WriteMessage):
 class PartialUse(Result):
     """A template that uses a changed partial; ``problems`` is how the change breaks it.
 
-    ``checked`` is false where the time of the message was over before.
+    ``checked`` is false if the time limit of the message was reached first.
     """
 
     template_id: str

@@ -1,7 +1,7 @@
 """What the JSON Schema of a field says beyond its type; it validates nothing.
 
 The validators of :mod:`tasks.messages.fields` explain what is wrong better than pydantic does of a
-pattern. So a pattern stands here once more, for the contract (``worker/contract/``); a test checks
+pattern. So a pattern is here once more, for the contract (``worker/contract/``); a test checks
 that both agree. ``x-limit`` names a limit of :class:`tasks.rendering.limits.Limits`, for which the
 contract writes its setting; ``x-items`` names the model of a list's items, where validating each
 item would cost time and change nothing.

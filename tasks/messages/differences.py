@@ -32,7 +32,7 @@ class TextChange(Result):
 
     ``diff`` is a unified diff of lines with 3 lines of context, without the two lines that name
     files. It is null where nothing changed, and where comparing would take too long. Lines are
-    what stands between line feeds, so a text that ends in one has an empty last line; a null has
+    what is between line feeds, so a text that ends in one has an empty last line; a null has
     no lines at all.
     """
 

@@ -56,7 +56,7 @@ def calculator() -> Callable[..., Any]:
         try:
             return evaluate(f"left {sign} right", left=left, right=right)
         except TemplateError:
-            kinds = f"{_kind(left)} and {_kind(right)}"
+            kinds = f"{kind_name(left)} and {kind_name(right)}"
             raise InputError(f"{sign} is for numbers, not for {kinds}") from None
 
     return calculated
@@ -184,7 +184,8 @@ def is_number(value: object) -> bool:
     return isinstance(value, int | float | Exact) and not isinstance(value, bool)
 
 
-def _kind(value: object) -> str:
+def kind_name(value: object) -> str:
+    """Return the kind of a value with its article, such as ``a number``."""
     for kind, name in (
         (bool, "a boolean"),
         (str, "a text"),

@@ -77,7 +77,7 @@ def isolated(value: Any = None) -> Any:  # noqa: ANN401 - any value of a templat
         # What begins with a control is the mark of Markdown, which may be of many paragraphs.
         return value if value.startswith("\x02") else isolate(value)
     if hasattr(value, "__html__"):
-        # It is escaped, and the prints in markup are isolated where they stand.
+        # It is escaped, and the prints in markup are isolated where they are.
         return value if "<" in value else safe(isolate(str(value)))
     is_negative = value.number < 0 if kind is Exact else kind in {int, float} and value < 0
     return f"{_FSI}{value}{_PDI}" if is_negative else value
@@ -165,7 +165,7 @@ def _in_text(source: str) -> Iterator[Tag]:
 
 
 def _in_html(source: str) -> Iterator[Tag]:
-    """Yield the prints that stand in the text of an HTML source and are to be isolated."""
+    """Yield the prints that are in the text of an HTML source and are to be isolated."""
     texts, template_tags = pieces(source)
     page = markup(texts, template_tags)
     inside = [(token.start, token.end) for token in tokens(page.mask)]

@@ -21,7 +21,7 @@ class Argument:
     """An argument of a call.
 
     ``name`` is set for a keyword argument; ``text`` is a text in quotes, if the argument is only
-    that. ``literals`` says where the texts in it stand in the source, without their quotes;
+    that. ``literals`` says where the texts in it are in the source, without their quotes;
     those in subscripts and in the brackets of another call are left out.
     """
 

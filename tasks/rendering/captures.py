@@ -23,7 +23,7 @@ _MAY_CAPTURE = re.compile(
     r"|\b(?:caller|loop|super)\s*\(|\bself\s*\.|\|\s*e(?:scape)?\b"
 )
 _WORDS: Final = ("endset", "macro", "endfilter", "caller", "loop", "super", "self", "escape")
-"""One of them stands in what may capture; to look for them takes a tenth of the pattern's time."""
+"""One of them is in what may capture; to look for them takes a tenth of the pattern's time."""
 
 _ESCAPE = re.compile(r"\|\s*e")
 

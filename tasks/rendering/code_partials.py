@@ -1,6 +1,6 @@
 """Values that partials and layouts would bring into styles and scripts: pure, no I/O.
 
-There a value is validated by its position, which can be seen only where the style or script stands
+There a value is validated by its position, which can be seen only where the style or script is
 in the same source as the placeholder.
 """
 
@@ -17,7 +17,7 @@ _INCLUDED: Final = (
     "element into the partial"
 )
 _FILLED: Final = (
-    "block '{}' stands in a style, a script or a tag of its layout, so it cannot have "
+    "block '{}' is in a style, a script or a tag of its layout, so it cannot have "
     "placeholders: put the value into an attribute of an element, or the whole element into a block"
 )
 
@@ -34,7 +34,7 @@ def unsafe_includes(source: str, body_of: Callable[[str], str | None]) -> Iterat
 
 
 def unsafe_blocks(source: str, layouts: Iterable[str]) -> Iterator[Fault]:
-    """Yield the blocks of an HTML source with placeholders that stand in code of a layout."""
+    """Yield the blocks of an HTML source with placeholders that are in code of a layout."""
     in_code = {name for layout in layouts for name in blocks_in_code(layout)}
     open_: list[tuple[str, int]] = []
     reported = set()

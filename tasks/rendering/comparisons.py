@@ -7,28 +7,22 @@ points, ``"Äpfel"`` behind ``"Zebras"``; here they have the order of the langua
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from html import unescape
 from typing import Any, Final
 
+from tasks.rendering.arithmetic import is_number, kind_name
 from tasks.rendering.guards import MissingError, lacks
 from tasks.rendering.locale_filters import InputError
 from tasks.rendering.locale_filters.collation import has_order, sort_key
 from tasks.rendering.numbers import Exact
 from tasks.rendering.samples import Anything
+from tasks.rendering.scopes import COMPARES
 from tasks.rendering.values import MISSING, NULL
 
-_COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _EQUAL: Final = frozenset({"==", "!="})
 _DATE: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?"
@@ -125,10 +119,10 @@ def _holds(  # noqa: PLR0911 - one for each pair of kinds
             return (left == right) is (sign == "==")  # by far the most, in half the time
         _refuse_kinds(left, right)
         return _same(left, right) is (sign == "==")
-    compare = _COMPARE[sign]
+    compare = COMPARES[sign]
     if isinstance(left, str) and isinstance(right, str):
         return compare(*_in_order(language, left, right))
-    if _is_number(left) and _is_number(right):
+    if is_number(left) and is_number(right):
         return compare(*_as_numbers(left, right))
     _refuse_kinds(left, right)
     try:
@@ -160,7 +154,7 @@ def _is_in(value: Any, container: Any) -> bool:  # noqa: ANN401 - any value of a
 
 
 def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - any value of a template
-    if _is_number(one) and _is_number(other):
+    if is_number(one) and is_number(other):
         return bool(operator.eq(*_as_numbers(one, other)))
     return bool(_as_read(one) == _as_read(other))
 
@@ -187,7 +181,7 @@ def _scalar(value: object) -> str | None:
         return "boolean"
     if isinstance(value, str):
         return "text"
-    return "number" if _is_number(value) else None
+    return "number" if is_number(value) else None
 
 
 def _refuse_numeric_texts(left: str, right: str) -> None:
@@ -224,10 +218,6 @@ def _number(text: str) -> Decimal:
     return Decimal(text.strip().replace(",", "."))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | Exact) and not isinstance(value, bool)
-
-
 def _as_numbers(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401 - numbers
     """Return numbers that Python compares as they were written, not as they are in binary."""
     if not any(isinstance(value, Exact) for value in values):
@@ -236,14 +226,4 @@ def _as_numbers(*values: Any) -> tuple[Any, ...]:  # noqa: ANN401 - numbers
 
 
 def _kind(value: object) -> str:
-    if value is NULL:
-        return "null"
-    for kind, name in (
-        (bool, "a boolean"),
-        (str, "a text"),
-        (dict, "an object"),
-        (list | tuple, "an array"),
-    ):
-        if isinstance(value, kind):
-            return name
-    return "a number" if _is_number(value) else "a value"
+    return "null" if value is NULL else kind_name(value)

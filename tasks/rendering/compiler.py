@@ -41,7 +41,7 @@ _BY_TEXT: Final[Mapping[str, str]] = {
         r"(?:test\s*=\s*)?"
     ),
 }
-"""How a filter names another filter or test: what stands between its bar and the quotes."""
+"""How a filter names another filter or test: what is between its bar and the quotes."""
 
 
 class _Isolating(NamedTuple):
@@ -310,7 +310,7 @@ class Compiler:
         escapes = self._escapes
         options = {"auto_escape_callback": lambda _name: escapes} | options
         environment = Environment(
-            debug=False,  # else values stand in error messages
+            debug=False,  # else values are in error messages
             fuel=FUEL,
             # A condition may ask for what is missing; prints and operators may not.
             undefined_behavior=_SEMI_STRICT,
@@ -360,7 +360,7 @@ def _rendered(environment: Environment, name: str, values: Mapping[str, Any]) ->
 
 
 class _Use(NamedTuple):
-    """Where the name of a filter or test stands, and where the filter that uses it."""
+    """Where the name of a filter or test is, and where the filter that uses it."""
 
     start: int
     place: int

@@ -1,4 +1,4 @@
-"""Invented values of styles: what may stand at the place of a print in a declaration. Pure.
+"""Invented values of styles: what may be at the place of a print in a declaration. Pure.
 
 Only previews and trial renders ask, so that a render pays nothing.
 """

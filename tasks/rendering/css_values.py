@@ -62,7 +62,7 @@ _IGNORED = re.compile(r"\A[\x00-\x20]+|[\x00-\x20]+\Z|[\t\n\r]+")
 
 
 def css_text(kind: str, value: str) -> str:
-    """Return a value as it may stand at a position of a style.
+    """Return a value as it may be at a position of a style.
 
     What comes back has no ``<``, and ends no string, address, value, declaration or element.
 

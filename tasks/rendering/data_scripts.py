@@ -20,7 +20,7 @@ def require_data(page: str, source: str) -> None:
     Raises
     ------
     SourceError
-        One is not JSON. The place is where the script stands in the source.
+        One is not JSON. The place is where the script is in the source.
     """
     if "json" not in page.lower():
         return

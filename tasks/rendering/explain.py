@@ -249,7 +249,7 @@ def null_printed(context: ErrorContext) -> SourceError:
     places = [place_of(name, context.source) for name in nulls]
     place = next((each for each in places if each is not None), None)
     if not nulls:
-        # A method that every object has stands in the place of a member that this one lacks.
+        # A method that every object has is in the place of a member that this one lacks.
         lacking = [name for name in names if name.endswith(_METHODS)]
         absent = ", ".join(name for name in lacking if not present(context.values, name))
         if absent:
@@ -264,7 +264,7 @@ def null_printed(context: ErrorContext) -> SourceError:
 def filter_failed(
     failed: FilterFailedError, context: ErrorContext, place: int | None
 ) -> SourceError:
-    """Return the error of a filter or test at ``place`` of the source in which it stands."""
+    """Return the error of a filter or test at ``place`` of the source in which it is."""
     partial, source = context.partials.get(failed.template, (None, context.source))
     message = f"partial '{partial}': {failed}" if partial is not None else str(failed)
     if isinstance(failed.error, MissingError):

@@ -15,7 +15,7 @@ Kind = Literal["filter", "invalid_operation", "test"]
 class FilterFailedError(Exception):
     """A filter, test or operator refused its input.
 
-    ``use`` is the name it was used by, ``template`` the compiled name of where it stands, and
+    ``use`` is the name it was used by, ``template`` the compiled name of where it is, and
     ``place`` its offset there, if known.
     """
 

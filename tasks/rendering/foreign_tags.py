@@ -46,7 +46,7 @@ _RULES: Final = tuple(
         (r"@.*", "", "{{ loop.index }} for the number of an item, {{ key }} for its name"),
     )
 )
-"""Patterns of what stands in a tag, and what to write, with the path or else a default."""
+"""Patterns of what is in a tag, and what to write, with the path or else a default."""
 
 _STATEMENTS: Final = {
     **STATEMENTS,

@@ -102,7 +102,7 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
     filters["reverse"] = _backwards
     filters["groupby"] = _groups(filters["groupby"])
     filters["sum"] = _summing(filters["sum"], guarded(own.eval_expr, "sum", "value|map"))
-    # The engine's own marks its output, quotes included, as safe to stand in attributes.
+    # The engine's own marks its output, quotes included, as safe to be in attributes.
     filters["tojson"] = to_json
     filters["default"] = filters["d"] = _default
     if escapes:
@@ -161,7 +161,7 @@ def lacks(value: Any) -> bool:  # noqa: ANN401 - any value of a template
 def engine(*, escapes: bool) -> Environment:
     """Return an environment with the engine's own filters and tests."""
     return Environment(
-        debug=False,  # else values stand in error messages
+        debug=False,  # else values are in error messages
         undefined_behavior="strict",
         auto_escape_callback=lambda _name: escapes,
     )

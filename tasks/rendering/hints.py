@@ -44,7 +44,7 @@ _AT: Final = (
     ("@", "names have no '@'; the number of a loop is loop.index"),
     ("^", "write 'not'; a power is **"),
     ("`", "quotes of a text are ' and \""),
-    ("\\", "a backslash stands within quotes only"),
+    ("\\", "a backslash is allowed within quotes only"),
     ("\xa0", "this is a no-break space: type a usual space"),
     *(
         (character, f"U+{ord(character):04X} is a space of print: type a usual space")
@@ -57,7 +57,7 @@ _AT: Final = (
 )
 _QUOTES: Final = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb\u2039\u203a"
 _DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2212"
-COLON: Final = "arguments of a filter stand in parentheses, as in {{ day | date('short') }}"
+COLON: Final = "arguments of a filter belong in parentheses, as in {{ day | date('short') }}"
 STATEMENTS: Final = {
     "apply": "write {% filter upper %} … {% endfilter %}",
     "assign": "write {% set name = value %}",
@@ -116,8 +116,8 @@ _WORDS: Final = (
         'a partial sees all values: write {% include "template_id" %}',
     ),
     (r"\bfor\s+\w+$", r"of\b", "write {% for item in items %}"),
-    (r"\{\{-?\s*if$", "", "conditions stand in {% if … %} … {% endif %}"),
-    (r"\{\{-?\s*for$", "", "loops stand in {% for item in items %} … {% endfor %}"),
+    (r"\{\{-?\s*if$", "", "conditions belong in {% if … %} … {% endif %}"),
+    (r"\{\{-?\s*for$", "", "loops belong in {% for item in items %} … {% endfor %}"),
     (r"\{\{-?\s*set$", "", "names are set by {% set name = value %}"),
     (r"\{\{-?\s*include$", "", 'a partial is included by {% include "template_id" %}'),
     (r"\|\s*\w+$", r"[:'\"]", COLON),
@@ -142,21 +142,21 @@ _WORDS: Final = (
     ("", r"(?:limit|offset|reversed)\b", "write a slice, as in {% for item in items[:3] %}"),
     ("", r"as\b", "write {% for item in items %}"),
     ("", r"(?:empty|blank|null|nil|none)\b", "write {% if not name %}; with not, {% if name %}"),
-    (r"\.\d+$", r"\w", 'a member whose name begins with a digit stands in brackets: user["2fa"]'),
+    (r"\.\d+$", r"\w", 'a member whose name begins with a digit belongs in brackets: user["2fa"]'),
     (r"\b\d+$", r"\w", "names begin with a letter"),
     (r"\{\{-?\s*[\w.]+$", ":", "a member follows a dot: write user.name"),
     (r"\{\{-?\s*[\w.]+$", "", "a name has no spaces; texts are joined by ~"),
 )
-"""Patterns of what stands before a word that is too many, and of the word: what to write."""
+"""Patterns of what is before a word that is too many, and of the word: what to write."""
 _PLACES: Final = (
     (
         r"\bfor\s+\w+\s*$",
         "",
         "write {% for item in items %}, or {% for key, item in object | items %}",
     ),
-    ("", "mismatching name on block", "write the name that stands in {% block name %}, or none"),
+    ("", "mismatching name on block", "write the name in {% block name %}, or none"),
     ("", ".*defined twice", "give one of the blocks another name"),
-    ("", ".*inside a loop", "it stands within {% for item in items %} … {% endfor %}"),
+    ("", ".*inside a loop", "it belongs within {% for item in items %} … {% endfor %}"),
     (r"\{\{$", r"unexpected `~", "whitespace is removed by a minus: write {{- name -}}"),
     ("", r"unexpected `\)", "there is no ( that it closes: remove it"),
     ("", r"unexpected `\]", "there is no [ that it closes: remove it, or write a name before it"),
@@ -168,7 +168,7 @@ _PLACES: Final = (
     (
         "",
         "unexpected (?:integer|float)",
-        "names begin with a letter; between two values stands an operator",
+        "names begin with a letter; two values need an operator between them",
     ),
     (r"\d$", "unexpected `,", "a decimal number has a point, as in 1.5"),
     ("", "unexpected `,", "a placeholder prints one value; texts are joined by ~"),
@@ -177,7 +177,7 @@ _PLACES: Final = (
     (r"\|\s*$", "", "a filter follows a value, as in {{ name | upper }}"),
     ("", r"unexpected `\|", "a filter follows a value, as in {{ name | upper }}"),
 )
-"""Patterns of what stands before an error, and of the engine's words: what to write."""
+"""Patterns of what is before an error, and of the engine's words: what to write."""
 
 _UNOPENED: Final = "there is no block before it that it could end or belong to"
 
@@ -239,7 +239,7 @@ def _of_name(source: str, place: int, detail: str, rest: str) -> str | None:
 
 
 def _of_place(source: str, place: int, detail: str) -> str:
-    """Return what stands at a place of a tag, where nothing more is known."""
+    """Return what is at a place of a tag, where nothing more is known."""
     before = source[max(0, place - 40) : place]
     for pattern, words, remedy in _PLACES:
         if re.search(pattern, before) and re.match(words, detail):
@@ -330,4 +330,4 @@ def _of_words(source: str, place: int, rest: str) -> str:
     for pattern, word, remedy in _WORDS:
         if re.search(pattern, before) and re.match(word, rest):
             return remedy
-    return "between two values stands an operator, such as and, or, == or ~"
+    return "two values need an operator between them, such as and, or, == or ~"

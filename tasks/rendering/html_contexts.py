@@ -43,32 +43,32 @@ _IN_NAME: Final = (
     "names that are written out, or write &lt; where a less-than sign is meant"
 )
 _BARE: Final = (
-    "a placeholder cannot stand between attributes: write attributes out, each with a quoted "
+    "a placeholder cannot be between attributes: write attributes out, each with a quoted "
     "value, and use {% if %} around optional ones"
 )
-_UNQUOTED: Final = "a placeholder stands in an attribute value without quotes: quote the value"
+_UNQUOTED: Final = "a placeholder is in an attribute value without quotes: quote the value"
 _EVENT_HANDLER: Final = (
-    "a placeholder cannot stand in an event handler, whose value is a program: put the value into "
+    "a placeholder cannot be in an event handler, whose value is a program: put the value into "
     "an attribute named data-..."
 )
 _SRCDOC: Final = (
-    "a placeholder cannot stand in srcdoc, whose value is read as HTML again: put it into the page"
+    "a placeholder cannot be in srcdoc, whose value is read as HTML again: put it into the page"
 )
 _SCRIPT: Final = (
-    "a placeholder cannot stand in a script: put the value into an attribute named data-..., "
+    "a placeholder cannot be in a script: put the value into an attribute named data-..., "
     "which the script reads"
 )
 _UNDECODED: Final = (
-    "a placeholder cannot stand in <{}>, whose text is shown without its references read: use <pre>"
+    "a placeholder cannot be in <{}>, whose text is shown without its references read: use <pre>"
 )
 _DATA: Final = (
     "a placeholder in a script of JSON needs tojson as its last filter, as in {{ name | tojson }}"
 )
 _QUOTED_DATA: Final = (
-    "a placeholder cannot stand within quotes in a script of JSON: write {{ name | tojson }} in "
+    "a placeholder cannot be within quotes in a script of JSON: write {{ name | tojson }} in "
     "the place of the whole value, which brings its own quotes"
 )
-# Tags of the template may stand between the parts of a tag, and hold quotes.
+# Tags of the template may be between the parts of a tag, and hold quotes.
 _STYLED = re.compile(
     r"""style\s*(?:=\s*(?:"[^"]*?\{[{%]|'[^']*?\{[{%]|[^\s"'])|\{)|[<}]\s*(?:style|script)"""
     r"""|<(?:iframe|noembed|noframes|plaintext|xmp)"""
@@ -126,9 +126,9 @@ _SCRIPT_SCHEMES = ("javascript:", "vbscript:")
 
 
 def unsafe_prints(source: str) -> list[Fault]:
-    """Return the prints and includes of an HTML template that stand where they must not.
+    """Return the prints and includes of an HTML template that are where they must not be.
 
-    They may stand in text, in quoted values of attributes other than event handlers and
+    They may be in text, in quoted values of attributes other than event handlers and
     ``srcdoc``, in comments, in elements that hold text only, and at those places of styles and
     scripts of data for which :func:`positions` has a kind. Branches are read one after the other,
     as they stand; comments for Outlook are read as HTML. Includes in styles and scripts of data are
@@ -172,7 +172,7 @@ def includes_in_code(source: str) -> set[int]:
 def blocks_in_code(layout: str) -> set[str]:
     """Return the names of the blocks of a layout in which no value of another source is safe."""
     texts, template_tags = pieces(layout)
-    # To see where something would stand that fills it.
+    # To see where something would be that fills it.
     filled = [
         replace(tag, word="include", inner=f"include {tag.inner}") if tag.word == "block" else tag
         for tag in template_tags
@@ -188,7 +188,7 @@ def dangerous_address(html: str, sources: Iterable[str]) -> tuple[str, str] | No
     """Return where a value put an address that runs a script: element and attribute, or None.
 
     Dangerous are ``javascript:``, ``vbscript:`` and ``data:`` (except for images that are loaded),
-    as a browser reads them (URL standard, section 4.4). An attribute value that stands unchanged in
+    as a browser reads them (URL standard, section 4.4). An attribute value that is unchanged in
     one of ``sources``, the templates of the page, comes from their author and is allowed.
     """
     raw = html.encode().translate(_LOWER, b"\t\n\r")

@@ -290,7 +290,7 @@ def _require_same_in_loops(
 
 
 def _repeated(page: _Source, skeleton: list[tuple[int, str]]) -> str:
-    """Return a skeleton that has what stands in loops twice."""
+    """Return a skeleton that has what is in loops twice."""
     pieces: list[tuple[int, str, str]] = [(place, "", text) for place, text in skeleton]
     pieces += [(place, tag.word, "") for place, tag in page.tags(0, len(page.page.mask))]
     loops = [""]

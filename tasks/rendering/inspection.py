@@ -29,7 +29,7 @@ from tasks.rendering.unclosed import unclosed
 from tasks.rendering.unknown_names import of_unknown
 from tasks.rendering.usage import uses_of
 
-# Wherever it stands, a comment or raw block too: telling those apart from strings that look like
+# Wherever it is, a comment or raw block too: telling those apart from strings that look like
 # them would take the engine's own lexer, and a mistake in it would switch escaping off.
 _AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
 _NOTHING: Final = frozenset({"NULL", "Null", "nil", "null", "undefined"})
@@ -106,7 +106,7 @@ def problems(environment: Environment, source: str, path: str, *, html: bool) ->
     yield from _unknown(environment, source, path)
     for word in _misplaced_words(source):
         is_value = word.name in _NOTHING or word.name in {"FALSE", "TRUE"}
-        said = "is not a value here" if is_value else "stands where a value belongs"
+        said = "is not a value here" if is_value else "is where a value belongs"
         message = f"'{word.name}' {said}: {_remedy(word.name)}"
         yield placed(path, "syntax_error", message, source, word.start)
     for name in _uncalled(source):
@@ -176,7 +176,7 @@ def _remedy(word: str) -> str:
     if word in _ENDS:
         return "blocks end with {% endif %}, {% endfor %} and so on"
     if word in {"elif", "else"}:
-        return "conditions stand in {% if name %} … {% else %} … {% endif %}"
+        return "conditions belong in {% if name %} … {% else %} … {% endif %}"
     return "put it in brackets, as in 1 + (not x)" if word == "not" else "a value is missing here"
 
 

@@ -19,7 +19,7 @@ from tasks.rendering.values import MISSING
 def joiner(*, escapes: bool) -> Callable[..., str]:
     """Return what ``~`` does.
 
-    Pieces of markup stay that with ``escapes``, and what stands next to them is escaped. The engine
+    Pieces of markup stay markup with ``escapes``, and what is next to them is escaped. The engine
     is asked how it writes values other than texts and whole numbers.
     """
     evaluate = engine(escapes=False).eval_expr

@@ -1,6 +1,6 @@
 """JSON bodies: values are encoded by their position, and the output is parsed.
 
-The engine does not know where in a JSON document a print stands: inside a string a value must be
+The engine does not know where in a JSON document a print is: inside a string a value must be
 escaped, elsewhere it must become a JSON value. So each print leaves a mark that holds the value as
 JSON, and :meth:`JsonCompiler.document` reads the output from left to right: what the author wrote
 says whether a mark is inside a string. Macros, captures, loops and partials need no analysis.
@@ -41,8 +41,8 @@ _STEP: Final = re.compile(r'\\(?:u[0-9a-fA-F]{4}|[^u])|\\|"')
 _OPEN_ESCAPE: Final = re.compile(r"\\u?[0-9a-fA-F]{0,3}")
 _ESCAPED_PRINT: Final = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?(?=\{\{)")
 _WORDS: Final = {
-    "Extra data": "something stands behind the end of the document",
-    "Invalid control character at": "a line break or tab stands in a string: write \\n or \\t",
+    "Extra data": "there is something behind the end of the document",
+    "Invalid control character at": "a line break or tab is in a string: write \\n or \\t",
     "Unexpected UTF-8 BOM (decode using utf-8-sig)": "remove the byte order mark before it",
     "Expecting ',' delimiter": "expecting a comma, or the end of the list or object",
     "Expecting property name enclosed in double quotes": "expecting a name in double quotes",
@@ -130,7 +130,7 @@ def document(output: str, source: str) -> Document:
     Raises
     ------
     SourceError
-        ``variables_invalid`` for a value that cannot stand in a string, ``template_syntax`` where
+        ``variables_invalid`` for a value that cannot be in a string, ``template_syntax`` where
         the output is not JSON.
     """
     parts = list(_parts(output, source))
@@ -171,7 +171,7 @@ def _parts(output: str, source: str) -> Iterator[tuple[str, bool]]:
         written = output[position : match.start()]
         in_string, is_open = _state(written, in_string=in_string)
         if is_open:
-            message = "a placeholder stands in an escape of a JSON string: remove the backslash"
+            message = "a placeholder is in an escape of a JSON string: remove the backslash"
             escape = _ESCAPED_PRINT.search(source)
             raise _syntax("json_escape", message, source, escape and escape.start())
         yield written, True
@@ -269,7 +269,7 @@ def _not_json(
     if found.startswith(("True", "False", "None")):
         message += "; JSON has true, false and null"
     elif found.startswith(("'", "\u201c", "\u201d", "\u2018", "\u2019")):
-        message += '; names and texts stand in quotes like this: "'
+        message += '; names and texts belong in quotes like this: "'
     elif _HINT.search(before) and "{% for" in source:
         message += "; between items of a loop write {% if not loop.last %},{% endif %}"
     elif before.rstrip().endswith(","):

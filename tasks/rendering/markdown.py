@@ -2,7 +2,7 @@
 
 HTML in a value stays text, links lead to http, https and mailto only, and images are links. In an
 HTML body a value is first a mark, which stands for its HTML until the page is finished: so no
-filter can break the markup, and where a mark has come to stand, however it got there, is known.
+filter can break the markup, and where a mark has ended up, however it got there, is known.
 """
 
 import re
@@ -63,7 +63,7 @@ def filled(body: str, html: Sequence[str], source: str) -> str:
     Raises
     ------
     SourceError
-        A mark stands where no markup can, or a filter damaged it; ``source`` is the body's.
+        A mark is where no markup can, or a filter damaged it; ``source`` is the body's.
     """
     if not html:
         return body
@@ -77,8 +77,8 @@ def filled(body: str, html: Sequence[str], source: str) -> str:
             break
         if mark.start() < token.end:
             message = (
-                "a Markdown value stands in a tag, comment, style or script: it becomes markup, "
-                "which stands in the text of a page; declare another variable of type 'string'"
+                "a Markdown value is in a tag, comment, style or script: it becomes markup, "
+                "which belongs in the text of a page; declare another variable of type 'string'"
             )
             raise SourceError.syntax("body", "markdown_position", message, source, None)
     page = _MARK.sub(lambda match: html[int(match[1])], body)
@@ -121,7 +121,7 @@ _RENDERER: Final = _renderer()
 @lru_cache(maxsize=64)
 def _html(text: str) -> str:
     html = _RENDERER.render(text)
-    # One paragraph stands in a sentence too: the author of the template wrote <p> around it.
+    # One paragraph is in a sentence too: the author of the template wrote <p> around it.
     match = _ONE_PARAGRAPH.fullmatch(html)
     return match[1] if match else html
 

@@ -18,7 +18,7 @@ PRINT: Final = "\x1a"
 """A print or an include in a mask: to the tokenizer a character without a meaning of its own."""
 
 BLOCK: Final = "\x1b"
-"""Another block in a mask: to the tokenizer a space, since alternatives may stand on both sides."""
+"""Another block in a mask: to the tokenizer a space, since alternatives may be on both sides."""
 
 _SPACE = r"\t\n\f\r \x1b"
 _NAME = rf"[^{_SPACE}/>][^{_SPACE}/>=]*+"
@@ -68,8 +68,8 @@ class Markup:
 class Token(NamedTuple):
     """A piece of HTML, from ``start`` to before ``end``, in characters of the mask.
 
-    Text is what stands between tokens; ``raw`` is the content of an element without tags. ``name``
-    is the lower-case name of the element (empty for comments), whose attributes stand from
+    Text is what is between tokens; ``raw`` is the content of an element without tags. ``name``
+    is the lower-case name of the element (empty for comments), whose attributes are from
     ``inside`` to before ``inside_end``.
     """
 

@@ -50,7 +50,7 @@ class Compiled:
     """HTML of an MJML source.
 
     ``spans`` has for each tag of the engine where it begins and ends in the HTML, and where it
-    begins in the source; a tag may stand in the HTML more than once.
+    begins in the source; a tag may be in the HTML more than once.
     """
 
     html: str
@@ -61,7 +61,7 @@ class Compiled:
 class _Source:
     """A source with a word for each tag, and where each tag is among the words.
 
-    ``line_break`` stands among the words for line breaks that the library would drop.
+    ``line_break`` is among the words for line breaks that the library would drop.
     """
 
     text: str
@@ -100,7 +100,7 @@ def compiled(source: str, path: str) -> Compiled:
     Raises
     ------
     SourceError
-        It is not MJML, or a tag of the engine stands where MJML has no place for it.
+        It is not MJML, or a tag of the engine is where MJML has no place for it.
     """
     page = _read(source, path)
     _check(page)
@@ -178,7 +178,7 @@ def _check(page: _Source) -> None:
     root = _BEFORE_ROOT.match(page.words)
     begins = root.end() if root is not None else 0
     if not page.words.startswith("<mjml", begins):
-        message = "MJML begins with <mjml>: tags of the template engine stand in <mj-body>"
+        message = "MJML begins with <mjml>: tags of the template engine belong in <mj-body>"
         raise page.refuse(message, begins)
     open_: list[tuple[str, int]] = []
     for name, start, sort in _elements(page.words):
@@ -222,9 +222,9 @@ def _explained(page: _Source, message: str) -> SourceError:
     # The library counts bytes.
     position = len(page.words.encode()[: int(match[1])].decode(errors="ignore"))
     if page.pattern.match(page.words, position) is not None:
-        text = "a tag of the template engine cannot stand between these elements"
+        text = "a tag of the template engine cannot be between these elements"
     elif _CONDITION.match(page.words, position) is not None:
-        text = "conditional comments stand in <mj-raw>"
+        text = "conditional comments belong in <mj-raw>"
     return page.refuse(f"this is not MJML: {text}", position)
 
 
@@ -284,5 +284,5 @@ def _require_all(page: _Source, used: set[int], html: str) -> None:
     if (left := _LEFT.search(html)) is not None:
         name = left[1]
         place = page.words.find(f"<{name}")
-        message = f"<{name}> is not an element of MJML, or must not stand here"
+        message = f"<{name}> is not an element of MJML, or must not be here"
         raise page.refuse(message, place if place >= 0 else None)

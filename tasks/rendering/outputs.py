@@ -6,7 +6,7 @@ from typing import Final
 
 # U+202A-202E and U+2066-2069 reorder what a reader sees (Unicode Standard Annex 9, section 2).
 ISOLATES: Final = "\u2066\u2067\u2068\u2069"
-"""LRI, RLI, FSI and PDI, which order a part of a text and leave what stands around it."""
+"""LRI, RLI, FSI and PDI, which order a part of a text and leave what is around it."""
 
 _OVERRIDES: Final = "\u202a\u202b\u202c\u202d\u202e"
 BIDI_CONTROLS: Final = f"{_OVERRIDES}{ISOLATES}"

@@ -60,7 +60,7 @@ def with_needs(source: str, needs: Mapping[str, Iterable[str]]) -> str:
 
     The engine then shows which of these names are the source's own placeholders and which are
     variables of a loop or a set around the tag. A layout does its work when all else is done, so
-    that its prints stand at the end. ``needs`` holds the placeholders of each partial.
+    that its prints are at the end. ``needs`` holds the placeholders of each partial.
     """
     parts: list[str] = []
     at_the_end: list[str] = []

@@ -1,7 +1,7 @@
 """Values in styles and scripts of data: each print there goes through a filter for its position.
 
 The filter is written into the source that the engine gets, once, when it is compiled; prints
-elsewhere cost nothing. A text of an earlier version that has a print where none may stand any more
+elsewhere cost nothing. A text of an earlier version that has a print where none may be any more
 is rendered as before, escaped.
 """
 
@@ -80,13 +80,13 @@ def placed_value(
     raw
         Whether no character references are read there.
     invented
-        In a trial, where values may be invented, what gives a value of a declaration that can stand
+        In a trial, where values may be invented, what gives a value of a declaration that can be
         there; one that cannot gives way to it.
 
     Raises
     ------
     FilterError
-        The value is missing, or cannot stand there.
+        The value is missing, or cannot be there.
     """
     if value is None:
         raise MissingError("a value is missing")
@@ -107,7 +107,7 @@ def _is_invented(value: Any) -> bool:  # noqa: ANN401 - any value of a template
 
 
 def _sample(value: Any, kind: str, invented: Callable[[], str]) -> str:  # noqa: ANN401 - any value of a template
-    """Return an invented value if it may stand at its position, or else one that may."""
+    """Return an invented value if it may be at its position, or else one that may."""
     is_word = str(value).lower() == samples.TEXT
     with suppress(InputError):
         if kind == "json":

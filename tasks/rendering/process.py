@@ -162,7 +162,7 @@ def _compile_mjml(engine: Engine, request: _Request, begin: _Begin) -> dict[str,
     bodies, problems = [], []
     for source in request["sources"]:
         begin()
-        # What is not a template is reported where it stands, and might be anything to MJML.
+        # What is not a template is reported where it is, and might be anything to MJML.
         _, broken = engine.inspect(source["source"], source["path"], html=False, needs={})
         problems += broken
         if broken:

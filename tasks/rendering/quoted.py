@@ -1,6 +1,6 @@
 """Quoted texts of a source that readers would see as they stand: pure, no I/O.
 
-What stands in quotes is text: a placeholder there has no value, and a tag or reference of HTML is
+What is in quotes is text: a placeholder there has no value, and a tag or reference of HTML is
 escaped. Authors of Jinja2, whose values can be safe, expect otherwise.
 """
 

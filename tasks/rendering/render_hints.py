@@ -82,7 +82,7 @@ _OF_RENDERS: Final = (
     ),
     (
         "cannot super outside of block",
-        "super() stands in a {{% block %}} of a source that extends a layout",
+        "super() belongs in a {{% block %}} of a source that extends a layout",
     ),
 )
 """Patterns of what the engine says of a render: what its authors would say."""

@@ -299,7 +299,7 @@ def _is_too_large(value: object) -> bool:
 
 
 def _inner_start(node: nodes.Node) -> int:
-    """Return where a comparison begins, within the parentheses that it may stand in."""
+    """Return where a comparison begins, within the parentheses that it may be in."""
     return node.first.start if isinstance(node, nodes.Comparison) else node.start
 
 

@@ -56,7 +56,7 @@ class Use:
     path
         Names, and :data:`tasks.rendering.paths.ITEM` for the variable of a loop.
     place
-        Where it stands in its source, in characters.
+        Where it is in its source, in characters.
     guarded
         Whether a missing value is not an error here: it is only asked about, or has a default.
     present

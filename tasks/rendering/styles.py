@@ -20,9 +20,9 @@ RULE: Final = (
     "a placeholder in a style sheet cannot be a rule: write the rule out, or put it into a partial "
     "and include that"
 )
-COMMENT: Final = "a placeholder cannot stand in a comment of a style: use {# ... #}"
+COMMENT: Final = "a placeholder cannot be in a comment of a style: use {# ... #}"
 IMPORT: Final = (
-    "a placeholder cannot stand in @import and its like, nor in a property or function that runs "
+    "a placeholder cannot be in @import and its like, nor in a property or function that runs "
     "or loads programs: write it out"
 )
 GLUED: Final = (
@@ -34,7 +34,7 @@ GLUED: Final = (
 class Position(NamedTuple):
     """Kind of value that a placeholder may have.
 
-    ``kind`` is a kind of :mod:`tasks.rendering.css_values`; ``raw`` is whether it stands in an
+    ``kind`` is a kind of :mod:`tasks.rendering.css_values`; ``raw`` is whether it is in an
     element in which character references are not read.
     """
 
@@ -80,7 +80,7 @@ _WORDS: Final = frozenset("_-.+")
 
 @dataclass(slots=True)
 class _Segment:
-    """What stands between the marks ``;``, ``{`` and ``}``."""
+    """What is between the marks ``;``, ``{`` and ``}``."""
 
     start: int
     is_at: bool = False

@@ -48,7 +48,7 @@ def of_tag(source: str, place: int) -> str | None:
 
 
 def is_icu(source: str, start: int) -> bool:
-    """Return whether a ``{#`` stands in a message of ICU, as in ``one {# day}``."""
+    """Return whether a ``{#`` is in a message of ICU, as in ``one {# day}``."""
     line = source.rfind("\n", 0, start) + 1
     return _ICU.search(source, max(line, start - 200), start) is not None
 
@@ -78,7 +78,7 @@ def _of_inner_tag(source: str, tag: Tag | None, start: int, place: int, inside: 
     if is_nested and tag is not None:
         is_whole = "}}" in tag.inner or "%}" in tag.inner
         if is_whole or re.match(r"\s*[%}]\}", source[tag.end :]):
-            return "a tag does not stand in another: write names alone, as in {% if name == 'a' %}"
+            return "a tag cannot be in another: write names alone, as in {% if name == 'a' %}"
     until = inside.find(closing)
     return _not_closed(source, start) if not 0 <= until < inner.start() else None
 
@@ -92,7 +92,7 @@ def _of_page(source: str, start: int, place: int) -> str | None:
     until = _OPENING.search(source, place)
     rest = source[match.end() : until.start() if until is not None else len(source)]
     if closing in rest.partition("\n")[0]:
-        return f"remove {match[0]} from the tag: a page's tags stand outside of it"
+        return f"remove {match[0]} from the tag: a page's tags are outside of it"
     return _not_closed(source, start)
 
 

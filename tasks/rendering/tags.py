@@ -1,7 +1,7 @@
 """The tags of a template's source: where prints, blocks, comments and raw text are.
 
 The engine gives no syntax tree to Python, so what must be known of a source before it is rendered
-(what it includes, where in a page its placeholders stand) is read from its tags here. The lexer
+(what it includes, where in a page its placeholders are) is read from its tags here. The lexer
 follows MiniJinja's: strings may hold delimiters, brackets are balanced before a tag ends, and raw
 blocks hold none. https://docs.rs/minijinja/latest/minijinja/syntax/
 """
@@ -42,7 +42,7 @@ class Kind(StrEnum):
 class Tag:
     """A tag of a source, from ``start`` to before ``end``, counted in characters.
 
-    ``inner`` is what stands between the delimiters, without whitespace around it and without the
+    ``inner`` is what is between the delimiters, without whitespace around it and without the
     marks of whitespace control; ``word`` is the first word of a block, such as ``include``.
     """
 

@@ -1,4 +1,4 @@
-"""What to write for filters and tests that are not there: pure, no I/O."""
+"""What to write for filters and tests that do not exist: pure, no I/O."""
 
 import re
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ NAMES: Final = {
         "true undefined upper",
     ),
 }
-"""What may be meant by a name that is not there."""
+"""What may be meant by a name that does not exist."""
 NOT_THERE: Final = {
     "filter": {
         "asset_url": "write the address out, or send it as a value",

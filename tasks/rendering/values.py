@@ -83,7 +83,7 @@ MISSING: Final = Missing()
 def left_out(values: dict[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
     """Return values with :data:`MISSING` where optional ones are not given.
 
-    It stands at the first step that is not there; a null counts as left out.
+    It is at the first step that is not there; a null counts as left out.
     """
     for path in paths:
         _leave_out(values, path)

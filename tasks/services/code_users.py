@@ -1,4 +1,4 @@
-"""Users of a partial that has it in a style or a script, where no value of a partial may stand."""
+"""Users of a partial that has it in a style or a script, where no value of a partial may be."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ def require_safe_users(
         for each in _problems(work, user.template_id, partial.template_id, bodies)
     ]
     if problems:
-        message = f"'{partial.template_id}' stands in a style or a script of templates that use it"
+        message = f"'{partial.template_id}' is in a style or a script of templates that use it"
         raise TemplateSyntax.of(message, problems)
 
 

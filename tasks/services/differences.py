@@ -43,7 +43,7 @@ def difference(message: DiffVersions, work: Work) -> VersionDifference:
     TemplateNotFound
         The template does not exist, or is soft-deleted.
     VersionNotFound
-        One of the versions is not there; the problem's path says which.
+        One of the versions does not exist; the path of the problem says which.
     """
     session = work.session
     template = existing(work, message.template_id)

@@ -1,7 +1,7 @@
 """Bodies that are written in another format than the one they are rendered in.
 
 They are compiled before the publish gate, which sees what will be rendered; what it finds there is
-reported where it stands in the source.
+reported where it is in the source.
 """
 
 import re
@@ -75,7 +75,7 @@ class Formatted:
     def placed(self, problems: Sequence[P]) -> list[P]:
         """Return problems, or warnings, of bodies with places of their sources."""
         every = [self._placed(each) for each in problems]
-        # What is written once may stand in the HTML more than once, such as for Outlook.
+        # What is written once may be in the HTML more than once, such as for Outlook.
         return [each for index, each in enumerate(every) if each not in every[:index]]
 
     def _placed(self, problem: P) -> P:

@@ -209,7 +209,7 @@ class Gate:
         Raises
         ------
         TemplateSyntax
-            The rules cannot be inlined, or a placeholder would stand where it must not.
+            The rules cannot be inlined, or a placeholder would be where it must not.
         """
         sources = [
             {"path": f"{text.candidate.prefix}body", "source": text.candidate.text["body"]}

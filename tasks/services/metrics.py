@@ -5,7 +5,7 @@ that an alarm on ``absent(...)`` fires; ``template_service_report_time_seconds``
 which the file was last written.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, write_to_textfile
@@ -62,8 +62,8 @@ def write(report: Report, path: str) -> None:
     except OSError as error:
         raise OperationError(
             "metrics_unwritable",
-            f"the file of metrics {path} cannot be written: {error.strerror}",
-            "check the folder in TEMPLATE_SERVICE_METRICS_FILE",
+            f"the metrics file {path} cannot be written: {error.strerror}",
+            "check the directory in TEMPLATE_SERVICE_METRICS_FILE",
         ) from None
 
 
@@ -157,17 +157,24 @@ def _single(
     """Yield the metrics of fields that hold one number."""
     for field, name in names.items():
         words = str(type(figures).model_fields[field].description)
-        gauge = GaugeMetricFamily(f"{PREFIX}_{name}", words)
-        if (value := getattr(figures, field)) is not None:
-            gauge.add_metric([], value + later if field.endswith("_age_seconds") else value)
-        yield gauge
+        value = getattr(figures, field)
+        if value is not None and field.endswith("_age_seconds"):
+            value += later
+        yield gauge(name, words, [], {(): value})
 
 
 def _labelled(
     name: str, words: str, label: str, values: Mapping[str, float | None]
 ) -> GaugeMetricFamily:
-    gauge = GaugeMetricFamily(f"{PREFIX}_{name}", words, labels=[label])
+    return gauge(name, words, [label], {(key,): value for key, value in values.items()})
+
+
+def gauge(
+    name: str, words: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float | None]
+) -> GaugeMetricFamily:
+    """Return a gauge with a sample for each known value."""
+    family = GaugeMetricFamily(f"{PREFIX}_{name}", words, labels=labels)
     for key, value in values.items():
         if value is not None:
-            gauge.add_metric([key], value)
-    return gauge
+            family.add_metric(key, value)
+    return family

@@ -1,4 +1,4 @@
-"""Rows as results."""
+"""Results of tasks from rows of the database."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal

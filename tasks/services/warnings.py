@@ -77,7 +77,7 @@ class Adviser:
     @staticmethod
     def _sources(texts: Sequence[Compiled]) -> Iterator[dict[str, Any]]:
         for text in texts:
-            # A partial without a translation stands in texts of other languages.
+            # A partial without a translation is in texts of other languages.
             is_partial = text.candidate.text["type"] == "partial"
             language = "" if is_partial else text.candidate.text["language"]
             for path, source, html in text.candidate.sources():

@@ -936,7 +936,7 @@ class TestCode:
         library.user('{% extends "@layout" %}{% block text %}{{ name }}{% endblock %}')
         moved = "<style>{% block text %}{% endblock %}</style>"
         error = library.unpublishable("layout", moved, allow_breaking=True)
-        assert "block 'text' stands in a style" in error.details[0]["message"]
+        assert "block 'text' is in a style" in error.details[0]["message"]
 
     def test_a_partial_that_no_style_has_gains_values(self, library: Library) -> None:
         """Also beside a style."""

@@ -319,7 +319,7 @@ def test_base_backups_of_another_cluster_are_refused(history: History, tmp_path:
     replaced(entry, content.replace(system, "1").encode())
     done = history.server.call("base-backup", policy=policy)
     assert done.exit_code == 1
-    assert f"are of cluster 1, the server is cluster {system}" in done.stderr
+    assert f"belong to cluster 1, the server is cluster {system}" in done.stderr
     for folder in policy.base.iterdir():
         shutil.rmtree(folder)
     replaced(policy.directory / "system", b"7\n")

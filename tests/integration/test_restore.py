@@ -491,7 +491,7 @@ class TestRefusals:
         [
             (("nothing",), "no backup nothing"),
             (("--table", "nothing"), "has no table nothing"),
-            (("--into", "x", "--over-live"), "exclude one another"),
+            (("--into", "x", "--over-live"), "are mutually exclusive"),
             (("--jobs", "0"), "--jobs"),
         ],
     )

@@ -232,5 +232,5 @@ def test_a_base_backup_of_another_cluster_is_refused(server: Server, tmp_path: P
                 connection.execute(created)
         policy = replace(server.policy, standby=str(tmp_path / "other"))
         done = server.call("base-backup", policy=policy)
-    assert (done.exit_code, "is of cluster" in done.stderr) == (1, True), done.output
+    assert (done.exit_code, "belongs to cluster" in done.stderr) == (1, True), done.output
     assert sorted(server.policy.base.glob("*")) == known

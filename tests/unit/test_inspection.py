@@ -88,7 +88,7 @@ class TestUnknown:
         """The engine takes it for the name of one behind an operator."""
         (problem,) = problems(source.replace("^", ""))
         assert problem["column"] == source.index("^") + 1
-        assert "'not' stands where a value belongs" in problem["message"]
+        assert "'not' is where a value belongs" in problem["message"]
 
     @each(
         "source",

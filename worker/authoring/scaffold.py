@@ -71,7 +71,7 @@ def create(root: Path, template_id: str, template_type: str, *, mjml: bool = Fal
         )
     folder = root / template_id
     if folder.exists() or folder.is_symlink():
-        raise OperationError("exists", f"{folder} exists already", "choose another template_id")
+        raise OperationError("exists", f"{folder} already exists", "choose another template_id")
     own = _SOURCES[template_type]
     if mjml:
         own = own._replace(body=_MJML_BODY)

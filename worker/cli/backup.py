@@ -61,7 +61,7 @@ def create(  # noqa: PLR0913 - its options
     from db.backup.create import create as create_backup
 
     if schema_only + data_only + (table is not None) > 1:
-        raise click.UsageError("--schema-only, --data-only and --table exclude one another")
+        raise click.UsageError("--schema-only, --data-only and --table are mutually exclusive")
     configuration = operator_configuration()
     contents: Contents = "full"
     if schema_only:
@@ -138,7 +138,7 @@ def verify(*, name: str | None, all_: bool, json_: bool) -> None:
     Without NAME: the newest full backup. Only a restore proves the contents; see `backup drill`.
     """
     if name is not None and all_:
-        raise click.UsageError("NAME and --all exclude one another")
+        raise click.UsageError("NAME and --all are mutually exclusive")
     from db.backup.catalogue import open_catalogue
     from db.backup.verify import verify as verify_backup
     from db.errors import OperationError

@@ -75,7 +75,7 @@ def restore(  # noqa: PLR0913 - its options
     from db.printed import psql
 
     if over_live and into is not None:
-        raise click.UsageError("--over-live and --into exclude one another")
+        raise click.UsageError("--over-live and --into are mutually exclusive")
     if foreign and name is None:
         raise click.UsageError("--foreign needs NAME")
     configuration = operator_configuration()
@@ -147,7 +147,7 @@ def drill(*, name: str | None, json_: bool) -> None:
 def _drilled(configuration: Configuration, name: str | None) -> Source | None:
     """Return the database whose backups are drilled.
 
-    A named backup can be drilled while the server is away.
+    A named backup can be drilled while the server is unavailable.
     """
     from db.backup.source import Source
     from db.errors import OperationError

@@ -11,7 +11,7 @@ import click
 
 from db.units import counted
 from worker.cli.base import Group
-from worker.cli.options import json_option, limit_type, yes_option
+from worker.cli.options import json_option, limit_option, yes_option
 from worker.cli.output import confirm, local_time, print_json, print_result, print_table
 from worker.queues import CONSUMED
 
@@ -38,13 +38,7 @@ def dead_letters() -> None:
 
 
 @dead_letters.command("list", example="dead-letters list --limit 10")
-@click.option(
-    "--limit",
-    type=limit_type,
-    default=50,
-    show_default=True,
-    help="Maximum number, the oldest first.",
-)
+@limit_option(50, "Maximum number, the oldest first.")
 @json_option
 def list_(*, limit: int, json_: bool) -> None:
     """List dead letters, without the contents of their messages."""
@@ -135,13 +129,7 @@ def discard(*, ids: tuple[str, ...], is_all: bool, yes: bool, json_: bool) -> No
 
 
 @dead_letters.command(example="dead-letters reserved")
-@click.option(
-    "--limit",
-    type=limit_type,
-    default=50,
-    show_default=True,
-    help="Maximum number of messages of each kind.",
-)
+@limit_option(50, "Maximum number of messages of each kind.")
 @json_option
 def reserved(*, limit: int, json_: bool) -> None:
     """List messages that consumers hold, and delayed messages.

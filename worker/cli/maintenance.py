@@ -11,7 +11,7 @@ from db.units import counted
 from tasks.jobs import JOBS
 from worker.cli.base import Group
 from worker.cli.operator import operator_configuration, operator_engine
-from worker.cli.options import dry_run_option, json_option, limit_type
+from worker.cli.options import dry_run_option, json_option, limit_option
 from worker.cli.output import local_time, print_json, print_table
 
 if TYPE_CHECKING:
@@ -27,13 +27,7 @@ def maintenance() -> None:
 
 @maintenance.command(example="maintenance history --task backup --limit 5")
 @click.option("--task", help="A single task, such as backup (default: the newest run of each).")
-@click.option(
-    "--limit",
-    type=limit_type,
-    default=20,
-    show_default=True,
-    help="Maximum number of runs of the task.",
-)
+@limit_option(20, "Maximum number of runs of the task.")
 @json_option
 def history(*, task: str | None, limit: int, json_: bool) -> None:
     """Show runs of maintenance: state, times and result."""

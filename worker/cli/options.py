@@ -1,12 +1,14 @@
 """Options and types of values that several commands have, each in one wording."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import click
 
+F = TypeVar("F", bound=Callable[..., Any])
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LSN: Final = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})", re.ASCII)
 _DURATION: Final = re.compile(r"(\d+)\s*([smhd])", re.ASCII)
@@ -24,6 +26,11 @@ full_option = click.option(
 )
 limit_type = click.IntRange(1, 1_000_000)
 directory_argument = click.argument("directory", type=click.Path(path_type=Path))
+
+
+def limit_option(default: int, meaning: str, name: str = "--limit") -> Callable[[F], F]:
+    """Return the option for the maximum number of rows to show."""
+    return click.option(name, type=limit_type, default=default, show_default=True, help=meaning)
 
 
 class Duration(click.ParamType[int]):

@@ -9,7 +9,7 @@ import click
 
 from worker.cli.base import Command, Group
 from worker.cli.operator import operator_engine
-from worker.cli.options import full_option, json_option, limit_type
+from worker.cli.options import full_option, json_option, limit_option
 from worker.cli.output import print_json, print_sections
 
 if TYPE_CHECKING:
@@ -62,13 +62,7 @@ def slow_log_status(*, json_: bool) -> None:
 
 
 @click.command(cls=Command, example="db slow-queries --rows 20")
-@click.option(
-    "--rows",
-    type=limit_type,
-    default=10,
-    show_default=True,
-    help="Maximum number of statements.",
-)
+@limit_option(10, "Maximum number of statements.", "--rows")
 @click.option(
     "--setup",
     is_flag=True,

@@ -1,4 +1,4 @@
-"""What commands of templates share: the producer, the folder, options."""
+"""Shared parts of the commands of templates: the producer, the folder, options."""
 
 from __future__ import annotations
 

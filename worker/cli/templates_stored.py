@@ -334,7 +334,7 @@ def _values(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise click.ClickException(f"--values is not JSON: {error}") from None
     if not isinstance(values, dict):
-        raise click.ClickException("--values is not JSON object")
+        raise click.ClickException("--values is not a JSON object")
     is_sample = source is not text and values.keys() <= {"language", "variables"}
     return dict(values.get("variables", {})) if is_sample else values
 

@@ -252,7 +252,7 @@ def _resolved(document: Json, schema: Json) -> Json:
     reference = schema.get("$ref")
     if reference is None:
         return schema
-    # What stands next to a reference, such as a default, holds too.
+    # What is next to a reference, such as a default, holds too.
     own = {name: value for name, value in schema.items() if name != "$ref"}
     return {**document["components"]["schemas"][_last(reference)], **own}
 

@@ -12,7 +12,7 @@ from prometheus_client import (
     PROCESS_COLLECTOR,
     CollectorRegistry,
 )
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 from pydantic import ValidationError
 
@@ -22,7 +22,7 @@ from db.runs import Ended
 from db.session import make_engine
 from tasks.jobs import JOBS, REPORT
 from tasks.messages.report import BrokerFigures, Report
-from tasks.services.metrics import PREFIX, of_broker, of_report
+from tasks.services.metrics import PREFIX, gauge, of_broker, of_report
 from worker.backlog import broker_figures
 from worker.broker import connection
 from worker.configuration import configuration
@@ -95,17 +95,14 @@ class _Process(Collector):
         if self._pool is None:
             return
         now = self._pool()
-        processes = GaugeMetricFamily(
-            f"{PREFIX}_pool_processes", "Pool processes of this worker.", labels=["state"]
+        yield gauge(
+            "pool_processes",
+            "Pool processes of this worker.",
+            ["state"],
+            {("busy",): now.busy, ("idle",): max(0, now.processes - now.busy)},
         )
-        processes.add_metric(["busy"], now.busy)
-        processes.add_metric(["idle"], max(0, now.processes - now.busy))
-        yield processes
-        yield GaugeMetricFamily(
-            f"{PREFIX}_worker_reserved",
-            "Messages that this worker holds, running ones too.",
-            value=now.reserved,
-        )
+        words = "Messages that this worker holds, running ones too."
+        yield gauge("worker_reserved", words, [], {(): now.reserved})
         yield from counts.families()
 
 
@@ -126,20 +123,29 @@ class _Servers(Collector):
         self._broker.ask()
         database = self._database.value(deadline)
         broker = self._broker.value(deadline)
-        readable = GaugeMetricFamily(
-            f"{PREFIX}_source_readable",
+        yield gauge(
+            "source_readable",
             "Whether the server's figures are shown: 0 if it does not answer or refuses.",
-            labels=["source"],
+            ["source"],
+            {("broker",): broker is not None, ("database",): database is not None},
         )
-        readable.add_metric(["broker"], float(broker is not None))
-        readable.add_metric(["database"], float(database is not None))
-        yield readable
         yield from of_broker(broker.figures if broker else BrokerFigures())
-        yield _of_ages(broker.ages if broker else {})
+        yield gauge(
+            "queue_oldest_age_seconds",
+            "Age of the oldest message of a queue: ready, at least that, or reserved, since it was "
+            "taken.",
+            ["queue", "state"],
+            dict(sorted(broker.ages.items())) if broker else {},
+        )
         if database is None:
             return
         yield from _of_runs(database.ended)
-        yield from _of_sessions(database.sessions)
+        yield gauge(
+            "database_sessions",
+            "Database connections of the processes of this service: pool use.",
+            ["application", "state"],
+            {(row["application"], row["state"]): row["sessions"] for row in database.sessions},
+        )
         if database.report is not None:
             at = database.report.at.timestamp()
             yield from of_report(database.report, max(0.0, time.time() - at))
@@ -180,52 +186,29 @@ def _report(stored: object) -> Report | None:
         return None
 
 
-def _of_ages(ages: Mapping[tuple[str, str], float]) -> Metric:
-    family = GaugeMetricFamily(
-        f"{PREFIX}_queue_oldest_age_seconds",
-        "Age of the oldest message of a queue: ready, at least that, or reserved, since it was "
-        "taken.",
-        labels=["queue", "state"],
-    )
-    for key, age in sorted(ages.items()):
-        family.add_metric(key, age)
-    return family
-
-
 def _of_runs(ended: Sequence[Ended]) -> Iterator[Metric]:
-    outcome = GaugeMetricFamily(
-        f"{PREFIX}_maintenance_last_outcome",
+    yield gauge(
+        "maintenance_last_outcome",
         "1 for the outcome of the newest run that has ended: done, failed or skipped; error is the "
         "code of a failure.",
-        labels=["task", "outcome", "error"],
+        ["task", "outcome", "error"],
+        {(run.task, run.state, run.error or ""): 1 for run in ended},
     )
-    seconds = GaugeMetricFamily(
-        f"{PREFIX}_maintenance_last_seconds", "Duration of that run.", labels=["task"]
+    yield gauge(
+        "maintenance_last_seconds",
+        "Duration of that run.",
+        ["task"],
+        {(run.task,): run.seconds for run in ended},
     )
-    age = GaugeMetricFamily(
-        f"{PREFIX}_maintenance_last_age_seconds", "Time since its end.", labels=["task"]
+    yield gauge(
+        "maintenance_last_age_seconds",
+        "Time since its end.",
+        ["task"],
+        {(run.task,): run.age for run in ended},
     )
-    done = GaugeMetricFamily(
-        f"{PREFIX}_maintenance_done_age_seconds",
+    yield gauge(
+        "maintenance_done_age_seconds",
         "Time since the end of the newest run that succeeded.",
-        labels=["task"],
+        ["task"],
+        {(run.task,): run.done_age for run in ended},
     )
-    for run in ended:
-        outcome.add_metric([run.task, run.state, run.error or ""], 1)
-        age.add_metric([run.task], run.age)
-        if run.seconds is not None:
-            seconds.add_metric([run.task], run.seconds)
-        if run.done_age is not None:
-            done.add_metric([run.task], run.done_age)
-    yield from (outcome, seconds, age, done)
-
-
-def _of_sessions(sessions: Sequence[Row]) -> Iterator[Metric]:
-    family = GaugeMetricFamily(
-        f"{PREFIX}_database_sessions",
-        "Database connections of the processes of this service: pool use.",
-        labels=["application", "state"],
-    )
-    for row in sessions:
-        family.add_metric([row["application"], row["state"]], row["sessions"])
-    yield family

@@ -105,6 +105,6 @@ def _right_to_left(body: str) -> str:
 
 
 def _tag(body: str, name: str) -> tuple[int, int] | None:
-    """Return where the start tag of an element stands, which none in a comment is."""
+    """Return where the start tag of an element is, ignoring those in comments."""
     found = (each for each in tokens(body) if each.sort == "start" and each.name == name)
     return next(((each.start, each.end) for each in found), None)

@@ -434,7 +434,7 @@ OwnLanguage = TypedDict("OwnLanguage", {"from": str, "to": str})
 class PartialUse(TypedDict):
     """A template that uses a changed partial; `problems` is how the change breaks it.
 
-    `checked` is false where the time of the message was over before.
+    `checked` is false if the time limit of the message was reached first.
     """
 
     template_id: str
@@ -725,8 +725,8 @@ class TextChange(TypedDict):
 
     `diff` is a unified diff of lines with 3 lines of context, without the two lines that
     name files. It is null where nothing changed, and where comparing would take too long.
-    Lines are what stands between line feeds, so a text that ends in one has an empty last
-    line; a null has no lines at all.
+    Lines are what is between line feeds, so a text that ends in one has an empty last line;
+    a null has no lines at all.
     """
 
     changed: bool

@@ -4,7 +4,7 @@ Numbers, dates, plurals and lists follow the Unicode CLDR (Unicode Technical Sta
 has it, whatever the machine's locale; ``cldr.json`` has what Babel leaves out, such as the digits
 of a language. The calendar is the Gregorian one in every language, which is the only one of Babel.
 
-A filter is called with the canonical BCP 47 tag of the language of the text in which it stands,
+A filter is called with the canonical BCP 47 tag of the language of the text in which it is,
 the value, and the arguments that the template gives. It returns text, or raises a
 :class:`FilterError` whose message begins with the filter's name.
 """

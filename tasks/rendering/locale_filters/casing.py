@@ -44,7 +44,7 @@ def _lower(language: str, text: str) -> str:
         return text.replace(f"I{_DOT_ABOVE}", "i").translate({0x130: "i", 0x49: "\u0131"}).lower()
     if language == "lt":
         text = unicodedata.normalize("NFD", text)
-        # The dot of an i stays where an accent stands above it.
+        # The dot of an i stays where an accent is above it.
         text = _LITHUANIAN.sub(rf"\1{_DOT_ABOVE}", text)
         return unicodedata.normalize("NFC", text.lower())
     return text.lower()

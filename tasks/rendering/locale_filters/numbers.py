@@ -166,7 +166,7 @@ def number_text(language: str, value: object, mode: Context = EXACT) -> str:
 class NumberStyle:
     """How a language writes numbers: a pattern of CLDR with the signs and digits of the language.
 
-    ``affixes`` stand before and behind a number: first a positive number's, then a
+    ``affixes`` are before and behind a number: first a positive number's, then a
     negative one's. The last group of integer digits has ``primary`` digits, the groups before it
     ``secondary``; a number of fewer than ``shortest_grouped`` digits has no groups (CLDR,
     minimumGroupingDigits).

@@ -112,7 +112,7 @@ def has_markup(source: str) -> bool:
 def _definitions(template_tags: list[Tag]) -> list[tuple[int, int]]:
     """Return the first and last tags of the outermost macros and captures.
 
-    What they hold is a piece of HTML of its own, whatever it is that they stand in.
+    What they hold is a piece of HTML of its own, whatever it is that they are in.
     """
     pairs = []
     open_: list[tuple[str, int]] = []

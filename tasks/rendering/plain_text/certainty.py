@@ -43,7 +43,7 @@ def given(source: Markup, token: Token, index: int) -> Given:
             index += 1
         name, value = attribute.name, source.mask[attribute.value : attribute.value_end]
         if blocks:
-            # An attribute within a block stands there in some renders only.
+            # An attribute within a block is there in some renders only.
             differing[name] = f"{differing.get(name, '')} {value}"
             continue
         if BLOCK in value:

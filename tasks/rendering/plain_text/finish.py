@@ -62,7 +62,7 @@ def finished(text: str, *, keeps_space: bool = False) -> str:
     r"""Return a rendered text alternative as it is sent.
 
     Whitespace in lines is one space, lines end in ``\n``, at most one line in a row is empty, and
-    no whitespace stands at either end. With ``keeps_space`` the text is one that its author laid
+    no whitespace is at either end. With ``keeps_space`` the text is one that its author laid
     out, with the text of partials in it: its own whitespace stays.
     """
     if keeps_space:

@@ -29,7 +29,7 @@ _AROUND: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(("dd", "dt"), frozenset({"dl"})),
     **dict.fromkeys((*_CELLS, *_ROWS), frozenset({"table"})),
 }
-"""Elements that it stands in: it ends where they end, and they may stand in it as well."""
+"""Elements that it is in: it ends where they end, and they may be in it as well."""
 
 
 class Hidden(NamedTuple):

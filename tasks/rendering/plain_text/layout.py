@@ -36,7 +36,7 @@ _LETTERS: Final = 26
 
 @dataclass(slots=True)
 class _Place:
-    """A list, an item or a quote that lines stand in.
+    """A list, an item or a quote that lines are in.
 
     ``first`` begins its first line, ``rest`` the others. A list counts its items by ``number`` in
     steps of ``step``.
@@ -70,7 +70,7 @@ def laid_out(text: str, *, collapses: bool) -> str:
 class _Layout:
     """Writes lines.
 
-    ``gap`` is how many line breaks stand before the next text, and ``empty`` whether there is none
+    ``gap`` is how many line breaks are before the next text, and ``empty`` whether there is none
     yet.
     """
 

@@ -82,7 +82,7 @@ class _Compound(NamedTuple):
     names: frozenset[str]
     conditions: tuple[_Condition, ...]
     combinator: str
-    """What leads to it from what stands before it in the selector: a space is any ancestor."""
+    """What leads to it from what is before it in the selector: a space is any ancestor."""
 
     def matches(self, element: Element) -> bool:
         return (

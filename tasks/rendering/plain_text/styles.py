@@ -167,7 +167,7 @@ def scope_of(element: str, style: Style, scopes: tuple[Scope, ...]) -> Scope | N
 
 
 def is_shown_itself(style: Style) -> bool:
-    """Return whether an element is shown whatever it stands in: cells of size 0 remove spaces."""
+    """Return whether an element is shown whatever it is in: cells of size 0 remove spaces."""
     return _sort(style.properties) == "shown"
 
 
@@ -257,7 +257,7 @@ def _changes_text(properties: Mapping[str, str]) -> bool:
 def may_change_text(css: str, whole: str) -> bool:
     """Return whether declarations that differ from render to render may change what is shown.
 
-    ``whole`` is what they stand in, with the others.
+    ``whole`` is what they are in, with the others.
     """
     if _SAYS_MORE.search(css) is not None:
         return True

@@ -156,7 +156,7 @@ class Walker:
         """Return the text; a walker reads its markup once."""
         mask = self._source.mask
         found = list(tokens(mask))
-        # A style sheet is for what stands before it too.
+        # A style sheet is for what is before it too.
         self._read_sheets(token for token in found if token.sort == "raw" and token.name == "style")
         for token in found:
             if self._position < token.start:

@@ -14,7 +14,7 @@ from tasks.rendering.syntax.walk import printed
 from tasks.rendering.warnings.codes import Code, Place, warning
 
 _NAME: Final = r"[A-Za-z_][\w.-]*"
-# What stands in brackets in templates that people fill in by hand; notes such as [DRAFT] are text.
+# What is in brackets in templates that people fill in by hand; notes such as [DRAFT] are text.
 _FILLED_IN: Final = (
     "NAME|EMAIL|E-MAIL|DATE|TIME|COMPANY|ORGANISATION|ORGANIZATION|ADDRESS|AMOUNT|PRICE|NUMBER|"
     "PHONE|CITY|PRODUCT|TITLE|LINK|URL|CODE"
@@ -82,7 +82,7 @@ _FOREIGN = re.compile(
     )""",
     re.VERBOSE | re.IGNORECASE,
 )
-# Brackets that stand around ordinary words too: only with what is the name of a variable.
+# Brackets that are around ordinary words too: only with what is the name of a variable.
 _NAMED = re.compile(
     rf"""(?=[<&$:@\[_~^!+|\u00ab\u2039\u27e8-])(?:
     (?<![\w$])\$!?(?:{_VARIABLE})(?![\w$])
