@@ -184,6 +184,7 @@ BAD_FILES: dict[str, tuple[str, bytes | None, str]] = {
         b"<p>\n {{ name }}\0</p>",
         "body.html:2:12: error: expected text without",
     ),
+    "an empty preheader": ("preheader.txt", b"\n", "preheader.txt:1:1: error: expected at least 1"),
     "a key that appears twice": (
         "samples/ada.json",
         b'{"variables": {"name": "Ada",\n"name": "Bo"}}',

@@ -46,11 +46,11 @@ class FolderTemplate:
     def finding(self, problem: Problem) -> Finding:
         """Return a problem of ``version.publish`` of this template as a finding in its file."""
         path = problem["path"]
-        if path in self.files:
-            return of_problem(self.files[path], problem)
-        owner = max((each for each in self.files if path.startswith(f"{each}.")), default=None)
-        if owner is not None:
-            return of_problem(self.files[owner], problem)
+        owners = [each for each in self.files if path == each or path.startswith(f"{each}.")]
+        if owners:
+            # What concerns all of a text is at its beginning.
+            placed: Problem = {"line": 1, "column": 1, **problem}
+            return of_problem(self.files[max(owners)], placed)
         if path.startswith("translations."):
             language = path.split(".")[1]
             place = joined(self.path, f"{layout.TRANSLATIONS}/{language}")
