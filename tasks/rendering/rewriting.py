@@ -1,4 +1,4 @@
-"""What the engine compiles in the place of a source: operators that it has too lenient, guarded.
+"""What the engine compiles instead of a source: operators that it has too lenient, guarded.
 
 ``a < b`` becomes a call of :func:`tasks.rendering.comparisons.holds`, ``a + b`` one of
 :mod:`tasks.rendering.arithmetic`, ``a ~ b`` one of :mod:`tasks.rendering.joining`, and ``a[1:]``,
