@@ -109,6 +109,7 @@ def run_program(  # noqa: PLR0913 - options by name
     *,
     output: int = subprocess.PIPE,
     files: Sequence[int] = (),
+    directory: Path = Path("/"),
     timeout: float | None = None,
     reach: Path | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
@@ -122,6 +123,7 @@ def run_program(  # noqa: PLR0913 - options by name
         stdout=output,
         stderr=output,
         files=files,
+        directory=directory,
         is_leader=True,
         reach=reach,
     ) as child:

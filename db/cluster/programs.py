@@ -65,7 +65,7 @@ class Programs:
         """
         return _version(self.path(name))
 
-    def run(
+    def run(  # noqa: PLR0913 - options by name
         self,
         name: str,
         arguments: Sequence[str],
@@ -73,6 +73,7 @@ class Programs:
         rights: Rights | None = None,
         output: int = subprocess.PIPE,
         files: Sequence[int] = (),
+        directory: Path = Path("/"),
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a program that connects to no server to its end; the caller checks its status.
 
@@ -83,7 +84,8 @@ class Programs:
         files
             Descriptors that it inherits.
         """
-        return run_program([self.path(name), *arguments], rights, output=output, files=files)
+        command = [self.path(name), *arguments]
+        return run_program(command, rights, output=output, files=files, directory=directory)
 
     def check_output(
         self,

@@ -105,7 +105,9 @@ def verify(programs: Programs, data: Path, *, parse_wal: bool = True) -> None:
     Raises OperationError: ``backup_damaged``, naming the files.
     """
     options = [] if parse_wal else ["--no-parse-wal"]
-    done = programs.run("pg_verifybackup", ["--quiet", *options, str(data)])
+    # It runs pg_waldump through a shell, and quotes no character of the path.
+    path, directory = (".", data) if data.is_dir() else (str(data), Path("/"))
+    done = programs.run("pg_verifybackup", ["--quiet", *options, path], directory=directory)
     if done.returncode != 0:
         error = program_error("pg_verifybackup", done.returncode, done.stderr)
         raise OperationError(

@@ -1,6 +1,7 @@
 """The directory and the port of a new standby, and the files that a copy of the primary lacks."""
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from db.replication.primary import Primary
 from db.replication.servers import Address
 
 HBA: Final = "pg_hba.conf"
+_SHELL: Final = re.compile(r'["$`\\\n]')
 # Debian keeps these outside the data directory, so that a copy lacks them; a server does not start
 # then. This pg_hba.conf lets in every role with a password.
 _FILES: Final = {
@@ -44,8 +46,15 @@ _NOT_INHERITED: Final = {
 def check_directory(path: Path) -> None:
     """Check that a directory can be created at ``path``.
 
-    Raises OperationError: ``exists`` or ``directory_missing``.
+    Raises OperationError: ``bad_name``, ``exists`` or ``directory_missing``.
     """
+    if _SHELL.search(str(path)):
+        raise OperationError(
+            "bad_name",
+            f"the path {str(path)!r} has a character that a shell would interpret",
+            'pass a directory without ", $, `, \\ and line breaks: pg_ctl and pg_verifybackup run '
+            "their programs through a shell",
+        )
     if path.exists() or path.is_symlink():
         raise OperationError(
             "exists",

@@ -31,7 +31,8 @@ class Entry:
     ``index`` is its place in the message; ``message`` is None for one that is invalid. ``row`` and
     ``before`` are the stored template and its current version, with the texts of the
     version's translations; ``digests`` has the versions that a publish need not repeat: the current
-    one, and for a draft the newest draft.
+    one, and for a draft the newest draft. ``repeated`` is the one of them that has the contents of
+    the message.
     """
 
     index: int
@@ -44,6 +45,7 @@ class Entry:
     is_new: bool = False
     fields: list[str] = field(default_factory=list)
     published: PublishedVersion | None = None
+    repeated: VersionRow | None = None
     rescheduled: tuple[VersionRow, datetime] | None = None
     conflict: ServiceError | None = None
     users: list[dict[str, Any]] = field(default_factory=list)

@@ -154,6 +154,7 @@ class _Bundle:
         if entry.version is not None and (stored := entry.stored()) is None:
             stored = self._published(entry, entry.version, refused)
         if entry.version is not None and stored is not None:
+            entry.repeated = stored
             self._reschedule(entry, entry.version, stored)
         if entry.conflict is not None and (entry.changes or entry.problems):
             found, entry.problems = entry.problems, []
@@ -332,7 +333,8 @@ def _applied(entry: Entry, work: Work) -> AppliedTemplate:
 
 
 def _about_stored(entry: Entry) -> dict[str, Any]:
-    version, activate_at = entry.before, None
+    version = entry.repeated or entry.before
+    activate_at = None if entry.repeated is None else entry.repeated.activate_at
     if entry.rescheduled is not None:
         version, activate_at = entry.rescheduled
     return {

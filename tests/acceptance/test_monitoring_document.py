@@ -126,6 +126,15 @@ def test_the_scaler_asks_for_metrics_that_exist(samples: set[str], checkout: Pat
     assert set(_NAME.findall(query)) <= samples
 
 
+def test_a_sum_does_not_depend_on_what_rabbitmq_does_not_report(checkout: Path) -> None:
+    """The sum with a metric that has no sample has none: no scaler and no panel would see it."""
+    scaler = yaml.safe_load((checkout / "deploy" / "kubernetes" / "keda.yaml").read_text())
+    (trigger,) = scaler["spec"]["triggers"]
+    sums = [each for _, each in _queries(checkout) if "_reserved" in each and "+" in each]
+    for query in [trigger["metadata"]["query"], *sums]:
+        assert re.search(r"\(sum\(max by \(queue\) \(\w+_reserved\S*\)\) or vector\(0\)\)", query)
+
+
 def test_promtool_accepts_rules_configuration_and_queries(checkout: Path, tmp_path: Path) -> None:
     """The queries of the dashboard as rules, since it has no check of its own for them."""
     promtool = shutil.which("promtool")

@@ -126,10 +126,10 @@ def test_a_pull_keeps_comments_and_order_of_the_header(tmp_path: Path) -> None:
 
 def test_dates_of_toml_are_text(tmp_path: Path) -> None:
     """An example may be written as TOML has dates."""
-    folder = written(tmp_path, simple())
+    written(tmp_path, simple())
     path = tmp_path / "greeting" / layout.HEADER
     extra = '[[variables]]\nname = "day"\ntype = "date"\nexample = 2026-01-31\n'
-    path.write_text(f"{folder.templates[0].header_text}\n{extra}")
+    path.write_text(f"{path.read_text()}\n{extra}")
     read = read_template(tmp_path, tmp_path / "greeting", LIMITS)
     assert read.definition is not None
     assert read.definition.variables is not None

@@ -162,7 +162,9 @@ class TestApply:
         assert (first["action"], first["version"], first["is_current"]) == ("changed", "2", False)
         assert first["activate_at"] == "2099-01-01T08:00:00Z"
         again = entry(ids("a"), "two", variables=[], activate_at="2099-01-01T08:00:00+00:00")
-        assert actions(apply(tasks, again)) == ["unchanged"]
+        same = apply(tasks, again)["templates"][0]
+        assert (same["action"], same["version"], same["is_current"]) == ("unchanged", "2", False)
+        assert same["activate_at"] == first["activate_at"]
         moved = entry(ids("a"), "two", variables=[], activate_at="2099-02-01T08:00:00+00:00")
         answer = apply(tasks, moved)["templates"][0]
         assert (answer["action"], answer["version"]) == ("changed", "2")

@@ -30,7 +30,7 @@ def test_a_target_of_an_abandoned_timeline_is_refused_until_it_is_named(tmp_path
             server.json("check")
         beyond = server.run("SELECT pg_current_wal_lsn()::text")
         server.json("check")
-        into = tmp_path / "the archive's" / "new"
+        into = server.policy.directory.parent / "new"
         server.json("restore", "--to", first.isoformat(), "--into", str(into))
         swapped(server, into)
         between = server.now()

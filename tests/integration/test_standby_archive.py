@@ -137,6 +137,14 @@ def test_a_standby_that_was_away_for_long_reads_the_archive(
         assert replica(server, "status").exit_code == 0
 
 
+def test_a_path_that_a_shell_would_interpret_is_refused(server: Server, tmp_path: Path) -> None:
+    """pg_ctl quotes no character of it."""
+    for name in ("$HOME", '"', "`id`", "back\\slash", "two\nlines"):
+        refused = replica(server, "create", "--into", str(tmp_path / name))
+        assert (refused.exit_code, "a shell would interpret" in refused.output) == (1, True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_copy_ends_with_the_command_that_makes_it(server: Server, tmp_path: Path) -> None:
     """Killed, it would go on for hours; what it leaves is named."""
     into, running = tmp_path / "standby", tmp_path / "running"

@@ -26,8 +26,8 @@ class FolderTemplate:
         None if its files are not a template.
     files
         The file of each source, by the path that leads to it in ``version.publish``.
-    header_text
-        The text of ``template.toml``.
+    positions
+        Where the values of ``template.toml`` are.
     """
 
     path: str
@@ -35,7 +35,7 @@ class FolderTemplate:
     definition: Definition | None
     samples: Sequence[Sample] = ()
     files: Mapping[str, str] = field(default_factory=dict)
-    header_text: str = ""
+    positions: Positions = field(default_factory=lambda: Positions("", of_toml))
     findings: Sequence[Finding] = ()
 
     @property
@@ -55,19 +55,18 @@ class FolderTemplate:
             language = path.split(".")[1]
             place = joined(self.path, f"{layout.TRANSLATIONS}/{language}")
             return of_problem(place, problem)
-        places = Positions(self.header_text, of_toml)
         if re.match(r"metadata\b", path):
             path = f"version_{path}"
-        if path == "version_metadata.language" and places.find("language").is_exact:
+        if path == "version_metadata.language" and self.positions.find("language").is_exact:
             path = "language"
-        return self._in_header(places, path, problem)
+        return self._in_header(path, problem)
 
     def field_finding(self, problem: Problem) -> Finding:
         """Return a problem of ``template.create`` of this template as a finding in its file."""
-        return self._in_header(Positions(self.header_text, of_toml), problem["path"], problem)
+        return self._in_header(problem["path"], problem)
 
-    def _in_header(self, places: Positions, path: str, problem: Problem) -> Finding:
-        found = places.find(path)
+    def _in_header(self, path: str, problem: Problem) -> Finding:
+        found = self.positions.find(path)
         # Where a value is missing, the place is that of what would hold it.
         name = "" if found.is_exact and "metadata." not in path else f"{path}: "
         finding = of_problem(self.header_file, problem)

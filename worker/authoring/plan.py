@@ -107,8 +107,8 @@ def decide(
         step.action = Action.ADD
         if base is not None and not overwrite:
             step.action = Action.CONFLICT
-            step.reason = "was deleted on the service since the last pull: restore it there, or "
-            step.reason += "delete the folder"
+            step.reason = "was deleted on the service since the last pull: delete the folder, or "
+            step.reason += "bring it back with template-service templates restore"
         return step
     step.version = remote.version
     if digest == remote.digest or (

@@ -162,7 +162,8 @@ class Pull:
         """Yield the templates of the folder that the service has had and has no more."""
         for name in sorted(self._local.keys() - {*known}) if ids is None else ():
             if self._state.get(name) is not None:
-                reason = "was deleted on the service: delete the folder, or push it anew"
+                reason = "was deleted on the service: delete the folder, or bring it back with "
+                reason += "template-service templates restore"
                 yield PullStep(name, Pulled.GONE, None, [], reason)
 
     def _note(self, remote: Remote) -> None:

@@ -23,6 +23,7 @@ from worker.authoring.files import Files
 from worker.authoring.findings import Finding, error, errors, of_template
 from worker.authoring.folder import Folder, FolderTemplate, joined
 from worker.authoring.header import Header
+from worker.authoring.positions import Positions, of_toml
 from worker.authoring.samples import Sample
 
 _HEADER_BYTES: Final = 1024 * 1024
@@ -158,7 +159,7 @@ class _Reader:
             definition=definition,
             samples=samples,
             files=self._sources,
-            header_text=header_text or "",
+            positions=Positions(header_text or "", of_toml),
             findings=of_template(template_id, self._files.findings),
         )
 

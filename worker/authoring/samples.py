@@ -26,22 +26,22 @@ class Sample:
         The path of its file, as findings show it.
     language
         The language asked for; None has the version's own.
+    positions
+        Where the values of the file are.
     expected
         What each part must be, from the files next to the sample.
-    text
-        The contents of the file.
     """
 
     name: str
     file: str
     variables: Mapping[str, Any]
-    language: str | None = None
+    language: str | None
+    positions: Positions
     expected: Mapping[Part, str] = field(default_factory=dict)
-    text: str = ""
 
     def finding(self, path: str, code: str, message: str) -> Finding:
         """Return an error at a path in the file."""
-        place = Positions(self.text, of_json).find(path)
+        place = self.positions.find(path)
         return error(self.file, code, message, place.line, place.column)
 
 
@@ -59,7 +59,7 @@ def parse(text: str, name: str, file: str) -> tuple[Sample | None, list[Finding]
         message = 'expected an object such as {"language": "de", "variables": {"name": "Ada"}}'
         return None, [error(file, "sample", message, 1, 1)]
     variables, language = content.get("variables", {}), content.get("language")
-    sample = Sample(name, file, variables, language, text=text)
+    sample = Sample(name, file, variables, language, Positions(text, of_json))
     findings = [
         sample.finding(key, "unknown_key", f"unknown key '{key}'; available: language, variables")
         for key in sorted(content.keys() - _KEYS)

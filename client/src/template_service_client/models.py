@@ -39,9 +39,9 @@ class AppliedBundle(TypedDict):
 class AppliedTemplate(TypedDict):
     """Result for one template of a bundle.
 
-    `fields` are the template's own fields that change. `version` is the published one, or
-    the current one if none is published; `digest` is the template's digest afterwards.
-    `problems` has the reasons of a refusal, in a dry run.
+    `fields` are the template's own fields that change. `version` is the published one; if
+    none is, the draft that has these contents already, or the current one. `digest` is the
+    template's digest afterwards. `problems` has the reasons of a refusal, in a dry run.
     """
 
     template_id: str | None
