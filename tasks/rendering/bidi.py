@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from minijinja import safe
 
+from tasks.rendering.html.markup import markup, pieces, tokens
 from tasks.rendering.locale_filters.errors import InputError
-from tasks.rendering.markup import markup, pieces, tokens
 from tasks.rendering.numbers import Exact
 from tasks.rendering.outputs import BIDI_CONTROLS, ISOLATES
 from tasks.rendering.tags import Kind, Tag, tags

@@ -13,9 +13,9 @@ from tasks.events import log_event
 from tasks.rendering import replaced
 from tasks.rendering.child import GRACE_SECONDS, RenderProcess, RenderProcessError
 from tasks.rendering.frames import decode, encode, pack
-from tasks.rendering.inference import Inferred
 from tasks.rendering.limits import TRIAL_RENDERS, Limits, memory_error
 from tasks.rendering.texts import Text
+from tasks.rendering.usage.inference import Inferred
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class Renderer:
     def try_out(
         self, text: Text, declared: Sequence[Mapping[str, Any]], deadline: float | None = None
     ) -> list[Problem]:
-        """Return the problems of trial renders; see :func:`tasks.rendering.trial.try_out`."""
+        """Return the problems of trial renders: :func:`tasks.rendering.trials.trial.try_out`."""
         request = {"operation": "try_out", "text": text, "declared": declared}
         problems: list[Problem] = self._single(request, TRIAL_RENDERS, deadline)["problems"]
         return problems
@@ -157,14 +157,14 @@ class Renderer:
     def sample(
         self, text: Text, declared: Sequence[Mapping[str, Any]], deadline: float | None = None
     ) -> dict[str, Any]:
-        """Return the finished parts with sample values: :func:`tasks.rendering.trial.sample`."""
+        """Return the parts with sample values: :func:`tasks.rendering.trials.trial.sample`."""
         request = {"operation": "sample", "text": text, "declared": declared}
         return self._single(request, TRIAL_RENDERS, deadline)
 
     def infer(
         self, texts: Sequence[Text], names: Sequence[str], deadline: float | None = None
     ) -> Inferred:
-        """Return what texts say of their variables; see :func:`tasks.rendering.trial.inferred`."""
+        """Return what texts say of variables: :func:`tasks.rendering.trials.trial.inferred`."""
         request = {"operation": "infer", "texts": texts, "names": names}
         renders = 2 * TRIAL_RENDERS * max(1, len(names)) * len(texts)
         return Inferred(**self._single(request, renders, deadline))

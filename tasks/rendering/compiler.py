@@ -12,13 +12,13 @@ from minijinja import Environment, TemplateError
 
 from tasks.rendering import bidi, plural_calls
 from tasks.rendering.failures import FilterFailedError, Kind, NullPrintedError
-from tasks.rendering.language_filters import renamed
+from tasks.rendering.filters.language_filters import renamed
+from tasks.rendering.html.slashes import with_own_references, with_slashes
 from tasks.rendering.limits import Limits
 from tasks.rendering.placed_values import placed_edits
 from tasks.rendering.registration import Registration
 from tasks.rendering.render_names import RENDER_NAMES
 from tasks.rendering.rewriting import Edits, Rewritten, rewritten
-from tasks.rendering.slashes import with_own_references, with_slashes
 from tasks.rendering.tags import COMMENT_START, code, prepared, tags
 from tasks.rendering.tags import Kind as TagKind
 from tasks.rendering.values import Unprintable, reaches_methods

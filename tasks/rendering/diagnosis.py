@@ -21,9 +21,9 @@ from tasks.rendering.explain import (
     unprintable,
 )
 from tasks.rendering.failures import FilterFailedError, NullPrintedError
-from tasks.rendering.html_contexts import place_of_address
+from tasks.rendering.hints.renders import naming
+from tasks.rendering.html.contexts import place_of_address
 from tasks.rendering.places import placed
-from tasks.rendering.render_hints import naming
 from tasks.rendering.texts import Part
 from tasks.rendering.values import without_missing
 

@@ -15,9 +15,9 @@ from tasks.rendering.bidi import without_controls
 from tasks.rendering.compiled import CompiledSource
 from tasks.rendering.explain import ErrorContext, SourceError, explained
 from tasks.rendering.failures import FilterFailedError, NullPrintedError
-from tasks.rendering.foreign_tags import foreign_tags
 from tasks.rendering.frames import decode as decoded
-from tasks.rendering.html_contexts import dangerous_address
+from tasks.rendering.hints.foreign_tags import foreign_tags
+from tasks.rendering.html.contexts import dangerous_address
 from tasks.rendering.json_documents import Document, document
 from tasks.rendering.limits import Limits
 from tasks.rendering.numbers import made_exact
@@ -32,11 +32,11 @@ from tasks.rendering.outputs import (
 from tasks.rendering.plain_text import finished, text_of, without_rules
 from tasks.rendering.preheaders import with_preheader
 from tasks.rendering.preparation import Preparation, Prepared
-from tasks.rendering.scopes import Use
 from tasks.rendering.sms import beyond_gsm, count
 from tasks.rendering.texts import PARTS, Part, Text
-from tasks.rendering.traces import Traces
-from tasks.rendering.usage import traces, uses_of
+from tasks.rendering.usage.scopes import Use
+from tasks.rendering.usage.traces import Traces
+from tasks.rendering.usage.uses import traces, uses_of
 from tasks.rendering.values import decode, left_out
 
 _ISOLATES: Final = frozenset(ISOLATES)

@@ -11,13 +11,9 @@ from minijinja import TemplateError
 from tasks.errors import MOST_PROBLEMS, Code, Problem, problem
 from tasks.rendering.compiler import FUEL
 from tasks.rendering.failures import FilterFailedError
-from tasks.rendering.guards import MissingError, NullError
-from tasks.rendering.hints import hint
-from tasks.rendering.locale_filters import ArgumentError, InputError
-from tasks.rendering.locale_filters.errors import PatternError
-from tasks.rendering.paths import steps_of
-from tasks.rendering.places import place_of, placed
-from tasks.rendering.render_hints import (
+from tasks.rendering.filters.guards import MissingError, NullError
+from tasks.rendering.filters.text_filters import UNPRINTABLE
+from tasks.rendering.hints.renders import (
     ASK,
     MISSING_ARGUMENT,
     UNKNOWN_FUNCTION,
@@ -28,10 +24,14 @@ from tasks.rendering.render_hints import (
     of_method,
     of_render,
 )
+from tasks.rendering.hints.sources import hint
+from tasks.rendering.hints.unknown_names import of_unknown
+from tasks.rendering.locale_filters import ArgumentError, InputError
+from tasks.rendering.locale_filters.errors import PatternError
+from tasks.rendering.paths import steps_of
+from tasks.rendering.places import place_of, placed
 from tasks.rendering.rewriting import Rewritten
 from tasks.rendering.tags import tags
-from tasks.rendering.text_filters import UNPRINTABLE
-from tasks.rendering.unknown_names import of_unknown
 from tasks.rendering.values import Null
 from tasks.rendering.watching import Found
 

@@ -16,7 +16,7 @@ from typing import Final
 from css_inline import CSSInliner
 
 from tasks.rendering.explain import SourceError
-from tasks.rendering.markup import (
+from tasks.rendering.html.markup import (
     BLOCK,
     PRINT,
     Attribute,

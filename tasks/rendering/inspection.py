@@ -10,24 +10,24 @@ from typing import Final
 from minijinja import Environment, TemplateError
 
 from tasks.errors import Problem
-from tasks.rendering.captures import misused
+from tasks.rendering.checks.captures import misused
+from tasks.rendering.checks.pointless import always_true
+from tasks.rendering.checks.quoted import quoted
+from tasks.rendering.checks.slices import without_slices
+from tasks.rendering.checks.unclosed import unclosed
 from tasks.rendering.explain import SourceError
-from tasks.rendering.html_contexts import unsafe_prints
-from tasks.rendering.inference import names_of
+from tasks.rendering.hints.unknown_names import of_unknown
+from tasks.rendering.html.contexts import unsafe_prints
 from tasks.rendering.partials import uses, with_needs
 from tasks.rendering.places import placed
-from tasks.rendering.pointless import always_true
-from tasks.rendering.quoted import quoted
 from tasks.rendering.render_names import RENDER_NAMES
-from tasks.rendering.scopes import printed_nodes
-from tasks.rendering.slices import without_slices
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import tree
 from tasks.rendering.syntax.walk import assigned, blocks, every, printed
 from tasks.rendering.tags import code, prepared, tags
-from tasks.rendering.unclosed import unclosed
-from tasks.rendering.unknown_names import of_unknown
-from tasks.rendering.usage import uses_of
+from tasks.rendering.usage.inference import names_of
+from tasks.rendering.usage.scopes import printed_nodes
+from tasks.rendering.usage.uses import uses_of
 
 # Wherever it is, a comment or raw block too: telling those apart from strings that look like
 # them would take the engine's own lexer, and a mistake in it would switch escaping off.

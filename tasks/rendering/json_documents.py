@@ -18,9 +18,9 @@ from tasks.errors import Code, Problem
 from tasks.rendering.compiler import Compiler
 from tasks.rendering.explain import SourceError
 from tasks.rendering.failures import NullPrintedError
-from tasks.rendering.guards import lacks, to_json
+from tasks.rendering.filters.guards import lacks, to_json
+from tasks.rendering.html.masks import flat
 from tasks.rendering.limits import Limits
-from tasks.rendering.masks import flat
 from tasks.rendering.partials import partials_of, uses
 from tasks.rendering.places import placed
 from tasks.rendering.samples import TEXT, Anything

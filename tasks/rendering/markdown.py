@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from tasks.rendering.explain import SourceError
-from tasks.rendering.markup import tokens
+from tasks.rendering.html.markup import tokens
 from tasks.rendering.paths import ITEM, Path
 from tasks.rendering.plain_text import finished, marked_text
 

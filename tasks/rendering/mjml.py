@@ -14,7 +14,7 @@ from typing import Final
 import mrml
 
 from tasks.rendering.explain import SourceError
-from tasks.rendering.markup import tokens
+from tasks.rendering.html.markup import tokens
 from tasks.rendering.plain_text.elements import VOID
 from tasks.rendering.tags import Kind, Tag, tags
 

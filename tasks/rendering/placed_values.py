@@ -15,10 +15,10 @@ from typing import Any, Final
 from minijinja import safe
 
 from tasks.rendering import samples
-from tasks.rendering.css_samples import WHOLE
-from tasks.rendering.css_values import css_text
-from tasks.rendering.guards import MissingError
-from tasks.rendering.html_contexts import positions
+from tasks.rendering.filters.guards import MissingError
+from tasks.rendering.html.contexts import positions
+from tasks.rendering.html.css_samples import WHOLE
+from tasks.rendering.html.css_values import css_text
 from tasks.rendering.locale_filters import FilterError, InputError
 from tasks.rendering.numbers import Exact
 from tasks.rendering.rewriting import Edits
@@ -76,7 +76,7 @@ def placed_value(
     value
         Text, number, or what a template has captured.
     kind
-        As :func:`tasks.rendering.html_contexts.positions` has it.
+        As :func:`tasks.rendering.html.contexts.positions` has it.
     raw
         Whether no character references are read there.
     invented

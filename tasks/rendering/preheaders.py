@@ -3,7 +3,7 @@
 from html import escape
 from typing import Final
 
-from tasks.rendering.markup import tokens
+from tasks.rendering.html.markup import tokens
 from tasks.rendering.plain_text.elements import IN_HEAD
 
 SHOWN_CHARACTERS: Final = 150

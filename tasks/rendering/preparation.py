@@ -10,7 +10,7 @@ from minijinja import TemplateError
 
 from tasks.rendering import inspection
 from tasks.rendering.bidi import with_isolates
-from tasks.rendering.captures import is_entangled
+from tasks.rendering.checks.captures import is_entangled
 from tasks.rendering.compiled import CompiledSource
 from tasks.rendering.compiler import Compiler
 from tasks.rendering.explain import ErrorContext, explained

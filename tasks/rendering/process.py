@@ -21,7 +21,7 @@ from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.frames import decode, encode, receive, send
 from tasks.rendering.limits import Limits, memory_error
-from tasks.rendering.trial import inferred, sample, try_out
+from tasks.rendering.trials.trial import inferred, sample, try_out
 
 _Request = Mapping[str, Any]
 _Begin = Callable[[], None]

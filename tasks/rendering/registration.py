@@ -11,12 +11,11 @@ from minijinja import Environment, pass_state
 from minijinja._lowlevel import State
 
 from tasks.rendering import bidi, samples
-from tasks.rendering.arithmetic import calculator
-from tasks.rendering.comparisons import holds
-from tasks.rendering.css_samples import sample_at
 from tasks.rendering.failures import FilterFailedError, Kind
-from tasks.rendering.graphemes import clusters
-from tasks.rendering.guards import (
+from tasks.rendering.filters.arithmetic import calculator
+from tasks.rendering.filters.comparisons import holds
+from tasks.rendering.filters.graphemes import clusters
+from tasks.rendering.filters.guards import (
     MissingError,
     engine,
     guarded_filter,
@@ -25,19 +24,24 @@ from tasks.rendering.guards import (
     sliced,
     some,
 )
-from tasks.rendering.joining import joiner
-from tasks.rendering.language_filters import NAMES, LanguageFilter, language_filters
+from tasks.rendering.filters.joining import joiner
+from tasks.rendering.filters.language_filters import NAMES, LanguageFilter, language_filters
+from tasks.rendering.filters.number_filters import (
+    ORDERING_TESTS,
+    filters_of_numbers,
+    tests_of_numbers,
+)
+from tasks.rendering.filters.text_filters import text_filters
+from tasks.rendering.html.css_samples import sample_at
 from tasks.rendering.locale_filters import FILTERS, MARKED_FILTERS, ArgumentError, FilterError
 from tasks.rendering.locale_filters.casing import CASES
 from tasks.rendering.locale_filters.errors import PatternError
 from tasks.rendering.locale_filters.patterns import FORMATS, MOMENTS, mistaken
 from tasks.rendering.markup_values import localized
-from tasks.rendering.number_filters import ORDERING_TESTS, filters_of_numbers, tests_of_numbers
 from tasks.rendering.numbers import plain, whole
 from tasks.rendering.placed_values import FILTER as PLACED
 from tasks.rendering.placed_values import named_error, placed_value
 from tasks.rendering.rewriting import CALCULATED, CLUSTERS, HOLDS, JOINED, SLICED, SOME, WHOLE
-from tasks.rendering.text_filters import text_filters
 from tasks.rendering.values import MISSING, Null
 
 

@@ -1,9 +1,9 @@
 """What the engine compiles instead of a source: operators that it has too lenient, guarded.
 
-``a < b`` becomes a call of :func:`tasks.rendering.comparisons.holds`, ``a + b`` one of
-:mod:`tasks.rendering.arithmetic`, ``a ~ b`` one of :mod:`tasks.rendering.joining`, and ``a[1:]``,
-which gives an empty list for a missing value and cuts what a reader sees as one character, one of
-:mod:`tasks.rendering.graphemes`. No line is added or taken away.
+``a < b`` becomes a call of a function in :mod:`tasks.rendering.filters`: of ``comparisons``, as
+``a + b`` one of ``arithmetic``, ``a ~ b`` one of ``joining``, and ``a[1:]``, which gives an empty
+list for a missing value and cuts what a reader sees as one character, one of ``graphemes``. No
+line is added or taken away.
 """
 
 import re
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from tasks.rendering.kinds import is_of_loop, kind_of
 from tasks.rendering.numbers import LARGEST
-from tasks.rendering.scopes import ASKING, DEFAULTS
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import tree
 from tasks.rendering.syntax.walk import assigned, conditions, expressions, within
 from tasks.rendering.tags import tags
+from tasks.rendering.usage.kinds import is_of_loop, kind_of
+from tasks.rendering.usage.scopes import ASKING, DEFAULTS
 
 CALCULATED: Final = "__calculated"
 CLUSTERS: Final = "__clusters"
@@ -258,7 +258,7 @@ class _Guards:
 
 
 def _is_simple(node: nodes.Node) -> bool:
-    """Return whether the engine gets the results of :mod:`tasks.rendering.arithmetic`, faster."""
+    """Return whether the engine itself gets the results of the filter, faster."""
     match node:
         case nodes.Literal(value=bool() | float() | None):
             return False

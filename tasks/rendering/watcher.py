@@ -6,7 +6,7 @@ from typing import Any
 from minijinja import Environment, pass_state
 from minijinja._lowlevel import State
 
-from tasks.rendering.guards import lacks
+from tasks.rendering.filters.guards import lacks
 from tasks.rendering.tags import prepared
 from tasks.rendering.watching import PRINTED, Found, judged, name_of, watched
 

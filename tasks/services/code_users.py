@@ -7,8 +7,8 @@ from db.queries import partials, translations, versions
 from db.queries.versions import VersionRow
 from db.session import driver_connection
 from tasks.errors import Problem, TemplateSyntax, problem
-from tasks.rendering.code_partials import layouts_of, unsafe_blocks, unsafe_includes
-from tasks.rendering.html_contexts import blocks_in_code
+from tasks.rendering.checks.code_partials import layouts_of, unsafe_blocks, unsafe_includes
+from tasks.rendering.html.contexts import blocks_in_code
 from tasks.rendering.outputs import is_html
 from tasks.rendering.partials import partials_of
 from tasks.rendering.tags import Kind, tags

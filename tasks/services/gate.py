@@ -21,15 +21,15 @@ from tasks.errors import (
 )
 from tasks.errors import problem as problem_at
 from tasks.messages.variables import MOST_VARIABLES, Variable, is_variable_name
-from tasks.rendering import filter_checks
+from tasks.rendering.checks import locale_filters as filter_checks
+from tasks.rendering.checks.code_partials import layouts_of, unsafe_blocks, unsafe_includes
 from tasks.rendering.client import Renderer
-from tasks.rendering.code_partials import layouts_of, unsafe_blocks, unsafe_includes
-from tasks.rendering.inference import Inferred
 from tasks.rendering.limits import SECONDS_OF_EACH
 from tasks.rendering.partials import blocks_of, cycle_through, depth, every_block, partials_of, uses
 from tasks.rendering.paths import ITEM, above, steps_of
 from tasks.rendering.places import placed
 from tasks.rendering.texts import Text
+from tasks.rendering.usage.inference import Inferred
 from tasks.rendering.value_types import mistyped
 from tasks.rendering.variables import Declared
 from tasks.services import graph

@@ -6,10 +6,10 @@ from typing import Any
 from tasks.errors import Problem
 from tasks.errors import problem as problem_at
 from tasks.messages.variables import is_variable_name
-from tasks.rendering.minus import hyphenated
+from tasks.rendering.checks.minus import hyphenated
 from tasks.rendering.paths import ITEM, steps_of, written
 from tasks.rendering.places import place_of, placed
-from tasks.rendering.scopes import FUNCTIONS
+from tasks.rendering.usage.scopes import FUNCTIONS
 from tasks.rendering.variables import covered
 from tasks.services.candidates import Compiled
 

@@ -10,7 +10,7 @@ from tasks.errors import MOST_PROBLEMS, Problem
 from tasks.rendering.paths import Path, steps_of
 from tasks.rendering.places import placed
 from tasks.rendering.texts import Part, Text
-from tasks.rendering.usage import uses_of
+from tasks.rendering.usage.uses import uses_of
 
 MOST_NAMED: Final = 5
 """Variables that the sentence of an error names, for logs."""

@@ -1,6 +1,6 @@
 """Values that partials and layouts would bring into styles and scripts are refused."""
 
-from tasks.rendering.code_partials import unsafe_blocks, unsafe_includes
+from tasks.rendering.checks.code_partials import unsafe_blocks, unsafe_includes
 from tests.support.cases import each
 
 PARTIALS = {

@@ -14,7 +14,7 @@ from tasks.rendering.explain import SourceError
 from tasks.rendering.frames import encode
 from tasks.rendering.limits import Limits
 from tasks.rendering.rewriting import Edits, rewritten
-from tasks.rendering.trial import try_out
+from tasks.rendering.trials.trial import try_out
 from tasks.rendering.variables import Schema
 from tests.support.cases import each
 from tests.support.sources import declared_body, rendered_body, source_of

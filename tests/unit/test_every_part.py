@@ -10,7 +10,7 @@ from tasks.rendering.explain import SourceError
 from tasks.rendering.frames import encode
 from tasks.rendering.limits import Limits
 from tasks.rendering.texts import Sources, Text, declaring, text_of
-from tasks.rendering.trial import inferred, try_out
+from tasks.rendering.trials.trial import inferred, try_out
 from tasks.rendering.variables import Schema
 from tests.support.cases import each
 

@@ -1,6 +1,6 @@
 """Calls of locale filters that the publish gate refuses, since readers would see something else."""
 
-from tasks.rendering.filter_checks import problems
+from tasks.rendering.checks.locale_filters import problems
 from tests.support.cases import each
 
 

@@ -9,7 +9,7 @@ import pytest
 from tasks.errors import Code
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
-from tasks.rendering.guards import guarded_filters, guarded_tests, lacks
+from tasks.rendering.filters.guards import guarded_filters, guarded_tests, lacks
 from tasks.rendering.limits import Limits
 from tasks.rendering.locale_filters import FILTERS as LOCALE_FILTERS
 from tasks.rendering.values import Array, wrapped

@@ -6,13 +6,13 @@ from typing import Final
 
 import pytest
 
+from tasks.rendering.checks.minus import hyphenated
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
+from tasks.rendering.hints.unknown_names import NAMES, NOT_THERE
 from tasks.rendering.limits import Limits
-from tasks.rendering.minus import hyphenated
 from tasks.rendering.syntax.blocks import tree
-from tasks.rendering.trial import sample, try_out
-from tasks.rendering.unknown_names import NAMES, NOT_THERE
+from tasks.rendering.trials.trial import sample, try_out
 from tests.support.cases import each
 from tests.support.sources import body_of, source_of
 

@@ -4,12 +4,12 @@ from typing import Final
 
 import pytest
 
-from tasks.rendering.captures import misused
+from tasks.rendering.checks.captures import misused
+from tasks.rendering.checks.minus import hyphenated
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.limits import Limits
-from tasks.rendering.minus import hyphenated
-from tasks.rendering.trial import try_out
+from tasks.rendering.trials.trial import try_out
 from tasks.rendering.warnings.declarations import unused_variables
 from tests.support.cases import each
 from tests.support.sources import given, rendered_body, source_of

@@ -13,7 +13,7 @@ from tasks.errors import Code, Problem
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.limits import Limits
-from tasks.rendering.trial import try_out
+from tasks.rendering.trials.trial import try_out
 from tests.support.cases import each
 from tests.support.sources import given, source_of
 

@@ -5,7 +5,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.rendering.json_proof import unproved
+from tasks.rendering.trials.json_proof import unproved
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from minijinja import Environment, TemplateError
 
 from tasks.errors import Code
-from tasks.rendering.captures import is_entangled, misused
+from tasks.rendering.checks.captures import is_entangled, misused
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.limits import Limits

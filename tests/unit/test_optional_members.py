@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from tasks.rendering.engine import Engine
 from tasks.rendering.limits import Limits
-from tasks.rendering.trial import inferred
+from tasks.rendering.trials.trial import inferred
 from tests.support.cases import each
 from tests.support.sources import given, rendered_body, source_of
 

@@ -10,15 +10,15 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import Code
-from tasks.rendering import html_contexts
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
-from tasks.rendering.html_contexts import positions, unsafe_prints
+from tasks.rendering.html import contexts as html_contexts
+from tasks.rendering.html.contexts import positions, unsafe_prints
+from tasks.rendering.html.markup import pieces
+from tasks.rendering.html.styles import Position
 from tasks.rendering.limits import Limits
-from tasks.rendering.markup import pieces
 from tasks.rendering.placed_values import placed_edits
-from tasks.rendering.styles import Position
-from tasks.rendering.trial import sample, try_out
+from tasks.rendering.trials.trial import sample, try_out
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each
 from tests.support.sources import body_of, rendered_body, source_of

@@ -1,6 +1,6 @@
 """Conditions and defaults that never do what they say."""
 
-from tasks.rendering.pointless import always_true, late_defaults
+from tasks.rendering.checks.pointless import always_true, late_defaults
 from tasks.rendering.warnings import source_warnings
 from tests.support.cases import each
 

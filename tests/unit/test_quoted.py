@@ -1,8 +1,8 @@
 """Quoted texts that readers would see as they stand."""
 
+from tasks.rendering.checks.quoted import quoted, quoted_markup
 from tasks.rendering.engine import Engine
 from tasks.rendering.limits import Limits
-from tasks.rendering.quoted import quoted, quoted_markup
 from tasks.rendering.warnings import source_warnings
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each

@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.rendering.checks.slices import without_slices
 from tasks.rendering.engine import Engine
 from tasks.rendering.limits import Limits
-from tasks.rendering.slices import without_slices
 from tests.support.cases import each
 
 ENGINE = Engine(Limits())

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.rendering.checks.locale_filters import problems
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
-from tasks.rendering.filter_checks import problems
 from tasks.rendering.limits import Limits
 from tasks.rendering.locale_filters import FILTERS
 from tasks.rendering.locale_filters.collation import has_order, sort_key

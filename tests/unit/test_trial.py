@@ -6,7 +6,7 @@ from tasks.errors import Problem
 from tasks.rendering.engine import Engine
 from tasks.rendering.limits import TRIAL_RENDERS, Limits
 from tasks.rendering.samples import BY_TYPE
-from tasks.rendering.trial import inferred, try_out
+from tasks.rendering.trials.trial import inferred, try_out
 from tests.support.cases import each
 from tests.support.sources import source_of
 

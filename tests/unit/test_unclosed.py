@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.rendering.checks.unclosed import unclosed
 from tasks.rendering.engine import Engine
 from tasks.rendering.limits import Limits
-from tasks.rendering.unclosed import unclosed
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each
 

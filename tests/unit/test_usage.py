@@ -11,12 +11,12 @@ from tasks.errors import Code
 from tasks.rendering.compiler import Compiler
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
-from tasks.rendering.inference import names_of
 from tasks.rendering.inspection import names_of_the_engine
 from tasks.rendering.limits import Limits
 from tasks.rendering.paths import above, parsed, steps_of, written
 from tasks.rendering.texts import Text
-from tasks.rendering.trial import inferred, try_out
+from tasks.rendering.trials.trial import inferred, try_out
+from tasks.rendering.usage.inference import names_of
 from tasks.rendering.variables import Schema
 from tests.support.cases import each
 from tests.support.sources import declared_body, source_of

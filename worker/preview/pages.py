@@ -6,7 +6,7 @@ from collections import OrderedDict
 from html import unescape
 from typing import Final
 
-from tasks.rendering.markup import tokens
+from tasks.rendering.html.markup import tokens
 from tasks.rendering.plain_text.elements import HIDDEN, START_MARKS
 
 _KEPT: Final = 64

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from tasks.rendering.markup import Markup, markup, pieces
+from tasks.rendering.html.markup import Markup, markup, pieces
 from tasks.rendering.plain_text.certainty import may_select
 from tasks.rendering.plain_text.finish import finished, without_rules
 from tasks.rendering.plain_text.selectors import Selector

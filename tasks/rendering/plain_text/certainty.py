@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from tasks.rendering.markup import BLOCK, PRINT, Markup, Token, attributes
+from tasks.rendering.html.markup import BLOCK, PRINT, Markup, Token, attributes
 from tasks.rendering.plain_text.selectors import Selector
 from tasks.rendering.plain_text.styles import StyleSheet, may_change_text
 from tasks.rendering.tags import Tag

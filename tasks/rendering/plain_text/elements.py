@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from tasks.rendering.markup import BLOCK, PRINT
+from tasks.rendering.html.markup import BLOCK, PRINT
 from tasks.rendering.plain_text.marks import (
     BREAK,
     BREAKS,

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from tasks.rendering.markup import BLOCK, PRINT
+from tasks.rendering.html.markup import BLOCK, PRINT
 from tasks.rendering.plain_text.marks import PRE, PRE_END, STRIKE, STRIKE_END
 from tasks.rendering.plain_text.selectors import Element, Selector, selector
 

@@ -7,7 +7,7 @@ from html import unescape
 from itertools import takewhile
 from typing import NamedTuple
 
-from tasks.rendering.markup import (
+from tasks.rendering.html.markup import (
     BLOCK,
     PRINT,
     Markup,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.rendering.pointless import late_defaults
-from tasks.rendering.quoted import quoted_markup
+from tasks.rendering.checks.pointless import late_defaults
+from tasks.rendering.checks.quoted import quoted_markup
 from tasks.rendering.warnings.codes import Code, Place, warning
 from tasks.rendering.warnings.declarations import (
     lost_languages,

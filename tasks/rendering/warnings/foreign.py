@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tasks.rendering.markup import BLOCK
-from tasks.rendering.masks import text_mask
+from tasks.rendering.checks.quoted import literals
+from tasks.rendering.html.markup import BLOCK
+from tasks.rendering.html.masks import text_mask
 from tasks.rendering.places import shortened
-from tasks.rendering.quoted import literals
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import tree
 from tasks.rendering.syntax.walk import printed

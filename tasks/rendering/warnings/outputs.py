@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from tasks.rendering.masks import flat
+from tasks.rendering.html.masks import flat
 from tasks.rendering.outputs import is_html
 from tasks.rendering.sms import count
 from tasks.rendering.warnings.codes import Code, Place, warning

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from tasks.rendering.html.markup import Attribute, Token, attributes, conditional, tokens
+from tasks.rendering.html.masks import flat
 from tasks.rendering.locale_filters.directions import direction_of
-from tasks.rendering.markup import Attribute, Token, attributes, conditional, tokens
-from tasks.rendering.masks import flat
 from tasks.rendering.matching.subtags import subtags
 from tasks.rendering.warnings.codes import Code, Place, warning
 

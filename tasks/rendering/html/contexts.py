@@ -1,0 +1,388 @@
+"""Unsafe positions of values in HTML, and dangerous addresses: pure, no I/O.
+
+Values are escaped, which holds them in text and in quoted attribute values and nowhere else.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from operator import itemgetter
+from typing import Final
+
+from tasks.rendering.html.markup import (
+    BLOCK,
+    PRINT,
+    Attribute,
+    Markup,
+    Token,
+    attributes,
+    conditional,
+    decoded,
+    markup,
+    pieces,
+    prints,
+    tokens,
+)
+from tasks.rendering.html.slashes import with_own_references
+from tasks.rendering.html.styles import (
+    COMMENT,
+    DECLARATION,
+    GLUED,
+    IMPORT,
+    RULE,
+    Position,
+    style_positions,
+)
+from tasks.rendering.places import Fault
+from tasks.rendering.tags import Tag
+
+_IN_NAME: Final = (
+    "a placeholder cannot be part of the name of an element or attribute: use {% if %} around "
+    "names that are written out, or write &lt; where a less-than sign is meant"
+)
+_BARE: Final = (
+    "a placeholder cannot be between attributes: write attributes out, each with a quoted "
+    "value, and use {% if %} around optional ones"
+)
+_UNQUOTED: Final = "a placeholder is in an attribute value without quotes: quote the value"
+_EVENT_HANDLER: Final = (
+    "a placeholder cannot be in an event handler, whose value is a program: put the value into "
+    "an attribute named data-..."
+)
+_SRCDOC: Final = (
+    "a placeholder cannot be in srcdoc, whose value is read as HTML again: put it into the page"
+)
+_SCRIPT: Final = (
+    "a placeholder cannot be in a script: put the value into an attribute named data-..., "
+    "which the script reads"
+)
+_UNDECODED: Final = (
+    "a placeholder cannot be in <{}>, whose text is shown without its references read: use <pre>"
+)
+_DATA: Final = (
+    "a placeholder in a script of JSON needs tojson as its last filter, as in {{ name | tojson }}"
+)
+_QUOTED_DATA: Final = (
+    "a placeholder cannot be within quotes in a script of JSON: write {{ name | tojson }} in "
+    "the place of the whole value, which brings its own quotes"
+)
+# Tags of the template may be between the parts of a tag, and hold quotes.
+_STYLED = re.compile(
+    r"""style\s*(?:=\s*(?:"[^"]*?\{[{%]|'[^']*?\{[{%]|[^\s"'])|\{)|[<}]\s*(?:style|script)"""
+    r"""|<(?:iframe|noembed|noframes|plaintext|xmp)"""
+)
+_UNDECODED_ELEMENTS: Final = {
+    name: _UNDECODED.format(name) for name in ("iframe", "noembed", "noframes", "plaintext", "xmp")
+}
+"""HTML standard, section 13.2.6.4: elements whose text is raw, except styles and scripts."""
+_OF_CODE: Final = frozenset(
+    {COMMENT, DECLARATION, GLUED, IMPORT, RULE, _DATA, _QUOTED_DATA, *_UNDECODED_ELEMENTS.values()}
+)
+_BLOCK_NAME = re.compile(r"include block\s+(\w+)")
+_TO_JSON = re.compile(r"\|\s*tojson\s*(?:\(\s*\))?\Z")
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_TEXT = r"""(?:"[^"\\]*"|'[^'\\]*')"""
+# Texts of the template only, perhaps under a condition.
+_LITERAL = re.compile(rf"{_TEXT}(?:\s+if\s[^\"'|]*?(?:\selse\s+{_TEXT})?)?", re.DOTALL)
+_NAMELESS = re.compile(rf"</?{BLOCK}*+{PRINT}")
+_DATA_TYPE = re.compile(
+    r"\s*(?:application/json|[\w.-]+/[\w.+-]+\+json)\s*(?:;[^\x1a\x1b]*)?", re.IGNORECASE
+)
+
+# HTML standard, "Attributes" and "Obsolete features": those that hold an address; xlink:href and
+# xml:base of SVG; lowsrc and dynsrc of old mail readers.
+_FOLLOWED = frozenset(
+    {
+        *("action", "archive", "cite", "classid", "code", "codebase", "formaction", "href"),
+        *("longdesc", "manifest", "ping", "profile", "xlink:href", "xml:base"),
+    }
+)
+# SVG's animations give them to other attributes.
+_ANIMATED = frozenset({"by", "from", "to", "values"})
+_LOADED = frozenset(
+    {"background", "data", "dynsrc", "icon", "imagesrcset", "lowsrc", "poster", "src", "srcset"}
+)
+# HTML standard, section 4.2.5.3: the address of <meta http-equiv="refresh">. Also taken without
+# what a browser insists on.
+_REFRESH = re.compile(r"""[\s\d.]*[;,]?\s*(?:url\s*=\s*)?['"]?""", re.IGNORECASE)
+_ADDRESSES = _FOLLOWED | _LOADED | _ANIMATED
+_LOWER: Final = bytes(range(256)).lower()
+# A letter, a colon or what is removed, written as a reference. Only authors can: of the references
+# that escaping makes of values none is among them.
+_SPELLED = re.compile(
+    rb"&(?:(?:colon|newline|tab);"
+    rb"|#(?:0*+(?:9|1[03]|58|6[5-9]|[7-9]\d|1[01]\d|12[0-2])(?!\d)"
+    rb"|x0*+(?:[9ad]|3a|[4-7][0-9a-f])(?![0-9a-f])))"
+)
+# Patterns are found in half of the time that the operator "in" takes.
+_MAY_BE_DANGEROUS = (*(re.compile(end).search for end in (b"script:", b"data:")), _SPELLED.search)
+_INVISIBLE = dict.fromkeys(b"\t\n\r")
+_CONTROLS = "".join(map(chr, range(0x21)))
+# In these an image may be a drawing that runs scripts.
+_EMBEDDING = frozenset({"embed", "frame", "iframe", "object"})
+_SCRIPT_SCHEMES = ("javascript:", "vbscript:")
+
+
+def unsafe_prints(source: str) -> list[Fault]:
+    """Return the prints and includes of an HTML template that are where they must not be.
+
+    They may be in text, in quoted values of attributes other than event handlers and
+    ``srcdoc``, in comments, in elements that hold text only, and at those places of styles and
+    scripts of data for which :func:`positions` has a kind. Branches are read one after the other,
+    as they stand; comments for Outlook are read as HTML. Includes in styles and scripts of data are
+    let pass: see :func:`includes_in_code`.
+    """
+    return [
+        Fault(tag.start, what)
+        for tag, what in _judged(*pieces(source))
+        if not isinstance(what, Position) and not (tag.word == "include" and what in _OF_CODE)
+    ]
+
+
+def positions(source: str) -> list[tuple[Tag, Position]]:
+    """Return the prints of styles and scripts of data, and what each value must be.
+
+    Kinds: see :mod:`tasks.rendering.html.css_values`; also ``json``.
+    """
+    if not _may_have_code(source):
+        return []
+    return [
+        (tag, what)
+        for tag, what in _judged(*pieces(source))
+        if isinstance(what, Position) and tag.word != "include"
+    ]
+
+
+def includes_in_code(source: str) -> set[int]:
+    """Return where the includes in styles and scripts of data are, in characters of the source.
+
+    The values of their partials would be escaped as in text, which does not hold them there.
+    """
+    if not _may_have_code(source):
+        return set()
+    return {
+        tag.start
+        for tag, what in _judged(*pieces(source))
+        if tag.word == "include" and (isinstance(what, Position) or what in _OF_CODE)
+    }
+
+
+def blocks_in_code(layout: str) -> set[str]:
+    """Return the names of the blocks of a layout in which no value of another source is safe."""
+    texts, template_tags = pieces(layout)
+    # To see where something would be that fills it.
+    filled = [
+        replace(tag, word="include", inner=f"include {tag.inner}") if tag.word == "block" else tag
+        for tag in template_tags
+    ]
+    return {
+        match[1]
+        for tag, _ in _judged(texts, filled)
+        if (match := _BLOCK_NAME.match(tag.inner)) is not None
+    }
+
+
+def dangerous_address(html: str, sources: Iterable[str]) -> tuple[str, str] | None:
+    """Return where a value put an address that runs a script: element and attribute, or None.
+
+    Dangerous are ``javascript:``, ``vbscript:`` and ``data:`` (except for images that are loaded),
+    as a browser reads them (URL standard, section 4.4). An attribute value that is unchanged in
+    one of ``sources``, the templates of the page, comes from their author and is allowed.
+    """
+    raw = html.encode().translate(_LOWER, b"\t\n\r")
+    if not any(search(raw) for search in _MAY_BE_DANGEROUS):
+        return None
+    own = tuple(map(with_own_references, sources))
+    for element, attribute in _addresses(html):
+        value = html[attribute.value : attribute.value_end]
+        if _is_dangerous(element, attribute, value) and not any(value in each for each in own):
+            return element, attribute.name
+    return None
+
+
+def place_of_address(source: str, where: tuple[str, str]) -> int | None:
+    """Return the place of the first print in the only such attribute of a source, or None."""
+    page = markup(*pieces(source))
+    places = [
+        page.tags[index].start
+        for element, attribute in _addresses(page.mask)
+        if (element, attribute.name) == where
+        for index in list(_printing(page, attribute.value, attribute.value_end))[:1]
+    ]
+    return places[0] if len(places) == 1 else None
+
+
+def _may_have_code(source: str) -> bool:
+    """Return whether a source surely has no tag in a style or script: a quick check."""
+    return _STYLED.search(source.lower()) is not None
+
+
+def _judged(
+    texts: Sequence[str], template_tags: Sequence[Tag]
+) -> Iterator[tuple[Tag, str | Position]]:
+    """Yield the prints and includes that are not merely escaped, with what to say of each."""
+    if any(prints(tag) for tag in template_tags):
+        page = markup(texts, template_tags)
+        for index, what in sorted(_unsafe(page, 0, len(page.mask)), key=itemgetter(0)):
+            yield page.tags[index], what
+
+
+def _unsafe(
+    page: Markup, start: int, end: int, *, outer: bool = True
+) -> Iterator[tuple[int, str | Position]]:
+    """Yield the index of each tag from ``start`` to before ``end`` that is not merely escaped.
+
+    With it comes why it is unsafe, or what its value must be.
+    """
+    position = start
+    script = data = False
+    for token in tokens(page.mask, start, end):
+        yield from _nameless(page, position, token.start)
+        position = token.end
+        if token.sort == "comment":
+            # Comments do not nest: within one for Outlook, another would not end.
+            inside = conditional(page.mask, token) if outer else None
+            if inside is not None:
+                yield from _unsafe(page, *inside, outer=False)
+            elif page.mask.startswith("</", token.start):
+                yield from _nameless(page, token.start, token.end)
+        elif token.sort == "raw":
+            if token.name == "style":
+                yield from _in_sheet(page, token)
+            elif token.name in _UNDECODED_ELEMENTS:
+                what = _UNDECODED_ELEMENTS[token.name]
+                yield from ((index, what) for index in _printing(page, token.start, token.end))
+            elif data:
+                yield from _in_data(page, token)
+            elif script:
+                yield from ((index, _SCRIPT) for index in _printing(page, token.start, token.end))
+        else:
+            yield from _in_tag(page, token)
+            script = token.name == "script"
+            data = script and holds_data(page.mask, token)
+    yield from _nameless(page, position, end)
+
+
+def _in_sheet(page: Markup, token: Token) -> Iterator[tuple[int, str | Position]]:
+    inside = list(_printing(page, token.start, token.end))
+    if inside:
+        css = page.mask[token.start : token.end]
+        for index, what in zip(inside, style_positions(css, is_sheet=True), strict=False):
+            if page.tags[index].inner != "super()":
+                yield index, what._replace(raw=True) if isinstance(what, Position) else what
+
+
+def _in_data(page: Markup, token: Token) -> Iterator[tuple[int, str | Position]]:
+    strings = [match.span() for match in _JSON_STRING.finditer(page.mask, token.start, token.end)]
+    for index in _printing(page, token.start, token.end):
+        place = page.places[index]
+        at = bisect_left(strings, (place,)) - 1
+        if at >= 0 and place < strings[at][1]:
+            yield index, _QUOTED_DATA
+        elif _TO_JSON.search(page.tags[index].inner):
+            yield index, Position("json", raw=True)
+        elif page.tags[index].inner != "super()":
+            yield index, _DATA
+
+
+def _printing(page: Markup, start: int, end: int) -> Iterator[int]:
+    """Yield the indexes of the prints and includes from ``start`` to before ``end``."""
+    for index in range(bisect_left(page.places, start), bisect_left(page.places, end)):
+        if prints(page.tags[index]):
+            yield index
+
+
+def _nameless(page: Markup, start: int, end: int) -> Iterator[tuple[int, str]]:
+    for match in _NAMELESS.finditer(page.mask, start, end):
+        yield from ((index, _IN_NAME) for index in _printing(page, match.start(), match.end()))
+
+
+def _in_tag(page: Markup, token: Token) -> Iterator[tuple[int, str | Position]]:
+    following = attributes(page.mask, token)
+    attribute = None
+    for index in _printing(page, token.start, token.end):
+        place = page.places[index]
+        while place >= token.inside and (attribute is None or attribute.end <= place):
+            attribute = next(following)
+        message = _IN_NAME if attribute is None else _in_attribute(attribute, place)
+        if message is not None:
+            yield index, message
+        elif (
+            attribute is not None
+            and attribute.name == "style"
+            and _LITERAL.fullmatch(page.tags[index].inner) is None
+        ):
+            yield index, _in_style(page.mask, attribute, place)
+
+
+def _in_style(mask: str, attribute: Attribute, place: int) -> str | Position:
+    css = decoded(mask[attribute.value : attribute.value_end])
+    return _styles(css)[mask.count(PRINT, attribute.value, place)]
+
+
+@lru_cache(maxsize=16)
+def _styles(css: str) -> list[str | Position]:
+    """Return the positions of a style attribute, whose prints ask for them one by one."""
+    return style_positions(css, is_sheet=False)
+
+
+def _in_attribute(attribute: Attribute, place: int) -> str | None:
+    if place < attribute.value:
+        return _BARE if attribute.name == PRINT else _IN_NAME
+    if not attribute.quoted:
+        return _UNQUOTED
+    if attribute.name.startswith("on"):
+        return _EVENT_HANDLER
+    return _SRCDOC if attribute.name == "srcdoc" else None
+
+
+def holds_data(mask: str, token: Token) -> bool:
+    """Return whether the content of a script element is data, by its type."""
+    for attribute in attributes(mask, token):
+        if attribute.name == "type":
+            return _DATA_TYPE.fullmatch(mask, attribute.value, attribute.value_end) is not None
+    return False
+
+
+def _addresses(html: str) -> Iterator[tuple[str, Attribute]]:
+    for token in tokens(html):
+        inside = conditional(html, token) if token.sort == "comment" else None
+        for tag in tokens(html, *inside) if inside is not None else (token,):
+            if tag.sort == "start":
+                for attribute in attributes(html, tag):
+                    if attribute.name in _ADDRESSES or _leads_on(html, tag, attribute):
+                        yield tag.name, attribute
+
+
+def _leads_on(html: str, tag: Token, attribute: Attribute) -> bool:
+    """Return whether an attribute has an address by what else its element has."""
+    if attribute.name == "value":
+        return tag.name == "param"
+    return (
+        attribute.name == "content"
+        and tag.name == "meta"
+        and any(
+            other.name == "http-equiv"
+            and decoded(html[other.value : other.value_end]).strip().lower() == "refresh"
+            for other in attributes(html, tag)
+        )
+    )
+
+
+def _is_dangerous(element: str, attribute: Attribute, value: str) -> bool:
+    address = decoded(value).translate(_INVISIBLE).lower()
+    # Some hold several: srcset between commas and spaces, values between semicolons.
+    if attribute.name == "content":
+        address = _REFRESH.sub("", address, count=1)
+    between = {"srcset": r"[\s,]", "imagesrcset": r"[\s,]", "values": ";"}.get(attribute.name)
+    each = (address,) if between is None else re.split(between, address)
+    for candidate in each:
+        scheme = candidate.lstrip(_CONTROLS)
+        if scheme.startswith(_SCRIPT_SCHEMES):
+            return True
+        is_loaded = attribute.name in _LOADED and element not in _EMBEDDING
+        if scheme.startswith("data:") and not (is_loaded and scheme.startswith("data:image/")):
+            return True
+    return False

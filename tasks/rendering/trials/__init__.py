@@ -1,0 +1,1 @@
+"""Trial renders of the publish gate, with invented values, and proofs in their place."""

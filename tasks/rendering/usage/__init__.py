@@ -1,0 +1,1 @@
+"""What a source does with its variables: pure, no I/O."""

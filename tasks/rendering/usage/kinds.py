@@ -1,0 +1,174 @@
+"""What an expression gives, as far as its syntax says: a text, a number or a boolean."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, Literal
+
+from tasks.rendering.paths import Path
+from tasks.rendering.syntax import nodes
+from tasks.rendering.syntax.blocks import Block, Part, Print, tree
+from tasks.rendering.syntax.walk import printed, true_part
+from tasks.rendering.usage.scopes import printed_nodes
+
+Kind = Literal["boolean", "number", "text"]
+
+_NUMBER_FILTERS: Final = frozenset({"abs", "count", "float", "int", "length", "round"})
+_TEXT_FILTERS: Final = frozenset(
+    {
+        *("capitalize", "currency", "date", "datetime", "e", "escape", "filesizeformat", "format"),
+        *("indent", "join", "list", "lower", "number", "percent", "plural", "pluralize", "replace"),
+        *("string", "striptags", "time", "title", "tojson", "trim", "truncate", "upper"),
+        *("urlencode", "wordwrap"),
+    }
+)
+_NUMBERS_OF_A_LOOP: Final = frozenset(
+    {"depth", "depth0", "index", "index0", "length", "revindex", "revindex0"}
+)
+_PAIR: Final = (
+    "a pair has no text: name its parts, as in {% for key, value in object | items %}, and print "
+    "one"
+)
+_WITHOUT_TEXT: Final = {
+    "cycler": "cycler() has no text: write {% set row = cycler(['odd', 'even']) %} before the "
+    "loop, and {{ row.next() }} in it",
+    "joiner": "joiner() has no text: write {% set comma = joiner(', ') %} before the loop, and "
+    "{{ comma() }} in it",
+}
+"""What to write for functions whose objects show no mark of a list or of a text in quotes."""
+
+_BY_TYPE: Final[dict[str, Kind]] = {
+    **dict.fromkeys(("date", "datetime", "email", "markdown", "string", "url"), "text"),
+    "boolean": "boolean",
+    **dict.fromkeys(("decimal", "integer", "number"), "number"),
+}
+
+
+def kind_of(node: nodes.Node) -> Kind | None:  # noqa: PLR0911 - one for each kind of node
+    """Return the kind of an expression's value, or None where its syntax does not say."""
+    match node:
+        case nodes.Literal(value=str()):
+            return "text"
+        case nodes.Literal(value=bool()):
+            return "boolean"
+        case nodes.Literal(value=int() | float()):
+            return "number"
+        case nodes.Filter() if node.name in _NUMBER_FILTERS:
+            return "number"
+        # The filter "list" is one of the locale's, which writes a text.
+        case nodes.Filter() if node.name in _TEXT_FILTERS:
+            return "text"
+        case nodes.Member() if is_of_loop(node):
+            return "number"
+        case nodes.Unary(operator="-"):
+            return "number"
+        case nodes.Binary():
+            return "text" if node.operator == "~" else None
+    return None
+
+
+def is_boolean(node: nodes.Node) -> bool:
+    """Return whether an expression gives true or false, at least in some renders."""
+    match node:
+        case nodes.Literal(value=bool()) | nodes.Comparison() | nodes.Test():
+            return True
+        case nodes.Unary(operator="not") | nodes.Filter(name="bool"):
+            return True
+        case nodes.Binary(operator="and"):
+            return is_boolean(node.left) or is_boolean(node.right)
+        case nodes.Binary(operator="or"):
+            return is_boolean(true_part(node.left)) or is_boolean(node.right)
+        case nodes.Condition():
+            return is_boolean(node.then) or (node.other is not None and is_boolean(node.other))
+    return False
+
+
+def printed_booleans(source: str) -> list[nodes.Node]:
+    """Return the expressions of prints that would print true or false."""
+    return [each for each in printed(tree(source) or ()) if is_boolean(each)]
+
+
+def printed_without_text(source: str) -> list[tuple[nodes.Node, str]]:
+    """Return the expressions of prints that would print a pair or an object of the engine, and why.
+
+    Values that are recognized in the output, by the marks of a list or quotes, are left out here.
+    """
+    try:
+        return list(_without_text(tree(source) or (), frozenset()))
+    except RecursionError:  # a chain longer than any author writes
+        return []
+
+
+def _without_text(parts: Iterable[Part], pairs: frozenset[str]) -> Iterator[tuple[nodes.Node, str]]:
+    """Yield them; ``pairs`` are the variables of loops that go through pairs."""
+    for part in parts:
+        if isinstance(part, Print):
+            for node in printed_nodes(part.value):
+                message = _PAIR if _is_pair(node, pairs) else _said(node)
+                if message:
+                    yield node, message
+        elif isinstance(part, Block):
+            own = {target.name for target in part.targets} if part.word == "for" else set()
+            is_of_pairs = len(own) == 1 and _gives_pairs(part.values[0])
+            inner = (pairs | own) if is_of_pairs else (pairs - own)
+            for branch in part.branches:
+                yield from _without_text(branch.inside, inner)
+
+
+def _said(node: nodes.Node) -> str:
+    match node:
+        case nodes.Call(of=nodes.Name(name=name)):
+            return _WITHOUT_TEXT.get(name, "")
+        case nodes.Collection():
+            return "a list or an object has no text: print one of its items, or use join or tojson"
+    return ""
+
+
+def _is_pair(node: nodes.Node, pairs: frozenset[str]) -> bool:
+    match node:
+        case nodes.Name():
+            return node.name in pairs
+        case nodes.Filter(name="first" | "last", of=nodes.Node()):
+            return node.of is not None and _gives_pairs(node.of)
+        case nodes.Index(is_slice=False):
+            return _gives_pairs(node.of)
+    return False
+
+
+def _gives_pairs(node: nodes.Node) -> bool:
+    match node:
+        case nodes.Filter(name="dictsort" | "items" | "zip"):
+            return True
+        case nodes.Filter(name="reverse" | "sort" | "unique", of=nodes.Node()):
+            return node.of is not None and _gives_pairs(node.of)
+        case nodes.Call(of=nodes.Member(name="items")):
+            return True
+    return False
+
+
+def is_of_loop(node: nodes.Node) -> bool:
+    """Return whether an expression is a number that a loop counts, such as ``loop.index``."""
+    match node:
+        case nodes.Member(of=nodes.Name(name="loop")):
+            return node.name in _NUMBERS_OF_A_LOOP
+    return False
+
+
+def kind_of_type(name: str) -> Kind | None:
+    """Return the kind of the values of a type of variable."""
+    return _BY_TYPE.get(name)
+
+
+def mixed_comparisons(
+    comparisons: Iterable[tuple[int, Sequence[tuple[Path | None, Kind | None]]]],
+    kinds: Mapping[Path, Kind],
+) -> list[tuple[int, frozenset[Kind]]]:
+    """Return the places of comparisons of values of two kinds, and the kinds.
+
+    ``kinds`` are the variables' kinds.
+    """
+    mixed = []
+    for place, sides in comparisons:
+        found = frozenset(kind or kinds.get(path or ()) for path, kind in sides)
+        known = frozenset(kind for kind in found if kind is not None)
+        if len(known) > 1:
+            mixed.append((place, known))
+    return mixed

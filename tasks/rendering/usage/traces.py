@@ -1,0 +1,21 @@
+"""What a source does with values: found by :mod:`tasks.rendering.usage.uses`, judged by a trial."""
+
+from typing import NamedTuple
+
+from tasks.rendering.paths import Path
+from tasks.rendering.usage.kinds import Kind
+
+Side = tuple[Path | None, Kind | None]
+"""A side of a comparison: its path if it is a variable, its kind if its syntax says it."""
+
+
+class Traces(NamedTuple):
+    """What a source, without its partials, does with values, each with its place.
+
+    ``comparisons`` are the two sides of each, ``prints`` the paths that are printed as they are,
+    ``changes`` the values that a filter, a slice, a method or a loop changes.
+    """
+
+    comparisons: list[tuple[int, tuple[Side, ...]]]
+    prints: list[tuple[int, Path]]
+    changes: list[tuple[int, Path]]
