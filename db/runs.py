@@ -42,7 +42,7 @@ SELECT EXISTS (SELECT FROM maintenance_runs WHERE task = :task AND due_at >= :du
 """)
 RECORD_SECONDS: Final = 600.0
 """Metrics and history read recorded reports. Each record is WAL, and an idle server would archive
-a segment for it: 6 an hour in place of 60."""
+a segment for it: 6 an hour instead of 60."""
 _LAST_END: Final = text("""
 SELECT error, extract(epoch FROM clock_timestamp() - finished_at)::float8 AS age
 FROM maintenance_runs

@@ -166,7 +166,7 @@ class RedisBackend(_Once, redis.RedisBackend):  # type: ignore[misc]  # Celery s
 
 
 class SentinelBackend(_Once, redis.SentinelBackend):  # type: ignore[misc]  # Celery ships no types
-    """For sentinel://."""
+    """The result backend of ``sentinel://``."""
 
 
 class ProducerApp(Celery):  # type: ignore[misc]  # Celery ships no types

@@ -211,7 +211,7 @@ def install(policy: RecoveryPolicy, owner: Rights, system: str) -> None:
     if policy.target and not (policy.storage.root / SYSTEM).exists():
         create(policy.storage.root / SYSTEM, f"{system}\n".encode())
     _write(policy, PROGRAM, archive_program(policy) or "")
-    for acknowledgment in policy.wal.glob(".*.ok"):  # of an archive of before, perhaps
+    for acknowledgment in policy.wal.glob(".*.ok"):  # of an earlier archive, perhaps
         acknowledgment.unlink(missing_ok=True)
     _write(policy, COMPRESSION, "zstd" if policy.compress else "none")
     for event, hook in hooks.items():

@@ -17,7 +17,7 @@ def message_of(error: ErrorDetails) -> str:
 
 
 def kind_of(kind: str) -> str:
-    """Return the type of an error, with the types of JSON in place of Python's."""
+    """Return the type of an error, with the types of JSON instead of Python's."""
     return _KINDS.get(kind, kind)
 
 

@@ -61,7 +61,7 @@ class Compiler:
     escapes
         Whether values are escaped for HTML.
     replacing
-        Filters in the place of others of the same names.
+        Filters that replace others of the same names.
     """
 
     _sees_prints = False
@@ -257,7 +257,7 @@ class Compiler:
         """Return the position of a failed filter or test in its source, if known.
 
         The engine does not report where it called a filter. So where there are several uses, each
-        gets a name of its own, and the render is done again. ``map`` and its like use one by a
+        gets a name of its own, and the render is done again. ``map`` and the like use one by a
         text; its place is theirs.
         """
         if failed.place is not None:

@@ -160,7 +160,7 @@ class _Cause(NamedTuple):
 def explained(error: TemplateError, context: ErrorContext) -> SourceError:
     """Return the engine's error as an error of the contract."""
     if "panic during rendering" in (error.detail or error.message):
-        # Its words are of no use: a Rust file, and a pointer that is null for want of memory.
+        # Its words are of no use: a Rust file, and a pointer that is null for lack of memory.
         message = "the template engine ran out of memory"
         return SourceError.limit(context.path, message)
     cause = _cause(error, context)
@@ -249,7 +249,7 @@ def null_printed(context: ErrorContext) -> SourceError:
     places = [place_of(name, context.source) for name in nulls]
     place = next((each for each in places if each is not None), None)
     if not nulls:
-        # A method that every object has is in the place of a member that this one lacks.
+        # A method that every object has was found where this one lacks the member.
         lacking = [name for name in names if name.endswith(_METHODS)]
         absent = ", ".join(name for name in lacking if not present(context.values, name))
         if absent:

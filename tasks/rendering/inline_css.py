@@ -196,7 +196,7 @@ def _require_fixed(page: _Source, token: Token, attribute: Attribute, value: str
 
 
 def _css(page: _Source, token: Token, css_tags: list[Tag]) -> str:
-    """Return a style sheet with identifiers in the place of its placeholders."""
+    """Return a style sheet with identifiers instead of its placeholders."""
     mask = page.page.mask
     parts: list[str] = []
     last = token.start

@@ -217,7 +217,7 @@ def _in_string(encoded: str, written: str, source: str) -> str:
 
 
 def _marked(value: Any) -> Any:  # noqa: ANN401 - any value of a template
-    """Return what is printed in the place of a value: the finalizer of the engine."""
+    """Return what is printed instead of a value: the finalizer of the engine."""
     if hasattr(type(value), "__html__"):
         return value
     if isinstance(value, Anything):

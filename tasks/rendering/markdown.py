@@ -38,7 +38,7 @@ COMPARED: Final = (
 
 
 class Marked(NamedTuple):
-    """Values with marks in the place of Markdown, and the HTML that these stand for."""
+    """Values with marks instead of Markdown, and the HTML that these stand for."""
 
     values: Mapping[str, Any]
     html: Sequence[str]
@@ -100,7 +100,7 @@ def as_marked_text(values: Mapping[str, Any], paths: Sequence[Path]) -> Mapping[
 def _image(
     _renderer: object, found: Sequence[Token], index: int, _options: object, _env: object
 ) -> str:
-    """Return a link in the place of an image: a value must not make readers load anything."""
+    """Return a link instead of an image: a value must not make readers load anything."""
     token = found[index]
     address = escape(str(token.attrGet("src")))
     return f'<a href="{address}">{escape(token.content or str(token.attrGet("src")))}</a>'

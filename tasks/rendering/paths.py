@@ -19,7 +19,7 @@ _STEP: Final = re.compile(rf"\.([A-Za-z_][A-Za-z0-9_]*)|(\[\])|({_QUOTED})")
 
 Path = tuple[str, ...]
 Place = tuple[str | int, ...]
-"""A path with the index of each item in the place of :data:`ITEM`."""
+"""A path with the index of each item instead of :data:`ITEM`."""
 
 
 def can_be_quoted(name: str) -> bool:

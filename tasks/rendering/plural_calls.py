@@ -2,7 +2,7 @@
 
 A form may be put together from text in quotes and values, and a ``#`` of a value is text. When
 the filter is called, the two cannot be distinguished. So the source that the engine gets has a mark
-in the place of each ``#`` that means the number, and the filter replaces marks only.
+instead of each ``#`` that means the number, and the filter replaces marks only.
 """
 
 import unicodedata

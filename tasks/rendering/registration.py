@@ -55,7 +55,7 @@ class Registration:
     escapes
         Whether values are escaped for HTML.
     replacing
-        Filters in the place of others of the same names.
+        Filters that replace others of the same names.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class Registration:
     def _require_plain_pattern(self, use: str, template: str, pattern: object) -> None:
         """Refuse a pattern that means something else than it seems to.
 
-        One that is in the source is refused at the publish; a version of before renders as it
+        One that is in the source is refused at the publish; an earlier version renders as it
         did.
         """
         if not isinstance(pattern, str) or pattern in FORMATS:

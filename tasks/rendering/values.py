@@ -133,7 +133,7 @@ class _Call(Unprintable, partial[Any]):
     __slots__ = ()
 
 
-def _offered(method: Callable[..., Any]) -> Any:  # noqa: ANN401 - in the place of a method
+def _offered(method: Callable[..., Any]) -> Any:  # noqa: ANN401 - instead of a method
     """Return a method of ``dict`` that templates may call.
 
     The engine reads ``items`` with each access to a member, so no Python frame is involved.

@@ -57,6 +57,18 @@ class Entry:
         return self.template_id or ""
 
     @property
+    def given(self) -> BundledTemplate:
+        """The message of a valid entry."""
+        assert self.message is not None  # noqa: S101 - for the type checker: the entry is valid
+        return self.message
+
+    @property
+    def template(self) -> models.Template:
+        """The row of an entry that was opened."""
+        assert self.row is not None  # noqa: S101 - for the type checker: the entry is open
+        return self.row
+
+    @property
     def version(self) -> NewVersion | None:
         """The version to publish, if any."""
         return self.message.version if self.message is not None else None
@@ -89,16 +101,14 @@ class Entry:
 
     def read(self, work: Work, row: models.Template) -> None:
         """Read the stored state of the template, which is locked."""
-        assert self.message is not None  # noqa: S101 - for the type checker: only valid ones are read
         self.row = row
         self.before = versions.find(work.session, row.id, None)
         if self.before is not None:
             self.texts = translations.texts(work.session, self.before.id)
         stored = views.own_fields(row)
-        given = self.message
         if not self.is_new:
             self.fields = [
-                name for name in CHANGEABLE if not is_equal(stored[name], getattr(given, name))
+                name for name in CHANGEABLE if not is_equal(stored[name], getattr(self.given, name))
             ]
         self.digests = dict(self._stored_digests(work, row))
 

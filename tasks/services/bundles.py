@@ -88,9 +88,7 @@ class _Bundle:
     def run(self) -> None:
         """Write the changes, and record the problems."""
         connection = driver_connection(self._work.session)
-        with_partials = any(
-            entry.message is not None and entry.message.type == "partial" for entry in self._entries
-        )
+        with_partials = any(entry.given.type == "partial" for entry in self._entries)
         partials.lock_graph_of_many(connection, with_partials=with_partials)
         for entry in sorted(self._entries, key=lambda each: each.id):
             self._open(entry)
@@ -112,8 +110,7 @@ class _Bundle:
 
     def _open(self, entry: Entry) -> None:
         """Lock the row of a template, created if there is none, and read what is stored."""
-        given, session = entry.message, self._work.session
-        assert given is not None  # noqa: S101 - for the type checker: the entries are valid
+        given, session = entry.given, self._work.session
         row = templates.find(session, entry.id, lock=True, deleted=True)
         if row is None:
             row = templates.add(
@@ -145,10 +142,7 @@ class _Bundle:
 
     def _write(self, entry: Entry, refused: list[str]) -> None:
         """Change the fields of a template, and publish its version."""
-        given, row, session = entry.message, entry.row, self._work.session
-        assert given is not None  # noqa: S101 - for the type checker: the entries are valid
-        assert row is not None  # noqa: S101 - for the type checker: it is open
-        early = [name for name in entry.fields if name != "is_active" or given.is_active]
+        early = [name for name in entry.fields if name != "is_active" or entry.given.is_active]
         if early:
             _change(entry, early, self._work)
         if entry.version is not None and (stored := entry.stored()) is None:
@@ -160,7 +154,7 @@ class _Bundle:
             found, entry.problems = entry.problems, []
             entry.refuse(entry.conflict)
             entry.problems += found
-        session.flush()
+        self._work.session.flush()
 
     def _published(self, entry: Entry, new: NewVersion, refused: list[str]) -> VersionRow | None:
         """Publish a version; return the stored one that it repeats, if it does."""
@@ -180,9 +174,8 @@ class _Bundle:
         fields["translations"] = {
             language: text for language, text in new.translations.items() if language not in kept
         }
-        assert entry.message is not None  # noqa: S101 - for the type checker: the entries are valid
         # The condition was checked before anything was written; a schedule checks it again, then.
-        later = entry.message.expected_version if entry.conflict is None else None
+        later = entry.given.expected_version if entry.conflict is None else None
         message = PublishVersion.model_construct(
             **fields,
             template_id=entry.id,
@@ -210,8 +203,7 @@ class _Bundle:
 
     def _repeated(self, entry: Entry, name: str) -> VersionRow | None:
         """Return the earlier version with the published contents; None if there is none."""
-        assert entry.row is not None  # noqa: S101 - for the type checker: it is open
-        version = versions.find(self._work.session, entry.row.id, name)
+        version = versions.find(self._work.session, entry.template.id, name)
         assert version is not None  # noqa: S101 - for the type checker: it was published
         return entry.digests.get(stored_version_digest(self._work, version))
 
@@ -219,19 +211,17 @@ class _Bundle:
         """Set the time of a draft that is stored already."""
         if not draft.is_draft or new.activate_at in {None, draft.activate_at}:
             return
-        assert entry.message is not None  # noqa: S101 - for the type checker: the entries are valid
         assert new.activate_at is not None  # noqa: S101 - for the type checker: there is a time
-        expected = schedule_condition(entry.message.expected_version)
+        expected = schedule_condition(entry.given.expected_version)
         versions.schedule(self._work.session, draft.id, new.activate_at, expected)
         entry.rescheduled = (draft, new.activate_at)
 
     def _switch_off(self, entry: Entry) -> None:
         """Switch a template off, after the bundle has changed the templates that used it."""
-        if "is_active" not in entry.fields or entry.message is None or entry.message.is_active:
+        if "is_active" not in entry.fields or entry.given.is_active:
             return
-        assert entry.row is not None  # noqa: S101 - for the type checker: it is open
         try:
-            graph.require_unused(self._work, entry.row)
+            graph.require_unused(self._work, entry.template)
         except ServiceError as error:
             entry.refuse(error)
         else:
@@ -295,11 +285,8 @@ _OF_PARTIALS = frozenset(
 
 
 def _change(entry: Entry, names: list[str], work: Work) -> None:
-    assert entry.row is not None  # noqa: S101 - for the type checker: it is open
-    columns = {
-        "info" if name == "metadata" else name: getattr(entry.message, name) for name in names
-    }
-    templates.change(work.session, entry.row, **columns)
+    columns = {"info" if name == "metadata" else name: getattr(entry.given, name) for name in names}
+    templates.change(work.session, entry.template, **columns)
 
 
 def _applied(entry: Entry, work: Work) -> AppliedTemplate:

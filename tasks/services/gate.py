@@ -197,7 +197,7 @@ class Gate:
         except (RenderLimitExceeded, TemplateSyntax) as error:
             tried = error.details
         if self._renderer.clock() > self._deadline:
-            # Perhaps it would fit: it must not be dropped for want of time.
+            # Perhaps it would fit: it must not be dropped for lack of time.
             raise RenderLimitExceeded.at("", "limit", "the trial renders exceeded their time limit")
         prefix = candidate.prefix
         problems = [each | {"path": f"{prefix}{each['path']}".rstrip(".")} for each in tried]

@@ -246,7 +246,7 @@ def test_a_text_that_is_one_character_too_long_is_warned_of() -> None:
     (warning,) = of_output("sms", "", body="a" * 160 + ".")
     assert "'.' (U+002E FULL STOP)" in warning["message"]
     (warning,) = of_output("sms", "", body="ąćęłńóśźż" * 7 + "abcdefgh")
-    assert "2 segments of UCS-2 in the place of 1" in warning["message"]
+    assert "2 segments of UCS-2 instead of 1" in warning["message"]
 
 
 @each(

@@ -168,7 +168,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
             return 0  # the peek reports the key
 
     def _queue_bind(self, exchange: str, *arguments: Any) -> None:  # noqa: ANN401 - kombu's arguments
-        """Bind a queue; a foreign key in the place of kombu's bindings is renamed."""
+        """Bind a queue; a foreign key instead of kombu's bindings is renamed."""
         try:
             super()._queue_bind(exchange, *arguments)
         except redis.ResponseError as error:

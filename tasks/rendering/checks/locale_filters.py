@@ -43,7 +43,7 @@ def _lost(call: Call, source: str) -> str | None:
         return None
     if sum(sign != "%" for sign in _SIGN.findall(pattern[0])) >= len(values):
         return None
-    return "more values than % signs: write %s in the place of each, as in '%s of %s'"
+    return "more values than % signs: write %s for each, as in '%s of %s'"
 
 
 def _mapped(call: Call, language: str) -> str | None:

@@ -62,7 +62,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
 """What filters and tests take, where the engine says no more than that it is something else."""
 
 _SIGNS: Final = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
-"""Names of tests in ``select`` and its like, and those by which they can be used elsewhere."""
+"""Names of tests in ``select`` and the like, and those by which they can be used elsewhere."""
 
 _MOST_INDEXES: Final = 5
 _OF_THE_SOURCE: Final = {

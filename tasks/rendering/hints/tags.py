@@ -30,7 +30,7 @@ ICU: Final = (
 
 
 def of_tag(source: str, place: int) -> str | None:
-    """Return what to write in the place of the tag at ``place``, where all of it is wrong."""
+    """Return what to write instead of the tag at ``place``, where all of it is wrong."""
     tag = next((each for each in tags(source) if each.start <= place < each.end), None)
     opening = _OPENING.search(source, _end_of_tags(source, place)) if tag is None else None
     start = tag.start if tag is not None else opening.start() if opening is not None else place

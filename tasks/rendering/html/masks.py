@@ -1,4 +1,4 @@
-"""Masks of a source: of its length, with marks in the place of tags. Pure, no I/O."""
+"""Masks of a source: of its length, with marks instead of tags. Pure, no I/O."""
 
 from collections.abc import Iterator
 from typing import Final

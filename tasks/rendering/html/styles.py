@@ -22,7 +22,7 @@ RULE: Final = (
 )
 COMMENT: Final = "a placeholder cannot be in a comment of a style: use {# ... #}"
 IMPORT: Final = (
-    "a placeholder cannot be in @import and its like, nor in a property or function that runs "
+    "a placeholder cannot be in @import and the like, nor in a property or function that runs "
     "or loads programs: write it out"
 )
 GLUED: Final = (

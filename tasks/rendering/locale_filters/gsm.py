@@ -1,4 +1,4 @@
-"""Punctuation of the default alphabet of SMS in the place of CLDR's (3GPP TS 23.038).
+"""Punctuation of the default alphabet of SMS instead of CLDR's (3GPP TS 23.038).
 
 One character that GSM-7 lacks makes a whole message UCS-2, and twice as dear. CLDR writes spaces
 and signs that GSM-7 lacks, of which a reader sees no difference on a phone. Only what a filter

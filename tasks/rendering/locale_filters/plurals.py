@@ -33,7 +33,7 @@ def plural(language: str, value: object, /, *, ordinal: object = False, **forms:
     forms
         Text of at most 2000 characters for each of the categories zero, one, two, few, many and
         other that whole numbers have in the language. A category that only other numbers have
-        can be left out, and ``other`` takes its place. ``exactly_0`` and its like are for one
+        can be left out, and ``other`` takes its place. ``exactly_0`` and the like are for one
         number, and come before the categories.
 
     Raises

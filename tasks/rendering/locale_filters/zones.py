@@ -24,7 +24,7 @@ def zone_name(language: str, moment: dt.datetime, *, is_long: bool) -> str:
     """Return the name of the zone of a moment, such as ``EDT``, or else its offset from GMT.
 
     Babel writes ``+0400`` where a language has no name, and the long name where it has no short
-    one; CLDR has the localized GMT format in the place of both.
+    one; CLDR has the localized GMT format instead of both.
     """
     zone = cast("ZoneInfo", moment.tzinfo).key
     is_summer = bool(moment.utcoffset() if zone in _IRISH_ZONES else moment.dst())

@@ -31,7 +31,7 @@ def lost_languages(before: Iterable[str], now: Collection[str]) -> Iterator[dict
 
 
 def scheduled_versions(scheduled: Iterable[tuple[str, datetime]]) -> Iterator[dict[str, Any]]:
-    """Yield a warning for each version that will be current in the place of a new one."""
+    """Yield a warning for each version that will be current instead of a new one."""
     for version, at in scheduled:
         message = f"version '{version}' is scheduled to become current at {at.isoformat()}"
         yield warning(Code.SCHEDULED_VERSION, Place(""), message)

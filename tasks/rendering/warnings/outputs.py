@@ -70,7 +70,7 @@ def _sms(body: str, source: str, path: str) -> Iterator[dict[str, Any]]:
         what = f"the last character, {_named(body[-1])}, takes"
     if without.segments < counted.segments:
         message = (
-            f"{what} the SMS to {counted.segments} segments of {counted.encoding} in the place of "
+            f"{what} the SMS to {counted.segments} segments of {counted.encoding} instead of "
             f"{without.segments}"
         )
         yield warning(Code.SMS_CHARACTER, Place(path, source, at), message)
