@@ -22,6 +22,7 @@ from db.recovery.policy import RecoveryPolicy
 PROGRAM: Final = "program"
 """File next to archive.sh that runs the archive program, where one is needed."""
 PULL: Final = "pull.py"
+_DOUBLED: Final = re.compile(r"(['\\%])\1")
 _ARCHIVE_COMMAND: Final = re.compile(r"^archive_command = '(sh .*)'$", re.MULTILINE)
 
 
@@ -76,7 +77,8 @@ def runs_python(data: Path) -> bool:
         return False
     for value in _ARCHIVE_COMMAND.findall(settings):
         with suppress(ValueError, IndexError):  # a command of the operator's own
-            script = shlex.split(value.replace("''", "'").replace("%%", "%"))[1]
+            # ALTER SYSTEM doubles quotes and backslashes, and "pitr setup" doubles %.
+            script = shlex.split(_DOUBLED.sub(r"\1", value))[1]
             if Path(script).with_name(PROGRAM).exists():
                 return True
     return PULL in settings

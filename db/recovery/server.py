@@ -135,7 +135,8 @@ def archive_now(engine: Engine, name: str) -> tuple[str, str]:
         "archive_failed",
         f"the server did not archive {which}",
         "see the server's log; its user must be able to write to the archive directory, which must "
-        "have free space: template-service pitr setup",
+        "have free space, and to run the program of an encrypted or stored archive (the local "
+        "stack can after its restart): template-service pitr setup",
     )
 
 

@@ -117,7 +117,7 @@ def _reasons(  # noqa: PLR0913, PLR0917 - the body of backup_problems
         yield "backup_damaged", f"{MANIFEST} next to {PACKED} differs from the one in it"
     packed = packed_file(policy.storage.base / backup.name)
     size = packed.stat().st_size if packed.exists() else None
-    if backup.packed_bytes != size:
+    if backup.packed_bytes not in {None, size}:
         yield "entry_differs", f"{ENTRY} has packed_bytes {backup.packed_bytes}, the files {size}"
     yield from _entry(programs, data, backup)
 

@@ -121,7 +121,7 @@ def linked(policy: RecoveryPolicy, directory: Path) -> RecoveryPolicy:
 def recoverable(directory: Path, **options: Any) -> Iterator[Server]:  # noqa: ANN401 - the policy's
     """Yield a server whose WAL is archived."""
     with small_stack(directory / "local", workers=0) as stack:
-        policy = RecoveryPolicy(directory / "the archive's $HOME" / "recovery", **options)
+        policy = RecoveryPolicy(directory / "the archive's \\ $HOME" / "recovery", **options)
         server = Server(stack, policy)
         server.policy.directory.parent.mkdir(mode=0o711)
         server.set_up()
