@@ -53,6 +53,8 @@ _WORDS: Final = {
 
 _CONTEXT: Final = 40
 _HINT: Final = re.compile(r"[,\[{:]\s*\Z")
+_SEPARATOR: Final = re.compile(r'\s*"[\s,:]+"\s*')
+_PRINTED_SEPARATOR: Final = re.compile(r"""\{\{[-+]?\s*(?:'[\s,:]+'|"[\s,:]+")""")
 
 
 class JsonCompiler(Compiler):
@@ -257,16 +259,25 @@ def _not_json(
     """Return the error of an output that is not JSON, at the place in the source if it is known."""
     before = ""
     is_first = True
+    is_separator = False
     position = 0
     for index, (part, is_written) in enumerate(parts):
         if is_written and part and position < error.pos:
             before, is_first = part[: error.pos - position], not index
+        elif position <= error.pos < position + len(part):
+            is_separator = _SEPARATOR.fullmatch(part) is not None
         position += len(part)
     place = _place(before[:_CONTEXT], source, is_first=is_first)
     what = _WORDS.get(error.msg) or error.msg[:1].lower() + error.msg[1:]
     message = f"the body is not valid JSON: {what}"
     found = error.doc[error.pos : error.pos + 5]
-    if found.startswith(("True", "False", "None")):
+    if is_separator:
+        printed = list(_PRINTED_SEPARATOR.finditer(source))
+        place = printed[0].start() if len(printed) == 1 else place
+        message += (
+            "; a placeholder prints a text in quotes: write {% if not loop.last %},{% endif %}"
+        )
+    elif found.startswith(("True", "False", "None")):
         message += "; JSON has true, false and null"
     elif found.startswith(("'", "\u201c", "\u201d", "\u2018", "\u2019")):
         message += '; names and texts belong in quotes like this: "'

@@ -209,6 +209,22 @@ def test_the_place_of_a_fault_is_in_the_source() -> None:
 
 
 @each(
+    ("source", "column"),
+    [
+        ('[{% for i in l %}"{{ i }}"{{ "," if not loop.last else "" }}{% endfor %}]', 27),
+        ("[{% for i in l %}{{ i }}{{ ', ' }}{% endfor %}1]", 25),
+    ],
+)
+def test_a_printed_separator_is_told_from_one_that_is_written(source: str, column: int) -> None:
+    """A placeholder outside of strings prints a text with its quotes, a comma too."""
+    problem = refused(source, l=["a", "b"]).problem
+    assert problem["message"].endswith(
+        "a placeholder prints a text in quotes: write {% if not loop.last %},{% endif %}"
+    )
+    assert problem["column"] == column
+
+
+@each(
     ("value", "word"),
     [([1], "array"), ({"a": 1}, "object"), (True, "true or false"), (False, "true or false")],
 )
