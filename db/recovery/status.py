@@ -48,6 +48,11 @@ class Archiving:
     fails: bool
     waiting: int | None
 
+    @property
+    def last_ours(self) -> str | None:
+        """Name of the last file that was archived, if the archive is the configured directory."""
+        return self.last_archived if self.ours else None
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:
@@ -162,7 +167,7 @@ def recovery_status(
 ) -> RecoveryStatus:
     """Return the status; without ``engine`` the server is not asked."""
     backups = catalogue.read(policy.storage.base)
-    archiving = None if engine is None else _archiving(engine, policy)
+    archiving = None if engine is None else archiving_of(engine, policy)
     archive = _archive(engine, policy, backups)
     reaches = [_reach(programs, archive, backups, backup) for backup in backups]
     earliest = min((reach.earliest for reach in reaches if reach.earliest), default=None)
@@ -170,7 +175,7 @@ def recovery_status(
     return RecoveryStatus(
         archiving,
         None if policy.storage.wal.is_dir() else str(policy.storage.wal),
-        None if archiving is None else _lost(archive, archiving.last_archived),
+        None if archiving is None else _lost(archive, archiving.last_ours),
         sorted(archive.strangers.values()),
         len(archive.sizes),
         archive.stored_bytes,
@@ -192,7 +197,7 @@ def archive_problems(policy: RecoveryPolicy, last_archived: str | None = None) -
     Parameters
     ----------
     last_archived
-        Name of the last file that the server has archived, if it was asked.
+        :attr:`Archiving.last_ours`, if the server was asked.
     """
     backups = catalogue.read(policy.storage.base)
     if not backups:
@@ -238,7 +243,8 @@ def _archive(engine: Engine | None, policy: RecoveryPolicy, backups: list[BaseBa
     return Archive.of(policy, facts.segment_bytes, facts.system)
 
 
-def _archiving(engine: Engine, policy: RecoveryPolicy) -> Archiving:
+def archiving_of(engine: Engine, policy: RecoveryPolicy) -> Archiving:
+    """Return the state of the server's archiver."""
     archiver = server.archiver(engine)
     with engine.connect() as connection:
         mode, ours = connection.execute(

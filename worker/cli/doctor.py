@@ -103,8 +103,7 @@ def _findings(settings: Settings) -> list[Finding]:
     from db.monitoring.checks.finding import Limits
     from db.recovery import catalogue as base_backups
     from db.recovery.drill import read_record
-    from db.recovery.server import archiver
-    from db.recovery.status import archive_problems
+    from db.recovery.status import archive_problems, archiving_of
     from db.session import autocommitting
     from worker.configuration import configuration as configure
 
@@ -116,7 +115,7 @@ def _findings(settings: Settings) -> list[Finding]:
         with autocommitting(engine) as session:
             databases = scratch.orphans(session)
             source = Source.of(session)
-        last_archived = archiver(engine).last_archived_wal
+        last_archived = archiving_of(engine, configuration.operations.recovery).last_ours
         findings += copies.failed_runs(runs.failed(engine), now)
     policy = configuration.operations.backup
     directories = {Path(tempfile.gettempdir()), Path(policy.scratch or tempfile.gettempdir())}
