@@ -12,7 +12,7 @@ from minijinja import Environment, TemplateError
 from tasks.errors import Problem
 from tasks.rendering.captures import misused
 from tasks.rendering.explain import SourceError
-from tasks.rendering.html_contexts import unsafe_prints
+from tasks.rendering.html_contexts import markup_in_attributes, unsafe_prints
 from tasks.rendering.inference import names_of
 from tasks.rendering.partials import uses, with_needs
 from tasks.rendering.places import placed
@@ -131,7 +131,7 @@ def problems(environment: Environment, source: str, path: str, *, html: bool) ->
         if misuse.filter and not _knows(environment, "filter", misuse.filter):
             continue  # reported above
         yield placed(path, "markup", misuse.message, source, misuse.start)
-    for unsafe in unsafe_prints(source) if html else ():
+    for unsafe in (*unsafe_prints(source), *markup_in_attributes(source)) if html else ():
         yield placed(path, "unsafe_placeholder", unsafe.message, source, unsafe.start)
 
 
