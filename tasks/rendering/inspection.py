@@ -17,7 +17,7 @@ from tasks.rendering.checks.slices import without_slices
 from tasks.rendering.checks.unclosed import unclosed
 from tasks.rendering.explain import SourceError
 from tasks.rendering.hints.unknown_names import of_unknown
-from tasks.rendering.html.contexts import unsafe_prints
+from tasks.rendering.html.contexts import markup_in_attributes, unsafe_prints
 from tasks.rendering.partials import uses, with_needs
 from tasks.rendering.places import placed
 from tasks.rendering.render_names import RENDER_NAMES
@@ -131,7 +131,7 @@ def problems(environment: Environment, source: str, path: str, *, html: bool) ->
         if misuse.filter and not _knows(environment, "filter", misuse.filter):
             continue  # reported above
         yield placed(path, "markup", misuse.message, source, misuse.start)
-    for unsafe in unsafe_prints(source) if html else ():
+    for unsafe in (*unsafe_prints(source), *markup_in_attributes(source)) if html else ():
         yield placed(path, "unsafe_placeholder", unsafe.message, source, unsafe.start)
 
 

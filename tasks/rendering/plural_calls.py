@@ -23,6 +23,8 @@ _PLURAL: Final = "plural"
 _KEYCAP: Final = frozenset("\ufe0f\u20e3")
 """What makes an emoji of a ``#``."""
 
+_QUOTES: Final = ("'", '"')
+
 _SPACED: Final = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "GEORGIAN")
 """Scripts in which a letter next to ``#`` makes it a part of a word, as in "#party" and "no#"."""
 
@@ -95,6 +97,29 @@ def read(form: str, *, is_ordinal: bool) -> str:
 def filled(form: str, number: str) -> str:
     """Return a marked form with the number."""
     return form.replace(NOTHING, "").replace(NUMBER, number)
+
+
+def is_ambiguous(form: Argument, *, is_ordinal: bool) -> bool:
+    """Return whether a ``#`` that is read as the number meets a value, which may be a word.
+
+    A ``#`` in quotes of its own is the number, and so is one next to a text that is not of a word.
+    """
+    for start, end in form.literals:
+        text = form.code[start - form.start : end - form.start]
+        before = form.code[: start - form.start - 1].rstrip()
+        behind = form.code[end - form.start + 1 :].lstrip()
+        marks = read(text, is_ordinal=is_ordinal)
+        if text == "#":
+            continue
+        if marks.startswith(NUMBER) and before.endswith("~"):
+            before = before[:-1].rstrip()
+            if before[-1:] not in _QUOTES or _is_of_word(before[-2:-1]):
+                return True
+        if marks.endswith(NUMBER) and behind.startswith("~") and not is_ordinal:
+            behind = behind[1:].lstrip()
+            if behind[:1] not in _QUOTES or _is_of_word(behind[1:2]):
+                return True
+    return False
 
 
 def _is_of_word(character: str) -> bool:

@@ -138,6 +138,13 @@ def test_arguments_that_map_loses_are_refused(call: str, named: str | None) -> N
         ("{{ pattern | format(n) }}", None),
         (r"{{ n | plural(one='1 \#42', other='# \#42') }}", "write ## for one"),
         ("{{ n | plural(one='#', other=bold('#') ~ ' mails') }}", "as in bold(count)"),
+        ("{{ n | plural(one='#', other='# in #' ~ id) }}", "write ## where it is not"),
+        ("{{ n | plural(one='#', other='# in #' ~ '42') }}", "write ## where it is not"),
+        ("{{ n | plural(one='#', other=id ~ '# mails') }}", "write ## where it is not"),
+        ("{{ n | plural(one='#', other='# in ##' ~ id) }}", None),
+        ("{{ n | plural(one='#', other=bold ~ '#' ~ end ~ ' mails') }}", None),
+        ("{{ n | plural(one='#', other=name ~ ' # of #' ~ ' or more') }}", None),
+        ("{{ n | plural(ordinal=true, one='#', two='#', few='#', other='The #' ~ th) }}", None),
         ("{{ n | plural(one='# ' ~ (t | replace('#', '')), other='#') }}", None),
     ],
 )

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from minijinja import Environment
 
-from tasks.rendering.html.contexts import dangerous_address, unsafe_prints
+from tasks.rendering.html.contexts import dangerous_address, markup_in_attributes, unsafe_prints
 from tasks.rendering.tags import tags
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each
@@ -362,3 +362,23 @@ def test_hostile_pages_take_no_longer_than_long_ones(junk: str) -> None:
         with soon():
             unsafe_prints(f"{start}{page}")
             dangerous_address(f"{start}{page}<a href='data:'>", ["a"])
+
+
+@each(
+    ("source", "refused"),
+    [
+        ('{% set a %}<b>{{ n }}</b>{% endset %}<p title="{{ a }}">x</p>', True),
+        ('{% set a %}say "{{ n }}"{% endset %}<p title="{{ a ~ n }}">x</p>', True),
+        ('{% macro a(n) %}<i>{{ n }}</i>{% endmacro %}<img alt="{{ a(n) }}">', True),
+        ("{% set a %}say \"{{ n }}\"{% endset %}<p title='{{ a }}'>{{ a }}</p>", False),
+        ('{% set a %}{% if n == "x" %}big{% endif %}{% endset %}<p class="{{ a }}">x</p>', False),
+        ('{% set a %}<b>{{ n }}</b>{% endset %}<p title="{{ a | striptags }}">{{ a }}</p>', False),
+        (
+            '{% macro m(a) %}<p title="{{ a }}">{% endmacro %}{% set a %}<b>{% endset %}',
+            False,
+        ),
+    ],
+)
+def test_markup_that_would_end_an_attribute_is_found(source: str, refused: bool) -> None:  # noqa: FBT001 - a case
+    """Set blocks and macros are not escaped once more, wherever they are printed."""
+    assert bool(list(markup_in_attributes(source))) is refused

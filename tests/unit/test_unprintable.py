@@ -53,6 +53,7 @@ def test_one_that_is_written_out_is_refused_too(source: str) -> None:
     "source",
     [
         *("{{ (1, 2) }}", "{{ {1: n} }}", "{{ n | items | first }}"),
+        *("{{ n | default({}) }}", "{{ n.x | d([]) }}", "{{ n | default([n]) }}"),
         *("{{ (n | dictsort)[0] }}", "{% for pair in n | items %}{{ pair }}{% endfor %}"),
         *("{{ joiner() }}", "{{ cycler([1]) }}", "{{ n | zip(n) | first }}"),
         "{% for pair in n.items() %}{{ pair }}{% endfor %}",

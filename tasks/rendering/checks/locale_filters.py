@@ -13,7 +13,7 @@ from tasks.rendering.locale_filters.casing import CASES, has_rules
 from tasks.rendering.locale_filters.patterns import FORMATS, MOMENTS, mistaken
 from tasks.rendering.locale_filters.plurals import CATEGORIES, unused_forms
 from tasks.rendering.places import placed
-from tasks.rendering.plural_calls import forms_of, is_ordinal_call
+from tasks.rendering.plural_calls import forms_of, is_ambiguous, is_ordinal_call
 
 _SIGN_IN_CALL = re.compile(r"""(?:^|[~(,])\s*\w+\(\s*(?:'[^'#]*#|"[^"#]*#)""")
 _PATTERN = re.compile(r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*\|\s*\Z""", re.DOTALL)
@@ -74,6 +74,11 @@ def _sign(call: Call) -> str | None:
             return "a backslash escapes no #: write ## for one that is not the number"
         if _SIGN_IN_CALL.search(form.code):
             return "a # that is handed to a macro is text: hand it the number, as in bold(count)"
+        if is_ambiguous(form, is_ordinal=is_ordinal_call(call)):
+            return (
+                "a # next to a value would become the number: write ## where it is not the number,"
+                " as in 'ticket ##' ~ id, and '#' in quotes of its own where it is"
+            )
     return None
 
 

@@ -46,6 +46,21 @@ _BARE: Final = (
     "a placeholder cannot be between attributes: write attributes out, each with a quoted "
     "value, and use {% if %} around optional ones"
 )
+_CAPTURED: Final = re.compile(
+    r"\{%[-+]?\s*(?:set\s+(\w+)\s*[-+]?%\}|macro\s+(\w+)[^%]{0,500}%\})(.{0,2000}?)\{%[-+]?\s*end(?:set|macro)\b",
+    re.DOTALL,
+)
+_TEMPLATE_TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_FIRST_NAME: Final = re.compile(r"[-+\s]*(\w+)")
+_BOUND: Final = re.compile(
+    r"\{%[-+]?\s*(?:macro\s+\w+\s*\(([^)]{0,500})\)|for\s+([\w\s,]{1,200}?)\s+in\b|set\s+(\w+)\s*=)"
+)
+_READ: Final = re.compile(r"\|\s*(?:striptags|tojson)\b")
+_MARKUP_TAG: Final = re.compile(r"<[A-Za-z/!]")
+_BREAKS: Final = (
+    "a {% set %} block or macro with a tag or this quote would end the attribute: print the values "
+    "themselves here, or a name that {% set name = value %} gives"
+)
 _UNQUOTED: Final = "a placeholder is in an attribute value without quotes: quote the value"
 _EVENT_HANDLER: Final = (
     "a placeholder cannot be in an event handler, whose value is a program: put the value into "
@@ -139,6 +154,40 @@ def unsafe_prints(source: str) -> list[Fault]:
         for tag, what in _judged(*pieces(source))
         if not isinstance(what, Position) and not (tag.word == "include" and what in _OF_CODE)
     ]
+
+
+def markup_in_attributes(source: str) -> Iterator[Fault]:
+    """Yield the prints of set blocks and macros in attributes that their tags or quotes break."""
+    texts = _captured(source)
+    if not texts:
+        return
+    page = markup(*pieces(source))
+    for token in tokens(page.mask, 0, len(page.mask)):
+        if token.sort in {"comment", "raw"}:
+            continue
+        for attribute in attributes(page.mask, token):
+            quote = page.mask[attribute.value - 1 : attribute.value]
+            for index in _printing(page, attribute.value, attribute.value_end):
+                tag = page.tags[index]
+                used = _FIRST_NAME.match(tag.inner)
+                if used is None or not attribute.quoted or _READ.search(tag.inner) is not None:
+                    continue
+                text = texts.get(used[1], "")
+                if quote in text or _MARKUP_TAG.search(text) is not None:
+                    yield Fault(tag.start, _BREAKS)
+
+
+def _captured(source: str) -> dict[str, str]:
+    """Return the texts of short set blocks and macros by their names, without template tags."""
+    texts: dict[str, str] = {}
+    for match in _CAPTURED.finditer(source):
+        name = match[1] or match[2]
+        texts[name] = texts.get(name, "") + _TEMPLATE_TAG.sub("", match[3])
+    for match in _BOUND.finditer(source):
+        # What else has the name may be what is printed.
+        for name in re.findall(r"\w+", "".join(filter(None, match.groups()))):
+            texts.pop(name, None)
+    return texts
 
 
 def positions(source: str) -> list[tuple[Tag, Position]]:

@@ -15,7 +15,7 @@ from tasks.rendering.plain_text.selectors import Element, Selector, selector
 
 MAY_STYLE: Final = re.compile(
     r"display|hidden|visibility|opacity|mso-hide|font|(?:max-)?(?:height|width)|white-space|list-"
-    r"|text-decoration|vertical-align",
+    r"|text-decoration|text-indent|vertical-align|position\s*:\s*(?:absolute|fixed)|clip(?:-path)?\s*:",
     re.IGNORECASE,
 )
 _SAYS_MORE: Final = re.compile(
@@ -25,6 +25,14 @@ _SAYS_MORE: Final = re.compile(
 )
 _CLIPS: Final = re.compile(r"(?<![\w-])(?:height|(?:max-)?width|overflow)\s*:", re.IGNORECASE)
 _ZERO: Final = re.compile(r"[-+]?0*\.?0*(?:px|em|rem|pt|ex|ch|in|cm|mm|pc|vh|vw|%)?\s*")
+_FAR: Final = re.compile(
+    r"-(?:\d{4,}(?:\.\d*)?(?:px|pt)|999(?:px|pt)|\d{3,}(?:\.\d*)?(?:em|rem|vw|vh|%))"
+)
+"""A distance that leads out of any page."""
+
+_CLIPPED: Final = re.compile(
+    r"rect\((?:(?:0|1)(?:px|em|%)?[\s,]*){4}\)|inset\((?:50|100)%(?:\s+(?:50|100)%)*\)|circle\(0(?:px|%)?\)"
+)
 _SMALL_FONT: Final = re.compile(r"(?:^|\s)0*\.?0+(?:px|em|pt|%)?(?:\s|/)")
 _COMMENT: Final = re.compile(r"/\*.*?(?:\*/|\Z)|<!--|-->", re.DOTALL)
 _RULE: Final = re.compile(r"([^{}]*)\{([^{}]*)\}")
@@ -269,10 +277,25 @@ def _hides(properties: Mapping[str, str]) -> bool:
         return True
     if _is_zero(properties.get("opacity", "1")) or _is_zero(properties.get("max-height", "1")):
         return True
+    if _is_far(properties.get("text-indent", "")) or _is_clipped(properties.get("clip-path", "")):
+        return True
+    if properties.get("position") in {"absolute", "fixed"} and (
+        any(_is_far(properties.get(name, "")) for name in ("left", "top", "right", "bottom"))
+        or _is_clipped(properties.get("clip", ""))
+    ):
+        return True
     clipped = properties.get("overflow") in {"hidden", "clip"}
     return clipped and any(
         _is_zero(properties.get(name, "1")) for name in ("height", "width", "max-width")
     )
+
+
+def _is_far(value: str) -> bool:
+    return _FAR.fullmatch(value) is not None
+
+
+def _is_clipped(value: str) -> bool:
+    return _CLIPPED.fullmatch(value) is not None
 
 
 def _is_struck(properties: Mapping[str, str]) -> bool:

@@ -7,7 +7,7 @@ from tasks.rendering.paths import Path
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import Block, Part, Print, tree
 from tasks.rendering.syntax.walk import printed, true_part
-from tasks.rendering.usage.scopes import printed_nodes
+from tasks.rendering.usage.scopes import DEFAULTS, printed_nodes
 
 Kind = Literal["boolean", "number", "text"]
 
@@ -101,7 +101,7 @@ def _without_text(parts: Iterable[Part], pairs: frozenset[str]) -> Iterator[tupl
     """Yield them; ``pairs`` are the variables of loops that go through pairs."""
     for part in parts:
         if isinstance(part, Print):
-            for node in printed_nodes(part.value):
+            for node in (*printed_nodes(part.value), *_default(part.value)):
                 message = _PAIR if _is_pair(node, pairs) else _said(node)
                 if message:
                     yield node, message
@@ -111,6 +111,12 @@ def _without_text(parts: Iterable[Part], pairs: frozenset[str]) -> Iterator[tupl
             inner = (pairs | own) if is_of_pairs else (pairs - own)
             for branch in part.branches:
                 yield from _without_text(branch.inside, inner)
+
+
+def _default(node: nodes.Node) -> Iterator[nodes.Node]:
+    """Yield what is printed in the place of a missing value."""
+    if isinstance(node, nodes.Filter) and node.name in DEFAULTS and node.arguments:
+        yield node.arguments[0].value
 
 
 def _said(node: nodes.Node) -> str:
