@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 POSTGRES15 ?= /usr/lib/postgresql/15/bin
+PGBOUNCER := /usr/sbin/pgbouncer
 RABBITMQ ?= /usr/lib/rabbitmq/bin/rabbitmq-server
 REDIS ?= /usr/bin/redis-server
 CHROMIUM ?= /usr/bin/chromium
@@ -52,7 +53,7 @@ coverage: $(VENV)/.dev ## The same with branch coverage of all processes, which 
 	@$(BIN)/python -m pytest -n 4 --cov --cov-report=term:skip-covered --cov-fail-under=90 $(ARGS)
 
 test-postgres15: $(VENV)/.dev ## The same service on Debian's PostgreSQL 15, with TLS; installs it when it is missing
-	@test -x $(POSTGRES15)/postgres || .ci/postgres15
+	@test -x $(POSTGRES15)/postgres -a -x $(PGBOUNCER) || .ci/postgres15
 	@TEMPLATE_SERVICE_POSTGRES_PROGRAMS=$(POSTGRES15) $(BIN)/python -m pytest tests/postgres15 $(ARGS)
 
 test-brokers: $(VENV)/.dev ## The same service on Debian's RabbitMQ and Redis; installs them when they are missing
