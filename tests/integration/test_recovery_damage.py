@@ -96,6 +96,12 @@ def instead(path: Path) -> Path:
     return path
 
 
+def unreadable(path: Path) -> None:
+    """Take all permissions from a file, and leave those alone that are hard links to it."""
+    replaced(path, path.read_bytes())
+    path.chmod(0)
+
+
 def copied(source: Path, target: Path) -> None:
     """Put a copy of a file somewhere else."""
     replaced(target, source.read_bytes()) if target.exists() else shutil.copyfile(source, target)
@@ -233,7 +239,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "missing parent": (lambda v: shutil.rmtree(v.full), "parent_missing"),
     "another parent": (lambda v: v.entry(start_lsn="0/3000099"), "parent_differs"),
-    "file that its owner may not read": (lambda v: data(v, "base/1/1259").chmod(0), "permissions"),
+    "file that its owner may not read": (
+        lambda v: unreadable(data(v, "base/1/1259")),
+        "permissions",
+    ),
     # the catalog
     "incremental one without a parent": (
         lambda v: v.entry(v.incremental, parent=None),
