@@ -10,11 +10,14 @@ from typing import Any
 import amqp
 import pytest
 from celery import Celery
+from kombu import Connection
 
 from db.cluster.processes import Process, wait_until
 from tests.brokers.conftest import STOCK, TIMEOUT, Broker, letters, run_producer
 from tests.factories import templates
 from tests.support.producer import Producer, RefusedError
+from worker.dead_letters.letter import DeadLetter
+from worker.dead_letters.queue import opened
 from worker.queues import QueueName
 
 RECIPIENT = "Ada Lovelace"
@@ -178,6 +181,32 @@ def test_a_malformed_message_is_a_dead_letter_byte_for_byte(
     stored = json.loads(kept.body)
     sent = message.body if isinstance(message.body, bytes) else message.body.encode()
     assert base64.b64decode(stored["body"]) == sent
+
+
+def test_a_large_message_is_a_dead_letter_that_the_broker_accepts(
+    broker: Broker, producer: Producer
+) -> None:
+    """In base64 it would be larger than what RabbitMQ takes, and hold up the letters behind it."""
+    body = b"\xff" * (100 * 1024 * 1024)
+    headers: list[dict[str, Any]] = [{"x": "x"}, {"x": "x" * 90_000}]
+    for own in headers:
+        with broker.connection() as connection:
+            large = _with_headers(TASK | own, body)
+            connection.default_channel.basic_publish(large, routing_key="render")
+        assert wait_until(lambda: broker.waiting("dead-letters") == 1, TIMEOUT)
+        (letter,) = letters(broker)
+        assert letter["reason"].startswith("too_large")
+        assert broker.works("dead-letters", "replay", letter["letter"], "--yes").startswith("Repl")
+        assert wait_until(lambda: broker.waiting("dead-letters") == 1, TIMEOUT)
+        with Connection(broker.url) as connection, opened(connection) as queue:
+            (queued,) = queue.oldest_first()
+            kept = DeadLetter.of(queued)
+            assert kept.body == body
+            assert kept.headers == TASK | own
+            queue.remove([queued])
+    producer.send("no.such.task", queue="render")
+    assert wait_until(lambda: broker.waiting("dead-letters") == 1, TIMEOUT)
+    broker.take("dead-letters", no_ack=True)
 
 
 def test_dead_letters_are_listed_shown_replayed_and_discarded(

@@ -91,7 +91,10 @@ def document_of(
     task_id: str | None = None,
     problems: Sequence[Problem] = (),
 ) -> dict[str, Any]:
-    """Return the document of a message that kombu has delivered, for brokers other than Redis."""
+    """Return the document of a message that kombu has delivered, for brokers other than Redis.
+
+    It lacks the message's body, which :func:`completed` adds.
+    """
     return {
         "reason": reason,
         "kept_at": datetime.now(UTC).isoformat(),
@@ -101,13 +104,19 @@ def document_of(
         "unique": str(uuid.uuid4()),
         "headers": message.headers,
         "properties": {
-            name: value for name, value in message.properties.items() if _is_json(value)
+            name: value
+            for name, value in message.properties.items()
+            if name != "application_headers" and _is_json(value)  # they are the headers
         },
         "content_type": message.content_type,
         "content_encoding": message.content_encoding,
         "delivery_info": message.delivery_info,
-        "body": base64.b64encode(_as_bytes(message.body)).decode(),
     }
+
+
+def completed(document: Mapping[str, Any], body: bytes) -> dict[str, Any]:
+    """Return a document of :func:`document_of` with the message's body."""
+    return {**document, "body": base64.b64encode(body).decode()}
 
 
 def parts_of(raw: bytes) -> dict[str, Any]:
@@ -150,7 +159,7 @@ def _body(body: object, encoding: object) -> str | None:
             pass  # not base64 after all: keep it as text
         else:
             return body
-    return base64.b64encode(_as_bytes(body)).decode()
+    return base64.b64encode(as_bytes(body)).decode()
 
 
 def _serialized(letter: Mapping[str, Any], parts: Mapping[str, Any]) -> bytes:
@@ -165,7 +174,8 @@ def _serialized(letter: Mapping[str, Any], parts: Mapping[str, Any]) -> bytes:
         return json.dumps(letter).encode()
 
 
-def _as_bytes(body: object) -> bytes:
+def as_bytes(body: object) -> bytes:
+    """Return the bytes of a body, which kombu may have decoded."""
     if isinstance(body, bytes | memoryview | bytearray):
         return bytes(body)
     return str(body).encode("utf-8", "surrogatepass")

@@ -11,7 +11,8 @@ import redis
 from kombu import Connection
 
 from worker import rabbitmq
-from worker.dead_letters.document import document_of_moved
+from worker.dead_letters.document import completed, document_of_moved
+from worker.dead_letters.send import DOCUMENT
 from worker.declared_queues import DEAD_LETTERS
 from worker.transport.held import Bounds, Keys
 from worker.transport.letters import MOVED, LetterFigures, LetterList
@@ -130,15 +131,16 @@ class _AmqpQueue:
 
     def __init__(self, channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
         self._channel = channel
-        self._fetched: dict[Any, bytes | None] = {}
-        """By tag of each unacknowledged letter: None to requeue it, or its body to publish."""
+        self._fetched: dict[Any, Any] = {}
+        """By tag of each unacknowledged letter: None to requeue it, or a copy to publish."""
 
     def oldest_first(self) -> Iterator[QueuedLetter]:
         # Not kombu's Queue.get: it decompresses messages.
         while (message := self._channel.basic_get(DEAD_LETTERS.name, no_ack=False)) is not None:
             body, headers = _letter(message)
             returns = rabbitmq.deliveries(headers, message.delivery_info)
-            self._fetched[message.delivery_tag] = body if returns >= MOST_RETURNS else None
+            copy = _copy(message, body) if returns >= MOST_RETURNS else None
+            self._fetched[message.delivery_tag] = copy
             yield QueuedLetter(body, message.delivery_tag)
 
     def remove(self, letters: Sequence[QueuedLetter]) -> list[bool]:
@@ -169,8 +171,12 @@ class _AmqpQueue:
             if copy is None:
                 self._channel.basic_reject(tag, requeue=True)
             else:
+                body, headers = copy
                 message = self._channel.prepare_message(
-                    copy, content_type="application/json", properties={"delivery_mode": 2}
+                    body,
+                    content_type="application/json",
+                    headers=headers,
+                    properties={"delivery_mode": 2},
                 )
                 self._channel.basic_publish(message, exchange="", routing_key=DEAD_LETTERS.name)
                 self._channel.basic_ack(tag)
@@ -181,6 +187,8 @@ def _letter(message: Any) -> tuple[bytes, Mapping[str, Any]]:  # noqa: ANN401 - 
     raw = message.body if isinstance(message.body, bytes) else str(message.body).encode()
     properties = dict(message.properties)
     headers = properties.pop("application_headers", None) or {}
+    if DOCUMENT in headers:
+        return _large_letter(headers, raw), headers
     death = rabbitmq.death(headers)
     if death is None:
         return raw, headers
@@ -196,6 +204,25 @@ def _letter(message: Any) -> tuple[bytes, Mapping[str, Any]]:  # noqa: ANN401 - 
     }
     # Sorted, so that the letter's id is the same each time; default=str for types JSON lacks.
     return json.dumps(letter, sort_keys=True, default=str).encode(), headers
+
+
+def _large_letter(headers: Mapping[str, Any], raw: bytes) -> bytes:
+    """Return the document of a letter that is the message itself."""
+    sent = rabbitmq.without_broker_headers(headers)
+    try:
+        document = json.loads(sent.pop(DOCUMENT))
+        letter = completed({"headers": sent, **document}, raw)
+    except (ValueError, TypeError):
+        return raw
+    return json.dumps(letter, sort_keys=True, default=str).encode()
+
+
+def _copy(message: Any, body: bytes) -> tuple[bytes, Mapping[str, Any]]:  # noqa: ANN401 - kombu ships no types
+    """Return body and headers with which a letter is published again."""
+    headers = message.properties.get("application_headers") or {}
+    if DOCUMENT in headers:
+        return message.body, rabbitmq.without_broker_headers(headers)
+    return body, {}
 
 
 def body_of(entry: bytes) -> bytes:

@@ -1,11 +1,24 @@
 """Publishing of dead letters through kombu, for brokers other than Redis."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
+
+from kombu.utils.json import dumps
 
 from tasks.errors import Problem
-from worker.dead_letters.document import document_of
+from worker.dead_letters.document import as_bytes, completed, document_of
 from worker.declared_queues import DEAD_LETTERS
+
+LARGE_BYTES: Final = 1024 * 1024
+"""Size of a body over which the letter is the message itself, with its document as a header. In the
+document it would be a third larger, and RabbitMQ refuses messages over ``max_message_size``."""
+DOCUMENT: Final = "x-dead-letter-document"
+"""Header with the document of a letter that is the message itself."""
+
+MOST_TEXT: Final = 64 * 1024
+"""Size of a document over which the message's headers are not part of it: all headers together have
+to fit into a frame of AMQP, of 128 KiB."""
 
 
 def send(  # noqa: PLR0913 - two of Celery's, and what is known of the message
@@ -29,24 +42,34 @@ def send(  # noqa: PLR0913 - two of Celery's, and what is known of the message
     queue
         The queue it came from; None if its routing key is the queue.
     """
-    letter = document_of(message, reason, queue=queue, task_id=task_id, problems=problems)
+    document = document_of(message, reason, queue=queue, task_id=task_id, problems=problems)
+    body = as_bytes(message.body)
+    if len(body) > LARGE_BYTES:
+        text = dumps(document)
+        headers = {DOCUMENT: text}
+        if len(text) > MOST_TEXT:
+            sent = document.pop("headers")
+            headers = {**sent, DOCUMENT: dumps(document)}
+        publish = partial(_send, app, body, headers=headers, content_encoding="binary")
+    else:
+        publish = partial(_send, app, completed(document, body), serializer="json")
     try:
-        _send(app, letter)
+        publish()
     except app.connection_for_write().channel_errors:
         # The queue was deleted after this connection declared it; a retry declares it again.
-        _send(app, letter)
+        publish()
 
 
-def _send(app: Any, letter: Mapping[str, Any]) -> None:  # noqa: ANN401 - Celery has no types
+def _send(app: Any, letter: object, **options: Any) -> None:  # noqa: ANN401 - Celery has no types
     with app.producer_pool.acquire(block=True) as producer:
         producer.publish(
             letter,
             routing_key=DEAD_LETTERS.routing_key,
             exchange="",
             declare=[DEAD_LETTERS],
-            serializer="json",
             # Without it RabbitMQ confirms and drops a message for a deleted queue.
             mandatory=True,
             retry=True,
             retry_policy={"max_retries": 3, "interval_start": 0, "interval_max": 1},
+            **options,
         )
