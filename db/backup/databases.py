@@ -142,7 +142,7 @@ def unused_name(admin: psycopg.Connection[DictRow], database: str, word: str) ->
 
 
 def is_empty(conninfo: str) -> bool:
-    """Return whether a database has no tables, views or sequences except those of extensions."""
+    """Return whether a database has no tables, views or sequences outside its extensions."""
     with connected(conninfo) as connection:
         row = connection.execute(_OBJECTS).fetchone()
     return row == (0,)

@@ -150,7 +150,7 @@ def test_a_role_without_superuser_restores_no_power(
 
 
 def test_what_another_version_of_postgresql_lacks_is_left_out(source: SampleDatabase) -> None:
-    """The roles are created all the same, and what they had before is told."""
+    """The roles are created anyway, and what was left out is printed."""
     settings = (("old_snapshot_threshold", "1h"), ("work_mem", "lots"), ("work_mem", "8MB"))
     facts = ServerRoles(
         roles=(RoleFacts(name=HOSTILE),),

@@ -325,7 +325,7 @@ def test_an_optional_boolean_is_neither_when_left_out() -> None:
     ],
 )
 def test_texts_have_the_order_of_the_language(language: str, source: str, expected: str) -> None:
-    """As in sort; where it is not known, that of code points."""
+    """The same order as in sort, or the order of code points in a language without data."""
     values: dict[str, Any] = {
         "a": "Äpfel",
         "b": "Birnen",

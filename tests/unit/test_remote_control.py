@@ -96,6 +96,16 @@ def test_other_messages_are_refused_without_their_values(message: object) -> Non
     assert VALUE not in problem
 
 
+def test_wrong_arguments_are_answered_with_the_names_of_the_right_ones() -> None:
+    """So the sender need not look for Celery's documentation."""
+    assert command_problem(command("rate_limit", limit=1), Panel.data, TASKS) == (
+        "arguments: expected task_name, rate_limit"
+    )
+    assert command_problem(command("report", more=1), Panel.data, TASKS) == (
+        "arguments: expected none"
+    )
+
+
 def test_only_a_complete_address_is_replied_to() -> None:
     """A reply to another would be an error, or a message on a queue."""
     assert reply_address(PING | {"reply_to": ADDRESS}) == ADDRESS

@@ -48,7 +48,7 @@ def of_output(kind: str, source: str = "", /, **parts: str) -> list[dict[str, An
     ],
 )
 def test_placeholders_in_quotes_and_numbers_in_braces_are_named(source: str) -> None:
-    """As those of WhatsApp, whose {{1}} would be printed as 1."""
+    """WhatsApp has such placeholders: its {{1}} would be printed as 1."""
     assert {code for code, _ in told(source, html=False)} == {"foreign_placeholder"}
 
 
@@ -362,6 +362,6 @@ def test_a_long_source_is_judged_in_time(piece: str) -> None:
     ],
 )
 def test_a_page_names_the_language_of_its_text(page: str, language: str, codes: list[str]) -> None:
-    """A translation that was copied still says that of the original."""
+    """A translation copied from the original often keeps the language of the original."""
     found = source_warnings(page, "body", html=True, language=language)
     assert [warning["code"] for warning in found] == codes

@@ -67,7 +67,7 @@ class FolderTemplate:
 
     def _in_header(self, path: str, problem: Problem) -> Finding:
         found = self.positions.find(path)
-        # Where a value is missing, the place is that of what would hold it.
+        # The position of a missing value is the object or array that lacks it.
         name = "" if found.is_exact and "metadata." not in path else f"{path}: "
         finding = of_problem(self.header_file, problem)
         message = f"{name}{finding.message}"

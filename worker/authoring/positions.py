@@ -45,7 +45,7 @@ class Positions:
         self._offsets: Mapping[str, int] | None = None
 
     def find(self, path: str) -> Position:
-        """Return the position of a path, or that of what would hold it."""
+        """Return the position of a path; if it is missing, of the object or array that lacks it."""
         if self._offsets is None:
             self._offsets = self._scan(self._text)
         known = path

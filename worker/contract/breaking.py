@@ -23,7 +23,7 @@ _OF_EVERY_MESSAGE: Final = {
     "RedisEntry": True,
     "Refusal": False,
 }
-"""Schemas that all tasks share; true for those of messages."""
+"""Schemas that all tasks share, and whether producers send them, or else receive them."""
 
 _COMPARED: Final = frozenset(
     {

@@ -72,10 +72,13 @@ def _argument_problems(
     if method not in commands or method in _UNAVAILABLE:
         yield "method: expected the name of a command"
         return
+    signature = inspect.signature(commands[str(method)])
     try:
-        inspect.signature(commands[str(method)]).bind(None, **arguments)
+        signature.bind(None, **arguments)
     except TypeError:
-        yield "arguments: expected those of the command"
+        _state, *parameters = signature.parameters.values()
+        names = [each.name for each in parameters if each.kind is not each.VAR_KEYWORD]
+        yield f"arguments: expected {', '.join(names) or 'none'}"
         return
     yield from _wrong(arguments, _ARGUMENTS, "arguments.")
     task = arguments.get("task_name")

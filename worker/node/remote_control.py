@@ -21,7 +21,7 @@ class Node(pidbox.Node):  # type: ignore[misc]  # kombu ships no types
     """The mailbox of this worker."""
 
     def handle_message(self, body: Any, message: Any = None) -> Any:  # noqa: ANN401 - kombu's arguments
-        """Obey a message, or refuse it; a sender that waits for replies is told why."""
+        """Run the command in a message, or refuse it, with the reason as the reply."""
         state = self.state
         problem = envelope.command_problem(body, self.handlers, state.app.tasks)
         if problem is None and body["method"] == "pool_shrink":
