@@ -281,7 +281,7 @@ def test_names_that_are_not_utf_8_are_refused(tmp_path: Path, check: Check) -> N
 
 
 def test_a_pipe_in_a_folder_holds_nobody_up(tmp_path: Path, check: Check) -> None:
-    """It is refused like anything that is no file."""
+    """It is refused like anything that is not a file."""
     written(tmp_path, simple())
     (tmp_path / "greeting" / "body.html").unlink()
     os.mkfifo(tmp_path / "greeting" / "body.html")

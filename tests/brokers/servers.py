@@ -47,7 +47,7 @@ def program(variable: str) -> str:
 
 
 class DebianRedis(LocalValkey):
-    """Redis in the place of Valkey."""
+    """Redis instead of Valkey."""
 
     name = "Redis"
 

@@ -1,4 +1,4 @@
-"""The service on Debian's Redis 7.0, in the place of Valkey, for messages and for answers."""
+"""The service on Debian's Redis 7.0 instead of Valkey, for messages and for answers."""
 
 from collections.abc import Iterator
 

@@ -59,7 +59,7 @@ class Primary:
         return done
 
     def stored(self) -> list[str]:
-        """Return the names of the stored files, without what is no file of the archive."""
+        """Return the names of the stored files of the archive."""
         return sorted(
             path.name for path in self.policy.wal.iterdir() if not path.name.startswith(".")
         )

@@ -73,7 +73,7 @@ def old_client(kept: Backups, folder: Path) -> Backups:
 
 
 def no_programs(kept: Backups, folder: Path) -> Backups:
-    """Have an empty folder in the place of the programs."""
+    """Have an empty folder instead of the programs."""
     (folder / "bin").mkdir()
     return with_programs(kept, Programs(folder / "bin"))
 
@@ -122,7 +122,7 @@ FAULTS: dict[str, tuple[Change, str, str]] = {
     "client older than the server": (old_client, "client_too_old", "14.20"),
     "no programs": (no_programs, "programs_missing", "pg_dump"),
     "password refused": (wrong_password, "password_refused", "password"),
-    "a recipient that is no key": (bad_recipients, "keys_unreadable", "line 1"),
+    "a recipient that is not a key": (bad_recipients, "keys_unreadable", "line 1"),
     "no recipient": (no_recipients, "keys_unreadable", "no key"),
     "no file of recipients": (lost_recipients, "keys_unreadable", "No such file"),
 }

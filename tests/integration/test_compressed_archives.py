@@ -399,7 +399,7 @@ def repacked(packed: Path) -> None:
 def test_verify_finds_a_damaged_packed_base_backup(
     history: History, whole: RecoveryPolicy, tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
-    """Before the damage it has no problem; nothing stays of what was unpacked."""
+    """Before the damage it has no problem; unpacked files are removed."""
     policy = linked(whole, tmp_path / "recovery")
     folder = policy.base / history.full
     (full,) = (each for each in catalogue.read(policy.base) if each.name == history.full)

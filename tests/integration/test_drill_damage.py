@@ -64,7 +64,7 @@ class Store:
         resealed(self.catalogue, self.entry, change, part)
 
     def swap(self, change: LiteralString) -> None:
-        """Put the dump of a changed database in the place of the dump, with a seal that fits."""
+        """Replace the dump by one of a changed database, with a seal that fits."""
         with copy_of(self.source) as other:
             other.run(change)
             elsewhere = replace(self.policy, target=f"{self.policy.target}-other")

@@ -162,7 +162,7 @@ def test_a_deleted_letter_is_not_replayed(broker: Broker) -> None:
 
 
 def test_a_failed_replay_changes_nothing(broker: Broker) -> None:
-    """The letter stays where the broker is full, or where its list is no list."""
+    """The letter stays where the broker is full, or where its key is not a list."""
     broker.add_letters(b"one")
     (letter,) = dead_letters.letters(broker.connection, 1)
     broker.client.set(f"{broker.prefix}render", "not a list")

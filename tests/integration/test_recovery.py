@@ -191,7 +191,7 @@ def test_status_shows_the_recoverable_time_range(history: History) -> None:
 def test_old_base_backups_are_removed_with_their_wal(history: History, tmp_path: Path) -> None:
     """When there are enough new full ones; what is needed of the archive stays."""
     policy = dataclasses.replace(history.copy(tmp_path / "recovery"), keep=1)
-    # The server archives to the other folder, which is no matter to what is removed from this one.
+    # The server archives to the other folder, which does not affect what is removed from this one.
     later = policy.wal / f"{max(path.name for path in policy.wal.iterdir())[:22]}FF"
     later.touch()
     planned = history.server.json("base-backup", "--full", "--dry-run", policy=policy)

@@ -8,7 +8,7 @@ from tests.support.recovery import Server, recoverable
 
 
 def swapped(server: Server, data: Path) -> None:
-    """Put a restored data directory in the place of the server's."""
+    """Replace the server's data directory by a restored one."""
     live = server.stack.postgres.data
     server.stack.postgres.stop()
     shutil.move(live, live.with_name("data.before"))

@@ -264,7 +264,7 @@ class TestInto:
 
 
 class TestOverLive:
-    """``--over-live``: a safety dump, then one database in the place of the other."""
+    """``--over-live``: a safety dump, then one database replaces the other."""
 
     def test_a_restore_over_live_copies_owner_grants_and_settings(
         self, live: SampleDatabase, own: BackupPolicy

@@ -230,7 +230,7 @@ def test_for_each_problem_there_is_a_message_that_would_be_refused(
     schema = Schema(after)
     refused = {each["path"] for values in fitting(before) for each in schema.bind(values)[1]}
     for problem in breaking_changes(before, after):
-        # A parent that is no object has its own problem.
+        # A parent that is not an object has its own problem.
         parts = problem["path"].split(".")
         assert refused & {".".join(parts[:count]) for count in range(2, len(parts) + 1)}
 

@@ -101,7 +101,7 @@ def test_a_disruption_budget_is_of_a_deployment(manifests: list[dict[str, Any]])
     "unit", ["template-service-worker@.service", "template-service-beat.service"]
 )
 def test_systemd_accepts_the_units(checkout: Path, tmp_path: Path, unit: str) -> None:
-    """With the checkout in the place of /opt/template-service."""
+    """With the checkout instead of /opt/template-service."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
     text = (checkout / "deploy" / "systemd" / unit).read_text()

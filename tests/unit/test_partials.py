@@ -114,7 +114,7 @@ class TestUses:
 
 
 class TestNeeds:
-    """Prints in the place of partials."""
+    """Prints instead of partials."""
 
     @QUICK
     @given(st.lists(st.tuples(WORDS, IDS)), WORDS, st.dictionaries(IDS, st.lists(IDS), max_size=3))

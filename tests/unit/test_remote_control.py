@@ -120,7 +120,7 @@ def test_only_a_complete_address_is_replied_to() -> None:
 def test_a_worker_keeps_its_clock_and_hides_what_fails(
     headers: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A clock that is no number is ignored; the error of a command is the reply."""
+    """A clock that is not a number is ignored; the error of a command is the reply."""
     app = Celery("x", broker="memory://", set_as_current=False, control=Control)
 
     def failing(_: object, **arguments: object) -> None:

@@ -40,7 +40,7 @@ def test_each_message_is_in_one_place_whatever_happens() -> None:
 
 @pytest.fixture
 def server() -> Any:  # noqa: ANN401 - fakeredis's
-    """Give a server on which the key of a queue is no list."""
+    """Give a server on which the key of a queue is not a list."""
     server = fakeredis.FakeRedis(server=fakeredis.FakeServer())
     server.set("other", "x")
     return server
@@ -75,7 +75,7 @@ def test_what_a_dead_consumer_held_is_swept_but_for_what_cannot_be(
     messages: held.HeldMessages,
     server: Any,  # noqa: ANN401 - fakeredis's
 ) -> None:
-    """That stays held by it; one that is no hash is forgotten."""
+    """What cannot be stays held by it; a key that is not a hash is forgotten."""
     server.hset("unacked:held:dead", mapping=ENTRIES)
     server.set("unacked:held:odd", "x")
     messages.renew(sweeps=True)

@@ -1,1 +1,1 @@
-"""Filters, tests and operators in the place of the engine's own, which authors would misread."""
+"""Filters, tests and operators that replace the engine's own where those surprise authors."""

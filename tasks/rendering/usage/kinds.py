@@ -114,7 +114,7 @@ def _without_text(parts: Iterable[Part], pairs: frozenset[str]) -> Iterator[tupl
 
 
 def _default(node: nodes.Node) -> Iterator[nodes.Node]:
-    """Yield what is printed in the place of a missing value."""
+    """Yield what is printed for a missing value."""
     if isinstance(node, nodes.Filter) and node.name in DEFAULTS and node.arguments:
         yield node.arguments[0].value
 

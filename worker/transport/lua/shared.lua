@@ -1,6 +1,6 @@
--- Functions of the scripts, before each of which this stands.
+-- Functions that precede every script.
 
--- Rename a foreign key in the place of one of these: it would stop the script each time.
+-- Rename a key of another type that has the name of one of these: it would stop the script each time.
 local function displace(key, expected)
     local kind = redis.call('TYPE', key).ok
     if kind ~= expected and kind ~= 'none' then
@@ -23,7 +23,7 @@ local function sort_newest_first(tags)
     table.sort(tags, function(one, other) return (tonumber(one) or 0) > (tonumber(other) or 0) end)
 end
 
--- Put the message in an entry on its list; return it, or nil: the entry is none, or the list's key
+-- Put the message in an entry on its list; return it, or nil: there is no entry, or the list's key
 -- has another type. One such entry must not keep the others from being moved.
 local function put_back(push, entry)
     local list, raw = string.match(entry or '', '^[^\n]*\n([^\n]*)\n(.*)$')

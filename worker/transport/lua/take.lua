@@ -1,7 +1,7 @@
 -- Release finished messages and take new ones, in one step.
 -- A message is recorded as held before it leaves its list, so an error in between loses nothing.
 --
--- An entry over the limit, which is no message of this service, is moved to the dead letters: it
+-- An entry over the limit, which cannot be a message of this service, is moved to the dead letters: it
 -- would take a consumer seconds to fetch it, and would take its memory.
 --
 -- KEYS: consumers, held, deliveries, dead letters, their figures, then the lists: all queues of the
