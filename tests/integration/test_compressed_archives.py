@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
+from typing import Final
 
 import pyrage  # type: ignore[import-untyped]
 import pytest
@@ -179,6 +180,13 @@ def zeros(path: Path) -> None:
     replaced(path, zstd.compress(bytes(SIZE)))
 
 
+OF_ANY_FILE: Final = (
+    *(empty, cut_off, damaged_header, damaged_block, damaged_checksum),
+    *(longer, zeros, Path.unlink),
+)
+"""Damages of a compressed file, whatever it holds."""
+
+
 def neighbour(path: Path) -> None:
     """Have the contents of the segment before it, compressed well."""
     before = segments(RecoveryPolicy(path.parent.parent))[-3]
@@ -192,19 +200,7 @@ def twice(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [
-        empty,
-        cut_off,
-        damaged_header,
-        damaged_block,
-        damaged_checksum,
-        longer,
-        other_size,
-        zeros,
-        neighbour,
-        twice,
-        Path.unlink,
-    ],
+    [*OF_ANY_FILE, other_size, neighbour, twice],
     ids=lambda damage: damage.__name__,
 )
 def test_verify_finds_a_damaged_compressed_segment(
@@ -381,19 +377,7 @@ def repacked(packed: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [
-        empty,
-        cut_off,
-        damaged_header,
-        damaged_block,
-        damaged_checksum,
-        longer,
-        zeros,
-        no_manifest,
-        other_manifest,
-        repacked,
-        Path.unlink,
-    ],
+    [*OF_ANY_FILE, no_manifest, other_manifest, repacked],
     ids=lambda damage: damage.__name__,
 )
 def test_verify_finds_a_damaged_packed_base_backup(
