@@ -102,27 +102,23 @@ def encrypt(source: Reader, target: Writer, keys: Sequence[object]) -> None:
 def encrypting(target: Writer, keys: Sequence[object]) -> Iterator[BinaryIO]:
     """Yield a file whose contents a thread encrypts to ``target``."""
     source, sink = os.pipe()
-    failures: list[Exception] = []
 
     def work() -> None:
         with os.fdopen(source, "rb") as plain:
-            try:
-                encrypt(plain, target, keys)
-            except Exception as error:  # noqa: BLE001 - raised below, in the other thread
-                failures.append(error)
+            encrypt(plain, target, keys)
 
-    thread = threading.Thread(target=work, name="encrypt", daemon=True)
-    thread.start()
+    thread = _Thread("encrypt", work)
     try:
         with os.fdopen(sink, "wb") as plain:
             yield plain
     except BrokenPipeError:
-        if not failures:
+        thread.join()
+        if thread.failure is None:
             raise
     finally:
         thread.join()
-    for error in failures:
-        raise error
+    if thread.failure is not None:
+        raise thread.failure
 
 
 @contextmanager
@@ -140,45 +136,55 @@ def decrypted(file: Reader, keys: Sequence[object], name: str) -> Iterator[Binar
         Name of the file, for errors.
     """
     source, sink = os.pipe()
-    failures: list[Exception] = []
 
     def work() -> None:
         # Unbuffered: closing must not write to a pipe whose reader has ended.
         with os.fdopen(sink, "wb", buffering=0) as plain:
-            try:
-                _decrypt(file, cast("BinaryIO", plain), keys)
-            except Exception as error:  # noqa: BLE001 - raised below, in the other thread
-                failures.append(error)
+            _decrypt(file, cast("BinaryIO", plain), keys)
 
-    thread = threading.Thread(target=work, name="decrypt", daemon=True)
-    thread.start()
+    thread = _Thread("decrypt", work)
     try:
         with os.fdopen(source, "rb") as plain:
             try:
                 yield plain
             except Exception:
-                _read_to_end(plain, thread, failures, name)
+                _read_to_end(plain, thread, name)
                 raise
-            _read_to_end(plain, thread, failures, name)
+            _read_to_end(plain, thread, name)
     finally:
         thread.join()
 
 
-def _read_to_end(
-    plain: BinaryIO, thread: threading.Thread, failures: list[Exception], name: str
-) -> None:
+class _Thread(threading.Thread):
+    """A thread that works at once, and keeps its error for the one that waits for it."""
+
+    def __init__(self, name: str, work: Callable[[], None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = work
+        self.failure: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # noqa: BLE001 - raised in the other thread
+            self.failure = error
+
+
+def _read_to_end(plain: BinaryIO, thread: _Thread, name: str) -> None:
     """Read the rest, so that the thread's pipe stays open; raise the thread's error."""
     for _ in read_chunks(plain):
         pass
     thread.join()
-    for error in failures:
-        if isinstance(error, OperationError):
-            raise error
-        raise OperationError(
-            Kind.NOT_DECRYPTABLE,
-            f"{name} cannot be decrypted: {error}",
-            f"{_SET} to the identity of one of its recipients",
-        ) from error
+    if thread.failure is None:
+        return
+    if isinstance(thread.failure, OperationError):
+        raise thread.failure
+    raise OperationError(
+        Kind.NOT_DECRYPTABLE,
+        f"{name} cannot be decrypted: {thread.failure}",
+        f"{_SET} to the identity of one of its recipients",
+    ) from thread.failure
 
 
 def _decrypt(source: Reader, target: Writer, keys: Sequence[object]) -> None:
