@@ -3,6 +3,7 @@
 from tasks.errors import Problem
 from tasks.rendering.engine import Engine
 from tasks.rendering.limits import Limits
+from tasks.rendering.usage.kinds import printed_booleans, printed_without_text
 from tests.support.cases import each
 
 ENGINE = Engine(Limits())
@@ -35,6 +36,23 @@ def placeholders(source: str, **needs: list[str]) -> list[str] | None:
 def test_what_prints_as_no_text_is_refused(source: str, names: list[str]) -> None:
     """The engine would print ``<macro m>`` and ``<loop 0/1>``."""
     assert [problem["message"].split("'")[1] for problem in problems(source)] == names
+
+
+@each(
+    "source",
+    [
+        *(f"{{{{ {f' {sign} '.join(['a'] * 3000)} }}}}" for sign in ("~", "+", "or", "and")),
+        "{{ a" + "|upper" * 3000 + " }}",
+        "{{ a" + "|default('x')" * 3000 + " }}",
+        "{{ a" + "|sort" * 3000 + "|first }}",
+        "{{ " + "a if b else " * 3000 + "c }}",
+    ],
+)
+def test_a_long_chain_is_inspected(source: str) -> None:
+    """Its tree is deep, and to follow it by recursion would end the render process."""
+    assert placeholders(source) is not None
+    assert printed_booleans(source) == []
+    assert printed_without_text(source) == []
 
 
 def test_a_function_that_is_not_called_is_a_variable() -> None:

@@ -23,6 +23,7 @@ _TEXT_FILTERS: Final = frozenset(
 _NUMBERS_OF_A_LOOP: Final = frozenset(
     {"depth", "depth0", "index", "index0", "length", "revindex", "revindex0"}
 )
+_KEEPING_ITEMS: Final = frozenset({"reverse", "sort", "unique"})
 _PAIR: Final = (
     "a pair has no text: name its parts, as in {% for key, value in object | items %}, and print "
     "one"
@@ -67,17 +68,19 @@ def kind_of(node: nodes.Node) -> Kind | None:  # noqa: PLR0911 - one for each ki
 
 def is_boolean(node: nodes.Node) -> bool:
     """Return whether an expression gives true or false, at least in some renders."""
-    match node:
-        case nodes.Literal(value=bool()) | nodes.Comparison() | nodes.Test():
-            return True
-        case nodes.Unary(operator="not") | nodes.Filter(name="bool"):
-            return True
-        case nodes.Binary(operator="and"):
-            return is_boolean(node.left) or is_boolean(node.right)
-        case nodes.Binary(operator="or"):
-            return is_boolean(true_part(node.left)) or is_boolean(node.right)
-        case nodes.Condition():
-            return is_boolean(node.then) or (node.other is not None and is_boolean(node.other))
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        match node:
+            case nodes.Literal(value=bool()) | nodes.Comparison() | nodes.Test():
+                return True
+            case nodes.Unary(operator="not") | nodes.Filter(name="bool"):
+                return True
+            case nodes.Binary(operator="and" | "or"):
+                left = true_part(node.left) if node.operator == "or" else node.left
+                pending += (left, node.right)
+            case nodes.Condition():
+                pending += (node.then,) if node.other is None else (node.then, node.other)
     return False
 
 
@@ -91,10 +94,7 @@ def printed_without_text(source: str) -> list[tuple[nodes.Node, str]]:
 
     Values that are recognized in the output, by the marks of a list or quotes, are left out here.
     """
-    try:
-        return list(_without_text(tree(source) or (), frozenset()))
-    except RecursionError:  # a chain longer than any author writes
-        return []
+    return list(_without_text(tree(source) or (), frozenset()))
 
 
 def _without_text(parts: Iterable[Part], pairs: frozenset[str]) -> Iterator[tuple[nodes.Node, str]]:
@@ -140,11 +140,11 @@ def _is_pair(node: nodes.Node, pairs: frozenset[str]) -> bool:
 
 
 def _gives_pairs(node: nodes.Node) -> bool:
+    while isinstance(node, nodes.Filter) and node.name in _KEEPING_ITEMS and node.of is not None:
+        node = node.of
     match node:
         case nodes.Filter(name="dictsort" | "items" | "zip"):
             return True
-        case nodes.Filter(name="reverse" | "sort" | "unique", of=nodes.Node()):
-            return node.of is not None and _gives_pairs(node.of)
         case nodes.Call(of=nodes.Member(name="items")):
             return True
     return False

@@ -242,16 +242,19 @@ def _outcome(
 
 
 def printed_nodes(node: nodes.Node) -> list[nodes.Node]:
-    """Return the expressions whose values a print may show as they are."""
-    match node:
-        case nodes.Filter(of=nodes.Node()) if node.name in DEFAULTS:
-            return printed_nodes(node.of) if node.of is not None else []
-        case nodes.Filter(of=nodes.Node()) if node.name in TEXT_FILTERS:
-            return [] if node.of is None else printed_nodes(node.of)
-        case nodes.Binary(operator="or" | "and" | "~"):
-            left = true_part(node.left) if node.operator == "or" else node.left
-            return [*printed_nodes(left), *printed_nodes(node.right)]
-        case nodes.Condition():
-            others = [] if node.other is None else printed_nodes(node.other)
-            return [*printed_nodes(node.then), *others]
-    return [node]
+    """Return the expressions whose values a print may show as they are, in order."""
+    found: list[nodes.Node] = []
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        match node:
+            case nodes.Filter(of=nodes.Node() as of) if node.name in DEFAULTS | TEXT_FILTERS:
+                pending.append(of)
+            case nodes.Binary(operator="or" | "and" | "~"):
+                left = true_part(node.left) if node.operator == "or" else node.left
+                pending += (node.right, left)
+            case nodes.Condition():
+                pending += (node.then,) if node.other is None else (node.other, node.then)
+            case _:
+                found.append(node)
+    return found
