@@ -18,7 +18,7 @@ from tasks.rendering.html.markup import markup, pieces, tokens
 from tasks.rendering.locale_filters.errors import InputError
 from tasks.rendering.numbers import Exact
 from tasks.rendering.outputs import BIDI_CONTROLS, ISOLATES
-from tasks.rendering.tags import Kind, Tag, tags
+from tasks.rendering.tags import Kind, Tag, blanked, tags
 
 ISOLATED: Final = "_isolated"
 """The filter that prints get, at their end."""
@@ -37,7 +37,6 @@ _ENDS_IN_ADDRESS: Final = re.compile(r"(?:://|\bwww\.|@)\S*\Z")
 
 _BEFORE_IN_ADDRESS: Final = re.compile(r"(?:(?:://|\bwww\.|@)[^\s<>]*|[/=?&#%_@])\Z")
 _BEHIND_IN_ADDRESS: Final = re.compile(r"[/=?&#%_@]|\.[A-Za-z]")
-_TEXT: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _VARIABLE: Final = r"(?!(?:if|else|and|or|not|in|is)\b)[A-Za-z_]\w*(?:\.\w+|\[\d+\])*"
 _OPERAND: Final = re.compile(
     rf"(?<=~)\s*{_VARIABLE}(?=\s*(?:[~,)]|\Z))|(?<![\w.|\]]){_VARIABLE}(?=\s*~)"
@@ -122,7 +121,7 @@ def without_controls(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _isolating(inner: str) -> str:
-    bare = _blanked(inner)
+    bare = blanked(inner)
     last = _LAST_FILTER.search(bare)
     if last is None:
         is_sentence = _JOINED.fullmatch(bare) is not None and any(map(_is_of_right, inner))
@@ -219,12 +218,8 @@ def _is_in_address(before: str, behind: str) -> bool:
 
 def _is_value(tag: Tag) -> bool:
     """Return whether a print may print a value, which is always there."""
-    bare = _blanked(tag.inner)
+    bare = blanked(tag.inner)
     if not bare.strip() or _OF_THE_ENGINE.search(bare):
         return False
     words = set(re.findall(r"\w+", bare))
     return "if" not in words or "else" in words
-
-
-def _blanked(inner: str) -> str:
-    return _TEXT.sub(lambda match: " " * len(match[0]), inner)

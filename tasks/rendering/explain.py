@@ -31,7 +31,7 @@ from tasks.rendering.locale_filters.errors import PatternError
 from tasks.rendering.paths import steps_of
 from tasks.rendering.places import place_of, placed
 from tasks.rendering.rewriting import Rewritten
-from tasks.rendering.tags import tags
+from tasks.rendering.tags import tag_at, tags
 from tasks.rendering.values import Null
 from tasks.rendering.watching import Found
 
@@ -335,8 +335,8 @@ def _nulls_at(place: int | None, source: str, context: ErrorContext) -> list[str
 
 def _tag(source: str, place: int | None) -> str:
     """Return the tag at a place, or nothing."""
-    spans = ((tag.start, tag.end) for tag in tags(source) if place is not None)
-    return next((source[a:b] for a, b in spans if place is not None and a <= place < b), "")
+    tag = None if place is None else tag_at(source, place)
+    return "" if tag is None else source[tag.start : tag.end]
 
 
 def _cause(error: TemplateError, context: ErrorContext) -> _Cause:

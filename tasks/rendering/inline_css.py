@@ -28,14 +28,13 @@ from tasks.rendering.html.markup import (
     tokens,
 )
 from tasks.rendering.plain_text.elements import IN_HEAD
-from tasks.rendering.tags import Kind, Tag, tags
+from tasks.rendering.tags import STRING, Kind, Tag, tags
 
 _NUMBER: Final = "data-inline-css-number"
 _PLACEHOLDER: Final = "tsplaceholder{}z"
 _PLACEHOLDERS: Final = re.compile(r"tsplaceholder(\d+)z")
 _ELEMENT: Final = re.compile(r"[a-z][a-z0-9:-]*")
 _ATTRIBUTE: Final = re.compile(r"[a-zA-Z_:][\w:.-]*")
-_STRING: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _BINDING: Final = {
     "for": re.compile(r"for\s+(.+?)\s+in\b", re.DOTALL),
@@ -218,7 +217,7 @@ def _css(page: _Source, token: Token, css_tags: list[Tag]) -> str:
 
 def _require_global(page: _Source, position: int, tag: Tag) -> None:
     """Make sure that a placeholder of a style sheet means the same at every element."""
-    used = set(_NAME.findall(_STRING.sub("", tag.inner)))
+    used = set(_NAME.findall(STRING.sub("", tag.inner)))
     depth = 0
     set_before: set[str] = set()
     for place, other in page.tags(0, len(page.page.mask)):
@@ -247,7 +246,7 @@ def _bound(tag: Tag) -> set[str]:
     inside = match[1]
     if tag.word == "with":
         return {part.rpartition(",")[2].strip() for part in inside.split("=")[:-1]}
-    return set(_NAME.findall(_STRING.sub("", inside)))
+    return set(_NAME.findall(STRING.sub("", inside)))
 
 
 def _every_style(skeleton: str, elements: list[_Element]) -> Iterator[tuple[int, str | None]]:

@@ -97,12 +97,12 @@ class Registration:
         environment.add_filter(bidi.ISOLATED, self._guarded("filter", bidi.isolated, bidi.ISOLATED))
         for name in self._tests:
             self.add(environment, "test", name, name)
-        environment.add_global(HOLDS, self._comparison())
+        environment.add_global(HOLDS, self._placed("comparison", holds, speaks=True))
         environment.add_global(CALCULATED, self._placed("arithmetic", calculator()))
         environment.add_global(JOINED, self._placed("~", joiner(escapes=self._escapes)))
         environment.add_global(WHOLE, whole)
         environment.add_filter(SOME, some)
-        environment.add_filter(SLICED, self._placed("slice", sliced))
+        environment.add_filter(SLICED, self._placed("slice", sliced, is_filter=True))
         environment.add_filter(CLUSTERS, clusters)
         if self._escapes:
             environment.add_filter(PLACED, self._placed_filter())
@@ -186,29 +186,27 @@ class Registration:
 
         return call
 
-    def _comparison(self) -> Callable[..., bool]:
-        @pass_state
-        def call(state: State, place: int, *operands: Any) -> bool:  # noqa: ANN401 - any value of a template
-            try:
-                return holds(*operands, language=self._sources[state.name][0])
-            except FilterError as error:
-                failed = type(error)(f"comparison: {error}")
-                raise FilterFailedError(
-                    "invalid_operation", "comparison", state.name, failed, place
-                ) from None
+    def _placed(
+        self,
+        use: str,
+        function: Callable[..., Any],
+        *,
+        is_filter: bool = False,
+        speaks: bool = False,
+    ) -> Callable[..., Any]:
+        """Return a guard of :mod:`tasks.rendering.rewriting` that gets its place in the source.
 
-        return call
-
-    def _placed(self, use: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a guard of :mod:`tasks.rendering.rewriting` that gets its place in the source."""
+        With ``speaks`` the function gets the language, too.
+        """
 
         @pass_state
         def call(state: State, *arguments: Any) -> Any:  # noqa: ANN401 - any value of a template
+            operands = list(arguments)
             # A filter gets its value first, and a function its place.
-            at = 1 if use == "slice" else 0
-            place, others = arguments[at], (*arguments[:at], *arguments[at + 1 :])
+            place = operands.pop(1 if is_filter else 0)
+            named = {"language": self._sources[state.name][0]} if speaks else {}
             try:
-                return function(*others)
+                return function(*operands, **named)
             except FilterError as error:
                 failed = type(error)(f"{use}: {error}")
                 raise FilterFailedError(

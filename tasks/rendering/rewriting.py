@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from tasks.rendering.filters.comparisons import ORDERING
 from tasks.rendering.numbers import LARGEST
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import tree
@@ -39,7 +40,6 @@ _OF_ANY: Final = frozenset({*DEFAULTS, "first", "last", "reverse"})
 """Filters that give a text or something else."""
 _METHODS_OF_LISTS: Final = frozenset({"items", "keys", "split", "splitlines", "values"})
 _ARITHMETIC: Final = frozenset({"+", "-", "*", "/", "//", "%", "**"})
-_ORDERING: Final = frozenset({"<", "<=", ">", ">="})
 _LARGEST_SIMPLE: Final = 2**31
 """Of literals that the engine calculates with: no operator makes a number of two that it rounds."""
 
@@ -308,7 +308,7 @@ def _needs_a_guard(node: nodes.Comparison) -> bool:
     # None and undefined look the same to a function, and an empty list or object equals only
     # another one. Comparisons by order still need the function: to the engine, every number is
     # greater than none.
-    is_of_order = any(each.sign in _ORDERING for each in node.rest)
+    is_of_order = any(each.sign in ORDERING for each in node.rest)
     if not is_of_order and any(_is_itself_only(operand) for operand in operands):
         return False
     kinds = {kind_of(operand) for operand in operands}

@@ -62,12 +62,21 @@ def tags(source: str) -> tuple[Tag, ...]:
     return tuple(_tags(source))
 
 
+def tag_at(source: str, place: int) -> Tag | None:
+    """Return the tag at a place of ``source``, or None between tags."""
+    return next((tag for tag in tags(source) if tag.start <= place < tag.end), None)
+
+
 def code(source: str) -> Iterator[tuple[int, str]]:
     """Yield where each print and block begins, and its text with blanks for its strings."""
     for tag in tags(source):
         if tag.kind is not Kind.COMMENT:
-            text = source[tag.start : tag.end]
-            yield tag.start, STRING.sub(lambda match: " " * len(match[0]), text)
+            yield tag.start, blanked(source[tag.start : tag.end])
+
+
+def blanked(inside: str) -> str:
+    """Return the inside of a tag with blanks for its strings."""
+    return STRING.sub(lambda match: " " * len(match[0]), inside)
 
 
 def prepared(source: str) -> str:

@@ -14,8 +14,7 @@ from tasks.rendering.syntax.blocks import tree
 from tasks.rendering.syntax.walk import conditions, every
 from tasks.rendering.usage.scopes import DEFAULTS
 
-_OF_ITEMS: Final = frozenset({"join", "list"})
-_GIVING_TEXT: Final = TEXT_FILTERS | frozenset(FILTERS) | _OF_ITEMS
+_GIVING_TEXT: Final = TEXT_FILTERS | frozenset(FILTERS) | {"join"}
 
 
 def always_true(source: str) -> list[Fault]:

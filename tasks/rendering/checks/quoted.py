@@ -70,14 +70,13 @@ def _placeholders(source: str) -> Iterator[Fault]:
 
 def _without_searched(node: nodes.Node) -> Iterator[nodes.Node]:
     """Yield the operands of an expression, but for a text that is looked for in a value."""
-    every = within(node)
     match node:
         case nodes.Filter(name=name) | nodes.Call(of=nodes.Member(name=name)):
             if name in _SEARCHING and node.of is not None:
                 yield node.of
                 yield from (argument.value for argument in node.arguments[1:])
                 return
-    yield from every
+    yield from within(node)
 
 
 def _markup(source: str) -> Iterator[Fault]:
@@ -92,15 +91,10 @@ def _markup(source: str) -> Iterator[Fault]:
             ),
             None,
         )
-        if tag is not None:
+        shown = tag or reference
+        if shown is not None:
             yield Fault(
-                node.start,
-                f"'{shortened(tag[0])}' in quotes is text, which readers would see",
-            )
-        elif reference is not None:
-            yield Fault(
-                node.start,
-                f"'{reference[0]}' in quotes is text, which readers would see",
+                node.start, f"'{shortened(shown[0])}' in quotes is text, which readers would see"
             )
 
 

@@ -20,7 +20,7 @@ from tasks.rendering.numbers import Exact, whole
 from tasks.rendering.samples import Anything
 from tasks.rendering.values import Null
 
-_NUMBER: Final = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*")
+NUMBER: Final = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*")
 TEXT: Final = (
     "a text cannot be calculated with: declare the variable as 'decimal', or convert the text with "
     "the filter int or float; to join texts write ~"
@@ -66,7 +66,7 @@ def _refuse_texts(left: object, sign: str, right: object) -> None:
     texts = [value for value in (left, right) if isinstance(value, str)]
     if not texts:
         return
-    are_numbers = all(map(_NUMBER.fullmatch, texts))
+    are_numbers = all(map(NUMBER.fullmatch, texts))
     # A line of hyphens is a text times a number, and texts may be joined by + as in Jinja2.
     is_of_texts = sign == "*" or (sign == "+" and len(texts) > 1)
     if are_numbers or not is_of_texts:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from html import unescape
 from typing import Any, Final
 
-from tasks.rendering.filters.arithmetic import is_number, kind_name
+from tasks.rendering.filters.arithmetic import NUMBER, is_number, kind_name
 from tasks.rendering.filters.guards import MissingError, lacks
 from tasks.rendering.locale_filters import InputError
 from tasks.rendering.locale_filters.collation import has_order, sort_key
@@ -31,6 +31,9 @@ COMPARES: Final[Mapping[str, Callable[..., bool]]] = {
     ">=": operator.ge,
 }
 _EQUAL: Final = frozenset({"==", "!="})
+ORDERING: Final = frozenset(COMPARES) - _EQUAL
+"""Signs that ask for an order."""
+
 _DATE: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?"
 )
@@ -39,7 +42,6 @@ _LIKE_A_DATE: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _TIME: Final = re.compile(r"\d\d:\d\d(?::\d\d)?")
-_NUMBER: Final = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*")
 MIXED: Final = (
     "a text cannot be compared with a number: declare the variable as 'decimal', or convert the "
     "text with the filter int or float"
@@ -100,7 +102,7 @@ def refuse_mixed(values: Iterable[Any]) -> None:
             kinds.add(kind)
     if len(kinds) > 1:
         raise InputError(refused_kinds(kinds))
-    if len(texts) > 1 and all(map(_NUMBER.fullmatch, texts)):
+    if len(texts) > 1 and all(map(NUMBER.fullmatch, texts)):
         by_number = sorted(texts, key=_number)
         if sorted(texts) != by_number:
             raise InputError(_NUMERIC_TEXTS)
@@ -193,7 +195,7 @@ def _scalar(value: object) -> str | None:
 
 def _refuse_numeric_texts(left: str, right: str) -> None:
     """Refuse to order texts that would be ordered otherwise as the numbers that they look like."""
-    if not (_NUMBER.fullmatch(left) and _NUMBER.fullmatch(right)):
+    if not (NUMBER.fullmatch(left) and NUMBER.fullmatch(right)):
         return
     one, other = _number(left), _number(right)
     if (left < right) != (one < other) or (left > right) != (one > other):

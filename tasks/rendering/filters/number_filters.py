@@ -6,7 +6,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, Invali
 from typing import Any, Final
 
 from tasks.rendering.filters.arithmetic import TEXT, calculator, is_number
-from tasks.rendering.filters.comparisons import holds, refuse_mixed, refused_kinds
+from tasks.rendering.filters.comparisons import ORDERING, holds, refuse_mixed, refused_kinds
 from tasks.rendering.filters.guards import MissingError, guarded, lacks, missing_at
 from tasks.rendering.locale_filters import ArgumentError, InputError
 from tasks.rendering.locale_filters.numbers import EXACT
@@ -32,9 +32,7 @@ _COMPARING: Final[Mapping[str, str]] = {
     "ge": ">=",
     "in": "in",
 }
-ORDERING_TESTS: Final = frozenset(
-    name for name, sign in _COMPARING.items() if sign in {"<", "<=", ">", ">="}
-)
+ORDERING_TESTS: Final = frozenset(name for name, sign in _COMPARING.items() if sign in ORDERING)
 """Tests that put texts in order, for which they need a language."""
 
 _ORDERING: Final = ("dictsort", "max", "min", "sort", "unique")

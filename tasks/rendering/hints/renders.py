@@ -7,7 +7,7 @@ from typing import Final
 
 from tasks.rendering.hints import unknown_names
 from tasks.rendering.paths import written
-from tasks.rendering.tags import code, tags
+from tasks.rendering.tags import code, tag_at
 from tasks.rendering.usage.scopes import FUNCTIONS
 from tasks.rendering.usage.uses import uses_of
 
@@ -118,10 +118,11 @@ def naming(message: str, source: str, place: int | None) -> str:
 @lru_cache(maxsize=16)
 def _names_at(source: str, place: int) -> list[str]:
     """Return the variables of a tag; the items of a batch may all be refused for one."""
-    spans = ((tag.start, tag.end) for tag in tags(source))
-    start, end = next((span for span in spans if span[0] <= place < span[1]), (0, 0))
+    tag = tag_at(source, place)
+    if tag is None:
+        return []
     uses = uses_of([source], {}, frozenset()) or ()
-    found = dict.fromkeys(written(use.path) for use in uses if start <= use.place < end)
+    found = dict.fromkeys(written(use.path) for use in uses if tag.start <= use.place < tag.end)
     return list(islice(found, _MOST_NAMED))
 
 

@@ -7,8 +7,8 @@ processor's quotes.
 import re
 from typing import Final
 
-from tasks.rendering.hints.tags import of_tag
-from tasks.rendering.tags import Kind, tags
+from tasks.rendering.hints.tags import OPENING, not_closed, of_tag
+from tasks.rendering.tags import STRING, Kind, tags
 
 # Each is looked for at the place of the error, or at the end of what is before it.
 _AT: Final = (
@@ -185,8 +185,6 @@ _BLOCKS: Final = frozenset(
     {"autoescape", "block", "call", "filter", "for", "if", "macro", "raw", "set", "with"}
 )
 _NAMING: Final = re.compile(r"\{%[-+]?\s*(?:for|set)\s+\w+$")
-_OPENING = re.compile(r"\{[{%]")
-_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}"}
 _TOO_EARLY: Final = (
     *("unexpected `}`", "unexpected `)`", "unexpected `]`", "unexpected `%`"),
@@ -260,7 +258,7 @@ def _open_bracket(before: str) -> str | None:
     """Return the innermost bracket that is open at the end of a source, within its last tag."""
     start = max(before.rfind("{{"), before.rfind("{%"))
     open_: list[str] = []
-    for character in _STRING.sub("", before[start + 2 :]) if start >= 0 else "":
+    for character in STRING.sub("", before[start + 2 :]) if start >= 0 else "":
         if character in _CLOSING:
             open_.append(character)
         elif open_ and character == _CLOSING[open_[-1]]:
@@ -271,12 +269,10 @@ def _open_bracket(before: str) -> str | None:
 def _unclosed(source: str) -> str | None:
     """Return which tag or block a source does not close."""
     every = tags(source)
-    opening = _OPENING.search(source, every[-1].end if every else 0)
+    opening = OPENING.search(source, every[-1].end if every else 0)
     is_raw = bool(every) and every[-1].word == "raw"
     if opening is not None and not is_raw:
-        line = source.count("\n", 0, opening.start()) + 1
-        closing = "}}" if opening[0] == "{{" else "%}"
-        return f"'{opening[0]}' in line {line} is not closed: write {closing} at its end"
+        return not_closed(source, opening.start())
     return _open_block(source)
 
 

@@ -7,7 +7,7 @@ or put a tag into another.
 import re
 from typing import Final
 
-from tasks.rendering.tags import STRING, Tag, tags
+from tasks.rendering.tags import Tag, blanked, tag_at, tags
 
 _REFERENCE = re.compile(
     r"&(?:quot|apos|lt|gt|amp|nbsp|#3[49]|#x2[27]|#160|lsquo|rsquo|ldquo|rdquo);"
@@ -20,7 +20,7 @@ _CHARACTERS: Final = {
 }
 _HTML = re.compile(r"</?[A-Za-z][A-Za-z0-9]*(?:\s[^<>]*)?>")
 _LONGEST: Final = 1000
-_OPENING = re.compile(r"\{[{%]")
+OPENING = re.compile(r"\{[{%]")
 _CLOSING: Final = {"{{": "}}", "{%": "%}"}
 _ICU = re.compile(r"\{\s*[A-Za-z_]\w*\s*,\s*(?:plural|select|selectordinal)\s*,")
 ICU: Final = (
@@ -31,14 +31,14 @@ ICU: Final = (
 
 def of_tag(source: str, place: int) -> str | None:
     """Return what to write instead of the tag at ``place``, where all of it is wrong."""
-    tag = next((each for each in tags(source) if each.start <= place < each.end), None)
-    opening = _OPENING.search(source, _end_of_tags(source, place)) if tag is None else None
+    tag = tag_at(source, place)
+    opening = OPENING.search(source, _end_of_tags(source, place)) if tag is None else None
     start = tag.start if tag is not None else opening.start() if opening is not None else place
     if tag is None and start >= place:
         return None
     # Where a tag has no end it may be the rest of a long source.
     end = min(start + _LONGEST, len(source) if tag is None else tag.end)
-    inside = STRING.sub(lambda match: " " * len(match[0]), source[start + 2 : end])
+    inside = blanked(source[start + 2 : end])
     return (
         _reference(inside)
         or _of_wrong_end(source, start, place)
@@ -69,7 +69,7 @@ def _reference(inside: str) -> str | None:
 
 
 def _of_inner_tag(source: str, tag: Tag | None, start: int, place: int, inside: str) -> str | None:
-    inner = _OPENING.search(inside)
+    inner = OPENING.search(inside)
     if inner is None or (source.startswith("}", place) and start + 2 + inner.start() > place):
         return None
     before = inside[: inner.start()]
@@ -80,7 +80,7 @@ def _of_inner_tag(source: str, tag: Tag | None, start: int, place: int, inside: 
         if is_whole or re.match(r"\s*[%}]\}", source[tag.end :]):
             return "a tag cannot be in another: write names alone, as in {% if name == 'a' %}"
     until = inside.find(closing)
-    return _not_closed(source, start) if not 0 <= until < inner.start() else None
+    return not_closed(source, start) if not 0 <= until < inner.start() else None
 
 
 def _of_page(source: str, start: int, place: int) -> str | None:
@@ -89,11 +89,11 @@ def _of_page(source: str, start: int, place: int) -> str | None:
     match = _HTML.search(source, max(start, place - 1), place + _LONGEST)
     if match is None or match.start() > place:
         return None
-    until = _OPENING.search(source, place)
+    until = OPENING.search(source, place)
     rest = source[match.end() : until.start() if until is not None else len(source)]
     if closing in rest.partition("\n")[0]:
         return f"remove {match[0]} from the tag: a page's tags are outside of it"
-    return _not_closed(source, start)
+    return not_closed(source, start)
 
 
 def _of_wrong_end(source: str, start: int, place: int) -> str | None:
@@ -105,7 +105,8 @@ def _of_wrong_end(source: str, start: int, place: int) -> str | None:
     return "a placeholder ends with }}" if own.endswith("%") else None
 
 
-def _not_closed(source: str, start: int) -> str:
+def not_closed(source: str, start: int) -> str:
+    """Return the sentence about a tag at ``start`` that is not closed."""
     opening = source[start : start + 2]
     line = source.count("\n", 0, start) + 1
     return f"'{opening}' in line {line} is not closed: write {_CLOSING[opening]} at its end"

@@ -132,7 +132,7 @@ def of_function(name: str) -> str | None:
     """Return what to write for a function that there is not, if known."""
     if name in NAMES["filter"]:
         return f"{name} is a filter: write {{{{ value | {name} }}}}"
-    return FUNCTIONS_NOT_THERE.get(name.lower()) or None
+    return FUNCTIONS_NOT_THERE.get(name.lower())
 
 
 def of_unknown(kind: str, name: str) -> str:

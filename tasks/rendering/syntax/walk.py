@@ -71,17 +71,6 @@ def conditions(parts: Iterable[Part]) -> Iterator[nodes.Node]:
             yield from conditions(branch.inside)
 
 
-def prints(parts: Iterable[Part]) -> Iterator[Print]:
-    """Yield each print of a source in order."""
-    for part in parts:
-        match part:
-            case Print():
-                yield part
-            case Block():
-                for branch in part.branches:
-                    yield from prints(branch.inside)
-
-
 def assigns(parts: Iterable[Part]) -> bool:
     """Return whether parts give a name a value that it has after them."""
     for part in parts:

@@ -25,7 +25,6 @@ def require_data(page: str, source: str) -> None:
     if "json" not in page.lower():
         return
     rendered = list(_scripts(page))
-    places = [token.start for token in _scripts(source)]
     for index, token in enumerate(rendered):
         content = page[token.start : token.end]
         try:
@@ -35,6 +34,7 @@ def require_data(page: str, source: str) -> None:
         except ValueError:
             message = "the content of this script is not JSON, so that no program reads it"
             message += _LOOP if "{% for" in source else ""
+            places = [token.start for token in _scripts(source)]
             place = places[index] if len(places) == len(rendered) else None
             raise SourceError.syntax("body", "script_json", message, source, place) from None
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
+from tasks.rendering.filters.text_filters import TEXT_FILTERS
+from tasks.rendering.locale_filters import FILTERS
 from tasks.rendering.paths import Path
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import Block, Part, Print, tree
@@ -12,13 +14,8 @@ from tasks.rendering.usage.scopes import DEFAULTS, printed_nodes
 Kind = Literal["boolean", "number", "text"]
 
 _NUMBER_FILTERS: Final = frozenset({"abs", "count", "float", "int", "length", "round"})
-_TEXT_FILTERS: Final = frozenset(
-    {
-        *("capitalize", "currency", "date", "datetime", "e", "escape", "filesizeformat", "format"),
-        *("indent", "join", "list", "lower", "number", "percent", "plural", "pluralize", "replace"),
-        *("string", "striptags", "time", "title", "tojson", "trim", "truncate", "upper"),
-        *("urlencode", "wordwrap"),
-    }
+_GIVING_TEXT: Final = (
+    TEXT_FILTERS | frozenset(FILTERS) | {"e", "escape", "join", "pluralize", "tojson", "urlencode"}
 )
 _NUMBERS_OF_A_LOOP: Final = frozenset(
     {"depth", "depth0", "index", "index0", "length", "revindex", "revindex0"}
@@ -55,7 +52,7 @@ def kind_of(node: nodes.Node) -> Kind | None:  # noqa: PLR0911 - one for each ki
         case nodes.Filter() if node.name in _NUMBER_FILTERS:
             return "number"
         # The filter "list" is one of the locale's, which writes a text.
-        case nodes.Filter() if node.name in _TEXT_FILTERS:
+        case nodes.Filter() if node.name in _GIVING_TEXT:
             return "text"
         case nodes.Member() if is_of_loop(node):
             return "number"
