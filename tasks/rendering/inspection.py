@@ -32,18 +32,25 @@ from tasks.rendering.usage.uses import uses_of
 # Wherever it is, a comment or raw block too: telling those apart from strings that look like
 # them would take the engine's own lexer, and a mistake in it would switch escaping off.
 _AUTOESCAPE: Final = re.compile(r"\{%[-+]?\s*(autoescape)\b")
-_NOTHING: Final = frozenset({"NULL", "Null", "nil", "null", "undefined"})
-_ENDS: Final = frozenset({"endblock", "endfor", "endif", "endset"})
-_WORDS: Final = frozenset(
-    {
-        *("and", "elif", "else", "forloop", "is", "not", "or"),
-        *("FALSE", "TRUE"),
-        *_NOTHING,
-        *_ENDS,
-    }
-)
-"""Words that the engine takes for names of variables where it expects a value, and that no author
-would choose for one."""
+_NOTHING: Final = ("NULL", "Null", "nil", "null", "undefined")
+_REMEDIES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(_NOTHING, "write none, as in {% if name is none %}, or ask with {% if name %}"),
+    "FALSE": "write false",
+    "TRUE": "write true",
+    "forloop": "the number of a loop is loop.index, and loop.first and loop.last tell its ends",
+    **dict.fromkeys(
+        ("endblock", "endfor", "endif", "endset"),
+        "blocks end with {% endif %}, {% endfor %} and so on",
+    ),
+    **dict.fromkeys(
+        ("elif", "else"), "conditions belong in {% if name %} … {% else %} … {% endif %}"
+    ),
+    "not": "put it in brackets, as in 1 + (not x)",
+    **dict.fromkeys(("and", "is", "or"), "a value is missing here"),
+}
+"""What to write instead of words that the engine takes for names of variables where it expects a
+value, and that no author would choose for one."""
+_VALUES: Final = frozenset({*_NOTHING, "FALSE", "TRUE"})
 _NAMES_OF_THE_ENGINE: Final = frozenset({"caller", "loop", "self", "super"})
 _USED: Final = {
     "filter": re.compile(r"(?:\||\{%[-+]?\s*filter\s)\s*([A-Za-z_]\w*)"),
@@ -105,9 +112,8 @@ def problems(environment: Environment, source: str, path: str, *, html: bool) ->
     """
     yield from _unknown(environment, source, path)
     for word in _misplaced_words(source):
-        is_value = word.name in _NOTHING or word.name in {"FALSE", "TRUE"}
-        said = "is not a value here" if is_value else "is where a value belongs"
-        message = f"'{word.name}' {said}: {_remedy(word.name)}"
+        said = "is not a value here" if word.name in _VALUES else "is where a value belongs"
+        message = f"'{word.name}' {said}: {_REMEDIES[word.name]}"
         yield placed(path, "syntax_error", message, source, word.start)
     for name in _uncalled(source):
         message = f"'{name.name}' is a macro: call it, as in {{{{ {name.name}() }}}}"
@@ -150,7 +156,7 @@ def _unknown(environment: Environment, source: str, path: str) -> Iterator[Probl
 
 def _misplaced_words(source: str) -> Iterator[nodes.Name]:
     for node in every(tree(source) or ()):
-        if isinstance(node, nodes.Name) and node.name in _WORDS:
+        if isinstance(node, nodes.Name) and node.name in _REMEDIES:
             yield node
 
 
@@ -164,20 +170,6 @@ def _uncalled(source: str) -> Iterator[nodes.Name]:
         for node in printed_nodes(printed_value):
             if isinstance(node, nodes.Name) and node.name in macros:
                 yield node
-
-
-def _remedy(word: str) -> str:
-    if word in _NOTHING:
-        return "write none, as in {% if name is none %}, or ask with {% if name %}"
-    if word in {"FALSE", "TRUE"}:
-        return f"write {word.lower()}"
-    if word == "forloop":
-        return "the number of a loop is loop.index, and loop.first and loop.last tell its ends"
-    if word in _ENDS:
-        return "blocks end with {% endif %}, {% endfor %} and so on"
-    if word in {"elif", "else"}:
-        return "conditions belong in {% if name %} … {% else %} … {% endif %}"
-    return "put it in brackets, as in 1 + (not x)" if word == "not" else "a value is missing here"
 
 
 def _knows(environment: Environment, kind: str, name: str) -> bool:

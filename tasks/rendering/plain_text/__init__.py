@@ -50,12 +50,19 @@ def is_certain(sources: Sequence[str]) -> bool:
     If not, its text is derived from each finished page.
     """
     found = [_derived(source) for source in sources]
-    return all(each.is_certain for each in found) and not any(
-        may_select(each.selects, source)
-        for each, own in zip(found, sources, strict=True)
-        if each.selects
-        for source in sources
-        if source is not own
+    return all(each.is_certain for each in found) and not _select_others(
+        [(each.selects, source) for each, source in zip(found, sources, strict=True)]
+    )
+
+
+def _select_others(parts: Sequence[tuple[Sequence[Selector], str]]) -> bool:
+    """Return whether selectors of one part may select elements of another."""
+    return any(
+        may_select(selects, text)
+        for number, (selects, _) in enumerate(parts)
+        if selects
+        for other, (_, text) in enumerate(parts)
+        if other != number
     )
 
 
@@ -83,12 +90,8 @@ def _derived(source: str) -> _Derived:
     walker = Walker(whole, _literal, definitions)
     text = walker.text()
     walkers.append((walker, whole.mask))
-    certain = all(each.is_certain for each, _ in walkers) and not any(
-        may_select(each.sheet.selects, mask)
-        for each, _ in walkers
-        if each.sheet.selects
-        for other, mask in walkers
-        if other is not each
+    certain = all(each.is_certain for each, _ in walkers) and not _select_others(
+        [(each.sheet.selects, mask) for each, mask in walkers]
     )
     selects = [selector for each, _ in walkers for selector in each.sheet.selects]
     return _Derived(text, certain, selects)
