@@ -6,7 +6,6 @@ verifies the checksum of the stored bytes. No more than a few MiB are in memory.
 
 import hashlib
 import os
-import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,11 +19,7 @@ from db.backup.encryption import SUFFIX, decrypted, encrypt, identities_for
 from db.backup.policy import BackupPolicy
 from db.backup.store import CHUNK, Chunks, Store, unwritable
 from db.errors import Kind, OperationError
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from db.zstd import zstd
 
 Progress = Callable[[int], None]
 

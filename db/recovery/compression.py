@@ -4,18 +4,13 @@ An archive may have all kinds. A segment that exists twice is read uncompressed.
 """
 
 import os
-import sys
 from pathlib import Path
 from typing import Final
 
 from db.errors import Kind, OperationError
-from db.recovery.object_path import AnyPath
+from db.recovery.object_path import AnyPath, starting_with
 from db.recovery.sealed import Sealed, checksum, opened
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from db.zstd import zstd
 
 SUFFIX: Final = ".zst"
 # The most that the header of a frame takes: https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1.1
@@ -27,6 +22,11 @@ def wal_file(name: str) -> str:
     """Return the name of the file of WAL that a file of the archive has."""
     sealed = Sealed.parse(name)
     return name.removesuffix(SUFFIX) if sealed is None else sealed.segment
+
+
+def stored_files(wal: AnyPath, name: str) -> list[AnyPath]:
+    """Return the stored files of a file of WAL: one, or none; or several, of which one is wrong."""
+    return [path for path in starting_with(wal, name) if wal_file(path.name) == name]
 
 
 def content_size(path: Path) -> int:

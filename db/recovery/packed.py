@@ -7,7 +7,6 @@ data directory. Next to the file is a copy of its manifest, for incremental base
 
 import os
 import shutil
-import sys
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -23,11 +22,7 @@ from db.recovery.catalogue import DATA, MANIFEST, BaseBackup
 from db.recovery.object_path import AnyPath
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.sealed import opened
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from db.zstd import zstd
 
 PACKED: Final = "data.tar.zst"
 # Of the dumps' compression: more threads would take the cores of the server.

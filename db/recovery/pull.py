@@ -12,14 +12,10 @@ from pathlib import Path
 
 from db.backup.store import read_chunks
 from db.errors import OperationError
-from db.recovery.compression import wal_file
-from db.recovery.object_path import AnyPath, location, starting_with
+from db.recovery.compression import stored_files
+from db.recovery.object_path import AnyPath, location
 from db.recovery.sealed import Sealed, opened
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from db.zstd import zstd
 
 
 def pull(wal: AnyPath, name: str, target: Path, identity_file: str) -> bool:
@@ -28,7 +24,7 @@ def pull(wal: AnyPath, name: str, target: Path, identity_file: str) -> bool:
     Raises OperationError: it cannot be decrypted.
     Raises OSError, EOFError, ValueError or zstd.ZstdError: it cannot be read, or is damaged.
     """
-    found = [path for path in starting_with(wal, name) if wal_file(path.name) == name]
+    found = stored_files(wal, name)
     if not found:
         return False
     sealed, checksum = Sealed.parse(found[0].name), hashlib.sha256()

@@ -21,8 +21,8 @@ from typing import Final
 
 from db.backup.encryption import recipients
 from db.errors import OperationError
-from db.recovery.compression import content, wal_file
-from db.recovery.object_path import AnyPath, create, location, starting_with, sync_stored
+from db.recovery.compression import content, stored_files
+from db.recovery.object_path import AnyPath, create, location, sync_stored
 from db.recovery.sealed import Sealed, checksum, seal
 
 # Others are a few lines with timelines and LSNs: history files, and labels of base backups.
@@ -59,13 +59,13 @@ def push(archive: Archive, source: Path, name: str) -> tuple[str, str]:
     Raises OSError: the file cannot be read.
     """
     wal, plain = archive.wal, source.read_bytes()
-    if not _stored(wal, name):
+    if not stored_files(wal, name):
         stored, contents = name, plain
         if _SEGMENT.fullmatch(name):
             stored, contents = seal(name, plain, archive.keys)
         create(wal / stored, contents)
     # Also after it was stored: another archiver may have stored a different one meanwhile.
-    found = _stored(wal, name)
+    found = stored_files(wal, name)
     for path in found:
         if not _is_same(path, plain):
             raise OperationError(
@@ -126,11 +126,6 @@ def _waiting(folder: Path, spool: Path, name: str) -> list[str]:
 
 def _acknowledgment(spool: Path, segment: str) -> Path:
     return spool / f".{segment}.ok"
-
-
-def _stored(wal: AnyPath, name: str) -> list[AnyPath]:
-    """Return the stored files of a file of WAL: one, or none."""
-    return [path for path in starting_with(wal, name) if wal_file(path.name) == name]
 
 
 def _is_same(path: AnyPath, plain: bytes) -> bool:

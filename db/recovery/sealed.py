@@ -7,7 +7,6 @@ the same segment is archived already, and whether the file is complete.
 
 import hashlib
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,11 +15,7 @@ from typing import BinaryIO, Final, Self, cast
 
 from db.backup.encryption import decrypted, encrypt, identities_for
 from db.recovery.object_path import AnyPath
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from db.zstd import zstd
 
 _NAME: Final = re.compile(
     r"([0-9A-F]{24}(?:\.partial)?)-([0-9a-f]{64})-([0-9]+)\.zst(?:\.age)?", re.ASCII

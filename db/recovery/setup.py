@@ -27,8 +27,8 @@ from db.errors import Kind, OperationError
 from db.hooks import Event, hook_script
 from db.recovery import server
 from db.recovery.commands import PROGRAM, archive_program
-from db.recovery.compression import wal_file
-from db.recovery.object_path import create, starting_with
+from db.recovery.compression import stored_files, wal_file
+from db.recovery.object_path import create
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.sealed import Sealed
 from db.recovery.segments import NAME, segment_system
@@ -147,8 +147,7 @@ def check_archiving(engine: Engine, policy: RecoveryPolicy) -> str:
 
 def require_archived(policy: RecoveryPolicy, segment: str) -> None:
     """Refuse a directory that a segment of the server did not arrive in (``archive_elsewhere``)."""
-    found = starting_with(policy.storage.wal, segment)
-    if all(wal_file(path.name) != segment for path in found):
+    if not stored_files(policy.storage.wal, segment):
         raise OperationError(
             "archive_elsewhere",
             f"the server archived {segment}, but it is not in {policy.storage.wal}",

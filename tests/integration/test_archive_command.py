@@ -8,7 +8,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
@@ -19,11 +18,7 @@ import pytest
 
 from db.cluster.processes import wait_until
 from db.hooks import hook_script
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from db.zstd import zstd
 
 SCRIPT = str(files("db.recovery").joinpath("archive.sh"))
 NAME = "000000010000000000000007"

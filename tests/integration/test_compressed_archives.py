@@ -4,7 +4,6 @@ import re
 import secrets
 import shutil
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -28,12 +27,8 @@ from db.recovery.segments import NAME, Archive
 from db.recovery.status import archive_problems, recovery_status
 from db.recovery.verify_backups import backup_problems
 from db.recovery.verify_wal import wal_problems
+from db.zstd import zstd
 from tests.support.recovery import History, age_files, flipped, linked, lived, replaced
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 SIZE = 16 << 20
 

@@ -1,17 +1,12 @@
 """Backups that are not what they say, with seals that fit them all the same."""
 
 import hashlib
-import sys
 from collections.abc import Callable
 from gzip import compress, decompress
 from pathlib import Path
 
 from db.backup.catalogue import Catalogue, Entry, StoredFile
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from db.zstd import zstd
 
 
 def plain(catalogue: Catalogue, stored: StoredFile) -> bytes:

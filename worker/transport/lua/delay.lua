@@ -7,8 +7,7 @@ local entry = redis.call('HGET', KEYS[1], ARGV[1])
 if not entry then
     return 0
 end
-local time = redis.call('TIME')
-local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[2])
+local due = milliseconds() + tonumber(ARGV[2])
 local rest = string.sub(entry, string.find(entry, '\n', 1, true), -1)
 redis.call('ZADD', KEYS[2], string.format('%.0f', due), ARGV[3] .. rest)
 redis.call('HDEL', KEYS[1], ARGV[1])

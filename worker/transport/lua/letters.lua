@@ -81,10 +81,8 @@ local function drop(count, bytes, most, most_bytes)
     end
     note(count, bytes, dropped > 0)
     if dropped > 0 then
-        local time = redis.call('TIME')
-        local now = time[1] * 1000 + math.floor(time[2] / 1000)
         redis.call('HINCRBY', figures, 'dropped', dropped)
-        redis.call('HSET', figures, 'dropped_at', string.format('%.0f', now))
+        redis.call('HSET', figures, 'dropped_at', string.format('%.0f', milliseconds()))
     end
     return count, bytes, dropped
 end

@@ -13,8 +13,7 @@ local consumer, lease, sweeps = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 local most, prefix, counted_for = tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local late = tonumber(ARGV[7])
 local again = 5000  -- ms until an entry that cannot be moved is tried again
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = milliseconds()
 
 -- One of these would stop all deliveries.
 displace(consumers, 'zset')

@@ -4,8 +4,7 @@
 -- ARGV: consumer, whether it may be alive (0 or 1), tags; none for all that it holds.
 -- Returns the number of messages that were put back, or -1: the consumer is alive.
 local consumers, held, consumer = KEYS[1], KEYS[2], ARGV[1]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = milliseconds()
 local lease = redis.call('ZSCORE', consumers, consumer)
 if lease and tonumber(lease) > now and ARGV[2] ~= '1' then
     return -1

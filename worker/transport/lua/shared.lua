@@ -1,5 +1,11 @@
 -- Functions that precede every script.
 
+-- Return the server's time in milliseconds.
+local function milliseconds()
+    local time = redis.call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
 -- Rename a key of another type that has the name of one of these: it would stop the script each time.
 local function displace(key, expected)
     local kind = redis.call('TYPE', key).ok

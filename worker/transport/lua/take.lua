@@ -25,8 +25,7 @@ local now = nil
 local counted = false
 
 local function begin()
-    local time = redis.call('TIME')
-    now = time[1] * 1000 + math.floor(time[2] / 1000)
+    now = milliseconds()
     -- Held messages without a lease would never be swept.
     if not redis.call('ZSCORE', consumers, consumer) then
         redis.call('ZADD', consumers, now + lease, consumer)
