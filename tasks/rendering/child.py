@@ -24,7 +24,10 @@ PIPE_BYTES: Final = 1024 * 1024
 """Bytes of a pipe for unread answers, so that the process can continue; Linux's maximum."""
 
 GRACE_SECONDS: Final = 0.5
-"""How much longer than the render process's own timer its parent waits before it kills."""
+"""How long the parent waits for the end of a process before it kills."""
+
+_WAITING: Final = 5
+"""How many times as long as its processor time a render may take: on a busy machine it waits."""
 
 # By default glibc returns memory to the kernel after each group of a batch and asks for it again in
 # the next, which takes a sixth of the render process's time (mallopt(3)).
@@ -33,6 +36,11 @@ _MALLOC: Final = {
     "MALLOC_TRIM_THRESHOLD_": _KEPT_BYTES,
     "MALLOC_MMAP_THRESHOLD_": _KEPT_BYTES,
 }
+
+
+def longest(limits: Limits, renders: int) -> float:
+    """Return after how many seconds a process that renders has stopped, or cannot go on."""
+    return _WAITING * limits.render_seconds * renders + GRACE_SECONDS
 
 
 class RenderProcessError(RuntimeError):
@@ -89,7 +97,7 @@ class RenderProcess:
         """Return the exit status, negative for a signal, and close the pipes."""
         with suppress(ProcessLookupError):
             if self._popen.poll() is None and not self._ended(GRACE_SECONDS):
-                # It outlived its own timer: it was stopped (SIGSTOP), or the machine stood still.
+                # It was stopped (SIGSTOP), or the machine stood still.
                 self._popen.send_signal(signal.SIGKILL)
         status = self._popen.wait()
         self._close_pipes()

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from tasks.errors import Problem, RenderLimitExceeded, ServiceError
 from tasks.events import log_event
 from tasks.rendering import replaced
-from tasks.rendering.child import GRACE_SECONDS, RenderProcess, RenderProcessError
+from tasks.rendering.child import RenderProcess, RenderProcessError, longest
 from tasks.rendering.frames import decode, encode, pack
 from tasks.rendering.limits import TRIAL_RENDERS, Limits, memory_error
 from tasks.rendering.texts import Text
@@ -34,7 +34,7 @@ class Renderer:
         self.limits = limits
         self._idle: list[RenderProcess] = []
         self._lock = threading.Lock()
-        self._starts = threading.local()
+        self._spent = threading.local()
 
     def start(self) -> None:
         """Start a process ahead of the first request."""
@@ -62,15 +62,16 @@ class Renderer:
             return [process.pid for process in self._idle]
 
     def clock(self) -> float:
-        """Return a time in seconds that stands still while this thread starts a process.
+        """Return the processor time, in seconds, that this thread and its render processes took.
 
-        On a busy machine a start takes seconds, and no template is to blame for them.
+        What waits for a busy machine or for the database is not in it, nor is the start of a
+        process: no template is to blame for them.
         """
-        return time.monotonic() - self._seconds_of_starts
+        return time.thread_time() + self._seconds_spent
 
     @property
-    def _seconds_of_starts(self) -> float:
-        seconds: float = getattr(self._starts, "seconds", 0.0)
+    def _seconds_spent(self) -> float:
+        seconds: float = getattr(self._spent, "seconds", 0.0)
         return seconds
 
     def render(self, text: Text, values: bytes) -> dict[str, Any]:
@@ -88,9 +89,8 @@ class Renderer:
 
     def rendered(self, text: Text, values: bytes) -> bytes:
         """Return the same as a JSON object."""
-        request = {"operation": "render", "texts": 1, "indexes": [0]}
-        (answer,) = self._ask(request, [encode(text), values], None)
-        return _ok(answer)
+        request = {"operation": "render", "texts": 1, "indexes": [0], "deadline": None}
+        return _ok(self._ask(request, [encode(text), values]))
 
     def stream(self, deadline: float) -> "Stream":
         """Return a stream of renders that must have begun by ``deadline``.
@@ -116,7 +116,7 @@ class Renderer:
         needs
             The placeholders of the partials that they use, by template_id.
         deadline
-            By :meth:`clock`, for this and the other questions of the gate; what is not begun by
+            By :meth:`clock`, for this and the other questions of the gate; what has not begun by
             then gives ``render_limit_exceeded``.
         """
         request = {"operation": "inspect", "sources": sources, "needs": needs}
@@ -172,33 +172,29 @@ class Renderer:
     def _single(
         self, request: Mapping[str, Any], renders: int, deadline: float | None
     ) -> dict[str, Any]:
-        (answer,) = self._ask(request, [], deadline, renders=renders)
+        seconds = None if deadline is None else deadline - self.clock()
+        answer = self._ask({**request, "seconds": seconds}, [], renders=renders)
         result: dict[str, Any] = decode(_ok(answer))
         return result
 
     def _ask(
-        self,
-        request: Mapping[str, Any],
-        others: Sequence[bytes],
-        deadline: float | None,
-        *,
-        renders: int = 1,
-    ) -> list[bytes]:
-        seconds = self.limits.render_seconds * renders + GRACE_SECONDS
+        self, request: Mapping[str, Any], others: Sequence[bytes], *, renders: int = 1
+    ) -> bytes:
+        seconds = longest(self.limits, renders)
         process = self.take()
         try:
-            # The render process reads the system's clock.
-            ends = None if deadline is None else deadline + self._seconds_of_starts
-            message = pack([encode({**request, "deadline": ends}), *others])
-            answer = process.receive(seconds) if process.send(message, seconds) else None
+            message = pack([encode(request), *others])
+            answers = process.receive(seconds) if process.send(message, seconds) else None
         except BaseException:
             # A soft time limit may have come in between: what the pipe holds is unknown now.
             process.kill()
             _log_replaced(process, None, "interrupted")
             raise
-        if answer is None:
+        if answers is None:
             raise self.ended(process)
         self.give_back(process)
+        answer, spent = answers
+        self._spent.seconds = self._seconds_spent + decode(spent)
         return answer
 
     def take(self) -> RenderProcess:
@@ -207,18 +203,11 @@ class Renderer:
             with self._lock:
                 process = self._idle.pop() if self._idle else None
             if process is None:
-                return self._started()
+                return RenderProcess(self.limits)
             if process.is_alive():
                 return process
             _log_replaced(process, process.wait(), "lost")
             process.close()
-
-    def _started(self) -> RenderProcess:
-        begin = time.monotonic()
-        try:
-            return RenderProcess(self.limits)
-        finally:
-            self._starts.seconds = self._seconds_of_starts + time.monotonic() - begin
 
     def give_back(self, process: RenderProcess) -> None:
         """Make a process idle; everything that it was asked has been answered."""
@@ -237,11 +226,12 @@ class Renderer:
         """Return which limit ended a process with an exit status, negative for a signal.
 
         Any other signal is none of a limit: SIGKILL comes from the kernel when the machine is out
-        of memory, and from :meth:`RenderProcess.wait` when the process was stopped.
+        of memory, and from :meth:`RenderProcess.wait` when the process was stopped or waited too
+        long for a processor.
         """
         limits = self.limits
-        if status == -signal.SIGALRM:
-            reason = f"more than {limits.render_seconds:g} s"
+        if status == -signal.SIGPROF:
+            reason = f"more than {limits.render_seconds:g} s of processor time"
         elif status == -signal.SIGABRT:
             return _error(memory_error(limits))
         elif status == -signal.SIGSEGV:
@@ -324,8 +314,10 @@ class Stream:
                     raise error
                 return [encode({"error": error.args})]
             answers = [_OVER_LIMIT] * len(items)
-        elif len(items) == 1:
-            return answers
+        else:
+            *answers, _ = answers
+            if len(items) == 1:
+                return answers
         return [
             self._alone(texts[index], values) if answer.startswith(_OVER_LIMIT) else answer
             for answer, (index, values) in zip(answers, items, strict=True)
@@ -338,9 +330,8 @@ class Stream:
             return answer
 
     def _seconds(self, items: int) -> float:
-        """Return how long the process may take before it is given up."""
         waiting = sum(len(items) for _, _, items in self._waiting)
-        return self._renderer.limits.render_seconds * (items + waiting) + GRACE_SECONDS
+        return longest(self._renderer.limits, items + waiting)
 
 
 _OK: Final = b'{"ok":'

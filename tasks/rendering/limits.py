@@ -51,7 +51,7 @@ class Limits:
     partial_depth: Annotated[int, COUNT, "Partials that use one another, one below the other."] = 10
     translations: Annotated[int, COUNT, "Translations of one version."] = 200
     render_seconds: Annotated[
-        float, Interval(gt=0, le=86_400), "Wall-clock seconds of one render."
+        float, Interval(gt=0, le=86_400), "Seconds of processor time of one render."
     ] = 1.0
     render_memory_mb: Annotated[
         int, Interval(ge=64, le=2**20), "Address space of the render process, in MiB."
@@ -65,7 +65,7 @@ class Limits:
     """Seconds after which the rest of a batch's items, or a whole bundle, is refused."""
 
     trial_seconds: float = TRIAL_SHARE * SOFT_TIME_LIMIT
-    """Seconds for all trial renders of a publish together."""
+    """Seconds of processor time for all trial renders of a publish together."""
 
     @property
     def render_memory_bytes(self) -> int:

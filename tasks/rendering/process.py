@@ -2,8 +2,9 @@
 
 Rendering runs behind a process because the engine bounds steps but neither memory nor time, and
 no signal handler of Python's can interrupt Rust code. This process has limits of the kernel's
-instead: RLIMIT_AS for its memory, and for each render a timer whose SIGALRM, left at its default
-action, ends it (setitimer(2), signal(7)). The signal shows the client which limit it was.
+instead: RLIMIT_AS for its memory, and for each render a timer of processor time whose SIGPROF, left
+at its default action, ends it (setitimer(2), signal(7)). The signal shows the client which limit it
+was. A render waits for nothing but the processor, so a busy machine takes none of its time.
 """
 
 import gc
@@ -14,7 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from math import inf
 from typing import Any, BinaryIO, Final
 
 from tasks.rendering.engine import Engine
@@ -25,7 +26,7 @@ from tasks.rendering.trials.trial import inferred, sample, try_out
 
 _Request = Mapping[str, Any]
 _Begin = Callable[[], None]
-"""Gives one render its time."""
+"""Gives one render its time, unless the time of all is over: then it raises SourceError."""
 
 
 def main() -> None:
@@ -66,26 +67,42 @@ class Server:
             send(outbox, answer)
 
     def respond(self, parts: Sequence[bytes]) -> list[bytes]:
-        """Return the answer to a request: a part for each render, or one.
+        """Return the answer to a request: a part for each render, or one, and the seconds it took.
 
-        Each is ``{"ok": …}`` or ``{"error": [code, message, details]}``.
+        Each is ``{"ok": …}`` or ``{"error": [code, message, details]}``; the seconds, of processor
+        time, are a number.
         """
+        begun = time.process_time()
         request = decode(parts[0])
         self._engine.forget()
         if request["operation"] == "render":
-            return self._render(request, parts[1:])
-        operation = _OPERATIONS[request["operation"]]
-        too_late = f"the trial renders took more than {self._limits.trial_seconds:g} s"
-        begin = partial(self._begin, request["deadline"], "", too_late)
-        return [self._answer(operation, self._engine, request, begin)]
+            answers = self._render(request, parts[1:])
+        else:
+            answers = [self._try(request, begun)]
+        return [*answers, encode(time.process_time() - begun)]
+
+    def _try(self, request: _Request, begun: float) -> bytes:
+        ends = inf if request["seconds"] is None else begun + request["seconds"]
+
+        def begin() -> None:
+            if time.process_time() > ends:
+                limit = f"{self._limits.trial_seconds:g} s of processor time"
+                raise SourceError.limit("", f"the trial renders took more than {limit}")
+            self._start_timer()
+
+        return self._answer(_OPERATIONS[request["operation"]], self._engine, request, begin)
 
     def _render(self, request: _Request, parts: Sequence[bytes]) -> list[bytes]:
-        count, deadline = request["texts"], request["deadline"]
+        count = request["texts"]
         texts, payloads = parts[:count], parts[count:]
-        too_late = f"the batch took more than {self._limits.batch_seconds:g} s"
+        # By the system's clock, which both processes share (clock_gettime(2)).
+        deadline = inf if request["deadline"] is None else request["deadline"]
 
         def one(index: int, payload: bytes) -> dict[str, Any]:
-            self._begin(deadline, "items", too_late)
+            if time.monotonic() > deadline:
+                limit = f"{self._limits.batch_seconds:g} s"
+                raise SourceError.limit("items", f"the batch took more than {limit}")
+            self._start_timer()
             ready = self._engine.prepared(texts[index])
             return self._engine.render(ready, self._engine.values(ready, payload))
 
@@ -105,22 +122,12 @@ class Server:
                 raise
             return encode({"error": memory_error(self._limits)})
 
-    def _begin(self, deadline: float | None, path: str, too_late: str) -> None:
-        """Give one render its time, unless the time of all is over.
-
-        Raises ``render_limit_exceeded`` at ``path`` then, with the words ``too_late``. ``deadline``
-        is by the system's clock, which both processes share (clock_gettime(2)).
-        """
-        if deadline is not None and time.monotonic() > deadline:
-            raise SourceError.limit(path, too_late)
-        self._start_timer()
-
     def _start_timer(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, self._limits.render_seconds)
+        signal.setitimer(signal.ITIMER_PROF, self._limits.render_seconds)
 
 
 def _stop_timer() -> None:
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _inspect(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
@@ -136,9 +143,7 @@ def _inspect(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]
 
 
 def _inline(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
-    # Few publishes need it, and no render does: the library is not loaded before. On a busy machine
-    # that takes a second, which is not counted: no template is to blame for it.
-    _stop_timer()
+    # Few publishes need it, and no render does: the library is not loaded before.
     from tasks.rendering.inline_css import inlined  # noqa: PLC0415
 
     bodies, problems = [], []
@@ -156,7 +161,6 @@ def _inline(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
 
 def _compile_mjml(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
     # As for inline_css.
-    _stop_timer()
     from tasks.rendering.mjml import compiled  # noqa: PLC0415
 
     bodies, problems = [], []

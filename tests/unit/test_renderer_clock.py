@@ -1,20 +1,15 @@
-"""The time that a process takes to start is not a template's."""
+"""No limit of a template includes the time that its render waits."""
 
-import signal
-import sys
 import time
 from dataclasses import replace
-from importlib.abc import MetaPathFinder
 
 import pytest
 
+from db.cluster.processes import wait_until
 from tasks.rendering import client
 from tasks.rendering.child import RenderProcess
 from tasks.rendering.client import Renderer
-from tasks.rendering.frames import decode, encode
 from tasks.rendering.limits import Limits
-from tasks.rendering.process import Server
-from tests.support.cases import each
 
 START = 2.0
 PATIENCE = 1.9
@@ -41,34 +36,20 @@ def test_no_limit_of_a_template_includes_the_start_of_a_process(
         assert elapsed - (renderer.clock() - begin) >= START
 
 
-LOADED_LATER = {
-    "inline": ("inline_css", "<style>p { margin: 0 }</style><p>Hello</p>"),
-    "compile_mjml": ("mjml", "<mjml><mj-body></mj-body></mjml>"),
-}
+def test_no_limit_of_a_template_includes_what_its_thread_waits_for() -> None:
+    """The database may take seconds to answer between two questions of the gate."""
+    with Renderer(Limits()) as renderer:
+        begin, before = renderer.clock(), time.monotonic()
+        wait_until(lambda: time.monotonic() - before > PATIENCE, 10)
+        assert renderer.clock() - begin < PATIENCE / 2
 
 
-@each("operation", LOADED_LATER)
-def test_no_limit_of_a_template_includes_the_time_to_load_a_library(
-    monkeypatch: pytest.MonkeyPatch, operation: str
-) -> None:
-    """While the first template that needs it waits for it, no timer runs."""
-    name, source = LOADED_LATER[operation]
-    timers: list[float] = []
-
-    class Recorder(MetaPathFinder):
-        def find_spec(self, fullname: str, *_: object) -> None:
-            if fullname == f"tasks.rendering.{name}":
-                timers.append(signal.getitimer(signal.ITIMER_REAL)[0])
-
-    monkeypatch.delitem(sys.modules, f"tasks.rendering.{name}", raising=False)
-    monkeypatch.setattr(sys, "meta_path", [Recorder(), *sys.meta_path])
-    server = Server(replace(Limits(), render_seconds=600.0))
-    sources = [{"path": "body", "source": source}]
-    request = {"operation": operation, "deadline": None, "sources": sources}
-    signal.setitimer(signal.ITIMER_REAL, 600)
-    try:
-        (answer,) = server.respond([encode(request)])
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    assert "ok" in decode(answer)
-    assert timers == [0.0]
+def test_the_clock_includes_what_render_processes_work() -> None:
+    """A deadline ends questions whose work is done by others than this thread."""
+    source = {"path": "body", "source": "{{ x }}" * 20_000, "html": True}
+    with Renderer(replace(Limits(), render_seconds=30)) as renderer:
+        renderer.start()
+        begin, own = renderer.clock(), time.thread_time()
+        renderer.inspect([source], {})
+        elapsed = renderer.clock() - begin
+        assert elapsed > 2 * (time.thread_time() - own)
