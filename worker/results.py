@@ -158,7 +158,7 @@ def _encoded(backend: Any, meta: dict[str, Any]) -> str | bytes:  # noqa: ANN401
         return encoded
     rest = backend.encode({key: value for key, value in meta.items() if key != "result"}).encode()
     status = rest[: len(_SUCCESS)]
-    return b'%b, "result": %b%b' % (status, result.stored, rest[len(_SUCCESS) :])
+    return b"".join([status, b', "result": ', *result.stored, rest[len(_SUCCESS) :]])
 
 
 class RedisBackend(_Once, redis.RedisBackend):  # type: ignore[misc]  # Celery ships no types

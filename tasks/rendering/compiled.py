@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from tasks.rendering.compiler import Compiler
 from tasks.rendering.locale_filters.directions import direction_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CompiledSource:
     """A compiled source and the compiled partials that it may use, by their ids.
 
@@ -21,6 +22,7 @@ class CompiledSource:
     language: str
     has_marks: bool = False
 
+    @cached_property
     def of_render(self) -> dict[str, str]:
         """Return the values that the render itself adds, if the sources may use them."""
         if not self.compiler.asks_for_render([self.name, *self.partials.values()]):

@@ -178,6 +178,7 @@ class Compiler:
         values: Mapping[str, Any],
         *,
         is_trial: bool = False,
+        is_checked: bool = False,
     ) -> str:
         """Return the output of a source.
 
@@ -191,6 +192,8 @@ class Compiler:
             Result of :func:`tasks.rendering.values.decode`.
         is_trial
             Whether values are invented, so that a filter that refuses one is not at fault.
+        is_checked
+            Whether a source with the same prints gave an output without a null or the like.
 
         Raises
         ------
@@ -205,7 +208,7 @@ class Compiler:
         """
         self._partials, self._registration.is_trial = partials, is_trial
         try:
-            return self._rendered(name, values)
+            return self._rendered(name, values, is_checked=is_checked)
         except (TemplateError, FilterFailedError, NullPrintedError):
             isolating = self._isolating.keys() & {name, *partials.values()}
             if not isolating:
@@ -217,13 +220,13 @@ class Compiler:
         finally:
             self._use({each: self._isolating[each].isolated for each in isolating})
 
-    def _rendered(self, name: str, values: Mapping[str, Any]) -> str:
+    def _rendered(self, name: str, values: Mapping[str, Any], *, is_checked: bool = False) -> str:
         Unprintable.printed = False
         rendered = _rendered(self.environment, name, values)
         if Unprintable.printed:
             raise NullPrintedError
         # To see each print costs a call for it.
-        if not self._sees_prints and may_hold_a_value(
+        if not (is_checked or self._sees_prints) and may_hold_a_value(
             rendered, self._sources[name][1], is_trial=self._registration.is_trial
         ):
             again, found = self._watcher.watch(name, values)

@@ -257,9 +257,9 @@ class _Render:
         if self._ready.markdown:
             values = markdown.as_marked_text(values, self._ready.markdown)
         try:
-            given = {**plain.of_render(), **values}
+            given = {**plain.of_render, **values} if plain.of_render else values
             rendered = plain.compiler.render(
-                plain.name, plain.partials, given, is_trial=self._is_trial
+                plain.name, plain.partials, given, is_trial=self._is_trial, is_checked=True
             )
         except (TemplateError, FilterFailedError, NullPrintedError):
             return text_of(body)
@@ -312,7 +312,7 @@ class _Render:
             # The engine's own name, and its Python method's: no template can use such a value.
             values = {name: value for name, value in values.items() if name != "self"}
         # A value that an earlier version declares by such a name is its own.
-        values = {**of_render, **values} if (of_render := compiled.of_render()) else values
+        values = {**compiled.of_render, **values} if compiled.of_render else values
         try:
             return compiled.compiler.render(
                 compiled.name, compiled.partials, values, is_trial=self._is_trial

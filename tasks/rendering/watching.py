@@ -22,7 +22,8 @@ PRINTED: Final = "__printed"
 
 Kind = Literal["array", "boolean", "null", "object", "undefined"]
 # What Python and the engine write of values. Patterns that begin with a letter of their own are
-# found in a third of the time that the operator "in" takes, which is faster for one character.
+# found in a third of the time that the operator "in" takes, which is faster for one character: it
+# is asked first for letters that many pages lack.
 _WORDS: Final = tuple(re.compile(word).search for word in ("None", "True", "False", "undefined"))
 _BRACE: Final = re.compile(r"\{['&]")
 _BRACKET: Final = re.compile(r"\[[\](['\"&{\[\d\-TFN<u]")
@@ -88,9 +89,9 @@ def may_hold_a_value(rendered: str, source: str, *, is_trial: bool) -> bool:
     """Return whether the output of a source may hold a printed null, object, array or boolean."""
     none, true, false, undefined = _WORDS
     return bool(
-        none(rendered)
-        or true(rendered)
-        or false(rendered)
+        ("N" in rendered and none(rendered))
+        or ("T" in rendered and true(rendered))
+        or ("F" in rendered and false(rendered))
         or undefined(rendered)
         # Style sheets have empty rules.
         or (

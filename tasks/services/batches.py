@@ -51,7 +51,8 @@ def render_batch(message: RenderBatch, work: Lookup) -> Answer:
     with facts.known(**batch.facts):
         results = batch.results()
     about = batch.about()
-    return Answer(about, b'%b,"items":[%b]}' % (encode(about)[:-1], b",".join(results)))
+    separated = [piece for result in results for piece in (b",", result)][1:]
+    return Answer(about, [encode(about)[:-1], b',"items":[', *separated, b"]}"])
 
 
 class _Batch:

@@ -196,4 +196,4 @@ def render(message: RenderOne, work: Lookup) -> Answer:
         parts = work.runtime.renderer.rendered(localized.text, encode(bound.values))
     about = version.identity | version.about_request(message.language, localized, bound)
     # The render process answers in JSON, and so is the result: joined, it is not encoded again.
-    return Answer(about | decode(parts), b"%b,%b" % (encode(about)[:-1], parts[1:]))
+    return Answer(about | decode(parts), (encode(about)[:-1], b",", parts[1:]))

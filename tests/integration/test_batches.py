@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -50,8 +50,8 @@ def stored(tasks: Tasks, template: str, items: object, **keywords: Any) -> bytes
     """Return the result as it is stored."""
     message = {"template_id": template, "items": items} | keywords
     answer = tasks.app.tasks["render.batch"].apply(kwargs=message).result
-    assert isinstance(answer.stored, bytes)
-    return answer.stored
+    assert isinstance(answer.stored, Sequence)
+    return b"".join(answer.stored)
 
 
 def one(tasks: Tasks, template: str, **keywords: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value

@@ -694,6 +694,11 @@ PARTIALS["part"] = "<p>{{ a }}<a href='{{ b }}'>c</a>"
 )
 @example("<a href='{{ a }}'>{{ b }}</a>", {"a": "/b", "b": "/b"})
 @example("<a href='{{ a }}'>{{ b }}</a>", {"a": "mailto:a", "b": "\u2028"})
+@example("<p>{{ a }} {{ b }}<p>{{ a }}</p>{{ a }}</p>", {"a": "\x19", "b": "0"})
+@example("<p>{{ a }} {{ b }}<p>{{ a }}</p>{{ a }}</p>", {"a": "\x18", "b": "0"})
+@example("<p>{{ a }} {{ b }}</p><ul><li>{{ a }}</li></ul>", {"a": "\x0e", "b": "0"})
+@example("<ul><li>{{ a }} {{ b }}</li><li>{{ b }}</li></ul>", {"a": "\x19", "b": "0"})
+@example("<ul><li>{{ a }} {{ b }}</li><li>{{ b }}</li></ul>", {"a": "\x13\x19", "b": "0"})
 def test_before_or_after_the_render_the_text_is_the_same(
     template: str, values: dict[str, Any]
 ) -> None:

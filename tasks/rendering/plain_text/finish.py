@@ -22,6 +22,7 @@ from tasks.rendering.plain_text.marks import (
     STRIKE_END,
     STRUCTURE,
     VALUE,
+    WITH_PARAMETERS,
 )
 
 _LINK_MARKS: Final = f"{LINK}{LABEL}{LINK_END}"
@@ -29,7 +30,7 @@ _LINKS = re.compile(f"{LINK}([^{_LINK_MARKS}]*+){LABEL}([^{_LINK_MARKS}]*+){LINK
 _STRUCK = re.compile(f"{STRIKE}([^{STRIKE}{STRIKE_END}]*+){STRIKE_END}")
 _PREFORMATTED = re.compile(f"{PRE}([^{PRE}{PRE_END}]*+){PRE_END}")
 _LEFT = re.compile(f"[{_LINK_MARKS}{STRIKE}{STRIKE_END}{PRE}{PRE_END}]")
-_PARAMETERS = re.compile(f"[{VALUE}{PARAMETERS_END}{HARD_SPACE}]")
+_STRAY = re.compile(f"({WITH_PARAMETERS})|[{VALUE}{PARAMETERS_END}]")
 _RARE = re.compile(
     f"[{STRUCTURE}{STRIKE}{STRIKE_END}{PRE}{PRE_END}{VALUE}{PARAMETERS_END}{HARD_SPACE}]"
 )
@@ -96,6 +97,8 @@ def _with_structure(text: str, *, keeps_space: bool) -> str:
     """Return a text with lists, quotes or preformatted lines, or one that keeps its own."""
     # Hard breaks and spaces of a value: text derived from HTML has none yet.
     text = text.translate(_WITHOUT_HARD)
+    if VALUE in text or PARAMETERS_END in text:
+        text = _STRAY.sub(r"\1", text)
     if PRE in text:
         text = _PREFORMATTED.sub(_preformatted, text)
     if keeps_space:
@@ -106,8 +109,7 @@ def _with_structure(text: str, *, keeps_space: bool) -> str:
         text = _STRUCK.sub(_struck, text)
     if LINK in text:
         text = _LINKS.sub(_link, text)
-    text = laid_out(_LEFT.sub("", text), collapses=not keeps_space)
-    return _PARAMETERS.sub(lambda match: " " if match[0] == HARD_SPACE else "", text).strip()
+    return laid_out(_LEFT.sub("", text), collapses=not keeps_space).strip()
 
 
 def _preformatted(match: re.Match[str]) -> str:

@@ -15,14 +15,13 @@ from tasks.rendering.plain_text.marks import (
     LIST,
     LIST_END,
     PARAGRAPH,
-    PARAMETERS_END,
     QUOTE,
     QUOTE_END,
-    VALUE,
+    WITH_PARAMETERS,
 )
 
 _TOKEN: Final = re.compile(
-    f"({LIST}[^{PARAMETERS_END}]*{PARAMETERS_END}|{ITEM}{VALUE}[^{PARAMETERS_END}]*{PARAMETERS_END}"
+    f"({WITH_PARAMETERS}"
     f"|[{LIST}{LIST_END}{ITEM}{ITEM_END}{QUOTE}{QUOTE_END}{PARAGRAPH}{LINE}{BREAK}{HARD_LINE}])"
 )
 _NUMBER: Final = re.compile(r"\s*([-+]?[0-9]{1,9})")

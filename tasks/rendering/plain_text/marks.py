@@ -30,6 +30,12 @@ LABEL: Final = "\x16"
 LINK_END: Final = "\x17"
 PARAMETERS_END: Final = "\x18"
 VALUE: Final = "\x19"
+
+# A mark that a value brought in has the parameters of no other.
+_PARAMETERS: Final = f"[^\x00-\x1f]*{PARAMETERS_END}"
+WITH_PARAMETERS: Final = f"{LIST}{_PARAMETERS}|{ITEM}{VALUE}{_PARAMETERS}"
+"""Pattern of a list or an item with its parameters."""
+
 BREAKS: Final = f"{PARAGRAPH}{LINE}{BREAK}{ITEM}{ITEM_END}"
 STRUCTURE: Final = f"{LIST}{LIST_END}{ITEM}{ITEM_END}{QUOTE}{QUOTE_END}{HARD_LINE}"
 """Marks of lines whose beginning depends on the surrounding block."""
