@@ -30,6 +30,7 @@ from tasks.rendering.outputs import (
     without_nul,
 )
 from tasks.rendering.plain_text import finished, text_of, without_rules
+from tasks.rendering.plain_text.marks import without_escaped_marks
 from tasks.rendering.preheaders import with_preheader
 from tasks.rendering.preparation import Preparation, Prepared
 from tasks.rendering.sms import beyond_gsm, count
@@ -82,6 +83,8 @@ class Engine:
 
     def values(self, ready: Prepared, payload: bytes) -> dict[str, Any]:
         """Return the values in a JSON object, as a text needs them."""
+        if ready.text["type"] == "email":
+            payload = without_escaped_marks(payload)
         values = decode(payload, plain=not ready.reaches_methods)
         if ready.decimals:
             values = made_exact(values, ready.decimals)

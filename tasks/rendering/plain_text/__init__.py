@@ -13,6 +13,7 @@ from typing import NamedTuple
 from tasks.rendering.html.markup import Markup, markup, pieces
 from tasks.rendering.plain_text.certainty import may_select
 from tasks.rendering.plain_text.finish import finished, without_rules
+from tasks.rendering.plain_text.marks import without_marks
 from tasks.rendering.plain_text.selectors import Selector
 from tasks.rendering.plain_text.walker import Walker, written
 from tasks.rendering.tags import COMMENT_START, Tag
@@ -41,7 +42,7 @@ def text_source(source: str) -> str:
     :func:`finished`. Prints and blocks stay; in parts without text (styles, comments) they are
     removed, unless they define something.
     """
-    return _derived(source).text
+    return _derived(without_marks(source)).text
 
 
 def is_certain(sources: Sequence[str]) -> bool:
@@ -104,7 +105,7 @@ def text_of(html: str) -> str:
 
 def marked_text(html: str) -> str:
     """Return the text alternative of finished HTML, which is for :func:`finished`."""
-    return Walker(Markup(html, (), ()), str, {}).text()
+    return Walker(Markup(without_marks(html), (), ()), str, {}).text()
 
 
 def has_markup(source: str) -> bool:
