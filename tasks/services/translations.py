@@ -25,8 +25,8 @@ from tasks.work import Work
 def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
     """Write one language of a version, once its text has passed the gate."""
     template = locked_template(work, message.template_id)
-    require_expected(message, work, template)
-    version = existing_version(work, template, message.version)
+    current = require_expected(message, work, template)
+    version = existing_version(work, template, message.version, current=current)
     rendered = version.inlined_body if version.format is not None else None
     mine = Sources.of(version)._replace(body=rendered or version.body)
     its = Sources.of(message)
@@ -78,8 +78,8 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
 def delete(message: DeleteTranslation, work: Work) -> DeletedTranslation:
     """Remove one language of a version."""
     template = locked_template(work, message.template_id)
-    require_expected(message, work, template)
-    version = existing_version(work, template, message.version)
+    current = require_expected(message, work, template)
+    version = existing_version(work, template, message.version, current=current)
     if not translations.remove(work.session, version.id, message.language_code):
         available = translations.states(work.session, [version.id])[version.id]
         raise LanguageNotFound.named(

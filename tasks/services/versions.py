@@ -22,15 +22,24 @@ from tasks.work import Work
 
 
 def existing_version(
-    work: Work, template: models.Template, name: str | None, path: str = "version"
+    work: Work,
+    template: models.Template,
+    name: str | None,
+    path: str = "version",
+    *,
+    current: VersionRow | None = None,
 ) -> VersionRow:
     """Return a version of a template, the current one for None.
+
+    ``current`` is the current version if it was read in this transaction, and is not read again.
 
     Raises
     ------
     VersionNotFound
         The version does not exist; ``path`` is where the message names it.
     """
+    if current is not None and name in {None, current.version}:
+        return current
     version = versions.find(work.session, template.id, name)
     if version is None:
         raise VersionNotFound.named(template.template_id, name, path)
@@ -41,7 +50,7 @@ def activate(message: ActivateVersion, work: Work) -> ActivatedVersion:
     """Make a version current, or say when it will be."""
     template = locked_template(work, message.template_id)
     previous = require_expected(message, work, template)
-    version = existing_version(work, template, message.version)
+    version = existing_version(work, template, message.version, current=previous)
     if message.activate_at is not None:
         # What would refuse it now, refuses it now: who sends the message is there to read it.
         graph.require_usable(work, template, version)
