@@ -364,12 +364,17 @@ def test_hostile_pages_take_no_longer_than_long_ones(junk: str) -> None:
             dangerous_address(f"{start}{page}<a href='data:'>", ["a"])
 
 
+CALLED = '{% macro a() %}<p title="{{ caller() }}">{% endmacro %}'
+
+
 @each(
     ("source", "refused"),
     [
         ('{% set a %}<b>{{ n }}</b>{% endset %}<p title="{{ a }}">x</p>', True),
         ('{% set a %}say "{{ n }}"{% endset %}<p title="{{ a ~ n }}">x</p>', True),
         ('{% macro a(n) %}<i>{{ n }}</i>{% endmacro %}<img alt="{{ a(n) }}">', True),
+        (f"{CALLED}{{% call a() %}}<b>{{{{ n }}}}</b>{{% endcall %}}", True),
+        (f"{CALLED}{{% call a() %}}{{{{ n }}}}{{% endcall %}}", False),
         ("{% set a %}say \"{{ n }}\"{% endset %}<p title='{{ a }}'>{{ a }}</p>", False),
         ('{% set a %}{% if n == "x" %}big{% endif %}{% endset %}<p class="{{ a }}">x</p>', False),
         ('{% set a %}<b>{{ n }}</b>{% endset %}<p title="{{ a | striptags }}">{{ a }}</p>', False),

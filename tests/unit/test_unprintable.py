@@ -54,6 +54,7 @@ def test_one_that_is_written_out_is_refused_too(source: str) -> None:
     [
         *("{{ (1, 2) }}", "{{ {1: n} }}", "{{ n | items | first }}"),
         *("{{ n | default({}) }}", "{{ n.x | d([]) }}", "{{ n | default([n]) }}"),
+        *("{{ n | default(false) }}", "{{ n.x | d(true) }}", "{{ n | default(none) }}"),
         *("{{ (n | dictsort)[0] }}", "{% for pair in n | items %}{{ pair }}{% endfor %}"),
         *("{{ joiner() }}", "{{ cycler([1]) }}", "{{ n | zip(n) | first }}"),
         "{% for pair in n.items() %}{{ pair }}{% endfor %}",

@@ -43,8 +43,8 @@ _LIKE_A_DATE: Final = re.compile(
 )
 _TIME: Final = re.compile(r"\d\d:\d\d(?::\d\d)?")
 MIXED: Final = (
-    "a text cannot be compared with a number: declare the variable as 'decimal', or convert the "
-    "text with the filter int or float"
+    "a text cannot be compared with a number: declare the variable as 'decimal', convert the text "
+    "with the filter int or float, or write the number without quotes"
 )
 _BOOLEAN_TEXT: Final = (
     "a text cannot be compared with a boolean: declare the variable as 'boolean', or compare it "

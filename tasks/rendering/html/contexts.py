@@ -47,7 +47,8 @@ _BARE: Final = (
     "value, and use {% if %} around optional ones"
 )
 _CAPTURED: Final = re.compile(
-    r"\{%[-+]?\s*(?:set\s+(\w+)\s*[-+]?%\}|macro\s+(\w+)[^%]{0,500}%\})(.{0,2000}?)\{%[-+]?\s*end(?:set|macro)\b",
+    r"\{%[-+]?\s*(?:set\s+(\w+)\s*[-+]?%\}|macro\s+(\w+)[^%]{0,500}%\}|call\b[^%]{0,500}%\})"
+    r"(.{0,2000}?)\{%[-+]?\s*end(?:set|macro|call)\b",
     re.DOTALL,
 )
 _TEMPLATE_TAG: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
@@ -58,8 +59,8 @@ _BOUND: Final = re.compile(
 _READ: Final = re.compile(r"\|\s*(?:striptags|tojson)\b")
 _MARKUP_TAG: Final = re.compile(r"<[A-Za-z/!]")
 _BREAKS: Final = (
-    "a {% set %} block or macro with a tag or this quote would end the attribute: print the values "
-    "themselves here, or a name that {% set name = value %} gives"
+    "a {% set %} block, macro or call with a tag or this quote would end the attribute: print the "
+    "values themselves here, or a name that {% set name = value %} gives"
 )
 _UNQUOTED: Final = "a placeholder is in an attribute value without quotes: quote the value"
 _EVENT_HANDLER: Final = (
@@ -157,7 +158,7 @@ def unsafe_prints(source: str) -> list[Fault]:
 
 
 def markup_in_attributes(source: str) -> Iterator[Fault]:
-    """Yield the prints of set blocks and macros in attributes that their tags or quotes break."""
+    """Yield the prints of set blocks, macros and calls in attributes that their markup breaks."""
     texts = _captured(source)
     if not texts:
         return
@@ -178,10 +179,13 @@ def markup_in_attributes(source: str) -> Iterator[Fault]:
 
 
 def _captured(source: str) -> dict[str, str]:
-    """Return the texts of short set blocks and macros by their names, without template tags."""
+    """Return the texts of short set, macro and call blocks by their names, without template tags.
+
+    That of a call block is what ``caller`` gives.
+    """
     texts: dict[str, str] = {}
     for match in _CAPTURED.finditer(source):
-        name = match[1] or match[2]
+        name = match[1] or match[2] or "caller"
         texts[name] = texts.get(name, "") + _TEMPLATE_TAG.sub("", match[3])
     for match in _BOUND.finditer(source):
         # What else has the name may be what is printed.

@@ -25,6 +25,10 @@ _PAIR: Final = (
     "a pair has no text: name its parts, as in {% for key, value in object | items %}, and print "
     "one"
 )
+_WITHOUT_WORD: Final = (
+    'a default that is printed is a text: write the word for readers, as in default("no"), or '
+    'default("") for none'
+)
 _WITHOUT_TEXT: Final = {
     "cycler": "cycler() has no text: write {% set row = cycler(['odd', 'even']) %} before the "
     "loop, and {{ row.next() }} in it",
@@ -102,6 +106,9 @@ def _without_text(parts: Iterable[Part], pairs: frozenset[str]) -> Iterator[tupl
                 message = _PAIR if _is_pair(node, pairs) else _said(node)
                 if message:
                     yield node, message
+            for node in _default(part.value):
+                if isinstance(node, nodes.Literal) and isinstance(node.value, bool | None):
+                    yield node, _WITHOUT_WORD
         elif isinstance(part, Block):
             own = {target.name for target in part.targets} if part.word == "for" else set()
             is_of_pairs = len(own) == 1 and _gives_pairs(part.values[0])
