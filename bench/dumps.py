@@ -96,6 +96,7 @@ def _resident(worker: psutil.Process) -> int:
 
 
 def _slowest_table(local: LocalStack) -> Line:
+    _command(local, "db", "slow-queries", "--setup", "--json")
     taken = {name: _command(local, "db", name, "--json")[0] for name in TABLES}
     name = max(taken, key=lambda each: taken[each])
     return Line(
