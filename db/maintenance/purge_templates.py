@@ -23,7 +23,7 @@ WITH found AS (
     WHERE deleted_at < now() - make_interval(days => :days)
         AND (deleted_at, id) > (:deleted_at, :id)
     ORDER BY deleted_at, id
-    LIMIT :batch
+    LIMIT :templates
     FOR UPDATE SKIP LOCKED
 )
 SELECT f.id, f.deleted_at, 1 + (
@@ -82,6 +82,9 @@ class _Purge:
         self._days = days
         self._batch = batch
         self._after = _FIRST
+        self._templates = batch
+        """How many templates the next batch looks at: about twice as many as fit into the last, so
+        that few are locked and measured in vain."""
         self._batch_rows: list[Row[tuple[UUID, datetime, int]]] = []
 
     def next(self) -> None:
@@ -98,12 +101,19 @@ class _Purge:
         deleted_at, last = self._after
         templates = self._connection.execute(
             _NEXT,
-            {"days": self._days, "batch": self._batch, "deleted_at": deleted_at, "id": last},
+            {
+                "days": self._days,
+                "batch": self._batch,
+                "templates": self._templates,
+                "deleted_at": deleted_at,
+                "id": last,
+            },
         ).all()
         self.has_more = bool(templates)
         if not templates:
             return None
         count = fitting([row.size for row in templates], self._batch)
+        self._templates = min(self._batch, 2 * count + 1)
         self._batch_rows = list(templates[: count or 1])
         if not count and self._delete_old_versions(templates[0].id):
             return 0
