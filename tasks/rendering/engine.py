@@ -83,8 +83,13 @@ class Engine:
 
     def values(self, ready: Prepared, payload: bytes) -> dict[str, Any]:
         """Return the values in a JSON object, as a text needs them."""
-        if ready.text["type"] == "email":
-            payload = without_escaped_marks(payload)
+        values = self._decoded(ready, payload)
+        if ready.plain is None or (kept := without_escaped_marks(payload)) == payload:
+            return values
+        return _Marked(values, self._decoded(ready, kept))
+
+    @staticmethod
+    def _decoded(ready: Prepared, payload: bytes) -> dict[str, Any]:
         values = decode(payload, plain=not ready.reaches_methods)
         if ready.decimals:
             values = made_exact(values, ready.decimals)
@@ -166,6 +171,16 @@ class Engine:
     def traces(self, source: str) -> Traces:
         """Return the uses of values in a source."""
         return traces(source, self._own_names)
+
+
+class _Marked(dict[str, Any]):
+    """Values with characters that are marks in the text part, and the same without them."""
+
+    __slots__ = ("without_marks",)
+
+    def __init__(self, values: Mapping[str, Any], without_marks: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.without_marks = without_marks
 
 
 class _Render:
@@ -257,6 +272,8 @@ class _Render:
         plain, values = self._ready.plain, self._values
         if plain is None:
             return text_of(body)
+        if isinstance(values, _Marked):
+            values = values.without_marks
         if self._ready.markdown:
             values = markdown.as_marked_text(values, self._ready.markdown)
         try:
