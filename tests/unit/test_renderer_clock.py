@@ -32,8 +32,8 @@ def test_no_limit_of_a_template_includes_the_start_of_a_process(
         before, begin = time.monotonic(), renderer.clock()
         placeholders, problems = renderer.inspect([source], {}, begin + PATIENCE)
         assert (placeholders, problems) == ({"body": ["name"]}, [])
-        elapsed = time.monotonic() - before
-        assert elapsed - (renderer.clock() - begin) >= START
+        assert time.monotonic() - before >= START
+        assert renderer.clock() - begin < START / 2
 
 
 def test_no_limit_of_a_template_includes_what_its_thread_waits_for() -> None:
