@@ -38,8 +38,8 @@ _MALLOC: Final = {
 }
 
 
-def longest(limits: Limits, renders: int) -> float:
-    """Return after how many seconds a process that renders has stopped, or cannot go on."""
+def longest_wait(limits: Limits, renders: int) -> float:
+    """Return the seconds after which a process that has not answered is taken for stopped."""
     return _WAITING * limits.render_seconds * renders + GRACE_SECONDS
 
 

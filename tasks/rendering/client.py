@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from tasks.errors import Problem, RenderLimitExceeded, ServiceError
 from tasks.events import log_event
 from tasks.rendering import replaced
-from tasks.rendering.child import RenderProcess, RenderProcessError, longest
+from tasks.rendering.child import RenderProcess, RenderProcessError, longest_wait
 from tasks.rendering.frames import decode, encode, pack
 from tasks.rendering.limits import TRIAL_RENDERS, Limits, memory_error
 from tasks.rendering.texts import Text
@@ -180,7 +180,7 @@ class Renderer:
     def _ask(
         self, request: Mapping[str, Any], others: Sequence[bytes], *, renders: int = 1
     ) -> bytes:
-        seconds = longest(self.limits, renders)
+        seconds = longest_wait(self.limits, renders)
         process = self.take()
         try:
             message = pack([encode(request), *others])
@@ -331,7 +331,7 @@ class Stream:
 
     def _seconds(self, items: int) -> float:
         waiting = sum(len(items) for _, _, items in self._waiting)
-        return longest(self._renderer.limits, items + waiting)
+        return longest_wait(self._renderer.limits, items + waiting)
 
 
 _OK: Final = b'{"ok":'

@@ -78,10 +78,10 @@ class Server:
         if request["operation"] == "render":
             answers = self._render(request, parts[1:])
         else:
-            answers = [self._try(request, begun)]
+            answers = [self._operate(request, begun)]
         return [*answers, encode(time.process_time() - begun)]
 
-    def _try(self, request: _Request, begun: float) -> bytes:
+    def _operate(self, request: _Request, begun: float) -> bytes:
         ends = inf if request["seconds"] is None else begun + request["seconds"]
 
         def begin() -> None:

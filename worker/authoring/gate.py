@@ -14,8 +14,8 @@ from worker.authoring.definition import Definition
 from worker.authoring.library import FolderLibrary, Partials
 
 _PATIENCE: Final = 10
-"""How many times as long as in a worker trial renders may take: an author's machine does other
-things, and no pool process waits for this one."""
+"""How many times as long as in a worker trial renders may take: an author's machine may be slower,
+and no pool process waits for this one."""
 
 
 @dataclass(frozen=True, slots=True)
