@@ -169,6 +169,19 @@ class Renderer:
         renders = 2 * TRIAL_RENDERS * max(1, len(names)) * len(texts)
         return Inferred(**self._single(request, renders, deadline))
 
+    def advise(
+        self,
+        sources: Sequence[Mapping[str, Any]],
+        texts: Sequence[Mapping[str, Any]],
+        declared: Sequence[Mapping[str, Any]],
+        deadline: float,
+    ) -> list[dict[str, Any]]:
+        """Return warnings of texts: :func:`tasks.rendering.trials.advice.advice`."""
+        request = {"operation": "advise", "sources": sources, "texts": texts, "declared": declared}
+        answer = self._single(request, len(sources) + len(texts), deadline)
+        found: list[dict[str, Any]] = answer["warnings"]
+        return found
+
     def _single(
         self, request: Mapping[str, Any], renders: int, deadline: float | None
     ) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError
 from tasks.rendering.frames import decode, encode, receive, send
 from tasks.rendering.limits import Limits, memory_error
+from tasks.rendering.trials.advice import advice
 from tasks.rendering.trials.trial import inferred, sample, try_out
 
 _Request = Mapping[str, Any]
@@ -192,6 +193,11 @@ def _sample(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
     return sample(engine, request["text"], request["declared"], begin)
 
 
+def _advise(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
+    found = advice(engine, request["sources"], request["texts"], request["declared"], begin)
+    return {"warnings": found}
+
+
 _OPERATIONS: Final = {
     "inspect": _inspect,
     "inline": _inline,
@@ -199,6 +205,7 @@ _OPERATIONS: Final = {
     "try_out": _try_out,
     "infer": _infer,
     "sample": _sample,
+    "advise": _advise,
 }
 
 if __name__ == "__main__":

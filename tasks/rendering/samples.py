@@ -1,7 +1,9 @@
 """Sample values for trial renders, where a variable has no example."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Self
+
+from tasks.rendering.variables import Declared, nested
 
 TEXT: Final = "text"
 BY_TYPE: Final[Mapping[str, Any]] = {
@@ -79,6 +81,18 @@ class OpenObject(dict[str, Any]):
         if key.startswith("_"):
             raise KeyError(key)
         return Anything()
+
+
+def sample_values(declared: Sequence[Declared]) -> dict[str, Any]:
+    """Return a value for each variable: its example or default, or one made from its type."""
+    values = {}
+    for variable in declared:
+        known = (variable.get("example"), variable.get("default"))
+        made = BY_TYPE.get(
+            variable["type"], {"array": [TEXT], "object": {}}.get(variable["type"], TEXT)
+        )
+        values[variable["name"]] = next((value for value in known if value is not None), made)
+    return nested(values)
 
 
 def is_invented(value: object) -> bool:

@@ -82,7 +82,6 @@ def examine(
     adviser = gate.adviser()
     warned = [
         *adviser.unused(as_sent, [each["name"] for each in version.variables or ()], "variables"),
-        *adviser.sources(as_sent),
-        *adviser.outputs([own, *given], variables),
+        *adviser.texts(as_sent, [own, *given], variables),
     ]
     return Examined(own, given, variables, candidates, html.placed(warned))

@@ -76,7 +76,7 @@ def _previewed(message: Preview, sources: Sources, work: Lookup) -> Previewed:
     own_names = [variable["name"] for variable in declared or ()]
     warned = [
         *adviser.unused([as_sent], own_names, "variables_schema"),
-        *adviser.sources([as_sent]),
+        *adviser.texts([as_sent]),
         *adviser.output(own.candidate, parts),
     ]
     return Previewed.model_construct(

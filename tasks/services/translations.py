@@ -45,8 +45,7 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
         if version.inline_css:
             (other,) = gate.inline([other])
         gate.try_out([other], version.variables)
-    adviser = gate.adviser()
-    warned = [*adviser.sources([as_sent]), *adviser.outputs([other], version.variables)]
+    warned = gate.adviser().texts([as_sent], [other], version.variables)
     body = other.candidate.text["body"] if version.is_rendered_otherwise else None
     written = translations.upsert(
         driver_connection(work.session),

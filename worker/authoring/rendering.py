@@ -9,10 +9,10 @@ from tasks.messages.render import RenderOne
 from tasks.rendering.client import Renderer
 from tasks.rendering.frames import encode
 from tasks.rendering.languages import choose
+from tasks.rendering.samples import sample_values
 from tasks.rendering.texts import Text, declaring
 from tasks.rendering.variables import Schema
 from tasks.services.refusals import named, with_places
-from tasks.services.warnings import sample_values
 from worker.authoring.gate import Passed
 
 

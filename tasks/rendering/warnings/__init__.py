@@ -1,7 +1,7 @@
 """Warnings about the texts of a version, which block nothing: pure, no I/O."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from tasks.rendering.checks.pointless import late_defaults
 from tasks.rendering.checks.quoted import quoted_markup
@@ -12,16 +12,24 @@ from tasks.rendering.warnings.declarations import (
     unused_variables,
 )
 from tasks.rendering.warnings.foreign import foreign_placeholders
-from tasks.rendering.warnings.outputs import output_warnings
+from tasks.rendering.warnings.outputs import finished_text_warnings, output_warnings
 from tasks.rendering.warnings.pages import insecure_links, page_warnings
 
 __all__ = [
+    "MOST_WARNINGS",
+    "Warned",
+    "finished_text_warnings",
     "lost_languages",
     "output_warnings",
     "scheduled_versions",
     "source_warnings",
     "unused_variables",
 ]
+
+MOST_WARNINGS: Final = 100
+"""Of one kind, in one answer."""
+
+Warned = list[dict[str, Any]]
 
 
 def source_warnings(

@@ -7,6 +7,7 @@ from typing import Any, Final
 from tasks.rendering.html.masks import flat
 from tasks.rendering.outputs import is_html
 from tasks.rendering.sms import count
+from tasks.rendering.texts import Text
 from tasks.rendering.warnings.codes import Code, Place, warning
 from tasks.rendering.warnings.pages import insecure_values
 
@@ -17,6 +18,15 @@ MOST_CHARACTERS: Final = 3
 """Different characters to replace; more of them are the language of a text, not an accident."""
 
 _GSM: Final = "x"
+
+
+def finished_text_warnings(
+    text: Text, prefix: str, parts: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield warnings about the finished parts of a text; ``prefix`` leads to it in the message."""
+    path = f"{prefix}body"
+    text_path = path if text.get("text") is None else f"{prefix}text"
+    return output_warnings(text["type"], parts, text["body"], path, text_path)
 
 
 def output_warnings(
