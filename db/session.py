@@ -11,7 +11,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection as SqlConnection
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import URL
-from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.exc import (
     DBAPIError,
     PendingRollbackError,
@@ -31,9 +31,8 @@ QUICK_SECONDS: Final = 10.0
 """For a statement that reads or writes a few rows, and waits for another beat's lock at most."""
 
 # SQLSTATEs (PostgreSQL, appendix A) that psycopg does not count as operational errors.
-_READ_ONLY: Final = "25006"  # a primary that has become a standby
 _TRANSIENT: Final = {
-    _READ_ONLY,
+    "25006",  # a primary that has become a standby
     "25P03",  # idle_in_transaction_session_timeout: this process was suspended
     "25P04",  # transaction_timeout
 }
@@ -86,7 +85,6 @@ def make_engine(database: Database, *, application_name: str = "template-service
     if database.transaction_pooler:
         event.listen(engine, "connect", _use_formats)
     _ping_only_after_rest(engine)
-    event.listen(engine, "handle_error", _leave_a_standby)
     event.listen(engine, "reset", _leave_no_transaction)
     return engine
 
@@ -184,12 +182,6 @@ def is_transient(error: BaseException) -> bool:
     # Without SQLSTATE it is an error of libpq: the connection broke in the middle.
     protocol = original.sqlstate is None and isinstance(original, psycopg.InternalError)
     return protocol or original.sqlstate in _TRANSIENT
-
-
-def _leave_a_standby(context: ExceptionContext) -> None:
-    """Drop all connections of the pool when one reports a read-only server."""
-    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
-        context.is_disconnect = True
 
 
 def _leave_no_transaction(connection: DBAPIConnection, *_: object) -> None:

@@ -87,7 +87,7 @@ class _InterruptedError(Exception):
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection that is closed when a wait for the server is interrupted.
+    """A connection that is closed when a wait is interrupted, or the server is a standby.
 
     Attributes
     ----------
@@ -117,8 +117,8 @@ class Connection(psycopg.Connection[Any]):
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         """Return the server's answer.
 
-        Raises psycopg.OperationalError: it did not answer in time, or the process was interrupted;
-        the connection is closed.
+        Raises psycopg.OperationalError: it did not answer in time, or the process was interrupted.
+        The connection is closed then, and when the server says that it only reads.
         """
         if timeout is not None:  # of a caller who waits for notifications
             return super().wait(gen, interval, timeout)
@@ -135,6 +135,10 @@ class Connection(psycopg.Connection[Any]):
             self.close()
             message = f"the server did not answer within {self.longest_wait:g} s"
             raise psycopg.OperationalError(message) from None
+        except psycopg.errors.ReadOnlySqlTransaction:
+            # A primary that has become a standby: the next connection may reach the new primary.
+            self.close()
+            raise
         except psycopg.Error:
             raise
         except BaseException:

@@ -5,15 +5,16 @@ three statements in a transaction.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import psycopg
 
+from db.queries.templates import TemplateRow
 from db.queries.versions import VersionRow
 
 _STATEMENT: Final = """
 SELECT c.version,
+       t.id,
        t.template_id,
        t.name,
        t.type,
@@ -77,21 +78,6 @@ _CURRENT: Final = _STATEMENT.format(version="v.is_current")
 _NAMED: Final = _STATEMENT.format(version="v.version = %(version)s")
 
 
-class TemplateRow(NamedTuple):
-    """Columns of :class:`db.models.Template`."""
-
-    template_id: str
-    name: str
-    type: str
-    description: str | None
-    category: str | None
-    is_active: bool
-    info: dict[str, Any]
-    created_at: datetime
-    updated_at: datetime
-    deleted_at: datetime | None
-
-
 class TextRow(NamedTuple):
     """The text of a translation."""
 
@@ -125,12 +111,12 @@ def find(
     row = connection.execute(_CURRENT if version is None else _NAMED, parameters).fetchone()
     if row is None:
         return None
-    current_version, template, stored, text = row[0], row[1:11], row[11:28], row[28:33]
+    current_version, template, stored, text = row[0], row[1:12], row[12:29], row[29:34]
     return Details(
         TemplateRow(*template),
         current_version,
         VersionRow(*stored) if stored[0] is not None else None,
         TextRow(*text) if text[1] is not None else None,
-        list(zip(row[33], row[34], strict=True)),
-        row[35] or [],
+        list(zip(row[34], row[35], strict=True)),
+        row[36] or [],
     )

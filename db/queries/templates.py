@@ -1,40 +1,63 @@
 """Queries of the templates. They take a session and never commit."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from db.models import Template, TemplateTranslation, TemplateVersion
-
-_FIND = select(Template).where(Template.template_id == bindparam("template_id"))
-# NO KEY: other transactions may insert rows that refer to the template. populate_existing: rows
-# that the session loaded before the lock are stale, and are loaded again.
-_LOCK = _FIND.with_for_update(key_share=True).execution_options(populate_existing=True)
+from db.queries.direct import Direct
 
 
-def add(session: Session, **columns: Any) -> Template | None:  # noqa: ANN401 - column values
+class TemplateRow(NamedTuple):
+    """Columns of :class:`db.models.Template`."""
+
+    id: UUID
+    template_id: str
+    name: str
+    type: str
+    description: str | None
+    category: str | None
+    is_active: bool
+    info: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+
+
+_COLUMNS = [getattr(Template, field) for field in TemplateRow._fields]
+_OF_ID = select(*_COLUMNS).where(Template.template_id == bindparam("template_id"))
+_FIND = Direct(_OF_ID)
+# NO KEY: other transactions may insert rows that refer to the template.
+_LOCK = Direct(_OF_ID.with_for_update(key_share=True))
+
+
+def add(session: Session, **columns: Any) -> TemplateRow | None:  # noqa: ANN401 - column values
     """Insert a template and return it, or None when its template_id is taken."""
     statement = (
         insert(Template)
         .values(**columns)
         .on_conflict_do_nothing(index_elements=[Template.template_id])
-        .returning(Template)
+        .returning(*_COLUMNS)
     )
-    return session.scalars(statement).one_or_none()
+    row = session.execute(statement).one_or_none()
+    return None if row is None else TemplateRow._make(row)
 
 
 def find(
     session: Session, template_id: str, *, lock: bool = False, deleted: bool = False
-) -> Template | None:
+) -> TemplateRow | None:
     """Return a template, soft-deleted ones only with ``deleted``.
 
     ``lock`` locks its row until the transaction ends, which serializes writers of one template.
     """
     statement = _LOCK if lock else _FIND
-    row = session.scalars(statement, {"template_id": template_id}).one_or_none()
+    found = statement.execute(session, template_id=template_id).fetchone()
+    row = None if found is None else TemplateRow._make(found)
     return None if row is None or (row.deleted_at is not None and not deleted) else row
 
 
@@ -48,7 +71,7 @@ def page(  # noqa: PLR0913 - a filter for each
     tag: str | None = None,
     text: str | None = None,
     **equal: Any,  # noqa: ANN401 - column values
-) -> Sequence[tuple[Template, str | None]]:
+) -> Sequence[tuple[TemplateRow, str | None]]:
     """Return up to ``limit`` templates after ``after``, by template_id, with current versions.
 
     Parameters
@@ -70,7 +93,8 @@ def page(  # noqa: PLR0913 - a filter for each
         The columns that must have a value; None stands for any value.
     """
     statement = (
-        select(Template, TemplateVersion.version)
+        select(TemplateVersion.version, *_COLUMNS)
+        .select_from(Template)
         .outerjoin(
             TemplateVersion,
             (TemplateVersion.template_id == Template.id) & TemplateVersion.is_current,
@@ -92,7 +116,7 @@ def page(  # noqa: PLR0913 - a filter for each
     for column, value in equal.items():
         if value is not None:
             statement = statement.where(getattr(Template, column) == value)
-    return [(template, version) for template, version in session.execute(statement)]
+    return [(TemplateRow._make(row[1:]), row[0]) for row in session.execute(statement)]
 
 
 def _mentions(text: str) -> ColumnElement[bool]:
@@ -117,27 +141,22 @@ def _mentions(text: str) -> ColumnElement[bool]:
     )
 
 
-def mark_deleted(session: Session, template: Template) -> None:
-    """Soft-delete a template."""
-    template.deleted_at = func.clock_timestamp()
-    _reload(session, template)
+def mark_deleted(session: Session, template: TemplateRow) -> TemplateRow:
+    """Soft-delete a template; return it as it is then."""
+    return change(session, template, deleted_at=func.clock_timestamp())
 
 
-def mark_restored(session: Session, template: Template) -> None:
-    """Undo a soft delete."""
-    template.deleted_at = None
-    _reload(session, template)
+def mark_restored(session: Session, template: TemplateRow) -> TemplateRow:
+    """Undo a soft delete; return the template as it is then."""
+    return change(session, template, deleted_at=None)
 
 
-def change(session: Session, template: Template, **columns: Any) -> None:  # noqa: ANN401 - column values
-    """Set columns of a template."""
-    for column, value in columns.items():
-        setattr(template, column, value)
-    # Set even if no value changes, since the answer contains the time of the update.
-    template.updated_at = func.clock_timestamp()
-    _reload(session, template)
-
-
-def _reload(session: Session, template: Template) -> None:
-    session.flush()
-    session.refresh(template)
+def change(session: Session, template: TemplateRow, **columns: Any) -> TemplateRow:  # noqa: ANN401 - column values
+    """Set columns of a template, and the time of its update; return it as it is then."""
+    statement = (
+        update(Template)
+        .where(Template.id == template.id)
+        .values(**columns, updated_at=func.clock_timestamp())
+        .returning(*_COLUMNS)
+    )
+    return TemplateRow._make(session.execute(statement).one())

@@ -6,40 +6,44 @@ from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import bindparam, delete, func, or_, select
+from sqlalchemy import any_, bindparam, delete, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PGUUID
 from sqlalchemy.orm import Session, aliased
 
 from db.models import Base, TemplateTranslation
+from db.queries.direct import Direct
 
 _TABLE = Base.metadata.tables[TemplateTranslation.__tablename__]
 _translations = _TABLE.c
-_TEXTS = (
-    select(
-        _translations.language_code,
-        _translations.subject,
-        _translations.body,
-        _translations.text,
-        _translations.preheader,
-        _translations.is_stale,
-        _translations.inlined_body,
-    )
+_COLUMNS = (
+    _translations.language_code,
+    _translations.subject,
+    _translations.body,
+    _translations.text,
+    _translations.preheader,
+    _translations.is_stale,
+    _translations.inlined_body,
+)
+_TEXTS = Direct(
+    select(*_COLUMNS)
     .where(_translations.template_version_id == bindparam("version"))
     .order_by(_translations.language_code)
 )
 _TEXTS_OF = (
-    select(_translations.template_version_id, *_TEXTS.selected_columns)
+    select(_translations.template_version_id, *_COLUMNS)
     .where(_translations.template_version_id.in_(bindparam("versions", expanding=True)))
     .order_by(_translations.language_code)
 )
 _PARTS = ("subject", "body", "text", "preheader")
 _COUNT = select(func.count()).where(_translations.template_version_id == bindparam("version"))
-_STATES = (
+_STATES = Direct(
     select(
         _translations.template_version_id,
         _translations.language_code,
         _translations.is_stale,
     )
-    .where(_translations.template_version_id.in_(bindparam("versions", expanding=True)))
+    .where(_translations.template_version_id == any_(bindparam("versions", type_=ARRAY(PGUUID))))
     .order_by(_translations.language_code)
 )
 # xmax is 0 in a row version that an INSERT made, and the locking transaction's after an
@@ -132,7 +136,7 @@ def remove(session: Session, version: UUID, language: str) -> bool:
 
 def texts(session: Session, version: UUID) -> list[StoredText]:
     """Return the texts of a version's translations, by language."""
-    return [StoredText(*row) for row in session.execute(_TEXTS, {"version": version})]
+    return [StoredText(*row) for row in _TEXTS.execute(session, version=version)]
 
 
 def texts_of(session: Session, versions: Sequence[UUID]) -> dict[UUID, list[StoredText]]:
@@ -175,7 +179,7 @@ def count(session: Session, version: UUID) -> int:
 def states(session: Session, versions: Sequence[UUID]) -> dict[UUID, list[tuple[str, bool]]]:
     """Return for each version its languages in order, and whether each is stale."""
     languages: dict[UUID, list[tuple[str, bool]]] = {version: [] for version in versions}
-    for version, language, is_stale in session.execute(_STATES, {"versions": list(versions)}):
+    for version, language, is_stale in _STATES.execute(session, versions=list(versions)):
         languages[version].append((language, is_stale))
     return languages
 

@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
 from sqlalchemy import Boolean, Numeric, bindparam, case, cast, delete, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.orm import Session, load_only
 
 from db.models import Base, TemplateVersion
+from db.queries.direct import Direct
 
 # A number may also be a date and time. The column has 50 characters: a name of 50 digits is
 # ignored, since the next number could be longer.
@@ -17,6 +19,10 @@ _WHOLE_NUMBER = r"^[0-9]{1,49}$"
 
 _TABLE = Base.metadata.tables[TemplateVersion.__tablename__]
 _versions = _TABLE.c
+_others = _TABLE.alias().c
+_JSON = {"variables", "info"}
+"""Parameters of type jsonb."""
+
 _COLUMNS = (
     _versions.id,
     _versions.version,
@@ -37,8 +43,8 @@ _COLUMNS = (
     _versions.schedule_error,
 )
 _OF_TEMPLATE = select(*_COLUMNS).where(_versions.template_id == bindparam("template"))
-_CURRENT = _OF_TEMPLATE.where(_versions.is_current)
-_NAMED = _OF_TEMPLATE.where(_versions.version == bindparam("name"))
+_CURRENT = Direct(_OF_TEMPLATE.where(_versions.is_current))
+_NAMED = Direct(_OF_TEMPLATE.where(_versions.version == bindparam("name")))
 # substring() is null for a name that is not a number, so that the cast never fails.
 _NUMBER = cast(func.substring(_versions.version, _WHOLE_NUMBER), Numeric)
 _NEXT_NUMBER = (
@@ -46,7 +52,23 @@ _NEXT_NUMBER = (
     .where(_versions.template_id == bindparam("template_id"))
     .scalar_subquery()
 )
-_ADD = (
+# The snapshot of the statement is older than its row.
+_UPCOMING = (
+    select(
+        func.json_agg(
+            aggregate_order_by(
+                func.json_build_object(
+                    "version", _others.version, "activate_at", _others.activate_at
+                ),
+                _others.activate_at,
+                _others.version,
+            )
+        )
+    )
+    .where(_others.template_id == bindparam("template_id"), _others.activate_at.is_not(None))
+    .scalar_subquery()
+)
+_ADD = Direct(
     insert(_TABLE)
     .values(
         template_id=bindparam("template_id"),
@@ -67,9 +89,9 @@ _ADD = (
         activate_expected=bindparam("activate_expected"),
     )
     .on_conflict_do_nothing(index_elements=[_versions.template_id, _versions.version])
-    .returning(_versions.id, _versions.version)
+    .returning(_versions.id, _versions.version, _UPCOMING)
 )
-_UNSET_CURRENT = (
+_UNSET_CURRENT = Direct(
     update(_TABLE)
     .where(_versions.template_id == bindparam("template"), _versions.is_current)
     .values(is_current=False)
@@ -120,11 +142,6 @@ WHERE v.activate_at <= clock_timestamp()
 ORDER BY v.activate_at, t.template_id
 LIMIT :limit
 """)
-_UPCOMING = (
-    select(_versions.version, _versions.activate_at)
-    .where(_versions.template_id == bindparam("template"), _versions.activate_at.is_not(None))
-    .order_by(_versions.activate_at, _versions.version)
-)
 _SCHEDULED = select(_versions.version, _versions.activate_at, _versions.activate_expected).where(
     _versions.id == bindparam("version_id")
 )
@@ -157,17 +174,25 @@ class VersionRow(NamedTuple):
         return self.inline_css or self.format is not None
 
 
+class Upcoming(NamedTuple):
+    """A version that will be current."""
+
+    version: str
+    activate_at: datetime
+
+
 class Added(NamedTuple):
-    """A version that was inserted."""
+    """A version that was inserted; ``upcoming`` are others that will be current, by time."""
 
     id: UUID
     version: str
+    upcoming: Sequence[Upcoming]
 
 
 def find(session: Session, template: UUID, version: str | None) -> VersionRow | None:
     """Return the version of that name, or with None the current one."""
     statement = _CURRENT if version is None else _NAMED
-    row = session.execute(statement, {"template": template, "name": version}).one_or_none()
+    row = statement.execute(session, template=template, name=version).fetchone()
     return None if row is None else VersionRow._make(row)
 
 
@@ -196,17 +221,28 @@ def add(
     with ``is_current`` it replaces the current version.
     """
     if is_current:
-        session.execute(_UNSET_CURRENT, {"template": template_id})
-    given = {"template_id": template_id, "name": name, "is_current": is_current, **columns}
-    row = session.execute(_ADD, given).one_or_none()
-    return None if row is None else Added(*row)
+        _UNSET_CURRENT.execute(session, template=template_id)
+    stored = {
+        column: Jsonb(value) if column in _JSON else value for column, value in columns.items()
+    }
+    row = _ADD.execute(
+        session, template_id=template_id, name=name, is_current=is_current, **stored
+    ).fetchone()
+    if row is None:
+        return None
+    version, added, others = row
+    upcoming = [
+        Upcoming(each["version"], datetime.fromisoformat(each["activate_at"]))
+        for each in others or ()
+    ]
+    return Added(version, added, upcoming)
 
 
 def make_current(session: Session, template: UUID, version: UUID) -> None:
     """Make a version the current one; the caller holds the template's row lock."""
     # Two statements: a unique index is checked row by row, so that a single UPDATE could set the
     # new current version before it unsets the old one.
-    session.execute(_UNSET_CURRENT, {"template": template})
+    _UNSET_CURRENT.execute(session, template=template)
     session.execute(_SET_CURRENT, {"version_id": version})
 
 
@@ -239,13 +275,6 @@ class Due(NamedTuple):
     activate_at: datetime
 
 
-class Upcoming(NamedTuple):
-    """A version that will be current."""
-
-    version: str
-    activate_at: datetime
-
-
 class Scheduled(NamedTuple):
     """The schedule of a version; ``expected`` is as in the model."""
 
@@ -257,11 +286,6 @@ class Scheduled(NamedTuple):
 def due(session: Session, limit: int) -> list[Due]:
     """Return versions whose time has come, the longest overdue first."""
     return [Due(*row) for row in session.execute(_DUE, {"limit": limit})]
-
-
-def upcoming(session: Session, template: UUID) -> list[Upcoming]:
-    """Return the versions of a template that will be current, by time."""
-    return [Upcoming(*row) for row in session.execute(_UPCOMING, {"template": template})]
 
 
 def scheduled(session: Session, version: UUID) -> Scheduled | None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from db import models
 from db.queries import translations, versions
+from db.queries.templates import TemplateRow
 from db.queries.translations import StoredText
 from db.queries.versions import VersionRow
 from tasks.errors import Problem, ServiceError
@@ -38,7 +38,7 @@ class Entry:
     index: int
     template_id: str | None
     message: BundledTemplate | None = None
-    row: models.Template | None = None
+    row: TemplateRow | None = None
     before: VersionRow | None = None
     texts: Sequence[StoredText] = ()
     digests: Mapping[str, VersionRow] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Entry:
         return self.message
 
     @property
-    def template(self) -> models.Template:
+    def template(self) -> TemplateRow:
         """The row of an entry that was opened."""
         assert self.row is not None  # noqa: S101 - for the type checker: the entry is open
         return self.row
@@ -99,7 +99,7 @@ class Entry:
         for each in details[:MOST_OF_EACH]:
             self.problems.append(self._located(each, error.args[0]))
 
-    def read(self, work: Work, row: models.Template) -> None:
+    def read(self, work: Work, row: TemplateRow) -> None:
         """Read the stored state of the template, which is locked."""
         self.row = row
         self.before = versions.find(work.session, row.id, None)
@@ -112,7 +112,7 @@ class Entry:
             ]
         self.digests = dict(self._stored_digests(work, row))
 
-    def _stored_digests(self, work: Work, row: models.Template) -> Iterable[tuple[str, VersionRow]]:
+    def _stored_digests(self, work: Work, row: TemplateRow) -> Iterable[tuple[str, VersionRow]]:
         if self.version is not None and not self.version.is_activated_now:
             draft = versions.newest_draft(work.session, row.id)
             if draft is not None:

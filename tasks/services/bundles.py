@@ -286,7 +286,7 @@ _OF_PARTIALS = frozenset(
 
 def _change(entry: Entry, names: list[str], work: Work) -> None:
     columns = {"info" if name == "metadata" else name: getattr(entry.given, name) for name in names}
-    templates.change(work.session, entry.template, **columns)
+    entry.row = templates.change(work.session, entry.template, **columns)
 
 
 def _applied(entry: Entry, work: Work) -> AppliedTemplate:

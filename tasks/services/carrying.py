@@ -1,11 +1,11 @@
 """Translations of the previous version that a publish takes over, or would drop."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from db import models
 from db.queries import translations
+from db.queries.templates import TemplateRow
 from db.queries.translations import StoredText
 from db.queries.versions import VersionRow
 from tasks.errors import Problem, TemplateSyntax, problem
@@ -25,15 +25,16 @@ MOST_OF_EACH: Final = 10
 
 @dataclass(slots=True)
 class Carried:
-    """The translations that the new version takes over.
+    """The translations that the new version takes over, of those in ``languages``.
 
-    ``inlined`` has the languages, each with the body to render where styles are inlined;
+    ``inlined`` has the languages taken over, each with the body to render where styles are inlined;
     ``problems`` the mismatches of translations that the message does not allow to drop.
     """
 
     result: CarriedTranslations = field(
         default_factory=lambda: CarriedTranslations(carried=[], stale=[], dropped=[])
     )
+    languages: Sequence[str] = ()
     inlined: dict[str, str | None] = field(default_factory=dict)
     partials: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
@@ -42,7 +43,7 @@ class Carried:
 
 def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     message: PublishVersion,
-    template: models.Template,
+    template: TemplateRow,
     previous: VersionRow | None,
     own: Compiled,
     variables: Stored,
@@ -58,8 +59,8 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     InvalidMessage
         The new version is in the language of one of them.
     """
-    carried = Carried()
     rows = translations.texts(work.session, previous.id) if previous is not None else []
+    carried = Carried(languages=[row.language_code for row in rows])
     replaced = set(map(same_meaning, message.translations))
     rows = [row for row in rows if same_meaning(row.language_code) not in replaced]
     if previous is None or not rows:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from db import models
 from db.queries import partials, translations, versions
+from db.queries.templates import TemplateRow
 from db.queries.versions import VersionRow
 from db.session import driver_connection
 from tasks.errors import Problem, TemplateSyntax, problem
@@ -24,7 +24,7 @@ def bodies_of(work: Work, version: VersionRow) -> list[str]:
 
 
 def require_safe_users(
-    work: Work, partial: models.Template, bodies: Sequence[str], current: VersionRow | None
+    work: Work, partial: TemplateRow, bodies: Sequence[str], current: VersionRow | None
 ) -> None:
     """Make sure that new bodies of a partial bring no value into a style or script of its users.
 

@@ -1,7 +1,7 @@
 """Conditions of writes: the template must be as the producer has read it."""
 
-from db import models
 from db.queries import translations, versions
+from db.queries.templates import TemplateRow
 from db.queries.versions import VersionRow
 from tasks.errors import VersionConflict
 from tasks.messages.base import Conditions
@@ -10,9 +10,7 @@ from tasks.services.views import contents, own_fields
 from tasks.work import Work
 
 
-def require_expected(
-    message: Conditions, work: Work, template: models.Template
-) -> VersionRow | None:
+def require_expected(message: Conditions, work: Work, template: TemplateRow) -> VersionRow | None:
     """Return the current version; refuse if it is not the one that the message expects.
 
     Raises
@@ -46,7 +44,7 @@ def meets(expected: str | int | None, current: VersionRow | None) -> bool:
     return expected is None or expected == (0 if current is None else current.version)
 
 
-def stored_digest(work: Work, template: models.Template, current: VersionRow | None) -> str:
+def stored_digest(work: Work, template: TemplateRow, current: VersionRow | None) -> str:
     """Return the digest of a template with its current version."""
     digest = None if current is None else stored_version_digest(work, current)
     return template_digest(own_fields(template), digest)

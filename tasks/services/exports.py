@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from db import models
 from db.queries import templates, translations, versions
+from db.queries.templates import TemplateRow
 from db.queries.translations import StoredText
 from db.queries.versions import VersionRow
 from tasks.messages.exports import (
@@ -63,11 +63,9 @@ def page(message: ExportTemplates, work: Work) -> ExportedPage:
     )
 
 
-def _chunks(
-    rows: Sequence[models.Template], sizes: Sequence[int]
-) -> Iterator[list[models.Template]]:
+def _chunks(rows: Sequence[TemplateRow], sizes: Sequence[int]) -> Iterator[list[TemplateRow]]:
     """Yield templates whose texts are read together: no more than one page has, or a single one."""
-    chunk: list[models.Template] = []
+    chunk: list[TemplateRow] = []
     size = 0
     for row, each in zip(rows, sizes, strict=True):
         if chunk and size + each > PAGE_BYTES:
@@ -80,7 +78,7 @@ def _chunks(
 
 
 def _exported(
-    rows: Sequence[models.Template], work: Work, *, content: bool
+    rows: Sequence[TemplateRow], work: Work, *, content: bool
 ) -> Iterator[ExportedTemplate]:
     current = versions.current_of(work.session, [row.id for row in rows])
     texts = translations.texts_of(work.session, [version.id for version in current.values()])
@@ -110,7 +108,7 @@ def _one(template_id: str, name: str, work: Work, *, content: bool) -> ExportedP
 
 
 def _template(
-    row: models.Template,
+    row: TemplateRow,
     current: str | None,
     digest: str,
     version: ExportedVersion | ExportedDigest | None,

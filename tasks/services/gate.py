@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, Self
 
-from db import models
+from db.queries.templates import TemplateRow
 from tasks.errors import (
     MOST_PROBLEMS,
     PlaceholderMismatch,
@@ -69,7 +69,7 @@ class Gate:
     def of(
         cls,
         work: Work,
-        template: models.Template,
+        template: TemplateRow,
         sources: Iterable[str | None],
         *,
         carried: int = 0,

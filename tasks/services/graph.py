@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from db import models
 from db.queries import partials
 from db.queries.partials import User
+from db.queries.templates import TemplateRow
 from db.queries.versions import VersionRow
 from db.session import driver_connection
 from tasks.errors import TemplateInUse, TemplateSyntax, TooLarge
@@ -48,7 +48,7 @@ def library(work: Work, sources: Iterable[str | None]) -> Library:
     return Library(connection, loaded, work.configuration.default_language)
 
 
-def place(work: Work, template: models.Template) -> Place:
+def place(work: Work, template: TemplateRow) -> Place:
     """Return the position of a template in the graph."""
     return Place(
         template.template_id,
@@ -64,7 +64,7 @@ def store_uses(work: Work, version: VersionRow) -> None:
     partials.add_uses(connection, version.id, partials_of(_sources(work, version)))
 
 
-def require_unused(work: Work, template: models.Template) -> None:
+def require_unused(work: Work, template: TemplateRow) -> None:
     """Make sure that no current version uses a template.
 
     Raises
@@ -76,12 +76,12 @@ def require_unused(work: Work, template: models.Template) -> None:
         raise TemplateInUse.by(template.template_id, current)
 
 
-def users(work: Work, template: models.Template) -> list[str]:
+def users(work: Work, template: TemplateRow) -> list[str]:
     """Return the templates whose current versions include or extend a template."""
     return [user.template_id for user in _users(work, template) if user.fewest_steps == 1]
 
 
-def use_again(work: Work, template: models.Template, version: VersionRow) -> None:
+def use_again(work: Work, template: TemplateRow, version: VersionRow) -> None:
     """Make sure that a version that was published some time ago can be rendered now.
 
     What it uses is stored again: a partial may have been purged, and another have its id now.
@@ -95,7 +95,7 @@ def use_again(work: Work, template: models.Template, version: VersionRow) -> Non
     store_uses(work, version)
 
 
-def require_usable(work: Work, template: models.Template, version: VersionRow) -> None:
+def require_usable(work: Work, template: TemplateRow, version: VersionRow) -> None:
     """Make sure that a version can be rendered with the partials that there are.
 
     Raises
@@ -132,7 +132,7 @@ def _sources(work: Work, version: VersionRow) -> list[str | None]:
     ]
 
 
-def _users(work: Work, template: models.Template) -> list[User]:
+def _users(work: Work, template: TemplateRow) -> list[User]:
     if template.type != "partial":
         return []
     return partials.users(driver_connection(work.session), template.template_id)

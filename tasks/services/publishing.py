@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from db import models
 from db.queries import partials, translations, versions
+from db.queries.templates import TemplateRow
 from db.queries.translations import Written
 from db.queries.versions import Added, VersionRow
 from db.session import driver_connection
 from tasks.errors import BreakingChange, Problem, VersionConflict, VersionExists, VersionNotDraft
-from tasks.messages.versions import CarriedTranslations, Change, PublishedVersion, PublishVersion
+from tasks.messages.versions import Change, PublishedVersion, PublishVersion
 from tasks.rendering.changes import breaking_changes
 from tasks.rendering.partials import every_block, partials_of
 from tasks.rendering.texts import Sources
@@ -83,7 +83,6 @@ def publish(
     is_carried = _carried_languages(message, bundled)
     carry = carry_over(message, template, previous, own, variables, work, is_carried)
     _require_carried(message, previous, carry)
-    upcoming = versions.upcoming(session, template.id)
     draft = _replaced(message, template, work)
     # Nothing is written before this, and nothing is refused after it: a bundle relies on that.
     if draft is not None:
@@ -98,8 +97,7 @@ def publish(
             source_changed=carry.source_changed,
         )
     partials.add_uses(connection, version.id, partials_of(passed.sources()) | carry.partials)
-    lost = _lost(message, passed.examined.candidates, previous, own, carry.result, work)
-    others = [each for each in upcoming if each.version != version.version]
+    lost = _lost(message, passed.examined.candidates, previous, own, carry)
     return PublishedVersion(
         template_id=message.template_id,
         version=version.version,
@@ -110,11 +108,11 @@ def publish(
         variables=variables,
         translations=carry.result,
         breaking=[Change.model_validate(problem) for problem in breaking],
-        warnings=[*passed.examined.warnings, *lost, *scheduled_versions(others)],
+        warnings=[*passed.examined.warnings, *lost, *scheduled_versions(version.upcoming)],
     )
 
 
-def _passed(message: PublishVersion, template: models.Template, work: Work) -> _Passed:
+def _passed(message: PublishVersion, template: TemplateRow, work: Work) -> _Passed:
     """Return the texts of a message, once they have passed the gate."""
     mine = Sources.of(message)
     texts = {language: Sources.of(text) for language, text in message.translations.items()}
@@ -133,9 +131,7 @@ def _passed(message: PublishVersion, template: models.Template, work: Work) -> _
     return _Passed(mine, texts, passed)
 
 
-def _stored(
-    message: PublishVersion, template: models.Template, passed: _Passed, work: Work
-) -> Added:
+def _stored(message: PublishVersion, template: TemplateRow, passed: _Passed, work: Work) -> Added:
     """Insert a version with its translations; its name is free."""
 
     def rendered(text: Compiled) -> str | None:
@@ -163,21 +159,19 @@ def _stored(
     return version
 
 
-def _lost(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
+def _lost(
     message: PublishVersion,
     candidates: Candidates,
     previous: VersionRow | None,
     own: Compiled,
-    carried: CarriedTranslations,
-    work: Work,
+    carry: Carried,
 ) -> Iterator[dict[str, Any]]:
     """Yield a warning for each language that only the previous version has."""
     if previous is None:
         return
-    states = translations.states(work.session, [previous.id]).get(previous.id, [])
     before = candidates.language(previous.info)
-    now = {own.candidate.text["language"], *message.translations, *carried.carried}
-    yield from lost_languages([before, *(language for language, _ in states)], now)
+    now = {own.candidate.text["language"], *message.translations, *carry.result.carried}
+    yield from lost_languages([before, *carry.languages], now)
 
 
 def _require_carried(message: PublishVersion, previous: VersionRow | None, carry: Carried) -> None:
@@ -199,7 +193,7 @@ def _require_carried(message: PublishVersion, previous: VersionRow | None, carry
 
 
 def _breaking_changes(
-    template: models.Template, previous: VersionRow | None, variables: Stored, body: str
+    template: TemplateRow, previous: VersionRow | None, variables: Stored, body: str
 ) -> list[Problem]:
     """Return the changes that break producers of the current version, or users of a partial."""
     if previous is None:
@@ -216,7 +210,7 @@ def _breaking_changes(
 
 
 def breaking_change(
-    work: Work, template: models.Template, previous: str, problems: Iterable[Problem]
+    work: Work, template: TemplateRow, previous: str, problems: Iterable[Problem]
 ) -> BreakingChange:
     """Return the error of a version that breaks producers of the ``previous`` one."""
     users = graph.users(work, template)
@@ -237,7 +231,7 @@ def _activate_expected(message: PublishVersion) -> str | None:
     return None if message.activate_at is None else schedule_condition(message.expected_version)
 
 
-def _replaced(message: PublishVersion, template: models.Template, work: Work) -> VersionRow | None:
+def _replaced(message: PublishVersion, template: TemplateRow, work: Work) -> VersionRow | None:
     """Return the draft that the message replaces, if any; else make sure that its name is free.
 
     Raises

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, cast
 
-from db import models
 from db.queries import details as queries
 from db.queries import partials, templates, versions
 from db.queries.details import Details
+from db.queries.templates import TemplateRow
 from db.queries.versions import VersionRow
 from db.session import driver_connection
 from tasks.errors import LanguageNotFound, TemplateExists, TemplateNotFound, VersionNotFound
@@ -39,7 +39,7 @@ _COLUMNS = {"metadata": "info"}
 
 def existing(
     work: Work, template_id: str, *, lock: bool = False, deleted: bool = False
-) -> models.Template:
+) -> TemplateRow:
     """Return a template.
 
     Raises
@@ -53,7 +53,7 @@ def existing(
     return row
 
 
-def locked_template(work: Work, template_id: str, *, deleted: bool = False) -> models.Template:
+def locked_template(work: Work, template_id: str, *, deleted: bool = False) -> TemplateRow:
     """Lock the graph of partials and then the row of a template; return the template.
 
     Always in this order, or two writes could wait for one another.
@@ -67,7 +67,7 @@ def locked_template(work: Work, template_id: str, *, deleted: bool = False) -> m
     return existing(work, template_id, lock=True, deleted=deleted)
 
 
-def view(work: Work, row: models.Template) -> Template:
+def view(work: Work, row: TemplateRow) -> Template:
     """Return a template with the name of its current version."""
     current = versions.find(work.session, row.id, None)
     return views.template(row, current.version if current is not None else None)
@@ -102,8 +102,7 @@ def update(message: UpdateTemplate, work: Work) -> Template:
     require_expected(message, work, row)
     given = message.model_fields_set & set(CHANGEABLE)
     columns = {_COLUMNS.get(field, field): getattr(message, field) for field in given}
-    templates.change(work.session, row, **columns)
-    return view(work, row)
+    return view(work, templates.change(work.session, row, **columns))
 
 
 def delete(message: DeleteTemplate, work: Work) -> Template:
@@ -111,8 +110,7 @@ def delete(message: DeleteTemplate, work: Work) -> Template:
     row = locked_template(work, message.template_id)
     require_expected(message, work, row)
     graph.require_unused(work, row)
-    templates.mark_deleted(work.session, row)
-    return view(work, row)
+    return view(work, templates.mark_deleted(work.session, row))
 
 
 def restore(message: RestoreTemplate, work: Work) -> Template:
@@ -123,7 +121,7 @@ def restore(message: RestoreTemplate, work: Work) -> Template:
         current = versions.find(work.session, row.id, None)
         if current is not None:
             graph.use_again(work, row, current)
-        templates.mark_restored(work.session, row)
+        row = templates.mark_restored(work.session, row)
     return view(work, row)
 
 

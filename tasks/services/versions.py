@@ -1,7 +1,7 @@
 """``version.activate``, ``version.unschedule`` and ``version.list``."""
 
-from db import models
 from db.queries import translations, versions
+from db.queries.templates import TemplateRow
 from db.queries.versions import VersionRow
 from tasks.errors import VersionNotFound
 from tasks.messages.versions import (
@@ -23,7 +23,7 @@ from tasks.work import Work
 
 def existing_version(
     work: Work,
-    template: models.Template,
+    template: TemplateRow,
     name: str | None,
     path: str = "version",
     *,
@@ -67,7 +67,7 @@ def activate(message: ActivateVersion, work: Work) -> ActivatedVersion:
     )
 
 
-def make_current(work: Work, template: models.Template, version: VersionRow) -> None:
+def make_current(work: Work, template: TemplateRow, version: VersionRow) -> None:
     """Make a version of a locked template current; its schedule, if any, is deleted.
 
     Raises

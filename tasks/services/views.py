@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from db import models
-from db.queries.details import TemplateRow
+from db.queries.templates import TemplateRow
 from db.queries.translations import StoredText
 from db.queries.versions import VersionRow
 from tasks.messages.templates import LanguageState, Template
@@ -12,7 +12,7 @@ from tasks.messages.versions import VersionText
 from tasks.rendering.texts import Sources
 
 
-def template(row: models.Template | TemplateRow, current_version: str | None) -> Template:
+def template(row: TemplateRow, current_version: str | None) -> Template:
     """Return a template as producers see it."""
     return Template.model_construct(
         template_id=row.template_id,
@@ -66,7 +66,7 @@ def state(*, is_stale: bool) -> Literal["current", "stale"]:
     return "stale" if is_stale else "current"
 
 
-def own_fields(row: models.Template | TemplateRow) -> dict[str, Any]:
+def own_fields(row: TemplateRow) -> dict[str, Any]:
     """Return the fields of a template that its author writes."""
     return {
         "name": row.name,

@@ -17,7 +17,7 @@ from sqlalchemy.pool import QueuePool
 
 from db.addresses import Database
 from db.errors import OperationError
-from db.session import autocommitting, is_transient, make_engine, make_sessions
+from db.session import autocommitting, driver_connection, is_transient, make_engine, make_sessions
 from db.waits import Connection, interruption
 from tasks import runtime, time_limit
 from tasks.runs import Run
@@ -68,7 +68,14 @@ def in_connection(engine: Engine, statement: str) -> None:
         connection.execute(text(statement))
 
 
-WAYS: list[Callable[[Engine, str], None]] = [in_session, in_statement, in_connection]
+def direct(engine: Engine, statement: str) -> None:
+    """Run a statement in a transaction of a session, by psycopg alone."""
+    with make_sessions(engine)() as session:
+        driver_connection(session).execute(statement.encode())
+        session.commit()
+
+
+WAYS: list[Callable[[Engine, str], None]] = [in_session, in_statement, in_connection, direct]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -94,6 +101,18 @@ def test_a_time_limit_outside_a_statement_ends_the_next_one(
         way(engine, "SELECT 1")
     assert is_transient(caught.value)
     way(engine, "SELECT 1")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_connection_to_a_server_that_became_a_standby_is_not_used_again(
+    engine: Engine, way: Callable[[Engine, str], None]
+) -> None:
+    """After a failover the next try reaches the primary."""
+    way(engine, "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    with pytest.raises((DBAPIError, psycopg.Error)) as caught:
+        way(engine, "CREATE SEQUENCE of_a_primary")
+    assert is_transient(caught.value)
+    way(engine, "CREATE TEMPORARY SEQUENCE of_a_primary")
 
 
 @contextmanager
