@@ -159,8 +159,10 @@ def quick_transaction(engine: Engine) -> Iterator[SqlConnection]:
 
 
 def driver_connection(session: Session) -> psycopg.Connection:
-    """Return psycopg's connection of a session, inside its transaction."""
-    session.flush()
+    """Return psycopg's connection of a session, inside its transaction.
+
+    Nothing is pending in a session: what is written is written by statements.
+    """
     return cast("psycopg.Connection", session.connection().connection.driver_connection)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import any_, bindparam, delete, func, or_, select
+from sqlalchemy import any_, bindparam, delete, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as PGUUID
 from sqlalchemy.orm import Session, aliased
@@ -36,7 +36,6 @@ _TEXTS_OF = (
     .order_by(_translations.language_code)
 )
 _PARTS = ("subject", "body", "text", "preheader")
-_COUNT = select(func.count()).where(_translations.template_version_id == bindparam("version"))
 _STATES = Direct(
     select(
         _translations.template_version_id,
@@ -169,11 +168,6 @@ def carry(
             "changed": source_changed,
         },
     )
-
-
-def count(session: Session, version: UUID) -> int:
-    """Return how many translations a version has."""
-    return session.scalar(_COUNT, {"version": version}) or 0
 
 
 def states(session: Session, versions: Sequence[UUID]) -> dict[UUID, list[tuple[str, bool]]]:

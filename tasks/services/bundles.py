@@ -154,7 +154,6 @@ class _Bundle:
             found, entry.problems = entry.problems, []
             entry.refuse(entry.conflict)
             entry.problems += found
-        self._work.session.flush()
 
     def _published(self, entry: Entry, new: NewVersion, refused: list[str]) -> VersionRow | None:
         """Publish a version; return the stored one that it repeats, if it does."""

@@ -136,7 +136,7 @@ def details(message: GetTemplate, work: Lookup) -> TemplateDetails:
     template = views.template(stored.template, stored.current_version)
     scheduled = [ScheduledVersion.model_validate(each) for each in stored.scheduled]
     if version is None:
-        return TemplateDetails(
+        return TemplateDetails.model_construct(
             template=template,
             version=None,
             languages=[],
@@ -145,7 +145,7 @@ def details(message: GetTemplate, work: Lookup) -> TemplateDetails:
             scheduled=scheduled,
         )
     source = version.info.get("language", work.configuration.default_language)
-    return TemplateDetails(
+    return TemplateDetails.model_construct(
         template=template,
         version=views.version(version),
         languages=views.languages(source, stored.languages),

@@ -54,7 +54,7 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
         Written(*its, inlined=body),
     )
     limit = work.configuration.limits.translations
-    if written.is_new and translations.count(work.session, version.id) > limit:
+    if written.is_new and len(present) >= limit:
         problem = f"version '{version.version}' has {limit} translations, which is the limit"
         raise TooLarge.at("language_code", "too_large", problem)
     graph.store_uses(work, version)

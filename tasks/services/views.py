@@ -26,7 +26,7 @@ def template(row: TemplateRow, current_version: str | None) -> Template:
 
 def version(row: VersionRow) -> VersionText:
     """Return a version with its source."""
-    return VersionText(
+    return VersionText.model_construct(
         version=row.version,
         version_id=str(row.id),
         **Sources.of(row)._asdict(),
@@ -53,9 +53,9 @@ def activation(row: VersionRow | models.TemplateVersion) -> dict[str, Any]:
 def languages(source: str, translations: Sequence[tuple[str, bool]]) -> list[LanguageState]:
     """Return the languages of a version: its own first, then the translations in order."""
     return [
-        LanguageState(language=source, state="source"),
+        LanguageState.model_construct(language=source, state="source"),
         *(
-            LanguageState(language=language, state=state(is_stale=is_stale))
+            LanguageState.model_construct(language=language, state=state(is_stale=is_stale))
             for language, is_stale in translations
         ),
     ]
