@@ -4,42 +4,51 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy import Connection, Engine, text
 
 from db.locks import alone
 from db.maintenance.batches import Deleted, fitting, in_batch
 
 TASK: Final = "maintenance.purge_templates"
 _FIRST: Final = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
+FOUND: Final = 10_000
+"""Templates that are found at once; their batches lock and check them again."""
 _PURGEABLE: Final = text("""
 SELECT count(*) FROM templates WHERE deleted_at < now() - make_interval(days => :days)
 """)
+# The index of deleted_at gives no order to templates that were deleted at once, and all of them
+# are sorted for each of these. So there is one for many batches.
+_FOUND: Final = text("""
+SELECT id, deleted_at
+FROM templates
+WHERE deleted_at < now() - make_interval(days => :days)
+    AND (deleted_at, id) > (:deleted_at, :id)
+ORDER BY deleted_at, id
+LIMIT :templates
+""")
 # Rows that another session has locked, such as a restore, are skipped. The size is not counted
 # beyond one batch.
-_NEXT: Final = text("""
-WITH found AS (
+_LOCKED: Final = text("""
+WITH locked AS (
     SELECT id, deleted_at
     FROM templates
-    WHERE deleted_at < now() - make_interval(days => :days)
-        AND (deleted_at, id) > (:deleted_at, :id)
-    ORDER BY deleted_at, id
-    LIMIT :templates
+    WHERE id = ANY(:ids) AND deleted_at < now() - make_interval(days => :days)
     FOR UPDATE SKIP LOCKED
 )
-SELECT f.id, f.deleted_at, 1 + (
+SELECT l.id, 1 + (
     SELECT count(*)
-    FROM (SELECT FROM template_versions WHERE template_id = f.id LIMIT :batch) AS counted
+    FROM (SELECT FROM template_versions WHERE template_id = l.id LIMIT :batch) AS counted
 ) + (
     SELECT count(*)
     FROM (
         SELECT FROM template_versions AS v
         JOIN template_translations AS x ON x.template_version_id = v.id
-        WHERE v.template_id = f.id
+        WHERE v.template_id = l.id
         LIMIT :batch
     ) AS counted
 ) AS size
-FROM found AS f
-ORDER BY f.deleted_at, f.id
+FROM locked AS l
+ORDER BY l.deleted_at, l.id
 """)
 _OLD_VERSIONS: Final = text("""
 SELECT v.id, 1 + (
@@ -82,45 +91,46 @@ class _Purge:
         self._days = days
         self._batch = batch
         self._after = _FIRST
+        self._waiting: list[UUID] = []
+        self._passed = 0
         self._templates = batch
         """How many templates the next batch looks at: about twice as many as fit into the last, so
         that few are locked and measured in vain."""
-        self._batch_rows: list[Row[tuple[UUID, datetime, int]]] = []
 
     def next(self) -> None:
         """Delete a batch; skip it after a lock timeout."""
-        self._batch_rows = []
-        if in_batch(self._connection, self.done, self._delete):
+        if not self._waiting:
+            in_batch(self._connection, self.done, self._find)
+            self.has_more = bool(self._waiting)
             return
-        if self._batch_rows:
-            self._pass()
-        else:
-            self.has_more = False
+        self._passed = min(self._templates, len(self._waiting))
+        in_batch(self._connection, self.done, self._delete)
+        del self._waiting[: self._passed]
+
+    def _find(self) -> None:
+        deleted_at, last = self._after
+        found = self._connection.execute(
+            _FOUND, {"days": self._days, "templates": FOUND, "deleted_at": deleted_at, "id": last}
+        ).all()
+        self._waiting = [row.id for row in found]
+        if found:
+            self._after = (found[-1].deleted_at, found[-1].id)
 
     def _delete(self) -> int | None:
-        deleted_at, last = self._after
+        looked = self._waiting[: self._templates]
         templates = self._connection.execute(
-            _NEXT,
-            {
-                "days": self._days,
-                "batch": self._batch,
-                "templates": self._templates,
-                "deleted_at": deleted_at,
-                "id": last,
-            },
+            _LOCKED, {"ids": looked, "days": self._days, "batch": self._batch}
         ).all()
-        self.has_more = bool(templates)
         if not templates:
             return None
         count = fitting([row.size for row in templates], self._batch)
         self._templates = min(self._batch, 2 * count + 1)
-        self._batch_rows = list(templates[: count or 1])
-        if not count and self._delete_old_versions(templates[0].id):
+        ids = [row.id for row in templates[: count or 1]]
+        self._passed = looked.index(ids[-1]) + 1
+        if not count and self._delete_old_versions(ids[0]):
+            self._passed = 0
             return 0
-        ids = [row.id for row in self._batch_rows]
-        rows = self._connection.execute(_DELETE_TEMPLATES, {"ids": ids}).rowcount
-        self._pass()
-        return rows
+        return self._connection.execute(_DELETE_TEMPLATES, {"ids": ids}).rowcount
 
     def _delete_old_versions(self, template: UUID) -> int:
         versions = self._connection.execute(
@@ -129,7 +139,3 @@ class _Purge:
         count = fitting([row.size for row in versions], self._batch) or 1
         ids = [row.id for row in versions[:count]]
         return self._connection.execute(_DELETE_VERSIONS, {"ids": ids}).rowcount
-
-    def _pass(self) -> None:
-        last = self._batch_rows[-1]
-        self._after = (last.deleted_at, last.id)

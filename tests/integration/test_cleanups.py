@@ -153,6 +153,17 @@ class TestSizeOfABatch:
         done = prune_versions(engine, keep=1, batch=100, dry_run=False)
         assert (done.rows, done.batches) == (14, 4)
 
+    def test_a_purge_goes_on_behind_the_templates_that_it_has_found(
+        self, rows: Rows, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Those that were deleted at the same moment are not forgotten, nor seen twice."""
+        monkeypatch.setattr("db.maintenance.purge_templates.FOUND", 3)
+        fill(rows, days=40, templates=10)
+        fill(rows, name="restored", templates=2)
+        done = purge_templates(engine, days=30, batch=4, dry_run=False)
+        assert (done.rows, done.skipped_batches) == (10, 0)
+        assert count(rows, purge=True) == 2
+
 
 class TestInTheWay:
     """A batch that meets a lock is left to the next run, and all others are done."""
