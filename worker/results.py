@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+import orjson
 from celery import Celery, states
 from celery.backends import redis
 from celery.exceptions import BackendStoreError
@@ -22,7 +23,7 @@ from tasks.work import Answer
 
 logger = logging.getLogger(__name__)
 
-# Beginning of a stored success, as kombu's encoder writes it.
+# Beginning of a stored success, as kombu's encoder and :func:`_encoded` write it.
 _SUCCESS: Final = '{"status": "SUCCESS"'
 # Another type under that key, such as a list, is replaced: the producer waits for an answer.
 _STORE: Final = f"""
@@ -156,9 +157,9 @@ def _encoded(backend: Any, meta: dict[str, Any]) -> str | bytes:  # noqa: ANN401
     if not isinstance(result, Answer) or result.stored is None:
         encoded: str = backend.encode(meta)
         return encoded
-    rest = backend.encode({key: value for key, value in meta.items() if key != "result"}).encode()
-    status = rest[: len(_SUCCESS)]
-    return b"".join([status, b', "result": ', *result.stored, rest[len(_SUCCESS) :]])
+    rest = {key: value for key, value in meta.items() if key not in {"status", "result"}}
+    beginning = f'{{"status": "{meta["status"]}", "result": '.encode()
+    return b"".join([beginning, *result.stored, b",", orjson.dumps(rest)[1:]])
 
 
 class RedisBackend(_Once, redis.RedisBackend):  # type: ignore[misc]  # Celery ships no types

@@ -1,14 +1,16 @@
 """Warnings of a publish when the render for them is stopped: they block nothing."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tasks.errors import RenderLimitExceeded
-from tasks.rendering.client import Renderer
 from tasks.rendering.texts import Sources
 from tasks.services.candidates import Candidates, Compiled
 from tasks.services.partials import Library
 from tasks.services.warnings import Adviser
+
+if TYPE_CHECKING:
+    from tasks.rendering.client import Renderer
 
 
 class Stopped:
