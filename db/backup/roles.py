@@ -53,7 +53,6 @@ SELECT granted.rolname AS role, member.rolname AS member, m.admin_option AS admi
 FROM pg_auth_members AS m
 JOIN pg_roles AS granted ON granted.oid = m.roleid
 JOIN pg_roles AS member ON member.oid = m.member
-WHERE member.rolname !~ '^pg_'
 ORDER BY granted.rolname, member.rolname, m.admin_option
 """
 _SETTINGS: Final = """
@@ -73,7 +72,7 @@ SELECT r.rolname AS role, p.parname AS name, a.privilege_type AS privilege,
 FROM pg_parameter_acl AS p
 CROSS JOIN aclexplode(p.paracl) AS a
 JOIN pg_roles AS r ON r.oid = a.grantee
-WHERE r.rolname !~ '^pg_' AND NOT r.rolsuper
+WHERE NOT r.rolsuper
 ORDER BY r.rolname, p.parname, a.privilege_type
 """
 
@@ -104,11 +103,6 @@ class RoleFacts(_Frozen):
     password: Text | None = None
     valid_until: Text | None = None
     comment: Text | None = None
-
-    @property
-    def has_power(self) -> bool:
-        """Whether the role has an attribute beyond the rights on objects."""
-        return self.superuser or self.create_role or self.replication or self.bypass_rls
 
 
 class Membership(_Frozen):
@@ -145,11 +139,6 @@ class ServerRoles(_Frozen):
     memberships: tuple[Membership, ...] = ()
     settings: tuple[RoleSetting, ...] = ()
     parameters: tuple[ParameterGrant, ...] = ()
-
-    @property
-    def configuring(self) -> frozenset[str]:
-        """Roles that may change settings, among them those that run programs."""
-        return frozenset(grant.role for grant in self.parameters)
 
     @classmethod
     def parse(cls, content: bytes, name: str) -> Self:

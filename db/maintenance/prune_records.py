@@ -28,12 +28,21 @@ _COUNT: Final = text(
     f"SELECT (SELECT count(*) FROM ({_OLD_RECORDS}) AS r)"  # noqa: S608 - no input
     f" + (SELECT count(*) FROM ({_OLD_RUNS}) AS u)"
 )
+# Runs that another session has locked are skipped, as records are.
 _DELETES: Final = (
     text(f"""
     DELETE FROM idempotency_records
     WHERE key IN ({_OLD_RECORDS} ORDER BY created_at LIMIT :batch FOR UPDATE SKIP LOCKED)
     """),  # noqa: S608 - no input
-    text(f"DELETE FROM maintenance_runs WHERE (task, id) IN ({_OLD_RUNS} LIMIT :batch)"),  # noqa: S608 - no input
+    text(f"""
+    DELETE FROM maintenance_runs
+    WHERE (task, id) IN (
+        SELECT task, id FROM maintenance_runs
+        WHERE (task, id) IN ({_OLD_RUNS})
+        LIMIT :batch
+        FOR UPDATE SKIP LOCKED
+    )
+    """),  # noqa: S608 - no input
 )
 
 

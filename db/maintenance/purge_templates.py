@@ -1,6 +1,5 @@
 """Purge soft-deleted templates."""
 
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -10,7 +9,8 @@ from db.locks import alone
 from db.maintenance.batches import Deleted, fitting, in_batch
 
 TASK: Final = "maintenance.purge_templates"
-_FIRST: Final = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
+# As text: such a time has no datetime.
+_FIRST: Final = ("-infinity", UUID(int=0))
 FOUND: Final = 10_000
 """Templates that are found at once; their batches lock and check them again."""
 _PURGEABLE: Final = text("""
@@ -19,11 +19,11 @@ SELECT count(*) FROM templates WHERE deleted_at < now() - make_interval(days => 
 # The index of deleted_at gives no order to templates that were deleted at once, and all of them
 # are sorted for each of these. So there is one for many batches.
 _FOUND: Final = text("""
-SELECT id, deleted_at
+SELECT id, CAST(deleted_at AS text) AS deleted_at
 FROM templates
 WHERE deleted_at < now() - make_interval(days => :days)
-    AND (deleted_at, id) > (:deleted_at, :id)
-ORDER BY deleted_at, id
+    AND (deleted_at, id) > (CAST(:deleted_at AS timestamptz), :id)
+ORDER BY templates.deleted_at, id
 LIMIT :templates
 """)
 # Rows that another session has locked, such as a restore, are skipped. The size is not counted

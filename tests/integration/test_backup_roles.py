@@ -14,6 +14,7 @@ from db.backup.catalogue import Catalogue, open_store
 from db.backup.create import create
 from db.backup.databases import administering
 from db.backup.policy import BackupPolicy
+from db.backup.restore.powers import Powers
 from db.backup.restore.roles import RolePlan, create_roles, role_statements
 from db.backup.roles import (
     Membership,
@@ -149,6 +150,26 @@ def test_a_role_without_superuser_restores_no_power(
         source.run(b"DROP ROLE creator")
 
 
+def test_a_membership_that_leads_to_a_superuser_here_is_left_out(source: SampleDatabase) -> None:
+    """The role in between was harmless where the backup was taken."""
+    facts = ServerRoles(
+        roles=(RoleFacts(name=HOSTILE), RoleFacts(name="between")),
+        memberships=(Membership(role="between", member=HOSTILE),),
+    )
+    source.run(b"CREATE ROLE above SUPERUSER; CREATE ROLE between IN ROLE above")
+    try:
+        created = create_roles(source.url, facts)
+        assert (created.names, created.withheld) == (
+            [HOSTILE],
+            [f"membership of {HOSTILE} in between"],
+        )
+        reaches = "SELECT pg_has_role(%(member)s, 'above', 'MEMBER')"
+        assert source.run(reaches, member=HOSTILE) == [(False,)]
+    finally:
+        source.run(f"DROP ROLE IF EXISTS {HOSTILE}".encode())
+        source.run(b"DROP ROLE between; DROP ROLE above")
+
+
 def test_what_another_version_of_postgresql_lacks_is_left_out(source: SampleDatabase) -> None:
     """The roles are created anyway, and what was left out is printed."""
     settings = (("old_snapshot_threshold", "1h"), ("work_mem", "lots"), ("work_mem", "8MB"))
@@ -195,6 +216,7 @@ def test_the_server_reads_back_what_was_written(
             admin.execute(statement)
         after = read_roles(admin, passwords=False)
     new = set(after.roles) - set(before.roles)
-    assert {(role.name, role.comment, role.has_power) for role in new} == {(name, comment, False)}
+    assert {(role.name, role.comment) for role in new} == {(name, comment)}
+    assert Powers(after).of(name) == set()
     assert len(after.roles) == len(before.roles) + 1
     assert set(after.settings) - set(before.settings) == set(facts.settings)

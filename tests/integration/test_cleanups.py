@@ -160,8 +160,10 @@ class TestSizeOfABatch:
         monkeypatch.setattr("db.maintenance.purge_templates.FOUND", 3)
         fill(rows, days=40, templates=10)
         fill(rows, name="restored", templates=2)
+        fill(rows, name="ever", days=40)
+        rows.run("UPDATE templates SET deleted_at = '-infinity' WHERE template_id = 'ever-1'")
         done = purge_templates(engine, days=30, batch=4, dry_run=False)
-        assert (done.rows, done.skipped_batches) == (10, 0)
+        assert (done.rows, done.skipped_batches) == (11, 0)
         assert count(rows, purge=True) == 2
 
 
@@ -280,6 +282,25 @@ class TestRecords:
         left = rows.run("SELECT max(created_at) < now(), count(*) FROM idempotency_records")
         assert left == [(True, 47)]
         assert prune_records(engine, days=2, batch=20, dry_run=False).rows == 0
+
+    def test_a_run_with_a_row_lock_is_left_to_the_next_run(
+        self, rows: Rows, engine: Engine, servers: LocalStack
+    ) -> None:
+        """All others are deleted."""
+        rows.run(
+            "INSERT INTO maintenance_runs (task, id, state, created_at)"
+            " SELECT 'test.locked', 'locked-' || n, 'done', now() - make_interval(mins => n)"
+            " FROM generate_series(1, %(count)s) AS n",
+            count=RUNS_KEPT + 20,
+        )
+        with psycopg.connect(servers.postgres.url) as other:
+            other.execute(
+                "SELECT FROM maintenance_runs WHERE id = %s FOR UPDATE", [f"locked-{RUNS_KEPT + 5}"]
+            )
+            done = prune_records(engine, days=30, batch=15, dry_run=False)
+            assert (done.rows, done.skipped_batches) == (19, 0)
+        assert prune_records(engine, days=30, batch=15, dry_run=False).rows == 1
+        rows.run("DELETE FROM maintenance_runs WHERE task = 'test.locked'")
 
     def test_the_newest_runs_of_each_task_are_kept(self, rows: Rows, engine: Engine) -> None:
         """However many another task has."""

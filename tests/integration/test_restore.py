@@ -425,6 +425,61 @@ class TestPutBack:
         )
         assert dict(current) == {"2": 4, "1": 1}
 
+    def test_rows_of_tables_that_inherit_from_it_stay(
+        self, live: SampleDatabase, own: BackupPolicy
+    ) -> None:
+        """They have the same keys, and are no rows of the table."""
+        live.run("CREATE TABLE parent (id int PRIMARY KEY, value text)")
+        live.run("CREATE TABLE child (more int) INHERITS (parent)")
+        live.run("INSERT INTO parent VALUES (1, 'p'), (2, 'q')")
+        live.run("INSERT INTO child VALUES (1, 'child', 5)")
+        entry = create(live.client, own)
+        live.run("DELETE FROM ONLY parent WHERE id = 2")
+        live.run("INSERT INTO child VALUES (2, 'other', 1)")
+        done = answer(
+            command(
+                live, own, "restore", entry.name, "--table", "parent",
+                "--over-live", "--yes", "--json",
+            )
+        )  # fmt: skip
+        assert (done["inserted"], done["updated"], done["kept"]) == (1, 0, 0)
+        assert live.run("SELECT * FROM ONLY parent ORDER BY id") == [(1, "p"), (2, "q")]
+        assert live.run("SELECT * FROM child ORDER BY id") == [(1, "child", 5), (2, "other", 1)]
+
+    def test_values_that_name_objects_name_the_same_ones(
+        self, live: SampleDatabase, own: BackupPolicy
+    ) -> None:
+        """By their names, since their numbers differ between databases."""
+        live.run("CREATE TABLE names (id int PRIMARY KEY, one regclass, many regtype[])")
+        live.run("INSERT INTO names VALUES (1, 'templates', '{templates,text}')")
+        entry = create(live.client, own)
+        live.run("UPDATE names SET one = 'template_versions'")
+        arguments = ("restore", entry.name, "--table", "names")
+        done = answer(command(live, own, *arguments, "--over-live", "--yes", "--json"))
+        assert (done["updated"], done["unchanged"]) == (1, 0)
+        shown = live.run("SELECT one::text, many::text FROM names")
+        assert shown == [("templates", "{templates,text}")]
+        beside = answer(command(live, own, *arguments, "--json"))
+        live.run(f'DROP DATABASE "{beside["database"]}"'.encode())
+
+    def test_a_value_that_names_a_missing_object_is_a_conflict(
+        self, live: SampleDatabase, own: BackupPolicy
+    ) -> None:
+        """And the table stays as it is."""
+        live.run("CREATE TABLE other ()")
+        live.run("CREATE TABLE names (id int PRIMARY KEY, one regclass)")
+        live.run("INSERT INTO names VALUES (1, 'other')")
+        entry = create(live.client, own)
+        live.run("DELETE FROM names")
+        live.run("DROP TABLE other")
+        result = command(
+            live, own, "restore", entry.name, "--table", "names", "--over-live", "--yes"
+        )
+        assert result.exit_code == 1
+        problem = 'name an object that the live database lacks: relation "public.other"'
+        assert problem in " ".join(result.output.split())
+        assert live.run("SELECT * FROM names") == []
+
     @pytest.mark.parametrize(
         ("table", "constraint"),
         [

@@ -1,6 +1,6 @@
 """Roles of a backup: no name, comment, value or verifier becomes a statement of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from hypothesis import given
@@ -134,6 +134,57 @@ def test_text_that_the_server_would_cut_is_refused(facts: str) -> None:
     assert refused.value.kind == "archive_unreadable"
 
 
+KEYWORDS = {"SUPERUSER": "superuser", "CREATEROLE": "create_role"}
+SMALL = ["a", "b", "c", "d", "template_service_app"]
+
+
+def small_servers() -> st.SearchStrategy[ServerRoles]:
+    """Return servers with a few roles of few powers, and memberships without circles."""
+    roles = st.lists(
+        st.builds(
+            RoleFacts,
+            name=st.sampled_from(SMALL),
+            superuser=st.booleans(),
+            create_role=st.booleans(),
+        ),
+        unique_by=lambda role: role.name,
+        min_size=1,
+    )
+    ranks = ["pg_execute_server_program", *SMALL]
+    pairs = st.lists(st.tuples(st.sampled_from(ranks), st.sampled_from(SMALL)), unique=True)
+    upwards = pairs.map(
+        lambda found: tuple(
+            Membership(role=role, member=member)
+            for role, member in found
+            if ranks.index(role) < ranks.index(member)
+        )
+    )
+    return st.builds(ServerRoles, roles=roles.map(tuple), memberships=upwards).map(consistent)
+
+
+def consistent(facts: ServerRoles) -> ServerRoles:
+    """Return the facts without memberships of roles that there are not."""
+    names = {role.name for role in facts.roles} | {"pg_execute_server_program"}
+    kept = tuple(each for each in facts.memberships if {each.role, each.member} <= names)
+    return facts.model_copy(update={"memberships": kept})
+
+
+def powers_by_name(
+    roles: Iterable[RoleFacts], memberships: Iterable[Membership]
+) -> dict[str, set[str]]:
+    """Return the powers of each role, passed on until nothing changes."""
+    powers: dict[str, set[str]] = {name: set() for name in SMALL}
+    powers["pg_execute_server_program"] = {"programs"}
+    for role in roles:
+        powers[role.name] = {word for word, name in KEYWORDS.items() if getattr(role, name)}
+        if role.superuser:
+            powers[role.name] |= {"CREATEROLE", "programs"}
+    for _ in SMALL:
+        for membership in memberships:
+            powers[membership.member] |= powers[membership.role]
+    return powers
+
+
 class TestPower:
     """Attributes that give power beyond the rights on objects."""
 
@@ -187,8 +238,9 @@ class TestPower:
                 Membership(role="here", member=app.name),
             ),
         )
-        here = {"here": RoleFacts(name="here")}
-        plan = RolePlan(facts, existing=here, configuring=frozenset({"here"}))
+        right = ParameterGrant(role="here", name="x", privilege="SET")
+        here = ServerRoles(roles=(RoleFacts(name="here"),), parameters=(right,))
+        plan = RolePlan(facts, here)
         script = self.script(plan)
         assert 'GRANT SET ON PARAMETER "a"."work_mem" TO "tuner" WITH GRANT OPTION' in script
         assert script.count("GRANT ") == 2
@@ -202,8 +254,57 @@ class TestPower:
     def test_a_role_that_has_power_on_this_server_only_gets_no_members(self) -> None:
         """Its namesake of the backup was harmless."""
         facts = replace_roles(self.FACTS, RoleFacts(name="boss"), RoleFacts(name="plain"))
-        plan = RolePlan(facts, existing={"boss": self.BOSS})
+        plan = RolePlan(facts, ServerRoles(roles=(self.BOSS,)))
         assert 'GRANT "boss"' not in self.script(plan)
+
+    @each("power", ["boss", "pg_execute_server_program"])
+    @each("where", ["backup", "server"])
+    def test_a_chain_of_memberships_leads_to_no_power(self, power: str, where: str) -> None:
+        """Neither one of the backup, nor one that only the server has."""
+        app = RoleFacts(name="template_service_app")
+        chain = (Membership(role=power, member="middle"), Membership(role="middle", member="end"))
+        roles = (self.BOSS, RoleFacts(name="middle"), RoleFacts(name="end"))
+        ends = tuple(Membership(role="end", member=each) for each in (app.name, "plain"))
+        has = ServerRoles(roles=roles, memberships=chain)
+        wanted = ServerRoles(
+            roles=(*roles, app, RoleFacts(name="plain")),
+            memberships=(*reversed(chain), *ends) if where == "backup" else ends,
+        )
+        plan = RolePlan(wanted, has if where == "server" else ServerRoles())
+        script = self.script(plan)
+        assert ('GRANT "end" TO "plain"' in script) == (where == "backup")
+        assert f"membership of {app.name} in end" in plan.withheld
+
+    @given(small_servers(), small_servers(), st.booleans())
+    def test_nobody_gets_a_power_that_he_had_not(
+        self,
+        wanted: ServerRoles,
+        server: ServerRoles,
+        is_superuser: bool,  # noqa: FBT001 - a value
+    ) -> None:
+        """By whatever memberships of backup and server; and no role of this service gets any."""
+        plan = RolePlan(wanted, server, is_superuser=is_superuser)
+        script = self.script(plan)
+        granted = [
+            each
+            for each in wanted.memberships
+            if f'GRANT "{each.role}" TO "{each.member}"' in script
+        ]
+        kept = [
+            role.model_copy(
+                update={
+                    name: getattr(role, name) and f"{word} of {role.name}" not in plan.withheld
+                    for word, name in KEYWORDS.items()
+                }
+            )
+            for role in plan.missing
+        ]
+        after = powers_by_name((*server.roles, *kept), (*server.memberships, *granted))
+        before = powers_by_name(wanted.roles, wanted.memberships)
+        for role in plan.missing:
+            had = before[role.name]
+            is_ours = role.name == "template_service_app"
+            assert after[role.name] <= (set() if is_ours or not is_superuser else had)
 
     @each("comment", [None, mark("app")])
     def test_roles_of_the_application_never_get_power(self, comment: str | None) -> None:

@@ -97,8 +97,6 @@ def load(
                 _run(client, script, missing, unknown, keys=True)
         else:
             restore_archive(client, dump, jobs=jobs, entries=entries)
-    if table is not None and entry.table is None:
-        _drop_others(client, table)
 
 
 def load_data(client: Client, entry: Entry, dump: UnnamedFile) -> None:
@@ -225,7 +223,11 @@ def filter_script(
         yield line
 
 
-def _drop_others(client: Client, table: str) -> None:
+def drop_others(client: Client, table: str) -> None:
+    """Drop all tables of a restored database but one.
+
+    Once its rows are compared: without the others, values of type ``regclass`` are numbers.
+    """
     kept = sql.Identifier(SCHEMA, table)
     with connected(client.url) as connection:
         # One may prevent that anything is dropped.

@@ -37,14 +37,17 @@ ORDER BY a.attnum
 # GENERATED ALWAYS AS IDENTITY: no UPDATE may set them, and they hardly ever differ.
 _SETTABLE: Final = f"{_COLUMNS.partition('ORDER')[0]} AND a.attidentity <> 'a'"
 # In binary form arrays and composites name their types by number, which differs between databases,
-# and some types have no such form. As text a row has at most 1 GB.
+# as values of regclass and the like name objects; some types have no such form. As text a row has
+# at most 1 GB.
 _BINARY: Final = """
 SELECT 'binary'
 FROM pg_attribute AS a
 JOIN pg_type AS t ON t.oid = a.atttypid
 LEFT JOIN pg_type AS e ON e.oid = t.typelem
 WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
-HAVING bool_and(t.oid < 16384 AND t.typsend <> 0 AND (e.oid IS NULL OR e.typsend <> 0))
+HAVING bool_and(
+    t.oid < 16384 AND t.typsend <> 0 AND t.typname !~ '^_?reg' AND (e.oid IS NULL OR e.typsend <> 0)
+)
 """
 # The live database may have formats of its own, and bytes that are not letters of any encoding.
 _SAME_TEXT: Final = """
@@ -157,7 +160,7 @@ def _merge(
             )
             inserted = live.execute(_insert(target, columns, key)).rowcount
             _require_equal(live, target, columns, key)
-            now = live.execute(sql.SQL("SELECT count(*) FROM {}").format(target)).fetchone()
+            now = live.execute(sql.SQL("SELECT count(*) FROM ONLY {}").format(target)).fetchone()
     except errors.IntegrityError as error:
         raise OperationError(
             "rows_conflict",
@@ -165,6 +168,13 @@ def _merge(
             "with live rows",
             "restore it into another database, and copy the rows by hand; start with the tables "
             "that others refer to",
+        ) from None
+    except (errors.UndefinedTable, errors.UndefinedFunction, errors.UndefinedObject) as error:
+        raise OperationError(
+            "rows_conflict",
+            f"rows of {table} in the backup name an object that the live database lacks: "
+            f"{error.diag.message_primary}",
+            "restore it into another database, and copy the rows by hand",
         ) from None
     except errors.LockNotAvailable:
         raise OperationError(
@@ -197,6 +207,8 @@ def _copy(
     back = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT {})").format(_STAGED, names, form)
     for connection in (source, live):
         connection.execute(_SAME_TEXT, [encoding(live)])
+    # Names of objects with their schemas, which any search path finds.
+    source.execute("SELECT set_config('search_path', 'pg_catalog', false)")
     with source.cursor() as reading, live.cursor() as writing:
         with reading.copy(out) as rows, writing.copy(back) as staged:
             for block in rows:
@@ -221,7 +233,7 @@ def _updates(
     if not settable:
         return []
     update = sql.SQL(
-        "UPDATE {target} AS t SET ({names}) = ROW({new}) FROM {staged} AS b"
+        "UPDATE ONLY {target} AS t SET ({names}) = ROW({new}) FROM {staged} AS b"
         " WHERE {same} AND ({differ})"
     ).format(
         target=target,
@@ -249,7 +261,8 @@ def _require_equal(
 ) -> None:
     """Check that the table has each row of the backup (raises ``rows_changed``)."""
     changed = sql.SQL(
-        "SELECT count(*) FROM {} AS b WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {} AND NOT ({}))"
+        "SELECT count(*) FROM {} AS b WHERE NOT EXISTS"
+        " (SELECT FROM ONLY {} AS t WHERE {} AND NOT ({}))"
     ).format(_STAGED, target, _same(key), _differ(columns))
     row = live.execute(changed).fetchone()
     if row is not None and row[0]:
@@ -276,7 +289,7 @@ def _differ(columns: Sequence[str]) -> sql.Composed:
 def _insert(target: sql.Identifier, columns: Sequence[str], key: Sequence[str]) -> sql.Composed:
     return sql.SQL(
         "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} AS b"
-        " WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {})"
+        " WHERE NOT EXISTS (SELECT FROM ONLY {} AS t WHERE {})"
     ).format(
         target,
         sql.SQL(", ").join(map(sql.Identifier, columns)),

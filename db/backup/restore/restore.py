@@ -26,7 +26,7 @@ from db.backup.databases import (
 )
 from db.backup.policy import BackupPolicy
 from db.backup.restore.compare import compare_rows
-from db.backup.restore.load import jobs_for, load, load_data
+from db.backup.restore.load import drop_others, jobs_for, load, load_data
 from db.backup.restore.preflight import check_renaming, check_server_space
 from db.backup.restore.roles import CreatedRoles, create_roles
 from db.backup.scratch import release, scratch_database
@@ -128,6 +128,8 @@ def restore(  # noqa: PLR0913 - options by name
         ) as draft,
         administering(client.url) as admin,
     ):
+        if table is not None and entry.table is None:
+            drop_others(replace(client, url=at(client.url, draft.database)), table)
         target = into or unused_name(admin, named(client.url), "restored")
         if exists(admin, target):
             check_renaming(client, target)  # again: hours may have passed

@@ -9,6 +9,7 @@ from psycopg import errors, sql
 from psycopg.rows import DictRow
 
 from db.backup.databases import administering
+from db.backup.restore.powers import ATTRIBUTES, Powers, covers, granted_first
 from db.backup.roles import (
     Membership,
     ParameterGrant,
@@ -22,16 +23,6 @@ from db.errors import Kind, OperationError
 from db.roles.names import KINDS, PREDEFINED, Names, mark
 from db.roles.names import Kind as RoleKind
 
-# Members of these can become superuser: https://www.postgresql.org/docs/current/predefined-roles.html
-_POWERFUL: Final = frozenset(
-    {"pg_execute_server_program", "pg_read_server_files", "pg_write_server_files"}
-)
-_POWERS: Final = {
-    "superuser": "SUPERUSER",
-    "create_role": "CREATEROLE",
-    "replication": "REPLICATION",
-    "bypass_rls": "BYPASSRLS",
-}
 _IS_SUPERUSER: Final = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
 
 
@@ -69,8 +60,7 @@ def create_roles(url: str, wanted: ServerRoles) -> CreatedRoles:
         found = read_roles(admin, passwords=False)
         plan = RolePlan(
             wanted,
-            {role.name: role for role in found.roles},
-            found.configuring,
+            found,
             is_superuser=row is not None and row["rolsuper"],
             has_options=has_membership_options(admin),
         )
@@ -84,10 +74,8 @@ class RolePlan:
 
     Attributes
     ----------
-    existing
+    server
         The roles of the server.
-    configuring
-        Roles that may change settings of the server.
     is_superuser
         Whether a superuser creates the roles.
     has_options
@@ -97,8 +85,7 @@ class RolePlan:
     """
 
     wanted: ServerRoles
-    existing: Mapping[str, RoleFacts] = field(default_factory=dict)
-    configuring: frozenset[str] = frozenset()
+    server: ServerRoles = field(default_factory=ServerRoles)
     is_superuser: bool = True
     has_options: bool = True
     withheld: list[str] = field(default_factory=list)
@@ -106,7 +93,8 @@ class RolePlan:
     @property
     def missing(self) -> list[RoleFacts]:
         """The roles to create."""
-        return [role for role in self.wanted.roles if role.name not in self.existing]
+        existing = {role.name for role in self.server.roles}
+        return [role for role in self.wanted.roles if role.name not in existing]
 
 
 def role_statements(plan: RolePlan) -> Iterator[tuple[sql.Composed, str | None]]:
@@ -135,14 +123,24 @@ def role_statements(plan: RolePlan) -> Iterator[tuple[sql.Composed, str | None]]
             yield _allow(parameter), what
         else:
             plan.withheld.append(what)
+    yield from _grants(plan, created)
+
+
+def _grants(
+    plan: RolePlan, created: Mapping[str, RoleFacts]
+) -> Iterator[tuple[sql.Composed, str | None]]:
+    """Yield the memberships of created roles; record those that are left out."""
+    allowed = _allowed(plan, created)
     for membership in plan.wanted.memberships:
-        if membership.member in created and _is_granted(plan, created, membership):
+        if membership in allowed:
             yield _grant(membership, has_options=plan.has_options), _membership(membership)
+        elif membership.member in created:
+            plan.withheld.append(_membership(membership))
 
 
 def _create(plan: RolePlan, role: RoleFacts) -> sql.Composed:
     options: list[sql.Composable] = []
-    for attribute, keyword in _POWERS.items():
+    for attribute, keyword in ATTRIBUTES.items():
         if not getattr(role, attribute):
             continue
         if plan.is_superuser and _may_have(role, attribute):
@@ -193,22 +191,26 @@ def _grant(membership: Membership, *, has_options: bool) -> sql.Composed:
     return statement + sql.SQL(" WITH ") + sql.SQL(", ").join(options)
 
 
-def _is_granted(plan: RolePlan, created: Mapping[str, RoleFacts], membership: Membership) -> bool:
-    """Return whether a membership is restored; record it if it is not."""
-    granted = membership.role
-    then = {role.name: role for role in plan.wanted.roles}.get(granted)
-    now = plan.existing.get(granted) or created.get(granted)
-    wanted = plan.wanted.configuring
-    had_power = granted in _POWERFUL | wanted or (then is not None and then.has_power)
-    configures = plan.configuring | (wanted if granted in created else frozenset())
-    has_power = granted in _POWERFUL | configures or (now is not None and now.has_power)
-    kind = _kind(created[membership.member])
-    allowed = not has_power or (had_power and plan.is_superuser)
-    if kind is not None:
-        known = kind == "maintenance" and granted in PREDEFINED
-        allowed = allowed and not has_power and (known or not granted.startswith("pg_"))
-    if not allowed:
-        plan.withheld.append(_membership(membership))
+def _allowed(plan: RolePlan, created: Mapping[str, RoleFacts]) -> set[Membership]:
+    """Return the memberships of created roles that give no power that must not be restored."""
+    parameters = tuple(each for each in plan.wanted.parameters if each.role in created)
+    its = ServerRoles(roles=tuple(created.values()), parameters=parameters)
+    then, now = Powers(plan.wanted), Powers(plan.server, its)
+    allowed = set()
+    # What a role can do is known when its own memberships are.
+    for membership in granted_first(plan.wanted.memberships):
+        if membership.member not in created:
+            continue
+        granted, kind = membership.role, _kind(created[membership.member])
+        powers = now.of(granted)
+        if kind is None:
+            is_allowed = not powers or (plan.is_superuser and covers(then.of(granted), powers))
+        else:
+            known = set(PREDEFINED) if kind == "maintenance" else set()
+            is_allowed = not powers and now.predefined(granted) <= known
+        if is_allowed:
+            now.add(membership)
+            allowed.add(membership)
     return allowed
 
 
