@@ -37,6 +37,9 @@ _ENDS_IN_ADDRESS: Final = re.compile(r"(?:://|\bwww\.|@)\S*\Z")
 
 _BEFORE_IN_ADDRESS: Final = re.compile(r"(?:(?:://|\bwww\.|@)[^\s<>]*|[/=?&#%_@])\Z")
 _BEHIND_IN_ADDRESS: Final = re.compile(r"[/=?&#%_@]|\.[A-Za-z]")
+_ADDRESS: Final = re.compile(r"://|\bwww\.|@|\b(?:mailto|tel|sms):|\w\.[\w-]+/")
+_OUTSIDE_ADDRESSES: Final = re.compile(r"[\s<>\"\x00-\x1f]")
+_LONGEST_ADDRESS: Final = 2048
 _VARIABLE: Final = r"(?!(?:if|else|and|or|not|in|is)\b)[A-Za-z_]\w*(?:\.\w+|\[\d+\])*"
 _OPERAND: Final = re.compile(
     rf"(?<=~)\s*{_VARIABLE}(?=\s*(?:[~,)]|\Z))|(?<![\w.|\]]){_VARIABLE}(?=\s*~)"
@@ -80,6 +83,26 @@ def isolated(value: Any = None) -> Any:  # noqa: ANN401 - any value of a templat
         return value if "<" in value else safe(isolate(str(value)))
     is_negative = value.number < 0 if kind is Exact else kind in {int, float} and value < 0
     return f"{_FSI}{value}{_PDI}" if is_negative else value
+
+
+def with_whole_addresses(text: str) -> str:
+    """Return an output without isolates within its addresses, and next to them.
+
+    Where a print is part of an address only the output shows: tags may be between them, and the
+    beginning may be a value.
+    """
+    if _FSI not in text:
+        return text
+    first, *others = text.split(_FSI)
+    parts, before = [first], first[-_LONGEST_ADDRESS:]
+    for other in others:
+        inner, end, behind = other.partition(_PDI)
+        word = _OUTSIDE_ADDRESSES.split(before)[-1]
+        begins = not _OUTSIDE_ADDRESSES.search(inner) and _BEHIND_IN_ADDRESS.match(behind)
+        is_address = end and (begins or _ADDRESS.search(word))
+        parts.append(inner + behind if is_address else _FSI + other)
+        before = (before + parts[-1])[-_LONGEST_ADDRESS:]
+    return "".join(parts)
 
 
 def items_isolated(value: object) -> object:

@@ -11,7 +11,7 @@ from minijinja import TemplateError
 
 from tasks.errors import MOST_PROBLEMS, Problem
 from tasks.rendering import diagnosis, inspection, markdown
-from tasks.rendering.bidi import without_controls
+from tasks.rendering.bidi import with_whole_addresses, without_controls
 from tasks.rendering.compiled import CompiledSource
 from tasks.rendering.explain import ErrorContext, SourceError, explained
 from tasks.rendering.failures import FilterFailedError, NullPrintedError
@@ -283,7 +283,7 @@ class _Render:
             )
         except (TemplateError, FilterFailedError, NullPrintedError):
             return text_of(body)
-        return finished(without_nul(rendered))
+        return finished(with_whole_addresses(without_nul(rendered)))
 
     def _document(self) -> Document:
         body = self._ready.body
@@ -334,7 +334,7 @@ class _Render:
         # A value that an earlier version declares by such a name is its own.
         values = {**compiled.of_render, **values} if compiled.of_render else values
         try:
-            return compiled.compiler.render(
+            output = compiled.compiler.render(
                 compiled.name, compiled.partials, values, is_trial=self._is_trial
             )
         except MemoryError:
@@ -342,3 +342,4 @@ class _Render:
         except Exception as error:  # noqa: BLE001 - whatever Python says of a value may quote it
             # Values reach Python in filters, in the finalizer and in methods of objects.
             raise diagnosis.of(error, compiled, path, values, is_trial=self._is_trial) from None
+        return with_whole_addresses(output)

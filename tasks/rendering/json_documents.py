@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from math import isinf
 from typing import Any, Final, NamedTuple
 
 from minijinja import Environment, safe
@@ -146,7 +147,9 @@ def document(output: str, source: str) -> Document:
             None,
         )
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float
+        )
         text.encode()
         json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
@@ -158,7 +161,10 @@ def document(output: str, source: str) -> Document:
     except RecursionError:
         raise SourceError.limit("body", "the document is nested too deeply") from None
     except _TwiceError as error:
-        raise _syntax("json", str(error), source, _place_of_second(error.name, source)) from None
+        place = _place_of_second(error.name, source)
+        of_values = "; names that are placeholders must differ, also in examples of the variables"
+        message = f"{error}{of_values if place is None else ''}"
+        raise _syntax("json", message, source, place) from None
     except ValueError as error:
         place = source.find(str(error).partition(" ")[0])
         raise _syntax("json", str(error), source, place if place >= 0 else None) from None
@@ -251,6 +257,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON: write null, or a number")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise ValueError(f"{text} is a larger number than programs read: write it as a text")
+    return number
 
 
 def _not_json(

@@ -312,7 +312,8 @@ def _needs_a_guard(node: nodes.Comparison) -> bool:
     if not is_of_order and any(_is_itself_only(operand) for operand in operands):
         return False
     kinds = {kind_of(operand) for operand in operands}
-    return None in kinds or len(kinds) > 1
+    # Two texts have the order of the language, of numbers or of dates.
+    return None in kinds or len(kinds) > 1 or (is_of_order and "text" in kinds)
 
 
 def _is_itself_only(node: nodes.Node) -> bool:

@@ -336,7 +336,7 @@ class TestTextAlternative:
         values = {"name": "A & B", "a": "<1>", "mail": "ada@example.org"}
         assert render(tasks, template, **values)["text"] == (
             "Hello A & B\n\nTwo\nlines\n\n- <1>\n- b\n\n"
-            "See your order <https://example.org/?a=1&b=<1>>, ada@example.org."
+            "See your order <https://example.org/?a=1&b=%3C1%3E>, ada@example.org."
         )
 
 

@@ -791,6 +791,31 @@ class TestList:
         """Numbers are written as the language does; text stays what it is."""
         assert written("list", "de", items) == expected
 
+    @each(
+        ("language", "items", "style", "expected"),
+        [
+            ("es", ["Ada", "Inés"], "and", "Ada e Inés"),
+            ("es-MX", ["a", "b", "hijos"], "and", "a, b e hijos"),
+            ("es", ["padre", "hielo"], "and", "padre y hielo"),
+            ("es", ["padre", "Íñigo"], "and", "padre e Íñigo"),
+            ("es", ["uno", "ocho"], "or", "uno u ocho"),
+            ("es", ["uno", "hoy", "mañana"], "or", "uno, hoy o mañana"),
+            ("es", [7, 8], "or", "7 u 8"),
+            ("es", [10, 11], "or", "10 u 11"),
+            ("es", [10, 110], "or", "10 o 110"),
+            ("es", ["a", "ocho"], "and", "a y ocho"),
+            ("pt", ["a", "i"], "and", "a e i"),
+            ("he", ["אדה", "Grace"], "and", "אדה \u05d5-Grace"),
+            ("he", ["אדה", "נועה"], "and", "אדה ונועה"),
+            ("he", ["אדה", 3], "and", "אדה \u05d5-3"),
+        ],
+    )
+    def test_the_word_before_the_last_item_fits_it(
+        self, language: str, items: list[object], style: str, expected: str
+    ) -> None:
+        """As ICU writes it: in Spanish by its sound, in Hebrew by its script."""
+        assert written("list", language, items, style) == expected
+
     @each("items", [[True], ["a", None], [["a"]], [{"a": 1}]])
     def test_other_items_are_refused(self, items: list[object]) -> None:
         """What they would look like is not for a filter to guess."""

@@ -9,7 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any, Final
 
 from minijinja import TemplateError
@@ -142,8 +142,16 @@ def _of_decimals(left: Decimal, sign: str, right: Decimal) -> Decimal:
 def _decimal_power(left: Decimal, right: Decimal) -> Decimal:
     if right != right.to_integral_value() or not 0 <= right <= _MOST_DIGITS:
         return Decimal(repr(_power(float(left), float(right))))
-    result = _EXACT.power(left, right)
-    return result if result == result.to_integral_value() else _QUOTIENT.plus(result)
+    context = _EXACT.copy()
+    context.clear_flags()
+    result = context.power(left, right)
+    is_exact = not context.flags[Inexact] and len(result.as_tuple().digits) <= _MOST_DIGITS
+    if is_exact or result == result.to_integral_value():
+        return result
+    # Digits behind the point may be rounded, those before it not.
+    if result.adjusted() >= _QUOTIENT.prec:
+        raise InputError(_TOO_LARGE)
+    return _QUOTIENT.plus(result)
 
 
 def _power(left: float, right: float) -> float:

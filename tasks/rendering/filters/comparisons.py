@@ -47,12 +47,12 @@ MIXED: Final = (
     "with the filter int or float, or write the number without quotes"
 )
 _BOOLEAN_TEXT: Final = (
-    "a text cannot be compared with a boolean: declare the variable as 'boolean', or compare it "
-    "with a text, as in name == 'true'"
+    "a text cannot be compared with a boolean: ask for a boolean by {% if name %}; compare a text "
+    "with a text, as in name == 'true', or declare its variable as 'boolean'"
 )
 _BOOLEAN_NUMBER: Final = (
-    "a number cannot be compared with a boolean: declare the variable as 'boolean', or compare it "
-    "with a number, as in name == 1"
+    "a number cannot be compared with a boolean: ask for a boolean by {% if name %}; compare a "
+    "number with a number, as in name == 1, or declare its variable as 'boolean'"
 )
 _DATES: Final = (
     "dates and times that have no order as texts: send them as 2026-12-01, 2026-12-01T09:30:00Z or "

@@ -101,6 +101,7 @@ def guarded_filters(*, escapes: bool) -> dict[str, Callable[..., Any]]:
         filters[name] = graphemes.whole_clusters(filters[name])
     filters["reverse"] = _backwards
     filters["groupby"] = _groups(filters["groupby"])
+    filters["pluralize"] = _pluralizing(guarded(own.eval_expr, "pluralize", "value|pluralize"))
     filters["sum"] = _summing(filters["sum"], guarded(own.eval_expr, "sum", "value|map"))
     # The engine's own marks its output, quotes included, as safe to be in attributes.
     filters["tojson"] = to_json
@@ -135,6 +136,18 @@ def sliced(value: Any = None, *bounds: Any) -> Any:  # noqa: ANN401 - any value 
     if not all(map(_is_defined, (value, *bounds))):
         raise MissingError("a value is missing")
     return graphemes.sliced(value, *bounds)
+
+
+def _pluralizing(engine: Callable[..., Any]) -> Callable[..., Any]:
+    def call(value: Any = None, *endings: Any, **named: Any) -> Any:  # noqa: ANN401 - any value of a template
+        if len(endings) == 1 and "," in str(endings[0]):
+            raise ArgumentError(
+                "pluralize: write the endings apart, as in pluralize('y', 'ies'), or plural, "
+                "which follows the language"
+            )
+        return engine(value, *endings, **named)
+
+    return call
 
 
 def _backwards(value: Any = None) -> Any:  # noqa: ANN401 - any value of a template

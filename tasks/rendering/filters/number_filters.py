@@ -80,7 +80,7 @@ def _of_exact(name: str, engine: Callable[..., Any]) -> Callable[..., Any]:
         number = value.number
         match name:
             case "abs":
-                return simplified(number.copy_abs())
+                return Exact(f"{number.copy_abs():f}")  # with the zeros that it was sent with
             case "int":
                 return whole(int(number))
             case "float":

@@ -17,6 +17,7 @@ ASK: Final = ": send a value, write a default, as in {{ name | default('there') 
 MISSING_ARGUMENT: Final = "an argument is missing"
 UNKNOWN_FUNCTION: Final = "unknown function"
 _SIZED: Final = re.compile(r"([\w.]+)\.(?:length|size|count)")
+_KEY: Final = re.compile(r"\[([A-Za-z_][\w.]*)\]\Z")
 _RANGE: Final = re.compile(r"\w+\.\.\w+")
 _OF_LOOP: Final = re.compile(
     r"loop\.(?!(?:index|revindex|depth)0?\b|first\b|last\b|length\b|(?:prev|next)item\b|count\b|size\b)"
@@ -103,6 +104,8 @@ def ask(name: str) -> str:
         return ": write range(1, 6) for the numbers from 1 to 5"
     if _OF_LOOP.match(name):
         return ": a loop has index, index0, revindex, first, last, length, previtem and nextitem"
+    if (key := _KEY.search(name)) is not None:
+        return f"{ASK}; a publish tries the examples of '{key[1]}', which must be a key there"
     sized = _SIZED.fullmatch(name)
     return ASK if sized is None else f": write {{{{ {sized[1]} | length }}}} for a length"
 

@@ -109,4 +109,6 @@ def not_closed(source: str, start: int) -> str:
     """Return the sentence about a tag at ``start`` that is not closed."""
     opening = source[start : start + 2]
     line = source.count("\n", 0, start) + 1
+    if source.startswith("{{%", start):
+        return f"'{{{{%' in line {line}: put a space between {{ and {{%"
     return f"'{opening}' in line {line} is not closed: write {_CLOSING[opening]} at its end"

@@ -1,5 +1,6 @@
 """Lists in words (Unicode Technical Standard 35, part 2, section "List Patterns")."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
@@ -8,6 +9,7 @@ from tasks.rendering.locale_filters.errors import ArgumentError, InputError, ref
 from tasks.rendering.locale_filters.gsm import plain
 from tasks.rendering.locale_filters.locales import locale_of
 from tasks.rendering.locale_filters.numbers import number_text
+from tasks.rendering.outputs import BIDI_CONTROLS
 
 # CLDR's types of list patterns by style. Of the later ones a language may have parts only, as
 # German has of unit-short, and inherits the others from those before (which Babel does not do).
@@ -17,6 +19,9 @@ _LIST_STYLES: Final[Mapping[str, tuple[str, ...]]] = {
     "unit": ("standard", "unit-short", "unit"),
 }
 _KINDS: Final = ((bool, "a boolean"), ((list, tuple), "an array"), (dict, "an object"))
+_BEFORE_I: Final = re.compile(r"[ií]|h[ií](?![ae])", re.IGNORECASE)
+_BEFORE_O: Final = re.compile(r"h?[oó]|8|11(?!\d)", re.IGNORECASE)
+_HEBREW: Final = re.compile(r"[\u0590-\u05ff\ufb1d-\ufb4f]")
 _LIST_ITEMS: Final = 1000
 _LIST_CHARACTERS: Final = 100_000
 
@@ -44,7 +49,13 @@ def listed(language: str, value: object, /, style: object = "and") -> str:
     items = [_item(language, index, item) for index, item in enumerate(value)]
     if sum(map(len, items)) > _LIST_CHARACTERS:
         raise InputError(f"expected items of at most {_LIST_CHARACTERS} characters together")
-    return _joined(items, _list_patterns(language, style))
+    patterns = _list_patterns(language, style)
+    if items:
+        patterns = {
+            place: _before(language, pattern, items[-1]) if place in {"2", "end"} else pattern
+            for place, pattern in patterns.items()
+        }
+    return _joined(items, patterns)
 
 
 @lru_cache(maxsize=1024)
@@ -54,6 +65,22 @@ def _list_patterns(language: str, style: str) -> Mapping[str, str]:
     for name in _LIST_STYLES[style]:
         patterns |= types.get(name, {})
     return {place: plain(language, pattern) for place, pattern in patterns.items()}
+
+
+def _before(language: str, pattern: str, item: str) -> str:
+    """Return the pattern before the last item, whose sound or script may change the word.
+
+    As in ICU (``listformatter.cpp``): CLDR leaves these changes to programs.
+    """
+    item = item.lstrip(BIDI_CONTROLS)
+    match language.partition("-")[0]:
+        case "es" if _BEFORE_I.match(item):
+            return pattern.replace(" y {1}", " e {1}")
+        case "es" if _BEFORE_O.match(item):
+            return pattern.replace(" o {1}", " u {1}")
+        case "he" | "iw" if not _HEBREW.match(item):
+            return pattern.replace("\u05d5{1}", "\u05d5-{1}")
+    return pattern
 
 
 def _item(language: str, index: int, item: object) -> str:

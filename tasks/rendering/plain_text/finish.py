@@ -45,6 +45,9 @@ _UNSEEN = re.compile(
 )
 _UNSEEN_CHARACTERS: Final = "\u00ad\u034f\u200b\u200c\u200d\u2060\ufeff"
 _RULE = re.compile(r"^---$", re.MULTILINE)
+_UNWRITTEN: Final = re.compile(r"[ <>]")
+"""What would end an address in a text; browsers encode it."""
+
 _UNSHOWN = frozenset({"mailto", "tel"})
 _WITH_REST = frozenset({"http", "https", "mailto", "sms", "tel"})
 _SCRIPTS = frozenset({"javascript", "vbscript", "data"})
@@ -134,6 +137,10 @@ def _struck(match: re.Match[str]) -> str:
     return f"{struck} " if following.isalnum() or following in {STRIKE, LINK} else struck
 
 
+def _encoded(match: re.Match[str]) -> str:
+    return f"%{ord(match[0]):02X}"
+
+
 def _link(match: re.Match[str]) -> str:
     label = match[2]
     address = match[1].strip()
@@ -145,9 +152,11 @@ def _link(match: re.Match[str]) -> str:
     if not address or address[0] == "#" or leads_nowhere:
         return f"{label}{space}"  # the address leads nowhere from a text
     # The subject and text that a mail would have are not part of its address.
+    written = address
+    address = _UNWRITTEN.sub(_encoded, address)
     shown = rest.partition("?")[0] if scheme in _UNSHOWN else address
     text = label.strip(_EDGE)
-    if text and text.rstrip("/") not in {address.rstrip("/"), shown}:
+    if text and text.rstrip("/") not in {written.rstrip("/"), address.rstrip("/"), shown}:
         # RFC 3986, appendix C: what reads an address from a text takes it up to the bracket.
         shown = f"{text} <{shown}>"
     elif not text:
