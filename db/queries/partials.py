@@ -103,6 +103,10 @@ FROM template_translations
 WHERE template_version_id = %(version_id)s
   AND concat_ws(' ', subject, body, text, preheader) ~ 'include|extends'
 """
+_CLEAR_USES: Final = f"""
+WITH cleared AS (DELETE FROM template_partials WHERE template_version_id = %(version_id)s)
+{_TEXTS_WITH_PARTIALS}
+"""  # noqa: S608 - no input
 _LOCK_GRAPH_WHOLE: Final = {
     True: "SELECT pg_advisory_xact_lock(%(lock)s)",
     False: "SELECT pg_advisory_xact_lock_shared(%(lock)s)",
@@ -182,11 +186,10 @@ def texts_with_partials(connection: psycopg.Connection, version_id: UUID) -> lis
     return [text for row in rows for text in row if text is not None]
 
 
-def clear_uses(connection: psycopg.Connection, version_id: UUID) -> None:
-    """Delete the stored uses of partials by a version."""
-    connection.execute(
-        "DELETE FROM template_partials WHERE template_version_id = %s", (version_id,)
-    )
+def clear_uses(connection: psycopg.Connection, version_id: UUID) -> list[str]:
+    """Delete the stored uses of partials by a version; return as :func:`texts_with_partials`."""
+    rows = connection.execute(_CLEAR_USES, {"version_id": version_id})
+    return [text for row in rows for text in row if text is not None]
 
 
 def add_uses(connection: psycopg.Connection, version_id: UUID, names: Collection[str]) -> None:

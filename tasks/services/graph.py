@@ -60,8 +60,8 @@ def place(work: Work, template: TemplateRow) -> Place:
 def store_uses(work: Work, version: VersionRow) -> None:
     """Store which partials a version uses in all of its languages, replacing what was stored."""
     connection = driver_connection(work.session)
-    partials.clear_uses(connection, version.id)
-    partials.add_uses(connection, version.id, partials_of(_sources(work, version)))
+    sources = [*_own_sources(version), *partials.clear_uses(connection, version.id)]
+    partials.add_uses(connection, version.id, partials_of(sources))
 
 
 def require_unused(work: Work, template: TemplateRow) -> None:
@@ -123,13 +123,11 @@ def require_usable(work: Work, template: TemplateRow, version: VersionRow) -> No
 def _sources(work: Work, version: VersionRow) -> list[str | None]:
     """Return the sources of a version's texts that may use partials."""
     connection = driver_connection(work.session)
-    return [
-        version.subject,
-        version.body,
-        version.text,
-        version.preheader,
-        *partials.texts_with_partials(connection, version.id),
-    ]
+    return [*_own_sources(version), *partials.texts_with_partials(connection, version.id)]
+
+
+def _own_sources(version: VersionRow) -> list[str | None]:
+    return [version.subject, version.body, version.text, version.preheader]
 
 
 def _users(work: Work, template: TemplateRow) -> list[User]:
