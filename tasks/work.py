@@ -58,8 +58,8 @@ class Answer:
     payload
         The result, a JSON object; with ``stored`` only what is shown of it.
     stored
-        The result as JSON in UTF-8, stored unchanged: pieces, joined only when they are stored,
-        since that of a batch may be megabytes.
+        The result as JSON in UTF-8, which is stored unchanged. Its pieces are joined only then,
+        because the result of a batch may have several megabytes.
     figures
         What is shown instead, of a result that holds nothing of a producer's.
 

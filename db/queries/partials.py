@@ -182,14 +182,12 @@ def users(connection: psycopg.Connection, template_id: str) -> list[User]:
 
 def texts_with_partials(connection: psycopg.Connection, version_id: UUID) -> list[str]:
     """Return the sources of a version's translations that may use partials."""
-    rows = connection.execute(_TEXTS_WITH_PARTIALS, {"version_id": version_id})
-    return [text for row in rows for text in row if text is not None]
+    return _texts(connection, _TEXTS_WITH_PARTIALS, version_id)
 
 
 def clear_uses(connection: psycopg.Connection, version_id: UUID) -> list[str]:
     """Delete the stored uses of partials by a version; return as :func:`texts_with_partials`."""
-    rows = connection.execute(_CLEAR_USES, {"version_id": version_id})
-    return [text for row in rows for text in row if text is not None]
+    return _texts(connection, _CLEAR_USES, version_id)
 
 
 def add_uses(connection: psycopg.Connection, version_id: UUID, names: Collection[str]) -> None:
@@ -222,3 +220,8 @@ def lock_graph_of_many(connection: psycopg.Connection, *, with_partials: bool) -
     one later, since two transactions would wait for each other.
     """
     connection.execute(_LOCK_GRAPH_WHOLE[with_partials], {"lock": _LOCK})
+
+
+def _texts(connection: psycopg.Connection, statement: str, version_id: UUID) -> list[str]:
+    rows = connection.execute(statement.encode(), {"version_id": version_id})
+    return [text for row in rows for text in row if text is not None]

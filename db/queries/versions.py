@@ -182,7 +182,10 @@ class Upcoming(NamedTuple):
 
 
 class Added(NamedTuple):
-    """A version that was inserted; ``upcoming`` are others that will be current, by time."""
+    """A version that was inserted.
+
+    ``upcoming`` has the template's other versions with a scheduled activation, the earliest first.
+    """
 
     id: UUID
     version: str

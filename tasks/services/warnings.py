@@ -58,8 +58,8 @@ class Adviser:
         ]
         sources = [source for text in as_sent for source in _sources(text.candidate)]
         for tried in (texts, ()):
-            # A render with values of another kind than those of the trials may go over a limit,
-            # and take the answer with it.
+            # These values are not those of the trial renders, so that a render may exceed a limit
+            # here for the first time. It ends the process, and the warnings of sources are lost.
             with suppress(RenderLimitExceeded):
                 return self._renderer.advise(sources, tried, declared, self._deadline)
         return []

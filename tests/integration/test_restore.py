@@ -373,6 +373,12 @@ class TestOverLive:
         assert "full backup" in result.output
 
 
+def put_back(live: SampleDatabase, own: BackupPolicy, entry: Entry, table: str) -> dict[str, Any]:
+    """Merge a table of a backup into the live one; return what is printed."""
+    arguments = ("restore", entry.name, "--table", table, "--over-live", "--yes", "--json")
+    return answer(command(live, own, *arguments))
+
+
 class TestPutBack:
     """``--table`` with ``--over-live``: rows as the backup has them."""
 
@@ -413,12 +419,7 @@ class TestPutBack:
         entry = create(live.client, own, form="plain")
         live.run("UPDATE template_versions SET is_current = false")
         live.run("UPDATE template_versions SET is_current = version = '1'")
-        done = answer(
-            command(
-                live, own, "restore", entry.name, "--table", "template_versions",
-                "--over-live", "--yes", "--json",
-            )
-        )  # fmt: skip
+        done = put_back(live, own, entry, "template_versions")
         assert (done["updated"], done["unchanged"]) == (8, 1)
         current = live.run(
             "SELECT version, count(*) FROM template_versions WHERE is_current GROUP BY 1"
@@ -436,12 +437,7 @@ class TestPutBack:
         entry = create(live.client, own)
         live.run("DELETE FROM ONLY parent WHERE id = 2")
         live.run("INSERT INTO child VALUES (2, 'other', 1)")
-        done = answer(
-            command(
-                live, own, "restore", entry.name, "--table", "parent",
-                "--over-live", "--yes", "--json",
-            )
-        )  # fmt: skip
+        done = put_back(live, own, entry, "parent")
         assert (done["inserted"], done["updated"], done["kept"]) == (1, 0, 0)
         assert live.run("SELECT * FROM ONLY parent ORDER BY id") == [(1, "p"), (2, "q")]
         assert live.run("SELECT * FROM child ORDER BY id") == [(1, "child", 5), (2, "other", 1)]
@@ -454,12 +450,11 @@ class TestPutBack:
         live.run("INSERT INTO names VALUES (1, 'templates', '{templates,text}')")
         entry = create(live.client, own)
         live.run("UPDATE names SET one = 'template_versions'")
-        arguments = ("restore", entry.name, "--table", "names")
-        done = answer(command(live, own, *arguments, "--over-live", "--yes", "--json"))
+        done = put_back(live, own, entry, "names")
         assert (done["updated"], done["unchanged"]) == (1, 0)
         shown = live.run("SELECT one::text, many::text FROM names")
         assert shown == [("templates", "{templates,text}")]
-        beside = answer(command(live, own, *arguments, "--json"))
+        beside = answer(command(live, own, "restore", entry.name, "--table", "names", "--json"))
         live.run(f'DROP DATABASE "{beside["database"]}"'.encode())
 
     def test_a_value_that_names_a_missing_object_is_a_conflict(

@@ -76,9 +76,9 @@ def covers(then: set[str], now: set[str]) -> bool:
 
 
 def granted_first(memberships: Iterable[Membership]) -> list[Membership]:
-    """Return memberships, those of a role before those in it.
+    """Return memberships sorted so that a role's own come before those of its members.
 
-    In a circle, which a server refuses, the order stays.
+    Circular memberships, which a server refuses, stay in their order.
     """
     listed = list(memberships)
     sorter: TopologicalSorter[str] = TopologicalSorter()

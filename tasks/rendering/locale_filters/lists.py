@@ -49,13 +49,7 @@ def listed(language: str, value: object, /, style: object = "and") -> str:
     items = [_item(language, index, item) for index, item in enumerate(value)]
     if sum(map(len, items)) > _LIST_CHARACTERS:
         raise InputError(f"expected items of at most {_LIST_CHARACTERS} characters together")
-    patterns = _list_patterns(language, style)
-    if items:
-        patterns = {
-            place: _before(language, pattern, items[-1]) if place in {"2", "end"} else pattern
-            for place, pattern in patterns.items()
-        }
-    return _joined(items, patterns)
+    return _joined(language, items, _list_patterns(language, style))
 
 
 @lru_cache(maxsize=1024)
@@ -93,14 +87,14 @@ def _item(language: str, index: int, item: object) -> str:
     return number_text(language, item)
 
 
-def _joined(items: Sequence[str], patterns: Mapping[str, str]) -> str:
+def _joined(language: str, items: Sequence[str], patterns: Mapping[str, str]) -> str:
     """Return a list as UTS 35 has it, part 2, section "List Patterns"."""
     if len(items) <= 1:
         return "".join(items)
     first, *middle, last = items
     if not middle:
-        return patterns["2"].format(first, last)
+        return _before(language, patterns["2"], last).format(first, last)
     text = patterns["start"].format(first, middle[0])
     for item in middle[1:]:
         text = patterns["middle"].format(text, item)
-    return patterns["end"].format(text, last)
+    return _before(language, patterns["end"], last).format(text, last)
