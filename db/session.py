@@ -86,6 +86,7 @@ def make_engine(database: Database, *, application_name: str = "template-service
         event.listen(engine, "connect", _use_formats)
     _ping_only_after_rest(engine)
     event.listen(engine, "reset", _leave_no_transaction)
+    event.listen(engine, "engine_connect", _leave_autocommit)
     return engine
 
 
@@ -129,13 +130,12 @@ def autocommitting(engine: Engine) -> Iterator[psycopg.Connection]:
     try:
         connection = cast("psycopg.Connection", pooled.driver_connection)
         try:
-            connection.autocommit = True
+            if not connection.autocommit:
+                connection.autocommit = True
             yield connection
         finally:
-            # In the middle of a statement it can neither be changed nor used again.
-            if connection.pgconn.transaction_status == TransactionStatus.IDLE:
-                connection.autocommit = False
-            else:
+            # In the middle of a statement it cannot be used again.
+            if connection.pgconn.transaction_status != TransactionStatus.IDLE:
                 pooled.invalidate()
     finally:
         pooled.close()
@@ -194,6 +194,16 @@ def _leave_no_transaction(connection: DBAPIConnection, *_: object) -> None:
     of the transaction, including the record of its own message, and lose them with the connection.
     """
     cast("Connection", connection).rollback()
+
+
+def _leave_autocommit(connection: SqlConnection) -> None:
+    """Begin transactions again on a connection that :func:`autocommitting` has used last.
+
+    Not when it is returned: a process that renders uses it for the next render.
+    """
+    driver = cast("Connection", connection.connection.driver_connection)
+    if driver.autocommit:
+        driver.autocommit = False
 
 
 def _wait_no_longer_than(engine: Engine, statement_timeout: float) -> None:

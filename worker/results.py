@@ -7,6 +7,7 @@ own attempt to store it afterwards is skipped without a round trip.
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -116,10 +117,7 @@ class _Once:
         request: object = None,
         **_: object,
     ) -> object:
-        meta = self._get_result_meta(
-            result=result, state=state, traceback=traceback, request=request
-        )
-        meta["task_id"] = bytes_to_str(task_id)
+        meta = _meta(self, task_id, result, state, traceback, request)
         expires = self.failure_expires if state == states.FAILURE else self.expires
         self._script(
             keys=[self.get_key_for_task(task_id)], args=[_encoded(self, meta), int(expires or 0)]
@@ -130,18 +128,11 @@ class _Once:
         """Store errors as the answers to messages, by task id, in one round trip."""
         with self.client.pipeline(transaction=False) as pipeline:
             for task_id, error in errors.items():
-                meta = self._get_result_meta(
-                    result=self.prepare_exception(error),
-                    state=states.FAILURE,
-                    traceback=None,
-                    request=None,
-                )
+                failure = self.prepare_exception(error)
+                meta = _meta(self, task_id, failure, states.FAILURE)
                 self._script(
                     keys=[self.get_key_for_task(task_id)],
-                    args=[
-                        self.encode(meta | {"task_id": task_id}),
-                        int(self.failure_expires or 0),
-                    ],
+                    args=[self.encode(meta), int(self.failure_expires or 0)],
                     client=pipeline,
                 )
             pipeline.execute()
@@ -149,6 +140,33 @@ class _Once:
     @cached_property  # type: ignore[untyped-decorator]  # kombu ships no types
     def _script(self: Any) -> Any:  # noqa: ANN401 - Celery ships no types
         return self.client.register_script(_STORE)
+
+
+def _meta(  # noqa: PLR0913, PLR0917 - what Celery stores
+    backend: Any,  # noqa: ANN401 - Celery ships no types
+    task_id: str,
+    result: object,
+    state: str,
+    traceback: str | None = None,
+    request: object = None,
+) -> dict[str, Any]:
+    """Return the members of a stored answer, as Celery's protocol for results has them.
+
+    Celery's own function asks the app for its settings and their time zone for each answer, which
+    takes as long as the rest of storing it.
+    """
+    meta = {
+        "status": state,
+        "result": result,
+        "traceback": traceback,
+        "children": backend.current_task_children(request),
+        "date_done": datetime.now(UTC).isoformat() if state in states.READY_STATES else None,
+        "task_id": bytes_to_str(task_id),
+    }
+    for name, attribute in (("group_id", "group"), ("parent_id", "parent_id")):
+        if value := getattr(request, attribute, None):
+            meta[name] = value
+    return meta
 
 
 def _encoded(backend: Any, meta: dict[str, Any]) -> str | bytes:  # noqa: ANN401 - Celery ships no types
