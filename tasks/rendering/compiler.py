@@ -325,17 +325,21 @@ class Compiler:
         self._registration.register(environment)
         return environment
 
+    def _around(self, source: str) -> Edits:
+        """Return the edits of the prints of a source that this kind of output needs."""
+        return placed_edits(source) if self._escapes else Edits()
+
     def _add(self, name: str, language: str, source: str) -> Rewritten:
         """Give the engine a source by a name; return what it compiled."""
-        placed = placed_edits(source) if self._escapes else Edits()
+        around = self._around(source)
         own = plural_calls.marked(source)
-        guarded = rewritten(own, placed)
+        guarded = rewritten(own, around)
         try:
             self._use({name: self._prepared(language, guarded.text)})
         except TemplateError:
             # Its words and its place are about what the author wrote.
             self.environment.undeclared_variables_in_str(self._prepared(language, source))
-            guarded = placed.applied(own)
+            guarded = around.applied(own)
             self._use({name: self._prepared(language, guarded.text)})
         return guarded
 

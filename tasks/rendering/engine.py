@@ -289,10 +289,7 @@ class _Render:
         body = self._ready.body
         values = markdown.as_text(self._values, self._ready.markdown)
         output = self._run(body, "body", values)
-        try:
-            result = document(output, self._ready.text["body"])
-        except NullPrintedError as error:
-            raise diagnosis.of(error, body, "body", values, is_trial=self._is_trial) from None
+        result = document(output, self._ready.text["body"])
         self._require_size(result.text, "body")
         return result
 

@@ -18,14 +18,18 @@ from minijinja import Environment, safe
 from tasks.errors import Code, Problem
 from tasks.rendering.compiler import Compiler
 from tasks.rendering.explain import SourceError
-from tasks.rendering.failures import NullPrintedError
 from tasks.rendering.filters.guards import lacks, to_json
 from tasks.rendering.html.masks import flat
 from tasks.rendering.limits import Limits
 from tasks.rendering.partials import partials_of, uses
 from tasks.rendering.places import placed
+from tasks.rendering.rewriting import Edits
 from tasks.rendering.samples import TEXT, Anything
+from tasks.rendering.syntax import nodes
+from tasks.rendering.syntax.blocks import tree
+from tasks.rendering.syntax.walk import printed
 from tasks.rendering.texts import Text
+from tasks.rendering.usage.scopes import printed_nodes
 from tasks.rendering.values import Unprintable
 from tasks.rendering.watching import Found
 
@@ -70,6 +74,16 @@ class JsonCompiler(Compiler):
         # So the engine marks what macros and captures give as text that is not to be encoded again.
         mode = {"auto_escape_callback": lambda _name: "json", "finalizer": _marked}
         return super()._environment(**mode | options)
+
+    def _around(self, source: str) -> Edits:
+        """Have the ``none`` of an author be null, which JSON has, and no missing value."""
+        edits = Edits()
+        for value in printed(tree(source) or ()) if "none" in source.lower() else ():
+            for node in printed_nodes(value):
+                if isinstance(node, nodes.Literal) and node.value is None:
+                    edits.opening.append((node.start, node.start, "("))
+                    edits.closing.append((node.end, node.end, "|default(none))"))
+        return edits
 
     def watch(
         self,
@@ -210,14 +224,15 @@ def _in_string(encoded: str, written: str, source: str) -> str:
     value = json.loads(encoded)
     if isinstance(value, str):
         return encoded[1:-1]
-    if value is None:
-        raise NullPrintedError
-    if isinstance(value, bool | list | dict):
+    if value is None or isinstance(value, bool | list | dict):
         kinds = {bool: "true or false", list: "an array", dict: "an object"}
-        kind = kinds[type(value)]
-        message = (
-            f"{kind} would be printed in a JSON string: use tojson for its JSON text, join, or if"
+        remedy = (
+            "write a text for it, as in {{ name | default('') }}, or ask with if"
+            if value is None
+            else "use tojson for its JSON text, join, or if"
         )
+        kind = kinds.get(type(value), "null")
+        message = f"{kind} would be printed in a JSON string: {remedy}"
         place = _place_of_print(written, source)
         problem = placed("body", "json_string", message, source, place)
         raise SourceError(Code.VARIABLES_INVALID, message, problem)

@@ -307,6 +307,53 @@ def test_a_publish_refuses_booleans_among_others(kind: str, expression: str, mes
     assert any(message in problem["message"] for problem in problems)
 
 
+@each(
+    ("kind", "expression", "message"),
+    [
+        ("array", "x > 2", "an array cannot be compared with a number"),
+        ("array", "2 < x", "items | length > 2"),
+        ("array", "x == ''", "whether it has any by {% if items %}"),
+        ("array", "x is ge(2)", "an array cannot be compared with a number"),
+        ("array", "x + 2 > 3", "+ is for numbers, not for an array"),
+        ("array", "x - y", "- is for numbers, not for an array"),
+        ("array", "x * 2", "* is for numbers, not for an array"),
+        ("object", "x > 2", "an object cannot be compared with a number: name one of its members"),
+        ("object", "x == 'a'", "an object cannot be compared with a text"),
+        ("object", "x != true", "an object cannot be compared with a boolean"),
+        ("object", "x + y", "+ is for numbers, not for an object"),
+    ],
+)
+def test_a_publish_refuses_arrays_and_objects_among_others(
+    kind: str, expression: str, message: str
+) -> None:
+    """Each render would be refused, or take the same branch whatever the array holds."""
+    source = source_of(f"a\n{{% if {expression} %}}b{{% endif %}}", "sms")
+    (problem,) = try_out(ENGINE, source, [{"name": "x", "type": kind}], lambda: None)
+    assert message in problem["message"]
+    assert problem["line"] == 2
+
+
+@each(
+    ("kind", "expression"),
+    [
+        ("array", "x == []"),
+        ("array", "x != none"),
+        ("array", "items | length > 2"),
+        ("array", "x + y"),
+        ("array", "x[0] > 2"),
+        ("array", "'a' in x"),
+        ("object", "x == {}"),
+        ("object", "x.n > 2"),
+        ("object", "x is mapping"),
+    ],
+)
+def test_a_publish_takes_what_arrays_and_objects_can_be_asked(kind: str, expression: str) -> None:
+    """Their items and members, and others of their kind."""
+    source = source_of(f"{{% if {expression} %}}b{{% endif %}}", "sms")
+    declared = [{"name": "x", "type": kind}, {"name": "y", "type": "array"}]
+    assert not try_out(ENGINE, source, declared, lambda: None)
+
+
 def test_an_optional_boolean_is_neither_when_left_out() -> None:
     """A comparison with true or false asks for it."""
     declared = [{"name": "x", "type": "boolean", "required": False}]

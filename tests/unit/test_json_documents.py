@@ -236,9 +236,23 @@ def test_what_is_no_text_is_not_printed_in_a_string(value: Any, word: str) -> No
     assert "tojson" in error.message
 
 
+@each("print_", ["none", "None", "x or none", "x if x else none", "(x and x) or none"])
+def test_an_author_may_write_null_for_what_is_missing(print_: str) -> None:
+    """JSON has it, and the program that reads the document expects it."""
+    assert rendered('{"a": {{ ' + print_ + " }}}", x="") == {"a": None}
+
+
+@each("print_", ["none", "x or none", "x | default(none, true)"])
+def test_null_in_a_string_is_refused_with_its_place(print_: str) -> None:
+    """Readers would see the word."""
+    problem = refused('{\n"a": "{{ ' + print_ + ' }}"}', x="").problem
+    assert "null would be printed in a JSON string" in problem["message"]
+    assert (problem["line"], problem["column"]) == (2, 7)
+
+
 def test_null_in_a_string_and_a_missing_value_are_refused() -> None:
     """As in every other text."""
-    assert refused('{"a": "{{ x.y }}"}', x={"y": None}).problem["type"] == "null"
+    assert refused('{"a": "{{ x.y }}"}', x={"y": None}).problem["type"] == "json_string"
     assert refused('{"a": {{ x.y }}}', x={}).problem["type"] == "undefined"
     assert refused('{"a": {{ "b" if x }}}', x=False).problem["type"] == "null"
 

@@ -46,6 +46,16 @@ MIXED: Final = (
     "a text cannot be compared with a number: declare the variable as 'decimal', convert the text "
     "with the filter int or float, or write the number without quotes"
 )
+STRUCTURES: Final[Mapping[str, str]] = {
+    "array": (
+        "ask for its number of items, as in items | length > 2, or whether it has any by "
+        "{% if items %}"
+    ),
+    "object": (
+        "name one of its members, as in user.name, or ask whether it has any by {% if user %}"
+    ),
+}
+"""What to write instead, where an array or object is compared or calculated with."""
 _BOOLEAN_TEXT: Final = (
     "a text cannot be compared with a boolean: ask for a boolean by {% if name %}; compare a text "
     "with a text, as in name == 'true', or declare its variable as 'boolean'"
@@ -85,8 +95,14 @@ def holds(first: Any, *rest: Any, language: str = "") -> bool:  # noqa: ANN401 -
 
 
 def refused_kinds(kinds: Iterable[str]) -> str:
-    """Return the problem of comparing two kinds: texts, numbers and booleans."""
-    if "boolean" not in (known := frozenset(kinds)):
+    """Return the problem of comparing values of two kinds."""
+    known = frozenset(kinds)
+    for structure, remedy in STRUCTURES.items():
+        if structure in known:
+            others = " or ".join(sorted(known - {structure}))
+            article = "an" if others[0] in "aeiou" else "a"
+            return f"an {structure} cannot be compared with {article} {others}: {remedy}"
+    if "boolean" not in known:
         return MIXED
     return _BOOLEAN_TEXT if "text" in known else _BOOLEAN_NUMBER
 

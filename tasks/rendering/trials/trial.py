@@ -7,7 +7,7 @@ from typing import Any
 from tasks.errors import Code, Problem
 from tasks.rendering.engine import Engine
 from tasks.rendering.explain import SourceError, unprintable_type
-from tasks.rendering.filters.comparisons import refused_kinds
+from tasks.rendering.filters.comparisons import STRUCTURES, refused_kinds
 from tasks.rendering.json_documents import html_partials
 from tasks.rendering.markdown import CHANGED, COMPARED
 from tasks.rendering.numbers import made_exact
@@ -22,7 +22,9 @@ from tasks.rendering.trials.json_proof import unproved
 from tasks.rendering.trials.json_shapes import json_problems
 from tasks.rendering.usage.inference import Inferred, item_names, optional_names
 from tasks.rendering.usage.kinds import (
+    Kind,
     kind_of_type,
+    misplaced_structures,
     mixed_comparisons,
     printed_booleans,
     printed_without_text,
@@ -140,6 +142,9 @@ def _by_types(
     compared = [
         placed(part, "invalid_operation", f"comparison: {refused_kinds(mixed)}", source, place)
         for place, mixed in mixed_comparisons(traces.comparisons, kinds)
+    ] + [
+        placed(part, "invalid_operation", f"arithmetic: {_not_a_number(kind, sign)}", source, place)
+        for place, sign, kind in misplaced_structures(traces.calculations, kinds)
     ]
     if part == "body" and is_html(text["type"]):
         compared += _markdown_problems(traces, declared, source)
@@ -156,6 +161,10 @@ def _by_types(
         if path in structures
     ]
     return [*compared, *printed]
+
+
+def _not_a_number(kind: Kind, sign: str) -> str:
+    return f"{sign} is for numbers, not for an {kind}: {STRUCTURES[kind]}"
 
 
 def _printed_values(text: Text, part: Part) -> list[Problem]:

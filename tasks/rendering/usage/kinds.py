@@ -1,4 +1,4 @@
-"""What an expression gives, as far as its syntax says: a text, a number or a boolean."""
+"""What an expression gives, as far as its syntax or the type of its variable says."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
@@ -11,7 +11,8 @@ from tasks.rendering.syntax.blocks import Block, Part, Print, tree
 from tasks.rendering.syntax.walk import printed, true_part
 from tasks.rendering.usage.scopes import DEFAULTS, printed_nodes
 
-Kind = Literal["boolean", "number", "text"]
+Kind = Literal["array", "boolean", "number", "object", "text"]
+"""Of a variable; an expression's syntax says a boolean, a number or a text."""
 
 _NUMBER_FILTERS: Final = frozenset({"abs", "count", "float", "int", "length", "round"})
 _GIVING_TEXT: Final = (
@@ -38,6 +39,8 @@ _WITHOUT_TEXT: Final = {
 """What to write for functions whose objects show no mark of a list or of a text in quotes."""
 
 _BY_TYPE: Final[dict[str, Kind]] = {
+    "array": "array",
+    "object": "object",
     **dict.fromkeys(("date", "datetime", "email", "markdown", "string", "url"), "text"),
     "boolean": "boolean",
     **dict.fromkeys(("decimal", "integer", "number"), "number"),
@@ -182,3 +185,21 @@ def mixed_comparisons(
         if len(known) > 1:
             mixed.append((place, known))
     return mixed
+
+
+def misplaced_structures(
+    calculations: Iterable[tuple[int, str, Sequence[tuple[Path | None, Kind | None]]]],
+    kinds: Mapping[Path, Kind],
+) -> list[tuple[int, str, Kind]]:
+    """Return the places of arithmetic with arrays or objects, with the operator and the kind.
+
+    An array may be joined by ``+`` with another.
+    """
+    found: list[tuple[int, str, Kind]] = []
+    for place, operator, sides in calculations:
+        each = [kind or kinds.get(path or ()) for path, kind in sides]
+        if "object" in each:
+            found.append((place, operator, "object"))
+        elif "array" in each and (operator != "+" or not {None, "array"}.issuperset(each)):
+            found.append((place, operator, "array"))
+    return found

@@ -28,7 +28,7 @@ from tasks.rendering.usage.scopes import (
     chosen,
     printed_nodes,
 )
-from tasks.rendering.usage.traces import Traces
+from tasks.rendering.usage.traces import Side, Traces
 
 _COMPARING_TESTS: Final = frozenset(
     {
@@ -99,7 +99,7 @@ class _Walker:
         self._found = found
         self._readable = True
         self._depth = 0
-        self.traces = Traces([], [], [])
+        self.traces = Traces([], [], [], [])
         self._seen: set[tuple[str, frozenset[tuple[str, Local]], frozenset[Path]]] = set()
         self._macros: dict[str, _Macro] = {}
         self._called: list[str] = []
@@ -313,6 +313,9 @@ class _Walker:
                 known = present | self._names.if_true(node.left, scope)
                 self._value(node.right, scope, known, guarded=guarded)
             case nodes.Binary():
+                if self._depth == 1 and node.operator != "~":
+                    sides = self._sides(node.left, node.right, scope)
+                    self.traces.calculations.append((node.place, node.operator, sides))
                 self._value(node.left, scope, present)
                 self._value(node.right, scope, present)
 
@@ -351,8 +354,10 @@ class _Walker:
 
     def _compared(self, left: nodes.Node, right: nodes.Node, place: int, scope: Scope) -> None:
         if self._depth == 1:
-            sides = tuple((self._names.path(side, scope), kind_of(side)) for side in (left, right))
-            self.traces.comparisons.append((place, sides))
+            self.traces.comparisons.append((place, self._sides(left, right, scope)))
+
+    def _sides(self, left: nodes.Node, right: nodes.Node, scope: Scope) -> tuple[Side, ...]:
+        return tuple((self._names.path(side, scope), kind_of(side)) for side in (left, right))
 
     def _changed(self, node: nodes.Node | None, place: int, scope: Scope) -> None:
         if self._depth == 1 and node is not None:
