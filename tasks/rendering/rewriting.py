@@ -32,7 +32,7 @@ WHOLE: Final = "__whole"
 """The names of the guards, which begin as no name does that an author would choose."""
 
 _MAY_NEED: Final = re.compile(
-    r"[<>=!]=|[<>]|\bin\b|[-+*/%~]|\[|\.|\bset\b|\b(?:count|first|last|length)\b"
+    r"[<>=!]=|[<>]|\bin\b|[-+*/%~]|\[|\.|\bset\b|\b(?:count|first|last|length|map)\b"
 )
 _OF_CLUSTERS: Final = frozenset({"count", "first", "last", "length"})
 """Filters for which a text is a list of characters."""
@@ -138,6 +138,12 @@ class _Guards:
                 yield from self._asked(node)
             case nodes.Filter() if node.of is not None and node.name in DEFAULTS:
                 yield from self._first_asked(node, node.of)
+            case nodes.Filter(name="map") if (default := _named(node, "default")) is not None:
+                for inner in within(node):
+                    yield from self.of(inner)
+                # The engine's own is for members that are left out, and null counts as left out.
+                text = self._source[default.start : default.end]
+                yield node.end, node.end, f'|map("default",{text})'
             case nodes.Test() if node.name in ASKING:
                 yield from self._first_asked(node, node.of)
             case nodes.Unary(operator="not"):
@@ -271,6 +277,11 @@ def _is_simple(node: nodes.Node) -> bool:
         case nodes.Binary():
             return node.operator in _ARITHMETIC and _is_simple(node.left) and _is_simple(node.right)
     return is_of_loop(node)
+
+
+def _named(node: nodes.Filter, name: str) -> nodes.Node | None:
+    """Return an argument by its name."""
+    return next((each.value for each in node.arguments if each.name == name), None)
 
 
 def _counts(key: nodes.Node) -> bool:

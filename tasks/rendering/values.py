@@ -148,12 +148,18 @@ class _Hidden:
         raise AttributeError
 
 
+def _member(value: dict[str, Any], key: str, default: Any = NULL) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a member, or the default for one that is left out, as which null counts."""
+    member = dict.get(value, key, NULL)
+    return default if isinstance(member, Null) else member
+
+
 class Object(dict[str, Any]):
     """A JSON object that cannot be changed by a template."""
 
     __slots__ = ()
 
-    get = _offered(lambda self, key, default=NULL: dict.get(self, key, default))
+    get = _offered(_member)
     items = _offered(lambda self: [(key, value) for key, value in dict.items(self)])
     keys = _offered(lambda self: list(dict.keys(self)))
     values = _offered(lambda self: list(dict.values(self)))

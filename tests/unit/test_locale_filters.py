@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tasks.rendering.locale_filters import FILTERS, ArgumentError, FilterError, InputError
+from tasks.rendering.locale_filters.locales import locale_of
 from tasks.rendering.outputs import one_line
 from tests.support.cases import each
 
@@ -878,13 +879,34 @@ class TestLanguages:
         message = refused(ArgumentError, name, tag, value, **arguments_of(name))
         assert message == "no locale data for this language"
 
+    @settings(max_examples=20, deadline=None)
+    @given(
+        st.permutations(["he", "ar", "cs", "de", "en-GB", "fi", "fr", "fr-CA", "nl", "ro", "ru"])
+    )
+    def test_no_language_has_the_names_of_another_that_was_used_before(
+        self, languages: list[str]
+    ) -> None:
+        """Babel keeps what they inherit in one place: after Hebrew, French had Hebrew months."""
+        pattern = "LLLL LLL MMMM cccc ccc EEEE QQQQ qqqq"
+
+        def names(language: str) -> str:
+            return written("date", language, "2026-03-05", pattern)
+
+        locale_of.cache_clear()
+        together = [names(language) for language in languages]
+        for language, text in zip(languages, together, strict=True):
+            locale_of.cache_clear()
+            localedata._cache.clear()
+            assert names(language) == text
+
     def test_only_so_many_locales_are_held(self) -> None:
         """One process serves all languages, and its memory is bounded."""
         tags = sorted(tag for tag in localedata.locale_identifiers() if "_" not in tag)[:100]
         assert len(tags) == 100
         for tag in tags:
             written("number", tag, 1)
-        assert len(localedata._cache) < 70
+        assert locale_of.cache_info().currsize < 70
+        assert not localedata._cache
         assert written("number", "de", 1234.5) == "1.234,5"
 
 

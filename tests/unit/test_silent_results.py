@@ -98,3 +98,18 @@ def test_sentences_say_what_to_write() -> None:
     twice = refusal('{"{{ k }}": 1, "{{ j }}": 2}', {"k": "a", "j": "a"}, "json")
     assert "examples of the variables" in twice
     assert "examples of 's'" in refusal("{{ {'a': 1}[s] }}", {"s": "b"})
+
+
+@each(
+    ("source", "body"),
+    [
+        ("{{ xs | map(attribute='n', default='-') | join(' ') }}", "1 - -"),
+        ("{{ xs | map(attribute='n.m', default=d ~ '!') | join(' ') }}", "x! x! x!"),
+        ("{{ xs | map(attribute='n', default=0) | sum }}", "1"),
+        ("{{ xs[2].get('n', '-') }}{{ xs[1].get('n', '-') }}{{ xs[0].get('n', '-') }}", "--1"),
+        ("{{ xs[2].get('n', {}).get('m', 'y') }}", "y"),
+    ],
+)
+def test_null_has_the_default_that_a_member_left_out_has(source: str, body: str) -> None:
+    """As with the filter default: producers send either."""
+    assert rendered(source, {"xs": [{"n": 1}, {}, {"n": None}], "d": "x"})["body"] == body

@@ -14,9 +14,6 @@ _LANGUAGES: Final = 64
 @lru_cache(maxsize=_LANGUAGES)
 def locale_of(language: str) -> Locale:
     """Return the locale of a tag; for a tag unknown to CLDR, without its last subtags."""
-    # Babel never forgets a locale, and all that it has fill most of a render process's memory.
-    if len(localedata._cache) > _LANGUAGES:  # noqa: SLF001 - there is no public way
-        localedata._cache.clear()  # noqa: SLF001 - the same
     tag = language
     while tag:
         try:
@@ -24,8 +21,21 @@ def locale_of(language: str) -> Locale:
         except (UnknownLocaleError, ValueError):
             tag = tag.rpartition("-")[0]
         else:
-            return _with_own_halves(locale)
+            return _with_own_halves(_apart(locale))
     raise ArgumentError("no locale data for this language")
+
+
+def _apart(locale: Locale) -> Locale:
+    """Load a locale's data, and share it with no other locale.
+
+    Babel 2.18 notes what one locale inherits in data that all share: once Hebrew has named a month
+    alone, French has the Hebrew name (python-babel/babel, issue 1234). Its cache also keeps all
+    locales, which would fill most of a render process's memory.
+    """
+    localedata._cache.clear()  # noqa: SLF001 - there is no public way
+    locale.number_symbols  # noqa: B018 - loads the data, which the locale keeps
+    localedata._cache.clear()  # noqa: SLF001 - the same
+    return locale
 
 
 def _with_own_halves(locale: Locale) -> Locale:
