@@ -55,6 +55,34 @@ def test_a_pattern_that_says_something_else_is_refused(call: str, words: str | N
     assert not refused("{% raw %}" + f"{{{{ day | {call} }}}}" + "{% endraw %}")
 
 
+@each(
+    ("language", "pattern", "words"),
+    [
+        ("ru", "MMMM yyyy", "write LLLL"),
+        ("ru", "LLLL yyyy", None),
+        ("ru", "d MMMM yyyy", None),
+        ("ru", "d. LLLL", "write MMMM"),
+        ("uk", "MMMM", "write LLLL"),
+        ("pl", "yyyy, MMMM", "write LLLL"),
+        ("cs-CZ", "MMMM y", "write LLLL"),
+        ("fi", "MMMM y", "write LLLL"),
+        ("ca", "MMMM 'del' y", "write LLLL"),
+        ("ru", "MMM y", None),
+        ("ru", "MMMMM y", None),
+        ("ru", "'MMMM' y", None),
+        ("de", "MMMM y", None),
+        ("de", "d. LLLL", None),
+        ("kk", "MMMM y", None),
+        ("tlh", "MMMM y", None),
+    ],
+)
+def test_a_month_has_the_form_of_its_place(language: str, pattern: str, words: str | None) -> None:
+    """Russian has another word form beside a day than alone; CLDR says which goes where."""
+    messages = refused(f'{{{{ day | date("{pattern}") }}}}', language)
+    assert bool(messages) is (words is not None), messages
+    assert words is None or words in messages[0]
+
+
 def test_a_refused_call_has_its_place() -> None:
     """Where the filter stands, in every branch, which no trial render comes to."""
     source = 'Hi\n{% if big %}{{ x | date("YYYY") }}{% endif %}{{ x|date("y") }}'

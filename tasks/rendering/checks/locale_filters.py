@@ -5,12 +5,14 @@ The publish gate refuses them. A version that was published before renders as it
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from tasks.errors import Problem
 from tasks.rendering.calls import Call, calls
 from tasks.rendering.locale_filters.casing import CASES, has_rules
-from tasks.rendering.locale_filters.patterns import FORMATS, MOMENTS, mistaken
+from tasks.rendering.locale_filters.errors import ArgumentError
+from tasks.rendering.locale_filters.patterns import FORMATS, MOMENTS, mistaken, other_form
 from tasks.rendering.locale_filters.plurals import CATEGORIES, unused_forms
 from tasks.rendering.places import placed
 from tasks.rendering.plural_calls import forms_of, is_ambiguous, is_ordinal_call
@@ -32,7 +34,7 @@ def problems(source: str, language: str, path: str) -> Iterator[Problem]:
 def _wrong(call: Call, language: str) -> str | None:
     if call.filter == "plural":
         return _plural(call, language) or _sign(call)
-    return _mapped(call, language) if call.filter == "map" else _moment(call)
+    return _mapped(call, language) if call.filter == "map" else _moment(call, language)
 
 
 def _lost(call: Call, source: str) -> str | None:
@@ -60,11 +62,15 @@ def _mapped(call: Call, language: str) -> str | None:
     return f"{used.text} has rules of its own in {language}: use it in a loop over the items"
 
 
-def _moment(call: Call) -> str | None:
+def _moment(call: Call, language: str) -> str | None:
     pattern = call.argument("format", 0)
     if pattern is None or pattern.text is None or pattern.text in FORMATS:
         return None
-    return mistaken(pattern.text)
+    if (mistake := mistaken(pattern.text)) is not None:
+        return mistake
+    with suppress(ArgumentError):  # of a language that CLDR does not know: a trial reports it
+        return other_form(pattern.text, language)
+    return None
 
 
 def _sign(call: Call) -> str | None:

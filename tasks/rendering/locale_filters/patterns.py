@@ -1,8 +1,13 @@
 """Patterns of dates and times that are valid but probably not meant (UTS 35)."""
 
 import re
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Final
+
+from babel.dates import DateTimePattern
+
+from tasks.rendering.locale_filters.locales import locale_of
 
 FORMATS: Final = frozenset({"short", "medium", "long", "full"})
 MOMENTS: Final = ("date", "time", "datetime")
@@ -14,6 +19,8 @@ _OF_STRFTIME: Final = re.compile("%-?[A-Za-z]")
 _IN_WORDS: Final = frozenset("DFWaceu")
 """Fields that nobody writes next to another one, but words do: ``de``, ``um``, ``am``."""
 
+_MONTH: Final = re.compile("(?<!M)MMMM(?!M)")
+_MONTH_ALONE: Final = re.compile("(?<!L)LLLL(?!L)")
 _HOUR_AND_MONTH: Final = re.compile("[hHkK]+[^A-Za-z\x00]?M")
 
 
@@ -65,6 +72,37 @@ def mistaken(pattern: str) -> str | None:
         ),
     )
     return next((message for is_wrong, message in rules if is_wrong), None)
+
+
+def other_form(pattern: str, language: str) -> str | None:
+    """Return the problem of a month that has another form in its place, or None.
+
+    Slavic languages, among others, have the genitive beside a day and the nominative alone: CLDR's
+    own patterns say where a language uses which.
+
+    Raises
+    ------
+    ArgumentError
+        CLDR does not know the language.
+    """
+    bare = _QUOTED.sub("", pattern)
+    asks, asks_alone = _MONTH.search(bare) is not None, _MONTH_ALONE.search(bare) is not None
+    if not (asks or asks_alone):
+        return None
+    locale = locale_of(language)
+    months = locale.months
+    if dict(months["format"]["wide"]) == dict(months["stand-alone"]["wide"]):
+        return None
+    own = locale.datetime_skeletons
+    if asks and "d" not in bare and _has(own, "yMMMM", _MONTH_ALONE):
+        return f"MMMM is the form that a month has beside its day in {language}: write LLLL"
+    if asks_alone and "d" in bare and _has(own, "MMMMd", _MONTH):
+        return f"LLLL is the form that a month has without a day in {language}: write MMMM"
+    return None
+
+
+def _has(patterns: Mapping[str, DateTimePattern], name: str, field: re.Pattern[str]) -> bool:
+    return name in patterns and field.search(patterns[name].pattern) is not None
 
 
 def _is_word(letters: str) -> bool:
