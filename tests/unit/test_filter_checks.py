@@ -83,6 +83,30 @@ def test_a_month_has_the_form_of_its_place(language: str, pattern: str, words: s
     assert words is None or words in messages[0]
 
 
+@each(
+    ("language", "call", "words"),
+    [
+        ("en", "pluralize", None),
+        ("en-GB", "pluralize()", None),
+        ("en", "pluralize('y', 'ies')", None),
+        ("en", "pluralize('es')", "write both"),
+        ("de", "pluralize('', 'en')", None),
+        ("de", "pluralize", "the s of English: write those of de"),
+        ("es", "pluralize", "write those of es"),
+        ("fr", "pluralize('', 's')", "not how fr counts"),
+        ("ru", "pluralize('', 'ов')", "write plural"),
+        ("ja", "pluralize", "write plural"),
+        ("ar", "pluralize('', 's')", "write plural"),
+        ("tlh", "pluralize('', 's')", None),
+    ],
+)
+def test_endings_fit_the_nouns_of_the_language(language: str, call: str, words: str | None) -> None:
+    """French counts 0 as it does 1, and Russian has three forms."""
+    messages = refused(f"{{{{ n | {call} }}}}", language)
+    assert bool(messages) is (words is not None), messages
+    assert words is None or words in messages[0]
+
+
 def test_a_refused_call_has_its_place() -> None:
     """Where the filter stands, in every branch, which no trial render comes to."""
     source = 'Hi\n{% if big %}{{ x | date("YYYY") }}{% endif %}{{ x|date("y") }}'

@@ -39,6 +39,7 @@ def test_pluralize_takes_two_endings() -> None:
     """One text with a comma, as in Django, was printed as it is."""
     assert "write the endings apart" in refusal("{{ n | pluralize('y,ies') }}", {"n": 1})
     assert rendered("cherr{{ n | pluralize('y', 'ies') }}", {"n": 2})["body"] == "cherries"
+    assert "expected a number" in refusal("{{ n | pluralize }}", {"n": "two"})
 
 
 @each("value", [100, "100"])

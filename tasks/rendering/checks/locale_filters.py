@@ -13,7 +13,7 @@ from tasks.rendering.calls import Call, calls
 from tasks.rendering.locale_filters.casing import CASES, has_rules
 from tasks.rendering.locale_filters.errors import ArgumentError
 from tasks.rendering.locale_filters.patterns import FORMATS, MOMENTS, mistaken, other_form
-from tasks.rendering.locale_filters.plurals import CATEGORIES, unused_forms
+from tasks.rendering.locale_filters.plurals import CATEGORIES, has_two_forms, unused_forms
 from tasks.rendering.places import placed
 from tasks.rendering.plural_calls import forms_of, is_ambiguous, is_ordinal_call
 
@@ -25,7 +25,7 @@ _FORMS: Final = (*CATEGORIES, "exactly_")
 
 def problems(source: str, language: str, path: str) -> Iterator[Problem]:
     """Yield a problem for each such call in a source of a language."""
-    for call in calls(source, (*MOMENTS, "format", "plural", "map")):
+    for call in calls(source, (*MOMENTS, "format", "plural", "pluralize", "map")):
         wrong = _lost(call, source) if call.filter == "format" else _wrong(call, language)
         if wrong is not None:
             yield placed(path, "filter", f"{call.filter}: {wrong}", source, call.start)
@@ -34,6 +34,8 @@ def problems(source: str, language: str, path: str) -> Iterator[Problem]:
 def _wrong(call: Call, language: str) -> str | None:
     if call.filter == "plural":
         return _plural(call, language) or _sign(call)
+    if call.filter == "pluralize":
+        return _endings(call, language)
     return _mapped(call, language) if call.filter == "map" else _moment(call, language)
 
 
@@ -70,6 +72,21 @@ def _moment(call: Call, language: str) -> str | None:
         return mistake
     with suppress(ArgumentError):  # of a language that CLDR does not know: a trial reports it
         return other_form(pattern.text, language)
+    return None
+
+
+def _endings(call: Call, language: str) -> str | None:
+    """Return the problem of endings that fit no noun, or not all of its numbers."""
+    with suppress(ArgumentError):  # of a language that CLDR does not know
+        if not has_two_forms(language):
+            return (
+                "it has an ending for 1 and one for all other numbers, and that is not how "
+                f"{language} counts: write plural, which has a form for each"
+            )
+    if len(call.arguments) == 1:
+        return "one ending would be that of 1: write both, as in pluralize('', 'es')"
+    if not call.arguments and language.partition("-")[0] != "en":
+        return f"its own ending is the s of English: write those of {language}, or plural"
     return None
 
 

@@ -14,6 +14,7 @@ from minijinja import Environment, TemplateError, safe
 
 from tasks.rendering.filters import graphemes
 from tasks.rendering.locale_filters import ArgumentError, FilterError, InputError
+from tasks.rendering.locale_filters.numbers import as_decimal
 from tasks.rendering.markup_values import checked, is_markup
 from tasks.rendering.numbers import Exact
 from tasks.rendering.samples import Anything
@@ -145,6 +146,8 @@ def _pluralizing(engine: Callable[..., Any]) -> Callable[..., Any]:
                 "pluralize: write the endings apart, as in pluralize('y', 'ies'), or plural, "
                 "which follows the language"
             )
+        if isinstance(value, str):
+            as_decimal(value)  # raises for a text that is no number
         return engine(value, *endings, **named)
 
     return call

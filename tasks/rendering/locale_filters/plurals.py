@@ -61,6 +61,20 @@ def unused_forms(language: str, names: Collection[str], *, is_ordinal: bool) -> 
     return [name for name in CATEGORIES if name in names and name not in used]
 
 
+def has_two_forms(language: str) -> bool:
+    """Return whether nouns have a form beside 1 and one beside all other whole numbers.
+
+    Raises
+    ------
+    ArgumentError
+        CLDR does not know the language.
+    """
+    return all(
+        category(language, Decimal(count)) == ("one" if count == 1 else "other")
+        for count in _COUNTS
+    )
+
+
 def _chosen(
     language: str, value: object, forms: Mapping[str, object], *, is_ordinal: bool
 ) -> tuple[str, str]:
