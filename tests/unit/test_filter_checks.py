@@ -42,6 +42,8 @@ def refused(source: str, language: str = "en") -> list[str]:
         ("datetime(\"yyyyMMdd'T'HHmmss\")", None),
         ('time("h:mma")', None),
         ('date("EEEd/YYYYww")', "write y"),
+        ("time('Europe/Berlin')", "timezone='Europe/Berlin'"),
+        ("datetime('America/Argentina/Salta')", "a time zone has its name"),
         ('date("long")', None),
         ("date(pattern)", None),
         ("date", None),

@@ -26,6 +26,7 @@ ENGINE: Final = Engine(Limits())
         ("{{ a || b }}", "write 'or'"),
         ("{{ a ? b : c }}", "{{ yes if condition else no }}"),
         ("{{ a ?? 'b' }}", "default"),
+        ("{{ 'it's' }}", "double quotes"),
         ("{{ a?.b }}", "default"),
         ("{% if !a %}{% endif %}", "write 'not'"),
         ("{{#if a}}b{{/if}}", "{% if a %}"),

@@ -114,3 +114,16 @@ def test_sentences_say_what_to_write() -> None:
 def test_null_has_the_default_that_a_member_left_out_has(source: str, body: str) -> None:
     """As with the filter default: producers send either."""
     assert rendered(source, {"xs": [{"n": 1}, {}, {"n": None}], "d": "x"})["body"] == body
+
+
+@each("text", ["nan", "NaN", "inf", "-Infinity", "1e400", "1e60"])
+@each("name", ["int", "float"])
+def test_a_text_that_is_no_number_of_a_reader_is_refused(name: str, text: str) -> None:
+    """The engine read infinity, or the largest number that it can hold."""
+    assert "at most 60 digits" in refusal(f"{{{{ x | {name} }}}}", {"x": text})
+
+
+@each(("text", "body"), [("1e3", "1000"), ("12.7", "12"), ("-0.5", "0"), (f"1{'0' * 50}", None)])
+def test_a_text_becomes_the_whole_number_that_it_says(text: str, body: str | None) -> None:
+    """Of any length that a template calculates with."""
+    assert rendered("{{ x | int }}", {"x": text})["body"] == (body or text)

@@ -27,12 +27,14 @@ TEXT: Final = (
 )
 """What is wrong with arithmetic of texts."""
 
-_TOO_LARGE: Final = "the result has more than 60 digits"
+MOST_DIGITS: Final = 60
+"""Of a number that a template calculates with."""
+
+_TOO_LARGE: Final = f"the result has more than {MOST_DIGITS} digits"
 _ZERO: Final = "a division by zero: ask first, as in {% if count %}"
-_MOST_DIGITS: Final = 60
-_LARGEST: Final = 10**_MOST_DIGITS
+_LARGEST: Final = 10**MOST_DIGITS
 # More digits than two numbers of this many have in a product.
-_EXACT: Final = Context(prec=4 * _MOST_DIGITS)
+_EXACT: Final = Context(prec=4 * MOST_DIGITS)
 _QUOTIENT: Final = Context(prec=34)
 """Digits of a quotient, as in a decimal128 (IEEE 754)."""
 _LARGEST_FLOAT: Final = 2**53
@@ -102,7 +104,7 @@ def _of_integers(  # noqa: PLR0911 - one for each operator
         case "*":
             return _bounded(left * right)
         case "**" if right >= 0:
-            if right * math.log10(max(2, abs(left))) > _MOST_DIGITS and abs(left) > 1:
+            if right * math.log10(max(2, abs(left))) > MOST_DIGITS and abs(left) > 1:
                 raise InputError(_TOO_LARGE)
             return _bounded(left**right)
     if sign != "**" and not right:
@@ -140,12 +142,12 @@ def _of_decimals(left: Decimal, sign: str, right: Decimal) -> Decimal:
 
 
 def _decimal_power(left: Decimal, right: Decimal) -> Decimal:
-    if right != right.to_integral_value() or not 0 <= right <= _MOST_DIGITS:
+    if right != right.to_integral_value() or not 0 <= right <= MOST_DIGITS:
         return Decimal(repr(_power(float(left), float(right))))
     context = _EXACT.copy()
     context.clear_flags()
     result = context.power(left, right)
-    is_exact = not context.flags[Inexact] and len(result.as_tuple().digits) <= _MOST_DIGITS
+    is_exact = not context.flags[Inexact] and len(result.as_tuple().digits) <= MOST_DIGITS
     if is_exact or result == result.to_integral_value():
         return result
     # Digits behind the point may be rounded, those before it not.
@@ -174,7 +176,7 @@ def _bounded(number: int) -> int | Exact:
 
 def _exact(number: Decimal) -> Exact:
     text = f"{number:f}"
-    if len(text) > 2 * _MOST_DIGITS:
+    if len(text) > 2 * MOST_DIGITS:
         raise InputError(_TOO_LARGE)
     return Exact(text)
 

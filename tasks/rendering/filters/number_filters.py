@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 
-from tasks.rendering.filters.arithmetic import TEXT, calculator, is_number
+from tasks.rendering.filters.arithmetic import MOST_DIGITS, TEXT, calculator, is_number
 from tasks.rendering.filters.comparisons import ORDERING, holds, refuse_mixed, refused_kinds
 from tasks.rendering.filters.guards import MissingError, guarded, lacks, missing_at
 from tasks.rendering.locale_filters import ArgumentError, InputError
@@ -71,6 +71,8 @@ def _of_exact(name: str, engine: Callable[..., Any]) -> Callable[..., Any]:
     def call(value: Any = None, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - any value of a template
         if isinstance(value, Anything):
             return 1  # in a trial or preview
+        if name in {"float", "int"} and isinstance(value, str):
+            value = _read(name, value)
         if name == "float" and isinstance(value, int | str | Exact):
             _require_float(value)
         if name == "round" and isinstance(value, float) and math.isfinite(value):
@@ -88,6 +90,21 @@ def _of_exact(name: str, engine: Callable[..., Any]) -> Callable[..., Any]:
         return simplified(_rounded(number, *arguments, **named))
 
     return call
+
+
+def _read(name: str, text: str) -> Exact | str:
+    """Return the number that a text is, or the text, which the engine then refuses.
+
+    The engine reads infinity and NaN, and for a number that it cannot hold the largest one.
+    """
+    try:
+        # Python reads digits of other scripts and "1_000" too.
+        number = Decimal(text if text.isascii() and "_" not in text else "")
+    except InvalidOperation:
+        return text
+    if not number.is_finite() or number.adjusted() >= MOST_DIGITS:
+        raise InputError(f"{name}: expected a number of at most {MOST_DIGITS} digits")
+    return Exact(f"{number:f}")
 
 
 def _require_float(value: int | str | Exact) -> None:

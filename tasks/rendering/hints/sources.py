@@ -103,6 +103,11 @@ _KNOWN: Final = (
     "and raw; a value is printed by {{ name }}"
 )
 _WORDS: Final = (
+    (
+        r"\w'$",
+        r"[a-zA-Z]+\b[^'{}]*'",
+        "an apostrophe ends a text in single quotes: write double quotes around it",
+    ),
     (r"\b(?:NOT|Not)$", "", "write 'not'"),
     (
         r"\{%[-+]?\s*end\w+$",

@@ -15,6 +15,7 @@ MOMENTS: Final = ("date", "time", "datetime")
 
 _QUOTED: Final = re.compile(r"'[^']*'")
 _LETTERS: Final = re.compile("[A-Za-z]{2,}")
+_ZONE: Final = re.compile(r"[A-Z][a-z]+(?:/[A-Z][A-Za-z_]+)+|UTC|GMT")
 _OF_STRFTIME: Final = re.compile("%-?[A-Za-z]")
 _IN_WORDS: Final = frozenset("DFWaceu")
 """Fields that nobody writes next to another one, but words do: ``de``, ``um``, ``am``."""
@@ -33,6 +34,10 @@ def mistaken(pattern: str) -> str | None:
     letters = {letter for letter in bare if letter.isalpha()}
     has_week_year, has_week = "Y" in letters, "w" in letters
     rules = (
+        (
+            _ZONE.fullmatch(pattern),
+            "a time zone has its name: write timezone='Europe/Berlin'",
+        ),
         (
             _OF_STRFTIME.search(bare),
             "% is printed as it is: write the fields of CLDR, as in dd.MM.y",

@@ -122,8 +122,9 @@ def unproved(source: str) -> list[Problem]:
     except _NotJsonError as error:
         message = (
             f"the body is not valid JSON for some values: {error.needs} is missing here, with a "
-            "condition or loop before it taken another way; move commas into the condition, and "
-            "between items of a loop write {% if not loop.last %},{% endif %}"
+            "condition or loop before it taken another way; move commas into the condition; "
+            "between items of a loop write {% if not loop.last %},{% endif %}, and leave items "
+            "out by the loop itself, as in {% for item in items if item.shown %}"
         )
         return [placed("body", "json", message, source, min(error.place, len(source) - 1))]
     return []
