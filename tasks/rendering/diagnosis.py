@@ -22,7 +22,7 @@ from tasks.rendering.explain import (
 )
 from tasks.rendering.failures import FilterFailedError, NullPrintedError
 from tasks.rendering.hints.renders import naming
-from tasks.rendering.html.contexts import place_of_address
+from tasks.rendering.html.addresses import place_of_address
 from tasks.rendering.places import placed
 from tasks.rendering.texts import Part
 from tasks.rendering.values import without_missing

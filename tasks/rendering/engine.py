@@ -17,7 +17,7 @@ from tasks.rendering.explain import ErrorContext, SourceError, explained
 from tasks.rendering.failures import FilterFailedError, NullPrintedError
 from tasks.rendering.frames import decode as decoded
 from tasks.rendering.hints.foreign_tags import foreign_tags
-from tasks.rendering.html.contexts import dangerous_address
+from tasks.rendering.html.addresses import dangerous_address
 from tasks.rendering.json_documents import Document, document
 from tasks.rendering.limits import Limits
 from tasks.rendering.numbers import made_exact

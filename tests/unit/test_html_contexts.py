@@ -6,7 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from minijinja import Environment
 
-from tasks.rendering.html.contexts import dangerous_address, markup_in_attributes, unsafe_prints
+from tasks.rendering.html.addresses import dangerous_address
+from tasks.rendering.html.contexts import markup_in_attributes, unsafe_prints
 from tasks.rendering.tags import tags
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each

@@ -1,11 +1,11 @@
-"""Unsafe positions of values in HTML, and dangerous addresses: pure, no I/O.
+"""Unsafe positions of values in HTML: pure, no I/O.
 
 Values are escaped, which holds them in text and in quoted attribute values and nowhere else.
 """
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from operator import itemgetter
@@ -22,10 +22,10 @@ from tasks.rendering.html.markup import (
     decoded,
     markup,
     pieces,
+    printing,
     prints,
     tokens,
 )
-from tasks.rendering.html.slashes import with_own_references
 from tasks.rendering.html.styles import (
     COMMENT,
     DECLARATION,
@@ -107,39 +107,6 @@ _DATA_TYPE = re.compile(
     r"\s*(?:application/json|[\w.-]+/[\w.+-]+\+json)\s*(?:;[^\x1a\x1b]*)?", re.IGNORECASE
 )
 
-# HTML standard, "Attributes" and "Obsolete features": those that hold an address; xlink:href and
-# xml:base of SVG; lowsrc and dynsrc of old mail readers.
-_FOLLOWED = frozenset(
-    {
-        *("action", "archive", "cite", "classid", "code", "codebase", "formaction", "href"),
-        *("longdesc", "manifest", "ping", "profile", "xlink:href", "xml:base"),
-    }
-)
-# SVG's animations give them to other attributes.
-_ANIMATED = frozenset({"by", "from", "to", "values"})
-_LOADED = frozenset(
-    {"background", "data", "dynsrc", "icon", "imagesrcset", "lowsrc", "poster", "src", "srcset"}
-)
-# HTML standard, section 4.2.5.3: the address of <meta http-equiv="refresh">. Also taken without
-# what a browser insists on.
-_REFRESH = re.compile(r"""[\s\d.]*[;,]?\s*(?:url\s*=\s*)?['"]?""", re.IGNORECASE)
-_ADDRESSES = _FOLLOWED | _LOADED | _ANIMATED
-_LOWER: Final = bytes(range(256)).lower()
-# A letter, a colon or what is removed, written as a reference. Only authors can: of the references
-# that escaping makes of values none is among them.
-_SPELLED = re.compile(
-    rb"&(?:(?:colon|newline|tab);"
-    rb"|#(?:0*+(?:9|1[03]|58|6[5-9]|[7-9]\d|1[01]\d|12[0-2])(?!\d)"
-    rb"|x0*+(?:[9ad]|3a|[4-7][0-9a-f])(?![0-9a-f])))"
-)
-# Patterns are found in half of the time that the operator "in" takes.
-_MAY_BE_DANGEROUS = (*(re.compile(end).search for end in (b"script:", b"data:")), _SPELLED.search)
-_INVISIBLE = dict.fromkeys(b"\t\n\r")
-_CONTROLS = "".join(map(chr, range(0x21)))
-# In these an image may be a drawing that runs scripts.
-_EMBEDDING = frozenset({"embed", "frame", "iframe", "object"})
-_SCRIPT_SCHEMES = ("javascript:", "vbscript:")
-
 
 def unsafe_prints(source: str) -> list[Fault]:
     """Return the prints and includes of an HTML template that are where they must not be.
@@ -168,7 +135,7 @@ def markup_in_attributes(source: str) -> Iterator[Fault]:
             continue
         for attribute in attributes(page.mask, token):
             quote = page.mask[attribute.value - 1 : attribute.value]
-            for index in _printing(page, attribute.value, attribute.value_end):
+            for index in printing(page, attribute.value, attribute.value_end):
                 tag = page.tags[index]
                 used = _FIRST_NAME.match(tag.inner)
                 if used is None or not attribute.quoted or _READ.search(tag.inner) is not None:
@@ -237,36 +204,6 @@ def blocks_in_code(layout: str) -> set[str]:
     }
 
 
-def dangerous_address(html: str, sources: Iterable[str]) -> tuple[str, str] | None:
-    """Return where a value put an address that runs a script: element and attribute, or None.
-
-    Dangerous are ``javascript:``, ``vbscript:`` and ``data:`` (except for images that are loaded),
-    as a browser reads them (URL standard, section 4.4). An attribute value that is unchanged in
-    one of ``sources``, the templates of the page, comes from their author and is allowed.
-    """
-    raw = html.encode().translate(_LOWER, b"\t\n\r")
-    if not any(search(raw) for search in _MAY_BE_DANGEROUS):
-        return None
-    own = tuple(map(with_own_references, sources))
-    for element, attribute in _addresses(html):
-        value = html[attribute.value : attribute.value_end]
-        if _is_dangerous(element, attribute, value) and not any(value in each for each in own):
-            return element, attribute.name
-    return None
-
-
-def place_of_address(source: str, where: tuple[str, str]) -> int | None:
-    """Return the place of the first print in the only such attribute of a source, or None."""
-    page = markup(*pieces(source))
-    places = [
-        page.tags[index].start
-        for element, attribute in _addresses(page.mask)
-        if (element, attribute.name) == where
-        for index in list(_printing(page, attribute.value, attribute.value_end))[:1]
-    ]
-    return places[0] if len(places) == 1 else None
-
-
 def _may_have_code(source: str) -> bool:
     """Return whether a source surely has no tag in a style or script: a quick check."""
     return _STYLED.search(source.lower()) is not None
@@ -306,11 +243,11 @@ def _unsafe(
                 yield from _in_sheet(page, token)
             elif token.name in _UNDECODED_ELEMENTS:
                 what = _UNDECODED_ELEMENTS[token.name]
-                yield from ((index, what) for index in _printing(page, token.start, token.end))
+                yield from ((index, what) for index in printing(page, token.start, token.end))
             elif data:
                 yield from _in_data(page, token)
             elif script:
-                yield from ((index, _SCRIPT) for index in _printing(page, token.start, token.end))
+                yield from ((index, _SCRIPT) for index in printing(page, token.start, token.end))
         else:
             yield from _in_tag(page, token)
             script = token.name == "script"
@@ -319,7 +256,7 @@ def _unsafe(
 
 
 def _in_sheet(page: Markup, token: Token) -> Iterator[tuple[int, str | Position]]:
-    inside = list(_printing(page, token.start, token.end))
+    inside = list(printing(page, token.start, token.end))
     if inside:
         css = page.mask[token.start : token.end]
         for index, what in zip(inside, style_positions(css, is_sheet=True), strict=False):
@@ -329,7 +266,7 @@ def _in_sheet(page: Markup, token: Token) -> Iterator[tuple[int, str | Position]
 
 def _in_data(page: Markup, token: Token) -> Iterator[tuple[int, str | Position]]:
     strings = [match.span() for match in _JSON_STRING.finditer(page.mask, token.start, token.end)]
-    for index in _printing(page, token.start, token.end):
+    for index in printing(page, token.start, token.end):
         place = page.places[index]
         at = bisect_left(strings, (place,)) - 1
         if at >= 0 and place < strings[at][1]:
@@ -340,22 +277,15 @@ def _in_data(page: Markup, token: Token) -> Iterator[tuple[int, str | Position]]
             yield index, _DATA
 
 
-def _printing(page: Markup, start: int, end: int) -> Iterator[int]:
-    """Yield the indexes of the prints and includes from ``start`` to before ``end``."""
-    for index in range(bisect_left(page.places, start), bisect_left(page.places, end)):
-        if prints(page.tags[index]):
-            yield index
-
-
 def _nameless(page: Markup, start: int, end: int) -> Iterator[tuple[int, str]]:
     for match in _NAMELESS.finditer(page.mask, start, end):
-        yield from ((index, _IN_NAME) for index in _printing(page, match.start(), match.end()))
+        yield from ((index, _IN_NAME) for index in printing(page, match.start(), match.end()))
 
 
 def _in_tag(page: Markup, token: Token) -> Iterator[tuple[int, str | Position]]:
     following = attributes(page.mask, token)
     attribute = None
-    for index in _printing(page, token.start, token.end):
+    for index in printing(page, token.start, token.end):
         place = page.places[index]
         while place >= token.inside and (attribute is None or attribute.end <= place):
             attribute = next(following)
@@ -396,46 +326,4 @@ def holds_data(mask: str, token: Token) -> bool:
     for attribute in attributes(mask, token):
         if attribute.name == "type":
             return _DATA_TYPE.fullmatch(mask, attribute.value, attribute.value_end) is not None
-    return False
-
-
-def _addresses(html: str) -> Iterator[tuple[str, Attribute]]:
-    for token in tokens(html):
-        inside = conditional(html, token) if token.sort == "comment" else None
-        for tag in tokens(html, *inside) if inside is not None else (token,):
-            if tag.sort == "start":
-                for attribute in attributes(html, tag):
-                    if attribute.name in _ADDRESSES or _leads_on(html, tag, attribute):
-                        yield tag.name, attribute
-
-
-def _leads_on(html: str, tag: Token, attribute: Attribute) -> bool:
-    """Return whether an attribute has an address by what else its element has."""
-    if attribute.name == "value":
-        return tag.name == "param"
-    return (
-        attribute.name == "content"
-        and tag.name == "meta"
-        and any(
-            other.name == "http-equiv"
-            and decoded(html[other.value : other.value_end]).strip().lower() == "refresh"
-            for other in attributes(html, tag)
-        )
-    )
-
-
-def _is_dangerous(element: str, attribute: Attribute, value: str) -> bool:
-    address = decoded(value).translate(_INVISIBLE).lower()
-    # Some hold several: srcset between commas and spaces, values between semicolons.
-    if attribute.name == "content":
-        address = _REFRESH.sub("", address, count=1)
-    between = {"srcset": r"[\s,]", "imagesrcset": r"[\s,]", "values": ";"}.get(attribute.name)
-    each = (address,) if between is None else re.split(between, address)
-    for candidate in each:
-        scheme = candidate.lstrip(_CONTROLS)
-        if scheme.startswith(_SCRIPT_SCHEMES):
-            return True
-        is_loaded = attribute.name in _LOADED and element not in _EMBEDDING
-        if scheme.startswith("data:") and not (is_loaded and scheme.startswith("data:image/")):
-            return True
     return False

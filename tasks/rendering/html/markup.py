@@ -6,6 +6,7 @@ in proportion to the source, whatever the source.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import unescape
@@ -183,3 +184,10 @@ def decoded(value: str) -> str:
 def _character(match: re.Match[str]) -> str:
     name, semicolon = match.groups()
     return unescape(match[0]) if name is None or name + semicolon in html5 else match[0]
+
+
+def printing(page: Markup, start: int, end: int) -> Iterator[int]:
+    """Yield the indexes of the prints and includes from ``start`` to before ``end``."""
+    for index in range(bisect_left(page.places, start), bisect_left(page.places, end)):
+        if prints(page.tags[index]):
+            yield index
