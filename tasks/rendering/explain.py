@@ -191,7 +191,7 @@ def explained(error: TemplateError, context: ErrorContext) -> SourceError:
 
 
 def _with_remedy(detail: str, cause: "_Cause", source: str) -> str:
-    if cause.kind == "SyntaxError":
+    if cause.kind in {"BadEscape", "SyntaxError"}:
         remedy = hint(source, cause.place, detail)
         return f"{detail}: {remedy}" if remedy else detail
     if cause.kind == "UnknownFunction" or detail == UNKNOWN_FUNCTION:

@@ -27,6 +27,8 @@ ENGINE: Final = Engine(Limits())
         ("{{ a ? b : c }}", "{{ yes if condition else no }}"),
         ("{{ a ?? 'b' }}", "default"),
         ("{{ 'it's' }}", "double quotes"),
+        ("{{ a |> upper }}", "write |"),
+        (r"{{ 'C:\x' }}", r"write \\ for"),
         ("{{ a?.b }}", "default"),
         ("{% if !a %}{% endif %}", "write 'not'"),
         ("{{#if a}}b{{/if}}", "{% if a %}"),
