@@ -30,9 +30,17 @@ FROM roles AS r
 JOIN confined USING (oid)
 WHERE r.rolreplication
 UNION ALL
-SELECT format('%%s is a member of %%s', c.rolname, m.roleid::regrole)
-FROM confined AS c
-JOIN pg_auth_members AS m ON m.member = c.oid
+SELECT DISTINCT format('%%s is a member of %%s', r.rolname, granted.rolname)
+FROM roles AS r
+JOIN pg_auth_members AS m ON m.member = r.oid
+JOIN pg_roles AS granted ON granted.oid = m.roleid
+WHERE r.rolname <> %(maintenance)s
+    OR (granted.rolname <> %(owner)s AND granted.rolname <> ALL (%(predefined)s))
+UNION ALL
+SELECT format('%%s is not a member of %%s', r.rolname, predefined)
+FROM roles AS r
+CROSS JOIN unnest(%(predefined)s::text[]) AS predefined
+WHERE r.rolname = %(maintenance)s AND NOT pg_has_role(r.oid, predefined, 'MEMBER')
 UNION ALL
 SELECT format('%%s has no %%s on the table %%s', r.rolname, w.privilege, t.relname)
 FROM wanted AS w

@@ -6,7 +6,7 @@ from importlib.resources import files
 import psycopg
 
 from db.roles.apply import connect
-from db.roles.names import KINDS, Names
+from db.roles.names import KINDS, PREDEFINED, Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,13 @@ class RolesStatus:
 def status(url: str, names: Names) -> RolesStatus:
     """Return the status, which every role may read."""
     with connect(url) as connection:
-        parameters: dict[str, str] = {kind: names.of(kind) for kind in KINDS}
+        roles_of: dict[str, str] = {kind: names.of(kind) for kind in KINDS}
+        parameters: dict[str, object] = {**roles_of, "predefined": list(PREDEFINED)}
         rows = connection.cursor(row_factory=psycopg.rows.dict_row)
         roles = rows.execute(_query("roles"), parameters).fetchall()
         missing = [
             f"the role {name} is missing"
-            for name in parameters.values()
+            for name in roles_of.values()
             if name not in {str(role["name"]) for role in roles}
         ]
         found = connection.execute(_query("findings"), parameters).fetchall()
