@@ -214,6 +214,13 @@ class TestSchedules:
         assert tasks.call(JOB)["activated"] == 2
         assert current(tasks, template) == "1"
 
+    def test_a_schedule_that_expects_the_current_version_is_done(self, tasks: Tasks) -> None:
+        """Nobody else has published since."""
+        template = templates.published(tasks)
+        publish(tasks, template, "a {{ name }}", activate_at=PAST, expected_version="1")
+        assert tasks.call(JOB) == {"dry_run": False, "activated": 1, "failed": 0}
+        assert current(tasks, template) == "2"
+
     def test_a_schedule_that_is_overtaken_fails_visibly(
         self, tasks: Tasks, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -45,6 +45,8 @@ def test_members_of_what_is_missing_are_missing(source: str) -> None:
     [
         ("{{ users[0].name | default('?') }}", ["users"], ["users"], []),
         ("{{ users[0].name }}", ["users"], [], []),
+        ("{% with n = name | upper %}{{ n }}{% endwith %}", ["name"], [], []),
+        ("{% with n = name or '?' %}{{ n }}{% endwith %}", ["name"], ["name"], []),
         (
             "{% macro g(u) %}{{ u.name | default('?') }}{% endmacro %}{{ g(user) }}",
             ["user"],

@@ -8,12 +8,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from minijinja import Environment
 
+from tasks.rendering.engine import Engine
 from tasks.rendering.frames import encode
+from tasks.rendering.limits import Limits
 from tasks.rendering.plain_text import finished, text_of, text_source
 from tasks.rendering.plain_text.marks import without_escaped_marks
 from tasks.rendering.tags import COMMENT_START, prepared
 from tests.support.alarm import LONG, soon
 from tests.support.cases import each
+from tests.support.sources import body_of, source_of
 
 QUICK = settings(max_examples=80, deadline=None)
 
@@ -817,3 +820,12 @@ def test_characters_that_nobody_sees_leave_a_text_of_any_script() -> None:
     unseen = "\u034f\u200b\u200c\u200d\u2060\ufeff"
     assert finished("Straße\u00adn") == "Straßen"
     assert [finished(f"é {character} b") for character in unseen] == ["é b"] * len(unseen)
+
+
+@each("order", [("list", "words"), ("words", "list")])
+def test_partials_of_markup_and_of_words_stand_in_one_text(order: tuple[str, str]) -> None:
+    """Each as a reader would see it, in whatever order."""
+    partials = {"list": "<p>a</p><ul><li>b</li></ul>", "words": "c"}
+    body = "".join(f'{{% include "{name}" %}}\n' for name in order)
+    text = body_of(Engine(Limits()), source_of(body, "sms", partials=partials), {})
+    assert text.split() == (["a", "-", "b", "c"] if order[0] == "list" else ["c", "a", "-", "b"])
