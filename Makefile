@@ -33,7 +33,7 @@ endef
 help: ## Show what each target does
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.runtime ## Start everything, send the main job through the queue, print the answers, stop
+demo: $(VENV)/.runtime ## Start everything, publish and render templates through the queue, print the answers, stop
 	@$(BIN)/template-service demo
 
 up: $(VENV)/.runtime ## Start PostgreSQL, Valkey, a worker, beat and Flower until Ctrl-C
@@ -95,12 +95,12 @@ contract: $(VENV)/.dev ## Write docs/contract.json and the client's generated mo
 bench: $(VENV)/.dev ## Measure renders and batches against a no-op task and bare loops
 	@$(BIN)/python -m bench $(ARGS)
 
-lock: $(BIN)/uv ## Write the lock files anew from pyproject.toml (ARGS=--upgrade for newer versions)
+lock: $(BIN)/uv ## Rewrite the lock files from pyproject.toml (ARGS=--upgrade for newer versions)
 	@$(UV_COMPILE) $(ARGS) -o requirements.lock
 	@$(UV_COMPILE) $(ARGS) --all-extras -c requirements.lock -o requirements-extras.lock
 	@$(UV_COMPILE) $(ARGS) --group dev -c requirements.lock -o requirements-dev.lock
 
-format: $(VENV)/.dev ## Format the code and mend what ruff can mend
+format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix --exit-zero --quiet .
 	@$(BIN)/ruff format .
 

@@ -1,4 +1,4 @@
-"""How alembic reaches the database, and what a migration may cost those who use it.
+"""Alembic's connection to the database, and the time limits of a migration.
 
 DATABASE_URL names the database. A migration waits 4 s at the most for a lock, because everything
 else queues behind a waiting lock, and its statements run 60 s at the most. Two migrations at once

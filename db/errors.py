@@ -8,45 +8,69 @@ from typing import Final
 class Kind(StrEnum):
     """Kinds of errors that PostgreSQL's reports are mapped to, or that code decides on.
 
-    Kinds that are raised in one place and handled nowhere are plain strings there.
+    Kinds that one module raises and no code handles are plain strings there.
     """
 
     ARCHIVE_UNREADABLE = "archive_unreadable"
+    BACKUP_DAMAGED = "backup_damaged"
     BACKUP_NOT_FOUND = "backup_not_found"
+    BAD_NAME = "bad_name"
+    BROKER_AWAY = "broker_away"
+    CHECKSUM_MISMATCH = "checksum_mismatch"
     CLIENT_TOO_OLD = "client_too_old"
     CONNECTION_REFUSED = "connection_refused"
+    CREDENTIALS_MISSING = "credentials_missing"
+    CREDENTIALS_UNREADABLE = "credentials_unreadable"
+    DATABASE_IN_USE = "database_in_use"
+    DIRECTORY_MISSING = "directory_missing"
     DISK_FULL = "disk_full"
     ENTRY_UNREADABLE = "entry_unreadable"
+    EXISTS = "exists"
     EXTRA_MISSING = "extra_missing"
+    FILE_EXISTS = "file_exists"
     INITDB_FAILED = "initdb_failed"
+    IN_USE = "in_use"
+    KEYS_UNREADABLE = "keys_unreadable"
+    LOCKED = "locked"
+    MIGRATION_FAILED = "migration_failed"
     MISSING_FILE = "missing_file"
     NEWER_SCHEMA = "newer_schema"
     NOT_DECRYPTABLE = "not_decryptable"
     NOT_FULL = "not_full"
     NOT_REACHABLE = "not_reachable"
+    NO_BASE_BACKUP = "no_base_backup"
+    NO_DATA = "no_data"
+    NO_FIGURES = "no_figures"
     NO_PRIMARY = "no_primary"
     NO_TLS = "no_tls"
+    OTHER_CLUSTER = "other_cluster"
+    PARENT_MISSING = "parent_missing"
     PASSWORD_REFUSED = "password_refused"  # noqa: S105 - a kind of error
     PERMISSION_DENIED = "permission_denied"
+    PROGRAMS_DO_NOT_FIT = "programs_do_not_fit"
     PROGRAMS_MISSING = "programs_missing"
     REPLICATION_REFUSED = "replication_refused"
     RESTORE_FAILED = "restore_failed"
     ROLES_MISSING = "roles_missing"
     ROW_TOO_LONG = "row_too_long"
+    SCHEMA_DIFFERS = "schema_differs"
     SERVER_AWAY = "server_away"
     SERVER_FAILED = "server_failed"
     SERVER_NOT_TRUSTED = "server_not_trusted"
+    SETTING_OVERRIDDEN = "setting_overridden"
     SUMMARIES_MISSING = "summaries_missing"
+    TABLESPACES = "tablespaces"
     TARGET_BEFORE_BACKUP = "target_before_backup"
     TARGET_UNREADABLE = "target_unreadable"
     TARGET_UNWRITABLE = "target_unwritable"
     TIME_LIMIT = "time_limit"
+    UNKNOWN = "unknown"
     UNLISTED_FILE = "unlisted_file"
     WAL_DAMAGED = "wal_damaged"
 
 
 class OperationError(Exception):
-    """A backup, a restore, a recovery or another operation failed; it changed and lost nothing.
+    """An operation failed; each raiser says what it left behind.
 
     Parameters
     ----------

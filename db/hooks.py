@@ -87,5 +87,12 @@ def hook_script(command: str, event: Event, directory: str) -> str:
 
 def _failed(event: Event, reason: str) -> OperationError:
     return OperationError(
-        "hook_failed", f"the command for {event} {reason}", "fix the command in its setting"
+        "hook_failed", f"the command for {event} {reason}", f"fix the command in {_setting(event)}"
     )
+
+
+def _setting(event: Event) -> str:
+    if event == "run_failed":
+        return "TEMPLATE_SERVICE_NOTIFY_COMMAND"
+    group = "RECOVERY" if event.endswith(("_base_backup", "_archive")) else "BACKUP"
+    return f"TEMPLATE_SERVICE_{group}_{event.upper()}"

@@ -1,4 +1,4 @@
-"""What PostgreSQL, libpq and PostgreSQL's programs report, mapped to error kinds and remedies."""
+"""Reports of PostgreSQL, libpq and PostgreSQL's programs, mapped to error kinds and remedies."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the tasks are configured with: policies, each setting once, safe to carry over a fork."""
+"""Configuration of the tasks: policies, each setting once, safe to carry over a fork."""
 
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar
@@ -61,7 +61,7 @@ class Housekeeping:
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """How the database is maintained.
+    """Configuration of maintenance.
 
     Attributes
     ----------

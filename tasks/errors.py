@@ -13,10 +13,15 @@ from typing import ClassVar, Final, NotRequired, Self, TypedDict
 
 MOST_PROBLEMS: Final = 100
 """The most problems that one error lists."""
+_READ_AGAIN: Final = "read the template again, then resend"
 
 
 class Code(StrEnum):
-    """Error codes. Only ``unavailable`` may succeed when the same message is sent again."""
+    """Error codes.
+
+    The same message may succeed when it is sent again after ``unavailable``, and after
+    ``maintenance_failed`` with a temporary cause, such as ``server_away`` or ``in_use``.
+    """
 
     INVALID_MESSAGE = "invalid_message"
     TOO_LARGE = "too_large"
@@ -163,7 +168,7 @@ class TemplateNotFound(ServiceError):
             "template_id",
             "not_found",
             f"template '{template_id}' does not exist",
-            "unknown or deleted",
+            "template.list names existing templates; template.restore brings back a deleted one",
         )
 
 
@@ -251,7 +256,9 @@ class VersionConflict(ServiceError):
         wanted = f"'{expected}'" if isinstance(expected, str) else "none"
         actual = f"'{current}'" if current is not None else "none"
         conflict = problem(
-            "expected_version", "conflict", f"expected {wanted}, current is {actual}"
+            "expected_version",
+            "conflict",
+            f"expected {wanted}, current is {actual}: {_READ_AGAIN}",
         )
         conflict |= {"expected": expected, "current": current if current is not None else 0}
         return cls.of(
@@ -270,7 +277,8 @@ class VersionConflict(ServiceError):
         changed = problem(
             path,
             "changed",
-            f"the contents differ from the expected ones; the template has {what} now",
+            f"the contents differ from the expected ones; the template has {what} now: "
+            f"{_READ_AGAIN}",
         )
         changed |= {"expected": expected, "current": current, "current_version": version}
         message = f"template '{template_id}' was changed since it was read; it has {what} now"

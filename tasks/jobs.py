@@ -91,7 +91,7 @@ JOBS: Final = (
     Job(
         "maintenance.recovery_figures",
         "20 0,6,12,18 * * *",
-        "Record rows and digests of all tables, for recovery drills to compare with.",
+        "Record row counts and checksums of all tables, for recovery drills to compare with.",
         "tasks.services.recovery:record_figures",
         has_command=False,
         is_backup=True,
@@ -111,13 +111,13 @@ JOBS: Final = (
     Job(
         "maintenance.purge_templates",
         "15 3 * * *",
-        "Permanently delete templates that were soft-deleted long ago.",
+        "Permanently delete templates soft-deleted more than PURGE_AFTER_DAYS ago.",
         "tasks.services.maintenance:purge_templates",
     ),
     Job(
         "maintenance.prune_versions",
         "45 3 * * *",
-        "Delete old versions of each template, never the current one.",
+        "Delete versions beyond the KEEP_VERSIONS newest of each template, never the current one.",
         "tasks.services.maintenance:prune_versions",
     ),
     Job(
@@ -131,7 +131,7 @@ JOBS: Final = (
     Job(
         "maintenance.prune_records",
         "30 4 * * *",
-        "Delete old idempotency records, runs of maintenance, and dead letters.",
+        "Delete idempotency records, runs of maintenance and dead letters after KEEP_RECORDS_DAYS.",
         "tasks.services.maintenance:prune_records",
     ),
     Job(

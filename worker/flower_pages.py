@@ -1,4 +1,4 @@
-"""What Flower shows of this service: columns of its messages, and the dead-letter queue.
+"""Flower's pages for this service: columns of its messages, and the dead-letter queue.
 
 ``celery -A worker flower`` loads Flower before the app, which adds these. They are defaults:
 ``FLOWER_TASKS_COLUMNS`` and ``--tasks-columns`` choose others.

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from db.addresses import without_credentials
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from tasks.errors import Problem
 from worker.celery_settings import celery_settings
 from worker.envelope.refusals import UNKNOWN_TASK
@@ -151,7 +151,7 @@ class Producer:
             )
         except _ERRORS as error:
             raise OperationError(
-                "broker_away",
+                Kind.BROKER_AWAY,
                 f"the broker at {self._broker} does not answer: {_reason(error)}",
                 "check CELERY_BROKER_URL and retry; what was published stays",
             ) from error

@@ -81,8 +81,8 @@ class Settings(BaseModel):
     ]
     maintenance_database_url: Annotated[
         OptionalDatabaseUrl,
-        "The same database as a role that may maintain it, for maintenance.* and the commands. "
-        "Empty: DATABASE_URL.",
+        "Address of the database with a role that may maintain it, for maintenance.* and the "
+        "commands. Empty: DATABASE_URL.",
     ] = SecretStr("")
     broker_url: Annotated[
         BrokerUrl,
@@ -130,11 +130,12 @@ class Settings(BaseModel):
     task_time_limit: Annotated[
         Count, "Seconds after which the process of a stuck task is replaced."
     ] = 30
-    # Less than half of the visibility timeout, and than the 30 minutes of RabbitMQ.
+    # Less than half of the visibility timeout, and less than the 30 minutes of RabbitMQ.
     maintenance_time_limit: Annotated[
         int,
         Interval(ge=120, le=2**31 - 1),
-        "The same for maintenance.* tasks, which are not retried, except backups.",
+        "Seconds after which a maintenance.* task other than a backup is interrupted. It is not "
+        "retried.",
     ] = 1700
     visibility_timeout: Annotated[
         Count,
@@ -174,7 +175,7 @@ class Settings(BaseModel):
     dead_letters_max_bytes: Annotated[
         int,
         BYTES,
-        "The same in bytes: a flood of bad messages must not fill the broker.",
+        "Bytes of dead letters kept on Redis; over it the oldest are dropped and reported.",
     ] = 256 * 1024 * 1024
     # Long enough that a weekend without operators does not raise it.
     dead_letters_alarm_days: Annotated[

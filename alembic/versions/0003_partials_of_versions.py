@@ -1,4 +1,4 @@
-"""Which partials each version uses.
+"""Partials that each version uses.
 
 Revision ID: 0003
 Revises: 0002

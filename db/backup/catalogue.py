@@ -52,7 +52,7 @@ class StoredFile(_Frozen):
 
 
 class TableFacts(_Frozen):
-    """Rows and digest of a table: see :func:`db.backup.snapshot.table_facts`."""
+    """Row count and checksum of a table: see :func:`db.backup.snapshot.table_facts`."""
 
     rows: int
     digest: str
@@ -79,8 +79,8 @@ class Entry(_Frozen):
     database_bytes
         Disk space of the database; earlier versions did not record it.
     encoding
-        Encoding of the database. Earlier versions did not record it; their digests are of the bytes
-        in that encoding instead of UTF-8.
+        Encoding of the database. Earlier versions did not record it; their checksums are of the
+        bytes in that encoding instead of UTF-8.
     server_version, client_version
         Versions of PostgreSQL and of pg_dump, such as ``18.6``.
     revision
@@ -352,7 +352,7 @@ def is_future(time: datetime, now: datetime) -> bool:
 
 def wrong_size(file: StoredFile, size: int) -> OperationError:
     """Return the error for a file whose size differs from the catalog."""
-    kind = "truncated" if size < file.size else "checksum_mismatch"
+    kind = "truncated" if size < file.size else Kind.CHECKSUM_MISMATCH
     return OperationError(
         kind,
         f"size mismatch in {file.name}: expected {file.size} bytes, found {size}",

@@ -71,8 +71,8 @@ def create(  # noqa: PLR0913 - options by name
 ) -> Entry:
     """Create a backup and return its entry.
 
-    ``pg_dump`` and the digests of the tables use the same snapshot. A file gets its name only when
-    the program succeeded and its output is complete; the entry is written last.
+    ``pg_dump`` and the checksums of the tables use the same snapshot. A file gets its name only
+    when the program succeeded and its output is complete; the entry is written last.
 
     Raises OperationError: ``client_too_old``, ``table_not_found``, ``pg_dump_failed``,
     ``disk_full``, ``target_unwritable``, ``password_refused``, ``permission_denied`` and others. No

@@ -239,7 +239,7 @@ def swap(url: str, live: str, new: str, aside: str) -> None:
             except errors.ObjectInUse as error:
                 # Other than the client backends: a prepared transaction, or a background worker.
                 raise OperationError(
-                    "database_in_use",
+                    Kind.DATABASE_IN_USE,
                     f"sessions of database {live} could not be terminated: "
                     f"{error.diag.message_detail}",
                     "stop the workers, or use a role that is a member of pg_signal_backend",

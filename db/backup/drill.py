@@ -143,7 +143,7 @@ def drill(  # noqa: PLR0913 - options by name
     policy
         With the store, the identity that decrypts it, and the temporary directory.
     render
-        The main job, run on the restored database.
+        Renders a template from the restored database.
     name
         Name of a full backup; ``None`` for the newest.
     source
@@ -283,7 +283,7 @@ def _migrate(url: str, entry: Entry, to: str) -> None:
         original = getattr(error, "orig", None)
         state = f": SQLSTATE {original.sqlstate}" if isinstance(original, psycopg.Error) else ""
         raise OperationError(
-            "migration_failed",
+            Kind.MIGRATION_FAILED,
             f"the migration of {entry.name} from {entry.revision} to {to} failed{state}",
             "try 'alembic upgrade head' on a restored copy: template-service backup restore",
         ) from error

@@ -276,7 +276,7 @@ def _text(path: str) -> str:
 
 def _bad(path: str, reason: str) -> OperationError:
     return OperationError(
-        "keys_unreadable",
+        Kind.KEYS_UNREADABLE,
         f"the age key file {path} cannot be used: {reason}",
         "check RECIPIENTS_FILE and IDENTITY_FILE of TEMPLATE_SERVICE_BACKUP_ for dumps, of "
         "TEMPLATE_SERVICE_RECOVERY_ for base backups and WAL",

@@ -62,16 +62,24 @@ class BackupPolicy:
         "on standard input. Empty: none.",
     ] = ""
     after_dump: Annotated[
-        str, "The same after a dump, with its catalog entry. The dump stays if it fails."
+        str,
+        "Command to run after a dump, with its catalog entry as JSON on standard input. The dump "
+        "stays if it fails. Empty: none.",
     ] = ""
     before_restore: Annotated[
-        str, "The same before a restore, with the catalog entry; nothing is restored if it fails."
+        str,
+        "Command to run before a restore, with the catalog entry as JSON on standard input; "
+        "nothing is restored if it fails. Empty: none.",
     ] = ""
-    after_restore: Annotated[str, "The same after a restore that succeeded."] = ""
+    after_restore: Annotated[
+        str,
+        "Command to run after a restore that succeeded, with the catalog entry as JSON on standard "
+        "input. Empty: none.",
+    ] = ""
     # A dump of 200 GB at 10 MB/s. The cleanups have the limit of the other maintenance.
     time_limit: Annotated[
         int,
         Interval(ge=120, le=7 * 86_400),
-        "Seconds after which a scheduled dump, base backup, drill or recording of figures is "
-        "interrupted. It is not retried.",
+        "Seconds after which a scheduled dump, base backup, drill or recording of row counts "
+        "and checksums is interrupted. It is not retried.",
     ] = 6 * 3600

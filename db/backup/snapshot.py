@@ -1,4 +1,4 @@
-"""A snapshot of the database for pg_dump, and the rows and digests of tables in it."""
+"""A snapshot of the database for pg_dump, and the row counts and checksums of tables in it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ FROM ONLY {table} AS "the row"
 # A row's text has at most 1 GB, in which quotation marks count twice. Rows that exceed it are
 # hashed by column; PostgreSQL dumps them unless COPY exceeds the same limit.
 BY_COLUMN: Final = "columns:"
-"""Prefix of a digest that is computed from hashes of columns instead of rows."""
+"""Prefix of a checksum that is computed from hashes of columns instead of rows."""
 _COLUMNS: Final = """
 SELECT a.attname FROM pg_attribute AS a
 WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped
@@ -143,9 +143,9 @@ def table_facts(
     as_stored: bool = False,
     by_column: bool = False,
 ) -> TableFacts:
-    """Return the number of rows of a table of schema ``public``, and their digest.
+    """Return the number of rows of a table of schema ``public``, and their checksum.
 
-    The digest is the sum, over all rows, of 64 bits of the MD5 of the row as text in UTF-8: the
+    The checksum is the sum, over all rows, of 64 bits of the MD5 of the row as text in UTF-8: the
     same for the same rows in any order, in a database of any encoding. One statement reads the
     table once.
 

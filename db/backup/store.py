@@ -277,7 +277,7 @@ def missing_file(name: str, target: str) -> OperationError:
 def file_exists(name: str, target: str) -> OperationError:
     """Return the error for a new file whose name is taken."""
     return OperationError(
-        "file_exists",
+        Kind.FILE_EXISTS,
         f"{name} is already in {target}",
         "retry: each backup gets a new name",
     )

@@ -177,7 +177,7 @@ class _HashingReader:
             raise wrong_size(stored, self._size)
         if (found := self._hash.hexdigest()) != stored.sha256:
             raise OperationError(
-                "checksum_mismatch",
+                Kind.CHECKSUM_MISMATCH,
                 f"checksum mismatch in {stored.name}: expected SHA-256 {stored.sha256}, "
                 f"found {found}",
                 "restore from another backup; copy this file back if you have a copy",

@@ -133,7 +133,9 @@ class PrivateCluster:
     def url(self, database: str = "postgres", user: str = SUPERUSER) -> str:
         """Return the URL of one of its databases."""
         if self._run is None:
-            raise OperationError(Kind.SERVER_FAILED, "the private server does not run", "start it")
+            raise OperationError(
+                Kind.SERVER_FAILED, "the private server is not running", "run the command again"
+            )
         # All that a connection needs: libpq takes the rest from the caller's PG* variables.
         port = self._settings.get("port", PORT)
         host = quote(str(self._run.path), safe="")

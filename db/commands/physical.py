@@ -111,7 +111,7 @@ def verify(programs: Programs, data: Path, *, parse_wal: bool = True) -> None:
     if done.returncode != 0:
         error = program_error("pg_verifybackup", done.returncode, done.stderr)
         raise OperationError(
-            "backup_damaged",
+            Kind.BACKUP_DAMAGED,
             f"{data} is damaged: {error.message}",
             "use an older base backup (template-service pitr status), and take a new one: "
             "template-service pitr base-backup --full",

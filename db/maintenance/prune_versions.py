@@ -138,7 +138,7 @@ class _Prune:
         return self._crowded
 
     def _pass_on(self) -> None:
-        """Go on behind the templates of this batch."""
+        """Continue after the templates of this batch."""
         if self._crowded:
             self._after = self._crowded[-1]
         self._crowded = []

@@ -12,7 +12,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.locks import alone
 from db.maintenance import EVERY_TABLE
 from db.maintenance.tables import Maintained
@@ -70,7 +70,7 @@ def reindex(engine: Engine, *, dry_run: bool) -> Maintained:
             in_use = [index.name for index in left] + drop_leftovers(connection)
     if in_use:
         raise OperationError(
-            "in_use",
+            Kind.IN_USE,
             f"a transaction uses the tables of these indexes: {', '.join(in_use)}",
             "see template-service db long-queries and db locks, and run template-service "
             "maintenance reindex again after it ends",

@@ -6,7 +6,7 @@ from psycopg.errors import LockNotAvailable
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.maintenance import TABLES
 from db.monitoring.reader import permission_explained
 
@@ -43,7 +43,7 @@ def apply(engine: Engine) -> None:
     except DBAPIError as error:
         if isinstance(error.orig, LockNotAvailable):
             raise OperationError(
-                "locked",
+                Kind.LOCKED,
                 "a vacuum or a change of a table is running",
                 "retry later; template-service db locks shows the session",
             ) from None

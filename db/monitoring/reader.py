@@ -74,7 +74,7 @@ def reading(engine: Engine, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[Reader
         except DBAPIError as error:
             if isinstance(error.orig, LockNotAvailable):
                 raise OperationError(
-                    "locked",
+                    Kind.LOCKED,
                     "a table is locked against readers",
                     "see the blocking session: template-service db locks",
                 ) from None
@@ -96,7 +96,7 @@ def rows_unless_locked(engine: Engine, *names: str) -> dict[str, list[Row]] | No
         with reading(engine, lock_timeout=SHORT_LOCK_TIMEOUT) as reader:
             return {name: reader.rows(name) for name in names}
     except OperationError as error:
-        if error.kind != "locked":
+        if error.kind != Kind.LOCKED:
             raise
         return None
 

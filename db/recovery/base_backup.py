@@ -59,7 +59,7 @@ class BaseBackupResult:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a base backup is stored, the keys for it, and where it is until then."""
+    """Destination of a base backup: storage, keys, and the directory until it is stored."""
 
     policy: RecoveryPolicy
     recipients: Sequence[object]
@@ -140,20 +140,20 @@ def _check(
     major, of_server = client.programs.major("pg_basebackup"), facts.version // 10_000
     if major != of_server:
         raise OperationError(
-            "programs_do_not_fit",
+            Kind.PROGRAMS_DO_NOT_FIT,
             f"pg_basebackup is from PostgreSQL {major}, the server is PostgreSQL {of_server}: its "
             "backups could not be verified",
             f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the programs of PostgreSQL {of_server}",
         )
     if facts.tablespaces:
         raise OperationError(
-            "tablespaces",
+            Kind.TABLESPACES,
             f"the server has tablespaces, which are not supported: {', '.join(facts.tablespaces)}",
             "move their tables to pg_default, and drop them",
         )
     if backups and backups[-1].system != facts.system:
         raise OperationError(
-            "other_cluster",
+            Kind.OTHER_CLUSTER,
             f"the base backups in the directory belong to cluster {backups[-1].system}, the server "
             f"is cluster {facts.system}",
             "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY to another directory, and run: "

@@ -21,7 +21,7 @@ from db.bounds import Lsn, Moment
 from db.cluster.owned import OwnedDirectory
 from db.cluster.processes import private_directory
 from db.disk import sync
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.recovery.object_path import AnyPath, ObjectPath, listed, replace
 from db.recovery.segments import parsed_lsn, segment_name
 
@@ -158,20 +158,20 @@ def chain(backups: Sequence[BaseBackup], name: str) -> list[BaseBackup]:
         backup = by_name.get(wanted)
         if backup is None and not links:
             raise OperationError(
-                "no_base_backup",
+                Kind.NO_BASE_BACKUP,
                 f"base backup {name} does not exist",
                 "choose one that template-service pitr status lists",
             )
         if backup is None:
             raise OperationError(
-                "parent_missing",
+                Kind.PARENT_MISSING,
                 f"base backup {links[-1].name} builds on {wanted}, which is missing",
                 "pass another with --from (template-service pitr status lists them), and take a "
                 "new one: template-service pitr base-backup --full",
             )
         if backup in links:
             raise OperationError(
-                "parent_missing",
+                Kind.PARENT_MISSING,
                 f"base backup {backup.name} builds on itself",
                 "its entry is damaged; take a new one: template-service pitr base-backup --full",
             )

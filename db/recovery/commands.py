@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from db.cluster.children import ENVIRONMENT
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.recovery.compression import SUFFIX
 from db.recovery.policy import RecoveryPolicy
 
@@ -88,7 +88,7 @@ def require_credentials(policy: RecoveryPolicy) -> None:
     """Refuse a recovery whose server would not get the credentials (``credentials_missing``)."""
     if policy.target and not policy.credentials_file and "AWS_ACCESS_KEY_ID" in os.environ:
         raise OperationError(
-            "credentials_missing",
+            Kind.CREDENTIALS_MISSING,
             f"a recovering server cannot read {policy.target}: it does not get the AWS_* variables "
             "of this environment",
             "set TEMPLATE_SERVICE_RECOVERY_CREDENTIALS_FILE to a file with them",

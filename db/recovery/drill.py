@@ -37,18 +37,18 @@ _SHOWN: Final = 5
 # After these errors the drill did not happen: they say nothing about archive and base backups.
 _NOT_OF_THE_ARCHIVE: Final = frozenset(
     {
+        Kind.CREDENTIALS_MISSING,
+        Kind.CREDENTIALS_UNREADABLE,
         Kind.DISK_FULL,
         Kind.EXTRA_MISSING,
+        Kind.KEYS_UNREADABLE,
         Kind.NOT_DECRYPTABLE,
         Kind.NOT_REACHABLE,
+        Kind.NO_FIGURES,
+        Kind.PROGRAMS_DO_NOT_FIT,
         Kind.PROGRAMS_MISSING,
         Kind.TARGET_UNREADABLE,
         Kind.TARGET_UNWRITABLE,
-        "credentials_missing",
-        "credentials_unreadable",
-        "keys_unreadable",
-        "no_figures",
-        "programs_do_not_fit",
     }
 )
 # A snapshot does not list the running transactions that are younger than all ended ones.
@@ -97,7 +97,7 @@ class ProvedRecovery:
 
 @dataclass(frozen=True, slots=True)
 class DrillRecord:
-    """What is known of recovery drills.
+    """Record of recovery drills.
 
     Attributes
     ----------
@@ -183,8 +183,9 @@ def _drill(  # noqa: PLR0913, PLR0917 - the body of drill_recovery
     candidates = figures.recoverable(known, archive, backups)
     if not candidates and not verified.problems:
         raise OperationError(
-            "no_figures",
-            f"no figures of database {database} are in the archived WAL: {policy.storage.figures}",
+            Kind.NO_FIGURES,
+            f"no row counts and checksums of database {database} were recorded within the archived "
+            f"WAL: {policy.storage.figures}",
             "record some: template-service pitr figures, then template-service pitr check",
         )
     proved = None
@@ -205,9 +206,9 @@ def _drill(  # noqa: PLR0913, PLR0917 - the body of drill_recovery
         raise OperationError("archive_damaged", "; ".join(messages[:_SHOWN]) + more, REMEDY)
     if proved is None:
         raise OperationError(
-            "no_figures",
-            "the recorded moments were between two transactions that ended at the same time",
-            "repeat the drill",
+            Kind.NO_FIGURES,
+            "no recorded moment matches a position in the archived WAL",
+            "record another with template-service pitr figures, then retry",
         )
     restored, lsn, chosen, is_amchecked = proved
     return ProvedRecovery(
@@ -231,7 +232,7 @@ def _recover(  # noqa: PLR0913, PLR0917 - one try of _drill
     chosen: Figures,
     say: Say,
 ) -> tuple[tuple[str, ...], str, Figures, bool] | None:
-    """Recover to the moment of figures and compare; return ``None`` if WAL has no such moment."""
+    """Recover to a recorded moment and compare; return ``None`` if WAL has no such moment."""
     lsn = figures.moment(client.programs, archive, chosen)
     if lsn is None:
         return None
@@ -265,7 +266,7 @@ def _recover(  # noqa: PLR0913, PLR0917 - one try of _drill
 
 
 def _compare(url: str, chosen: Figures) -> None:
-    """Compare all tables with figures.
+    """Compare all tables with the recorded row counts and checksums.
 
     Raises OperationError: ``recovery_differs``.
     """
@@ -288,7 +289,7 @@ def _compare(url: str, chosen: Figures) -> None:
     if different:
         raise OperationError(
             "recovery_differs",
-            f"the recovery to {chosen.at.isoformat()} differs from the figures recorded then: "
+            f"the recovery to {chosen.at.isoformat()} differs from the tables recorded then: "
             + "; ".join(different),
             "do not rely on point-in-time recovery: take a dump (template-service backup create) "
             "and a new base backup (template-service pitr base-backup --full)",

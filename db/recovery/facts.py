@@ -1,4 +1,4 @@
-"""What monitoring asks of recovery each minute, from names, sizes and times of files alone."""
+"""State of recovery for monitoring each minute, from names, sizes and times of files alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class RecoveryFacts:
     base_backups
         All that are complete, the oldest first.
     earliest, latest
-        The recoverable time range up to the first gap behind the newest base backup: the end of
+        The recoverable time range up to the first gap after the newest base backup: the end of
         the oldest base backup, and when its last segment was archived. ``None`` without one.
     gaps
         Number of base backups after which a segment is missing or has a wrong size.

@@ -1,8 +1,8 @@
-"""Figures of the database at a moment, to compare a recovery to that moment with.
+"""Row counts and checksums of the tables at a moment, which recovery drills compare with.
 
-Rows and digests of all tables are read in one snapshot. A moment of WAL with exactly the
-transactions of that snapshot is found later, in the archive: nothing is locked and nothing is
-written to the database. They are files next to the base backups, so that they survive the server
+They are called figures, and are read in one snapshot. A moment of WAL with exactly the transactions
+of that snapshot is found later, in the archive: nothing is locked and nothing is written to the
+database. They are files next to the base backups, so that they survive the server
 and are not part of what they prove.
 """
 
@@ -46,7 +46,7 @@ ORDER BY c.relname
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Rows and digests of the tables at a moment.
+    """Row counts and checksums of the tables at a moment.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ _ADAPTER: Final = TypeAdapter(Figures)
 
 
 def record(client: Client, engine: Engine, policy: RecoveryPolicy) -> Figures:
-    """Read and store the figures of this moment; remove the figures of expired base backups.
+    """Read and store the row counts and checksums of this moment.
 
     Raises OperationError: ``is_standby``, ``archiving_off``, or one of
     :func:`db.backup.snapshot.exported`.

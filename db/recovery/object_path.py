@@ -191,7 +191,7 @@ def _variables(path: str) -> Mapping[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise OperationError(
-            "credentials_unreadable",
+            Kind.CREDENTIALS_UNREADABLE,
             f"the credentials file {path} cannot be read: {reason}",
             "check TEMPLATE_SERVICE_RECOVERY_CREDENTIALS_FILE",
         ) from None

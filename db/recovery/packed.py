@@ -127,7 +127,7 @@ def unpack(packed: AnyPath, into: Path, identity_file: str = "") -> None:
                 pass
     except (EOFError, ValueError, tarfile.TarError, zstd.ZstdError) as error:
         raise OperationError(
-            "backup_damaged",
+            Kind.BACKUP_DAMAGED,
             f"{packed} is damaged: {error}",
             "use an older base backup (template-service pitr status), and take a new one: "
             "template-service pitr base-backup --full",

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from db.cluster.programs import Programs
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.recovery import catalogue
 from db.recovery.catalogue import BaseBackup
 from db.recovery.policy import RecoveryPolicy
@@ -67,7 +67,9 @@ def plan_recovery(
         catalogue.chain(backups, base)
         candidates = [backup for backup in candidates if backup.name == base]
     if not candidates:
-        raise OperationError("no_base_backup", f"no base backup leads to timeline {along}", _STATUS)
+        raise OperationError(
+            Kind.NO_BASE_BACKUP, f"no base backup leads to timeline {along}", _STATUS
+        )
     ways = {backup.name: covered(archive, backup, along) for backup in candidates}
     backup = _newest_before(programs, archive, target, candidates, ways)
     _check_end(programs, archive, target, backup, ways[backup.name])
@@ -78,7 +80,7 @@ def plan_recovery(
 def no_base_backup(policy: RecoveryPolicy) -> OperationError:
     """Return the error for a directory without base backups."""
     return OperationError(
-        "no_base_backup",
+        Kind.NO_BASE_BACKUP,
         f"no base backup in {policy.storage.base}",
         "set TEMPLATE_SERVICE_RECOVERY_DIRECTORY, or TEMPLATE_SERVICE_RECOVERY_TARGET, to where "
         "they are",
@@ -146,7 +148,7 @@ def _newest_before(
     oldest = candidates[-1]
     if target.time is not None or target.lsn is not None:
         raise OperationError(
-            "target_before_backup",
+            Kind.TARGET_BEFORE_BACKUP,
             f"{target} is before the first base backup, which ended at "
             f"{oldest.stop_lsn if target.time is None else oldest.ended_at.isoformat()}",
             _STATUS,

@@ -17,7 +17,7 @@ ARCHIVE_TIMEOUT_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Paths of archived WAL, base backups, figures and the drill's record.
+    """Paths of archived WAL, base backups, and what recovery drills read and record.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Storage:
 
     @property
     def figures(self) -> AnyPath:
-        """Figures of the database, with which recovery drills compare."""
+        """Row counts and checksums of the tables, with which recovery drills compare."""
         return self.root / "figures"
 
     @property
@@ -130,7 +130,8 @@ class RecoveryPolicy:
     ] = ""
     after_base_backup: Annotated[
         str,
-        "The same after a base backup, with its catalog entry. The base backup stays if it fails.",
+        "Command to run after a base backup, with its catalog entry as JSON on standard input. The "
+        "base backup stays if it fails. Empty: none.",
     ] = ""
     before_archive: Annotated[
         str,
@@ -139,8 +140,9 @@ class RecoveryPolicy:
     ] = ""
     after_archive: Annotated[
         str,
-        "The same after a file of WAL was archived. If it fails, the server keeps its file and "
-        "tries again later.",
+        "Command that archive.sh runs on the server's machine after it has archived a file of WAL. "
+        "If it fails, the server keeps its file and tries again later. Applied by pitr setup. "
+        "Empty: none.",
     ] = ""
 
     @property
@@ -155,7 +157,7 @@ class RecoveryPolicy:
 
     @property
     def storage(self) -> Storage:
-        """What a recovery needs, in the target or in the directory."""
+        """Paths of what a recovery needs, in the target or in the directory."""
         if self.target:
             return Storage(location(self.target, self.credentials_file))
         return Storage(self.directory.absolute())

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from db.backup.encryption import recipients
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.recovery.compression import content, stored_files
 from db.recovery.object_path import AnyPath, create, location, sync_stored
 from db.recovery.sealed import Sealed, checksum, seal
@@ -37,7 +37,7 @@ _GRACE: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Where and how files are stored.
+    """Destination of archived files, and the recipients of their encryption.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ def push(archive: Archive, source: Path, name: str) -> tuple[str, str]:
     for path in found:
         if not _is_same(path, plain):
             raise OperationError(
-                "file_exists",
+                Kind.FILE_EXISTS,
                 f"{path} exists with other content and is never replaced",
                 "move it away if it is not of this cluster",
             )
@@ -78,7 +78,7 @@ def push(archive: Archive, source: Path, name: str) -> tuple[str, str]:
 
 
 def push_ahead(archive: Archive, source: Path, name: str, jobs: int, spool: Path) -> str:
-    """Store a file, and those that wait behind it; return the stored name of the first.
+    """Store a file, and those that wait after it; return the stored name of the first.
 
     Raises OperationError or OSError: the first was not stored. Failures of the others are not
     reported: PostgreSQL asks for each later.

@@ -102,7 +102,7 @@ def restore(  # noqa: PLR0913 - by name, and each a decision of the operator's
         )
     if not into.parent.is_dir():
         raise OperationError(
-            "directory_missing",
+            Kind.DIRECTORY_MISSING,
             f"directory {into.parent} does not exist",
             "create it, or pass another directory",
         )

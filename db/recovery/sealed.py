@@ -25,7 +25,7 @@ _OPTIONS: Final[dict[int, int]] = {zstd.CompressionParameter.checksum_flag: 1}
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What the name of a stored segment says.
+    """Name, checksum and size of a segment, from the name of its stored file.
 
     Attributes
     ----------

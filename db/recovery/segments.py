@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeGuard
 
+from db.errors import Kind
 from db.recovery.compression import SUFFIX, beginning, content, content_size, wal_file
 from db.recovery.object_path import AnyPath, ObjectPath, listed
 from db.recovery.policy import RecoveryPolicy
@@ -286,11 +287,11 @@ def coverage(archive: Archive, pieces: list[Piece]) -> Coverage:
     names: list[str] = []
     for name in wanted(archive, pieces):
         if name in archive.strangers:
-            return Coverage(tuple(names), archive.strangers[name], "wal_damaged")
+            return Coverage(tuple(names), archive.strangers[name], Kind.WAL_DAMAGED)
         if name not in archive.sizes:
             return Coverage(tuple(names), f"segment {name} is missing", "wal_gap")
         if (fault := archive.size_problem(name)) is not None:
-            return Coverage(tuple(names), fault, "wal_damaged")
+            return Coverage(tuple(names), fault, Kind.WAL_DAMAGED)
         names.append(name)
     return Coverage(tuple(names))
 

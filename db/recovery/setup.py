@@ -87,7 +87,7 @@ def wanted(engine: Engine, policy: RecoveryPolicy, *, archive_timeout: int) -> d
             "archive_library_set",
             f"the server archives with archive_library = {current['archive_library'].value}, which "
             "excludes an archive_command",
-            "ALTER SYSTEM RESET archive_library, or keep it and do not use this command",
+            "run ALTER SYSTEM RESET archive_library and SELECT pg_reload_conf(), then retry",
         )
     values = {"archive_command": command(policy)}
     if current["wal_level"].value == "minimal":
@@ -131,7 +131,7 @@ def set_up(
     for name, value in changes.items():
         if name not in restart and current[name].value != value:
             raise OperationError(
-                "setting_overridden",
+                Kind.SETTING_OVERRIDDEN,
                 f"{name} in postgresql.auto.conf is overridden by the {current[name].source}",
                 f"set {name} = {value} there",
             )

@@ -86,7 +86,9 @@ def _provide(archive: Archive, names: Sequence[str], folder: Path) -> None:
                 content = archive.content(name)
             except OSError as error:
                 message = f"segment {name} cannot be read: {error.strerror}"
-                raise OperationError(Kind.WAL_DAMAGED, message, "repeat it") from None
+                raise OperationError(
+                    Kind.WAL_DAMAGED, message, "run: template-service pitr verify"
+                ) from None
             try:
                 path.write_bytes(content)
             except OSError as error:

@@ -75,7 +75,7 @@ def backup_problems(
         Where packed ones are unpacked; by default the system's temporary directory.
     """
     for name in catalogue.unreadable(policy.storage.base):
-        yield Problem("entry_unreadable", name, f"base backup {name} has no readable {ENTRY}")
+        yield Problem(Kind.ENTRY_UNREADABLE, name, f"base backup {name} has no readable {ENTRY}")
     by_name = {backup.name: backup for backup in backups}
     for backup in backups:
         try:
@@ -100,21 +100,21 @@ def _reasons(  # noqa: PLR0913, PLR0917 - the body of backup_problems
     if backup.system != system:
         yield "backup_foreign", f"it is of cluster {backup.system}, others are of {system}"
     if not data.is_dir():
-        yield "backup_damaged", f"its directory {DATA} is missing"
+        yield Kind.BACKUP_DAMAGED, f"its directory {DATA} is missing"
         return
     yield from _parent(data, backup, by_name)
     yield from _directory(data, backup)
     if names := _tablespaces(data):
         # pg_verifybackup would follow the links, wherever they lead.
-        yield "tablespaces", f"it has tablespaces, which are not supported: {', '.join(names)}"
+        yield Kind.TABLESPACES, f"it has tablespaces, which are not supported: {', '.join(names)}"
         return
     try:
         physical.verify(programs, data)
     except OperationError as error:
-        yield "backup_damaged", error.message.partition(" is damaged: ")[2] or error.message
+        yield Kind.BACKUP_DAMAGED, error.message.partition(" is damaged: ")[2] or error.message
         return  # what follows reads the same files
     if _text(manifest_of(policy.storage.base / backup.name)) != _text(data / MANIFEST):
-        yield "backup_damaged", f"{MANIFEST} next to {PACKED} differs from the one in it"
+        yield Kind.BACKUP_DAMAGED, f"{MANIFEST} next to {PACKED} differs from the one in it"
     packed = packed_file(policy.storage.base / backup.name)
     size = packed.stat().st_size if packed.exists() else None
     if backup.packed_bytes not in {None, size}:
@@ -133,7 +133,7 @@ def _parent(
         return
     parent = by_name.get(backup.parent)
     if parent is None:
-        yield "parent_missing", f"it builds on {backup.parent}, which is missing"
+        yield Kind.PARENT_MISSING, f"it builds on {backup.parent}, which is missing"
         return
     if found is None or found[1] != parent.start_lsn:
         begin = "no LSN" if found is None else found[1]
@@ -157,14 +157,14 @@ def _directory(data: Path, backup: BaseBackup) -> Iterator[tuple[str, str]]:
         yield "permissions", f"its owner may not read and write {', '.join(private[:_SHOWN])}"
     missing = [name for name in _DIRECTORIES if not (data / name).is_dir()]
     if missing:
-        yield "backup_damaged", f"directories are missing: {', '.join(missing)}"
+        yield Kind.BACKUP_DAMAGED, f"directories are missing: {', '.join(missing)}"
     for name, wanted in backup.checksums.items():
         found = unlisted_checksums(data).get(name)
         if found != wanted:
             state = "is missing" if found is None else "has another checksum than recorded"
-            yield "backup_damaged", f"{name} {state}"
+            yield Kind.BACKUP_DAMAGED, f"{name} {state}"
     if (data / "recovery.signal").exists():
-        yield "backup_damaged", "recovery.signal is in it, which no base backup of a primary has"
+        yield Kind.BACKUP_DAMAGED, "recovery.signal is in it, which no base backup of a primary has"
 
 
 def _tablespaces(data: Path) -> list[str]:
@@ -181,7 +181,7 @@ def _entry(programs: Programs, data: Path, backup: BaseBackup) -> Iterator[tuple
         label = _text(data / "backup_label")
         size = sum(path.lstat().st_size for path in data.rglob("*") if not path.is_dir())
     except OperationError as error:
-        yield "backup_damaged", error.message
+        yield Kind.BACKUP_DAMAGED, error.message
         return
     facts: dict[str, tuple[object, object]] = {
         "system": (backup.system, control.get("Database system identifier")),

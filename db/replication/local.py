@@ -91,7 +91,7 @@ def stop(programs: Programs, directory: Path) -> bool:
 def _rights_on_data(programs: Programs, directory: Path) -> Rights:
     if not (directory / "PG_VERSION").exists():
         raise OperationError(
-            "no_data",
+            Kind.NO_DATA,
             f"{directory} is not a data directory of PostgreSQL",
             "pass a directory that template-service replica create has created",
         )

@@ -117,7 +117,7 @@ def promote(url: str, standby: Address, *, force: bool = False) -> Promotion:
             raise OperationError(
                 "promotion_failed",
                 f"the server at {standby} was not promoted within {PROMOTE_SECONDS} s",
-                "see its log",
+                "see its log (in the directory that SHOW log_directory names), then retry",
             )
         timeline, archives = one_row(connection, _NOW)
         notes = _notes(connection, alive or followed, missing, archives=bool(archives))

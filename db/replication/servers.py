@@ -132,7 +132,11 @@ def one_row(connection: psycopg.Connection, statement: str) -> tuple[object, ...
     """Return the row of a statement that always has exactly one."""
     row = connection.execute(statement.encode()).fetchone()
     if row is None:
-        raise OperationError(Kind.SERVER_FAILED, "PostgreSQL returned no row", "see its log")
+        raise OperationError(
+            Kind.SERVER_FAILED,
+            "PostgreSQL returned no row",
+            "see its log (in the directory that SHOW log_directory names), then retry",
+        )
     return row
 
 
@@ -165,7 +169,7 @@ def standby_client(client: Client, standby: str) -> Client:
         ours, its = (one_row(each, _SYSTEM)[0] for each in (primary, connection))
     if its != ours:
         raise OperationError(
-            "other_cluster",
+            Kind.OTHER_CLUSTER,
             f"the server at {at} belongs to cluster {its}, the primary to {ours}",
             "set TEMPLATE_SERVICE_RECOVERY_STANDBY to a standby of this primary",
         )

@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from db.cluster.processes import wait_until, write_private
 from db.cluster.unprivileged import give
 from db.commands.core import Client, passfile_line
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.recovery.policy import RecoveryPolicy
 from db.replication.local import rights_on
 from db.replication.login import connection_of, copied_certificates, try_login
@@ -105,7 +105,7 @@ def create(client: Client, options: StandbyOptions, *, password: str | None = No
         client.programs.path(program)
     if _NAME.fullmatch(options.name) is None:
         raise OperationError(
-            "bad_name",
+            Kind.BAD_NAME,
             f"invalid name of a standby: {options.name!r}",
             "use 1 to 63 lower-case letters, digits and underscores",
         )
@@ -131,7 +131,7 @@ def _create(
     check_directory(into)
     if draft.exists():
         raise OperationError(
-            "exists",
+            Kind.EXISTS,
             f"{draft} already exists: another replica create runs, or was interrupted",
             f"if none runs, remove {draft} and {passfile}, run template-service replica drop "
             f"{options.name}, and retry",

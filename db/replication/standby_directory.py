@@ -12,7 +12,7 @@ from db.cluster.processes import write_private
 from db.cluster.programs import Programs
 from db.cluster.unprivileged import give, reaches
 from db.commands.physical import capacities
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.recovery.commands import command_reads, restore_command
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.setup import SYSTEM
@@ -50,20 +50,20 @@ def check_directory(path: Path) -> None:
     """
     if _SHELL.search(str(path)):
         raise OperationError(
-            "bad_name",
+            Kind.BAD_NAME,
             f"the path {str(path)!r} has a character that a shell would interpret",
             'pass a directory without ", $, `, \\ and line breaks: pg_ctl and pg_verifybackup run '
             "their programs through a shell",
         )
     if path.exists() or path.is_symlink():
         raise OperationError(
-            "exists",
+            Kind.EXISTS,
             f"{path} already exists",
             "pass a new directory, or remove this one if it is unused",
         )
     if not path.parent.is_dir():
         raise OperationError(
-            "directory_missing",
+            Kind.DIRECTORY_MISSING,
             f"{path.parent} is not a directory",
             "create it, on a disk with space for the whole database",
         )
@@ -99,7 +99,7 @@ def archive_settings(
         f"{_quoted(restore_command(policy))}"
     )
     if not wal.is_dir():
-        warning = f"there is no WAL archive in {wal} for the standby: {remedy}"
+        warning = f"the WAL archive {wal} does not exist on this machine: {remedy}"
         return {}, [warning] if primary.archives else []
     system = mark.read_text(errors="replace").strip() if mark.is_file() else primary.system
     if system != primary.system:

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 
 from db.cluster.processes import wait_until
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.replication.servers import require_primary
 
 NAMES: Final = "synchronous_standby_names"
@@ -110,7 +110,7 @@ def _not_streaming(names: Sequence[str]) -> OperationError:
 
 def _overridden() -> OperationError:
     return OperationError(
-        "setting_overridden",
+        Kind.SETTING_OVERRIDDEN,
         "synchronous_standby_names was set with ALTER SYSTEM, but another source overrides it",
         "see where it is set: SELECT * FROM pg_settings WHERE name LIKE 'synchronous%'",
     )

@@ -90,7 +90,9 @@ def read(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise OperationError(
-            "password_file", f"the password file {file} cannot be read: {reason}", "fix the file"
+            "password_file",
+            f"the password file {file} cannot be read: {reason}",
+            "check its path and permissions; it must hold the password as one line of UTF-8",
         ) from None
     if not password or not password.isprintable():
         raise OperationError(

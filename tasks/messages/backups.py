@@ -72,7 +72,8 @@ class BaseBackedUp(Result):
 class RecordedFigures(Result):
     """Answer of ``maintenance.recovery_figures``.
 
-    ``recorded_at`` is the moment whose figures were recorded, ``tables`` and ``rows`` how many.
+    ``recorded_at`` is the moment whose row counts and checksums were recorded, ``tables`` and
+    ``rows`` their numbers.
     ``skipped`` where WAL is not archived; ``reason`` says so.
     """
 

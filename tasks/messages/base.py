@@ -60,7 +60,7 @@ class WriteMessage(Message):
 
 
 class Conditions(Message):
-    """What a template must be like: as the producer has read it.
+    """Conditions of a write: the template is as the producer has read it.
 
     ``expected_version`` names the current version, 0 stands for none. ``expected_digest`` is the
     template's digest, which also changes with its fields and translations.

@@ -1,4 +1,4 @@
-"""What the JSON Schema of a field says beyond its type; it validates nothing.
+"""JSON Schema of fields, beyond their types; it validates nothing.
 
 The validators of :mod:`tasks.messages.fields` explain what is wrong better than pydantic does of a
 pattern. So a pattern is here once more, for the contract (``worker/contract/``); a test checks

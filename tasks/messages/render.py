@@ -187,7 +187,7 @@ class RenderedItem(LocalizedParts):
 
 
 class ItemError(Result):
-    """What ``render.one`` would have been refused with; paths begin with the item."""
+    """Refusal of an item, as ``render.one`` would have it; paths begin with the item."""
 
     code: str
     message: str

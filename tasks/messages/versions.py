@@ -128,7 +128,7 @@ class NewVersion(BaseModel):
             )
         if self.expected_draft is not None and not self.replace_draft:
             raise PydanticCustomError(
-                "draft_unnamed", "expected_draft is a condition of replace_draft"
+                "draft_unnamed", "expected_draft requires replace_draft: true"
             )
         return self
 
@@ -244,7 +244,7 @@ class UnscheduledVersion(Result):
 
 
 class Activation(Result):
-    """When a version was or becomes current.
+    """Time at which a version was or becomes current.
 
     ``is_draft`` is whether it never was, ``activated_at`` when it last became current (null for
     drafts, and where it was not recorded), ``activate_at`` when it will, and ``schedule_error`` is

@@ -33,7 +33,7 @@ _MOVED: Final = frozenset({"L", "EN", "AN", "ES", "ET"})
 """Bidirectional classes of characters whose place depends on their neighbours."""
 
 _ENDS_IN_ADDRESS: Final = re.compile(r"(?:://|\bwww\.|@)\S*\Z")
-"""Programs that find addresses in text would take a PDI behind one for a part of it."""
+"""Programs that find addresses in text would take a PDI after one for a part of it."""
 
 _BEFORE_IN_ADDRESS: Final = re.compile(r"(?:(?:://|\bwww\.|@)[^\s<>]*|[/=?&#%_@])\Z")
 _BEHIND_IN_ADDRESS: Final = re.compile(r"[/=?&#%_@]|\.[A-Za-z]")

@@ -367,7 +367,7 @@ def _rendered(environment: Environment, name: str, values: Mapping[str, Any]) ->
 
 
 class _Use(NamedTuple):
-    """Where the name of a filter or test is, and where the filter that uses it."""
+    """Place of a filter's or test's name, and of the filter that uses it."""
 
     start: int
     place: int

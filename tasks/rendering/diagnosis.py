@@ -1,4 +1,4 @@
-"""What an error of a render was, and where: found by rendering once more, which may take its time.
+"""Cause and place of a render's error, from a second and slower render.
 
 It runs in the render process, within the time limit of the render.
 """

@@ -50,7 +50,7 @@ _KINDS_OF_THE_SOURCE: Final = frozenset(
         "TooManyArguments",
     }
 )
-# An error in a partial reaches Python as the words of a chain of causes, the last of which is it.
+# An error in a partial reaches Python as the text of a chain of causes; the last one is the error.
 _CAUSE: Final = re.compile(
     r"^caused by: ([^:\n]+?)(?:: ([^\n]*))? \(in ([^\n]+):(\d+)\)$", re.MULTILINE
 )
@@ -184,7 +184,7 @@ def explained(error: TemplateError, context: ErrorContext) -> SourceError:
         return SourceError(Code.VARIABLES_INVALID, message, problem)
     message = prefix + _with_remedy(detail, cause, source)
     kind = re.sub(r"(?<!^)(?=[A-Z])", "_", cause.kind).lower()
-    # No JSON value can be called, so that a call of one is a function that there is not.
+    # No JSON value can be called, so that a call of one calls an unknown function.
     of_source = cause.kind in _KINDS_OF_THE_SOURCE or cause.detail.endswith("not callable")
     code = Code.TEMPLATE_SYNTAX if of_source else Code.VARIABLES_INVALID
     return SourceError(code, message, placed(context.path, kind, message, source, cause.place))
@@ -381,7 +381,7 @@ def _expression(error: TemplateError, source: str, context: ErrorContext) -> str
     start, end = (
         compiled.original(len(encoded[:place].decode(errors="ignore"))) for place in error.range
     )
-    # The engine's range begins behind the value that is subscribed.
+    # The engine's range begins after the value that is subscribed.
     start -= len(_BEFORE.search(source[:start])[0])  # type: ignore[index] # it matches nothing, too
     return source[start:end]
 

@@ -1,4 +1,4 @@
-"""What a render raises that is not an error of the engine's own."""
+"""Exceptions of a render other than the engine's own errors."""
 
 from typing import Literal
 

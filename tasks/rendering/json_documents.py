@@ -46,7 +46,7 @@ _STEP: Final = re.compile(r'\\(?:u[0-9a-fA-F]{4}|[^u])|\\|"')
 _OPEN_ESCAPE: Final = re.compile(r"\\u?[0-9a-fA-F]{0,3}")
 _ESCAPED_PRINT: Final = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?(?=\{\{)")
 _WORDS: Final = {
-    "Extra data": "there is something behind the end of the document",
+    "Extra data": "the document has text after its end",
     "Invalid control character at": "a line break or tab is in a string: write \\n or \\t",
     "Unexpected UTF-8 BOM (decode using utf-8-sig)": "remove the byte order mark before it",
     "Expecting ',' delimiter": "expecting a comma, or the end of the list or object",

@@ -1,4 +1,7 @@
-"""Language matching: which translation answers a request. Pure, no I/O."""
+"""Fallback languages: which text answers a request. Pure, no I/O.
+
+:mod:`tasks.rendering.matching` finds the closest of several languages; the decision is here.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,7 +30,7 @@ class Choice:
 def choose(
     requested: str | None, translations: tuple[str, ...], source: str, fallback: str
 ) -> Choice | None:
-    """Return the text to use, or None when ``fallback`` is ``strict`` and there is none.
+    """Return the language to use and why; None if ``fallback`` is ``strict`` and has no match.
 
     Parameters
     ----------

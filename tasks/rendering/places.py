@@ -13,7 +13,7 @@ _LONGEST_SHOWN: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong at ``start``, in characters of a source, and what to write there."""
+    """Fault at ``start``, in characters of a source, and its remedy."""
 
     start: int
     message: str

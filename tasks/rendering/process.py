@@ -1,6 +1,6 @@
 """The render process: reads requests from standard input, writes answers to standard output.
 
-Rendering runs behind a process because the engine bounds steps but neither memory nor time, and
+Rendering has a process of its own because the engine bounds steps but neither memory nor time, and
 no signal handler of Python's can interrupt Rust code. This process has limits of the kernel's
 instead: RLIMIT_AS for its memory, and for each render a timer of processor time whose SIGPROF, left
 at its default action, ends it (setitimer(2), signal(7)). The signal shows the client which limit it

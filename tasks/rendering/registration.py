@@ -46,7 +46,7 @@ from tasks.rendering.values import MISSING, Null
 
 
 class Registration:
-    """What environments offer to the sources of one kind of output.
+    """Filters, tests and functions for the sources of one kind of output.
 
     Parameters
     ----------

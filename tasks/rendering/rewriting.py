@@ -1,4 +1,4 @@
-"""What the engine compiles instead of a source: operators that it has too lenient, guarded.
+"""Source rewriting: adds strictness guards to operators.
 
 ``a < b`` becomes a call of a function in :mod:`tasks.rendering.filters`: of ``comparisons``, as
 ``a + b`` one of ``arithmetic``, ``a ~ b`` one of ``joining``, and ``a[1:]``, which gives an empty

@@ -46,10 +46,10 @@ class Watched:
     root
         The variable of a loop that the value is a member of, or empty.
     members
-        The names behind the root.
+        The names after the root.
     array
         What the innermost loop goes through, if its variable is the root: its own root, which may
-        be the variable of another loop, and the names behind that.
+        be the variable of another loop, and the names after that.
     may_be_boolean
         Whether the author asked for a boolean: by a test, a comparison or ``not``.
     may_be_missing

@@ -70,7 +70,7 @@ class _Batch:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What logs and metrics say of a refusal."""
+        """Facts of a refusal for logs and metrics."""
         return self._version.facts
 
     def about(self) -> dict[str, Any]:

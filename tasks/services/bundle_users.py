@@ -1,4 +1,4 @@
-"""What a bundle's changed partials do to the templates that use them."""
+"""Checks of the templates that use a bundle's changed partials."""
 
 import time
 from collections.abc import Collection

@@ -217,7 +217,7 @@ class Library:
         body = self._bodies.get((partial.version_id, language))
         if body is not None:
             return PartialText(language=language, body=body)
-        # Its own text was languages, or the translation was deleted a moment ago.
+        # The partial's own text was chosen, or the translation was deleted meanwhile.
         return PartialText(language=self._own(partial), body=partial.body or "")
 
     def _own(self, partial: Partial) -> str:

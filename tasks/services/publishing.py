@@ -32,10 +32,10 @@ from tasks.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Bundled:
-    """How a publish within a bundle differs from one alone.
+    """Options of a publish within a bundle.
 
-    ``carried`` are the languages to take over unchanged, whatever else the message says;
-    the bundle itself checks the users of a partial after a ``breaking`` change.
+    ``carried`` are the languages to take over unchanged, whatever else the message says. After a
+    breaking change of a partial, the bundle itself checks the templates that use it.
     """
 
     carried: frozenset[str]

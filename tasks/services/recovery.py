@@ -1,4 +1,4 @@
-"""Figures for recovery drills, and the drills, as jobs of maintenance."""
+"""Jobs of maintenance: row counts and checksums for recovery drills, and the drills."""
 
 from db.backup.databases import named
 from db.errors import OperationError
@@ -12,7 +12,7 @@ _NOT_SET_UP = "WAL is not archived: template-service pitr setup"
 
 
 def record_figures(message: Maintain, run: Run) -> RecordedFigures:
-    """Record rows and digests of all tables; skipped where WAL is not archived."""
+    """Record row counts and checksums of all tables; skipped where WAL is not archived."""
     if not server.server_facts(run.engine).archives:
         return RecordedFigures(dry_run=message.dry_run, skipped=True, reason=_NOT_SET_UP)
     if message.dry_run:
@@ -29,7 +29,7 @@ def record_figures(message: Maintain, run: Run) -> RecordedFigures:
 def drill(message: Maintain, run: Run) -> DrilledRecovery:
     """Prove that the database can be recovered; skipped where WAL is not archived.
 
-    The figures are recorded first, so that there is at least one moment to choose.
+    Row counts and checksums are recorded first, so that there is at least one moment to choose.
     """
     configuration = run.configuration
     policy = configuration.operations.recovery

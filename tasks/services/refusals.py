@@ -1,4 +1,4 @@
-"""What a refusal of values says beyond its problems."""
+"""Additions to a refusal of values: the variables at fault, and places in texts."""
 
 import re
 from collections.abc import Iterable, Sequence

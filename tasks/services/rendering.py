@@ -61,7 +61,7 @@ class VersionTexts:
 
     @property
     def facts(self) -> dict[str, str]:
-        """What logs and metrics say of a refusal."""
+        """Facts of a refusal for logs and metrics."""
         return {"type": str(self._source.type), "version": str(self._source.version)}
 
     @property

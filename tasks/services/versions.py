@@ -52,7 +52,7 @@ def activate(message: ActivateVersion, work: Work) -> ActivatedVersion:
     previous = require_expected(message, work, template)
     version = existing_version(work, template, message.version, current=previous)
     if message.activate_at is not None:
-        # What would refuse it now, refuses it now: who sends the message is there to read it.
+        # What could not be activated now is refused now, while its sender reads the answer.
         graph.require_usable(work, template, version)
         expected = schedule_condition(message.expected_version)
         versions.schedule(work.session, version.id, message.activate_at, expected)

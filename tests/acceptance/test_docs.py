@@ -162,7 +162,7 @@ def test_every_filter_and_test_of_the_templates_exists(checkout: Path) -> None:
     assert sorted(rows) == sorted(FILTERS)
 
     _, filters, tests, absent = re.split(
-        "^These filters are there:$|^And these tests behind `is`:|^Not there, on purpose:$",
+        "^These filters are there:$|^And these tests after `is`:|^Not there, on purpose:$",
         text.partition("## No blanks")[0],
         flags=re.MULTILINE,
     )

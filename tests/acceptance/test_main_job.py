@@ -123,7 +123,7 @@ def test_one_message_delivered_ten_times_makes_one_version(
     task_id = str(uuid.uuid4())
     results = [producer.send("version.publish", message, task_id=task_id) for _ in range(10)]
     answers = [producer.answer(result) for result in results]
-    # Behind the ten in the same queue: when it is answered, all of them have been taken.
+    # After the ten in the same queue: when it is answered, all of them have been taken.
     versions = templates.versions(producer, template)
     assert [version["version"] for version in versions] == ["1"]
     assert all(answer == answers[0] for answer in answers)

@@ -209,7 +209,7 @@ BAD_FILES: dict[str, tuple[str, bytes | None, str]] = {
     "output without a sample": (
         "samples/ada.body.html",
         b"<p>",
-        "samples/ada.body.html: error: there is no sample ada.json",
+        "samples/ada.body.html: error: sample ada.json of this expected output",
     ),
 }
 
@@ -373,8 +373,8 @@ def test_warnings_do_not_fail(tmp_path: Path, check: Check) -> None:
     assert ("b/template.toml", "missing_translation", 1) in found
     required = check(languages=("de", "fr"))
     assert [(each.file, each.message) for each in required.errors] == [
-        ("a/template.toml", "there is no translation into fr: add translations/fr"),
-        ("b/template.toml", "there is no translation into de, fr: add translations/de"),
+        ("a/template.toml", "the translation into fr is missing: add translations/fr"),
+        ("b/template.toml", "the translation into de, fr is missing: add translations/de"),
     ]
 
 

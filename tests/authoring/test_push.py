@@ -77,7 +77,9 @@ def test_a_version_that_comes_between_plan_and_push_is_a_conflict(
     push, plan = ada.plan()
     service.publish(with_body("<p>Grace's {{ name }}</p>"))
     (outcome,) = push.apply(plan, Permissions(), lambda _: None)
-    assert outcome.conflicts == ["greeting: expected '1', current is '2'"]
+    assert outcome.conflicts == [
+        "greeting: expected '1', current is '2': read the template again, then resend"
+    ]
     assert outcome.published == {}
     definition = service.definition("greeting")
     assert definition is not None
@@ -257,7 +259,7 @@ def test_a_conflict_stops_no_other_template_of_its_message(ada: Author, service:
         "a",
     ]
     assert [each for outcome in outcomes for each in outcome.conflicts] == [
-        "b: expected '0', current is '1'"
+        "b: expected '0', current is '1': read the template again, then resend"
     ]
     assert service.version("b") == "1"
 
@@ -272,7 +274,9 @@ def test_a_set_is_published_in_one_message_or_not_at_all(ada: Author, service: S
     push, plan = ada.plan()
     service.publish(simple("b", name="Grace's"))
     outcome = push.apply_at_once(plan, Permissions())
-    assert outcome.conflicts == ["b: expected '1', current is '2'"]
+    assert outcome.conflicts == [
+        "b: expected '1', current is '2': read the template again, then resend"
+    ]
     assert service.version("a") == "1"
 
 

@@ -186,7 +186,7 @@ def test_a_malformed_message_is_a_dead_letter_byte_for_byte(
 def test_a_large_message_is_a_dead_letter_that_the_broker_accepts(
     broker: Broker, producer: Producer
 ) -> None:
-    """In base64 it would be larger than what RabbitMQ takes, and hold up the letters behind it."""
+    """In base64 it would be larger than what RabbitMQ takes, and hold up the letters after it."""
     body = b"\xff" * (100 * 1024 * 1024)
     headers: list[dict[str, Any]] = [{"x": "x"}, {"x": "x" * 90_000}]
     for own in headers:

@@ -103,7 +103,7 @@ def test_a_broker_without_memory_is_drained(busy: Broker, worker: Process, node:
 def test_dead_letters_wait_for_a_broker_without_memory(
     busy: Broker, worker: Process, node: RabbitMQ
 ) -> None:
-    """The worker goes on with good messages behind more bad ones than it may hold."""
+    """The worker goes on with good messages after more bad ones than it may hold."""
     producer = busy.producer
     template = templates.published(producer, "Hello", type="sms")
     worker.send(signal.SIGSTOP)

@@ -46,7 +46,7 @@ def from_the_right(boxes: dict[str, Box]) -> list[str]:
 
 
 def test_numbers_and_names_of_the_arabic_email_stand_where_they_belong(tmp_path: Path) -> None:
-    """The greeting from the right, the name behind it from the left, then the comma."""
+    """The greeting from the right, the name after it from the left, then the comma."""
     html = page("ar")
     title = places(html, ["مرحبا", "Zo", "Co", "،"], tmp_path)
     assert from_the_right(title) == ["مرحبا", "Co", "Zo", "،"]

@@ -17,7 +17,7 @@ def test_messages_in_hand_when_the_broker_is_killed_are_answered_and_acknowledge
     template = templates.created(producer, type="sms")
     messages = [{"template_id": template, "body": f"Hello {number}"} for number in range(8)]
     with psycopg.connect(stack.postgres.url) as connection:
-        # Two publishes wait for this lock in the pool's two processes, the others behind them.
+        # Two publishes wait for this lock in the pool's two processes, the others after them.
         connection.execute("SELECT 1 FROM templates WHERE template_id = %s FOR UPDATE", [template])
         sent = [producer.send("version.publish", message) for message in messages]
         with redis.Redis.from_url(stack.valkey.url) as valkey:

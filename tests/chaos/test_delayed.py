@@ -25,7 +25,7 @@ def test_many_delayed_messages_neither_fill_the_worker_nor_delay_its_start(chaos
         probe(chaos)
         before = memory(chaos)
         push_delayed(chaos, count, timedelta(minutes=20))
-        # What waits behind them on the queue waits for no more than a look at each.
+        # What waits after them on the queue waits for no more than a look at each.
         assert wait_until(lambda: waiting(chaos) == 0, chaos.within(10 + count / LOOKS_A_SECOND))
         probe(chaos)
         growth = memory(chaos) - before

@@ -161,7 +161,7 @@ def damaged_checksum(path: Path) -> None:
 
 
 def longer(path: Path) -> None:
-    """Have something behind its end."""
+    """Append something after its end."""
     replaced(path, path.read_bytes() + b"x")
 
 
@@ -293,7 +293,7 @@ def test_verify_finds_a_damaged_encrypted_base_backup(
 def test_the_size_of_a_compressed_segment_is_that_of_a_whole_frame(
     tmp_path: Path, data: bytes, checksum: int
 ) -> None:
-    """`pitr status` promises nothing behind a segment that a copy has cut off."""
+    """`pitr status` promises nothing after a segment that a copy has cut off."""
     path = tmp_path / f"000000010000000000000001{SUFFIX}"
     whole = zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: checksum})
     path.write_bytes(whole)

@@ -283,7 +283,7 @@ class TestCommands:
         assert ids(letters) == []
         done = self.run(verb, "0123456789ab", *(["--yes"] if verb != "show" else []))
         assert done.exit_code == 1
-        assert "there is no dead letter 0123456789ab" in done.output
+        assert "dead letter 0123456789ab does not exist" in done.output
 
     @pytest.mark.usefixtures("letters")
     @pytest.mark.parametrize("arguments", [(), ("--all", "0123456789ab")])

@@ -62,7 +62,7 @@ def segments(policy: RecoveryPolicy) -> list[Path]:
 
 
 def behind(history: History, policy: RecoveryPolicy, name: str) -> Path:
-    """Return the first segment that is behind a base backup."""
+    """Return the first segment after a base backup."""
     label = (policy.base / name / "backup.json").read_text()
     stop = label.split('"stop_lsn": "')[1].split('"')[0]
     number = int(stop.split("/")[1], 16) >> 24

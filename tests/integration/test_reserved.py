@@ -185,7 +185,7 @@ def test_a_missing_consumer_is_an_error(broker: Broker) -> None:
     """The command says where to look."""
     done = run("return", "node/9", "--yes")
     assert done.exit_code == 1
-    assert "there is no consumer node/9" in done.output
+    assert "consumer node/9 does not exist" in done.output
 
 
 def test_messages_of_kombus_transport_are_returned_with_force(broker: Broker) -> None:

@@ -190,8 +190,8 @@ FILTERS: Final = [
     Entry("split at nothing", "{{ x|split('')|length }}", values={"x": "ab" * 100_000}),
     _heavy("lines", "{{ x|lines|length }}", {"x": "\n" * 100_000}),
     _heavy("map", "{{ x|split('')|map('upper')|join|length }}", {"x": BIG}),
-    Entry("map of a filter that there is not", "{{ [1]|map('safe')|list }}", SYNTAX),
-    Entry("select of a test that there is not", "{{ [1]|select('nonsense')|list }}", SYNTAX),
+    Entry("map of an unknown filter", "{{ [1]|map('safe')|list }}", SYNTAX),
+    Entry("select of an unknown test", "{{ [1]|select('nonsense')|list }}", SYNTAX),
     _heavy("sum", "{{ x|sum }}", {"x": [1] * 60_000}),
     Entry("sum of text", "{{ x|sum }}", OK, INVALID, {"x": [SECRET, SECRET]}),
     Entry(
@@ -279,7 +279,7 @@ LOOPS: Final = [
     Entry("nested loops", often(""), LIMIT),
     Entry("loops that print", often("aaaaaaaaaaaaaaaa", 2), LIMIT),
     _heavy("loops that print large values", "{{ x }}", {"x": BIG}),
-    # From a text that is too long to be sent to one that there is no memory for.
+    # From a text that is too long to be sent to one that exceeds the memory.
     *(
         Entry(
             f"loops that print {size} letters",
@@ -555,7 +555,7 @@ ESCAPES: Final = [
         "autoescape after a newline", "{%\nautoescape false\n%}{{ x }}{% endautoescape %}", SYNTAX
     ),
     Entry(
-        "autoescape behind an escape",
+        "autoescape after an escape",
         "{% raw %}{% endraw %}{%- autoescape false %}{{ x }}{% endautoescape %}",
         SYNTAX,
     ),
@@ -918,7 +918,7 @@ LOCALES: Final = [
     Entry("currency of -0.0", "{{ x|currency('EUR') }}", OK, OK, {"x": -0.0}, "€0.00"),
     Entry("currency of other digits", "{{ x|currency('EUR') }}", OK, INVALID, {"x": "١٢٣"}),
     Entry("currency of a bool", "{{ x|currency('EUR') }}", OK, INVALID, {"x": True}),
-    Entry("a currency that there is not", "{{ 1|currency('€€€') }}", SYNTAX),
+    Entry("an unknown currency", "{{ 1|currency('€€€') }}", SYNTAX),
     Entry("a currency of a value", "{{ 1|currency(x) }}", OK, INVALID, {"x": SECRET}),
     Entry("10**9 digits", "{{ 1|number(1000000000) }}", SYNTAX),
     Entry("10**9 digits by name", "{{ 1|currency('EUR', digits=1000000000) }}", SYNTAX),
@@ -998,7 +998,7 @@ LOCALES: Final = [
         {"x": BIG},
     ),
     Entry(
-        "a plural form that there is not",
+        "an unknown plural form",
         "{{ 1|plural(one='a', other='b', __class__='c') }}",
         SYNTAX,
     ),
@@ -1023,14 +1023,14 @@ LOCALES: Final = [
     Entry("a list of another style", "{{ ['a']|list('__class__') }}", SYNTAX),
     Entry("a filter without its argument", "{{ 1|currency }}", SYNTAX),
     Entry("a filter with too many arguments", "{{ 1|number(1, 2, 3) }}", SYNTAX),
-    Entry("a filter with a name that there is not", "{{ 1|number(language='de') }}", SYNTAX),
+    Entry("a filter with an unknown argument", "{{ 1|number(language='de') }}", SYNTAX),
     Entry("a filter on a macro", "{% macro m() %}{% endmacro %}{{ m|number }}", SYNTAX),
     Entry("a filter on range", "{{ range|currency('EUR') }}", SYNTAX),
 ]
 
 
 def _killer(text: str, size: int = MOST // 4) -> Entry:
-    """Return HTML behind a value; the word makes every address be looked at.
+    """Return HTML after a value; the word makes every address be looked at.
 
     A quarter of the largest body is enough to see work that grows with the square of the size.
     """
@@ -1173,9 +1173,9 @@ ADDRESSES: Final = [
     _address("with a tab", "java\tscript:alert(1)"),
     _address("with a line break", "java\r\nscript:alert(1)"),
     _address("with a break before the colon", "javascript\n:alert(1)"),
-    _address("behind a control character", "\x01javascript:alert(1)"),
-    _address("behind spaces", " \x1f \x01 javascript:alert(1)"),
-    _address("behind 30,000 control characters", "\x01" * 30_000 + "javascript:alert(1)"),
+    _address("after a control character", "\x01javascript:alert(1)"),
+    _address("after spaces", " \x1f \x01 javascript:alert(1)"),
+    _address("after 30,000 control characters", "\x01" * 30_000 + "javascript:alert(1)"),
     _address("with 80,000 tabs", "java" + "\t" * 80_000 + "script:alert(1)"),
     _address("encoded as entities", "javascript&#58;alert(1)", code=OK),
     _address("encoded as entities, all of it", "&#106;avascript:alert(1)", code=OK),
@@ -1213,7 +1213,7 @@ ADDRESSES: Final = [
     _address(
         "in an attribute in capitals", "javascript:alert(1)", html="<A\nHREF\n=\n'{{ x }}'>x</A>"
     ),
-    _address("behind a slash", "javascript:alert(1)", html="<a/href='{{ x }}'>x</a>"),
+    _address("after a slash", "javascript:alert(1)", html="<a/href='{{ x }}'>x</a>"),
     _address(
         "in a refresh",
         "0;url=javascript:alert(1)",
@@ -1229,8 +1229,8 @@ ADDRESSES: Final = [
         "javascript:alert(1)",
         html="<!--[if mso]><a href='{{ x }}'>x</a><![endif]-->",
     ),
-    _address("behind the start of it", "script:alert(1)", html="<a href='java{{ x }}'>x</a>"),
-    _address("behind an entity", "cript:alert(1)", html="<a href='&#106avas{{ x }}'>x</a>"),
+    _address("after the start of it", "script:alert(1)", html="<a href='java{{ x }}'>x</a>"),
+    _address("after an entity", "cript:alert(1)", html="<a href='&#106avas{{ x }}'>x</a>"),
     _address("before a colon", "javascript", html="<a href='{{ x }}:alert(1)'>x</a>"),
     _address(
         "before a colon as an entity", "javascript", html="<a href='{{ x }}&colon;alert(1)'>x</a>"

@@ -1,6 +1,6 @@
 """Fenced blocks of a Markdown file, as the tests that run them see them.
 
-What a block is for stands behind the language of its fence, where readers do not see it. A block
+The purpose of a block follows the language of its fence, where readers do not see it. A block
 acts, and those below it, up to the next one that acts, say with what and what comes of it. Besides
 ``json render.one`` and the like, which hold the keywords of that task, sources act, as their
 authors write them:

@@ -77,7 +77,7 @@ def _with_an_id() -> Iterator[Malformed]:
     name = "a header in Latin-1"
     entry = raw(celery(task_id=task_id_of(name)))
     yield Malformed(name, entry.replace(b'"py"', b'"\xe9"'), "undecodable", "")
-    name = "a message, and another behind it"
+    name = "a message, and another after it"
     entry = raw(celery(task_id=task_id_of(name)))
     yield Malformed(name, entry + b"\n" + raw(celery()), "undecodable", "")
     name = "an entry too large, of a client that sends its id once"

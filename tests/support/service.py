@@ -119,7 +119,10 @@ class Service:
         if known is not None and known["digest"] == _digest(entry):
             return
         if expected is not None and expected != current:
-            message = f"expected '{expected}', current is '{current}'"
+            message = (
+                f"expected '{expected}', current is '{current}': "
+                "read the template again, then resend"
+            )
             yield {
                 "path": f"{path}.expected_version",
                 "type": "conflict",

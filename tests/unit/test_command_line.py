@@ -210,7 +210,7 @@ def test_output_is_utf_8_in_every_locale(tmp_path: Path) -> None:
         capture_output=True,
         check=False,
     )
-    assert "there is no folder" in done.stdout.decode(), done.stderr
+    assert "does not exist" in done.stdout.decode(), done.stderr
     assert "naïve→" in done.stdout.decode()
 
 

@@ -186,7 +186,7 @@ def refused(source: str, kind: str = "in_app", **values: Any) -> SourceError:  #
 
 
 def unknown(source: str) -> bool:
-    """Tell whether a source has a filter or test that there is not."""
+    """Tell whether a source has an unknown filter or test."""
     _, problems = ENGINE.inspect(source, "body", html=False, needs={})
     return any(problem["type"].startswith("unknown_") for problem in problems)
 

@@ -65,7 +65,7 @@ def test_a_function_that_is_not_called_is_a_variable() -> None:
 
 
 class TestUnknown:
-    """A filter or test that there is not is found wherever it is used."""
+    """An unknown filter or test is found wherever it is used."""
 
     @each(
         "source",
@@ -103,7 +103,7 @@ class TestUnknown:
 
     @each("source", ["{{ 'n' ~ ^not -1 }}", "{{ x == ^not - y }}", "{{ [1 + ^not[0]] }}"])
     def test_not_is_no_variable(self, source: str) -> None:
-        """The engine takes it for the name of one behind an operator."""
+        """The engine takes it for the name of one after an operator."""
         (problem,) = problems(source.replace("^", ""))
         assert problem["column"] == source.index("^") + 1
         assert "'not' is where a value belongs" in problem["message"]

@@ -334,7 +334,7 @@ def test_a_body_that_is_no_json_for_some_values_is_refused(
         ('{"a": {% if b %}"x"{% endif %}}', "write {% else %}null", 7),
         ('{"a": 1,}', "remove the comma before it", 9),
         ("[{% for i in l %}{{ i }},{% endfor %}]", "{% if not loop.last %}", 26),
-        ('{"a": 1} // note', "behind the end of the document", 10),
+        ('{"a": 1} // note', "text after its end", 10),
         ('{"a": 1, "a": 2}', "a member twice", 10),
         ("{'a': 1}", "belong in quotes like this", 2),
         ('{"a": "x\ty"}', "a line break or tab is in a string", 9),

@@ -946,7 +946,7 @@ class TestCalls:
     def test_a_call_that_does_not_fit_is_the_templates_fault(
         self, name: str, arguments: list[object], named: dict[str, Any]
     ) -> None:
-        """Too many, too few, twice, or by a name that there is not; before the value is read."""
+        """Too many, too few, twice, or by an unknown name; before the value is read."""
         for value in (1, None):
             assert "expected" in refused(ArgumentError, name, "en", value, *arguments, **named)
 

@@ -34,7 +34,7 @@ def body(source: str, **values: Any) -> str:  # noqa: ANN401 - any JSON value
     ],
 )
 def test_members_of_what_is_missing_are_missing(source: str) -> None:
-    """Behind subscripts, in macros and of names that the template sets; nulls count as missing."""
+    """After subscripts, in macros and of names that the template sets; nulls count as missing."""
     several: tuple[list[dict[str, None]], ...] = ([], [{}], [{"name": None}])
     for users in several:
         assert body(source, users=users, k=0, o={"null": None}) == "?"

@@ -53,7 +53,7 @@ def test_letters_of_right_to_left_languages_stay() -> None:
 
 @each("control", sorted(set(BIDI_CONTROLS) - set(ISOLATES)))
 def test_bidi_embeddings_and_overrides_go(control: str) -> None:
-    """U+202A-202E reorder what stands behind them."""
+    """U+202A-202E reorder the text after them."""
     assert one_line(f"invoice{control}fdp.exe") == "invoicefdp.exe"
 
 

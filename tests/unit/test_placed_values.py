@@ -151,7 +151,7 @@ def test_what_is_neither_text_nor_number_is_refused(value: object) -> None:
     ],
 )
 def test_the_address_of_a_style_has_a_safe_scheme(value: str) -> None:
-    """Whether it is quoted or not, and also behind another placeholder."""
+    """Whether it is quoted or not, and also after another placeholder."""
     for style in ("a: url({{ x }})", "a: url( '{{ x }}' )", "a:URL({{ y }}{{ x }})"):
         error = refusal(f'<p style="{style}">', x=value, y="")
         assert "https:" in error.message
@@ -414,7 +414,7 @@ def test_a_length_with_its_unit_is_accepted(value: object) -> None:
 
 @each(("kind", "accepted"), [("integer", False), ("decimal", False), ("string", True)])
 def test_a_publish_refuses_a_number_as_a_length(kind: str, accepted: bool) -> None:  # noqa: FBT001 - a case
-    """The unit stands behind the placeholder then."""
+    """The unit follows the placeholder then."""
     declared = [{"name": "x", "type": kind}]
     bare = try_out(ENGINE, source_of("<p style='width: {{ x }}'>"), declared, lambda: None)
     assert (bare == []) is accepted

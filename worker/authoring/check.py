@@ -225,7 +225,7 @@ class Checker:
         if languages:
             template = self._templates[definition.template_id]
             names = ", ".join(languages)
-            message = f"there is no translation into {names}: add translations/{languages[0]}"
+            message = f"the translation into {names} is missing: add translations/{languages[0]}"
             finding = make(template.header_file, "missing_translation", message, 1, 1)
             yield from of_template(definition.template_id, [finding])
 

@@ -1,4 +1,4 @@
-"""Which templates of a folder use which partials. Pure."""
+"""Dependencies between the templates of a folder and their partials. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence

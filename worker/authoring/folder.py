@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from tasks.errors import Problem
 from worker.authoring import layout
 from worker.authoring.definition import Definition
@@ -103,7 +103,7 @@ class Folder:
         if unknown:
             names = ", ".join(f"'{each}'" for each in unknown)
             remedy = "pass ids of templates, not paths; or none, for all templates"
-            raise OperationError("unknown", f"{self.root} has no template {names}", remedy)
+            raise OperationError(Kind.UNKNOWN, f"{self.root} has no template {names}", remedy)
 
     def by_id(self) -> dict[str, FolderTemplate]:
         """Return the templates by id."""

@@ -232,7 +232,7 @@ def _wanted(definition: Definition, folder: str) -> dict[str, Any]:
     if definition.variables is not None:
         variables = [_written_variable(each) for each in definition.variables]
         wanted["variables"] = variables
-    # A key behind a table would belong to it.
+    # A key after a table would belong to it.
     return dict(sorted(wanted.items(), key=lambda item: isinstance(item[1], dict | list)))
 
 

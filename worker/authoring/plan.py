@@ -14,7 +14,7 @@ from worker.authoring.state import Base
 
 
 class Action(StrEnum):
-    """What a push does with a template."""
+    """Action of a push on a template."""
 
     ADD = "added"
     CHANGE = "changed"

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from tasks.rendering.limits import Limits
 from worker.authoring import journal, writing
 from worker.authoring import service as remotes
@@ -19,7 +19,7 @@ _LARGEST: Final = 2**62
 
 
 class Pulled(StrEnum):
-    """What a pull does with a template."""
+    """Action of a pull on a template."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -79,7 +79,7 @@ class Pull:
         missing = [name for name in names if name not in known]
         if missing:
             raise OperationError(
-                "unknown",
+                Kind.UNKNOWN,
                 f"the service has no template {', '.join(missing)}",
                 "template-service templates list shows the existing ones",
             )

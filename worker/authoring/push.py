@@ -41,7 +41,7 @@ class Sender(Caller, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What an author allows a push to do.
+    """Permissions of a push.
 
     ``draft`` publishes without making current, ``atomic`` all templates in one message.
     """

@@ -33,7 +33,7 @@ def read_folder(root: Path, limits: Limits) -> Folder:
     """Return all templates below a folder, each of them a folder with ``template.toml``."""
     files = Files(root)
     if not root.is_dir():
-        finding = error(".", "missing", f"there is no folder {root}: name the templates' folder")
+        finding = error(".", "missing", f"folder {root} does not exist: name the templates' folder")
         return Folder(root, [], [finding])
     templates = [read_template(root, path, limits) for path in _template_folders(files, root)]
     if not templates and not files.findings:
@@ -70,7 +70,7 @@ def _refuse_folder_link(files: Files, path: Path) -> None:
         message = "a symbolic link leads out of the folder: put a copy in its place"
         files.findings.append(error(files.name(path), "link_outside", message))
     elif path.is_dir():
-        message = "a symbolic link to a folder: templates are not looked for behind links"
+        message = "a symbolic link to a folder: templates are not searched in linked folders"
         files.findings.append(error(files.name(path), "link_to_folder", message))
     elif not path.exists():
         message = "a symbolic link to a file or folder that does not exist: delete or correct it"
@@ -259,7 +259,7 @@ class _Reader:
             text = self._files.read(folder / name, limit, keeps_mark=True)
             sample = name.removesuffix(end)
             if sample not in known and not (folder / f"{sample}.json").exists():
-                message = f"there is no sample {sample}.json that this is expected of"
+                message = f"sample {sample}.json of this expected output does not exist"
                 self._add(folder / name, "no_sample", message)
             elif text is not None:
                 expected[sample][part] = layout.without_last_line_break(name, text)

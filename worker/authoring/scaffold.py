@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from tasks.messages.fields import TEMPLATE_ID
 from tasks.rendering.texts import Sources
 from worker.authoring import layout
@@ -71,7 +71,7 @@ def create(root: Path, template_id: str, template_type: str, *, mjml: bool = Fal
         )
     folder = root / template_id
     if folder.exists() or folder.is_symlink():
-        raise OperationError("exists", f"{folder} already exists", "choose another template_id")
+        raise OperationError(Kind.EXISTS, f"{folder} already exists", "choose another template_id")
     own = _SOURCES[template_type]
     if mjml:
         own = own._replace(body=_MJML_BODY)

@@ -1,4 +1,4 @@
-"""What a folder knows of each service: the templates as they were at the last pull or push.
+"""State of a folder for each service: the templates as of the last pull or push.
 
 It lies in the folder, hidden, and is of one checkout: git ignores it. Without it a folder has never
 pulled, and a push publishes nothing over what others may have published.

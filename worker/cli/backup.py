@@ -141,7 +141,7 @@ def verify(*, name: str | None, all_: bool, json_: bool) -> None:
         raise click.UsageError("NAME and --all are mutually exclusive")
     from db.backup.catalogue import open_catalogue
     from db.backup.verify import verify as verify_backup
-    from db.errors import OperationError
+    from db.errors import Kind, OperationError
 
     configuration = operator_configuration()
     policy, programs = configuration.operations.backup, configuration.client.programs
@@ -165,7 +165,7 @@ def verify(*, name: str | None, all_: bool, json_: bool) -> None:
         problems += [
             problem
             for problem in catalogue.problems()
-            if problem.kind in {"unlisted_file", "entry_unreadable"}
+            if problem.kind in {Kind.UNLISTED_FILE, Kind.ENTRY_UNREADABLE}
         ]
     if json_:
         print_json({"backups": rows, "problems": [_problem(problem) for problem in problems]})

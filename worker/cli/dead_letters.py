@@ -233,7 +233,8 @@ def _held(inspection: Inspection, name: str | None, *, force: bool) -> dict[Cons
     ]
     if name and not consumers:
         raise click.ClickException(
-            f"there is no consumer {name}\nlist them with: template-service dead-letters reserved"
+            f"consumer {name} does not exist\n"
+            "list them with: template-service dead-letters reserved"
         )
     if not force and (alive := [each for each in consumers if each.is_alive is not False]):
         raise _alive(alive)
@@ -270,7 +271,7 @@ def _report(action: str, done: list[str], letter_ids: set[str], *, json_: bool) 
 
 def _missing(ids: list[str]) -> click.ClickException:
     return click.ClickException(
-        f"there is no dead letter {', '.join(ids)}\n"
+        f"dead letter {', '.join(ids)} does not exist\n"
         "list them with: template-service dead-letters list"
     )
 

@@ -1,4 +1,4 @@
-"""``template-service demo``: the main job, through the queue, to a real worker and back."""
+"""``template-service demo``: publish and render templates through the queue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PADDING: Final = re.compile(r"(?:&#847;&zwnj;&nbsp;)+")
 @click.command(cls=Command, example="demo")
 @json_option
 def demo(*, json_: bool) -> None:
-    """Start servers and a worker, send the main job through the queue, print the answers, stop."""
+    """Start a worker and its servers, publish and render templates through the queue, then stop."""
     from db.cluster.processes import private_directory
     from worker.directories import local_directory
     from worker.local.stack import LocalStack

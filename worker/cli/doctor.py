@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from worker.cli.base import Command
 from worker.cli.operator import operator_engine, operator_settings
 from worker.cli.options import json_option
@@ -156,7 +156,7 @@ def _expected(configuration: Configuration, limits: Limits) -> Expected:
     try:
         programs = Programs.chosen(configuration.operations.programs).version()
     except OperationError as error:
-        if error.kind != "programs_missing":
+        if error.kind != Kind.PROGRAMS_MISSING:
             raise
     role = conninfo_to_dict(libpq_url(configuration.database.url)).get("user")
     return Expected(

@@ -68,7 +68,7 @@ def check(*, json_: bool) -> None:
 @click.command(cls=Command, example="pitr figures")
 @json_option
 def figures(*, json_: bool) -> None:
-    """Record rows and digests of all tables, for recovery drills to compare with."""
+    """Record the row counts and checksums of all tables, for recovery drills to compare with."""
     from db.recovery import figures as recording
 
     configuration = operator_configuration()
@@ -84,8 +84,9 @@ def figures(*, json_: bool) -> None:
 def drill(*, json_: bool) -> None:
     """Prove that the database can be recovered: verify all, recover to a random time, compare.
 
-    Verifies archived WAL and base backups, recovers a private copy to a random recorded moment, and
-    compares every table with the figures of that moment. Changes only the record of the last drill.
+    Records the current row counts and checksums first, and archives their WAL. Verifies archived
+    WAL and base backups, recovers a private copy to a random recorded moment, and compares every
+    table with the row counts and checksums of that moment. The database itself is not changed.
     """
     from db.addresses import connection_options
     from db.recovery.drill import drill_recovery
@@ -116,7 +117,7 @@ def drill(*, json_: bool) -> None:
 
 
 def _record_now(configuration: Configuration, engine: Engine) -> None:
-    """Record figures of this moment, and archive its WAL, if the server answers."""
+    """Record the current row counts and checksums, and archive their WAL, if the server answers."""
     from sqlalchemy.exc import DBAPIError
 
     from db.recovery import figures as recording
@@ -124,5 +125,5 @@ def _record_now(configuration: Configuration, engine: Engine) -> None:
     try:
         recording.record(configuration.client, engine, configuration.operations.recovery)
     except (OperationError, DBAPIError) as error:
-        click.echo(f"No figures of this moment ({explanation(error)})", err=True)
+        click.echo(f"Row counts and checksums were not recorded ({explanation(error)})", err=True)
     archive_latest(engine)

@@ -75,8 +75,9 @@ def create(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Create a standby of the database on this machine.
 
-    DATABASE_URL, or the one for maintenance, names the primary and a role that may replicate and
-    create roles. PostgreSQL must have the same major version here and there.
+    DATABASE_URL, or TEMPLATE_SERVICE_MAINTENANCE_DATABASE_URL if set, names the primary and a role
+    that may replicate and create roles. PostgreSQL must have the same major version on this machine
+    and on the primary.
     """
     from db.replication import local, synchronous
     from db.replication.servers import Address, connected
@@ -261,5 +262,5 @@ def _print_status(current: ReplicationStatus) -> None:
         print_table([current.received])
         return
     print_table(current.standbys, title="Standbys", empty="No standby is connected.")
-    print_table(current.slots, title="Slots", empty="There is no replication slot.")
+    print_table(current.slots, title="Slots", empty="No replication slots.")
     print(f"Writes wait for: {current.synchronous or 'no standby'}")

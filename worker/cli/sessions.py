@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from worker.cli.base import Command
 from worker.cli.operator import operator_engine
 from worker.cli.options import Duration, full_option, json_option, yes_option
@@ -93,7 +93,7 @@ def _terminate(
         print(", ".join(f"{outcome}: {count}" for outcome, count in results.items()))
     if refused := [str(row["pid"]) for row in outcomes if row["outcome"] == "not allowed"]:
         raise OperationError(
-            "permission_denied",
+            Kind.PERMISSION_DENIED,
             f"permission denied to terminate sessions {', '.join(refused)}",
             "use a role that is a member of pg_signal_backend (template-service db roles apply), "
             "or a superuser for a superuser's session",

@@ -45,7 +45,7 @@ def new(*, template_id: str, type_: str, mjml: bool, folder: Path, json_: bool) 
 )
 @ids_argument
 @folder_option
-@click.option("--update", is_flag=True, help="Write the expected output of the samples anew.")
+@click.option("--update", is_flag=True, help="Rewrite the samples' expected output.")
 @click.option(
     "--languages",
     default="",

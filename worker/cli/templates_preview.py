@@ -31,7 +31,7 @@ def preview(*, folder: Path, port: int, json_: bool) -> None:
     from worker.preview.session import Session
 
     if not folder.is_dir():
-        raise click.ClickException(f"there is no folder {folder}; pass --folder")
+        raise click.ClickException(f"folder {folder} does not exist; pass --folder")
     limits, default_language = author_settings()
     with started(limits, 1) as renderer:
         session = Session(folder, renderer, default_language)

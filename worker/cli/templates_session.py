@@ -67,5 +67,5 @@ def state_of(folder: Path) -> State:
 
 
 def prefix_of(folder: Path) -> str:
-    """Return the path of a folder from here, which findings are shown behind."""
+    """Return the path of a folder from here, the prefix of shown findings."""
     return os.path.relpath(folder)

@@ -29,7 +29,7 @@ expected_option = click.option(
 @click.option("--type", "type_", type=click.Choice(TYPES), help="Type of the templates.")
 @click.option("--category", help="Category of the templates.")
 @click.option("--prefix", help="Beginning of the template_id.")
-@click.option("--tag", help="Text in the array tags of the metadata.")
+@click.option("--tag", help="Tag, from metadata.tags.")
 @click.option("--text", help="Text in the id, the name, the description or a source.")
 @json_option
 def list_(*, json_: bool, type_: str | None, **filters: str | None) -> None:
@@ -122,7 +122,7 @@ def render(  # noqa: PLR0913 - options of a command
         return
     if rendered.get(part) is None:
         parts = ", ".join(key for key in _PARTS if rendered.get(key) is not None)
-        raise click.ClickException(f"there is no {part}; available: {parts}")
+        raise click.ClickException(f"{part} is not a part of the answer; available: {parts}")
     text = _shown(rendered[part])
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
@@ -224,7 +224,7 @@ def activate(
 @click.argument("version")
 @json_option
 def unschedule(*, template_id: str, version: str, json_: bool) -> None:
-    """Cancel the activation of a version at a later time."""
+    """Cancel a version's scheduled activation."""
     done = call("version.unschedule", {"template_id": template_id, "version": version})
     sentence = f"version {version} of {template_id} is no longer scheduled"
     if not done["cancelled"]:

@@ -162,7 +162,8 @@ REFUSAL: Final[Schema] = {
 }
 ERROR_CODE: Final[Schema] = {
     "title": "ErrorCode",
-    "description": "Code of a refusal. Only `unavailable` may succeed when sent again.",
+    "description": "Code of a refusal. The same message may succeed when it is sent again after "
+    "`unavailable`, and after `maintenance_failed` with a temporary cause.",
     "type": "string",
     "enum": [str(code) for code in Code],
 }

@@ -9,7 +9,7 @@ from itertools import islice
 
 from kombu import Connection
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from tasks.events import log_event
 from worker.dead_letters.letter import DeadLetter
 from worker.dead_letters.queue import QueuedLetter, body_of, opened
@@ -155,7 +155,7 @@ def prune(connection: Connection, days: int, bounds: Bounds | None = None, *, dr
                 report_dropped(source.trim(bounds))
     except connection.recoverable_connection_errors as error:
         raise OperationError(
-            "broker_away", "the broker did not answer", "retry when it does"
+            Kind.BROKER_AWAY, "the broker did not answer", "retry when it does"
         ) from error
     return pruned
 

@@ -1,4 +1,4 @@
-"""Where Celery sends a callback: the queue that its signature names, or one of this service.
+"""Queue of a callback: the one that its signature names, or one of this service.
 
 A model of ``celery.app.routes.Router`` and of ``send_task_message`` in ``celery.app.amqp``: a
 message without a queue goes to the default queue, unless a route of this service matches its name.

@@ -4,7 +4,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from db import migrations
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.postgres_errors import RETRY
 
 
@@ -20,5 +20,5 @@ def migrate(url: str) -> None:
         migrations.upgrade(url)
     except (SQLAlchemyError, CommandError) as error:
         raise OperationError(
-            "migration_failed", f"the migrations failed: {error}", RETRY
+            Kind.MIGRATION_FAILED, f"the migrations failed: {error}", RETRY
         ) from error

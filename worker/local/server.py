@@ -153,7 +153,9 @@ class LocalServer(ABC):
             self._port = read_port(self._port_file)
         if self._port is None:
             raise OperationError(
-                Kind.SERVER_FAILED, f"{self.name} in {self.directory} was never started", "start it"
+                Kind.SERVER_FAILED,
+                f"{self.name} in {self.directory} was never started",
+                "run: template-service up",
             )
         return self._port
 
@@ -217,7 +219,9 @@ class LocalServer(ABC):
             self._lock = lock_directory(self.directory)
         if self._lock is None:
             raise OperationError(
-                "in_use", f"{self.name} in {self.directory} is in use by another process", "stop it"
+                Kind.IN_USE,
+                f"{self.name} in {self.directory} is in use by another process",
+                "run: template-service down",
             )
 
     def _release(self) -> None:
@@ -242,7 +246,7 @@ class LocalServer(ABC):
             process = self.process
             if process is None:
                 raise OperationError(
-                    Kind.SERVER_FAILED, f"{self.name} was not launched", "start it"
+                    Kind.SERVER_FAILED, f"{self.name} was not launched", "run: template-service up"
                 )
             if not wait_until(self._is_settled, end - time.monotonic()):
                 raise process.failure(f"did not answer within {START_TIMEOUT:g} s")

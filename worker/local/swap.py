@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from worker.local.postgres import LocalPostgres
 from worker.local.supervisor import detach, down, supervising
 
@@ -25,7 +25,7 @@ def restore_directory(directory: Path) -> Path:
     data = LocalPostgres(directory / "postgres").data
     if not (data / "PG_VERSION").exists():
         raise OperationError(
-            "no_data", f"no local PostgreSQL in {directory}", "start it: template-service up"
+            Kind.NO_DATA, f"no local PostgreSQL in {directory}", "start it: template-service up"
         )
     return data.with_name("data.restored")
 

@@ -38,7 +38,7 @@ DATABASE_SECONDS: Final = 2
 
 
 class DatabaseFigures(NamedTuple):
-    """What the database says: of maintenance, of the last report, and of sessions."""
+    """State of the database: maintenance, the last report, and sessions."""
 
     ended: Sequence[Ended]
     report: Report | None
@@ -46,7 +46,7 @@ class DatabaseFigures(NamedTuple):
 
 
 class Broker(NamedTuple):
-    """What the broker says; ages are seconds by queue and state."""
+    """State of the broker; ages are seconds by queue and state."""
 
     figures: BrokerFigures
     ages: Mapping[tuple[str, str], float]
@@ -107,7 +107,7 @@ class _Process(Collector):
 
 
 class _Servers(Collector):
-    """What broker and database say."""
+    """State of broker and database."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -102,7 +102,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         )
 
     def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - Celery's arguments
-        """Return Celery's handler of messages, behind the check of the envelope."""
+        """Return Celery's handler of messages, called after the check of the envelope."""
         handle = super().create_task_handler(*arguments, **options)
         # Celery cancels the timers of a connection that was lost.
         self._sending = None

@@ -23,7 +23,7 @@ AGAIN_SECONDS: Final = 1.0
 """Pause before a dead letter is sent again."""
 SET_ASIDE_SECONDS: Final = 2.0
 """How long a message whose dead letter is unconfirmed counts towards the prefetch count. If it
-counted for longer, bad messages would block the good ones behind them."""
+counted for longer, bad messages would block the good ones after them."""
 ERRORS: Final = (OSError, OperationalError, AMQPError)
 """Errors of kombu and py-amqp for a failed request to the broker."""
 

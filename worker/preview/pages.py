@@ -16,7 +16,7 @@ _DARK: Final = re.compile(r"\(\s*prefers-color-scheme\s*:\s*dark\s*\)", re.IGNOR
 _LIGHT: Final = re.compile(r"\(\s*prefers-color-scheme\s*:\s*light\s*\)", re.IGNORECASE)
 _DIR: Final = re.compile(r"""\sdir\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)""", re.IGNORECASE)
 _INBOX_CHARACTERS: Final = 140
-# What authors put behind a preheader, so that nothing of the body follows it.
+# What authors put after a preheader, so that nothing of the body follows it.
 _FILLING: Final = re.compile(r"[\u034f\u00ad\u200b\u200c\u2060\ufeff]+(?=\s|$)")
 _SPACES: Final = re.compile(r"[ \t\r\n\f]+")
 _BREAKS: Final = frozenset({*START_MARKS, "br", "li"})

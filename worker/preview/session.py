@@ -1,4 +1,4 @@
-"""What the preview shows of a folder: its templates, their renders and findings."""
+"""State of the preview of a folder: its templates, their renders and findings."""
 
 import os
 from collections.abc import Mapping

@@ -4,7 +4,7 @@ A message waits for its ETA, or for its dead letter to be confirmed.
 
 Celery raises the prefetch count for each waiting message. RabbitMQ allows that only for classic
 queues before RabbitMQ 4; otherwise a prefetch count of messages with an ETA would block all others
-behind them. So the queue gets a further consumer, with a prefetch count of its own.
+after them. So the queue gets a further consumer, with a prefetch count of its own.
 
 The older consumer is cancelled when it is full: then the broker has no message on its way to it.
 A quorum queue takes such a message back, and counts that as a failed delivery: with a delivery
@@ -82,6 +82,6 @@ class Window:
 
     @property
     def _room(self) -> int:
-        """How many messages without an ETA are held or may be delivered."""
+        """Number of messages without an ETA that are held or may be delivered."""
         free = sum(self.count - len(tags) for tags in self.consumers.values())
         return len(self.plain) + free

@@ -101,7 +101,7 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu ships no types
             if self._is_routed(msg, routing_key, options):
                 return None
         self.connection.client.declared_entities.clear()
-        raise NoRouteError(f"there is no queue {routing_key}", reply_code=312)
+        raise NoRouteError(f"queue {routing_key} does not exist", reply_code=312)
 
     def basic_qos(
         self,

@@ -53,7 +53,7 @@ class QoS(virtual.QoS):  # type: ignore[misc]  # kombu ships no types
         self.channel.fetcher.schedule_flush()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
-        """Release a message, or put it back behind the waiting ones."""
+        """Release a message, or put it back after the waiting ones."""
         if requeue:
             self.channel.holder.give_back(delivery_tag)
             self.channel.fetcher.schedule_flush()

@@ -65,7 +65,7 @@ class Holder:
     def held(self) -> HeldMessages:
         """Operations on the server, through the newest connection."""
         if self._held is None or not self.is_connected:
-            raise redis.ConnectionError("there is no connection to the broker")
+            raise redis.ConnectionError("the connection to the broker is lost")
         return self._held
 
     @property
@@ -75,7 +75,7 @@ class Holder:
 
     @property
     def next_due(self) -> float | None:
-        """When the next delayed message is due, by ``time.monotonic()``; None without one."""
+        """Time of the next delayed message, by ``time.monotonic()``; None without one."""
         return None if self._lease is None else self._lease.next_due
 
     def connect(
@@ -126,7 +126,7 @@ class Holder:
         self._released.append(tag)
 
     def give_back(self, tag: str) -> None:
-        """Record that a message must be requeued; it is put back behind the waiting ones."""
+        """Record that a message must be requeued; it is put back after the waiting ones."""
         if tag in self.in_hand:
             self._returned.append(tag)
 

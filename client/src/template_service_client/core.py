@@ -22,7 +22,7 @@ LONGEST_PAUSE: Final = 0.2
 
 
 class Core:
-    """What both clients have: two Celery apps, one to send and one to read answers.
+    """Common parts of both clients: two Celery apps, one to send and one to read answers.
 
     Parameters
     ----------

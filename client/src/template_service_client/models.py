@@ -332,7 +332,7 @@ class GetTemplate(TypedDict):
 
 
 class ItemError(TypedDict):
-    """What `render.one` would have been refused with; paths begin with the item."""
+    """Refusal of an item, as `render.one` would have it; paths begin with the item."""
 
     code: str
     message: str

@@ -9,7 +9,7 @@ from typing import Final
 from db.backup.catalogue import Entry, TableFacts
 from db.backup.databases import connected
 from db.backup.snapshot import BY_COLUMN, set_text_format, table_facts, table_names
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 
 MOST_SHOWN: Final = 5
 _STRUCTURE: Final = files("db.backup.restore").joinpath("structure.sql").read_bytes()
@@ -19,7 +19,7 @@ _CASTS: Final = re.compile(r"::[a-z ]+|[()\[\]]")
 def compare_rows(
     conninfo: str, entry: Entry, *, jobs: int, table: str | None = None
 ) -> dict[str, int]:
-    """Compare rows and digests of a restored database with the catalog; return rows by table.
+    """Compare row counts and checksums of a restored database with the catalog; return rows.
 
     Raises OperationError: ``contents_differ``, with the tables and their numbers of rows.
 
@@ -97,7 +97,7 @@ def compare_structure(entry: Entry, found: Mapping[str, str], wanted: Mapping[st
     ]
     if problems:
         raise OperationError(
-            "schema_differs",
+            Kind.SCHEMA_DIFFERS,
             f"the schema of {entry.name} differs from migration {entry.revision}: "
             f"{_first(problems)}",
             "check the database that was dumped: template-service db doctor",

@@ -23,7 +23,7 @@ _LISTED: Final = re.compile(
     r"\d+; \d+ \d+ (?P<kind>FK CONSTRAINT|TABLE DATA|COMMENT|EXTENSION) (?P<schema>\S+)"
     r"(?: EXTENSION)? (?P<name>\S+)"
 )
-# The name and the owner behind it are not quoted, and either may have spaces.
+# The name and the owner after it are not quoted, and either may have spaces.
 _DATA: Final = re.compile(r"\d+; \d+ \d+ TABLE DATA public (?P<names>.+)")
 # The other tables are empty, with which the query of a view may fail.
 _VIEW_DATA: Final = re.compile(r"\d+; \d+ \d+ MATERIALIZED VIEW DATA ")

@@ -22,7 +22,7 @@ from db.backup.restore.restore import (
 )
 from db.backup.snapshot import SCHEMA, encoding
 from db.commands.core import Client
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.units import counted
 
 # Renders continue meanwhile; a publish waits, or makes the merge give up.
@@ -145,7 +145,7 @@ def _merge(
     key = _names(live, _KEY, whole)
     if not key or columns != _names(source, _COLUMNS, whole):
         raise OperationError(
-            "schema_differs",
+            Kind.SCHEMA_DIFFERS,
             f"table {table} has different columns in the backup, or no primary key",
             "restore it into another database, and copy the rows by hand",
         )

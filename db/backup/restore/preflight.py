@@ -44,7 +44,7 @@ ORDER BY 1, 2
 """
 _RELEASED_BY: Final = {
     "prepared transaction": "COMMIT PREPARED {0} or ROLLBACK PREPARED {0}",
-    "logical slot": "SELECT pg_drop_replication_slot({0}), and let its consumer start anew",
+    "logical slot": "SELECT pg_drop_replication_slot({0}), and restart its consumer",
     "subscription": "ALTER SUBSCRIPTION {1} DISABLE",
 }
 # Not readable without the right to see the paths of the server.
@@ -92,7 +92,7 @@ def check_renaming(client: Client, database: str) -> None:
             for row in bound
         ]
         raise OperationError(
-            "database_in_use",
+            Kind.DATABASE_IN_USE,
             f"database {database} cannot be replaced: it has {names}",
             f"run in it: {psql(database)}: {'; '.join(remedies)}",
         )

@@ -154,7 +154,7 @@ def require_revision(client: Client, entry: Entry, *, same: bool) -> None:
         )
     if same and found != entry.revision:
         raise OperationError(
-            "schema_differs", mismatch, "upgrade both to one migration with 'alembic upgrade'"
+            Kind.SCHEMA_DIFFERS, mismatch, "upgrade both to one migration with 'alembic upgrade'"
         )
 
 

@@ -280,7 +280,7 @@ def _restore_data(
         found = revision(connection)
         if found != entry.revision:
             raise OperationError(
-                "schema_differs",
+                Kind.SCHEMA_DIFFERS,
                 f"database {into} is at migration {found}, {entry.name} at {entry.revision}",
                 upgrade,
             )

@@ -234,7 +234,7 @@ def base_backups(finished: Sequence[datetime], limits: Limits, now: datetime) ->
         yield Finding(
             "base_backup_old",
             "warning",
-            "there is no base backup"
+            "no base backup exists"
             if newest is None
             else f"the last base backup is {_old(newest, now)}",
             "point-in-time recovery starts from a base backup, and replays all WAL since",

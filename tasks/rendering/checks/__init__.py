@@ -1,1 +1,1 @@
-"""What the publish gate refuses in a source before it is compiled: pure, no I/O."""
+"""Checks of the publish gate on a source before it is compiled: pure, no I/O."""

@@ -1,4 +1,4 @@
-"""Where a template puts the markup that it has captured: pure, no I/O.
+"""Checks of where a template uses captured markup: pure, no I/O.
 
 A ``{% set %}`` block, a macro, ``caller()``, ``super()`` and the filter ``escape`` give pieces of
 markup. Printed, joined by ``~``, listed and handed on they stay that. What would cut or change
@@ -87,7 +87,7 @@ def _may_capture(source: str) -> bool:
 
 @dataclass(slots=True)
 class _Names:
-    """What the names of a template hold."""
+    """Contents of a template's names."""
 
     values: dict[str, int] = field(default_factory=dict)
     macros: dict[str, list[str]] = field(default_factory=dict)

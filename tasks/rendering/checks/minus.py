@@ -12,7 +12,7 @@ _MAY: Final = re.compile(r"[\w\])]-[^\W\d]")
 
 
 class Hyphenated(NamedTuple):
-    """What looks like a name with a hyphen: where, the variable behind it, and what to do."""
+    """A subtraction that looks like a name with a hyphen: place, variable after it, and remedy."""
 
     place: int
     name: str

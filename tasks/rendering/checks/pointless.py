@@ -62,6 +62,6 @@ def _late_defaults(expressions: Iterable[nodes.Node]) -> Iterator[Fault]:
         if inner.name in _GIVING_TEXT:
             yield Fault(
                 node.start,
-                f"{node.name} behind {inner.name} never comes: {inner.name} gives a text, be it "
-                "empty, or fails",
+                f"{node.name} after {inner.name} is never used: {inner.name} always returns a "
+                "text, even an empty one, or fails",
             )

@@ -150,7 +150,7 @@ def _decimal_power(left: Decimal, right: Decimal) -> Decimal:
     is_exact = not context.flags[Inexact] and len(result.as_tuple().digits) <= MOST_DIGITS
     if is_exact or result == result.to_integral_value():
         return result
-    # Digits behind the point may be rounded, those before it not.
+    # Digits after the decimal point may be rounded, digits before it may not.
     if result.adjusted() >= _QUOTIENT.prec:
         raise InputError(_TOO_LARGE)
     return _QUOTIENT.plus(result)

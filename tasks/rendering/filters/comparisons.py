@@ -2,7 +2,7 @@
 
 The engine orders every text after every number, and finds no text equal to one. Here that is an
 error: ``{% if total > 50 %}`` is about a number, and ``"12.50"`` is a text. It orders texts by code
-points, ``"Äpfel"`` behind ``"Zebras"``; here they have the order of the language, as in ``sort``.
+points, ``"Äpfel"`` after ``"Zebras"``; here they have the order of the language, as in ``sort``.
 """
 
 import operator
@@ -170,7 +170,7 @@ def _is_in(value: Any, container: Any) -> bool:  # noqa: ANN401 - any value of a
             )
         return _as_read(value) in _as_read(container)
     if not isinstance(container, dict | list | tuple):
-        raise InputError("expected an array, an object or a text behind 'in'")
+        raise InputError("expected an array, an object or a text after 'in'")
     if any(_same(value, item) for item in container):
         return True
     for item in container:

@@ -1,4 +1,4 @@
-"""What ``~`` does.
+"""The operator ``~``: joins values to a text.
 
 The engine makes plain text of all, also of markup, and of objects, arrays and booleans, as Python
 writes them.

@@ -1,6 +1,6 @@
 """``sort``, ``dictsort`` and ``groupby`` in the order of a language.
 
-The engine compares code points, so that "Äpfel" comes behind "Zebras".
+The engine compares code points, so that "Äpfel" comes after "Zebras".
 """
 
 from collections.abc import Callable, Mapping, Sequence

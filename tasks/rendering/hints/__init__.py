@@ -1,1 +1,1 @@
-"""What to write instead of what the engine refuses: pure, no I/O."""
+"""Suggested fixes for engine errors: pure, no I/O."""

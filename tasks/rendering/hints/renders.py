@@ -1,4 +1,4 @@
-"""What the engine's words about a render mean to authors: pure, no I/O."""
+"""Explanations and fixes for errors of a render: pure, no I/O."""
 
 import re
 from functools import lru_cache
@@ -75,7 +75,7 @@ _OF_RENDERS: Final = (
     ),
     (
         r"unknown keyword argument .(\w+).",
-        "there is no argument '{}': leave it out, or correct its name",
+        "'{}' is not an argument: leave it out, or correct its name",
     ),
     (
         "filter name is required",
@@ -130,7 +130,7 @@ def _names_at(source: str, place: int) -> list[str]:
 
 
 def of_function(source: str, place: int | None) -> str:
-    """Return the sentence about a function that there is not."""
+    """Return the sentence about an unknown function."""
     called = None if place is None else _CALLED.match(source, place)
     name = f"'{called[1]}' is not a function" if called is not None else UNKNOWN_FUNCTION
     remedy = None if called is None else unknown_names.of_function(called[1])

@@ -1,4 +1,4 @@
-"""What to write instead of what the engine cannot read: pure, no I/O.
+"""Suggested fixes for syntax errors: pure, no I/O.
 
 Most syntax errors are the syntax of another language: JavaScript, Handlebars, Liquid, a word
 processor's quotes.
@@ -79,7 +79,7 @@ STATEMENTS: Final = {
     "increment": "write {% set n = n + 1 %}",
     "layout": 'write {% extends "template_id" %}',
     "let": "write {% set name = value %}",
-    "load": "there is nothing to load: leave it out",
+    "load": "load is not needed: leave it out",
     "lorem": "write the text out",
     "now": "times are values: send one, and write {{ moment | datetime('short') }}",
     "partial": 'write {% include "template_id" %}',
@@ -143,7 +143,7 @@ _WORDS: Final = (
     ("", r"contains\b|includes\b|has\b", "write {% if 'a' in name %}"),
     ("", r"starts\b|startswith\b", "write {% if name is startingwith('a') %}"),
     ("", r"ends\b|endswith\b", "write {% if name is endingwith('a') %}"),
-    ("", r"matches\b|like\b", "there are no patterns: write 'in', startingwith or endingwith"),
+    ("", r"matches\b|like\b", "patterns are not supported: write 'in', startingwith or endingwith"),
     ("", r"then\b", "leave it out: the text follows {% if name %}"),
     ("", r"(?:limit|offset|reversed)\b", "write a slice, as in {% for item in items[:3] %}"),
     ("", r"as\b", "write {% for item in items %}"),
@@ -164,8 +164,8 @@ _PLACES: Final = (
     ("", ".*defined twice", "give one of the blocks another name"),
     ("", ".*inside a loop", "it belongs within {% for item in items %} … {% endfor %}"),
     (r"\{\{$", r"unexpected `~", "whitespace is removed by a minus: write {{- name -}}"),
-    ("", r"unexpected `\)", "there is no ( that it closes: remove it"),
-    ("", r"unexpected `\]", "there is no [ that it closes: remove it, or write a name before it"),
+    ("", r"unexpected `\)", "no ( is open here: remove it"),
+    ("", r"unexpected `\]", "no [ is open here: remove it, or write a name before it"),
     (
         "",
         r"unexpected `\.",
@@ -186,7 +186,7 @@ _PLACES: Final = (
 )
 """Patterns of what is before an error, and of the engine's words: what to write."""
 
-_UNOPENED: Final = "there is no block before it that it could end or belong to"
+_UNOPENED: Final = "no block before it is open for it to end or belong to"
 
 _BLOCKS: Final = frozenset(
     {"autoescape", "block", "call", "filter", "for", "if", "macro", "raw", "set", "with"}
@@ -199,12 +199,12 @@ _TOO_EARLY: Final = (
 )
 _INCOMPLETE: Final = {
     "unexpected end of variable block": "the expression is incomplete: write {{ name }}, with a "
-    "value behind each operator and a filter behind each |",
+    "value after each operator and a filter after each |",
     "unexpected end of block, expected `(`": "write {% macro name(first, second) %}, or "
     "{% macro name() %}",
     "unexpected end of block": "the block is incomplete: write {% if name %}, "
     '{% for item in items %}, {% set name = value %} or {% include "template_id" %}',
-    "unexpected `}`, expected identifier": "a name is missing behind the dot: write user.name",
+    "unexpected `}`, expected identifier": "a name is missing after the dot: write user.name",
     "unexpected `}`, expected end of variable block": "a placeholder ends with two braces: "
     "write {{ name }}",
     "expected a filter": "the filter has no name: write {% filter upper %} … {% endfilter %}",
@@ -305,7 +305,7 @@ def _of_statement(name: str, still_open: str | None) -> str | None:
     if name in STATEMENTS:
         return STATEMENTS[name]
     if name in {"elif", "else"} and still_open is not None and still_open.startswith("'{% if"):
-        return "an {% if %} has one {% else %}, behind every {% elif … %}: remove the other"
+        return "an {% if %} has one {% else %}, after every {% elif … %}: remove the other"
     if name.startswith("end") and still_open is not None:
         return still_open
     return _UNOPENED if name.startswith("end") or name in {"elif", "else"} else _KNOWN

@@ -1,4 +1,4 @@
-"""What is wrong with a whole tag that the engine cannot read: pure, no I/O.
+"""Suggested fixes for malformed tags: pure, no I/O.
 
 Editors of HTML write references and tags of their own into placeholders; authors leave braces out,
 or put a tag into another.

@@ -1,4 +1,4 @@
-"""What to write for filters and tests that do not exist: pure, no I/O."""
+"""Suggested fixes for unknown filters, tests and functions: pure, no I/O."""
 
 import re
 from difflib import get_close_matches
@@ -129,14 +129,14 @@ FUNCTIONS_NOT_THERE: Final = {
 
 
 def of_function(name: str) -> str | None:
-    """Return what to write for a function that there is not, if known."""
+    """Return what to write for an unknown function, if known."""
     if name in NAMES["filter"]:
         return f"{name} is a filter: write {{{{ value | {name} }}}}"
     return FUNCTIONS_NOT_THERE.get(name.lower())
 
 
 def of_unknown(kind: str, name: str) -> str:
-    """Return the sentence about a filter or test that there is not: what to write instead."""
+    """Return the sentence about an unknown filter or test: what to write instead."""
     shown = f"unknown {kind} '{name[:50]}'"
     remedy = NOT_THERE[kind].get(name.lower())
     if remedy is not None:

@@ -205,7 +205,7 @@ def blocks_in_code(layout: str) -> set[str]:
 
 
 def _may_have_code(source: str) -> bool:
-    """Return whether a source surely has no tag in a style or script: a quick check."""
+    """Return whether a source may have a tag in a style or script: a quick check."""
     return _STYLED.search(source.lower()) is not None
 
 

@@ -80,7 +80,7 @@ _WORDS: Final = frozenset("_-.+")
 
 @dataclass(slots=True)
 class _Segment:
-    """What is between the marks ``;``, ``{`` and ``}``."""
+    """Text between the marks ``;``, ``{`` and ``}``."""
 
     start: int
     is_at: bool = False

@@ -1,4 +1,4 @@
-"""What Babel leaves out of CLDR, by language (``cldr.json``)."""
+"""CLDR data that Babel leaves out, by language (``cldr.json``)."""
 
 import json
 from collections.abc import Mapping

@@ -172,7 +172,7 @@ def _wrong_format(text: str, fields: str) -> str | None:
         return None
     bare = _QUOTED.sub("", text)
     letters = set(_LETTER.findall(bare))
-    # Babel drops text behind a quote without an end, and prints letters that it does not know.
+    # Babel drops text after a quote without an end, and prints letters that it does not know.
     if "'" in bare:
         return "a quote has no end (a quote itself is written '')"
     if not letters:

@@ -164,9 +164,9 @@ def number_text(language: str, value: object, mode: Context = EXACT) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NumberStyle:
-    """How a language writes numbers: a pattern of CLDR with the signs and digits of the language.
+    """Number format of a language: a pattern of CLDR with the language's signs and digits.
 
-    ``affixes`` are before and behind a number: first a positive number's, then a
+    ``affixes`` are before and after a number: first a positive number's, then a
     negative one's. The last group of integer digits has ``primary`` digits, the groups before it
     ``secondary``; a number of fewer than ``shortest_grouped`` digits has no groups (CLDR,
     minimumGroupingDigits).

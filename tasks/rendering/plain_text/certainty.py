@@ -1,4 +1,4 @@
-"""What attributes and style sheets say in every render, and what only in some: pure, no I/O."""
+"""Attributes and style rules that apply in every render, or only in some: pure, no I/O."""
 
 import re
 from bisect import bisect_left

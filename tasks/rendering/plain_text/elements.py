@@ -39,7 +39,7 @@ START_MARKS: Mapping[str, str] = {
 }
 END_MARKS: Mapping[str, str] = {**START_MARKS, "li": ITEM_END}
 _STRUCK = ("del", "s", "strike")
-# Of these, unlike of the others, two are not one.
+# Elements whose marks count: two of them in a row are not merged into one.
 COUNTED_START: Mapping[str, str] = {
     "br": BREAK,
     "hr": f"{PARAGRAPH}---{PARAGRAPH}",

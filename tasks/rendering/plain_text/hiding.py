@@ -1,4 +1,4 @@
-"""Where an element that is not shown ends, also without an end tag (HTML standard, 13.1.2.4)."""
+"""Ends of hidden elements, also without an end tag (HTML standard, 13.1.2.4)."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple, Self

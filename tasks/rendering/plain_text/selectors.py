@@ -52,7 +52,7 @@ class Element:
 
 
 class _Condition(NamedTuple):
-    """What an attribute must be; without a value it must be there."""
+    """Required value of an attribute; without a value, the attribute must be present."""
 
     name: str
     operator: str

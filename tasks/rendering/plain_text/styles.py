@@ -1,4 +1,4 @@
-"""What styles say of whether text is shown, and how: pure, no I/O.
+"""Style rules for whether and how text is shown: pure, no I/O.
 
 Only what hides text in every mail client counts, and what keeps lines. Media queries do not: they
 are for some screens.
@@ -82,7 +82,7 @@ class Scope(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What an element's attributes and class say, by the names of CSS properties."""
+    """Style of an element from its attributes and class, by the names of CSS properties."""
 
     properties: Mapping[str, str] = field(default_factory=dict)
     hides: bool = False

@@ -281,7 +281,7 @@ class Walker:
         """Show the attributes of an element that a text needs."""
         around = self._state
         if not around.shows_text() and is_shown_itself(style):
-            # Not yet its scope, which an element without content has none of.
+            # Without a scope: it is not entered yet, and an element without content has none.
             self._state = around._replace(scopes=())
         if self._state.shows_text() or token.name in {"ol", "ul", "li"}:
             self._shown_attributes(token, style)

@@ -80,7 +80,7 @@ class Filter(Node):
 
 @dataclass(slots=True, eq=False)
 class Test(Node):
-    """A test behind ``is``, or ``is not``."""
+    """A test after ``is``, or ``is not``."""
 
     of: Node
     name: str

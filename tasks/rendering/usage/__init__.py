@@ -1,1 +1,1 @@
-"""What a source does with its variables: pure, no I/O."""
+"""Uses of variables by a source: pure, no I/O."""

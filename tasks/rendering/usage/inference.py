@@ -8,7 +8,7 @@ from tasks.rendering.usage.scopes import Use
 
 
 class Inferred(NamedTuple):
-    """What texts show about undeclared variables.
+    """Names of undeclared variables, inferred from texts.
 
     ``optional`` are the names that may be left out; ``items`` the names of members of items, such
     as ``items[].sku``, which are not placeholders of their own.

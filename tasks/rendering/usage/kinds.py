@@ -1,4 +1,4 @@
-"""What an expression gives, as far as its syntax or the type of its variable says."""
+"""Kind of an expression's value, from its syntax or the type of its variable."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal

@@ -134,7 +134,7 @@ class Names:
         return isinstance(node, nodes.Name) and node.name in FUNCTIONS and node.name not in scope
 
     def alternatives(self, node: nodes.Node, scope: Scope) -> Path | None:
-        """Return what stands for "one of these has a value" among paths: of ``a or b``.
+        """Return the path that means "one of these has a value", for ``a or b``.
 
         None where an operand is not a path.
         """

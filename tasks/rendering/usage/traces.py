@@ -1,4 +1,4 @@
-"""What a source does with values: found by :mod:`tasks.rendering.usage.uses`, judged by a trial."""
+"""Uses of values by a source: found by :mod:`tasks.rendering.usage.uses`, judged by a trial."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ Side = tuple[Path | None, Kind | None]
 
 
 class Traces(NamedTuple):
-    """What a source, without its partials, does with values, each with its place.
+    """Uses of values by a source without its partials, each with its place.
 
     ``comparisons`` are the two sides of each, ``calculations`` the operator and its two sides,
     ``prints`` the paths that are printed as they are, ``changes`` the values that a filter, a

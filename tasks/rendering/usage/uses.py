@@ -1,4 +1,4 @@
-"""Uses of variables by a source, and which of them a missing value does no harm.
+"""Uses of variables by a source, and those to which a missing value does no harm.
 
 Every use of a variable or of a member of one is found in the syntax tree, with what is known where
 it is: the paths that conditions around it have found to be there.

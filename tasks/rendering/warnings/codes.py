@@ -8,7 +8,7 @@ from tasks.rendering.places import placed
 
 
 class Code(StrEnum):
-    """What a warning is about."""
+    """Codes of warnings."""
 
     FOREIGN_PLACEHOLDER = "foreign_placeholder"
     QUOTED_MARKUP = "quoted_markup"

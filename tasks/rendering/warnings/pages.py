@@ -1,4 +1,4 @@
-"""What a page of HTML lacks: language and direction, texts of images, safe links."""
+"""Warnings of a page of HTML: language and direction, texts of images, unsafe links."""
 
 import re
 from collections.abc import Iterator
