@@ -316,6 +316,19 @@ class TestExport:
             None,
         )
 
+    def test_an_older_version_is_exported_beside_the_name_of_the_current_one(
+        self, tasks: Tasks
+    ) -> None:
+        """And a draft of a template that has none."""
+        template = templates.published(tasks)
+        publish(tasks, template, "new {{ name }}")
+        older = exported(tasks, template, version="1")
+        assert (older["version"]["version"], older["current_version"]) == ("1", "2")
+        draft = templates.created(tasks)
+        publish(tasks, draft, "x", activate=False)
+        only = exported(tasks, draft, version="1")
+        assert (only["version"]["version"], only["current_version"]) == ("1", None)
+
     def test_a_page_ends_where_it_would_be_too_large(
         self, tasks: Tasks, monkeypatch: pytest.MonkeyPatch
     ) -> None:
