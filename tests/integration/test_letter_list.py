@@ -156,8 +156,8 @@ def test_a_deleted_letter_is_not_replayed(broker: Broker) -> None:
     """Two operators at once: the message is on its queue once."""
     broker.add_letters(b"one")
     (letter,) = dead_letters.letters(broker.connection, 1)
-    assert broker.letters.replay(letter.queued.handle, "render", b"one")
-    assert not broker.letters.replay(letter.queued.handle, "render", b"one")
+    assert broker.letters.replay(letter.handle, "render", b"one")
+    assert not broker.letters.replay(letter.handle, "render", b"one")
     assert broker.waiting("render") == [b"one"]
 
 

@@ -12,8 +12,7 @@ from kombu import Connection
 from db.errors import OperationError
 from tasks.events import log_event
 from worker.dead_letters.letter import DeadLetter
-from worker.dead_letters.queue import QueuedLetter, body_of, opened
-from worker.dead_letters.replay import replayed_message
+from worker.dead_letters.queue import body_of, opened
 from worker.transport.held import Bounds
 from worker.transport.letters import PAGE, PAGE_BYTES
 
@@ -47,7 +46,7 @@ class Figures:
 def browsed(connection: Connection) -> Iterator[Iterator[DeadLetter]]:
     """Yield an iterator of all dead letters, the oldest first, with one page in memory."""
     with opened(connection) as source:
-        yield map(DeadLetter.of, source.oldest_first())
+        yield source.oldest_first()
 
 
 def letters(connection: Connection, most: int) -> list[DeadLetter]:
@@ -75,7 +74,7 @@ def figures(connection: Connection) -> Figures:
         queued = source.figures()
     oldest = None
     if queued.oldest is not None:
-        oldest = DeadLetter.of(QueuedLetter(body_of(queued.oldest), None)).kept_at
+        oldest = DeadLetter.of(body_of(queued.oldest)).kept_at
     return Figures(
         count=queued.count,
         size=queued.size,
@@ -89,9 +88,9 @@ def discard(connection: Connection, letter_ids: Container[str]) -> list[str]:
     """Delete letters; return the ids of those that still existed."""
     done = []
     with opened(connection) as source:
-        every = map(DeadLetter.of, source.oldest_first())
+        every = source.oldest_first()
         for some in _groups(letter for letter in every if letter.id in letter_ids):
-            existed = source.remove([letter.queued for letter in some])
+            existed = source.remove(some)
             done += [letter.id for letter, was in zip(some, existed, strict=True) if was]
     return done
 
@@ -122,11 +121,18 @@ def replay(
     """
     sent = []
     with opened(connection) as source:
-        for letter in map(DeadLetter.of, source.oldest_first()):
-            if letter.id in letter_ids:
-                message = replayed_message(connection, letter, queue or letter.queue)
-                if source.replay(letter.queued, message):
-                    sent.append(letter.id)
+        for letter in source.oldest_first():
+            if letter.id not in letter_ids:
+                continue
+            target = queue or letter.queue
+            if target is None or not letter.kept:
+                raise OperationError(
+                    "no_queue",
+                    f"the queue of dead letter {letter.id} is unknown",
+                    "pass --queue, or discard it",
+                )
+            if source.replay(letter, target):
+                sent.append(letter.id)
     return sent
 
 
@@ -145,12 +151,12 @@ def prune(connection: Connection, days: int, bounds: Bounds | None = None, *, dr
     pruned = 0
     try:
         with opened(connection) as source:
-            every = map(DeadLetter.of, source.oldest_first())
+            every = source.oldest_first()
             old = (letter for letter in every if letter.kept_at and letter.kept_at < limit)
             if dry_run:
                 return sum(1 for _ in old)
             for some in _groups(old):
-                pruned += sum(source.remove([letter.queued for letter in some]))
+                pruned += sum(source.remove(some))
             if bounds is not None:
                 report_dropped(source.trim(bounds))
     except connection.recoverable_connection_errors as error:
@@ -172,7 +178,7 @@ def _groups(letters: Iterator[DeadLetter]) -> Iterator[list[DeadLetter]]:
     size = 0
     for letter in letters:
         some.append(letter)
-        size += len(letter.queued.body)
+        size += letter.size
         if len(some) == PAGE or size > PAGE_BYTES:
             yield some
             some, size = [], 0
