@@ -4,11 +4,9 @@ The length of a queue alone misses reserved messages: with a few slow tasks it i
 of messages wait.
 """
 
-from datetime import UTC, datetime
-
 from kombu import Connection
 
-from tasks.broker import Backlog, DeadLetterFigures
+from tasks.broker import Backlog
 from tasks.messages.report import BrokerFigures, QueueFigures
 from worker import dead_letters
 from worker.queues import QueueName
@@ -32,7 +30,7 @@ def backlog(connection: Connection, *, everywhere: bool = False) -> Backlog | No
                 _of_redis(connection) if records_holders(connection) else _of_others(connection)
             )
             idle = unconsumed(connection) if everywhere else None
-            return Backlog(queues, _letters(connection), idle)
+            return Backlog(queues, dead_letters.figures(connection), idle)
         except connection.connection_errors:
             return None
 
@@ -87,13 +85,3 @@ def _ready(connection: Connection, queue: str) -> int:
         return 0
     finally:
         channel.close()
-
-
-def _letters(connection: Connection) -> DeadLetterFigures:
-    figures = dead_letters.figures(connection)
-    age = None
-    if figures.oldest is not None:
-        age = max(0.0, (datetime.now(UTC) - figures.oldest).total_seconds())
-    return DeadLetterFigures(
-        count=figures.count, size=figures.size, oldest_age_seconds=age, dropped=figures.dropped
-    )

@@ -19,7 +19,6 @@ object:
 from worker.dead_letters.document import letter_of_raw, parts_of
 from worker.dead_letters.letter import DeadLetter
 from worker.dead_letters.operations import (
-    Figures,
     browsed,
     discard,
     figures,
@@ -34,7 +33,6 @@ from worker.dead_letters.send import send
 
 __all__ = [
     "DeadLetter",
-    "Figures",
     "browsed",
     "discard",
     "figures",

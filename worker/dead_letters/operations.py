@@ -3,43 +3,20 @@
 import logging
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from kombu import Connection
 
 from db.errors import OperationError
+from tasks.broker import DeadLetterFigures
 from tasks.events import log_event
 from worker.dead_letters.letter import DeadLetter
-from worker.dead_letters.queue import body_of, opened
+from worker.dead_letters.queue import opened
 from worker.transport.held import Bounds
 from worker.transport.letters import PAGE, PAGE_BYTES
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Number, size and age of the dead letters.
-
-    Attributes
-    ----------
-    size
-        Bytes; None if the broker does not report it.
-    oldest
-        When the oldest letter became one; None without any, or if the broker does not report it.
-    dropped
-        Number of letters ever dropped because of the limits; None if the broker does not report it.
-    dropped_at
-        Time of the last drop.
-    """
-
-    count: int
-    size: int | None
-    oldest: datetime | None
-    dropped: int | None
-    dropped_at: datetime | None
 
 
 @contextmanager
@@ -67,21 +44,10 @@ def find(connection: Connection, letter_id: str) -> DeadLetter | None:
         return next((letter for letter in every if letter.id == letter_id), None)
 
 
-def figures(connection: Connection) -> Figures:
+def figures(connection: Connection) -> DeadLetterFigures:
     """Return number, size and age of the dead letters."""
-    is_redis = connection.transport.driver_type == "redis"
     with opened(connection) as source:
-        queued = source.figures()
-    oldest = None
-    if queued.oldest is not None:
-        oldest = DeadLetter.of(body_of(queued.oldest)).kept_at
-    return Figures(
-        count=queued.count,
-        size=queued.size,
-        oldest=oldest,
-        dropped=queued.dropped if is_redis else None,
-        dropped_at=queued.dropped_at,
-    )
+        return source.figures()
 
 
 def discard(connection: Connection, letter_ids: Container[str]) -> list[str]:

@@ -4,11 +4,13 @@ import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import redis
 from kombu import Connection
 
+from tasks.broker import DeadLetterFigures
 from worker import rabbitmq
 from worker.dead_letters.document import completed, document_of_moved
 from worker.dead_letters.letter import DeadLetter
@@ -16,7 +18,7 @@ from worker.dead_letters.replay import publish, redis_entry
 from worker.dead_letters.send import DOCUMENT
 from worker.declared_queues import DEAD_LETTERS
 from worker.transport.held import Bounds, Keys
-from worker.transport.letters import MOVED, LetterFigures, LetterList
+from worker.transport.letters import MOVED, LetterList
 
 MOST_RETURNS: Final = 10
 """RabbitMQ 4 drops a message after 20 returns, unless its queue was declared otherwise."""
@@ -34,7 +36,7 @@ class DeadLetterQueue(Protocol):
     def replay(self, letter: DeadLetter, queue: str) -> bool:
         """Return a message to ``queue`` and delete its letter, if the letter still exists."""
 
-    def figures(self) -> LetterFigures:
+    def figures(self) -> DeadLetterFigures:
         """Return number and size of the letters, as far as the broker reports them."""
 
     def trim(self, bounds: Bounds) -> int:
@@ -89,8 +91,13 @@ class _RedisQueue:
         self._skip -= is_there
         return is_there
 
-    def figures(self) -> LetterFigures:
-        return self._letters.figures()
+    def figures(self) -> DeadLetterFigures:
+        figures = self._letters.figures()
+        oldest = None if figures.oldest is None else DeadLetter.of(body_of(figures.oldest)).kept_at
+        age = None if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
+        return DeadLetterFigures(
+            figures.count, figures.size, age, figures.dropped, figures.dropped_at
+        )
 
     def trim(self, bounds: Bounds) -> int:
         return self._letters.trim(bounds)
@@ -130,10 +137,10 @@ class _AmqpQueue:
         self._acknowledge(letter)
         return True
 
-    def figures(self) -> LetterFigures:
+    def figures(self) -> DeadLetterFigures:
         # Reading the oldest letter would mean to fetch and requeue it, which counts as a delivery.
         count = DEAD_LETTERS(self._channel).queue_declare(passive=True).message_count
-        return LetterFigures(int(count), size=None, oldest=None, dropped=0, dropped_at=None)
+        return DeadLetterFigures(int(count), size=None, oldest_age_seconds=None, dropped=None)
 
     def trim(self, bounds: Bounds) -> int:  # noqa: ARG002 - RabbitMQ bounds its queues itself
         return 0
