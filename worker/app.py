@@ -32,7 +32,7 @@ def make_app(settings: Settings) -> Celery:
     flower_pages.register()
     if settings.log_format == "json":
         json_log.connect()
-    runtime.install(lambda: Runtime(configuration(settings), SettingsBroker(settings)))
+    runtime.install(lambda: Runtime(configuration(settings), lambda: SettingsBroker(settings)))
     signals.connect(settings)
     return app
 
