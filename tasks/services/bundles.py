@@ -10,7 +10,6 @@ from typing import Any
 
 from db.queries import partials, templates, versions
 from db.queries.versions import VersionRow
-from db.session import driver_connection
 from tasks.errors import (
     BundleRefused,
     InvalidMessage,
@@ -87,7 +86,7 @@ class _Bundle:
 
     def run(self) -> None:
         """Write the changes, and record the problems."""
-        connection = driver_connection(self._work.session)
+        connection = self._work.connection
         with_partials = any(entry.given.type == "partial" for entry in self._entries)
         partials.lock_graph_of_many(connection, with_partials=with_partials)
         for entry in sorted(self._entries, key=lambda each: each.id):
