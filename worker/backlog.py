@@ -10,6 +10,7 @@ from tasks.broker import Backlog
 from tasks.messages.report import BrokerFigures, QueueFigures
 from worker import dead_letters
 from worker.queues import QueueName
+from worker.rabbitmq import queue_counts
 from worker.reserved import inspected, records_holders
 from worker.unconsumed import unconsumed
 
@@ -70,18 +71,7 @@ def _of_redis(connection: Connection) -> dict[str, QueueFigures]:
 def _of_others(connection: Connection) -> dict[str, QueueFigures]:
     return {
         queue.value: QueueFigures(
-            ready=_ready(connection, queue.value), reserved=None, delayed=None
+            ready=queue_counts(connection, queue.value)[0], reserved=None, delayed=None
         )
         for queue in QueueName
     }
-
-
-def _ready(connection: Connection, queue: str) -> int:
-    # A separate channel: RabbitMQ closes a channel that asks for a missing queue.
-    channel = connection.channel()
-    try:
-        return int(channel.queue_declare(queue=queue, passive=True).message_count)
-    except connection.channel_errors:
-        return 0
-    finally:
-        channel.close()
