@@ -4,7 +4,6 @@ import logging
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 from kombu import Connection
 
@@ -24,12 +23,6 @@ def browsed(connection: Connection) -> Iterator[Iterator[DeadLetter]]:
     """Yield an iterator of all dead letters, the oldest first, with one page in memory."""
     with opened(connection) as source:
         yield source.oldest_first()
-
-
-def letters(connection: Connection, most: int) -> list[DeadLetter]:
-    """Return up to ``most`` dead letters, the oldest first. They stay on the queue."""
-    with browsed(connection) as every:
-        return list(islice(every, most))
 
 
 def ids(connection: Connection) -> list[str]:
