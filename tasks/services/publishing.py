@@ -10,8 +10,8 @@ from db.queries.translations import Written
 from db.queries.versions import Added, VersionRow
 from tasks.errors import BreakingChange, Problem, VersionConflict, VersionExists, VersionNotDraft
 from tasks.messages.versions import Change, PublishedVersion, PublishVersion
-from tasks.rendering.changes import breaking_changes
-from tasks.rendering.partials import every_block, partials_of
+from tasks.rendering.changes import breaking_changes, removed_blocks
+from tasks.rendering.partials import partials_of
 from tasks.rendering.texts import Sources
 from tasks.rendering.warnings import lost_languages, scheduled_versions
 from tasks.services import graph
@@ -198,12 +198,7 @@ def _breaking_changes(
         return []
     problems = breaking_changes(previous.variables, variables)
     if template.type == "partial":
-        # The text of a block that a layout no longer has would not be shown any more.
-        gone = every_block(previous.body) - every_block(body)
-        problems += [
-            {"path": "body", "type": "block_gone", "message": f"block '{name}' is gone"}
-            for name in sorted(gone)
-        ]
+        problems += removed_blocks(previous.body, body)
     return problems
 
 

@@ -20,7 +20,7 @@ from worker.node.refused import Refused
 logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS: Final = 1.0
-"""Pause before a dead letter is sent again."""
+"""Pause before an answer or a dead letter is sent again."""
 SET_ASIDE_SECONDS: Final = 2.0
 """How long a message whose dead letter is unconfirmed counts towards the prefetch count. If it
 counted for longer, bad messages would block the good ones behind them."""

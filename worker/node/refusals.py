@@ -22,14 +22,12 @@ from tasks.events import log_event
 from worker import counters, dead_letters
 from worker.dead_letters import letter_of_raw
 from worker.metrics import counts
-from worker.node.letter_sender import LetterSender
+from worker.node.letter_sender import AGAIN_SECONDS, LetterSender
 from worker.node.refused import Refused
 from worker.transport import Bounds, Channel
 
 logger = logging.getLogger(__name__)
 
-AGAIN_SECONDS: Final = 1.0
-"""Pause before an answer or a dead letter is sent again."""
 AT_ONCE: Final = 100
 """Messages whose answers or dead letters are sent together."""
 _NAMES: Final = re.compile("""['"].*['"]""", re.DOTALL)
