@@ -9,7 +9,7 @@ from db.locks import alone
 from db.maintenance.batches import Deleted, fitting, in_batch
 
 TASK: Final = "maintenance.prune_versions"
-TEMPLATES: Final = 100
+MOST_LOCKED: Final = 100
 """Rows that one transaction locks at most, so that a publish does not wait for many."""
 
 _RANKED: Final = """
@@ -131,7 +131,7 @@ class _Prune:
             return list(self._connection.scalars(_LOCKED, {"ids": self._crowded}))
         self._crowded = list(
             self._connection.scalars(
-                _CROWDED, {"after": self._after, "keep": self._keep, "templates": TEMPLATES}
+                _CROWDED, {"after": self._after, "keep": self._keep, "templates": MOST_LOCKED}
             )
         )
         self.has_more = bool(self._crowded)

@@ -11,14 +11,14 @@ from db.maintenance.batches import Deleted, fitting, in_batch
 TASK: Final = "maintenance.purge_templates"
 # As text: such a time has no datetime.
 _FIRST: Final = ("-infinity", UUID(int=0))
-FOUND: Final = 10_000
+PAGE_SIZE: Final = 10_000
 """Templates that are found at once; their batches lock and check them again."""
 _PURGEABLE: Final = text("""
 SELECT count(*) FROM templates WHERE deleted_at < now() - make_interval(days => :days)
 """)
 # The index of deleted_at gives no order to templates that were deleted at once, and all of them
 # are sorted for each of these. So there is one for many batches.
-_FOUND: Final = text("""
+_NEXT_PURGEABLE: Final = text("""
 SELECT id, CAST(deleted_at AS text) AS deleted_at
 FROM templates
 WHERE deleted_at < now() - make_interval(days => :days)
@@ -110,7 +110,8 @@ class _Purge:
     def _find(self) -> None:
         deleted_at, last = self._after
         found = self._connection.execute(
-            _FOUND, {"days": self._days, "templates": FOUND, "deleted_at": deleted_at, "id": last}
+            _NEXT_PURGEABLE,
+            {"days": self._days, "templates": PAGE_SIZE, "deleted_at": deleted_at, "id": last},
         ).all()
         self._waiting = [row.id for row in found]
         if found:
