@@ -35,7 +35,7 @@ SERVER_ERRORS: Final = (RedisError, OSError, OperationalError)
 """Errors of the clients of broker and result backend for a failed request."""
 
 
-def place_of(error: BaseException) -> str:
+def error_location(error: BaseException) -> str:
     """Return the type and the traceback's last lines of an error, for the log.
 
     Without its message, which may contain a producer's values.

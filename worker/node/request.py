@@ -17,7 +17,7 @@ from tasks.events import log_event
 from tasks.jobs import JOBS
 from worker import counters
 from worker.metrics import counts
-from worker.node.refusals import SERVER_ERRORS, place_of
+from worker.node.refusals import SERVER_ERRORS, error_location
 from worker.node.refused import Refused
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             yield
         except BaseException as error:  # noqa: BLE001 - a task may have raised SystemExit
             state.task_ready(self)
-            place = place_of(error)
+            place = error_location(error)
             logger.error("Celery could not follow %s[%s]: %s", self.name, self.id, place)  # noqa: TRY400 - its message may hold values
             # Celery's acknowledgement may still be on its way to the event loop.
             if self.acknowledged or self.message.acknowledged:
