@@ -26,7 +26,7 @@ def make_app(settings: Settings) -> Celery:
     app.backend_cls = backend_url(settings.result_backend.get_secret_value())
     app.conf.update(celery_settings(settings))
     app.steps["consumer"].add("worker.node.heartbeat:Heartbeat")
-    app.steps["consumer"].add("worker.counters:Report")
+    app.steps["consumer"].add("worker.outcomes:Report")
     app.steps["worker"].add("worker.metrics.start:Server")
     metrics.connect()
     flower_pages.register()

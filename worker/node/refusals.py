@@ -19,9 +19,9 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from tasks.events import log_event
-from worker import counters, dead_letters
+from worker import dead_letters, outcomes
 from worker.dead_letters import letter_of_raw
-from worker.metrics import counts
+from worker.metrics import prometheus_counts
 from worker.node.letter_sender import AGAIN_SECONDS, LetterSender
 from worker.node.refused import Refused
 from worker.transport import Bounds, Channel
@@ -70,8 +70,8 @@ class Refusals:
             kind=refused.kind,
             reason=_NAMES.sub("'...'", refused.reason),
         )
-        counters.count(refused.task or counters.UNKNOWN, counters.DEAD_LETTERS)
-        counts.dead_letter(refused.kind)
+        outcomes.count(refused.task or outcomes.UNKNOWN, outcomes.DEAD_LETTERS)
+        prometheus_counts.dead_letter(refused.kind)
         self._waiting.append(refused)
         self._schedule(0)
 
