@@ -24,7 +24,7 @@ from tasks.messages.bundles import AppliedBundle, AppliedTemplate, ApplyBundle, 
 from tasks.messages.fields import TEMPLATE_ID
 from tasks.messages.versions import NewVersion, PublishVersion
 from tasks.services import graph, publishing
-from tasks.services.bundle_entries import MOST_OF_EACH, Entry
+from tasks.services.bundle_entries import MOST_OF_TEMPLATE, Entry
 from tasks.services.bundle_order import ordered
 from tasks.services.bundle_users import Users
 from tasks.services.expectations import (
@@ -311,7 +311,7 @@ def _applied(entry: Entry, work: Work) -> AppliedTemplate:
         translations=entry.translations(),
         breaking=published.breaking if published is not None else [],
         users=entry.users,
-        warnings=published.warnings[:MOST_OF_EACH] if published is not None else [],
+        warnings=published.warnings[:MOST_OF_TEMPLATE] if published is not None else [],
         problems=[dict(each) for each in entry.problems],
         **shown,
     )

@@ -19,8 +19,8 @@ from tasks.services.gate import Gate, Stored
 from tasks.services.outputs import translated_already
 from tasks.work import Work
 
-MOST_OF_EACH: Final = 10
-"""Problems of one translation that an error lists: others have some too."""
+MOST_OF_TRANSLATION: Final = 10
+"""Problems of one translation that the answer lists, which has those of others too."""
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
             )
         if passed is None:
             carried.result.dropped.append(language)
-            carried.problems += problems[:MOST_OF_EACH]
+            carried.problems += problems[:MOST_OF_TRANSLATION]
             continue
         carried.result.carried.append(language)
         body = passed.text["body"]
