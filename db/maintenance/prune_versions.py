@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, Row, text
 
 from db.locks import alone
-from db.maintenance.batches import Deleted, fitting, in_batch
+from db.maintenance.batches import Deleted, in_batch, longest_prefix
 
 TASK: Final = "maintenance.prune_versions"
 MOST_LOCKED: Final = 100
@@ -116,7 +116,7 @@ class _Prune:
     def _delete(self) -> int | None:
         locked = self._locked()
         old = self._old_versions(locked) if locked else []
-        count = fitting([row.size for row in old], self._batch) or min(1, len(old))
+        count = longest_prefix([row.size for row in old], self._batch) or min(1, len(old))
         rows = None
         if old:
             ids = [row.id for row in old[:count]]

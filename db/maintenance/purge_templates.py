@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, text
 
 from db.locks import alone
-from db.maintenance.batches import Deleted, fitting, in_batch
+from db.maintenance.batches import Deleted, in_batch, longest_prefix
 
 TASK: Final = "maintenance.purge_templates"
 # As text: such a time has no datetime.
@@ -124,7 +124,7 @@ class _Purge:
         ).all()
         if not templates:
             return None
-        count = fitting([row.size for row in templates], self._batch)
+        count = longest_prefix([row.size for row in templates], self._batch)
         self._templates = min(self._batch, 2 * count + 1)
         ids = [row.id for row in templates[: count or 1]]
         self._passed = looked.index(ids[-1]) + 1
@@ -137,6 +137,6 @@ class _Purge:
         versions = self._connection.execute(
             _OLD_VERSIONS, {"template": template, "batch": self._batch}
         ).all()
-        count = fitting([row.size for row in versions], self._batch) or 1
+        count = longest_prefix([row.size for row in versions], self._batch) or 1
         ids = [row.id for row in versions[:count]]
         return self._connection.execute(_DELETE_VERSIONS, {"ids": ids}).rowcount

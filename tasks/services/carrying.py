@@ -91,7 +91,7 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
             problems: list[Problem] = [problem(path[:-1], "too_large", text)]
             passed = None
         else:
-            passed, problems = _fitting(
+            passed, problems = _carried_candidate(
                 message, previous.format, row, own, gate, candidates, variables, work
             )
         if passed is None:
@@ -107,7 +107,7 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     return carried
 
 
-def _fitting(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
+def _carried_candidate(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     message: PublishVersion,
     previous_format: str | None,
     row: StoredText,
@@ -128,7 +128,7 @@ def _fitting(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     except TemplateSyntax as error:
         return None, error.details
     other = candidates.translation(own.candidate, row.language_code, html.texts[path], path)
-    passed, problems = gate.fitting(own, other, variables, inline_css=message.inline_css)
+    passed, problems = gate.carried_candidate(own, other, variables, inline_css=message.inline_css)
     return passed, html.placed(problems)
 
 

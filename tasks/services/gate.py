@@ -180,7 +180,7 @@ class Gate:
         """Return what finds warnings in texts that have passed."""
         return Adviser(self._renderer, self._library, self._deadline)
 
-    def fitting(
+    def carried_candidate(
         self, own: Compiled, candidate: Candidate, variables: Stored, *, inline_css: bool
     ) -> tuple[Candidate | None, list[Problem]]:
         """Return an earlier version's translation as a new one renders it, or its problems."""
