@@ -28,6 +28,7 @@ class Kind(StrEnum):
     NO_TLS = "no_tls"
     PASSWORD_REFUSED = "password_refused"  # noqa: S105 - a kind of error
     PERMISSION_DENIED = "permission_denied"
+    PROGRAMS_DO_NOT_FIT = "programs_do_not_fit"
     PROGRAMS_MISSING = "programs_missing"
     REPLICATION_REFUSED = "replication_refused"
     RESTORE_FAILED = "restore_failed"

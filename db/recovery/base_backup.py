@@ -140,7 +140,7 @@ def _check(
     major, of_server = client.programs.major("pg_basebackup"), facts.version // 10_000
     if major != of_server:
         raise OperationError(
-            "programs_do_not_fit",
+            Kind.PROGRAMS_DO_NOT_FIT,
             f"pg_basebackup is from PostgreSQL {major}, the server is PostgreSQL {of_server}: its "
             "backups could not be verified",
             f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the programs of PostgreSQL {of_server}",

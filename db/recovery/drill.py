@@ -41,6 +41,7 @@ _NOT_OF_THE_ARCHIVE: Final = frozenset(
         Kind.EXTRA_MISSING,
         Kind.NOT_DECRYPTABLE,
         Kind.NOT_REACHABLE,
+        Kind.PROGRAMS_DO_NOT_FIT,
         Kind.PROGRAMS_MISSING,
         Kind.TARGET_UNREADABLE,
         Kind.TARGET_UNWRITABLE,
@@ -48,7 +49,6 @@ _NOT_OF_THE_ARCHIVE: Final = frozenset(
         "credentials_unreadable",
         "keys_unreadable",
         "no_figures",
-        "programs_do_not_fit",
     }
 )
 # A snapshot does not list the running transactions that are younger than all ended ones.

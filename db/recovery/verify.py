@@ -7,7 +7,7 @@ from typing import Final
 from db.backup.encryption import SUFFIX as AGE
 from db.backup.encryption import identities_for
 from db.cluster.programs import Programs
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.recovery import catalogue, figures
 from db.recovery.packed import packed_file
 from db.recovery.plan import no_base_backup
@@ -109,7 +109,7 @@ def require_programs(programs: Programs, backup: catalogue.BaseBackup) -> None:
     """Refuse programs of another major version than a base backup (``programs_do_not_fit``)."""
     if programs.major("postgres") != backup.major:
         raise OperationError(
-            "programs_do_not_fit",
+            Kind.PROGRAMS_DO_NOT_FIT,
             f"base backup {backup.name} is from PostgreSQL {backup.major}, the programs in "
             f"{programs.folder} are from PostgreSQL {programs.major('postgres')}",
             f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the programs of PostgreSQL {backup.major}",
