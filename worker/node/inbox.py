@@ -128,7 +128,7 @@ def _poisonous(
     message: Any = None,  # noqa: ANN401 - the same
 ) -> Refused:
     reason = f"{deliveries} workers died while they held the message"
-    error = PoisonMessage.of(reason, [{"path": "", "type": "poison", "message": reason}])
+    error = PoisonMessage.at("", "poison", reason)
     return Refused(channel, tag, error.code, reason, task_id, error, error.details, message)
 
 

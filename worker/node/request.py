@@ -133,10 +133,8 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         prometheus_counts.lost_process()
         if self._may_retry(error, tries) and self._retry_worker_lost(error, exc_info):
             return
-        poison = PoisonMessage.of(
-            f"the message ended its process {tries} times and is a dead letter now",
-            [{"path": "", "type": "poison", "message": "its process ended each time"}],
-        )
+        reason = f"the message ended its process {tries} times and is a dead letter now"
+        poison = PoisonMessage.at("", "poison", reason, "its process ended each time")
         self.send_event("task-failed", exception=repr(poison), traceback="")
         self._refuse(poison.code, poison.message, poison)
 
