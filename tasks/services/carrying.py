@@ -71,17 +71,14 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     given = [source for row in (now, *map(Sources.of, rows)) for source in row.given()]
     gate, candidates = Gate.of(work, template, given, carried=len(rows))
     room = work.configuration.limits.translations - len(message.translations)
-    own_language = own.candidate.text["language"]
+    own_language = same_meaning(own.candidate.text["language"])
+    is_new = same_meaning(candidates.language(previous.info)) != own_language
     for row in rows:
         language = row.language_code
-        if same_meaning(language) == same_meaning(own_language):
-            before_language = candidates.language(previous.info)
-            is_new = same_meaning(before_language) != same_meaning(own_language)
-            if is_new and is_carried(language) and not message.allow_dropped_translations:
-                raise translated_already(language, previous.version)
-            carried.result.dropped.append(language)
-            continue
-        if not is_carried(language):
+        is_own = same_meaning(language) == own_language
+        if is_own and is_new and is_carried(language) and not message.allow_dropped_translations:
+            raise translated_already(language, previous.version)
+        if is_own or not is_carried(language):
             carried.result.dropped.append(language)
             continue
         path = f"translations.{language}."
