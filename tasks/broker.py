@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from tasks.messages.report import QueueFigures
@@ -19,12 +20,15 @@ class DeadLetterFigures:
         None also when the queue is empty.
     dropped
         How many were ever dropped because the queue was full.
+    dropped_at
+        Time of the last drop.
     """
 
     count: int
     size: int | None
     oldest_age_seconds: float | None
     dropped: int | None
+    dropped_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,13 @@ from tasks.rendering.client import Renderer
 class Runtime:
     """Engine, sessions, render processes and broker of this process.
 
-    ``broker`` may be left out where no maintenance needs one, as in the restore drill.
+    ``broker`` opens it for the maintenance that uses it, and may be left out where none does, as in
+    the restore drill.
     """
 
-    def __init__(self, configuration: Configuration, broker: Broker | None = None) -> None:
+    def __init__(
+        self, configuration: Configuration, broker: Callable[[], Broker] | None = None
+    ) -> None:
         self.configuration = configuration
         self._broker = broker
         self.engine = make_engine(configuration.database)
@@ -45,7 +48,7 @@ class Runtime:
         """
         if self._broker is None:
             raise RuntimeError("this runtime has no broker")
-        return self._broker
+        return self._broker()
 
     def writing(self) -> AbstractContextManager[Session]:
         """Return a session in which each statement sees the newest committed state."""

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy.orm import Session
 
+from db.session import driver_connection
 from tasks import facts
 from tasks.configuration import Configuration
 from tasks.runtime import Runtime
@@ -30,6 +31,11 @@ class Work:
 
     session: Session
     runtime: Runtime
+
+    @property
+    def connection(self) -> psycopg.Connection:
+        """The session's connection, inside its transaction."""
+        return driver_connection(self.session)
 
     @property
     def configuration(self) -> Configuration:

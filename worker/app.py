@@ -26,13 +26,13 @@ def make_app(settings: Settings) -> Celery:
     app.backend_cls = backend_url(settings.result_backend.get_secret_value())
     app.conf.update(celery_settings(settings))
     app.steps["consumer"].add("worker.node.heartbeat:Heartbeat")
-    app.steps["consumer"].add("worker.counters:Report")
+    app.steps["consumer"].add("worker.outcomes:Report")
     app.steps["worker"].add("worker.metrics.start:Server")
     metrics.connect()
     flower_pages.register()
     if settings.log_format == "json":
         json_log.connect()
-    runtime.install(lambda: Runtime(configuration(settings), SettingsBroker(settings)))
+    runtime.install(lambda: Runtime(configuration(settings), lambda: SettingsBroker(settings)))
     signals.connect(settings)
     return app
 

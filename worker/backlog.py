@@ -4,14 +4,13 @@ The length of a queue alone misses reserved messages: with a few slow tasks it i
 of messages wait.
 """
 
-from datetime import UTC, datetime
-
 from kombu import Connection
 
-from tasks.broker import Backlog, DeadLetterFigures
+from tasks.broker import Backlog
 from tasks.messages.report import BrokerFigures, QueueFigures
 from worker import dead_letters
 from worker.queues import QueueName
+from worker.rabbitmq import queue_counts
 from worker.reserved import inspected, records_holders
 from worker.unconsumed import unconsumed
 
@@ -32,7 +31,7 @@ def backlog(connection: Connection, *, everywhere: bool = False) -> Backlog | No
                 _of_redis(connection) if records_holders(connection) else _of_others(connection)
             )
             idle = unconsumed(connection) if everywhere else None
-            return Backlog(queues, _letters(connection), idle)
+            return Backlog(queues, dead_letters.figures(connection), idle)
         except connection.connection_errors:
             return None
 
@@ -72,28 +71,7 @@ def _of_redis(connection: Connection) -> dict[str, QueueFigures]:
 def _of_others(connection: Connection) -> dict[str, QueueFigures]:
     return {
         queue.value: QueueFigures(
-            ready=_ready(connection, queue.value), reserved=None, delayed=None
+            ready=queue_counts(connection, queue.value)[0], reserved=None, delayed=None
         )
         for queue in QueueName
     }
-
-
-def _ready(connection: Connection, queue: str) -> int:
-    # A separate channel: RabbitMQ closes a channel that asks for a missing queue.
-    channel = connection.channel()
-    try:
-        return int(channel.queue_declare(queue=queue, passive=True).message_count)
-    except connection.channel_errors:
-        return 0
-    finally:
-        channel.close()
-
-
-def _letters(connection: Connection) -> DeadLetterFigures:
-    figures = dead_letters.figures(connection)
-    age = None
-    if figures.oldest is not None:
-        age = max(0.0, (datetime.now(UTC) - figures.oldest).total_seconds())
-    return DeadLetterFigures(
-        count=figures.count, size=figures.size, oldest_age_seconds=age, dropped=figures.dropped
-    )

@@ -106,7 +106,8 @@ def _letters(connection: Connection, thresholds: Thresholds, now: datetime) -> I
     total = counted(figures.count, "dead letter")
     if figures.size:
         total += f" of {size(figures.size)}"
-    since = None if figures.oldest is None else now - figures.oldest
+    seconds = figures.oldest_age_seconds
+    since = None if seconds is None else timedelta(seconds=seconds)
     oldest = "" if since is None else f", the oldest since {_ago(since)}"
     is_old = since is not None and since > thresholds.letter_age
     yield Finding(

@@ -6,7 +6,6 @@ creates it. The messages wait there for ever, unnoticed.
 
 import base64
 import json
-from collections import Counter
 from itertools import islice
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from kombu import Connection
 
 from worker import dead_letters
 from worker.queues import CONSUMED, QueueName
+from worker.rabbitmq import queue_counts
 from worker.reserved import inspected, records_holders
 from worker.transport.inspection import Inspection, queue_of
 
@@ -95,16 +95,6 @@ def _consumed(connection: Connection) -> set[str]:
 
 
 def _of_rabbitmq(connection: Connection) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    for name in (*(queue.value for queue in CONSUMED), CELERY_DEFAULT):
-        # A separate channel: RabbitMQ closes a channel that asks for a missing queue.
-        channel = connection.channel()
-        try:
-            found = channel.queue_declare(queue=name, passive=True)
-            if found.message_count and not found.consumer_count:
-                counts[name] = int(found.message_count)
-        except connection.channel_errors:
-            continue
-        finally:
-            channel.close()
-    return dict(counts)
+    names = (*(queue.value for queue in CONSUMED), CELERY_DEFAULT)
+    counts = {name: queue_counts(connection, name) for name in names}
+    return {name: ready for name, (ready, consumers) in counts.items() if ready and not consumers}

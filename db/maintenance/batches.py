@@ -70,7 +70,7 @@ def in_batch(connection: Connection, done: Deleted, delete: Callable[[], int | N
     return True
 
 
-def fitting(sizes: list[int], budget: int) -> int:
+def longest_prefix(sizes: list[int], budget: int) -> int:
     """Return the length of the longest prefix of ``sizes`` whose sum is at most ``budget``."""
     total = 0
     for count, size in enumerate(sizes):

@@ -6,10 +6,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, Row, text
 
 from db.locks import alone
-from db.maintenance.batches import Deleted, fitting, in_batch
+from db.maintenance.batches import Deleted, in_batch, longest_prefix
 
 TASK: Final = "maintenance.prune_versions"
-TEMPLATES: Final = 100
+MOST_LOCKED: Final = 100
 """Rows that one transaction locks at most, so that a publish does not wait for many."""
 
 _RANKED: Final = """
@@ -116,7 +116,7 @@ class _Prune:
     def _delete(self) -> int | None:
         locked = self._locked()
         old = self._old_versions(locked) if locked else []
-        count = fitting([row.size for row in old], self._batch) or min(1, len(old))
+        count = longest_prefix([row.size for row in old], self._batch) or min(1, len(old))
         rows = None
         if old:
             ids = [row.id for row in old[:count]]
@@ -131,7 +131,7 @@ class _Prune:
             return list(self._connection.scalars(_LOCKED, {"ids": self._crowded}))
         self._crowded = list(
             self._connection.scalars(
-                _CROWDED, {"after": self._after, "keep": self._keep, "templates": TEMPLATES}
+                _CROWDED, {"after": self._after, "keep": self._keep, "templates": MOST_LOCKED}
             )
         )
         self.has_more = bool(self._crowded)

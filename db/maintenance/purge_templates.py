@@ -6,19 +6,19 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, text
 
 from db.locks import alone
-from db.maintenance.batches import Deleted, fitting, in_batch
+from db.maintenance.batches import Deleted, in_batch, longest_prefix
 
 TASK: Final = "maintenance.purge_templates"
 # As text: such a time has no datetime.
 _FIRST: Final = ("-infinity", UUID(int=0))
-FOUND: Final = 10_000
+PAGE_SIZE: Final = 10_000
 """Templates that are found at once; their batches lock and check them again."""
 _PURGEABLE: Final = text("""
 SELECT count(*) FROM templates WHERE deleted_at < now() - make_interval(days => :days)
 """)
 # The index of deleted_at gives no order to templates that were deleted at once, and all of them
 # are sorted for each of these. So there is one for many batches.
-_FOUND: Final = text("""
+_NEXT_PURGEABLE: Final = text("""
 SELECT id, CAST(deleted_at AS text) AS deleted_at
 FROM templates
 WHERE deleted_at < now() - make_interval(days => :days)
@@ -110,7 +110,8 @@ class _Purge:
     def _find(self) -> None:
         deleted_at, last = self._after
         found = self._connection.execute(
-            _FOUND, {"days": self._days, "templates": FOUND, "deleted_at": deleted_at, "id": last}
+            _NEXT_PURGEABLE,
+            {"days": self._days, "templates": PAGE_SIZE, "deleted_at": deleted_at, "id": last},
         ).all()
         self._waiting = [row.id for row in found]
         if found:
@@ -123,7 +124,7 @@ class _Purge:
         ).all()
         if not templates:
             return None
-        count = fitting([row.size for row in templates], self._batch)
+        count = longest_prefix([row.size for row in templates], self._batch)
         self._templates = min(self._batch, 2 * count + 1)
         ids = [row.id for row in templates[: count or 1]]
         self._passed = looked.index(ids[-1]) + 1
@@ -136,6 +137,6 @@ class _Purge:
         versions = self._connection.execute(
             _OLD_VERSIONS, {"template": template, "batch": self._batch}
         ).all()
-        count = fitting([row.size for row in versions], self._batch) or 1
+        count = longest_prefix([row.size for row in versions], self._batch) or 1
         ids = [row.id for row in versions[:count]]
         return self._connection.execute(_DELETE_VERSIONS, {"ids": ids}).rowcount

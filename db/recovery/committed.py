@@ -8,8 +8,7 @@ from typing import Final
 
 from db.cluster.programs import Programs
 from db.errors import OperationError
-from db.recovery import catalogue
-from db.recovery.plan import covered, no_base_backup
+from db.recovery.plan import covered, open_archive
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.segments import Archive
 from db.recovery.transactions import ended, records
@@ -64,10 +63,7 @@ def committed_transactions(
     tables
         Names of tables by their filenode (``pg_relation_filenode``).
     """
-    backups = catalogue.read(policy.storage.base)
-    if not backups or not policy.storage.wal.is_dir():
-        raise no_base_backup(policy)
-    archive = Archive.of(policy, backups[-1].segment_bytes, backups[-1].system)
+    backups, archive = open_archive(policy)
     before = [backup for backup in backups if backup.ended_at <= since] or backups[:1]
     wal = covered(archive, before[-1])
     names = [

@@ -51,10 +51,7 @@ def plan_recovery(
     ``target_not_reached`` or ``target_before_backup``, with the recoverable time range;
     ``target_abandoned``: only another timeline has the target.
     """
-    backups = catalogue.read(policy.storage.base)
-    if not backups or not policy.storage.wal.is_dir():
-        raise no_base_backup(policy)
-    archive = Archive.of(policy, backups[-1].segment_bytes, backups[-1].system)
+    backups, archive = open_archive(policy)
     along = timeline or archive.newest_timeline
     if timeline is None and target.time is not None:
         _refuse_abandoned(programs, archive, target, target.time, along)
@@ -75,6 +72,14 @@ def plan_recovery(
     _check_end(programs, archive, target, backup, ways[backup.name])
     chain = catalogue.chain(backups, backup.name)
     return RecoveryPlan(tuple(chain), along, ways[backup.name].names)
+
+
+def open_archive(policy: RecoveryPolicy) -> tuple[list[BaseBackup], Archive]:
+    """Return the base backups, the oldest first, and the archived WAL (``no_base_backup``)."""
+    backups = catalogue.read(policy.storage.base)
+    if not backups or not policy.storage.wal.is_dir():
+        raise no_base_backup(policy)
+    return backups, Archive.of(policy, backups[-1].segment_bytes, backups[-1].system)
 
 
 def no_base_backup(policy: RecoveryPolicy) -> OperationError:

@@ -87,7 +87,7 @@ def copied_certificates(
 def try_login(connection: dict[str, str], login: Login, primary: Primary) -> None:
     """Connect for replication once, as the standby will.
 
-    Raises OperationError: ``not_let_in``, ``password_refused`` or another kind of
+    Raises OperationError: ``replication_refused``, ``password_refused`` or another kind of
     :data:`db.postgres_errors.CAUSES`.
     """
     options = connection | {"password": login.password, "replication": "true"}
@@ -103,7 +103,7 @@ def _login_error(text: str, login: Login, primary: Primary) -> OperationError:
     kind, remedy = (Kind.REPLICATION_REFUSED, RETRY) if cause is None else cause[1:]
     if "pg_hba.conf" in text:
         return OperationError(
-            "not_let_in",
+            Kind.REPLICATION_REFUSED,
             f"the primary refuses replication connections from this machine: {reported}",
             "add this line to its pg_hba.conf, and run SELECT pg_reload_conf() there: "
             f"{_hba_line(login.user, primary.client)}",

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from db.cluster.programs import Programs
-from db.errors import OperationError
+from db.errors import Kind, OperationError
 from db.replication.servers import Address, require_primary
 from db.roles.passwords import scram_verifier
 
@@ -104,7 +104,7 @@ class Login:
 def examine(connection: psycopg.Connection, programs: Programs) -> Primary:
     """Return facts about the primary, after checking that it has capacity for another standby.
 
-    Raises OperationError: ``not_a_primary``, ``version_mismatch``, ``wal_level`` or ``no_room``.
+    Raises OperationError: ``not_a_primary``, ``programs_do_not_fit``, ``wal_level`` or ``no_room``.
     """
     require_primary(connection)
     with connection.cursor(row_factory=psycopg.rows.dict_row) as cursor:
@@ -184,7 +184,7 @@ def _check(facts: dict[str, Any], programs: Programs) -> None:
     server, ours = facts["version"] // 10_000, programs.major("postgres")
     if server != ours:
         raise OperationError(
-            "version_mismatch",
+            Kind.PROGRAMS_DO_NOT_FIT,
             f"the primary is PostgreSQL {server}, the programs here are from PostgreSQL {ours}",
             f"set TEMPLATE_SERVICE_POSTGRES_PROGRAMS to the programs of PostgreSQL {server}",
         )

@@ -209,6 +209,5 @@ def _copy(client: Client, draft: Path, slot: str) -> None:
 
 def _release(connection: psycopg.Connection, slot: str) -> None:
     # It takes the server a moment to notice that an aborted copy has disconnected.
-
     wait_until(lambda: not is_active(connection, slot), RELEASE_SECONDS)
     drop_slot(connection, slot)

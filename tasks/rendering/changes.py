@@ -4,8 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from tasks.errors import Problem
+from tasks.rendering.partials import every_block
 from tasks.rendering.paths import ITEM, above, holders
 from tasks.rendering.variables import Declared, needed, with_arrays
+
+
+def removed_blocks(before: str, after: str) -> list[Problem]:
+    """Return a problem for each block of a partial's body that is gone: its text would be lost."""
+    return [
+        {"path": "body", "type": "block_gone", "message": f"block '{name}' is gone"}
+        for name in sorted(every_block(before) - every_block(after))
+    ]
 
 
 def breaking_changes(before: Sequence[Declared], after: Sequence[Declared]) -> list[Problem]:

@@ -250,7 +250,7 @@ class Compiler:
         self._partials, self._registration.is_trial = partials, is_trial
         return self._watcher.watch(name, values)
 
-    def place_of(
+    def filter_place(
         self,
         failed: FilterFailedError,
         name: str,

@@ -97,7 +97,7 @@ def _explained(
         case NullPrintedError():
             return null_printed(context)
         case FilterFailedError():
-            place = compiled.compiler.place_of(error, compiled.name, compiled.partials, values)
+            place = compiled.compiler.filter_place(error, compiled.name, compiled.partials, values)
             return filter_failed(error, context, place)
     return unfit_operation(path, context.source)
 

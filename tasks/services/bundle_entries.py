@@ -18,8 +18,8 @@ from tasks.rendering.texts import Sources
 from tasks.services import views
 from tasks.work import Work
 
-MOST_OF_EACH: Final = 20
-"""Problems, and warnings, of one template that an answer lists: others have some too."""
+MOST_OF_TEMPLATE: Final = 20
+"""Problems, and warnings, of one template that the answer lists, which has those of others too."""
 
 _OWN_PATHS: Final = ("template_id", "name", "type", "is_active", "expected_")
 
@@ -96,7 +96,7 @@ class Entry:
     def refuse(self, error: ServiceError) -> None:
         """Record the problems of an error, with their paths in the bundle."""
         details = error.details or [{"path": "", "type": str(error.code), "message": error.message}]
-        for each in details[:MOST_OF_EACH]:
+        for each in details[:MOST_OF_TEMPLATE]:
             self.problems.append(self._located(each, error.args[0]))
 
     def read(self, work: Work, row: TemplateRow) -> None:

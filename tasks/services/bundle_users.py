@@ -7,7 +7,6 @@ from typing import Any, Final
 from db.queries import partials, translations, versions
 from db.queries.translations import StoredText
 from db.queries.versions import VersionRow
-from db.session import driver_connection
 from tasks.errors import BreakingChange, Problem, RenderLimitExceeded, ServiceError, problem
 from tasks.rendering.texts import Sources
 from tasks.services.bundle_entries import Entry
@@ -44,7 +43,7 @@ class Users:
         ``published`` are the templates of this bundle that passed the gate with the partial,
         ``refused`` the templates with problems of their own, which come first.
         """
-        connection = driver_connection(self._work.session)
+        connection = self._work.connection
         for user in partials.users(connection, entry.id):
             name = user.template_id
             known = name in published or name in refused

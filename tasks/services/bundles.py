@@ -10,7 +10,6 @@ from typing import Any
 
 from db.queries import partials, templates, versions
 from db.queries.versions import VersionRow
-from db.session import driver_connection
 from tasks.errors import (
     BundleRefused,
     InvalidMessage,
@@ -25,7 +24,7 @@ from tasks.messages.bundles import AppliedBundle, AppliedTemplate, ApplyBundle, 
 from tasks.messages.fields import TEMPLATE_ID
 from tasks.messages.versions import NewVersion, PublishVersion
 from tasks.services import graph, publishing
-from tasks.services.bundle_entries import MOST_OF_EACH, Entry
+from tasks.services.bundle_entries import MOST_OF_TEMPLATE, Entry
 from tasks.services.bundle_order import ordered
 from tasks.services.bundle_users import Users
 from tasks.services.expectations import (
@@ -87,7 +86,7 @@ class _Bundle:
 
     def run(self) -> None:
         """Write the changes, and record the problems."""
-        connection = driver_connection(self._work.session)
+        connection = self._work.connection
         with_partials = any(entry.given.type == "partial" for entry in self._entries)
         partials.lock_graph_of_many(connection, with_partials=with_partials)
         for entry in sorted(self._entries, key=lambda each: each.id):
@@ -312,7 +311,7 @@ def _applied(entry: Entry, work: Work) -> AppliedTemplate:
         translations=entry.translations(),
         breaking=published.breaking if published is not None else [],
         users=entry.users,
-        warnings=published.warnings[:MOST_OF_EACH] if published is not None else [],
+        warnings=published.warnings[:MOST_OF_TEMPLATE] if published is not None else [],
         problems=[dict(each) for each in entry.problems],
         **shown,
     )

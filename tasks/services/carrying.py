@@ -19,8 +19,8 @@ from tasks.services.gate import Gate, Stored
 from tasks.services.outputs import translated_already
 from tasks.work import Work
 
-MOST_OF_EACH: Final = 10
-"""Problems of one translation that an error lists: others have some too."""
+MOST_OF_TRANSLATION: Final = 10
+"""Problems of one translation that the answer lists, which has those of others too."""
 
 
 @dataclass(slots=True)
@@ -71,17 +71,14 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     given = [source for row in (now, *map(Sources.of, rows)) for source in row.given()]
     gate, candidates = Gate.of(work, template, given, carried=len(rows))
     room = work.configuration.limits.translations - len(message.translations)
-    own_language = own.candidate.text["language"]
+    own_language = same_meaning(own.candidate.text["language"])
+    is_new = same_meaning(candidates.language(previous.info)) != own_language
     for row in rows:
         language = row.language_code
-        if same_meaning(language) == same_meaning(own_language):
-            before_language = candidates.language(previous.info)
-            is_new = same_meaning(before_language) != same_meaning(own_language)
-            if is_new and is_carried(language) and not message.allow_dropped_translations:
-                raise translated_already(language, previous.version)
-            carried.result.dropped.append(language)
-            continue
-        if not is_carried(language):
+        is_own = same_meaning(language) == own_language
+        if is_own and is_new and is_carried(language) and not message.allow_dropped_translations:
+            raise translated_already(language, previous.version)
+        if is_own or not is_carried(language):
             carried.result.dropped.append(language)
             continue
         path = f"translations.{language}."
@@ -91,12 +88,12 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
             problems: list[Problem] = [problem(path[:-1], "too_large", text)]
             passed = None
         else:
-            passed, problems = _fitting(
+            passed, problems = _carried_candidate(
                 message, previous.format, row, own, gate, candidates, variables, work
             )
         if passed is None:
             carried.result.dropped.append(language)
-            carried.problems += problems[:MOST_OF_EACH]
+            carried.problems += problems[:MOST_OF_TRANSLATION]
             continue
         carried.result.carried.append(language)
         body = passed.text["body"]
@@ -107,7 +104,7 @@ def carry_over(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     return carried
 
 
-def _fitting(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
+def _carried_candidate(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     message: PublishVersion,
     previous_format: str | None,
     row: StoredText,
@@ -128,7 +125,7 @@ def _fitting(  # noqa: PLR0913, PLR0917 - all that a publish knows by then
     except TemplateSyntax as error:
         return None, error.details
     other = candidates.translation(own.candidate, row.language_code, html.texts[path], path)
-    passed, problems = gate.fitting(own, other, variables, inline_css=message.inline_css)
+    passed, problems = gate.carried_candidate(own, other, variables, inline_css=message.inline_css)
     return passed, html.placed(problems)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from db.queries import partials, translations, versions
 from db.queries.templates import TemplateRow
 from db.queries.versions import VersionRow
-from db.session import driver_connection
 from tasks.errors import Problem, TemplateSyntax, problem
 from tasks.rendering.checks.code_partials import layouts_of, unsafe_blocks, unsafe_includes
 from tasks.rendering.html.contexts import blocks_in_code
@@ -38,10 +37,9 @@ def require_safe_users(
     """
     if _gains_nothing(bodies, bodies_of(work, current) if current is not None else []):
         return
-    connection = driver_connection(work.session)
     problems = [
         each
-        for user in partials.users(connection, partial.template_id)
+        for user in partials.users(work.connection, partial.template_id)
         if is_html(user.type) or user.type == "partial"
         for each in _problems(work, user.template_id, partial.template_id, bodies)
     ]

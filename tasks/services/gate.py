@@ -3,7 +3,7 @@
 Its steps: compile, compare, try out.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Self
@@ -31,7 +31,6 @@ from tasks.rendering.places import placed
 from tasks.rendering.texts import Text
 from tasks.rendering.usage.inference import Inferred
 from tasks.rendering.value_types import mistyped
-from tasks.rendering.variables import Declared
 from tasks.services import graph
 from tasks.services import placeholder_checks as checks
 from tasks.services.candidates import Candidate, Candidates, Compiled
@@ -164,7 +163,7 @@ class Gate:
         RenderLimitExceeded
             A trial render went over a limit.
         """
-        declared = self._with_partials(variables)
+        declared = self._library.with_undeclared(variables)
         problems: list[Problem] = []
         for candidate in (compiled.candidate for compiled in texts):
             text = candidate.text
@@ -181,7 +180,7 @@ class Gate:
         """Return what finds warnings in texts that have passed."""
         return Adviser(self._renderer, self._library, self._deadline)
 
-    def fitting(
+    def carried_candidate(
         self, own: Compiled, candidate: Candidate, variables: Stored, *, inline_css: bool
     ) -> tuple[Candidate | None, list[Problem]]:
         """Return an earlier version's translation as a new one renders it, or its problems."""
@@ -193,7 +192,8 @@ class Gate:
             if inline_css:
                 (other,) = self.inline([other])
             text = other.candidate.text
-            tried = self._renderer.try_out(text, self._with_partials(variables), self._deadline)
+            declared = self._library.with_undeclared(variables)
+            tried = self._renderer.try_out(text, declared, self._deadline)
         except (RenderLimitExceeded, TemplateSyntax) as error:
             tried = error.details
         if self._renderer.clock() > self._deadline:
@@ -310,7 +310,7 @@ class Gate:
             inferred = self._renderer.infer(texts, [*names, *others], self._deadline)
         items = [name for name in inferred.items if is_variable_name(name)]
         names = sorted({*names, *items[: MOST_VARIABLES - len(names)]})
-        declared: dict[str, Declared] = {}
+        declared: dict[str, Mapping[str, Any]] = {}
         for used in partials_of(source for _, source, _ in own.candidate.sources()):
             declared = {**self._needs[used], **declared}
         return [
@@ -319,10 +319,6 @@ class Gate:
             else Variable(name=name, required=name not in inferred.optional).stored()
             for name in names
         ]
-
-    def _with_partials(self, variables: Stored) -> list[Declared]:
-        names = [variable["name"] for variable in variables]
-        return [*variables, *self._library.undeclared(names)]
 
 
 def _names(needs: Needs) -> dict[str, list[str]]:

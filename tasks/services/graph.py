@@ -7,11 +7,10 @@ from db.queries import partials
 from db.queries.partials import User
 from db.queries.templates import TemplateRow
 from db.queries.versions import VersionRow
-from db.session import driver_connection
 from tasks.errors import TemplateInUse, TemplateSyntax, TooLarge
 from tasks.rendering.partials import cycle_through, depth, partials_of
 from tasks.services.partials import Library
-from tasks.work import Work
+from tasks.work import Lookup, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +39,11 @@ class Place:
             raise TooLarge.at(path, "too_large", message)
 
 
-def library(work: Work, sources: Iterable[str | None]) -> Library:
+def library(work: Work | Lookup, sources: Iterable[str | None]) -> Library:
     """Return the partials that sources use, directly or through other partials."""
     names = partials_of(sources)
-    connection = driver_connection(work.session)
-    loaded = partials.named(connection, names) if names else []
-    return Library(connection, loaded, work.configuration.default_language)
+    loaded = partials.named(work.connection, names) if names else []
+    return Library(work.connection, loaded, work.configuration.default_language)
 
 
 def place(work: Work, template: TemplateRow) -> Place:
@@ -59,9 +57,8 @@ def place(work: Work, template: TemplateRow) -> Place:
 
 def store_uses(work: Work, version: VersionRow) -> None:
     """Store which partials a version uses in all of its languages, replacing what was stored."""
-    connection = driver_connection(work.session)
-    sources = [*_own_sources(version), *partials.clear_uses(connection, version.id)]
-    partials.add_uses(connection, version.id, partials_of(sources))
+    sources = [*_own_sources(version), *partials.clear_uses(work.connection, version.id)]
+    partials.add_uses(work.connection, version.id, partials_of(sources))
 
 
 def require_unused(work: Work, template: TemplateRow) -> None:
@@ -122,8 +119,7 @@ def require_usable(work: Work, template: TemplateRow, version: VersionRow) -> No
 
 def _sources(work: Work, version: VersionRow) -> list[str | None]:
     """Return the sources of a version's texts that may use partials."""
-    connection = driver_connection(work.session)
-    return [*_own_sources(version), *partials.texts_with_partials(connection, version.id)]
+    return [*_own_sources(version), *partials.texts_with_partials(work.connection, version.id)]
 
 
 def _own_sources(version: VersionRow) -> list[str | None]:
@@ -133,4 +129,4 @@ def _own_sources(version: VersionRow) -> list[str | None]:
 def _users(work: Work, template: TemplateRow) -> list[User]:
     if template.type != "partial":
         return []
-    return partials.users(driver_connection(work.session), template.template_id)
+    return partials.users(work.connection, template.template_id)

@@ -159,6 +159,10 @@ class Library:
                     undeclared.setdefault(variable["name"], variable)
         return list(undeclared.values())
 
+    def with_undeclared(self, variables: Sequence[Declared]) -> list[Declared]:
+        """Return variables, and those of partials that are not among them."""
+        return [*variables, *self.undeclared(variable["name"] for variable in variables)]
+
     def beyond(self, declared: Sequence[Declared]) -> list[Declared]:
         """Return the variables of partials that a version does not declare, for its renders.
 

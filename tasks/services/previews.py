@@ -1,18 +1,16 @@
 """``render.preview``: the publish gate and a render, nothing stored."""
 
-from db.queries import partials
 from tasks.errors import ServiceError, VariablesInvalid
 from tasks.messages.render import Preview, Previewed
 from tasks.rendering.frames import encode
-from tasks.rendering.partials import partials_of
 from tasks.rendering.texts import Sources, declaring, text_of
 from tasks.rendering.variables import Schema, nested
+from tasks.services import graph
 from tasks.services.candidates import Candidate
 from tasks.services.formats import formatted
 from tasks.services.gate import Gate, Stored
 from tasks.services.graph import Place
 from tasks.services.outputs import require_parts
-from tasks.services.partials import Library
 from tasks.services.refusals import named, with_places
 from tasks.work import Lookup
 
@@ -35,12 +33,7 @@ def preview(message: Preview, work: Lookup) -> Previewed:
 
 def _previewed(message: Preview, sources: Sources, work: Lookup) -> Previewed:
     """Render a text as it would be stored."""
-    names = partials_of(sources)
-    library = Library(
-        work.connection,
-        partials.named(work.connection, names) if names else [],
-        work.configuration.default_language,
-    )
+    library = graph.library(work, sources)
     language = message.language or work.configuration.default_language
     partials_in_language = library.in_language(language, sources=sources.given())
     text = text_of(message.type, language, sources, partials_in_language)
@@ -67,8 +60,8 @@ def _previewed(message: Preview, sources: Sources, work: Lookup) -> Previewed:
         )
     if problems:
         # Some have neither an example nor a default: samples stand for them, as in a publish.
-        declared_too = [*variables, *library.undeclared(each["name"] for each in variables)]
-        parts = work.runtime.renderer.sample(own.candidate.text, declared_too, deadline)
+        every = library.with_undeclared(variables)
+        parts = work.runtime.renderer.sample(own.candidate.text, every, deadline)
     else:
         to_render = declaring(own.candidate.text, schema)
         parts = work.runtime.renderer.render(to_render, encode(bound.values))

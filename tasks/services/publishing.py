@@ -8,11 +8,10 @@ from db.queries import partials, translations, versions
 from db.queries.templates import TemplateRow
 from db.queries.translations import Written
 from db.queries.versions import Added, VersionRow
-from db.session import driver_connection
 from tasks.errors import BreakingChange, Problem, VersionConflict, VersionExists, VersionNotDraft
 from tasks.messages.versions import Change, PublishedVersion, PublishVersion
-from tasks.rendering.changes import breaking_changes
-from tasks.rendering.partials import every_block, partials_of
+from tasks.rendering.changes import breaking_changes, removed_blocks
+from tasks.rendering.partials import partials_of
 from tasks.rendering.texts import Sources
 from tasks.rendering.warnings import lost_languages, scheduled_versions
 from tasks.services import graph
@@ -63,7 +62,7 @@ def publish(
 ) -> PublishedVersion:
     """Insert a version and make it current, once its texts have passed the gate."""
     session = work.session
-    connection = driver_connection(session)
+    connection = work.connection
     partials.lock_graph(connection, message.template_id)
     # The gate renders for up to seconds, so it comes before the row lock that other publishes of
     # the template wait for. A template's type never changes.
@@ -152,10 +151,9 @@ def _stored(message: PublishVersion, template: TemplateRow, passed: _Passed, wor
         info=message.metadata,
     )
     assert version is not None  # noqa: S101 - for the type checker: the template's row is locked
-    connection = driver_connection(work.session)
     for (language, text), compiled in zip(passed.texts.items(), passed.examined.given, strict=True):
         row = Written(*text, inlined=rendered(compiled))
-        translations.upsert(connection, version.id, language, row)
+        translations.upsert(work.connection, version.id, language, row)
     return version
 
 
@@ -200,12 +198,7 @@ def _breaking_changes(
         return []
     problems = breaking_changes(previous.variables, variables)
     if template.type == "partial":
-        # The text of a block that a layout no longer has would not be shown any more.
-        gone = every_block(previous.body) - every_block(body)
-        problems += [
-            {"path": "body", "type": "block_gone", "message": f"block '{name}' is gone"}
-            for name in sorted(gone)
-        ]
+        problems += removed_blocks(previous.body, body)
     return problems
 
 

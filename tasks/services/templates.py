@@ -7,7 +7,6 @@ from db.queries import partials, templates, versions
 from db.queries.details import Details
 from db.queries.templates import TemplateRow
 from db.queries.versions import VersionRow
-from db.session import driver_connection
 from tasks.errors import LanguageNotFound, TemplateExists, TemplateNotFound, VersionNotFound
 from tasks.messages.templates import (
     CHANGEABLE,
@@ -63,7 +62,7 @@ def locked_template(work: Work, template_id: str, *, deleted: bool = False) -> T
     TemplateNotFound
         As :func:`existing` does.
     """
-    partials.lock_graph(driver_connection(work.session), template_id)
+    partials.lock_graph(work.connection, template_id)
     return existing(work, template_id, lock=True, deleted=deleted)
 
 

@@ -2,7 +2,6 @@
 
 from db.queries import translations
 from db.queries.translations import Written
-from db.session import driver_connection
 from tasks.errors import LanguageNotFound, TooLarge
 from tasks.messages.translations import (
     DeletedTranslation,
@@ -48,7 +47,7 @@ def upsert(message: UpsertTranslation, work: Work) -> UpsertedTranslation:
     warned = gate.adviser().texts([as_sent], [other], version.variables)
     body = other.candidate.text["body"] if version.is_rendered_otherwise else None
     written = translations.upsert(
-        driver_connection(work.session),
+        work.connection,
         version.id,
         language,
         Written(*its, inlined=body),

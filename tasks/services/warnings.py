@@ -49,8 +49,7 @@ class Adviser:
 
         ``rendered`` are the same texts with the bodies to render.
         """
-        names = [variable["name"] for variable in variables]
-        declared = [*variables, *self._library.undeclared(names)]
+        declared = self._library.with_undeclared(variables)
         texts = [
             {"text": text.candidate.text, "prefix": text.candidate.prefix}
             for text in rendered

@@ -16,7 +16,7 @@ from prometheus_client.core import Metric
 from tests.support.documents import blocks, examples
 from tests.support.tasks import Tasks
 from worker.local import LocalStack
-from worker.metrics import counts, exposition
+from worker.metrics import exposition, prometheus_counts
 from worker.settings import from_environment
 
 TIMEOUT = 60
@@ -113,7 +113,7 @@ def test_each_panel_of_the_dashboard_asks_for_metrics_that_exist(
         assert named <= samples, title
         assert named or "process_resident_memory_bytes" in query, title
     shown = {name for _, query in queries for name in _NAME.findall(query)}
-    counted = {family.name for family in counts.families()}
+    counted = {family.name for family in prometheus_counts.families()}
     assert [name for name in counted if not any(each.startswith(name) for each in shown)] == []
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -216,6 +218,19 @@ def test_an_interrupted_push_goes_on(ada: Author, service: Service) -> None:
     (ada.root / ".template-service" / "state.json").write_text("{")
     assert [outcome.published for outcome in ada.push()] == [dict.fromkeys(names[10:], "1")]
     assert {service.version(name) for name in service.templates} == {"1"}
+
+
+def test_a_slow_push_from_a_folder_that_cannot_be_written_publishes_everything(
+    ada: Author, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state is saved between answers too, and a job of CI may only read its folder."""
+    footer = simple("footer", type="partial", own=Sources(None, "<p>{{ name }}</p>"))
+    ada.edit(footer, simple("a"), simple("b"))
+    (ada.root / ".template-service").write_text("a file in the place of the state's folder")
+    clock = SimpleNamespace(monotonic=count(step=2).__next__)  # 2 s for each answer
+    monkeypatch.setattr("worker.authoring.push.time", clock)
+    assert [outcome.published for outcome in ada.push()] == [{"a": "1", "b": "1"}, {"footer": "1"}]
+    assert sorted(service.templates) == ["a", "b", "footer"]
 
 
 def test_a_template_published_while_the_plan_is_made_is_unchanged(

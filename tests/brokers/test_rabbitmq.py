@@ -16,7 +16,6 @@ from db.cluster.processes import Process, wait_until
 from tests.brokers.conftest import STOCK, TIMEOUT, Broker, letters, run_producer
 from tests.factories import templates
 from tests.support.producer import Producer, RefusedError
-from worker.dead_letters.letter import DeadLetter
 from worker.dead_letters.queue import opened
 from worker.queues import QueueName
 
@@ -199,11 +198,10 @@ def test_a_large_message_is_a_dead_letter_that_the_broker_accepts(
         assert broker.works("dead-letters", "replay", letter["letter"], "--yes").startswith("Repl")
         assert wait_until(lambda: broker.waiting("dead-letters") == 1, TIMEOUT)
         with Connection(broker.url) as connection, opened(connection) as queue:
-            (queued,) = queue.oldest_first()
-            kept = DeadLetter.of(queued)
+            (kept,) = queue.oldest_first()
             assert kept.body == body
             assert kept.headers == TASK | own
-            queue.remove([queued])
+            queue.remove([kept])
     producer.send("no.such.task", queue="render")
     assert wait_until(lambda: broker.waiting("dead-letters") == 1, TIMEOUT)
     broker.take("dead-letters", no_ack=True)

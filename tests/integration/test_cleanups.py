@@ -148,7 +148,7 @@ class TestSizeOfABatch:
         self, rows: Rows, engine: Engine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Those of the next page are not forgotten."""
-        monkeypatch.setattr("db.maintenance.prune_versions.TEMPLATES", 2)
+        monkeypatch.setattr("db.maintenance.prune_versions.MOST_LOCKED", 2)
         fill(rows, templates=7, versions=3)
         done = prune_versions(engine, keep=1, batch=100, dry_run=False)
         assert (done.rows, done.batches) == (14, 4)
@@ -157,7 +157,7 @@ class TestSizeOfABatch:
         self, rows: Rows, engine: Engine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Those that were deleted at the same moment are not forgotten, nor seen twice."""
-        monkeypatch.setattr("db.maintenance.purge_templates.FOUND", 3)
+        monkeypatch.setattr("db.maintenance.purge_templates.PAGE_SIZE", 3)
         fill(rows, days=40, templates=10)
         fill(rows, name="restored", templates=2)
         fill(rows, name="ever", days=40)

@@ -19,6 +19,7 @@ from kombu.transport import virtual
 
 from db.errors import OperationError
 from tests.support.envelopes import body_of, envelope
+from tests.support.letters import every_letter
 from tests.support.tasks import Tasks
 from worker import dead_letters
 from worker.cli.dead_letters import dead_letters as command
@@ -62,16 +63,14 @@ def add_letter(connection: Connection, *, reason: str = "unknown_task: none", ag
                 patch.setattr(document, "datetime", SimpleNamespace(now=lambda _: kept))
             dead_letters.send(app, message, reason)
     (letter,) = (
-        letter
-        for letter in dead_letters.letters(connection, 1000)
-        if letter.headers.get("id") == task_id
+        letter for letter in every_letter(connection) if letter.headers.get("id") == task_id
     )
     return letter.id
 
 
 def ids(connection: Connection) -> list[str]:
     """Return the letters that are there."""
-    return [letter.id for letter in dead_letters.letters(connection, 10_000)]
+    return [letter.id for letter in every_letter(connection)]
 
 
 def taken(connection: Connection, queue: str) -> list[Any]:
@@ -91,7 +90,7 @@ def test_reading_dead_letters_changes_nothing(connection: Connection) -> None:
     """Neither how many there are nor, where a list can be looked at, their order."""
     added = [add_letter(connection) for _ in range(5)]
     assert ids(connection) == added
-    assert dead_letters.letters(connection, 2)[1].id == added[1]
+    assert every_letter(connection)[1].id == added[1]
     letter = dead_letters.find(connection, added[3])
     assert letter is not None
     assert json.loads(letter.body)[1] == {"name": RECIPIENT}
@@ -104,7 +103,7 @@ def test_reading_dead_letters_changes_nothing(connection: Connection) -> None:
 def test_a_replayed_message_is_unchanged(connection: Connection) -> None:
     """Body, headers, types and the ids that answers go to; the letter is gone afterwards."""
     first, second = add_letter(connection), add_letter(connection)
-    letter = dead_letters.letters(connection, 2)[0]
+    letter = every_letter(connection)[0]
     assert dead_letters.replay(connection, {first}) == [first]
     (message,) = taken(connection, "render")
     assert message.body == letter.body
@@ -166,7 +165,7 @@ def test_concurrent_prunes_count_each_letter_once(servers: LocalStack) -> None:
     url = servers.valkey.url_of(3)
     with Connection(url) as connection:
         connection.default_channel.client.delete(DEAD_LETTERS.name)
-        template = dead_letters.letters(connection, 1)
+        template = every_letter(connection)
         assert not template
         old, young = add_letter(connection, age=40), add_letter(connection)
         (raw_young, raw_old) = connection.default_channel.client.lrange(DEAD_LETTERS.name, 0, -1)
@@ -207,7 +206,7 @@ def test_pruning_while_paging_misses_none(
                 letter = {"reason": str(number), "kept_at": kept_at.isoformat()}
                 producer.publish(letter, routing_key=DEAD_LETTERS.name)
         assert dead_letters.prune(connection, 30, dry_run=False) == sum(is_old)
-        left = [letter.reason for letter in dead_letters.letters(connection, 100)]
+        left = [letter.reason for letter in every_letter(connection)]
         assert left == [str(number) for number, old in enumerate(is_old) if not old]
 
 

@@ -158,7 +158,7 @@ def test_a_message_that_a_full_broker_does_not_delay_is_delayed_later(
     producer.send("render.one", {"template_id": "later"}, countdown=600)
     producer.send("render.one", {"template_id": "now"})
     with monkeypatch.context() as full:
-        full.setattr(reader.channel.holder.held, "delay", refused)
+        full.setattr(reader.channel.holder.server, "delay", refused)
         reader.read()
     assert reader.received == []
     assert len(held(broker)) == 2

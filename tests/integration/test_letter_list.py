@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from kombu import Connection
 
 from tests.support.envelopes import body_of, envelope
+from tests.support.letters import every_letter
 from worker import dead_letters
 from worker.dead_letters import letter_of_raw
 from worker.declared_queues import DEAD_LETTERS
@@ -45,13 +46,12 @@ class Broker:
             self.client.lpush(self.prefix + source, raw)
         taken = self.held.take([[source]], len(raws))
         letters = [(each.tag, letter_of_raw("malformed: x", each.raw, source)) for each in taken]
-        moved, dropped = self.held.move_to_dead_letters(letters, bounds)
-        assert moved == len(raws)
-        return dropped
+        assert len(letters) == len(raws)
+        return self.held.move_to_dead_letters(letters, bounds)
 
     def raws(self) -> list[bytes | None]:
         """Return the raw messages of all letters, the oldest first."""
-        return [letter.raw for letter in dead_letters.letters(self.connection, 1000)]
+        return [letter.raw for letter in every_letter(self.connection)]
 
     def waiting(self, source: str) -> list[bytes]:
         """Return what a list holds, the oldest first."""
@@ -112,7 +112,7 @@ def test_an_entry_too_large_to_fetch_is_moved_on_the_server(broker: Broker) -> N
     assert broker.raws() == [large, large]
     assert broker.waiting(PRIORITY) == []
     assert broker.figures_are_right()
-    (letter, other) = dead_letters.letters(broker.connection, 2)
+    (letter, other) = every_letter(broker.connection)
     assert letter.reason == f"too_large: the queue entry is {len(large)} bytes, the limit is 200002"
     assert (letter.queue, letter.id != other.id) == ("render", True)
     assert letter.kept_at is not None
@@ -155,16 +155,16 @@ def test_a_replay_resets_the_delivery_count(broker: Broker) -> None:
 def test_a_deleted_letter_is_not_replayed(broker: Broker) -> None:
     """Two operators at once: the message is on its queue once."""
     broker.add_letters(b"one")
-    (letter,) = dead_letters.letters(broker.connection, 1)
-    assert broker.letters.replay(letter.queued.handle, "render", b"one")
-    assert not broker.letters.replay(letter.queued.handle, "render", b"one")
+    (letter,) = every_letter(broker.connection)
+    assert broker.letters.replay(letter.handle, "render", b"one")
+    assert not broker.letters.replay(letter.handle, "render", b"one")
     assert broker.waiting("render") == [b"one"]
 
 
 def test_a_failed_replay_changes_nothing(broker: Broker) -> None:
     """The letter stays where the broker is full, or where its key is not a list."""
     broker.add_letters(b"one")
-    (letter,) = dead_letters.letters(broker.connection, 1)
+    (letter,) = every_letter(broker.connection)
     broker.client.set(f"{broker.prefix}render", "not a list")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
         dead_letters.replay(broker.connection, {letter.id})
@@ -198,7 +198,7 @@ def test_letters_of_older_releases_are_replayed_as_kombu_messages(broker: Broker
     }
     with broker.connection.Producer() as producer:
         producer.publish(kept, routing_key=DEAD_LETTERS.name, serializer="json")
-    (letter,) = dead_letters.letters(broker.connection, 10)
+    (letter,) = every_letter(broker.connection)
     assert (letter.queue, letter.raw) == ("render", None)
     assert dead_letters.replay(broker.connection, {letter.id}) == [letter.id]
     assert len(broker.waiting(PRIORITY)) == 1
@@ -274,7 +274,7 @@ class TestBounds:
         (taken,) = broker.held.take([["render"]], 1)
         broker.held.put_back([taken.tag], is_next=True)
         letter = (taken.tag, letter_of_raw("malformed: x", taken.raw, "render"))
-        assert broker.held.move_to_dead_letters([letter], NO_BOUNDS) == (0, 0)
+        assert broker.held.move_to_dead_letters([letter], NO_BOUNDS) == 0
         assert broker.raws() == []
 
 
@@ -329,7 +329,8 @@ import resource, sys
 from kombu import Connection
 from worker import dead_letters
 with Connection(sys.argv[1]) as connection:
-    dead_letters.letters(connection, 1)
+    with dead_letters.browsed(connection) as every:
+        next(every)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     every = len(dead_letters.ids(connection))
     missing = dead_letters.find(connection, "nothing")

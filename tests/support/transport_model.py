@@ -115,8 +115,7 @@ class TransportMachine(RuleBasedStateMachine):
         """Letters over the bounds are dropped, and counted."""
         tags = list(consumer.in_hand)[:count]
         letters = [(tag, consumer.in_hand.pop(tag).raw) for tag in tags]
-        _, dropped = consumer.server.move_to_dead_letters(letters, Bounds(most, 10_000))
-        self.dropped += dropped
+        self.dropped += consumer.server.move_to_dead_letters(letters, Bounds(most, 10_000))
 
     @rule(consumer=consumers, sweeps=st.booleans())
     def a_consumer_renews(self, consumer: Consumer, sweeps: bool) -> None:  # noqa: FBT001 - a strategy's

@@ -7,13 +7,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from tasks.messages.fields import TemplateType
 from tests.support.cases import each
 from worker.cli import main
+from worker.cli.templates_session import TYPES
 
 HELP_OF_EACH = """
 import sys
@@ -212,6 +215,11 @@ def test_output_is_utf_8_in_every_locale(tmp_path: Path) -> None:
     )
     assert "does not exist" in done.stdout.decode(), done.stderr
     assert "naïve→" in done.stdout.decode()
+
+
+def test_commands_have_the_template_types_of_messages() -> None:
+    """They repeat them, so that help does not wait for pydantic."""
+    assert sorted(TYPES) == sorted(get_args(TemplateType))
 
 
 def test_an_error_of_postgresql_is_a_sentence() -> None:

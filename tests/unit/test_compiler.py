@@ -27,7 +27,7 @@ def place(compiler: Compiler, source: str, used: dict[str, str] | None = None) -
     values: dict[str, Any] = given({"bad": "bad", "good": 1})
     with pytest.raises(FilterFailedError) as caught:
         compiler.render(name, partials, values)
-    found = compiler.place_of(caught.value, name, partials, values)
+    found = compiler.filter_place(caught.value, name, partials, values)
     assert compiler.source(caught.value.template) in {source, *(used or {}).values()}
     return found
 

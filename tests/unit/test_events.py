@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tasks.errors import InvalidMessage
 from tasks.events import log_event
 from tasks.runs import numbers
-from worker import counters
+from worker import outcomes
 
 logger = logging.getLogger("tests.events")
 
@@ -50,14 +50,14 @@ def test_numbers_of_a_result() -> None:
 def test_outcomes_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     """And logged only where something has changed."""
     task = "tests.counted"
-    assert counters.outcome_of(InvalidMessage.of("no", [])) == counters.REFUSED
-    assert counters.outcome_of(ValueError()) == counters.FAILED
-    counters.count(task, counters.STARTED)
-    counters.count(task, counters.SUCCEEDED)
+    assert outcomes.outcome_of(InvalidMessage.of("no", [])) == outcomes.REFUSED
+    assert outcomes.outcome_of(ValueError()) == outcomes.FAILED
+    outcomes.count(task, outcomes.STARTED)
+    outcomes.count(task, outcomes.SUCCEEDED)
     with caplog.at_level(logging.INFO):
-        counters.log_counts()
-        counters.log_counts()
+        outcomes.log_counts()
+        outcomes.log_counts()
     lines = [record.getMessage() for record in caplog.records if task in record.getMessage()]
     counts = "started=1 succeeded=1 refused=0 retried=0 failed=0"
     assert lines == [f"task_counts task={task} {counts}"]
-    assert counters.totals()[task] == {"started": 1, "succeeded": 1}
+    assert outcomes.totals()[task] == {"started": 1, "succeeded": 1}

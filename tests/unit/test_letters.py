@@ -14,14 +14,13 @@ from tests.support.cases import each
 from tests.support.envelopes import body_of, envelope
 from worker.dead_letters import DeadLetter, document, letter_of_raw
 from worker.dead_letters import queue as letter_queue
-from worker.dead_letters.queue import QueuedLetter
 
 DEEP = b"[" * 100_000
 
 
 def opened(entry: bytes) -> DeadLetter:
     """Return a letter as a reader of the list finds it."""
-    return DeadLetter.of(QueuedLetter(letter_queue.body_of(entry), entry))
+    return DeadLetter.of(letter_queue.body_of(entry))
 
 
 @given(st.binary(max_size=200))
@@ -101,7 +100,7 @@ def test_no_two_letters_are_the_same() -> None:
 )
 def test_what_is_no_letter_can_be_looked_at(body: bytes) -> None:
     """Others may have put it there."""
-    letter = DeadLetter.of(QueuedLetter(body, body))
+    letter = DeadLetter.of(body)
     assert letter.queue is None
     assert letter.raw is None
     assert letter.task_id is None

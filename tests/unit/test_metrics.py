@@ -19,8 +19,8 @@ from tasks.errors import TemplateNotFound
 from tasks.rendering import replaced
 from tasks.work import Answer
 from tests.support.cases import each
-from worker import counters
-from worker.metrics import counts, health
+from worker import outcomes
+from worker.metrics import health, prometheus_counts
 from worker.metrics.exposition import registry
 from worker.metrics.sampled import Sampled
 from worker.metrics.server import MOST_REQUESTS, MetricsServer
@@ -31,10 +31,10 @@ LATER = 10.0
 
 
 @pytest.fixture
-def own(monkeypatch: pytest.MonkeyPatch) -> counts.Counts:
+def own(monkeypatch: pytest.MonkeyPatch) -> prometheus_counts.Counts:
     """Count from 0."""
-    fresh = counts.Counts()
-    monkeypatch.setattr(counts, "_counts", fresh)
+    fresh = prometheus_counts.Counts()
+    monkeypatch.setattr(prometheus_counts, "_counts", fresh)
     return fresh
 
 
@@ -49,23 +49,27 @@ def values(metric: str) -> dict[tuple[str, ...], float]:
     """Return the samples of a metric by the values of its labels."""
     return {
         tuple(sample.labels.values()): sample.value
-        for family in counts.families()
+        for family in prometheus_counts.families()
         for sample in family.samples
         if sample.name == f"template_service_{metric}"
     }
 
 
-def test_messages_are_counted_from_what_pool_processes_report(own: counts.Counts) -> None:
+def test_messages_are_counted_from_what_pool_processes_report(
+    own: prometheus_counts.Counts,
+) -> None:
     """By the facts in an answer's text, or attached to an error, as they come over the pipe."""
     answer = Answer({"template_id": "t", "type": "sms", "version": "2", "language": "en"})
     answer.notes["replaced"] = "limit:2,lost:1"
     known = facts.of_answer(repr(answer))
-    counts.finished("render.one", counters.SUCCEEDED, known, 0.003)
+    prometheus_counts.finished("render.one", outcomes.SUCCEEDED, known, 0.003)
     batch = Answer({"template_id": "t", "type": "email", "rendered": 7, "failed": 2})
-    counts.finished("render.batch", counters.SUCCEEDED, facts.of_answer(repr(batch)), 0.2)
+    prometheus_counts.finished(
+        "render.batch", outcomes.SUCCEEDED, facts.of_answer(repr(batch)), 0.2
+    )
     error = TemplateNotFound.named("t")
     facts.complete({"template_id": "t"}, error, time.monotonic())
-    counts.finished("render.one", counters.REFUSED, facts.of_error(error), 0.001)
+    prometheus_counts.finished("render.one", outcomes.REFUSED, facts.of_error(error), 0.001)
     assert values("renders_total") == {
         ("render.one", "sms", "succeeded", ""): 1,
         ("render.batch", "email", "succeeded", ""): 1,
@@ -79,9 +83,9 @@ def test_messages_are_counted_from_what_pool_processes_report(own: counts.Counts
     assert own.lost == 0
 
 
-def test_a_retry_counts_no_code(own: counts.Counts) -> None:
+def test_a_retry_counts_no_code(own: prometheus_counts.Counts) -> None:
     """Although the error inside it has one: the message is not refused."""
-    counts.finished("render.one", counters.RETRIED, {"code": "unavailable"}, 0.1)
+    prometheus_counts.finished("render.one", outcomes.RETRIED, {"code": "unavailable"}, 0.1)
     assert values("renders_total") == {("render.one", "", "retried", ""): 1}
     assert own.refusals == {}
 
@@ -113,14 +117,14 @@ def test_the_time_of_sending(
     headers: dict[str, object], properties: dict[str, object], expected: float | None
 ) -> None:
     """From a header, or AMQP's property; a message cannot start before its ETA."""
-    assert counts.sent_at(headers, properties) == expected
+    assert prometheus_counts.sent_at(headers, properties) == expected
 
 
-def test_waits_are_counted_by_queue(own: counts.Counts) -> None:
+def test_waits_are_counted_by_queue(own: prometheus_counts.Counts) -> None:
     """A queue that is none of this service's, which producers name, is no label."""
-    counts.started("render", None, received=100.0, now=100.5)
-    counts.started("render", 90.0, received=100.0, now=100.5)
-    counts.started("a name of somebody's", 200.0, received=100.0, now=100.5)
+    prometheus_counts.started("render", None, received=100.0, now=100.5)
+    prometheus_counts.started("render", 90.0, received=100.0, now=100.5)
+    prometheus_counts.started("a name of somebody's", 200.0, received=100.0, now=100.5)
     assert values("queue_wait_seconds_sum") == {
         ("render", "received"): 0.5,
         ("render", "sent"): 10.5,

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from tasks.rendering.changes import breaking_changes
-from tasks.rendering.partials import every_block
+from tasks.errors import Problem
+from tasks.rendering.changes import breaking_changes, removed_blocks
 from tasks.rendering.texts import Sources
 from worker.authoring.definition import FIELDS, Definition
 from worker.authoring.service import Remote
@@ -54,7 +54,7 @@ class Step:
     parts: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
-    breaking: list[dict[str, str]] = field(default_factory=list)
+    breaking: list[Problem] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     only_line_endings: bool = False
 
@@ -167,11 +167,7 @@ def compare(step: Step, local: Definition, remote: Definition | None) -> None:
             for each in changes
         ]
     if local.type == "partial":
-        gone = every_block(remote.own.body) - every_block(local.own.body)
-        step.breaking += [
-            {"path": "body", "type": "block_gone", "message": f"block '{name}' is gone"}
-            for name in sorted(gone)
-        ]
+        step.breaking += removed_blocks(remote.own.body, local.own.body)
     step.only_line_endings = _normalized(local) == _normalized(remote)
 
 

@@ -194,12 +194,12 @@ class Push:
                     done += len(names)
                     progress(done)
                     if not dry_run and time.monotonic() - saved > _SAVE_SECONDS:
-                        self._state.save()
+                        self.save()
                         saved = time.monotonic()
                     yield outcome
         finally:
             if not dry_run:
-                self._save()
+                self.save()
 
     def apply_at_once(self, plan: Plan, allowed: Permissions, *, dry_run: bool = False) -> Outcome:
         """Publish all templates in one message: all of them or none."""
@@ -210,7 +210,7 @@ class Push:
             [step.template_id for step in steps], answer, is_draft=allowed.draft
         )
         if not dry_run:
-            self._save()
+            self.save()
         return outcome
 
     def _answers(
@@ -256,10 +256,7 @@ class Push:
         return sets
 
     def save(self) -> None:
-        """Record the templates that the plan found published already."""
-        self._save()
-
-    def _save(self) -> None:
+        """Record the templates that were published, or that the plan found published already."""
         # A folder that cannot be written, as in a CI job, has no state: the next push asks again.
         with suppress(OperationError):
             self._state.save()

@@ -44,7 +44,7 @@ def render(
 
 def example_values(passed: Passed) -> dict[str, Any]:
     """Return a value for each variable, also of partials: its example, or made from its type."""
-    return sample_values(_declared(passed))
+    return sample_values(passed.library.with_undeclared(passed.variables))
 
 
 def render_examples(
@@ -58,13 +58,8 @@ def render_examples(
         No made-up value fits.
     """
     text, language = _text(renderer, passed, {}, language)
-    parts = renderer.sample(text, _declared(passed))
+    parts = renderer.sample(text, passed.library.with_undeclared(passed.variables))
     return {"language": language, "defaulted": [], "unused": [], **parts}
-
-
-def _declared(passed: Passed) -> list[Mapping[str, Any]]:
-    names = [variable["name"] for variable in passed.variables]
-    return [*passed.variables, *passed.library.undeclared(names)]
 
 
 def _text(

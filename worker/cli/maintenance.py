@@ -16,7 +16,7 @@ from worker.cli.output import local_time, print_json, print_table
 
 if TYPE_CHECKING:
     from db.runs import Run
-    from tasks.broker import Backlog, Broker
+    from tasks.broker import Broker
     from tasks.jobs import Job
 
 
@@ -67,7 +67,7 @@ def _run(job: Job, *, dry_run: bool, json_: bool) -> None:
     from tasks.runs import recorded
     from tasks.runtime import Runtime
 
-    process = Runtime(operator_configuration(), LazyBroker())
+    process = Runtime(operator_configuration(), _broker)
     message = Maintain(dry_run=dry_run)
     try:
         result = recorded(job.name, str(uuid.uuid4()), message, process, job.function())
@@ -93,22 +93,12 @@ def _run(job: Job, *, dry_run: bool, json_: bool) -> None:
             print(f"{action} {counted(result['dead_letters'], 'dead letter')}.")
 
 
-class LazyBroker:
-    """The broker of the settings, which only the jobs that use it need."""
+def _broker() -> Broker:
+    """Return the broker of the settings, which only the jobs that use it need."""
+    from worker.broker import SettingsBroker
+    from worker.settings import load
 
-    def backlog(self) -> Backlog | None:
-        """Return the figures of the queues, or None when the broker does not answer."""
-        return self._broker().backlog()
-
-    def prune_dead_letters(self, days: int, *, dry_run: bool) -> int:
-        """Delete the dead letters older than ``days`` days; return how many there were."""
-        return self._broker().prune_dead_letters(days, dry_run=dry_run)
-
-    def _broker(self) -> Broker:
-        from worker.broker import SettingsBroker
-        from worker.settings import load
-
-        return SettingsBroker(load())
+    return SettingsBroker(load())
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from worker.authoring.state import State
     from worker.producer import Producer
 
+# As in tasks.messages.fields, whose import takes pydantic: help is to be quick.
 TYPES = ("email", "in_app", "sms", "push", "json", "partial")
 folder_option = click.option(
     "--folder",

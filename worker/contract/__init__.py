@@ -5,13 +5,11 @@ of ``tasks/errors.py``, the routes and the limits. ``docs/contract.json`` is a c
 compares it, and reports what breaks producers of the last release.
 """
 
-from worker.contract.breaking import Break, breaking_changes, is_announced
-from worker.contract.declared import DeclaredTask, declared_tasks
+from worker.contract.breaking import breaking_changes, is_announced
+from worker.contract.declared import declared_tasks
 from worker.contract.document import asyncapi, json_schemas
 
 __all__ = [
-    "Break",
-    "DeclaredTask",
     "asyncapi",
     "breaking_changes",
     "declared_tasks",

@@ -19,13 +19,11 @@ object:
 from worker.dead_letters.document import letter_of_raw, parts_of
 from worker.dead_letters.letter import DeadLetter
 from worker.dead_letters.operations import (
-    Figures,
     browsed,
     discard,
     figures,
     find,
     ids,
-    letters,
     prune,
     replay,
     report_dropped,
@@ -34,14 +32,12 @@ from worker.dead_letters.send import send
 
 __all__ = [
     "DeadLetter",
-    "Figures",
     "browsed",
     "discard",
     "figures",
     "find",
     "ids",
     "letter_of_raw",
-    "letters",
     "parts_of",
     "prune",
     "replay",

@@ -87,7 +87,6 @@ def document_of(
     message: Any,  # noqa: ANN401 - kombu has no types
     reason: str,
     *,
-    queue: str | None = None,
     task_id: str | None = None,
     problems: Sequence[Problem] = (),
 ) -> dict[str, Any]:
@@ -98,7 +97,7 @@ def document_of(
     return {
         "reason": reason,
         "kept_at": datetime.now(UTC).isoformat(),
-        "queue": queue,
+        "queue": None,  # the routing key in delivery_info is the queue
         "task_id": task_id,
         "problems": list(problems),
         "unique": str(uuid.uuid4()),

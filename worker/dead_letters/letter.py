@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Final, Self
 
-from worker.dead_letters.queue import QueuedLetter
 from worker.queues import CONSUMED
 
 ID_LENGTH: Final = 12
@@ -25,21 +24,26 @@ class DeadLetter:
         Beginning of the letter's checksum; not the message's id.
     kept
         The parsed document; empty if the entry is not a letter of this service.
+    size
+        Bytes of the document.
+    handle
+        The broker's handle for the letter.
     """
 
     id: str
-    queued: QueuedLetter
     kept: dict[str, Any]
+    size: int
+    handle: Any
 
     @classmethod
-    def of(cls, queued: QueuedLetter) -> Self:
-        """Return the dead letter of an entry of the queue."""
+    def of(cls, body: bytes, handle: object = None) -> Self:
+        """Return the dead letter of a document and the broker's handle for it."""
         try:
-            kept = json.loads(queued.body)
+            kept = json.loads(body)
         except (ValueError, RecursionError):
             kept = {}
-        checksum = hashlib.sha256(queued.body).hexdigest()
-        return cls(checksum[:ID_LENGTH], queued, kept if isinstance(kept, dict) else {})
+        checksum = hashlib.sha256(body).hexdigest()
+        return cls(checksum[:ID_LENGTH], kept if isinstance(kept, dict) else {}, len(body), handle)
 
     @property
     def reason(self) -> str:

@@ -3,57 +3,26 @@
 import logging
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 from kombu import Connection
 
 from db.errors import Kind, OperationError
+from tasks.broker import DeadLetterFigures
 from tasks.events import log_event
 from worker.dead_letters.letter import DeadLetter
-from worker.dead_letters.queue import QueuedLetter, body_of, opened
-from worker.dead_letters.replay import replayed_message
+from worker.dead_letters.queue import opened
 from worker.transport.held import Bounds
 from worker.transport.letters import PAGE, PAGE_BYTES
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Figures:
-    """Number, size and age of the dead letters.
-
-    Attributes
-    ----------
-    size
-        Bytes; None if the broker does not report it.
-    oldest
-        When the oldest letter became one; None without any, or if the broker does not report it.
-    dropped
-        Number of letters ever dropped because of the limits; None if the broker does not report it.
-    dropped_at
-        Time of the last drop.
-    """
-
-    count: int
-    size: int | None
-    oldest: datetime | None
-    dropped: int | None
-    dropped_at: datetime | None
-
-
 @contextmanager
 def browsed(connection: Connection) -> Iterator[Iterator[DeadLetter]]:
     """Yield an iterator of all dead letters, the oldest first, with one page in memory."""
     with opened(connection) as source:
-        yield map(DeadLetter.of, source.oldest_first())
-
-
-def letters(connection: Connection, most: int) -> list[DeadLetter]:
-    """Return up to ``most`` dead letters, the oldest first. They stay on the queue."""
-    with browsed(connection) as every:
-        return list(islice(every, most))
+        yield source.oldest_first()
 
 
 def ids(connection: Connection) -> list[str]:
@@ -68,30 +37,19 @@ def find(connection: Connection, letter_id: str) -> DeadLetter | None:
         return next((letter for letter in every if letter.id == letter_id), None)
 
 
-def figures(connection: Connection) -> Figures:
+def figures(connection: Connection) -> DeadLetterFigures:
     """Return number, size and age of the dead letters."""
-    is_redis = connection.transport.driver_type == "redis"
     with opened(connection) as source:
-        queued = source.figures()
-    oldest = None
-    if queued.oldest is not None:
-        oldest = DeadLetter.of(QueuedLetter(body_of(queued.oldest), None)).kept_at
-    return Figures(
-        count=queued.count,
-        size=queued.size,
-        oldest=oldest,
-        dropped=queued.dropped if is_redis else None,
-        dropped_at=queued.dropped_at,
-    )
+        return source.figures()
 
 
 def discard(connection: Connection, letter_ids: Container[str]) -> list[str]:
     """Delete letters; return the ids of those that still existed."""
     done = []
     with opened(connection) as source:
-        every = map(DeadLetter.of, source.oldest_first())
+        every = source.oldest_first()
         for some in _groups(letter for letter in every if letter.id in letter_ids):
-            existed = source.remove([letter.queued for letter in some])
+            existed = source.remove(some)
             done += [letter.id for letter, was in zip(some, existed, strict=True) if was]
     return done
 
@@ -122,11 +80,18 @@ def replay(
     """
     sent = []
     with opened(connection) as source:
-        for letter in map(DeadLetter.of, source.oldest_first()):
-            if letter.id in letter_ids:
-                message = replayed_message(connection, letter, queue or letter.queue)
-                if source.replay(letter.queued, message):
-                    sent.append(letter.id)
+        for letter in source.oldest_first():
+            if letter.id not in letter_ids:
+                continue
+            target = queue or letter.queue
+            if target is None or not letter.kept:
+                raise OperationError(
+                    "no_queue",
+                    f"the queue of dead letter {letter.id} is unknown",
+                    "pass --queue, or discard it",
+                )
+            if source.replay(letter, target):
+                sent.append(letter.id)
     return sent
 
 
@@ -145,12 +110,12 @@ def prune(connection: Connection, days: int, bounds: Bounds | None = None, *, dr
     pruned = 0
     try:
         with opened(connection) as source:
-            every = map(DeadLetter.of, source.oldest_first())
+            every = source.oldest_first()
             old = (letter for letter in every if letter.kept_at and letter.kept_at < limit)
             if dry_run:
                 return sum(1 for _ in old)
             for some in _groups(old):
-                pruned += sum(source.remove([letter.queued for letter in some]))
+                pruned += sum(source.remove(some))
             if bounds is not None:
                 report_dropped(source.trim(bounds))
     except connection.recoverable_connection_errors as error:
@@ -172,7 +137,7 @@ def _groups(letters: Iterator[DeadLetter]) -> Iterator[list[DeadLetter]]:
     size = 0
     for letter in letters:
         some.append(letter)
-        size += len(letter.queued.body)
+        size += letter.size
         if len(some) == PAGE or size > PAGE_BYTES:
             yield some
             some, size = [], 0

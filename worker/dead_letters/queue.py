@@ -2,62 +2,41 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import redis
 from kombu import Connection
 
+from tasks.broker import DeadLetterFigures
 from worker import rabbitmq
 from worker.dead_letters.document import completed, document_of_moved
+from worker.dead_letters.letter import DeadLetter
+from worker.dead_letters.replay import publish, redis_entry
 from worker.dead_letters.send import DOCUMENT
 from worker.declared_queues import DEAD_LETTERS
 from worker.transport.held import Bounds, Keys
-from worker.transport.letters import MOVED, LetterFigures, LetterList
+from worker.transport.letters import MOVED, LetterList
 
 MOST_RETURNS: Final = 10
 """RabbitMQ 4 drops a message after 20 returns, unless its queue was declared otherwise."""
 
 
-@dataclass(frozen=True)
-class QueuedLetter:
-    """A dead letter on its queue: its body, and the broker's handle for it."""
-
-    body: bytes
-    handle: Any
-
-
-@dataclass(frozen=True)
-class ReplayedMessage:
-    """A message to return to its queue.
-
-    Attributes
-    ----------
-    entry
-        List and entry of Redis; None for other brokers.
-    publish
-        Sends the message through kombu, for brokers other than Redis.
-    """
-
-    entry: tuple[str, bytes] | None
-    publish: Callable[[], None]
-
-
 class DeadLetterQueue(Protocol):
     """Operations on a dead-letter queue."""
 
-    def oldest_first(self) -> Iterator[QueuedLetter]:
+    def oldest_first(self) -> Iterator[DeadLetter]:
         """Yield the letters; the other methods may be called in between."""
 
-    def remove(self, letters: Sequence[QueuedLetter]) -> list[bool]:
+    def remove(self, letters: Sequence[DeadLetter]) -> list[bool]:
         """Delete letters; return for each whether it still existed."""
 
-    def replay(self, queued: QueuedLetter, message: ReplayedMessage) -> bool:
-        """Return a message to its queue and delete its letter, if the letter still exists."""
+    def replay(self, letter: DeadLetter, queue: str) -> bool:
+        """Return a message to ``queue`` and delete its letter, if the letter still exists."""
 
-    def figures(self) -> LetterFigures:
+    def figures(self) -> DeadLetterFigures:
         """Return number and size of the letters, as far as the broker reports them."""
 
     def trim(self, bounds: Bounds) -> int:
@@ -75,7 +54,7 @@ def opened(connection: Connection) -> Iterator[DeadLetterQueue]:
             yield _RedisQueue(LetterList(client, keys, DEAD_LETTERS.name))
         else:
             DEAD_LETTERS(channel).declare()
-            source = _AmqpQueue(channel)
+            source = _AmqpQueue(connection, channel)
             try:
                 yield source
             finally:
@@ -95,27 +74,30 @@ class _RedisQueue:
         self._letters = letters
         self._skip = 0
 
-    def oldest_first(self) -> Iterator[QueuedLetter]:
+    def oldest_first(self) -> Iterator[DeadLetter]:
         self._skip = 0
         while page := self._letters.page(self._skip):
             self._skip += len(page)
             for entry in page:
-                yield QueuedLetter(body_of(entry), entry)
+                yield DeadLetter.of(body_of(entry), entry)
 
-    def remove(self, letters: Sequence[QueuedLetter]) -> list[bool]:
-        removed = self._letters.remove([queued.handle for queued in letters])
+    def remove(self, letters: Sequence[DeadLetter]) -> list[bool]:
+        removed = self._letters.remove([letter.handle for letter in letters])
         self._skip -= sum(removed)
         return removed
 
-    def replay(self, queued: QueuedLetter, message: ReplayedMessage) -> bool:
-        if message.entry is None:
-            raise ValueError("a message of Redis has an entry")
-        is_there = self._letters.replay(queued.handle, *message.entry)
+    def replay(self, letter: DeadLetter, queue: str) -> bool:
+        is_there = self._letters.replay(letter.handle, *redis_entry(letter, queue))
         self._skip -= is_there
         return is_there
 
-    def figures(self) -> LetterFigures:
-        return self._letters.figures()
+    def figures(self) -> DeadLetterFigures:
+        figures = self._letters.figures()
+        oldest = None if figures.oldest is None else DeadLetter.of(body_of(figures.oldest)).kept_at
+        age = None if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
+        return DeadLetterFigures(
+            figures.count, figures.size, age, figures.dropped, figures.dropped_at
+        )
 
     def trim(self, bounds: Bounds) -> int:
         return self._letters.trim(bounds)
@@ -129,42 +111,43 @@ class _AmqpQueue:
     drops a message with too many, so before that a copy is published to the end of the queue.
     """
 
-    def __init__(self, channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
+    def __init__(self, connection: Connection, channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
+        self._connection = connection
         self._channel = channel
         self._fetched: dict[Any, Any] = {}
         """By tag of each unacknowledged letter: None to requeue it, or a copy to publish."""
 
-    def oldest_first(self) -> Iterator[QueuedLetter]:
+    def oldest_first(self) -> Iterator[DeadLetter]:
         # Not kombu's Queue.get: it decompresses messages.
         while (message := self._channel.basic_get(DEAD_LETTERS.name, no_ack=False)) is not None:
             body, headers = _letter(message)
             returns = rabbitmq.deliveries(headers, message.delivery_info)
             copy = _copy(message, body) if returns >= MOST_RETURNS else None
             self._fetched[message.delivery_tag] = copy
-            yield QueuedLetter(body, message.delivery_tag)
+            yield DeadLetter.of(body, message.delivery_tag)
 
-    def remove(self, letters: Sequence[QueuedLetter]) -> list[bool]:
-        for queued in letters:
-            self._acknowledge(queued)
+    def remove(self, letters: Sequence[DeadLetter]) -> list[bool]:
+        for letter in letters:
+            self._acknowledge(letter)
         return [True] * len(letters)
 
-    def replay(self, queued: QueuedLetter, message: ReplayedMessage) -> bool:
+    def replay(self, letter: DeadLetter, queue: str) -> bool:
         # An interruption between the two may replay the message twice, but not lose it.
-        message.publish()
-        self._acknowledge(queued)
+        publish(self._connection, letter, queue)
+        self._acknowledge(letter)
         return True
 
-    def figures(self) -> LetterFigures:
+    def figures(self) -> DeadLetterFigures:
         # Reading the oldest letter would mean to fetch and requeue it, which counts as a delivery.
         count = DEAD_LETTERS(self._channel).queue_declare(passive=True).message_count
-        return LetterFigures(int(count), size=None, oldest=None, dropped=0, dropped_at=None)
+        return DeadLetterFigures(int(count), size=None, oldest_age_seconds=None, dropped=None)
 
     def trim(self, bounds: Bounds) -> int:  # noqa: ARG002 - RabbitMQ bounds its queues itself
         return 0
 
-    def _acknowledge(self, queued: QueuedLetter) -> None:
-        self._channel.basic_ack(queued.handle)
-        del self._fetched[queued.handle]
+    def _acknowledge(self, letter: DeadLetter) -> None:
+        self._channel.basic_ack(letter.handle)
+        del self._fetched[letter.handle]
 
     def requeue(self) -> None:
         for tag, copy in self._fetched.items():

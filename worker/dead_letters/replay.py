@@ -3,7 +3,6 @@
 import base64
 import json
 import uuid
-from collections.abc import Mapping
 from typing import Any, Final
 
 from kombu import Connection
@@ -11,7 +10,6 @@ from kombu.transport.redis import Channel
 
 from db.errors import OperationError
 from worker.dead_letters.letter import DeadLetter
-from worker.dead_letters.queue import ReplayedMessage
 from worker.transport.inspection import list_of
 
 # AMQP's basic properties that the producer sets; the broker or kombu set the others.
@@ -28,37 +26,13 @@ _PROPERTIES: Final = (
 )
 
 
-def replayed_message(
-    connection: Connection, letter: DeadLetter, queue: str | None
-) -> ReplayedMessage:
-    """Return the message that goes back to ``queue``.
-
-    Raises
-    ------
-    OperationError
-        ``no_queue``: it is unknown which queue the dead letter came from.
-    """
-    if queue is None or not letter.kept:
-        raise OperationError(
-            "no_queue",
-            f"the queue of dead letter {letter.id} is unknown",
-            "pass --queue, or discard it",
-        )
-    properties = letter.kept.get("properties")
-    known = properties if isinstance(properties, dict) else {}
-    own = {name: known[name] for name in _PROPERTIES if known.get(name) is not None}
-    return ReplayedMessage(
-        entry=_entry(letter, queue, own),
-        publish=lambda: _publish(connection, letter, queue, own),
-    )
-
-
-def _entry(letter: DeadLetter, queue: str, own: Mapping[str, Any]) -> tuple[str, bytes]:
-    """Return list and entry of Redis of a message."""
+def redis_entry(letter: DeadLetter, queue: str) -> tuple[str, bytes]:
+    """Return the list and the entry of Redis of a letter's message that goes back to ``queue``."""
     if letter.raw is not None:
         priority = str(letter.kept.get("list")).partition(Channel.sep)[2]
         return list_of(queue, int(priority) if priority.isdecimal() else 0), letter.raw
     # A letter of an older release, without the raw entry: build one as kombu does.
+    own = _properties(letter)
     entry = {
         "body": base64.b64encode(letter.body).decode(),
         "content-encoding": letter.kept.get("content_encoding") or "binary",
@@ -76,10 +50,9 @@ def _entry(letter: DeadLetter, queue: str, own: Mapping[str, Any]) -> tuple[str,
     return list_of(queue, own.get("priority")), json.dumps(entry).encode()
 
 
-def _publish(
-    connection: Connection, letter: DeadLetter, queue: str, own: Mapping[str, Any]
-) -> None:
-    options = dict(own)
+def publish(connection: Connection, letter: DeadLetter, queue: str) -> None:
+    """Send a letter's message to ``queue`` through kombu, for brokers other than Redis."""
+    options = _properties(letter)
     if (expiration := _seconds(options.pop("expiration", None))) is not None:
         options["expiration"] = expiration
     try:
@@ -100,6 +73,12 @@ def _publish(
             f"dead letter {letter.id} cannot be published to queue {queue}: {error}",
             "start a worker, which declares its queues, and replay it again",
         ) from error
+
+
+def _properties(letter: DeadLetter) -> dict[str, Any]:
+    properties = letter.kept.get("properties")
+    known = properties if isinstance(properties, dict) else {}
+    return {name: known[name] for name in _PROPERTIES if known.get(name) is not None}
 
 
 def _seconds(expiration: object) -> float | None:

@@ -21,12 +21,11 @@ MOST_TEXT: Final = 64 * 1024
 to fit into a frame of AMQP, of 128 KiB."""
 
 
-def send(  # noqa: PLR0913 - two of Celery's, and what is known of the message
+def send(
     app: Any,  # noqa: ANN401 - Celery and kombu have no types
     message: Any,  # noqa: ANN401 - the same
     reason: str,
     *,
-    queue: str | None = None,
     task_id: str | None = None,
     problems: Sequence[Problem] = (),
 ) -> None:
@@ -36,13 +35,8 @@ def send(  # noqa: PLR0913 - two of Celery's, and what is known of the message
     confirms a message once it is on disk, and confirms none while it is short of memory, for any
     length of time. If an error is raised, the message is unacknowledged: it may become a dead
     letter twice, but is not lost.
-
-    Parameters
-    ----------
-    queue
-        The queue it came from; None if its routing key is the queue.
     """
-    document = document_of(message, reason, queue=queue, task_id=task_id, problems=problems)
+    document = document_of(message, reason, task_id=task_id, problems=problems)
     body = as_bytes(message.body)
     if len(body) > LARGE_BYTES:
         text = dumps(document)

@@ -155,7 +155,7 @@ class LocalPostgres(LocalServer):
     def _ready(self, process: Process) -> bool:
         return is_ready(self.data, process)
 
-    def _again(self, output: str) -> bool:
+    def _can_retry_start(self, output: str) -> bool:
         # Child processes of a killed server need a moment to exit.
         return "pre-existing shared memory block" in output
 

@@ -184,7 +184,7 @@ class LocalServer(ABC):
     def _after_start(self) -> None:
         """Set up what requires a running server."""
 
-    def _again(self, output: str) -> bool:  # noqa: ARG002 - most errors are not temporary
+    def _can_retry_start(self, output: str) -> bool:  # noqa: ARG002 - most errors are not temporary
         """Return whether a start that failed with this output can be retried on its port."""
         return False
 
@@ -256,7 +256,7 @@ class LocalServer(ABC):
             if "Address already in use" in output and attempts > 1:
                 attempts -= 1
                 self._spawn(free_port())
-            elif self._again(output):
+            elif self._can_retry_start(output):
                 time.sleep(0.1)
                 self._spawn(self.port)
             else:

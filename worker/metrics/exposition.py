@@ -26,7 +26,7 @@ from tasks.services.metrics import PREFIX, gauge, of_broker, of_report
 from worker.backlog import broker_figures
 from worker.broker import connection
 from worker.configuration import configuration
-from worker.metrics import counts
+from worker.metrics import prometheus_counts
 from worker.metrics.ages import Ages
 from worker.metrics.sampled import Sampled
 from worker.settings import Settings
@@ -103,7 +103,7 @@ class _Process(Collector):
         )
         words = "Messages that this worker holds, running ones too."
         yield gauge("worker_reserved", words, [], {(): now.reserved})
-        yield from counts.families()
+        yield from prometheus_counts.families()
 
 
 class _Servers(Collector):

@@ -14,7 +14,7 @@ from kombu.common import ignore_errors
 from worker import broker, transport
 from worker.envelope import Rules
 from worker.node.inbox import Inbox
-from worker.node.refusals import Refusals, place_of
+from worker.node.refusals import Refusals, error_location
 from worker.node.shutdown import Shutdown
 from worker.settings import load
 
@@ -86,7 +86,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]  # Celery ships no type
         if message.channel is getattr(self.task_consumer, "channel", None):
             self._inbox.refuse_compressed(message)
         else:
-            logger.warning("A remote control message cannot be decoded: %s", place_of(exc))
+            logger.warning("A remote control message cannot be decoded: %s", error_location(exc))
 
     def on_close(self) -> None:
         """Forget messages that no process has started; the next connection requeues them."""

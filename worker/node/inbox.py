@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tasks.errors import InvalidMessage, PoisonMessage
 from worker import envelope, rabbitmq, transport
-from worker.node.refusals import SERVER_ERRORS, Refusals, place_of
+from worker.node.refusals import SERVER_ERRORS, Refusals, error_location
 from worker.node.refused import Refused
 
 logger = logging.getLogger(__name__)
@@ -106,10 +106,10 @@ class Inbox:
             return handle(message)
         except SERVER_ERRORS as error:
             # The message is revoked or expired, and that state could not be stored.
-            logger.warning("A message is requeued: %s", place_of(error))
+            logger.warning("A message is requeued: %s", error_location(error))
             message.reject_log_error(logger, SERVER_ERRORS, requeue=True)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message must end
-            place = place_of(error)
+            place = error_location(error)
             logger.error("Celery could not take a message: %s", place)  # noqa: TRY400 - its message may hold values
             reason = f"Celery could not take it: {type(error).__name__}"
             refusal = envelope.Refusal(
@@ -128,7 +128,7 @@ def _poisonous(
     message: Any = None,  # noqa: ANN401 - the same
 ) -> Refused:
     reason = f"{deliveries} workers died while they held the message"
-    error = PoisonMessage.of(reason, [{"path": "", "type": "poison", "message": reason}])
+    error = PoisonMessage.at("", "poison", reason)
     return Refused(channel, tag, error.code, reason, task_id, error, error.details, message)
 
 

@@ -20,7 +20,7 @@ from worker.node.refused import Refused
 logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS: Final = 1.0
-"""Pause before a dead letter is sent again."""
+"""Pause before an answer or a dead letter is sent again."""
 SET_ASIDE_SECONDS: Final = 2.0
 """How long a message whose dead letter is unconfirmed counts towards the prefetch count. If it
 counted for longer, bad messages would block the good ones after them."""
@@ -76,7 +76,7 @@ class LetterSender:
                         self._hub.call_soon(self._acknowledge, connection, refused)
                     break
 
-    def _send(self, refused: "Refused") -> None:
+    def _send(self, refused: Refused) -> None:
         dead_letters.send(
             self._app,
             refused.message,
@@ -85,11 +85,11 @@ class LetterSender:
             problems=refused.problems,
         )
 
-    def _acknowledge(self, connection: int, refused: "Refused") -> None:
+    def _acknowledge(self, connection: int, refused: Refused) -> None:
         if connection == self._connection:
             refused.message.ack_log_error(logger, ERRORS)
 
-    def _set_aside(self, connection: int, refused: "Refused") -> None:
+    def _set_aside(self, connection: int, refused: Refused) -> None:
         is_waiting = connection == self._connection and not refused.message.acknowledged
         if is_waiting and isinstance(refused.channel, rabbitmq.Channel):
             refused.channel.set_aside(refused.message.delivery_tag)

@@ -19,17 +19,15 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from tasks.events import log_event
-from worker import counters, dead_letters
+from worker import dead_letters, outcomes
 from worker.dead_letters import letter_of_raw
-from worker.metrics import counts
-from worker.node.letter_sender import LetterSender
+from worker.metrics import prometheus_counts
+from worker.node.letter_sender import AGAIN_SECONDS, LetterSender
 from worker.node.refused import Refused
 from worker.transport import Bounds, Channel
 
 logger = logging.getLogger(__name__)
 
-AGAIN_SECONDS: Final = 1.0
-"""Pause before an answer or a dead letter is sent again."""
 AT_ONCE: Final = 100
 """Messages whose answers or dead letters are sent together."""
 _NAMES: Final = re.compile("""['"].*['"]""", re.DOTALL)
@@ -37,7 +35,7 @@ SERVER_ERRORS: Final = (RedisError, OSError, OperationalError)
 """Errors of the clients of broker and result backend for a failed request."""
 
 
-def place_of(error: BaseException) -> str:
+def error_location(error: BaseException) -> str:
     """Return the type and the traceback's last lines of an error, for the log.
 
     Without its message, which may contain a producer's values.
@@ -72,8 +70,8 @@ class Refusals:
             kind=refused.kind,
             reason=_NAMES.sub("'...'", refused.reason),
         )
-        counters.count(refused.task or counters.UNKNOWN, counters.DEAD_LETTERS)
-        counts.dead_letter(refused.kind)
+        outcomes.count(refused.task or outcomes.UNKNOWN, outcomes.DEAD_LETTERS)
+        prometheus_counts.dead_letter(refused.kind)
         self._waiting.append(refused)
         self._schedule(0)
 

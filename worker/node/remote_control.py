@@ -12,7 +12,7 @@ from celery.app import control
 from kombu import pidbox
 
 from worker import envelope
-from worker.node.refusals import place_of
+from worker.node.refusals import error_location
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,9 @@ class Node(pidbox.Node):  # type: ignore[misc]  # kombu ships no types
         try:
             return super().handle(method, arguments)
         except Exception as error:  # noqa: BLE001 - kombu would log the message's values
-            logger.warning("The remote control command %s failed: %s", method, place_of(error))
+            logger.warning(
+                "The remote control command %s failed: %s", method, error_location(error)
+            )
             return {"error": repr(error)}
 
 

@@ -15,9 +15,9 @@ from tasks import facts
 from tasks.errors import PoisonMessage
 from tasks.events import log_event
 from tasks.jobs import JOBS
-from worker import counters
-from worker.metrics import counts
-from worker.node.refusals import SERVER_ERRORS, place_of
+from worker import outcomes
+from worker.metrics import prometheus_counts
+from worker.node.refusals import SERVER_ERRORS, error_location
 from worker.node.refused import Refused
 
 logger = logging.getLogger(__name__)
@@ -62,11 +62,11 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Count a message that a process has started."""
-        counters.count(self.name, counters.STARTED)
+        outcomes.count(self.name, outcomes.STARTED)
         super().on_accepted(pid, time_accepted)
-        sent = counts.sent_at(self._request_dict, self._request_dict["properties"])
+        sent = prometheus_counts.sent_at(self._request_dict, self._request_dict["properties"])
         queue = self._delivery_info["routing_key"]
-        counts.started(queue, sent, self._received_at, self.time_start)
+        prometheus_counts.started(queue, sent, self._received_at, self.time_start)
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002, ANN401 - Celery's arguments
         """Send an event, with ids and numbers of a message that has ended for Flower."""
@@ -82,8 +82,8 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
         if failed:
             self.on_failure(returned, return_ok=True)
             return
-        counters.count(self.name, counters.SUCCEEDED)
-        self._finished(counters.SUCCEEDED, facts.of_answer(returned), seconds)
+        outcomes.count(self.name, outcomes.SUCCEEDED)
+        self._finished(outcomes.SUCCEEDED, facts.of_answer(returned), seconds)
         with self._ends(is_answered=True):
             super().on_success(failed__retval__runtime, **options)
 
@@ -101,8 +101,8 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             with self._ends(is_answered=False):
                 self._on_lost(error, exc_info)
             return
-        outcome = counters.outcome_of(error)
-        counters.count(self.name, outcome)
+        outcome = outcomes.outcome_of(error)
+        outcomes.count(self.name, outcome)
         known = facts.of_error(error)
         self._finished(outcome, known, known.get("milliseconds", 0.0) / 1000)
         # A task has stored its answer before it ends with an error: see tasks.answers.
@@ -129,14 +129,12 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             tries=tries,
             error=type(error).__name__,
         )
-        counters.count(self.name, counters.FAILED)
-        counts.lost_process()
+        outcomes.count(self.name, outcomes.FAILED)
+        prometheus_counts.lost_process()
         if self._may_retry(error, tries) and self._retry_worker_lost(error, exc_info):
             return
-        poison = PoisonMessage.of(
-            f"the message ended its process {tries} times and is a dead letter now",
-            [{"path": "", "type": "poison", "message": "its process ended each time"}],
-        )
+        reason = f"the message ended its process {tries} times and is a dead letter now"
+        poison = PoisonMessage.at("", "poison", reason, "its process ended each time")
         self.send_event("task-failed", exception=repr(poison), traceback="")
         self._refuse(poison.code, poison.message, poison)
 
@@ -147,7 +145,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
 
     def _finished(self, outcome: str, known: dict[str, Any], seconds: float) -> None:
         """Count a finished message, and record the facts for its event."""
-        counts.finished(self.task.name, outcome, known, seconds)
+        prometheus_counts.finished(self.task.name, outcome, known, seconds)
         self._facts = {name: known[name] for name in SHOWN if name in known}
         self._facts["milliseconds"] = round(seconds * 1000, 1)
 
@@ -164,7 +162,7 @@ class Request(celery_request.Request):  # type: ignore[misc]  # Celery ships no 
             yield
         except BaseException as error:  # noqa: BLE001 - a task may have raised SystemExit
             state.task_ready(self)
-            place = place_of(error)
+            place = error_location(error)
             logger.error("Celery could not follow %s[%s]: %s", self.name, self.id, place)  # noqa: TRY400 - its message may hold values
             # Celery's acknowledgement may still be on its way to the event loop.
             if self.acknowledged or self.message.acknowledged:

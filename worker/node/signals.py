@@ -15,7 +15,7 @@ from celery.signals import (
 
 from tasks import runtime
 from tasks.rendering.child import RenderProcessError
-from worker import counters
+from worker import outcomes
 from worker.preflight import StartError, check
 from worker.settings import Settings
 
@@ -63,7 +63,7 @@ def _end(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
 
 
 def _log_counts(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments
-    counters.log_counts()
+    outcomes.log_counts()
 
 
 def _freeze_imported_objects(**_: Any) -> None:  # noqa: ANN401 - Celery's arguments

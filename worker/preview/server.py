@@ -15,6 +15,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from db.errors import OperationError
+from tasks.rendering.outputs import is_html
 from worker.preview.pages import Pages, has_dark_styles, inbox_line, shown
 from worker.preview.session import Session, snapshot
 
@@ -37,7 +38,6 @@ _FRAME_POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox"
 )
-_HTML_TYPES: Final = frozenset({"email", "in_app", "partial"})
 _BODY_BYTES: Final = 4 * 1024 * 1024
 T = TypeVar("T")
 
@@ -151,7 +151,7 @@ class View(Handler):
         if found is None:
             raise HTTPError(404)
         rendered = found["rendered"]
-        if rendered is not None and found["type"] in _HTML_TYPES:
+        if rendered is not None and is_html(found["type"]):
             found["frame"] = self.preview.pages.add(rendered["body"])
             found["has_dark_styles"] = has_dark_styles(rendered["body"])
             found["inbox_line"] = inbox_line(rendered["body"])

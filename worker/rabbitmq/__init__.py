@@ -15,7 +15,7 @@ On every connection of this process:
   a worker that waited would not consume the messages that fill that memory.
 """
 
-from worker.rabbitmq.declarations import declare, difference
+from worker.rabbitmq.declarations import declare, difference, queue_counts
 from worker.rabbitmq.headers import death, deliveries, without_broker_headers
 from worker.rabbitmq.transport import Channel, NoRouteError, register
 
@@ -29,6 +29,7 @@ __all__ = [
     "declare",
     "deliveries",
     "difference",
+    "queue_counts",
     "register",
     "without_broker_headers",
 ]

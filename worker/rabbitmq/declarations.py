@@ -76,6 +76,19 @@ def difference(connection: Connection, queue: str) -> str:
     return reply_text
 
 
+def queue_counts(connection: Connection, queue: str) -> tuple[int, int]:
+    """Return how many ready messages and consumers a queue has; a missing one has none."""
+    # A separate channel: RabbitMQ closes a channel that asks for a missing queue.
+    channel = connection.channel()
+    try:
+        declared = channel.queue_declare(queue=queue, passive=True)
+    except connection.channel_errors:
+        return 0, 0
+    finally:
+        channel.close()
+    return int(declared.message_count), int(declared.consumer_count)
+
+
 def _declared(connection: Any, queue: str) -> tuple[Any, str]:  # noqa: ANN401 - py-amqp ships no types
     arguments = connection.declaration.arguments(queue, connection.version)
     # On a separate channel: a refusal closes the channel with all its consumers.

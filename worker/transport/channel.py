@@ -240,13 +240,13 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu ships no type
 
     def move_to_dead_letters(self, letters: Sequence[tuple[str, bytes]], bounds: Bounds) -> int:
         """Replace messages in hand by dead letters; return how many old letters were dropped."""
-        _, dropped = self.holder.held.move_to_dead_letters(letters, bounds)
+        dropped = self.holder.server.move_to_dead_letters(letters, bounds)
         self.holder.forget([tag for tag, _ in letters])
         return dropped
 
     def delay(self, tag: str, seconds: float) -> None:
         """Move a message in hand to the delayed ones; it is delivered again after ``seconds``."""
-        self.holder.held.delay(tag, seconds)
+        self.holder.server.delay(tag, seconds)
         self.holder.forget([tag])
 
     def restore_legacy(self) -> None:

@@ -232,27 +232,18 @@ class HeldMessages:
             self._run("delay", [self._held, self.keys.delayed], [tag, int(seconds * 1000), name])
         )
 
-    def move_to_dead_letters(
-        self, letters: Sequence[tuple[str, bytes]], bounds: Bounds
-    ) -> tuple[int, int]:
-        """Replace messages by dead letters.
+    def move_to_dead_letters(self, letters: Sequence[tuple[str, bytes]], bounds: Bounds) -> int:
+        """Replace messages by dead letters; return how many old letters were dropped.
 
         Parameters
         ----------
         letters
             Tag and letter of each message; none to apply the bounds only.
-
-        Returns
-        -------
-        tuple
-            Number of messages that were still held, and number of the oldest letters that were
-            dropped because of ``bounds``.
         """
         arguments: list[object] = ["add", bounds.count, bounds.size]
         for letter in letters:
             arguments += letter
-        moved, dropped = self._run("letters", [*self._letters, self._held], arguments)
-        return moved, dropped
+        return int(self._run("letters", [*self._letters, self._held], arguments))
 
     def renew(self, *, sweeps: bool) -> Renewal:
         """Renew the lease, and put delayed messages that are due on their lists.

@@ -53,7 +53,7 @@ class Holder:
         self._channels: set[Any] = set()
         self._pid = os.getpid()
         self._lease: Lease | None = None
-        self._held: HeldMessages | None = None
+        self._server: HeldMessages | None = None
         self.is_connected = False
 
     @property
@@ -62,11 +62,11 @@ class Holder:
         return self._pid == os.getpid()
 
     @property
-    def held(self) -> HeldMessages:
+    def server(self) -> HeldMessages:
         """Operations on the server, through the newest connection."""
-        if self._held is None or not self.is_connected:
+        if self._server is None or not self.is_connected:
             raise redis.ConnectionError("the connection to the broker is lost")
-        return self._held
+        return self._server
 
     @property
     def has_released(self) -> bool:
@@ -96,20 +96,20 @@ class Holder:
             Creates a client for the thread that renews the lease.
         """
         self._channels = {each for each in self._channels if not each.closed} | {channel}
-        if self._held is None:
-            self._held = HeldMessages(client, self.keys, self.name, most_bytes=self._most_bytes)
+        if self._server is None:
+            self._server = HeldMessages(client, self.keys, self.name, most_bytes=self._most_bytes)
         else:
-            self._held.use(client)
+            self._server.use(client)
         self.is_connected = True
-        self._held.renew(sweeps=False)
+        self._server.renew(sweeps=False)
         self.release_all()
         self.put_back_unknown()
         if self._lease is None:
             self._lease = Lease(HeldMessages(make_client(), self.keys, self.name))
             self._lease.start()
         else:
-            replaced = self._lease.held.client
-            self._lease.held.use(make_client())
+            replaced = self._lease.server.client
+            self._lease.server.use(make_client())
             replaced.close()
 
     def add(self, taken: Taken, channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
@@ -140,9 +140,9 @@ class Holder:
         number = min(len(self._released), MOST_AT_ONCE)
         released = [self._released.popleft() for _ in range(number)]
         try:
-            taken = self.held.take(priorities, most, released)
+            taken = self.server.take(priorities, most, released)
             if self._redelivered:
-                self.held.forget_deliveries(self._redelivered)
+                self.server.forget_deliveries(self._redelivered)
                 self._redelivered.clear()
         except BaseException:
             # Releasing twice is harmless; not releasing would run the task again.
@@ -152,7 +152,7 @@ class Holder:
 
     def expect(self, priorities: list[list[str]]) -> tuple[list[Any], str]:
         """Return the command that takes one message, and the tag of that message."""
-        command, tag = self.held.take_command(priorities)
+        command, tag = self.server.take_command(priorities)
         self._expected.add(tag)
         return command, tag
 
@@ -170,12 +170,12 @@ class Holder:
 
     def put_back_unknown(self) -> None:
         """Put back held messages that are not in hand."""
-        if count := self.held.put_back_others([*self.in_hand, *self._expected]):
+        if count := self.server.put_back_others([*self.in_hand, *self._expected]):
             logger.warning("Put back %d messages that were not started", count)
 
     def put_back(self, tags: Collection[str], *, is_next: bool) -> None:
         """Put messages in hand back on their queues."""
-        self.held.put_back(tags, is_next=is_next)
+        self.server.put_back(tags, is_next=is_next)
         self.forget(tags)
 
     def leave(self, channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
@@ -189,12 +189,12 @@ class Holder:
         lease, self._lease = self._lease, None
         if lease is not None:
             lease.stop()
-            lease.held.client.close()
+            lease.server.client.close()
         if not self.is_connected:
             return
         try:
             self.release_all()
-            if count := self.held.leave():
+            if count := self.server.leave():
                 logger.info("Put back %d messages that were not started", count)
         finally:
             self.in_hand.clear()
@@ -209,9 +209,9 @@ class Lease(threading.Thread):
     outage of the server all leases have ended, and live consumers need that time to renew theirs.
     """
 
-    def __init__(self, held: HeldMessages) -> None:
+    def __init__(self, server: HeldMessages) -> None:
         super().__init__(name="lease", daemon=True)
-        self.held = held
+        self.server = server
         self.next_due: float | None = None
         self._stop_asked = threading.Event()
         self._on_time_since = time.monotonic()
@@ -220,7 +220,7 @@ class Lease(threading.Thread):
         """Stop the thread; the lease expires."""
         self._stop_asked.set()
         if self.is_alive():
-            self.join(timeout=self.held.lease)
+            self.join(timeout=self.server.lease)
 
     def run(self) -> None:
         """Renew until :meth:`stop` is called."""
@@ -248,7 +248,7 @@ class Lease(threading.Thread):
 
     def _renew(self) -> Renewal:
         now = time.monotonic()
-        renewal = self.held.renew(sweeps=now - self._on_time_since > self.held.lease)
+        renewal = self.server.renew(sweeps=now - self._on_time_since > self.server.lease)
         self.next_due = None if renewal.next_due is None else now + renewal.next_due
         return renewal
 
@@ -256,7 +256,7 @@ class Lease(threading.Thread):
         if not renewal.was_held:
             logger.warning(
                 "The lease of %s had ended: its messages were given to other consumers",
-                self.held.consumer,
+                self.server.consumer,
             )
         for name, count in renewal.swept.items():
             logger.warning("Put back %d messages of %s, which is dead", count, name)

@@ -100,7 +100,7 @@ class Peek:
             if self.takes:
                 replies.append(self._read())
                 if not isinstance(replies[1], redis.ResponseError):
-                    taken = self._holder.held.read(replies[1])
+                    taken = self._holder.server.read(replies[1])
         finally:
             self._give_up()
         if has_other_type(replies[0]):

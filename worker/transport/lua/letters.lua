@@ -6,8 +6,8 @@
 -- add      KEYS: held. ARGV: letters at most, bytes at most, then tag and letter of each message.
 --          Moves held messages, if there are any, to the dead letters, and drops the oldest letters
 --          over the limits.
---          Returns: messages that were moved, letters that were dropped. A message that is held no
---          longer was given to another consumer, which moves it in turn.
+--          Returns: letters that were dropped. A message that is held no longer was given to another
+--          consumer, which moves it in turn.
 -- remove   ARGV: letters. Returns for each whether it was there.
 -- replay   KEYS: list, deliveries. ARGV: letter, message. Puts the message on the list and removes
 --          the letter. Returns whether the letter was there; otherwise nothing is changed.
@@ -93,7 +93,6 @@ if operation == 'add' then
     displace(figures, 'hash')
     local held, most, most_bytes = KEYS[3], tonumber(ARGV[2]), tonumber(ARGV[3])
     local count, bytes = measured()
-    local moved = 0
     for index = 4, #ARGV, 2 do
         if redis.call('HEXISTS', held, ARGV[index]) == 1 then
             -- The first write: what a full server refuses leaves everything as it was.
@@ -101,11 +100,10 @@ if operation == 'add' then
             redis.call('HDEL', held, ARGV[index])
             bytes = bytes + #ARGV[index + 1]
             count = count + 1
-            moved = moved + 1
         end
     end
     local _, _, dropped = drop(count, bytes, most, most_bytes)
-    return {moved, dropped}
+    return dropped
 end
 
 if operation == 'remove' then

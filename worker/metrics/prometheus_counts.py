@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 
 from tasks import facts as known_facts
 from tasks.services.metrics import PREFIX
-from worker import counters
+from worker import outcomes
 from worker.queues import QueueName
 
 # A render takes 1 ms, a message at most the time limit of 30 s, maintenance half an hour.
@@ -103,7 +103,7 @@ def finished(task: str, outcome: str, facts: Mapping[str, Any], seconds: float) 
         if (histogram := _counts.durations.get((task,))) is None:
             histogram = _counts.durations[task,] = Histogram()
         histogram.observe(seconds)
-        code = str(facts.get("code", "")) if outcome != counters.RETRIED else ""
+        code = str(facts.get("code", "")) if outcome != outcomes.RETRIED else ""
         if code:
             _counts.refusals[task, code] += 1
         if task.startswith("render."):
@@ -161,8 +161,8 @@ def families() -> Iterator[Metric]:
         replaced, letters = dict(_counts.replaced), dict(_counts.letters)
     totals: dict[tuple[str, ...], float] = {
         (task, outcome): number
-        for task, outcomes in counters.totals().items()
-        for outcome, number in outcomes.items()
+        for task, numbers in outcomes.totals().items()
+        for outcome, number in numbers.items()
     }
     yield counter("messages", "Messages by task and outcome.", ("task", "outcome"), totals)
     yield counter(
