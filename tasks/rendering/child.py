@@ -53,6 +53,11 @@ class RenderProcessError(RuntimeError):
 class RenderProcess:
     """One process and its two pipes.
 
+    Attributes
+    ----------
+    is_used
+        Whether it has answered a request, and so may keep what that has compiled.
+
     Raises
     ------
     RenderProcessError
@@ -60,6 +65,7 @@ class RenderProcess:
     """
 
     def __init__(self, limits: Limits) -> None:
+        self.is_used = False
         try:
             self._popen = subprocess.Popen(  # noqa: S603 - this interpreter, with arguments of our own
                 [sys.executable, "-m", "tasks.rendering.process", json.dumps(asdict(limits))],

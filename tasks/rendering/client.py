@@ -35,10 +35,13 @@ class Renderer:
         self._idle: list[RenderProcess] = []
         self._lock = threading.Lock()
         self._spent = threading.local()
+        self.over_memory: Final = encode({"error": memory_error(limits)})
+        """The answer of a render that needed more memory than there is."""
 
     def start(self) -> None:
         """Start a process ahead of the first request."""
-        self.give_back(RenderProcess(self.limits))
+        with self._lock:
+            self._idle.append(RenderProcess(self.limits))
 
     def close(self) -> None:
         """End the idle processes."""
@@ -89,8 +92,12 @@ class Renderer:
 
     def rendered(self, text: Text, values: bytes) -> bytes:
         """Return the same as a JSON object."""
-        request = {"operation": "render", "texts": 1, "indexes": [0], "deadline": None}
-        return _ok(self._ask(request, [encode(text), values]))
+        return _ok(self.answer(text, values, None))
+
+    def answer(self, text: Text, values: bytes, deadline: float | None) -> bytes:
+        """Return the same, or its error, as :meth:`Stream.take` does."""
+        request = {"operation": "render", "texts": 1, "indexes": [0], "deadline": deadline}
+        return self._ask(request, [encode(text), values])
 
     def stream(self, deadline: float) -> "Stream":
         """Return a stream of renders that must have begun by ``deadline``.
@@ -193,10 +200,18 @@ class Renderer:
     def _ask(
         self, request: Mapping[str, Any], others: Sequence[bytes], *, renders: int = 1
     ) -> bytes:
+        message = pack([encode(request), *others])
         seconds = longest_wait(self.limits, renders)
         process = self.take()
+        was_used = process.is_used
+        answer = self._attempt(process, message, seconds)
+        if was_used and answer == self.over_memory:
+            # What a process keeps of other requests must not be held against this one.
+            answer = self._attempt(RenderProcess(self.limits), message, seconds)
+        return answer
+
+    def _attempt(self, process: RenderProcess, message: bytes, seconds: float) -> bytes:
         try:
-            message = pack([encode(request), *others])
             answers = process.receive(seconds) if process.send(message, seconds) else None
         except BaseException:
             # A soft time limit may have come in between: what the pipe holds is unknown now.
@@ -204,10 +219,14 @@ class Renderer:
             _log_replaced(process, None, "interrupted")
             raise
         if answers is None:
-            raise self.ended(process)
-        self.give_back(process)
-        answer, spent = answers
-        self._spent.seconds = self._seconds_spent + decode(spent)
+            error = self.ended(process)
+            if not isinstance(error, RenderLimitExceeded):
+                raise error
+            return encode({"error": error.args})
+        answer, took = answers
+        seconds_spent, is_full = decode(took)
+        self._spent.seconds = self._seconds_spent + seconds_spent
+        self.give_back(process, is_full=is_full)
         return answer
 
     def take(self) -> RenderProcess:
@@ -222,8 +241,13 @@ class Renderer:
             _log_replaced(process, process.wait(), "lost")
             process.close()
 
-    def give_back(self, process: RenderProcess) -> None:
-        """Make a process idle; everything that it was asked has been answered."""
+    def give_back(self, process: RenderProcess, *, is_full: bool = False) -> None:
+        """Make a process idle, or end one that is full; all it was asked has been answered."""
+        if is_full:
+            process.close()
+            _log_replaced(process, None, "full")
+            return
+        process.is_used = True
         with self._lock:
             self._idle.append(process)
 
@@ -261,7 +285,8 @@ def _log_replaced(process: RenderProcess, status: int | None, cause: str) -> Non
     log_event(
         logger,
         "render_process_replaced",
-        level=logging.WARNING,
+        # That a process is full is no fault of anyone's.
+        level=logging.INFO if cause == "full" else logging.WARNING,
         pid=process.pid,
         status=status,
         cause=cause,
@@ -278,6 +303,7 @@ class Stream:
         self._renderer = renderer
         self._deadline = deadline
         self._process: RenderProcess | None = None
+        self._is_full = False
         self._waiting: deque[tuple[RenderProcess, Sequence[Text], Sequence[Item]]] = deque()
 
     def __enter__(self) -> Self:
@@ -293,7 +319,7 @@ class Stream:
             process.kill()
             _log_replaced(process, None, "interrupted")
         else:
-            self._renderer.give_back(process)
+            self._renderer.give_back(process, is_full=self._is_full)
 
     def put(self, texts: Sequence[Text], items: Sequence[Item]) -> None:
         """Hand over a group of items, and the texts that they are rendered with."""
@@ -325,11 +351,13 @@ class Stream:
             if error is not None and len(items) == 1:
                 if not isinstance(error, RenderLimitExceeded):
                     raise error
-                return [encode({"error": error.args})]
+                if (answer := encode({"error": error.args})) != self._renderer.over_memory:
+                    return [answer]
             answers = [_OVER_LIMIT] * len(items)
         else:
-            *answers, _ = answers
-            if len(items) == 1:
+            *answers, took = answers
+            _, self._is_full = decode(took)
+            if len(items) == 1 and answers[0] != self._renderer.over_memory:
                 return answers
         return [
             self._alone(texts[index], values) if answer.startswith(_OVER_LIMIT) else answer
@@ -337,10 +365,7 @@ class Stream:
         ]
 
     def _alone(self, text: Text, values: bytes) -> bytes:
-        with Stream(self._renderer, self._deadline) as stream:
-            stream.put([text], [(0, values)])
-            (answer,) = stream.take()
-            return answer
+        return self._renderer.answer(text, values, self._deadline)
 
     def _seconds(self, items: int) -> float:
         waiting = sum(len(items) for _, _, items in self._waiting)

@@ -58,6 +58,9 @@ class Server:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._engine = Engine(limits)
+        self._statm = os.open("/proc/self/statm", os.O_RDONLY)
+        # What is compiled, and the data of languages, may take half of what a render may.
+        self._full_bytes = (self._address_space() + limits.render_memory_bytes) // 2
 
     def serve(self, inbox: BinaryIO, outbox: BinaryIO) -> None:
         """Answer requests until ``inbox`` ends."""
@@ -68,10 +71,11 @@ class Server:
             send(outbox, answer)
 
     def respond(self, parts: Sequence[bytes]) -> list[bytes]:
-        """Return the answer to a request: a part for each render, or one, and the seconds it took.
+        """Return the answer to a request: a part for each render, or one, and what it took.
 
-        Each is ``{"ok": …}`` or ``{"error": [code, message, details]}``; the seconds, of processor
-        time, are a number.
+        Each is ``{"ok": …}`` or ``{"error": [code, message, details]}``. What it took is the
+        seconds of processor time, and whether so much memory is kept now that another process
+        should serve the next request.
         """
         begun = time.process_time()
         request = decode(parts[0])
@@ -80,7 +84,8 @@ class Server:
             answers = self._render(request, parts[1:])
         else:
             answers = [self._operate(request, begun)]
-        return [*answers, encode(time.process_time() - begun)]
+        is_full = self._address_space() > self._full_bytes
+        return [*answers, encode([time.process_time() - begun, is_full])]
 
     def _operate(self, request: _Request, begun: float) -> bytes:
         ends = inf if request["seconds"] is None else begun + request["seconds"]
@@ -122,6 +127,10 @@ class Server:
             if type(error).__name__ != "PanicException":
                 raise
             return encode({"error": memory_error(self._limits)})
+
+    def _address_space(self) -> int:
+        """Return the bytes that the limit of memory counts (proc(5), statm)."""
+        return int(os.pread(self._statm, 32, 0).split()[0]) * resource.getpagesize()
 
     def _start_timer(self) -> None:
         signal.setitimer(signal.ITIMER_PROF, self._limits.render_seconds)

@@ -8,7 +8,7 @@ _counts: Counter[str] = Counter()
 
 
 def count(cause: str) -> None:
-    """Count a replaced process: ``limit``, ``lost`` or ``interrupted``."""
+    """Count a replaced process: ``limit``, ``full``, ``lost`` or ``interrupted``."""
     with _lock:
         _counts[cause] += 1
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shlex
 import tempfile
 from collections.abc import Iterator
@@ -14,22 +15,29 @@ from typing import Any
 import psycopg
 import pytest
 
+from db.addresses import Database
+from db.backup.policy import BackupPolicy
 from db.cluster.programs import Programs
 from db.commands.physical import control_data
 from db.recovery.catalogue import MANIFEST
 from db.recovery.packed import PACKED
 from db.recovery.policy import RecoveryPolicy
 from db.recovery.setup import command, statements
+from db.session import make_engine
 from tasks.configuration import Operations
 from tasks.messages.backups import BaseBackedUp
 from tasks.messages.maintenance import Maintain
+from tasks.messages.report import Report
 from tasks.runs import Run
 from tasks.runtime import Runtime
 from tasks.services import base_backups
+from tasks.services.report import report
 from tests.support.recovery import History, lived
 from tests.support.tasks import Tasks
 from worker.configuration import configuration
 from worker.settings import Settings
+
+SEGMENT = re.compile(r"[0-9A-F]{24}(?!.*(?:backup|history))")
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +194,32 @@ def test_status_shows_the_recoverable_time_range(history: History) -> None:
     printed = history.server.call("status").stdout
     assert "incremental" in printed
     assert "stored" in printed
+
+
+def test_the_report_has_the_ages_and_gaps_of_base_backups(history: History, tmp_path: Path) -> None:
+    """As monitoring gets them; without a base backup there is nothing that could have gaps."""
+
+    def reported(policy: RecoveryPolicy) -> Report:
+        engine = make_engine(Database(history.server.stack.postgres.url))
+        try:
+            return report(engine, BackupPolicy(target=str(tmp_path)), None, policy)
+        finally:
+            engine.dispose()
+
+    copied = history.copy(tmp_path / "copy")
+    figures = reported(copied)
+    assert (figures.recovery_gaps, figures.recovery_drill_failed) == (0, False)
+    ages = (
+        figures.base_backup_age_seconds,
+        figures.recovery_earliest_age_seconds,
+        figures.recovery_latest_age_seconds,
+    )
+    assert None not in ages
+    # Of the segments that the older base backup needs and the newer does not.
+    min(path for path in copied.wal.iterdir() if SEGMENT.match(path.name)).unlink()
+    assert reported(copied).recovery_gaps == 1
+    none = reported(dataclasses.replace(copied, directory=tmp_path / "none"))
+    assert (none.recovery_gaps, none.base_backup_age_seconds) == (None, None)
 
 
 def test_old_base_backups_are_removed_with_their_wal(history: History, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The render process: what goes over a limit costs one clear error and never the worker."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 import psutil
 import pytest
+from babel import localedata
 
 from db.cluster.processes import wait_until
 from tasks.errors import Code, ServiceError
@@ -43,6 +45,9 @@ BOMBS = {
     "{% endfor %}{{ ns.x|tojson }}",
     "sorting": "{% for a in range(10000) %}{{ big|sort|length }}{% endfor %}",
 }
+
+
+LANGUAGES = sorted(tag for tag in localedata.locale_identifiers() if "_" not in tag)[:40]
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +118,50 @@ def test_memory_is_limited_in_the_render_process_only() -> None:
     assert caught.value.code == Code.RENDER_LIMIT_EXCEEDED
     assert str(LIMITS.render_memory_bytes) in caught.value.message
     assert psutil.Process().memory_info().rss - before < 64 * 1024 * 1024
+
+
+def fill(renderer: Renderer, count: int) -> None:
+    """Render in many languages, of which a process keeps the data: a megabyte for each."""
+    for language in LANGUAGES[:count]:
+        text = source_of("{{ d | date('long') }}", language=language)
+        assert renderer.render(text, encode({"d": "2026-03-05"}))["body"]
+
+
+def test_memory_for_other_templates_is_not_held_against_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A process that keeps too much of them makes way for another, between two requests."""
+    small = replace(LIMITS, render_memory_mb=96)
+    with caplog.at_level(logging.INFO), Renderer(small) as renderer:
+        fill(renderer, len(LANGUAGES))
+    replacements = [line for line in caplog.messages if "render_process_replaced" in line]
+    assert replacements
+    assert all("cause=full" in line for line in replacements)
+
+
+@each("is_stream", [False, True])
+def test_a_render_that_a_used_process_has_no_memory_for_gets_a_new_one(
+    is_stream: bool,  # noqa: FBT001 - a column of the table
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its limit is that of a process of its own; what needs more than that is refused."""
+    small = replace(LIMITS, render_memory_mb=96, render_seconds=30)
+    caplog.clear()
+    large = source_of("{% set a = '-' * 15000000 %}{{ a | length }}")
+    with caplog.at_level(logging.INFO), Renderer(small) as renderer:
+        fill(renderer, 16)
+        assert not caplog.messages
+        if is_stream:
+            with renderer.stream(time.monotonic() + 30) as stream:
+                stream.put([large], [(0, b"{}")])
+                (answer,) = stream.take()
+            assert decode(answer)["ok"]["body"] == "15000000"
+        else:
+            assert renderer.render(large, b"{}")["body"] == "15000000"
+        assert "cause=limit" in caplog.text
+        with pytest.raises(ServiceError) as caught:
+            body(renderer, "{% set a = '-' * 90000000 %}{{ a | length }}")
+        assert caught.value.code == Code.RENDER_LIMIT_EXCEEDED
 
 
 def test_output_is_limited(shared: Renderer) -> None:

@@ -191,7 +191,7 @@ def families() -> Iterator[Metric]:
     yield counter("pool_processes_lost", "Pool processes that died with a message.", (), {(): lost})
     yield counter(
         "render_processes_replaced",
-        "Render processes that died: over a limit, lost or interrupted.",
+        "Render processes replaced: over a limit, full, lost or interrupted.",
         ("cause",),
         replaced,
     )

@@ -7,8 +7,8 @@ from babel import Locale, UnknownLocaleError, localedata
 
 from tasks.rendering.locale_filters.errors import ArgumentError
 
-_LANGUAGES: Final = 64
-"""Locales held at a time: each takes half a megabyte."""
+_LANGUAGES: Final = 32
+"""Locales held at a time: each takes about a megabyte."""
 
 
 @lru_cache(maxsize=_LANGUAGES)
