@@ -57,6 +57,8 @@ def rendered(
         ("el", "lower", "ΟΔΟΣ", "οδος"),
         ("nl", "capitalize", "ijsland", "IJsland"),
         ("el", "title", "ΠΑΥΛΟΣ ΑΣ", "Παυλος Ας"),
+        ("el", "title", "άννα ΈΛΕΝΑ", "Άννα Έλενα"),
+        ("el", "capitalize", "έλενα", "Έλενα"),
         ("de", "title", "ßx ǆx ﬁx", "Ssx ǅx Fix"),
         ("nl", "title", "ijmuiden en ijsselmeer", "IJmuiden En IJsselmeer"),
         ("lt", "lower", "Ì Í", "i̇̀ i̇́"),

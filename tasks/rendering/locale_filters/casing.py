@@ -57,7 +57,9 @@ def _capitalized(language: str, text: str) -> str:
         return f"\u0535\u057e{text[1:].lower()}"
     first = text[:1]
     # Letters such as ß and ǆ begin a word in another form than they have among capitals.
-    first = first.title() if first.title() != first.upper() else _upper(language, first)
+    # Greek words written in capitals lose their accents, and capitalized ones keep them.
+    keeps_accent = language == "el" or first.title() != first.upper()
+    first = first.title() if keeps_accent else _upper(language, first)
     # A sigma at the end of a word becomes ς only if a letter precedes it: here the q.
     return first + _lower(language, f"q{text[1:]}")[1:]
 

@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Final, cast
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import DateTimeFormat
 from babel.dates import parse_pattern as parse_date_pattern
 
@@ -15,6 +16,7 @@ from tasks.rendering.locale_filters.errors import ArgumentError, InputError, ref
 from tasks.rendering.locale_filters.gsm import plain
 from tasks.rendering.locale_filters.locales import locale_of
 from tasks.rendering.locale_filters.zones import gmt_offset, zone_name
+from tasks.rendering.matching.subtags import subtags
 
 _FORMATS: Final = ("short", "medium", "long", "full")
 _PATTERN_CHARACTERS: Final = 100
@@ -106,6 +108,19 @@ def datetime(
     return _date_text(language, format, pattern, _local(_moment(value), zone))
 
 
+_OF_WEEKS: Final = re.compile("w+|W+|Y+|[ec]{1,2}")
+"""Fields that depend on the first day of a week, and on the shortest first week of a year."""
+
+
+def _regional(language: str) -> Locale:
+    """Return the locale of a language in its region, the likeliest where the tag has none.
+
+    Weeks begin as they do in a region: CLDR has no rule of a language's own.
+    """
+    known = subtags(language)
+    return locale_of(f"{known.language}-{known.region}" if known.region else language)
+
+
 class _Fields(DateTimeFormat):
     """Babel's fields of dates and times, with the digits and time zones of a language."""
 
@@ -115,6 +130,8 @@ class _Fields(DateTimeFormat):
         self._digits = digits(numbering_system(language))
 
     def __getitem__(self, name: str) -> str:
+        is_of_week = _OF_WEEKS.fullmatch(name) is not None
+        self.locale = _regional(self._language) if is_of_week else locale_of(self._language)
         text = str(super().__getitem__(name))
         # ISO 8601's offsets have Western digits everywhere.
         if self._digits and name[0] not in "xXZ" and text.isascii() and text.isdecimal():
