@@ -24,7 +24,7 @@ from tasks.rendering.filters.guards import (
     sliced,
     some,
 )
-from tasks.rendering.filters.joining import joiner
+from tasks.rendering.filters.joining import joiner, members_joined
 from tasks.rendering.filters.language_filters import NAMES, LanguageFilter, language_filters
 from tasks.rendering.filters.number_filters import (
     ORDERING_TESTS,
@@ -72,6 +72,7 @@ class Registration:
         filters |= filters_of_numbers(engine(escapes=False).eval_expr, filters["sum"])
         self._filters = filters | text_filters(evaluate, filters) | dict(replacing)
         attributes = guarded_filter("map", escapes=escapes)
+        self._filters["join"] = members_joined(self._filters["join"], attributes)
         self._language_filters = language_filters(self._filters | {"map": attributes})
         self._tests = tests | tests_of_numbers(tests)
         self._ordering = {self._tests[name] for name in ORDERING_TESTS}

@@ -127,3 +127,13 @@ def test_a_text_that_is_no_number_of_a_reader_is_refused(name: str, text: str) -
 def test_a_text_becomes_the_whole_number_that_it_says(text: str, body: str | None) -> None:
     """Of any length that a template calculates with."""
     assert rendered("{{ x | int }}", {"x": text})["body"] == (body or text)
+
+
+@each("arguments", ["', ', attribute='n'", "', ', 'n'"])
+def test_join_takes_an_attribute_of_the_items(arguments: str) -> None:
+    """As in Jinja2; the engine ignores it, and joined objects, or blanks."""
+    source = f"{{{{ xs | join({arguments}) }}}}"
+    assert rendered(source, {"xs": [{"n": "a"}, {"n": 2}]})["body"] == "a, 2"
+    assert "a value is missing at [1]" in refusal(source, {"xs": [{"n": "a"}, {}]})
+    page = rendered(f"<p>{source}</p>", {"xs": [{"n": "<b>"}]}, kind="email")
+    assert (page["body"], page["text"]) == ("<p>&lt;b&gt;</p>", "<b>")
