@@ -130,6 +130,17 @@ class Renderer:
         answer = self._single(request, len(sources), deadline)
         return answer["placeholders"], answer["problems"]
 
+    def members(
+        self, texts: Sequence[Sequence[str]], deadline: float | None = None
+    ) -> list[tuple[list[str], list[str]] | None]:
+        """Return the members of items that texts use, each given by its sources.
+
+        See :meth:`tasks.rendering.engine.Engine.members`.
+        """
+        request = {"operation": "members", "texts": texts}
+        found: list[Any] = self._single(request, len(texts), deadline)["members"]
+        return [None if each is None else (each[0], each[1]) for each in found]
+
     def inline(
         self, sources: Sequence[Mapping[str, Any]], deadline: float | None = None
     ) -> tuple[list[str], list[Problem]]:

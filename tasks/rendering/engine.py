@@ -35,6 +35,7 @@ from tasks.rendering.preheaders import with_preheader
 from tasks.rendering.preparation import Preparation, Prepared
 from tasks.rendering.sms import beyond_gsm, count
 from tasks.rendering.texts import PARTS, Part, Text
+from tasks.rendering.usage.inference import item_names, optional_names
 from tasks.rendering.usage.scopes import Use
 from tasks.rendering.usage.traces import Traces
 from tasks.rendering.usage.uses import traces, uses_of
@@ -167,6 +168,17 @@ class Engine:
                 return None
             found += uses
         return found
+
+    def members(self, sources: Sequence[str]) -> tuple[list[str], list[str]] | None:
+        """Return the members of items that sources use, such as ``items[].sku``.
+
+        First all, then those that no item may lack; None where the syntax of one cannot be read.
+        """
+        uses = uses_of(sources, {}, self._own_names)
+        if uses is None:
+            return None
+        every = item_names(uses)
+        return sorted(every), sorted(every - optional_names(every, uses))
 
     def traces(self, source: str) -> Traces:
         """Return the uses of values in a source."""

@@ -152,6 +152,14 @@ def _inspect(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]
     return {"placeholders": placeholders, "problems": problems}
 
 
+def _members(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
+    found = []
+    for sources in request["texts"]:
+        begin()
+        found.append(engine.members(sources))
+    return {"members": found}
+
+
 def _inline(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
     # Few publishes need it, and no render does: the library is not loaded before.
     from tasks.rendering.inline_css import inlined  # noqa: PLC0415
@@ -209,6 +217,7 @@ def _advise(engine: Engine, request: _Request, begin: _Begin) -> dict[str, Any]:
 
 _OPERATIONS: Final = {
     "inspect": _inspect,
+    "members": _members,
     "inline": _inline,
     "compile_mjml": _compile_mjml,
     "try_out": _try_out,

@@ -51,6 +51,10 @@ class Compiled:
         """Return whether all sources compile."""
         return None not in self.placeholders.values()
 
+    def loops(self) -> bool:
+        """Return whether a source may go through an array."""
+        return any("for" in source for _, source, _ in self.candidate.sources())
+
     def names(self, own: "Compiled") -> set[str]:
         """Return the placeholders of all parts together.
 

@@ -147,9 +147,9 @@ class Gate:
             if not own.candidate.is_stored:
                 wrong_values = [*checks.contradictions(declared), *_wrong_values(declared)]
                 undeclared = _first(checks.undeclared(own, {each["name"] for each in declared}))
-        unequal = _first(
-            problem for other in translations for problem in checks.differences(own, other)
-        )
+        # Inferred variables are those of all texts.
+        names = None if declared is None else {each["name"] for each in declared}
+        unequal = _first(self._differences(own, translations, names))
         _raise_all(broken, wrong_values, [*undeclared, *unequal])
         return variables
 
@@ -185,7 +185,8 @@ class Gate:
     ) -> tuple[Candidate | None, list[Problem]]:
         """Return an earlier version's translation as a new one renders it, or its problems."""
         (other,) = self.compile([candidate])
-        problems = [*other.problems, *_first(checks.differences(own, other))]
+        names = {each["name"] for each in variables}
+        problems = [*other.problems, *_first(self._differences(own, [other], names))]
         if problems:
             return None, problems
         try:
@@ -236,6 +237,23 @@ class Gate:
                 for problem in filter_checks.problems(source, candidate.text["language"], path)
             ),
         ]
+
+    def _differences(
+        self, own: Compiled, others: Sequence[Compiled], declared: set[str] | None
+    ) -> Iterator[Problem]:
+        """Yield what only one of two texts uses; ``declared`` are given to all, None if any."""
+        for other in others:
+            yield from checks.differences(own, other)
+        looping = [text for text in others if text.compiles() and text.loops()]
+        if declared is None or not looping or not own.compiles():
+            return
+        sources = [
+            [source for _, source, _ in each.candidate.sources()] for each in (own, *looping)
+        ]
+        mine, *theirs = self._renderer.members(sources, self._deadline)
+        for other, its in zip(looping, theirs, strict=True):
+            if mine is not None and its is not None:
+                yield from checks.added_members(other, set(its[1]) - {*mine[0], *declared})
 
     def _asked(self, source: str, needs: Needs) -> Sequence[str]:
         sources = [{"path": "body", "source": source, "html": False}]

@@ -1,6 +1,6 @@
 """Placeholders of texts against declared variables, and of translations against the own text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.errors import Problem
@@ -87,3 +87,15 @@ def differences(own: Compiled, other: Compiled) -> Iterator[Problem]:
         where = ((at, source, place_of(name, source)) for at, source, _ in candidate.sources())
         at, source, place = next((each for each in where if each[2] is not None), (path, "", None))
         yield placed(at, "added", message, source, place)
+
+
+def added_members(other: Compiled, names: Iterable[str]) -> Iterator[Problem]:
+    """Yield a problem for each member of items that only a translation uses, without a default."""
+    candidate = other.candidate
+    language = candidate.text["language"]
+    for name in sorted(names):
+        message = (
+            f"'{name}' in '{language}' is not in the version's own text: no value is asked for; "
+            "declare it as a variable of the version, or write a default"
+        )
+        yield problem_at(f"{candidate.prefix}body", "added", message)

@@ -197,3 +197,48 @@ def test_only_that_language_of_that_version_is_deleted(tasks: Tasks, template: s
             "translation.delete", {"template_id": template, "language_code": "de", "version": "7"}
         )
     assert caught.value.code == "version_not_found"
+
+
+LOOP = "{% for i in items %}{{ i.a }}{% endfor %}"
+
+
+@each(
+    ("body", "added"),
+    [
+        (LOOP, None),
+        ("{% for i in items %}{{ i.a }}{{ i.b | default('-') }}{% endfor %}", None),
+        ("{% for i in items %}{% if i.b %}{{ i.b }}{% endif %}{% endfor %}", None),
+        ("{% for i in items %}{{ i.b }}{% endfor %}", "items[].b"),
+        ("{% for i in items %}{% for k in i.ls %}{{ k.x }}{% endfor %}{% endfor %}", "items[].ls"),
+    ],
+)
+def test_a_translation_asks_for_no_other_members_of_items(
+    tasks: Tasks, body: str, added: str | None
+) -> None:
+    """Nobody sends them: each of its readers would be refused."""
+    template = templates.published(tasks, LOOP, type="sms")
+    if added is None:
+        upsert(tasks, template, body=body)
+        return
+    error = refused(tasks, template, body=body)
+    assert (error.code, error.paths) == ("placeholder_mismatch", {"body"})
+    assert f"'{added}" in error.details[0]["message"]
+
+
+def test_a_declared_member_of_items_may_be_used_by_a_translation_alone(tasks: Tasks) -> None:
+    """It is checked before each render."""
+    names = [{"name": "items", "type": "array"}, "items[].a", "items[].b"]
+    template = templates.published(tasks, LOOP, type="sms", variables=names)
+    upsert(tasks, template, body="{% for i in items %}{{ i.b }}{% endfor %}")
+
+
+def test_a_carried_translation_asks_for_no_other_members_of_items(tasks: Tasks) -> None:
+    """It is dropped with the reason, or the publish is refused."""
+    template = templates.published(tasks, LOOP, type="sms", translations={"de": {"body": LOOP}})
+    message = {
+        "template_id": template,
+        "body": LOOP.replace("i.a", "i.b"),
+        "allow_breaking": True,
+        "allow_dropped_translations": True,
+    }
+    assert tasks.call("version.publish", message)["translations"]["dropped"] == ["de"]
