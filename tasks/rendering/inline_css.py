@@ -42,7 +42,12 @@ _BINDING: Final = {
     "with": re.compile(r"with\s+(.+)", re.DOTALL),
     "macro": re.compile(r"macro\s+\w+\s*\((.*)\)", re.DOTALL),
 }
-_COUNTING: Final = re.compile(r":(?:nth|first|last|only)-|[+~]")
+_COUNTING: Final = re.compile(r":(?:nth|first|last|only)-|:has\(|:empty|[+~]")
+"""Selectors that depend on what else is on the page."""
+
+_SELECTING: Final = re.compile(r"[^{};]*\{")
+_CONDITIONAL: Final = frozenset({"call", "for", "if", "macro", "set"})
+_BRANCHES: Final = frozenset({"elif", "else"})
 _OPENING: Final = frozenset({"block", "call", "filter", "for", "if", "macro", "with"})
 _OUTER: Final = {
     "tr": "<table><tbody>",
@@ -53,6 +58,10 @@ _OUTER: Final = {
     "tfoot": "<table>",
 }
 _UNSTYLED: Final = IN_HEAD | {"html"}
+
+
+_Piece = tuple[int, Tag | None, str]
+"""A place of the mask, and what is there: a tag of the engine, or a part of the skeleton."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,7 @@ def inlined(source: str, path: str) -> str:
         elif token.sort == "end":
             skeleton.append((token.start, f"</{token.name}>"))
         elif token.sort == "raw" and token.name == "style":
+            _require_unconditional(page, token)
             css = _css(page, token, css_tags)
             has_css = has_css or bool(css.strip())
             skeleton.append((token.start, css))
@@ -131,7 +141,7 @@ def inlined(source: str, path: str) -> str:
         )
     every = _every_style("".join(text for _, text in skeleton), elements)
     styles = {number: style for number, style in every if style is not None}
-    _require_same_in_loops(page, skeleton, elements, styles)
+    _require_same_everywhere(page, skeleton, elements, styles)
     return _with_styles(page, elements, styles, css_tags)
 
 
@@ -203,6 +213,7 @@ def _css(page: _Source, token: Token, css_tags: list[Tag]) -> str:
         parts.append(mask[last:position])
         last = position + 1
         if tag.kind is Kind.PRINT:
+            _require_no_selector(page, token, position)
             _require_global(page, position, tag)
             parts.append(_PLACEHOLDER.format(len(css_tags)))
             css_tags.append(tag)
@@ -213,6 +224,31 @@ def _css(page: _Source, token: Token, css_tags: list[Tag]) -> str:
             )
             raise page.refuse("inline_css", message, position)
     return "".join([*parts, mask[last : token.end]])
+
+
+def _require_unconditional(page: _Source, token: Token) -> None:
+    """Make sure that a style sheet is there in every render."""
+    depth = 0
+    for _, tag in page.tags(0, token.start):
+        opens = tag.word in _CONDITIONAL and not (tag.word == "set" and "=" in tag.inner)
+        depth += opens - (tag.word[:3] == "end" and tag.word[3:] in _CONDITIONAL)
+    if depth > 0:
+        message = (
+            "inline_css cannot tell whether a <style> within a block is there: write it outside of "
+            "{% if %}, and the condition around elements of another class"
+        )
+        raise page.refuse("inline_css", message, token.start)
+
+
+def _require_no_selector(page: _Source, token: Token, position: int) -> None:
+    """Make sure that a placeholder is in a value, or in the condition of an at-rule."""
+    mask = page.page.mask
+    if _SELECTING.match(mask, position, token.end) is None:
+        return
+    before = re.split("[{};]", mask[token.start : position])[-1]
+    if not before.lstrip().startswith("@"):
+        message = "inline_css cannot tell which elements a placeholder selects: write the rule out"
+        raise page.refuse("inline_css", message, position)
 
 
 def _require_global(page: _Source, position: int, tag: Tag) -> None:
@@ -266,34 +302,64 @@ def _every_style(skeleton: str, elements: list[_Element]) -> Iterator[tuple[int,
             yield int(given[_NUMBER]), None if style is None else decoded(style)
 
 
-def _require_same_in_loops(
+def _require_same_everywhere(
     page: _Source,
     skeleton: list[tuple[int, str]],
     elements: list[_Element],
     styles: dict[int, str],
 ) -> None:
-    """Make sure that no rule chooses among the elements that a loop repeats, by their numbers.
+    """Make sure that no rule chooses by what some renders have and others have not.
 
-    With each loop's elements twice in the page, each has the styles that it has alone.
+    With each loop's elements twice in the page, without the branches of conditions, and with a
+    text for each print, every element has the styles that it has in the source.
     """
     if not any(_COUNTING.search(text) for _, text in skeleton):
         return
-    for number, style in _every_style(_repeated(page, skeleton), elements):
-        if style != styles.get(number):
-            message = (
-                "inline_css cannot tell which elements of a loop a rule selects that counts them, "
-                "as :nth-child(odd) does: write the tag twice, with {% if loop.index is odd %} "
-                "around one, and a class in each"
-            )
-            raise page.refuse("inline_css", message, elements[number].token.start)
+    for variant in _variants(page, skeleton):
+        for number, style in _every_style(variant, elements):
+            if style != styles.get(number):
+                message = (
+                    "inline_css cannot tell which elements a rule selects that asks what else is "
+                    "on the page, as :nth-child(odd), p + p and :empty do, where a loop, a "
+                    "condition or a value decides that: write the tag twice, with {% if %} around "
+                    "one, and a class in each"
+                )
+                raise page.refuse("inline_css", message, elements[number].token.start)
 
 
-def _repeated(page: _Source, skeleton: list[tuple[int, str]]) -> str:
-    """Return a skeleton that has what is in loops twice."""
-    pieces: list[tuple[int, str, str]] = [(place, "", text) for place, text in skeleton]
-    pieces += [(place, tag.word, "") for place, tag in page.tags(0, len(page.page.mask))]
+def _variants(page: _Source, skeleton: list[tuple[int, str]]) -> Iterator[str]:
+    """Yield skeletons of pages that renders of the source may give."""
+    pieces: list[_Piece] = [(place, None, text) for place, text in skeleton]
+    pieces += [(place, tag, "") for place, tag in page.tags(0, len(page.page.mask))]
+    pieces.sort(key=lambda piece: piece[0])
+    yield _with_loops_twice(pieces)
+    branches = _branches(pieces)
+    for gone in (branches, *([branch] for branch in branches)):
+        yield "".join(
+            text
+            for index, (_, _, text) in enumerate(pieces)
+            if not any(start < index < end for start, end in gone)
+        )
+    yield "".join("x" if tag is not None and prints(tag) else text for _, tag, text in pieces)
+
+
+def _branches(pieces: list[_Piece]) -> list[tuple[int, int]]:
+    """Return the branches of conditions: between which pieces each is."""
+    found: list[tuple[int, int]] = []
+    open_: list[int] = []
+    for index, (_, tag, _) in enumerate(pieces):
+        word = "" if tag is None else tag.word
+        if word in _BRANCHES | {"endif"} and open_:
+            found.append((open_.pop(), index))
+        if word == "if" or word in _BRANCHES:
+            open_.append(index)
+    return found
+
+
+def _with_loops_twice(pieces: list[_Piece]) -> str:
     loops = [""]
-    for _, word, text in sorted(pieces, key=lambda piece: piece[0]):
+    for _, tag, text in pieces:
+        word = "" if tag is None else tag.word
         if word == "for":
             loops.append("")
         elif word == "endfor" and len(loops) > 1:

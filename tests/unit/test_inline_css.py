@@ -127,6 +127,19 @@ def test_placeholders_of_a_style_sheet_are_printed_in_the_elements() -> None:
         ('<style>{% include "css" %}</style><p>', "inline_css"),
         ("<style>p{color:{{ c }}}</style>{% for c in l %}<p>{% endfor %}", "inline_css"),
         ("<style>p{color:{{ c }}}</style>{% set c = 1 %}<p>", "inline_css"),
+        ("{% if a %}<style>p{color:red}</style>{% endif %}<p>", "inline_css"),
+        ("{% if a %}{% else %}<style>p{color:red}</style>{% endif %}<p>", "inline_css"),
+        ("{% for a in b %}<style>p{color:red}</style>{% endfor %}<p>", "inline_css"),
+        ("<style>p.{{ k }}{color:red}</style><p class=a>", "inline_css"),
+        ("<style>{{ k }} p{color:red}</style><p class=a>", "inline_css"),
+        ("<style>p:empty{color:red}</style><p>{{ x }}</p>", "inline_css"),
+        ("<style>p~p{color:red}</style>{% if a %}<p>1</p>{% endif %}<p>2</p>", "inline_css"),
+        ("<style>h1+p{color:red}</style>{% if a %}<h1>1</h1>{% endif %}<p>2</p>", "inline_css"),
+        ("<style>p:has(b){color:red}</style><p>{% if a %}<b>1</b>{% endif %}</p>", "inline_css"),
+        (
+            "<style>p:first-child{top:0}</style><i>{% if a %}<p>{% else %}<b>{% endif %}<p></i>",
+            "inline_css",
+        ),
         ("<style>p{color:{{ c }}}</style>{% with c = 1 %}<p>{% endwith %}", "inline_css"),
         ("<style>p{color:{{ c }}}</style>{% macro m(c) %}<p>{% endmacro %}", "inline_css"),
     ],
@@ -162,7 +175,7 @@ def test_nothing_is_loaded() -> None:
 def test_a_rule_that_counts_what_a_loop_repeats_is_refused(css: str, row: str) -> None:
     """The page has it once when it is inlined, and every row would look like the first."""
     page = f"<style>{css}</style><table>{{% for i in l %}}{row}{{% endfor %}}</table>"
-    with pytest.raises(SourceError, match="which elements of a loop") as caught:
+    with pytest.raises(SourceError, match="what else is on the page") as caught:
         inlined(page, "body")
     assert caught.value.problem["column"] > len(css)
 
@@ -174,3 +187,18 @@ def test_a_rule_that_counts_within_a_row_is_inlined() -> None:
         "<table>{% for i in l %}<tr><td>{{ i }}</td><td>x</td></tr>{% endfor %}</table>"
     )
     assert '<td>{{ i }}</td><td style="color: red;">x</td>' in inlined(page, "body")
+
+
+@each(
+    "source",
+    [
+        "<style>p:empty{color:red}</style><p></p>{% if a %}<b>{{ x }}</b>{% endif %}",
+        "<style>p+p{color:red}</style>{% if a %}<b>c</b>{% endif %}<p>1</p><p>2</p>",
+        "<style>.a{color:red}</style>{% if a %}<p class=a>1</p>{% endif %}",
+        "<style>p:first-child{color:red}</style><p>1</p>{% if a %}<p>2</p>{% endif %}",
+        "{% set c = 1 %}<style>p{color:red}</style><p>{{ c }}</p>",
+    ],
+)
+def test_rules_that_no_condition_can_change_are_inlined(source: str) -> None:
+    """What stands before, beside and within the element is the same in every render."""
+    assert "style=" in inlined(source, "body")
