@@ -50,6 +50,8 @@ def _name_problem(text: str) -> str:
     path = parsed(text)
     if path is not None and path[0] in RENDER_NAMES:
         return "expected another name: 'language' and 'dir' are set for each rendered text"
+    if path is not None and path[0] in RESERVED:
+        return f"'{path[0]}' has a meaning in the template language: choose another name"
     if _HYPHENATED.fullmatch(text):
         first, *others = text.split(".")
         if "-" in first:

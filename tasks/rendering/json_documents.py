@@ -23,13 +23,11 @@ from tasks.rendering.html.masks import flat
 from tasks.rendering.limits import Limits
 from tasks.rendering.partials import partials_of, uses
 from tasks.rendering.places import placed
-from tasks.rendering.rewriting import Edits
+from tasks.rendering.rewriting import Edits, nulls
 from tasks.rendering.samples import TEXT, Anything
-from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import tree
 from tasks.rendering.syntax.walk import printed
 from tasks.rendering.texts import Text
-from tasks.rendering.usage.scopes import printed_nodes
 from tasks.rendering.values import Unprintable
 from tasks.rendering.watching import Found
 
@@ -77,13 +75,9 @@ class JsonCompiler(Compiler):
 
     def _around(self, source: str) -> Edits:
         """Have the ``none`` of an author be null, which JSON has, and no missing value."""
-        edits = Edits()
-        for value in printed(tree(source) or ()) if "none" in source.lower() else ():
-            for node in printed_nodes(value):
-                if isinstance(node, nodes.Literal) and node.value is None:
-                    edits.opening.append((node.start, node.start, "("))
-                    edits.closing.append((node.end, node.end, "|default(none))"))
-        return edits
+        values = printed(tree(source) or ()) if "none" in source.lower() else ()
+        edits = [edit for value in values for edit in nulls(value)]
+        return Edits(opening=edits[::2], closing=edits[1::2])
 
     def watch(
         self,

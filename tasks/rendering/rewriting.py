@@ -20,7 +20,7 @@ from tasks.rendering.syntax.blocks import tree
 from tasks.rendering.syntax.walk import assigned, conditions, expressions, within
 from tasks.rendering.tags import tags
 from tasks.rendering.usage.kinds import is_of_loop, kind_of
-from tasks.rendering.usage.scopes import ASKING, DEFAULTS
+from tasks.rendering.usage.scopes import ASKING, DEFAULTS, printed_nodes
 
 CALCULATED: Final = "__calculated"
 CLUSTERS: Final = "__clusters"
@@ -32,7 +32,7 @@ WHOLE: Final = "__whole"
 """The names of the guards, which begin as no name does that an author would choose."""
 
 _MAY_NEED: Final = re.compile(
-    r"[<>=!]=|[<>]|\bin\b|[-+*/%~]|\[|\.|\bset\b|\b(?:count|first|last|length|map)\b"
+    r"[<>=!]=|[<>]|\bin\b|[-+*/%~]|\[|\.|\bset\b|\b(?:count|first|last|length|map|tojson)\b"
 )
 _OF_CLUSTERS: Final = frozenset({"count", "first", "last", "length"})
 """Filters for which a text is a list of characters."""
@@ -138,6 +138,10 @@ class _Guards:
                 yield from self._asked(node)
             case nodes.Filter() if node.of is not None and node.name in DEFAULTS:
                 yield from self._first_asked(node, node.of)
+            case nodes.Filter(name="tojson", of=nodes.Node() as of):
+                yield from nulls(of)
+                for inner in within(node):
+                    yield from self.of(inner)
             case nodes.Filter(name="map") if (default := _named(node, "default")) is not None:
                 for inner in within(node):
                     yield from self.of(inner)
@@ -277,6 +281,14 @@ def _is_simple(node: nodes.Node) -> bool:
         case nodes.Binary():
             return node.operator in _ARITHMETIC and _is_simple(node.left) and _is_simple(node.right)
     return is_of_loop(node)
+
+
+def nulls(value: nodes.Node) -> Iterator[Edit]:
+    """Yield the edits by which the ``none`` of an author is null, and no missing value."""
+    for node in printed_nodes(value):
+        if isinstance(node, nodes.Literal) and node.value is None:
+            yield node.start, node.start, "("
+            yield node.end, node.end, "|default(none))"
 
 
 def _named(node: nodes.Filter, name: str) -> nodes.Node | None:

@@ -78,7 +78,10 @@ TYPES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
         _is_datetime,
         "expected a date and time: YYYY-MM-DDThh:mm:ss and an offset (RFC 3339)",
     ),
-    "url": (_is_url, f"expected a URL that begins with one of {', '.join(URL_SCHEMES)}"),
+    "url": (
+        _is_url,
+        f"expected a URL without spaces that begins with one of {', '.join(URL_SCHEMES)}",
+    ),
     "email": (
         lambda value: isinstance(value, str) and _EMAIL.fullmatch(value) is not None,
         "expected an e-mail address",

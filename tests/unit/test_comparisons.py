@@ -396,3 +396,20 @@ def test_texts_have_the_order_of_the_language(language: str, source: str, expect
 def test_dates_have_the_order_of_time(one: str, other: str) -> None:
     """Whatever the offsets that they are written with."""
     assert text("{{ 'y' if a < b and b > a and a is lt(b) }}", {"a": one, "b": other}) == "y"
+
+
+@each(
+    ("one", "other", "is_same"),
+    [
+        ("2026-01-05T10:00:00+02:00", "2026-01-05T08:00:00Z", True),
+        ("2026-01-05", "2026-01-05T00:00:00Z", True),
+        ("2026-01-05T10:00:00+02:00", "2026-01-05T10:00:00Z", False),
+        ("2026-13-05", "2026-13-05T00:00", False),
+        ("1-2-3", "01-02-03", False),
+    ],
+)
+def test_two_spellings_of_a_moment_are_equal(one: str, other: str, is_same: bool) -> None:  # noqa: FBT001 - a column of the table
+    """They were neither equal nor before nor after each other."""
+    conditions = ("a == b", "not (a != b)", "a in [b]")
+    source = "".join(f"{{{{ 'y' if {condition} else 'n' }}}}" for condition in conditions)
+    assert text(source, {"a": one, "b": other}) == ("yyy" if is_same else "nnn")

@@ -44,6 +44,7 @@ def refused(source: str, language: str = "en") -> list[str]:
         ('date("EEEd/YYYYww")', "write y"),
         ("time('Europe/Berlin')", "timezone='Europe/Berlin'"),
         ("datetime('America/Argentina/Salta')", "a time zone has its name"),
+        ('date("\'unclosed d")', "a quote has no end"),
         ('date("long")', None),
         ("date(pattern)", None),
         ("date", None),

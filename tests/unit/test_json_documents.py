@@ -236,7 +236,13 @@ def test_what_is_no_text_is_not_printed_in_a_string(value: Any, word: str) -> No
     assert "tojson" in error.message
 
 
-@each("print_", ["none", "None", "x or none", "x if x else none", "(x and x) or none"])
+@each(
+    "print_",
+    [
+        *("none", "None", "x or none", "x if x else none", "(x and x) or none"),
+        *("(x or none) | tojson", "none | tojson"),
+    ],
+)
 def test_an_author_may_write_null_for_what_is_missing(print_: str) -> None:
     """JSON has it, and the program that reads the document expects it."""
     assert rendered('{"a": {{ ' + print_ + " }}}", x="") == {"a": None}

@@ -78,6 +78,7 @@ GUARDED: Final = {
     "{% set n %}{{ user.name | default('?') }}{% endset %}{{ n }}": "?",
     "{% if user.name %}{% set n = user.name %}{% else %}{% set n = '?' %}{% endif %}{{ n }}": "?",
     "{% with n = user.name %}{{ n or '?' }}{% endwith %}": "?",
+    "{% if (user.name or '') | length > 0 %}{{ user.name }}{% else %}?{% endif %}": "?",
     "{% macro m(n) %}{{ n }}{% endmacro %}{{ m(user.name | default('?')) }}": "?",
     "{% filter upper %}{{ user.name | default('?') }}{% endfilter %}": "?",
     "{% for n in [1] if user.name %}{{ user.name }}{% endfor %}?": "?",

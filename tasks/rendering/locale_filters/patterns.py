@@ -39,6 +39,10 @@ def mistaken(pattern: str) -> str | None:
             "a time zone has its name: write timezone='Europe/Berlin'",
         ),
         (
+            "'" in bare,
+            "a quote has no end: write '' for a quote itself",
+        ),
+        (
             _OF_STRFTIME.search(bare),
             "% is printed as it is: write the fields of CLDR, as in dd.MM.y",
         ),

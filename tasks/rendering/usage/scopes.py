@@ -169,10 +169,15 @@ class Names:
         is_length = isinstance(node, nodes.Filter) and node.name in {"count", "length"}
         if isinstance(node, nodes.Filter) and is_length and node.of is not None:
             node = node.of
-        if not isinstance(node, nodes.Filter) or node.name not in DEFAULTS or node.of is None:
-            return NOTHING
-        path = self.path(node.of, scope)
-        outcome = _outcome(node.arguments, compared, is_length=is_length)
+        match node:
+            case nodes.Filter(of=nodes.Node() as of, arguments=arguments) if node.name in DEFAULTS:
+                pass
+            case nodes.Binary(operator="or", left=of, right=fallback):
+                arguments = (nodes.Argument(None, fallback),)
+            case _:
+                return NOTHING
+        path = self.path(of, scope)
+        outcome = _outcome(arguments, compared, is_length=is_length)
         return frozenset({path}) if path is not None and outcome is result else NOTHING
 
     def items_of(self, node: nodes.Node, scope: Scope) -> Path | None:

@@ -52,7 +52,7 @@ REMEDIES: Final[Mapping[Code, str]] = {
     ),
     Code.INSECURE_LINK: "write https: where the address has it; readers are warned of http:",
     Code.EMPTY_TEXT: "write words into the body, or alt texts for its images",
-    Code.SMS_CHARACTER: "write a character of the GSM-7 alphabet in its place, or shorten the text",
+    Code.SMS_CHARACTER: "shorten the text, or write characters of the GSM-7 alphabet alone",
     Code.LOST_LANGUAGE: "send the translation with the version, or with translation.upsert",
     Code.SCHEDULED_VERSION: "cancel it with version.unschedule if it must not replace this version",
 }
