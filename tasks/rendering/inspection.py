@@ -11,6 +11,7 @@ from minijinja import Environment, TemplateError
 
 from tasks.errors import Problem
 from tasks.rendering.checks.captures import misused
+from tasks.rendering.checks.lost_sets import lost_sets
 from tasks.rendering.checks.pointless import always_true
 from tasks.rendering.checks.quoted import quoted
 from tasks.rendering.checks.slices import without_slices
@@ -130,6 +131,7 @@ def problems(environment: Environment, source: str, path: str, *, html: bool) ->
         for kind, found in (
             ("quoted", quoted(source)),
             ("always_true", always_true(source)),
+            ("lost_set", lost_sets(source)),
         )
         for each in found
     )
