@@ -9,7 +9,7 @@ from tests.support.cases import each
     [
         "{% set t = 0 %}{% for i in xs %}{% set t = t + i.p %}{% endfor %}{{ t }}",
         (
-            "{% set f = false %}{% for i in xs %}{% if i %}{% set f = true %}{% endif %}{% endfor %}"
+            "{% set f = 0 %}{% for i in xs %}{% if i %}{% set f = 1 %}{% endif %}{% endfor %}"
             "{% if f %}y{% endif %}"
         ),
         "{% set t = 0 %}{% if a %}{% for i in xs %}{% set t = i %}{% endfor %}{% endif %}{{ t }}",

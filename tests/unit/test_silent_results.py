@@ -137,3 +137,13 @@ def test_join_takes_an_attribute_of_the_items(arguments: str) -> None:
     assert "a value is missing at [1]" in refusal(source, {"xs": [{"n": "a"}, {}]})
     page = rendered(f"<p>{source}</p>", {"xs": [{"n": "<b>"}]}, kind="email")
     assert (page["body"], page["text"]) == ("<p>&lt;b&gt;</p>", "<b>")
+
+
+@each(
+    ("names", "body"),
+    [(["paris", "Paris"], "paris:2"), (["Paris", "paris", "Rome"], "Paris:2Rome:1")],
+)
+def test_a_group_has_the_spelling_of_its_first_item(names: list[str], body: str) -> None:
+    """As in Jinja2; the engine takes the last."""
+    source = "{% for g in xs | groupby('c') %}{{ g.grouper }}:{{ g.list | length }}{% endfor %}"
+    assert rendered(source, {"xs": [{"c": name} for name in names]})["body"] == body

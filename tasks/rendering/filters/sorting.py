@@ -77,6 +77,8 @@ def grouped_in(
         items = [item for group in (*same, *nulls) for item in group[1]]
         groups = [group for group in groups if group not in (*same, *nulls)]
         groups.append(type(nulls[0])([default, type(nulls[0][1])(items)]))
+    attribute = arguments[0] if arguments else keywords.get("attribute")
+    groups = [_named_by_first(filters, group, attribute) for group in groups]
     keys = [group[0] for group in groups]
     try:
         refuse_mixed(keys)
@@ -85,6 +87,18 @@ def grouped_in(
     if keywords.get("case_sensitive") or not _are_texts(keys) or not has_order(language):
         return groups
     return _reordered(language, groups, keys, {})
+
+
+def _named_by_first(filters: Mapping[str, Filter], group: Any, attribute: object) -> Any:  # noqa: ANN401 - a group
+    """Return a group whose name is spelled as in its first item, as in Jinja2.
+
+    Without ``case_sensitive``, the engine takes the spelling of the last one.
+    """
+    name, items = group
+    if not isinstance(name, str) or not items or not isinstance(attribute, str):
+        return group
+    (first,) = filters["map"]([items[0]], attribute=attribute)
+    return type(group)([first, items]) if isinstance(first, str) else group
 
 
 def refuse_unknown_order(language: str, value: object, keywords: dict[str, object]) -> None:
