@@ -20,7 +20,7 @@ from tasks.rendering.explain import SourceError
 from tasks.rendering.hints.unknown_names import of_unknown
 from tasks.rendering.html.contexts import markup_in_attributes, unsafe_prints
 from tasks.rendering.partials import uses, with_needs
-from tasks.rendering.places import placed
+from tasks.rendering.places import Fault, placed
 from tasks.rendering.render_names import RENDER_NAMES
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import tree
@@ -132,6 +132,7 @@ def problems(environment: Environment, source: str, path: str, *, html: bool) ->
             ("quoted", quoted(source)),
             ("always_true", always_true(source)),
             ("lost_set", lost_sets(source)),
+            ("syntax_error", _recursions(source)),
         )
         for each in found
     )
@@ -172,6 +173,16 @@ def _uncalled(source: str) -> Iterator[nodes.Name]:
         for node in printed_nodes(printed_value):
             if isinstance(node, nodes.Name) and node.name in macros:
                 yield node
+
+
+def _recursions(source: str) -> Iterator[Fault]:
+    """Yield the calls of ``loop`` in a source without a recursive loop."""
+    message = "this loop is not recursive: write {% for item in items recursive %}"
+    may_be = "loop(" in source and "recursive" not in source
+    for node in every(tree(source) or ()) if may_be else ():
+        match node:
+            case nodes.Call(of=nodes.Name(name="loop")):
+                yield Fault(node.start, message)
 
 
 def _knows(environment: Environment, kind: str, name: str) -> bool:

@@ -110,6 +110,13 @@ def test_endings_fit_the_nouns_of_the_language(language: str, call: str, words: 
     assert words is None or words in messages[0]
 
 
+def test_forms_of_plural_are_not_mapped() -> None:
+    """Neither with their names, nor without."""
+    for arguments in ("'plural', one='# x', other='# xs'", "'plural', '# x', '# xs'"):
+        (message,) = refused(f"{{{{ items | map({arguments}) | join }}}}")
+        assert "write a loop" in message
+
+
 def test_a_refused_call_has_its_place() -> None:
     """Where the filter stands, in every branch, which no trial render comes to."""
     source = 'Hi\n{% if big %}{{ x | date("YYYY") }}{% endif %}{{ x|date("y") }}'
@@ -168,7 +175,6 @@ def test_forms_are_written_out() -> None:
     [
         ("map('currency', 'EUR', digits=0)", "digits"),
         ("map('date', format='long')", "format"),
-        ("map('plural', one='# x', other='# y')", "one"),
         ("map('currency', 'EUR', 0)", None),
         ("map(attribute='name', default='?')", None),
         ("map('default', '?')", None),

@@ -162,6 +162,23 @@ def test_all_tags_of_another_engine_are_reported_at_once() -> None:
     assert [each["line"] for each in problems] == [1]
 
 
+@each(
+    ("source", "remedy"),
+    [
+        ("{{ zip(xs, ys) }}", "names | zip(prices)"),
+        ("{% for i in items %}{{ i.n }}{{ loop(i.children) }}{% endfor %}", "items recursive"),
+        ("{{ 'Hi %s' % name }}", "| format(name)"),
+    ],
+)
+def test_a_call_of_another_kind_is_explained_at_publish(source: str, remedy: str) -> None:
+    """The remedy can be followed."""
+    text = source_of(source, "sms")
+    problems = ENGINE.inspect(source, "body", html=False, needs={})[1]
+    declared = [{"name": "name", "type": "string"}, {"name": "items", "type": "array"}]
+    found = [*problems, *try_out(ENGINE, text, declared, lambda: None)]
+    assert any(remedy in problem["message"] for problem in found), found
+
+
 @each("source", ["{{ now() }}", "{% if x == now() %}{% endif %}", "{{ now(1)|upper }}"])
 def test_an_unknown_function_is_named_with_those_that_there_are(source: str) -> None:
     """And those of this service's own are none of them."""

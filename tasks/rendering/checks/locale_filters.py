@@ -57,6 +57,8 @@ def _mapped(call: Call, language: str) -> str | None:
     """
     used = call.argument("filter", 0)
     named = next((each.name for each in call.arguments if each.name), None)
+    if used is not None and used.text == "plural":
+        return "plural has forms by name, which map does not pass on: write a loop"
     if used is not None and used.name is None and named is not None:
         return f"{named} is not passed on: write a loop, or the argument without its name"
     if used is None or used.text not in CASES or not has_rules(language):

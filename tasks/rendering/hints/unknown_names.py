@@ -130,6 +130,8 @@ FUNCTIONS_NOT_THERE: Final = {
 
 def of_function(name: str) -> str | None:
     """Return what to write for an unknown function, if known."""
+    if name == "zip":
+        return "zip is a filter: write {{ names | zip(prices) }}"
     if name in NAMES["filter"]:
         return f"{name} is a filter: write {{{{ value | {name} }}}}"
     return FUNCTIONS_NOT_THERE.get(name.lower())

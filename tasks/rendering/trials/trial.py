@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from tasks.errors import Code, Problem
 from tasks.rendering.engine import Engine
@@ -32,6 +32,8 @@ from tasks.rendering.usage.kinds import (
 from tasks.rendering.usage.traces import Traces
 from tasks.rendering.values import left_out, wrapped
 from tasks.rendering.variables import Declared, Schema, nested
+
+_FORMATTED: Final = "% is the rest of a division: write 'Hello %s' | format(name)"
 
 
 def try_out(
@@ -139,13 +141,23 @@ def _by_types(
         for variable in declared
         if (kind := kind_of_type(variable["type"])) is not None
     }
-    compared = [
-        placed(part, "invalid_operation", f"comparison: {refused_kinds(mixed)}", source, place)
-        for place, mixed in mixed_comparisons(traces.comparisons, kinds)
-    ] + [
-        placed(part, "invalid_operation", f"arithmetic: {_not_a_number(kind, sign)}", source, place)
-        for place, sign, kind in misplaced_structures(traces.calculations, kinds)
-    ]
+    compared = (
+        [
+            placed(part, "invalid_operation", f"comparison: {refused_kinds(mixed)}", source, place)
+            for place, mixed in mixed_comparisons(traces.comparisons, kinds)
+        ]
+        + [
+            placed(
+                part, "invalid_operation", f"arithmetic: {_not_a_number(kind, sign)}", source, place
+            )
+            for place, sign, kind in misplaced_structures(traces.calculations, kinds)
+        ]
+        + [
+            placed(part, "invalid_operation", f"arithmetic: {_FORMATTED}", source, place)
+            for place, sign, ((_, left), _) in traces.calculations
+            if sign == "%" and left == "text"
+        ]
+    )
     if part == "body" and is_html(text["type"]):
         compared += _markdown_problems(traces, declared, source)
     if text["type"] == "json" and part == "body":
