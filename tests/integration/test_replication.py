@@ -282,15 +282,22 @@ class TestStatus:
     def test_status_reports_a_lost_slot_with_a_remedy(self, pair: Pair) -> None:
         """Its standby can only be made anew."""
         pair.run("SELECT pg_create_physical_replication_slot('gone', true)")
-        pair.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
-        pair.run("SELECT pg_reload_conf()")
+
+        def is_lost() -> bool:
+            pair.run("CHECKPOINT")
+            shown = pair.run("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'gone'")
+            return shown == [("lost",)]
+
         try:
             for _ in range(3):
                 pair.run("CREATE TABLE IF NOT EXISTS fill (id int)")
                 pair.run("INSERT INTO fill VALUES (1)")
                 pair.run("SELECT pg_switch_wal()")
+            # Not before: a checkpoint meanwhile would take the WAL of a standby that lags, too.
             assert wait_until(pair.caught_up, 20)
-            pair.run("CHECKPOINT")
+            pair.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'")
+            pair.run("SELECT pg_reload_conf()")
+            assert wait_until(is_lost, 20)
             result = called("status", url=pair.primary.url)
         finally:
             pair.run("ALTER SYSTEM RESET max_slot_wal_keep_size")
