@@ -35,6 +35,10 @@ PAUSES: Final = (0.0, 0.1, 0.2, 0.4, 0.8)
 PUBLISHING: Final = {"max_retries": 1, "interval_start": 0}
 """One retry, as an idle connection may be closed. An unacknowledged message is not lost."""
 
+COMPACT: Final = "compact-json"
+"""Serializer of retries: kombu's own JSON takes up to twice the bytes that a producer has sent, and
+the message would be over the limit when it comes back."""
+
 _MALFORMED: Final = (EncodeError, TypeError, ValueError, LookupError, AttributeError)
 """Errors of a callback that cannot be called, even if the servers are available."""
 

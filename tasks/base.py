@@ -9,6 +9,7 @@ and this module does the rest: validation, the transaction, the idempotency reco
 server is unavailable, and an answer whose ``repr`` is safe to log.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -198,7 +199,7 @@ class ServiceTask(Task):  # type: ignore[misc]  # Celery ships no types
         )
         if not self.request.is_eager:
             try:
-                signature.apply_async(retry_policy=answers.PUBLISHING)
+                signature.apply_async(retry_policy=answers.PUBLISHING, serializer=answers.COMPACT)
             except Exception as refused:  # noqa: BLE001 - whatever it is, the message stays
                 logger.warning("The broker did not accept a retry: %s", refused)
                 # The broker may redeliver it at once.
@@ -243,6 +244,8 @@ def transient_cause(error: BaseException) -> str | None:
         return "the task was not done within its time limit"
     if isinstance(cause, MemoryError):
         return "there was not enough memory"
+    if isinstance(cause, OSError) and cause.errno in {errno.EMFILE, errno.ENFILE}:
+        return "there were too many open files"
     if isinstance(cause, RenderProcessError):
         return "the render process did not answer"
     return "the database did not answer" if is_transient(error) else None

@@ -145,7 +145,11 @@ def test_messages_of_kombus_transport_are_put_back_after_the_visibility_timeout(
         with channel.conn_or_acquire() as client:
             now = time.time()
             assert legacy.restore(client, "", queues, now - 3600) == 0
-            assert legacy.restore(client, "", queues, now + 1) == 2
+            client.set("render", "no list")
+            assert legacy.restore(client, "", queues, now + 1) == 1
+            assert client.hlen("unacked") == client.zcard("unacked_index") == 1, "still held"
+            client.delete("render")
+            assert legacy.restore(client, "", queues, now + 1) == 1
             assert legacy.restore(client, "", queues, now + 1) == 0
             assert [client.llen(queue) for queue in queues] == [1, 1]
             assert client.keys("unacked*") == []

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kombu.exceptions import DecodeError
-from kombu.serialization import loads
+from kombu.serialization import dumps, loads
 
+from tasks.answers import COMPACT
 from worker.node.decoding import use_plain_json
 
 JSON = st.recursive(
@@ -58,3 +59,32 @@ def test_a_decimal_that_a_float_rounds_keeps_its_digits() -> None:
     numbers = decoded("[9007199254740993.0, 9007199254740993.5, 9007199254740992.0, -1e22, 0.1]")
     assert numbers == [9007199254740993, "9007199254740993.5", 9007199254740992.0, -1e22, 0.1]
     assert [type(each) for each in numbers] == [int, str, float, float, float]
+
+
+@settings(max_examples=80, deadline=None)
+@given(JSON)
+def test_a_retry_is_no_larger_than_the_shortest_json_that_a_producer_could_send(
+    value: object,
+) -> None:
+    """Or it would be over the limit of its message, after its work was done."""
+    shortest = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(
+        errors="surrogatepass"
+    )
+    content_type, encoding, body = dumps(value, serializer=COMPACT)
+    assert (content_type, encoding) == ("application/json", "utf-8")
+    written = body.encode() if isinstance(body, str) else body
+    assert json.loads(written) == json.loads(json.dumps(value))
+    assert len(written) <= len(shortest)
+
+
+def test_half_a_pair_of_surrogates_is_escaped() -> None:
+    """UTF-8 cannot express it."""
+    _, _, body = dumps({"a": "\ud800"}, serializer=COMPACT)
+    written = body.encode() if isinstance(body, str) else body
+    assert json.loads(written) == {"a": "\ud800"}
+
+
+def test_answers_are_written_as_before() -> None:
+    """Clients and the script of the result backend know the beginning of one."""
+    content_type, _, body = dumps({"status": "SUCCESS"}, serializer="json")
+    assert (content_type, body) == ("application/json", '{"status": "SUCCESS"}')

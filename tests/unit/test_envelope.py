@@ -140,6 +140,31 @@ def test_a_callback_names_its_queue_unless_its_task_is_ours(form: str) -> None:
         assert envelope.callback_problems(FORMS[form](found), RULES) == []
 
 
+@each(
+    "options",
+    [
+        {"headers": {"task": "maintenance.prune_records"}},
+        {"headers": {"id": "another"}},
+        {"headers": {"retries": 5, "own": 1}},
+        {"headers": 1},
+        {"countdown": -3_000_000_000},
+        {"expires": -3_000_000_000},
+    ],
+)
+def test_an_option_that_changes_what_was_checked_is_refused(options: dict[str, Any]) -> None:
+    """Celery writes these headers over its own, and refuses these times after the work is done."""
+    found = signature("render.one", options={"queue": "render", **options})
+    (problem,) = envelope.callback_problems({"callbacks": [found]}, RULES)
+    assert f"options.{next(iter(options))}" in problem["message"]
+
+
+@each("options", [{"headers": {"traceparent": "00-1"}}, {"countdown": -5}, {"expires": 60}])
+def test_headers_of_the_producer_and_times_are_options(options: dict[str, Any]) -> None:
+    """Tracing needs the headers."""
+    found = signature("render.one", options={"queue": "render", **options})
+    assert envelope.callback_problems({"callbacks": [found]}, RULES) == []
+
+
 @each(("queue", "place"), itertools.product(QueueName, ["queue", "routing_key"]))
 def test_a_task_of_another_service_is_not_sent_to_a_queue_of_ours(place: str, queue: str) -> None:
     """It would become a dead letter there, as one without a queue; tasks of ours may be."""

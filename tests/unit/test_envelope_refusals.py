@@ -38,7 +38,7 @@ from tests.support.clients import (
 from tests.support.malformed import malformed
 from tests.support.malformed_case import Malformed
 from worker.envelope import Envelope, Parts, Refusal, Rules, check, read, signatures
-from worker.envelope.headers import CALLBACKS, CELERY_NAMES, CONTEXT_NAMES
+from worker.envelope.headers import CALLBACKS, CELERY_NAMES, CONTEXT_NAMES, OWN_NAMES
 from worker.settings import Settings
 
 RULES: Final = Rules(
@@ -223,7 +223,9 @@ def test_a_name_for_monitors_that_is_none_is_left_out(name: str, junk: object) -
     assert accepted(celery(headers={name: junk})).payload["headers"][name] is None
 
 
-@each(("name", "junk"), itertools.product(sorted(CONTEXT_NAMES), [None, 7, {"a": 1}, "x"]))
+@each(
+    ("name", "junk"), itertools.product(sorted(CONTEXT_NAMES | OWN_NAMES), [None, 7, {"a": 1}, "x"])
+)
 def test_a_header_named_as_an_attribute_of_a_request_is_left_out(name: str, junk: object) -> None:
     """In Celery's Context it would take the place of a method."""
     assert name not in accepted(celery(headers={name: junk})).payload["headers"]

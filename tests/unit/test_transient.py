@@ -1,5 +1,7 @@
 """Which errors of the database may pass by themselves, so that a message is tried again."""
 
+import errno
+
 import psycopg
 from psycopg import errors
 from sqlalchemy.exc import (
@@ -13,6 +15,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from db.session import is_transient
+from tasks.base import transient_cause
 from tests.support.cases import each
 
 # PostgreSQL, appendix A.
@@ -104,3 +107,9 @@ def test_a_lost_connection_and_what_follows_from_it_may_pass(error: Exception) -
 def test_a_defect_of_this_service_does_not_pass(error: Exception) -> None:
     """It is reported at the first try."""
     assert not is_transient(error)
+
+
+@each(("number", "cause"), [(errno.EMFILE, True), (errno.ENFILE, True), (errno.ENOENT, False)])
+def test_too_many_open_files_may_pass(number: int, cause: bool) -> None:  # noqa: FBT001 - a column of the table
+    """Connections that were lost have left theirs behind."""
+    assert (transient_cause(OSError(number, "")) is not None) is cause

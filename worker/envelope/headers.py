@@ -106,7 +106,10 @@ CELERY_NAMES: Final = CONTEXT_NAMES | frozenset(
 of size together."""
 
 CALLBACKS: Final = frozenset({"callbacks", "errbacks", "chain", "chord"})
-REMOVED: Final = CONTEXT_NAMES | CALLBACKS
+OWN_NAMES: Final = frozenset({"facts", "is_answered", "is_answering"})
+"""Attributes that this service gives a ``Context``: see :mod:`tasks.answers` and `tasks.base`."""
+
+REMOVED: Final = CONTEXT_NAMES | CALLBACKS | OWN_NAMES
 HIGHEST_PRIORITY: Final = 9
 HIGHEST_INDEX: Final = 2**31
 MOST_DIGITS: Final = 20

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from worker.envelope.fields import LONGEST_ID, is_id, moment
+from worker.envelope.headers import CELERY_NAMES
 from worker.envelope.rules import CELERY_PREFIX
 
 HIGHEST_PRIORITY: Final = 255
@@ -156,7 +157,10 @@ def _is_short(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 10**10
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    # Celery refuses less than -2**31 seconds when it sends the message.
+    return -(2**31) <= value < 10**10
 
 
 def _is_count(value: object) -> bool:
@@ -229,7 +233,11 @@ _OPTIONS: Final[Mapping[str, tuple[Any, str]]] = {
     "max_retries": _COUNT,
     "timeout": _SECONDS,
     "confirm_timeout": _SECONDS,
-    "headers": (lambda value: isinstance(value, dict), "an object"),
+    # Celery would take its own among them instead of what was checked, "task" for one.
+    "headers": (
+        lambda value: isinstance(value, dict) and CELERY_NAMES.isdisjoint(value),
+        "an object without headers of Celery",
+    ),
     "chain": (lambda value: isinstance(value, list), "a list of task signatures"),
     "chord": (lambda value: isinstance(value, dict), "a task signature"),
     "link": (lambda value: isinstance(value, list | dict), "a list of task signatures"),

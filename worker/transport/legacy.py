@@ -18,10 +18,14 @@ MOST: Final = 100
 
 # Only the worker that deletes the entry puts the message back, so that it is not put back twice.
 _RESTORE: Final = """
-if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then
-    redis.call('RPUSH', KEYS[3], ARGV[2])
+local is_held = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
+-- It stays held where the queue's key has another type.
+if is_held and type(redis.pcall('RPUSH', KEYS[3], ARGV[2])) == 'table' then
+    return 0
 end
-return redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+return is_held and 1 or 0
 """
 
 
@@ -50,12 +54,13 @@ def restore(client: redis.Redis, prefix: str, queues: Collection[str], before: f
     if not tags:
         return 0
     run = client.register_script(_RESTORE)
+    count = 0
     for tag in tags:
         entry: Any = client.hget(held, tag)
         queue, raw = _parts(entry, queues)
-        run(keys=[held, index, f"{prefix}{queue}"], args=[tag, raw])
-    logger.warning("Put back %d messages that an older worker has held", len(tags))
-    return len(tags)
+        count += run(keys=[held, index, f"{prefix}{queue}"], args=[tag, raw])
+    logger.warning("Put back %d messages that an older worker has held", count)
+    return count
 
 
 def _parts(entry: bytes | None, queues: Collection[str]) -> tuple[str, bytes]:
