@@ -187,10 +187,7 @@ def _opening(page: _Source, token: Token, elements: list[_Element]) -> str:
 
 def _require_fixed(page: _Source, token: Token, attribute: Attribute, value: str) -> None:
     """Make sure that an element has the same class in every render, and at most one style."""
-    depth = 0
-    for _, tag in page.tags(token.start, attribute.start):
-        depth += (tag.word in _OPENING) - (tag.word[:3] == "end" and tag.word[3:] in _OPENING)
-    if depth > 0:
+    if _depth(page, token.start, attribute.start, _OPENING) > 0:
         message = (
             f"inline_css needs one {attribute.name} attribute in every render: write the tag "
             "twice, with {% if %} around each"
@@ -228,11 +225,7 @@ def _css(page: _Source, token: Token, css_tags: list[Tag]) -> str:
 
 def _require_unconditional(page: _Source, token: Token) -> None:
     """Make sure that a style sheet is there in every render."""
-    depth = 0
-    for _, tag in page.tags(0, token.start):
-        opens = tag.word in _CONDITIONAL and not (tag.word == "set" and "=" in tag.inner)
-        depth += opens - (tag.word[:3] == "end" and tag.word[3:] in _CONDITIONAL)
-    if depth > 0:
+    if _depth(page, 0, token.start, _CONDITIONAL) > 0:
         message = (
             "inline_css cannot tell whether a <style> within a block is there: write it outside of "
             "{% if %}, and the condition around elements of another class"
@@ -240,13 +233,20 @@ def _require_unconditional(page: _Source, token: Token) -> None:
         raise page.refuse("inline_css", message, token.start)
 
 
+def _depth(page: _Source, start: int, end: int, words: frozenset[str]) -> int:
+    """Return how many blocks of these words begin between two places and do not end there."""
+    depth = 0
+    for _, tag in page.tags(start, end):
+        opens = tag.word in words and not (tag.word == "set" and "=" in tag.inner)
+        depth += opens - (tag.word[:3] == "end" and tag.word[3:] in words)
+    return depth
+
+
 def _require_no_selector(page: _Source, token: Token, position: int) -> None:
     """Make sure that a placeholder is in a value, or in the condition of an at-rule."""
     mask = page.page.mask
-    if _SELECTING.match(mask, position, token.end) is None:
-        return
     before = re.split("[{};]", mask[token.start : position])[-1]
-    if not before.lstrip().startswith("@"):
+    if _SELECTING.match(mask, position, token.end) and not before.lstrip().startswith("@"):
         message = "inline_css cannot tell which elements a placeholder selects: write the rule out"
         raise page.refuse("inline_css", message, position)
 

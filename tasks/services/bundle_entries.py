@@ -19,7 +19,7 @@ from tasks.services import views
 from tasks.work import Work
 
 MOST_OF_TEMPLATE: Final = 20
-"""Problems, and warnings, of one template that the answer lists, which has those of others too."""
+"""Problems, and warnings, that an answer lists for each of its templates."""
 
 _OWN_PATHS: Final = ("template_id", "name", "type", "is_active", "expected_")
 

@@ -20,7 +20,7 @@ from tasks.services.outputs import translated_already
 from tasks.work import Work
 
 MOST_OF_TRANSLATION: Final = 10
-"""Problems of one translation that the answer lists, which has those of others too."""
+"""Problems that an answer lists for each of its translations."""
 
 
 @dataclass(slots=True)

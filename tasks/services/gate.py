@@ -147,7 +147,7 @@ class Gate:
             if not own.candidate.is_stored:
                 wrong_values = [*checks.contradictions(declared), *_wrong_values(declared)]
                 undeclared = _first(checks.undeclared(own, {each["name"] for each in declared}))
-        # Inferred variables are those of all texts.
+        # Inferred variables come from all texts.
         names = None if declared is None else {each["name"] for each in declared}
         unequal = _first(self._differences(own, translations, names))
         _raise_all(broken, wrong_values, [*undeclared, *unequal])

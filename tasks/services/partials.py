@@ -160,7 +160,7 @@ class Library:
         return list(undeclared.values())
 
     def with_undeclared(self, variables: Sequence[Declared]) -> list[Declared]:
-        """Return variables, and those of partials that are not among them."""
+        """Return variables, with those that only partials declare or use."""
         return [*variables, *self.undeclared(variable["name"] for variable in variables)]
 
     def beyond(self, declared: Sequence[Declared]) -> list[Declared]:

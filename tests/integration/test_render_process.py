@@ -144,7 +144,7 @@ def test_a_render_that_a_used_process_has_no_memory_for_gets_a_new_one(
     is_stream: bool,  # noqa: FBT001 - a column of the table
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Its limit is that of a process of its own; what needs more than that is refused."""
+    """A render may use all the memory of a new process, and is refused if it needs more."""
     small = replace(LIMITS, render_memory_mb=96, render_seconds=30)
     caplog.clear()
     large = source_of("{% set a = '-' * 15000000 %}{{ a | length }}")

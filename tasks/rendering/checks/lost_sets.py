@@ -10,7 +10,7 @@ from typing import Final
 from tasks.rendering.places import Fault
 from tasks.rendering.syntax import nodes
 from tasks.rendering.syntax.blocks import Assignment, Block, Part, tree
-from tasks.rendering.syntax.walk import within
+from tasks.rendering.syntax.walk import nested
 
 _OWN_SCOPE: Final = frozenset({"call", "filter", "macro", "with"})
 """Blocks whose names nobody reads after them either, which their authors expect."""
@@ -85,10 +85,4 @@ def _outcome(parts: Sequence[Part], name: str) -> bool | None:
 
 
 def _names(node: nodes.Node, name: str) -> bool:
-    pending = [node]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, nodes.Name) and node.name == name:
-            return True
-        pending += within(node)
-    return False
+    return any(isinstance(each, nodes.Name) and each.name == name for each in nested(node))

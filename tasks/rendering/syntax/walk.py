@@ -33,11 +33,16 @@ def expressions(parts: Iterable[Part]) -> Iterator[nodes.Node]:
 def every(parts: Iterable[Part]) -> Iterator[nodes.Node]:
     """Yield each expression of a source and each within it, in order: outer ones come first."""
     for expression in expressions(parts):
-        stack = [expression]
-        while stack:
-            node = stack.pop()
-            yield node
-            stack += reversed(list(within(node)))
+        yield from nested(expression)
+
+
+def nested(expression: nodes.Node) -> Iterator[nodes.Node]:
+    """Yield an expression and each within it, in order: outer ones come first."""
+    stack = [expression]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack += reversed(list(within(node)))
 
 
 def blocks(parts: Iterable[Part]) -> Iterator[Block]:
